@@ -10,6 +10,7 @@ from sprat_contracts import (
     Event,
     IntentOutput,
     KafkaRecord,
+    LabelsOutput,
     NerOutput,
     Output,
     Record,
@@ -31,7 +32,7 @@ def reads_the_record_of_a_client(record: ConsumerRecord) -> str | None:
     event = decode(record, Result)
     assert_type(event, Event[Result])
     assert_type(event.message, Result)
-    assert_type(event.message.output, IntentOutput | NerOutput | TranslationOutput | TextOutput | None)
+    assert_type(event.message.output, IntentOutput | NerOutput | TranslationOutput | TextOutput | LabelsOutput | None)
     match event.message.output:
         case IntentOutput(label=label):
             return label
@@ -41,6 +42,8 @@ def reads_the_record_of_a_client(record: ConsumerRecord) -> str | None:
             return text
         case TextOutput(content=content):
             return content
+        case LabelsOutput(labels=labels):
+            return ", ".join(each.label for each in labels)
         case None:
             return None
 

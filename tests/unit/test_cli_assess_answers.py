@@ -10,7 +10,7 @@ from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
 from support.dataset_files import write_file
 
-MODEL = SimpleNamespace(card=SimpleNamespace(labels=("leave",), languages=("en",)))
+MODEL = SimpleNamespace(card=SimpleNamespace(kind=None, labels=("leave",), languages=("en",)))
 
 
 def error_of(path):

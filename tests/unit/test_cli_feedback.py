@@ -3,16 +3,20 @@
 import json
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.feedback import export
+from sprat_cli.feedback.corrections import CorrectionOptions, read_one
 from sprat_cli.feedback.labels import in_doubt, judge_labels
+from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
 from sprat_cli.main import app
-from sprat_contracts import IntentOutput, Record, TextSubmitted
+from sprat_contracts import IntentOutput, LabelsOutput, Record, ScoredLabel, TaskTable, TextSubmitted
 from sprat_operations import feedback as module
 from sprat_operations.feedback import CorrectedText, Corrections, InvalidCorrection, correction, feedback_record, join
+from sprat_training.datasets.reader import read_labelled
 
 FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}
 COMMON = ["--text-id", "t-1", "--source", "/crm", "--by", "qa"]
@@ -87,7 +91,7 @@ def test_unknown_fields_are_passed_on():
         (["--from", "-", "--label", "x"], "are for one correction, not for those of --from"),
         (["--task", "intent", "export", "--output", "x.csv"], "options go after the subcommand: sprat feedback export"),
         (["export", "--output", "x.xlsx"], "x.xlsx: unknown format; the name must end in .csv, .tsv, .jsonl"),
-        (["export", "--output", "x.csv", "--task", "ner"], "is not a single label: use .jsonl"),
+        (["export", "--output", "x.csv", "--task", "ner"], "is no label of a text: use .jsonl"),
         (
             ["export", "--output", "x.csv", "--task", "mood"],
             "--task mood: no such task; known are intent, ner, translation",
@@ -223,8 +227,8 @@ def given(label, id="t-1"):
 
 @pytest.mark.parametrize(("label", "doubt"), [("transfer", False), ("fees", True), ("fess", False), (None, False)])
 def test_only_a_label_that_some_models_know_and_others_do_not_asks_for_the_text(label, doubt):
-    assert bool(in_doubt([given(label)], KNOWN)) == doubt
-    assert not in_doubt([given(label)], {"default": {"fees"}})
+    assert in_doubt(label, KNOWN) == doubt
+    assert not in_doubt(label, {"default": {"fees"}})
 
 
 @pytest.mark.parametrize(
@@ -292,3 +296,54 @@ async def test_an_invalid_text_does_not_hide_a_fixed_one_with_its_id(monkeypatch
     examples = await join({}, "sprat.texts.v1", corrections)
     assert [example.text.text for example in examples] == ["fixed"] * fixed
     assert corrections.left_out == left_out
+
+
+SEVERAL = TaskTable({"topics": LabelsOutput})
+
+
+def test_a_correction_of_several_labels_is_a_list_of_them():
+    fields = {name: FIELDS[name] for name in ("text_source", "by")} | {"text_id": "t-1", "task": "topics"}
+    given = correction(fields | {"labels": ["billing", "delivery"]}, SEVERAL)
+    assert [(each.label, each.probability) for each in given.output.labels] == [("billing", None), ("delivery", None)]
+    assert correction(fields | {"labels": []}, SEVERAL).output.labels == ()
+    with pytest.raises(InvalidCorrection, match="labels: not a list"):
+        correction(fields | {"labels": "billing"}, SEVERAL)
+    with pytest.raises(InvalidCorrection, match=r"output\.labels: Field required"):
+        correction(fields | {"output": {"label": "billing"}}, SEVERAL)
+
+
+def test_the_option_label_takes_several_with_the_separator_of_files():
+    options = CorrectionOptions(
+        text_id="t-1",
+        source="/crm",
+        task="topics",
+        label="billing|delivery",
+        outside=False,
+        output=None,
+        by="qa",
+        tasks=SEVERAL,
+    )
+    (given,) = read_one(options)
+    assert [each.label for each in given.output.labels] == ["billing", "delivery"]
+    (none,) = read_one(replace(options, label=None, outside=True))
+    assert none.output.labels == ()
+
+
+def test_each_of_several_labels_is_judged():
+    fields = {name: FIELDS[name] for name in ("text_source", "by")} | {"text_id": "t-1", "task": "topics"}
+    given = correction(fields | {"labels": ["billing", "delivry"]}, SEVERAL)
+    problems, _ = judge_labels([given], {"default": {"billing", "delivery"}}, {})
+    assert problems == ["no announced model knows the label delivry; did you mean delivery?"]
+
+
+def test_rows_of_several_labels_can_be_trained_from(tmp_path):
+    text = TextSubmitted.model_validate({"text": "late and broken", "tasks": {"topics": {}}})
+    rows = rows_of([CorrectedText(text, LabelsOutput(labels=(ScoredLabel(label="a"), ScoredLabel(label="b"))))])
+    rows += rows_of([CorrectedText(text, LabelsOutput(labels=()))])
+    assert [row["labels"] for row in rows] == ["a|b", ""]
+    path = tmp_path / "rows.csv"
+    check_format(path, "topics", LabelsOutput)
+    assert all(trainable(path, row) for row in rows)
+    assert not trainable(path, rows[0] | {"labels": "a|=b"})
+    write_rows(path, rows, overwrite=False)
+    assert read_labelled(path, several=True).labels == ("a|b", "")

@@ -102,3 +102,11 @@ def test_a_command_reads_the_folder_of_the_sprat_up_that_it_talks_to(
     (other / "own").mkdir()
     monkeypatch.setenv("SPRAT_TASKS", str(other / "own"))
     assert [*chosen_tasks(up)] == []
+
+
+def test_a_task_of_several_labels_says_who_answers_without_a_model(run: Run) -> None:
+    run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery")
+    assert "none: the frontier alone answers" in run("check")
+    assert load_task_file(Path("tasks/topics.yaml")).keep_at == 0.8
+    run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery", "--artefact", "m", "--force")
+    assert "model      ../m" in run("check")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat_contracts import IntentOutput, TextOutput
+from sprat_contracts import IntentOutput, LabelsOutput, ScoredLabel, TextOutput
 from sprat_frontier.__main__ import check_task_files
-from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.answers import InvalidAnswerError, check, parse
 from sprat_frontier.prompts import FrontierQuestion, prompt_for, question_of
 from sprat_policy import PrivacyPolicy, TaskFile, TaskFiles
 from support import frontier_parts as parts
@@ -87,3 +87,39 @@ def test_what_is_told_to_a_large_model_holds_nothing_personal(file: TaskFile, pl
 
 def test_ordinary_words_may_be_told() -> None:
     check_task_files(TaskFiles({"mine": LABELS, "other": WRITING}, Path("tasks")), PrivacyPolicy())
+
+
+SEVERAL = TaskFile(kind="multi_label", labels={"food": "meals", "sport": ""}, instruction="Judge the subject alone.")
+
+
+def test_several_labels_are_asked_for_as_a_list_of_those_offered() -> None:
+    asked = question(SEVERAL, labels=("food", "sport"))
+    assert asked.problem() is None
+    prompt = prompt_for(asked)
+    assert '{"food": "meals", "sport": ""}' in prompt.system
+    assert "all labels" in prompt.system
+    assert prompt.system.endswith("Judge the subject alone.")
+    assert prompt.schema["properties"]["labels"]["items"]["enum"] == ["food", "sport"]
+    none = question(SEVERAL).problem()
+    assert none is not None
+    assert none.code == "no_labels"
+
+
+def test_an_answer_of_several_labels_is_a_set_of_those_offered() -> None:
+    asked = question(SEVERAL, labels=("food", "sport"))
+    answered = parse(asked, '{"labels": ["sport", "food", "sport"]}')
+    assert answered == LabelsOutput(labels=(ScoredLabel(label="sport"), ScoredLabel(label="food")))
+    assert parse(asked, '{"labels": []}') == LabelsOutput(labels=())
+
+
+@pytest.mark.parametrize(
+    "content", ['{"labels": ["food", "travel"]}', '{"labels": "food"}', '{"labels": [null]}', '{"label": "food"}']
+)
+def test_what_is_no_set_of_those_offered_is_no_answer(content: str) -> None:
+    with pytest.raises(InvalidAnswerError):
+        parse(question(SEVERAL, labels=("food", "sport")), content)
+
+
+def test_a_stored_answer_of_another_form_is_none() -> None:
+    with pytest.raises(InvalidAnswerError, match="no list of labels"):
+        check(question(SEVERAL, labels=("food", "sport")), IntentOutput(label="food"))

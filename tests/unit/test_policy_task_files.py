@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat_contracts import BUILT_IN, IntentOutput, TaskTable, Topics
+from sprat_contracts import BUILT_IN, IntentOutput, LabelsOutput, TaskTable, Topics
 from sprat_policy import Policy, load_task_file, load_task_files, tasks_folder
 
 SENTIMENT = """\
@@ -137,3 +137,13 @@ def test_the_folder_is_the_one_named_else_beside_the_policy_else_here(
     assert tasks_folder(None, None) == Path("tasks")
     with pytest.raises(UserError, match="SPRAT_TASKS: there is no folder"):
         tasks_folder(tmp_path / "gone", None)
+
+
+def test_where_several_labels_may_apply_a_model_is_needed_to_answer_here(tmp_path: Path) -> None:
+    path = tmp_path / "topics.yaml"
+    path.write_text("kind: multi_label\nlabels: {billing: money, delivery: }\n", encoding="utf-8")
+    task = load_task_file(path)
+    assert (task.form, task.has_labels, task.has_small_model) == (LabelsOutput, True, False)
+    path.write_text(path.read_text() + "artefact: model\nout_of_scope: escalate\n", encoding="utf-8")
+    assert load_task_file(path).has_small_model
+    assert "labels are needed, two or more" in refusal(tmp_path, "kind: multi_label\nlabels: {a: x}\n")

@@ -64,9 +64,32 @@ class TextOutput(Part):
     content: Annotated[str, Field(description="The text, at most as long as the task's file says.")]
 
 
-Output = IntentOutput | NerOutput | TranslationOutput | TextOutput
+class ScoredLabel(Part):
+    """A label that applies to a text."""
+
+    label: Annotated[str, Field(min_length=1, description="An announced label.")]
+    probability: Annotated[
+        Probability | None,
+        Field(description="Calibrated probability that this label applies, 0–1; null from a frontier model."),
+    ] = None
+
+
+class LabelsOutput(Part):
+    """The labels of a text, of which several may apply, or none."""
+
+    labels: Annotated[
+        tuple[ScoredLabel, ...],
+        Field(max_length=1000, description="All labels that apply, the likeliest first; empty: none of them does."),
+    ]
+    alternatives: Annotated[
+        tuple[Alternative, ...],
+        Field(description="The likeliest labels that do not apply, best first, at most three are written."),
+    ] = ()
+
+
+Output = IntentOutput | NerOutput | TranslationOutput | TextOutput | LabelsOutput
 """On the wire, outputs are distinguished by their mandatory fields: `label`, `entities`, `text` with `target`,
-`content`. The forms after the third are those of tasks from files alone."""
+`content`, `labels`. The forms after the third are those of tasks from files alone."""
 
 OUTPUTS: dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput]] = {
     "intent": IntentOutput,

@@ -14,7 +14,7 @@ from sprat.runtime import run_service
 from sprat.settings import Section
 from sprat_classify.handler import ClassifyHandler
 from sprat_classify.model import ClassifyModel, for_task
-from sprat_encoder.label_model import LabellingModel
+from sprat_encoder.label_set_model import TaskModel
 from sprat_encoder.zero_shot import load_zero_shot
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.serving import ModelSection, load_model, serve_model
@@ -83,7 +83,7 @@ def task_of(settings: ClassifySettings) -> str:
     return settings.task
 
 
-def load_task_model(settings: ClassifySettings) -> LabellingModel:
+def model_of(settings: ClassifySettings) -> TaskModel:
     """Load the model of the task; without one, make one of the names of its labels and what they mean.
 
     Raises:
@@ -91,6 +91,11 @@ def load_task_model(settings: ClassifySettings) -> LabellingModel:
     """
     task, file, threads = settings.task, settings.task_file, settings.classify.threads
     if settings.artefact is None:
+        if file.kind == "multi_label":
+            raise UserError(
+                f"the task {task} has no model, and where several labels may apply, their names alone make none: train "
+                "one (sprat train multi-label) and name its folder as `artefact`; until then, the frontier answers"
+            )
         try:
             return load_zero_shot(task, file.labels, file.languages, threads=threads)
         except BrokenArtefact as error:
@@ -101,7 +106,7 @@ def load_task_model(settings: ClassifySettings) -> LabellingModel:
 
 async def build(context: ServiceContext, settings: ClassifySettings) -> Subscription:
     """Load the model, announce it, and return its subscription."""
-    return await serve_model(context, load_task_model(settings), settings.classify.model, ClassifyHandler)
+    return await serve_model(context, model_of(settings), settings.classify.model, ClassifyHandler)
 
 
 if __name__ == "__main__":

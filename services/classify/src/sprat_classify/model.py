@@ -1,20 +1,31 @@
-"""The trained model of a task from a file: that of every task with labels, under the name of the task."""
+"""The trained model of a task from a file, under the name of the task: one label a text, or several."""
 
 from sprat.errors import UserError
-from sprat_encoder.label_model import LabellingModel
+from sprat_encoder.label_set_model import TaskModel, load_task_model
+from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import TaskFile
 
 
-class ClassifyModel(LabellingModel):
-    """Answers with a label of a task from a file; adds nothing to :class:`LabellingModel`."""
+class ClassifyModel:
+    """Where the tools find what loads the model of a task from a file."""
+
+    load = staticmethod(load_task_model)
 
 
-def for_task(model: LabellingModel, task: str, file: TaskFile) -> LabellingModel:
+def for_task(model: TaskModel, task: str, file: TaskFile) -> TaskModel:
     """Return a model as that of a task: its card names the task, and the languages of the file.
 
     Raises:
-        UserError: its labels are not those of the file.
+        UserError: it is of another kind than the file, or its labels are not those of the file.
     """
+    several = model.card.kind == MULTI_LABEL
+    if several != (file.kind == "multi_label"):
+        given = "several labels" if several else "one label"
+        right = "multi_label" if several else "classification"
+        raise UserError(
+            f"the task {task} is of the kind {file.kind}, and its model gives a text {given}: write kind: {right}, or "
+            "name another model"
+        )
     labels = model.card.labels or ()
     if missing := [label for label in file.labels if label not in labels]:
         raise UserError(f"the task {task} has the label {missing[0]!r}, which its model does not know: {_FIX}")

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sprat_contracts import IntentOutput, NerOutput, Output, TextOutput, TranslationOutput
+from sprat_contracts import IntentOutput, LabelsOutput, NerOutput, Output, ScoredLabel, TextOutput, TranslationOutput
 from sprat_frontier.bounded_json import read_json
 from sprat_frontier.entity_offsets import MAX_MENTIONS, Mention, locate
 from sprat_frontier.prompts import FrontierQuestion
+from sprat_policy.task_files import MAX_LABELS
 
 _URL = re.compile(
     r"""(?i:[a-z][a-z0-9+.-]{0,30}+:/|www\.|//(?=[^\s/]*\.)|\b(?:mailto|tel|data|javascript|vbscript):)\S+
@@ -44,6 +45,10 @@ class _Intent(_Written):
     label: str | None
 
 
+class _Labels(_Written):
+    labels: Annotated[list[str], Field(max_length=MAX_LABELS, fail_fast=True)]
+
+
 class _Entity(_Written):
     text: str
     label: str
@@ -73,6 +78,9 @@ def parse(question: FrontierQuestion, content: str) -> Output:
         problem = "it is not of the schema"
         if question.output is IntentOutput:
             output: Output = IntentOutput(label=_Intent.model_validate(written).label)
+        elif question.output is LabelsOutput:
+            named = dict.fromkeys(_Labels.model_validate(written).labels)  # without repetitions
+            output = LabelsOutput(labels=tuple(ScoredLabel(label=label) for label in named))
         elif question.output is NerOutput:
             output = _entities(question.text, _Ner.model_validate(written))
         elif question.output is TextOutput:
@@ -99,6 +107,8 @@ def check(question: FrontierQuestion, output: Output) -> None:
     if question.output is IntentOutput:
         if not isinstance(output, IntentOutput) or not (output.label is None or output.label in question.labels):
             raise InvalidAnswerError("the label is not among those asked for")
+    elif question.output is LabelsOutput:
+        _check_labels(question, output)
     elif question.output is NerOutput:
         _check_entities(question, output)
     elif question.output is TextOutput:
@@ -112,6 +122,13 @@ def check(question: FrontierQuestion, output: Output) -> None:
     elif not _urls(output.text) <= _urls(question.text):
         # Also a URL of the text with a placeholder added: it would send the restored value to whoever owns the host.
         raise InvalidAnswerError("the translation holds a URL that the text does not hold")
+
+
+def _check_labels(question: FrontierQuestion, output: Output) -> None:
+    if not isinstance(output, LabelsOutput):
+        raise InvalidAnswerError("there is no list of labels")
+    if not {each.label for each in output.labels} <= {*question.labels}:
+        raise InvalidAnswerError("a label is not among those asked for")
 
 
 def _check_text(question: FrontierQuestion, output: Output) -> None:

@@ -21,6 +21,7 @@ from sprat_contracts import (
     Declined,
     FrontierRequested,
     IntentOutput,
+    LabelsOutput,
     NerOutput,
     Output,
     ReasonCode,
@@ -52,6 +53,11 @@ _INTENT = (
 _CLASSIFICATION = (
     "You classify messages. {data}Answer in JSON with the field `label`: the one label of this object that fits the "
     "text, or null if none of them fits; its fields are the labels, each with what it means."
+    "\nLabels: {labels}{more}"
+)
+_MULTI_LABEL = (
+    "You classify messages. {data}Answer in JSON with the field `labels`: a list of all labels of this object that fit "
+    "the text, each once, or an empty list if none of them fits; its fields are the labels, each with what it means."
     "\nLabels: {labels}{more}"
 )
 _TEXT = (
@@ -122,7 +128,7 @@ class FrontierQuestion:
                 code=ReasonCode.TASK,
                 detail="the frontier does not know this task; give the frontier the same task files and restart it",
             )
-        if self.output is IntentOutput and not self.labels:
+        if self.output in {IntentOutput, LabelsOutput} and not self.labels:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.output is TranslationOutput and self.target is None:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
@@ -187,12 +193,17 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
     """Write the prompt of a question without a `problem`."""
     user = _data_of(question)
     labels = json.dumps(question.labels, ensure_ascii=False)
-    if question.output is IntentOutput and question.file is not None:
+    if question.output in {IntentOutput, LabelsOutput} and question.file is not None:
         meanings = {label: question.file.labels.get(label, "") for label in question.labels}
         more = f"\n{question.file.instruction}" if question.file.instruction else ""
-        system = _CLASSIFICATION.format(data=_DATA, labels=json.dumps(meanings, ensure_ascii=False), more=more)
-        label = {"type": ["string", "null"], "enum": [*question.labels, None]}
-        return Prompt(system, user, _object(label=label), _FRAME_TOKENS)
+        asked = _CLASSIFICATION if question.output is IntentOutput else _MULTI_LABEL
+        system = asked.format(data=_DATA, labels=json.dumps(meanings, ensure_ascii=False), more=more)
+        if question.output is IntentOutput:
+            label = {"type": ["string", "null"], "enum": [*question.labels, None]}
+            return Prompt(system, user, _object(label=label), _FRAME_TOKENS)
+        several = {"type": "array", "items": {"type": "string", "enum": list(question.labels)}}
+        tokens = _FRAME_TOKENS + sum(map(len, question.labels))
+        return Prompt(system, user, _object(labels=several), tokens)
     if question.output is TextOutput and question.file is not None:
         most = question.file.max_characters
         system = _TEXT.format(data=_DATA, characters=most, instruction=question.file.instruction)

@@ -10,6 +10,7 @@ from sprat.registry.model_table import AnnouncedLabels, ModelTable
 from sprat_contracts import (
     Declined,
     IntentOutput,
+    LabelsOutput,
     Message,
     NerOutput,
     Output,
@@ -59,9 +60,9 @@ def decide(
     output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
         return Decision(kept=False, reasons=(DECLINED,), threshold=threshold)
-    if isinstance(output, IntentOutput) and _has_unknown_label(prediction, output, announced):
+    if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, announced):
         return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=threshold)
-    out_of_scope = isinstance(output, IntentOutput) and output.label is None
+    out_of_scope = _is_outside(output)
     reasons = []
     if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)
@@ -85,19 +86,28 @@ def answer_of(form: type[Output], output: Output | None, declined: Declined | No
     return output
 
 
+def _is_outside(output: Output) -> bool:
+    """Return whether an output says that none of the task's labels is right."""
+    if isinstance(output, IntentOutput):
+        return output.label is None
+    return isinstance(output, LabelsOutput) and not output.labels
+
+
 def labels_of(output: Output) -> frozenset[str]:
     """Return all labels that an output names."""
     match output:
         case IntentOutput():
             named = {each.label for each in output.alternatives}
             return frozenset(named if output.label is None else named | {output.label})
+        case LabelsOutput():
+            return frozenset({each.label for each in output.labels} | {each.label for each in output.alternatives})
         case NerOutput():
             return frozenset(each.label for each in output.entities)
         case _:
             return frozenset()
 
 
-def _has_unknown_label(prediction: Prediction, output: IntentOutput, announced: AnnouncedLabels | None) -> bool:
+def _has_unknown_label(prediction: Prediction, output: Output, announced: AnnouncedLabels | None) -> bool:
     """Return whether a label is none that its model can answer with: its service has a defect, or is not its own.
 
     While two versions of a model run side by side, the labels of the other one are not known.

@@ -13,6 +13,7 @@ from sprat_contracts import (
     FrontierAnswered,
     FrontierRequested,
     IntentOutput,
+    LabelsOutput,
     ModelRef,
     Output,
     Prediction,
@@ -167,7 +168,7 @@ def _canonical(options: TaskOptions) -> str:
 def _offered(output: Output, request: FrontierRequested) -> bool:
     """Return whether the request offers all labels of the output; names of entities are open where it offers none."""
     if request.labels is None:
-        return not isinstance(output, IntentOutput) or not labels_of(output)
+        return not isinstance(output, IntentOutput | LabelsOutput) or not labels_of(output)
     return labels_of(output) <= frozenset(request.labels)
 
 

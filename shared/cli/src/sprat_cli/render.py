@@ -6,7 +6,17 @@ from typing import Any
 
 from sprat.model import display_name
 from sprat_cli.terminal import faint, fit, paint, printable
-from sprat_contracts import Declined, Egress, IntentOutput, NerOutput, Result, TextOutput, TierStep, TranslationOutput
+from sprat_contracts import (
+    Declined,
+    Egress,
+    IntentOutput,
+    LabelsOutput,
+    NerOutput,
+    Result,
+    TextOutput,
+    TierStep,
+    TranslationOutput,
+)
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.result_stream import StoredResult
 
@@ -24,6 +34,8 @@ def answer(result: Result, limit: int | None = None) -> str:
         return printable(f"no answer: {_why(result.declined)}") if result.declined else "—"
     if isinstance(output, IntentOutput):
         said = output.label or "none of the known intents"
+    elif isinstance(output, LabelsOutput):
+        said = ", ".join(each.label for each in output.labels) or "none of the labels"
     elif isinstance(output, TranslationOutput):
         said = f"[{output.target}] {output.text}"
     elif isinstance(output, TextOutput):

@@ -25,6 +25,7 @@ from sprat_inference.label_calibration import (
     features,
     softmax,
 )
+from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import BY_ENCODER, BY_WORDS, LexicalReading, LexicalStage
 from sprat_inference.tokenizer import GuardedTokenizer
 
@@ -32,6 +33,9 @@ ALTERNATIVES = 3
 
 SURELY_OUTSIDE = (0.0, 0.0, 1.0)
 """The chances of the outcomes for a text that is certainly outside every label."""
+
+KIND: Final = f"kind: {MULTI_LABEL}"
+"""The line of the file of a task for a model that gives a text several labels."""
 
 _PROBE = Question("where is my order", "en")
 
@@ -174,6 +178,8 @@ class LabellingModel:
         card = load_artefact(folder, reader=tuple(NETWORKS)).card
         if not card.labels:
             raise BrokenArtefact(f"{folder}: its card names no labels; run the recipe again")
+        if card.kind is not None:
+            raise BrokenArtefact(f"{folder}: gives a text several labels; serve it as a task whose file says {KIND}")
         return cls(card, NETWORKS[card.reader](folder, card, threads), LexicalStage.load(folder, card))
 
     @property

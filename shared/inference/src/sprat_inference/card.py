@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -107,6 +107,10 @@ class Card(PartCard):
     model_config = ConfigDict(extra="forbid")
 
     task: Annotated[str, Field(min_length=1)]
+    kind: Annotated[
+        Literal["multi_label"] | None,
+        Field(description="multi_label: several labels may apply, or none; absent where the task says all."),
+    ] = None
     built_on: Annotated[PartRef | None, Field(description="The shared part whose files are read, too.")] = None
     labels: tuple[str, ...] | None = None
     label_set: Annotated[str | None, Field(description="Hash of the labels, whatever their order.")] = None
@@ -136,7 +140,7 @@ class Card(PartCard):
     def _omit_what_is_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what a card of before it existed does not have, so that such a card keeps its version."""
         fields: dict[str, Any] = serialize(self)
-        absent = {name for name in ("built_on", "lexical", "keep_at_by_language") if not fields.get(name)}
+        absent = {name for name in ("kind", "built_on", "lexical", "keep_at_by_language") if not fields.get(name)}
         return {name: value for name, value in fields.items() if name not in absent}
 
 

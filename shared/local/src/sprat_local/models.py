@@ -12,6 +12,7 @@ from sprat.settings import VariableSettings
 from sprat_contracts import BUILT_IN, TaskTable
 from sprat_contracts.texts import ModelName
 from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.label_sets import MULTI_LABEL
 from sprat_local.installation import Installation
 from sprat_operations.models import read_registered_models
 from sprat_operations.services import CLASSIFY, ServedModel, program_of
@@ -45,7 +46,8 @@ def version_in(folder: Path, task: str) -> str:
         card = load_artefact(folder).card
     except BrokenArtefact as error:
         raise UserError(str(error)) from None
-    if card.task != (task if program_of(task) != CLASSIFY or card.task == task else "intent"):
+    fits = {task} if program_of(task) != CLASSIFY else {task, "intent", MULTI_LABEL}
+    if card.task not in fits:
         raise UserError(f"{folder}: a model for {card.task}, not for {task}")
     return card.version
 

@@ -125,7 +125,13 @@ def model_names(options: Options) -> dict[str, str]:
     """Return task → the name by which texts ask for the model of the task's own service."""
     own = options.service_environment
     names = {task: model_name(task, {**options.environment, **own.get(task, {})}) for task in TASKS}
-    return names | {task: DEFAULT_MODEL for task, file in options.task_files.items() if file.has_labels}
+    return names | dict.fromkeys(_served_tasks(options), DEFAULT_MODEL)
+
+
+def _served_tasks(options: Options) -> list[str]:
+    """Return the tasks from files that a small model can answer."""
+    named = {model.task for model in options.models}
+    return [task for task, file in options.task_files.items() if file.has_small_model or task in named]
 
 
 def service_table(options: Options) -> tuple[ServiceSpec, ...]:
@@ -134,8 +140,7 @@ def service_table(options: Options) -> tuple[ServiceSpec, ...]:
     A model with the name of a task's own model replaces it; any other runs in an additional process, as `intent.hr`.
     """
     names = model_names(options)
-    labelled = [task for task, file in options.task_files.items() if file.has_labels]
-    table = [*SERVICES, *map(task_service, labelled)]
+    table = [*SERVICES, *map(task_service, _served_tasks(options))]
     for model in options.models:
         index = next(n for n, spec in enumerate(table) if spec.name == model.task)
         if model.name == names[model.task]:

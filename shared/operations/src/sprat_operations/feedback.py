@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import uuid4
 
 from pydantic import ValidationError
@@ -13,11 +13,11 @@ from sprat.kafka.publisher import OutRecord
 from sprat.model import DEFAULT_MODEL
 from sprat_contracts import (
     BUILT_IN,
-    OUTPUTS,
     Envelope,
     FeedbackGiven,
     IntentOutput,
     KafkaRecord,
+    LabelsOutput,
     NerOutput,
     Output,
     TaskTable,
@@ -58,7 +58,7 @@ class InvalidCorrection(ValueError):
 
 
 def correction(fields: Mapping[str, Any], tasks: TaskTable = BUILT_IN) -> FeedbackGiven:
-    """Validate the fields of a correction; `label` is a short form of the output of a task with labels.
+    """Validate the fields of a correction; `label` and `labels` are short forms of the output of a task with labels.
 
     Raises:
         InvalidCorrection: a field is missing or wrong.
@@ -66,6 +66,11 @@ def correction(fields: Mapping[str, Any], tasks: TaskTable = BUILT_IN) -> Feedba
     given = dict(fields)
     if "label" in given and "output" not in given and tasks.get(str(given.get("task"))) is IntentOutput:
         given["output"] = {"label": given.pop("label")}
+    if "labels" in given and "output" not in given and tasks.get(str(given.get("task"))) is LabelsOutput:
+        labels = given.pop("labels")
+        if not isinstance(labels, list | tuple):
+            raise InvalidCorrection("labels: not a list of labels")
+        given["output"] = {"labels": [{"label": label} for label in labels]}
     task = given.get("task")
     kind = tasks.get(task) if isinstance(task, str) else None
     try:
@@ -96,7 +101,7 @@ def feedback_record(message: FeedbackGiven, topic: str) -> OutRecord:
     return OutRecord(topic, message.text_id.encode(), value, headers)
 
 
-_OUTPUT_NAMES = frozenset(kind.__name__ for kind in OUTPUTS.values())
+_OUTPUT_NAMES = frozenset(kind.__name__ for kind in get_args(Output))
 
 
 def _needed(kind: type[Any]) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, ServiceSettings
-from sprat_contracts import OUTPUTS, TASKS, IntentOutput, Output, TaskTable, TextOutput
+from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.tasks import RESERVED
 from sprat_policy.load import read_file, section_of
@@ -23,8 +23,12 @@ SUFFIX: Final = ".yaml"
 MIN_LABELS: Final = 2
 MAX_LABELS: Final = 1_000
 
-TaskKind = Literal["classification", "text"]
-FORMS: Final[Mapping[str, type[Output]]] = {"classification": IntentOutput, "text": TextOutput}
+TaskKind = Literal["classification", "multi_label", "text"]
+FORMS: Final[Mapping[str, type[Output]]] = {
+    "classification": IntentOutput,
+    "multi_label": LabelsOutput,
+    "text": TextOutput,
+}
 """Kind of a task → form of its output."""
 
 _LIKE_A_PLACEHOLDER: Final = re.compile(r"\[\s*[a-z][a-z0-9_-]*[\s_-]+[0-9]+\s*\]", re.IGNORECASE)
@@ -52,7 +56,11 @@ class TaskFile(IntentPolicy):
     """A task: what its answers are, which model gives them, which of them are kept, and what a large model is told."""
 
     kind: Annotated[
-        TaskKind, Field(description="classification: one label of a list, or none; text: what a large model writes")
+        TaskKind,
+        Field(
+            description="classification: one label of a list, or none; multi_label: several of them, or none; text: "
+            "what a large model writes"
+        ),
     ]
     labels: Annotated[
         Mapping[Label, Description],
@@ -67,7 +75,10 @@ class TaskFile(IntentPolicy):
     ] = ()
     artefact: Annotated[
         Path | None,
-        Field(description="the folder of its model, from the folder of this file; left out: the nearest label answers"),
+        Field(
+            description="the folder of its model, from the folder of this file; left out: the nearest label answers, "
+            "and where several may apply, a large model"
+        ),
     ] = None
     instruction: Annotated[
         str,
@@ -93,8 +104,13 @@ class TaskFile(IntentPolicy):
 
     @property
     def has_labels(self) -> bool:
-        """Whether its answers are labels, which a small model can give."""
-        return self.kind == "classification"
+        """Whether its answers are labels."""
+        return self.kind != "text"
+
+    @property
+    def has_small_model(self) -> bool:
+        """Whether a small model can answer: one label needs no artefact, several do."""
+        return self.kind == "classification" or (self.kind == "multi_label" and self.artefact is not None)
 
     @property
     def form(self) -> type[Output]:

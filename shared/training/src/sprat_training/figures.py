@@ -1,5 +1,6 @@
 """How good a fitted model is, from what heads say of texts that they were not fitted on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -141,14 +142,30 @@ class TrainingFigures:
         )
 
     def least_keep_at(self, accuracy: float) -> KeptAnswers | None:
-        """Return the least threshold at which the kept answers surely reach `accuracy`; None where there is none.
+        """Return the least threshold at which the kept answers surely reach `accuracy`; see :func:`least_keep_at`."""
+        return least_keep_at(self.curve, accuracy)
 
-        Where the texts are too few to be sure, it is the least at which they reach it on these texts. It is at least
-        `LEAST_KEEP_AT`: an answer that is more likely wrong than right is never kept, however easy the texts were.
-        """
-        candidates = [kept for kept in self.curve if kept.keep_at >= LEAST_KEEP_AT and kept.share > 0]
-        surely = next((kept for kept in candidates if kept.sure >= accuracy), None)
-        return surely or next((kept for kept in candidates if kept.right.value >= accuracy), None)
+
+def least_keep_at(curve: Sequence[KeptAnswers], accuracy: float) -> KeptAnswers | None:
+    """Return the least threshold at which the kept answers surely reach `accuracy`; None where there is none.
+
+    Where the texts are too few to be sure, it is the least at which they reach it on these texts. It is at least
+    `LEAST_KEEP_AT`: an answer that is more likely wrong than right is never kept, however easy the texts were.
+
+    Args:
+        curve: what is kept at keep_at 0, 0.01, … 1.
+        accuracy: required share of right answers among those kept.
+    """
+    candidates = [kept for kept in curve if kept.keep_at >= LEAST_KEEP_AT and kept.share > 0]
+    surely = next((kept for kept in candidates if kept.sure >= accuracy), None)
+    return surely or next((kept for kept in candidates if kept.right.value >= accuracy), None)
+
+
+def curve_of(
+    readings: ModelReadings, outside_share: float = 0.0, outside_groups: Integers | None = None
+) -> tuple[KeptAnswers, ...]:
+    """Return what is kept at keep_at 0, 0.01, … 1; see :func:`measure`."""
+    return tuple(_kept(readings, step / STEPS, outside_share, outside_groups) for step in range(STEPS + 1))
 
 
 def readings_of(
@@ -215,7 +232,7 @@ def measure(
         outside_share=share,
         calibration_error=expected_calibration_error(bins),
         bins=tuple(bins),
-        curve=tuple(_kept(readings, step / STEPS, share, outside_groups) for step in range(STEPS + 1)),
+        curve=curve_of(readings, share, outside_groups),
         labels=by_label,
         confusions=_confusions(table, labels),
         readings=readings,

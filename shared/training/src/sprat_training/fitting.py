@@ -25,7 +25,7 @@ MIN_LABELS_TO_HOLD_OUT: Final = 3
 THREADS: Final = 2
 
 _EXACT: Final = 1e-10
-_MANY_TEXTS: Final = 3_000
+MANY_TEXTS: Final = 3_000
 """Up to so many texts ten folds cost little; above, five give as good an estimate."""
 _LABEL_GROUPS: Final = (20, 10)
 """Labels are hidden one at a time up to so many, above in so many groups; the second number is for many texts."""
@@ -196,8 +196,8 @@ def cross_validate(
         progress: is called after each fit.
         cores: of each text; see :func:`text_folds`.
     """
-    count = 10 if len(gold) <= _MANY_TEXTS else 5
-    group_count = min(_LABEL_GROUPS[len(gold) > 2 * _MANY_TEXTS], labels)
+    count = 10 if len(gold) <= MANY_TEXTS else 5
+    group_count = min(_LABEL_GROUPS[len(gold) > 2 * MANY_TEXTS], labels)
     heads: list[LabelHead] = []
     held_out = hold_out(
         HeadLearner(vectors, outside),
@@ -268,7 +268,7 @@ def hold_out(
     jobs: list[Callable[[], None]] = [first, *(partial(fit_without_fold, number) for number in range(count))]
     if labels_held_out:
         jobs += [partial(fit_without_labels, number) for number in range(group_count)]
-    _run(jobs, progress, step)
+    run_jobs(jobs, progress, step)
     if labels_held_out:
         unknown.sort(key=lambda each: each.number)
         features_outside = np.concatenate([_moved(each, inside, groups[gold] != each.number) for each in unknown])
@@ -356,7 +356,7 @@ def _features(logits: Floats) -> Doubles:
     return features(logits) if len(logits) else np.zeros((0, FEATURES))
 
 
-def _run(jobs: Iterable[Callable[[], None]], progress: OnTrainingProgress, step: str) -> None:
+def run_jobs(jobs: Iterable[Callable[[], None]], progress: OnTrainingProgress, step: str) -> None:
     """Run all jobs, `THREADS` at a time: numpy releases the interpreter while it multiplies."""
     with ThreadPoolExecutor(THREADS, "fit") as pool:
         running = [pool.submit(job) for job in jobs]

@@ -14,6 +14,7 @@ from sprat_inference.artefact import CARD, write_artefact
 from sprat_inference.card import Calibration, Card, Score, Work, label_set_hash
 from sprat_inference.heads import LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
+from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import LexicalModel
 from sprat_inference.serving import SpecialistModel
 from sprat_training.config import TrainingConfig
@@ -31,8 +32,10 @@ OWN_FILE: Final = "a file of the owner's"
 FITTED: Final = "head, calibration, scores"
 TESTED: Final = "scores"
 OUTSIDE_TEXTS: Final = "calibration: texts outside every label"
-_NO_VERSION: Final = "0" * 16
+NO_VERSION: Final = "0" * 16
 """Until the artefact is written and hashed."""
+CLASSIFY: Final = "classify"
+"""The service that answers tasks from files."""
 
 
 def describe(
@@ -61,7 +64,7 @@ def describe(
     licences = dict.fromkeys((*base.licences, config.licence))
     return Card(
         name=config.name,
-        version=_NO_VERSION,
+        version=NO_VERSION,
         task="intent",
         reader=base.reader,
         built_on=base.built_on,
@@ -70,7 +73,7 @@ def describe(
         languages=config.languages,
         max_tokens=base.card.max_tokens,
         licence=" AND ".join(licences),
-        made_of=(*base.made_of, *_works(config)),
+        made_of=(*base.made_of, *works_of(config)),
         scores=(),
         calibration=Calibration(
             method=METHOD,
@@ -199,7 +202,8 @@ def write_model(
             own_files = (work.sha256 for work in card.made_of if work.source == OWN_FILE)
             write_record(folder, config, texts, filter(None, own_files))
             write_artefact(folder, card.model_dump(mode="json"))
-            model: SpecialistModel = plugins.load(plugins.MODELS, card.task).load(folder)
+            service = CLASSIFY if card.kind == MULTI_LABEL else card.task
+            model: SpecialistModel = plugins.load(plugins.MODELS, service).load(folder)
             model.probe()
             _replace(output, folder, Path(name) / "earlier")
     except OSError as error:
@@ -270,7 +274,8 @@ def _nearness(data: TrainingData) -> str:
     )
 
 
-def _works(config: TrainingConfig) -> list[Work]:
+def works_of(config: TrainingConfig) -> list[Work]:
+    """Return the files of a training, for the card of its model."""
     files = [(file, FITTED) for file in config.files]
     if config.outside_file is not None:
         files.append((config.outside_file, OUTSIDE_TEXTS))

@@ -69,13 +69,13 @@ def read_sources(config: TrainingConfig) -> Sources:
             if file == config.corrections:
                 files.append(read_labelled(file, bad_rows=bad_rows))
             else:
-                files.append(read(file, _columns(file, config, notes)))
+                files.append(read(file, columns_to_read(file, config, notes)))
     if config.test_file is not None:
         with _collected(errors):
-            test = read(config.test_file, _columns(config.test_file, config, notes))
+            test = read(config.test_file, columns_to_read(config.test_file, config, notes))
     if config.outside_file is not None:
         with _collected(errors):
-            column = _columns(config.outside_file, config, notes, with_labels=False).text
+            column = columns_to_read(config.outside_file, config, notes, with_labels=False).text
             given_outside = read_texts(config.outside_file, column, encoding=config.encoding, bad_rows=bad_rows)
     if bad_rows and config.skip_bad_rows is None:
         for _, of_file in groupby(bad_rows, key=lambda problem: problem.path):
@@ -88,7 +88,7 @@ def read_sources(config: TrainingConfig) -> Sources:
     if errors or sources is None:
         raise UserError("\n".join(errors or [f"{config.files[0]}: no row of it can be used"]))
     if config.skip_bad_rows is not None:
-        _write_bad_rows(config.skip_bad_rows, bad_rows)
+        write_bad_rows(config.skip_bad_rows, bad_rows)
     return Sources(*sources, tuple(bad_rows), (*notes, *_notes_of(sources[0], config)))
 
 
@@ -99,7 +99,7 @@ def _notes_of(data: TrainingData, config: TrainingConfig) -> Iterator[str]:
     yield from map(_may_mean_outside, filter(is_remainder, data.labels))
 
 
-def _columns(file: Path, config: TrainingConfig, notes: list[str], *, with_labels: bool = True) -> ColumnNames:
+def columns_to_read(file: Path, config: TrainingConfig, notes: list[str], *, with_labels: bool = True) -> ColumnNames:
     """Return the columns to read of a file; in a further one, those that are missing there are found by their names."""
     named = config.columns
     if file == config.files[0] or file.suffix.lower() == ".txt":
@@ -170,7 +170,7 @@ def _collected(errors: list[str]) -> Iterator[None]:
         errors.append(str(error))
 
 
-def _write_bad_rows(path: Path, bad_rows: list[RowProblem]) -> None:
+def write_bad_rows(path: Path, bad_rows: list[RowProblem]) -> None:
     """Write a row for each problem: where it is, what is wrong, and the row's own cells.
 
     Raises:

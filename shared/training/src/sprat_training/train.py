@@ -65,7 +65,7 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
     sources = read_sources(config)
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
         base = load_base(config.encoder, threads=config.threads, prefix=config.encoder_prefix, scratch=Path(scratch))
-        _check_languages(config, base)
+        check_languages(config, base)
         return _train_on(base, sources, config, progress)
 
 
@@ -221,7 +221,12 @@ def _test_figures(
     return measure(readings, best, gold, data.labels, config.outside_share)
 
 
-def _check_languages(config: TrainingConfig, base: BaseEncoder) -> None:
+def check_languages(config: TrainingConfig, base: BaseEncoder) -> None:
+    """Check that the encoder reads the languages of the texts.
+
+    Raises:
+        UserError: it does not read one.
+    """
     unknown = [language for language in config.languages if language not in base.card.languages]
     if unknown and base.card.languages:  # none are named where they are not known
         raise UserError(

@@ -16,17 +16,21 @@ from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
-from sprat_contracts import ReasonCode, TierStep
+from sprat_contracts import IntentOutput, LabelsOutput, ReasonCode, TierStep
 from sprat_contracts.languages import primary_subtag
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import BY_WORDS
+from sprat_operations.services import CLASSIFY
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import LabelledTexts
+from sprat_training.datasets.reader import LabelledTexts, split_labels
 from sprat_training.datasets.rows import look_like_texts
 from sprat_training.evaluation.frontier_answers import FrontierAnswers, read_answers, write_answers
 from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.evaluation.routing import GIVE_COSTS, UNKNOWN_COSTS, TextOutcomes
 from sprat_training.evaluation.tier_comparison import TierAnswer, TierResult, compare_tiers
+from sprat_training.label_set_data import as_flags, one_label
+from sprat_training.label_set_fit import micro_f1
 
 _TEXTS_PER_BATCH: Final = 500
 _MIN_SECRET: Final = 16
@@ -47,6 +51,8 @@ class SmallModelAnswers:
     confidences: tuple[float, ...]
     by_words: tuple[bool, ...] | None
     """Whether the lexical stage answered; None where the model has none."""
+    several: bool = False
+    """Whether a text may have several labels; each of `outputs` is then a set of them, as one label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +148,25 @@ class FrontierSource:
         return kafka_settings(self.bootstrap, self.prefix), settings.secret
 
 
-def load_small_model(folder: Path, threads: int) -> Any:
-    """Load the intent model of an artefact.
+def gives_several(folder: Path) -> bool:
+    """Return whether the model of an artefact gives a text several labels.
 
     Raises:
-        UserError: it cannot be loaded, or the intent service is not installed.
+        UserError: the artefact cannot be read.
     """
-    model = plugins.load(plugins.MODELS, "intent")
+    try:
+        return load_artefact(folder).card.kind == MULTI_LABEL
+    except BrokenArtefact as error:
+        raise UserError(f"--model: {error}") from None
+
+
+def load_small_model(folder: Path, threads: int) -> Any:
+    """Load the model of an artefact: one label a text, or several.
+
+    Raises:
+        UserError: it cannot be loaded, or the service that serves it is not installed.
+    """
+    model = plugins.load(plugins.MODELS, CLASSIFY if gives_several(folder) else "intent")
     try:
         return model.load(folder, threads=threads)
     except BrokenArtefact as error:
@@ -162,9 +180,10 @@ def small_model_answers(model: Any, data: LabelledTexts, language: str, outside_
         UserError: it does not know the language, or a label of the file.
     """
     labels = model.card.labels or ()
+    several = model.card.kind == MULTI_LABEL
     known = {*labels, outside_label}
-    for row, label in zip(data.rows, data.labels, strict=True):
-        if label not in known:
+    for row, cell in zip(data.rows, data.labels, strict=True):
+        for label in {*(split_labels(cell) if several else (cell,))} - known:
             texts = look_like_texts(data.labels)
             shown, named = ("no such label", "LABEL") if texts else (f'no label "{label}"', shlex.quote(label))
             raise UserError(
@@ -178,10 +197,26 @@ def small_model_answers(model: Any, data: LabelledTexts, language: str, outside_
         for start in range(0, len(data), _TEXTS_PER_BATCH):
             answers += model.answer([Question(text, language) for text in data.texts[start : start + _TEXTS_PER_BATCH]])
             bar.show("reading texts", len(answers), len(data))
-    outputs = tuple(answer.output.label for answer in answers)
+    outputs = tuple(_one_label(answer.output) for answer in answers)
     confidences = tuple(answer.confidence for answer in answers)
     by_words = None if model.card.lexical is None else tuple(answer.stage == BY_WORDS for answer in answers)
-    return SmallModelAnswers(f"intent/{model.card.name}", model.card.version, labels, outputs, confidences, by_words)
+    name = model.card.name if several else f"intent/{model.card.name}"
+    return SmallModelAnswers(name, model.card.version, labels, outputs, confidences, by_words, several)
+
+
+def _one_label(output: IntentOutput | LabelsOutput) -> str | None:
+    """Return the label, or the set of labels as one; None for none."""
+    if isinstance(output, IntentOutput):
+        return output.label
+    return one_label(each.label for each in output.labels) if output.labels else None
+
+
+def micro_f1_of(small: SmallModelAnswers, data: LabelledTexts) -> float | None:
+    """Return F1 over all decisions of a label for a text; None where each text has one label."""
+    if not small.several:
+        return None
+    said = as_flags([output or "" for output in small.outputs], small.labels)
+    return micro_f1(said, as_flags(data.labels, small.labels))
 
 
 def answered_by_words(small: SmallModelAnswers, outcomes: TextOutcomes) -> AnsweredByWords | None:
@@ -194,15 +229,26 @@ def answered_by_words(small: SmallModelAnswers, outcomes: TextOutcomes) -> Answe
 
 
 def frontier_result(
-    source: FrontierSource, data: LabelledTexts, labels: tuple[str, ...], language: str, outside_label: str
+    source: FrontierSource,
+    data: LabelledTexts,
+    labels: tuple[str, ...],
+    language: str,
+    outside_label: str,
+    *,
+    several: bool = False,
 ) -> FrontierResult:
     """Read the frontier's answers, ask for them, or assume them.
 
     Raises:
-        UserError: the file or the frontier gives no usable answers.
+        UserError: the file or the frontier gives no usable answers, or it cannot be asked for several labels a text.
     """
+    if several and (source.url is not None or source.tiers):
+        raise UserError(
+            "--frontier and --tiers ask for one label a text, and the model gives several: name a file with "
+            "--frontier-answers, or assume an accuracy with --frontier-accuracy"
+        )
     if source.answers is not None:
-        answers = read_answers(source.answers, data, source.eur, source.columns)
+        answers = read_answers(source.answers, data, source.eur, source.columns, outside_label if several else None)
         return FrontierResult(answers, 0.0, 0.0, f"the frontier's answers: {source.answers}")
     if source.accuracy is not None:
         description = (

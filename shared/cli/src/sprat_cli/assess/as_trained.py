@@ -9,11 +9,18 @@ from sprat_langid import DEFAULT
 from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, columns_of_further, read_labelled
+from sprat_training.label_set_data import as_one_label
 from sprat_training.record import TrainingRecord
 
 
 def read_as_trained(
-    path: Path, record: TrainingRecord | None, given: ColumnNames, outside_labels: Sequence[str], encoding: str
+    path: Path,
+    record: TrainingRecord | None,
+    given: ColumnNames,
+    outside_labels: Sequence[str],
+    encoding: str,
+    *,
+    several: bool = False,
 ) -> tuple[LabelledTexts, ColumnNames, str]:
     """Return the rows of a file, its columns and the label of texts outside; say what of it the model remembers.
 
@@ -23,6 +30,7 @@ def read_as_trained(
         given: the columns that the user named.
         outside_labels: as the user gave them; the further ones become the first.
         encoding: of the file, as `read_text` takes it.
+        several: a text may have several labels; those of a row become one, as :func:`one_label` writes it.
 
     Raises:
         UserError: the file cannot be read.
@@ -31,6 +39,8 @@ def read_as_trained(
     columns, outside = given, first or OUTSIDE
     if record is not None:
         columns, outside = _remembered(path, record, given, first, encoding)
+    if several:
+        return as_one_label(read_labelled(path, columns, encoding=encoding, several=True), outside), columns, outside
     rows = read_labelled(path, columns, encoding=encoding)
     return with_one_outside_label(rows, outside, outside_labels or (OUTSIDE,)), columns, outside
 

@@ -13,7 +13,9 @@ from sprat_cli.assess.answers import (
     FrontierSource,
     answered_by_words,
     frontier_result,
+    gives_several,
     load_small_model,
+    micro_f1_of,
     small_model_answers,
     text_outcomes,
 )
@@ -80,7 +82,9 @@ _TABLE_STEPS = tuple(step / 10 for step in range(11))
 def assess(
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
     *,
-    model: Annotated[Path, typer.Option(metavar="DIR", show_default=False, help="The artefact of an intent model.")],
+    model: Annotated[
+        Path, typer.Option(metavar="DIR", show_default=False, help="The artefact of a model with labels.")
+    ],
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
@@ -181,10 +185,11 @@ def assess(
     if name is not None:
         _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
-    escalates = policy is not None and _escalates_outside(policy, name)
     denied = policy is not None and _denies_frontier(policy, tenant)
     record, named = read_record(model), ColumnNames(text_column, label_column)
-    data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding)
+    several = gives_several(model)
+    _check_written(several=several, write=write)
+    data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(
         answers,
         url,
@@ -207,14 +212,17 @@ def assess(
     seen = seen_by(record, data.texts, data.rows)
     if write and policy:
         _check_write(policy, name, loaded.card.name, None if force else seen)
+    escalates = not several and _escalates_outside(policy, name)
     small = small_model_answers(loaded, data, language, outside)
-    frontier = frontier_result(source, data, small.labels, language, outside)
+    frontier = frontier_result(source, data, small.labels, language, outside, several=several)
     outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied)
     assessment, by_words = assess_routing(outcomes), answered_by_words(small, outcomes)
+    f1 = micro_f1_of(small, data)
     page = output or file.with_name(f"{file.stem}-assessment.html")
     notes = [
         f"{counted(len(data), 'text')} of {file.name}",
         f"model: {small.name}, version {small.version}",
+        *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {f1:.3f}"]),
         *([] if by_words is None else [f"by words: {by_words}"]),
         frontier.description,
         *_said(seen),
@@ -230,7 +238,8 @@ def assess(
         _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
     if as_json:
-        say_json(_as_json(assessment, by_words, choice, page, change, seen) | _tiers_json(frontier.tiers))
+        of_sets = {} if f1 is None else {"micro_f1": round(f1, 4)}
+        say_json(_as_json(assessment, by_words, choice, page, change, seen) | of_sets | _tiers_json(frontier.tiers))
         return
     for line in _summary(assessment, choice, notes):
         say(line)
@@ -287,7 +296,14 @@ def _check_write(policy: Path, name: str | None, model: str, seen: SeenRows | No
         raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
 
 
-def _escalates_outside(policy: Path, name: str | None) -> bool:
+def _check_written(*, several: bool, write: bool) -> None:
+    if several and write:
+        raise UserError("--write: a model with several labels a text has its keep_at in the file of its task")
+
+
+def _escalates_outside(policy: Path | None, name: str | None) -> bool:
+    if policy is None:
+        return False
     task = load_policy(policy).tasks.intent
     return (task if name is None else task.of(name)).out_of_scope == "escalate"
 

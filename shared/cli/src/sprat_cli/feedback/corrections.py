@@ -11,8 +11,9 @@ from sprat.kafka.publisher import Acknowledged, NotAcknowledged, Publisher, TooL
 from sprat.settings import KafkaSettings
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.text_input import read_lines
-from sprat_contracts import BUILT_IN, FeedbackGiven, IntentOutput, TaskTable
+from sprat_contracts import BUILT_IN, FeedbackGiven, IntentOutput, LabelsOutput, TaskTable
 from sprat_operations.feedback import InvalidCorrection, correction, feedback_record
+from sprat_training.datasets.reader import split_labels
 
 _OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task", "by": "--by"}
 
@@ -95,6 +96,8 @@ def _output(options: CorrectionOptions) -> dict[str, Any]:
     if sum(said) != 1:
         raise UserError("what is right? One of --label LABEL, --outside, --output JSON|FILE")
     if options.output is None:
+        if options.task is not None and options.tasks[options.task] is LabelsOutput:
+            return {"labels": split_labels(options.label or "")}
         if options.task is not None and options.tasks[options.task] is not IntentOutput:
             raise UserError(f"--label and --outside are for labels; {options.task} needs --output JSON|FILE")
         return {"output": {"label": options.label}}
@@ -144,6 +147,8 @@ def _show(message: FeedbackGiven, topic: str, record: Acknowledged, *, as_json: 
         say_json({"type": "feedback", **names, **place, "given_at": record.timestamp_ms})
         return
     what = message.task
+    if isinstance(message.output, LabelsOutput):
+        what += f" {', '.join(each.label for each in message.output.labels) or ': none of the labels'}"
     if isinstance(message.output, IntentOutput):
         what += f" {message.output.label}" if message.output.label else ": none of the known labels"
     say(f"published: {printable(message.text_id)} is {printable(what)}  · {topic} {record.partition}@{record.offset}")

@@ -18,6 +18,7 @@ from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import counted, printable, remark, say, say_json
 from sprat_operations.feedback import WHY, CorrectedText, join, read_corrections, requested_model
+from sprat_training.datasets.reader import split_labels
 
 EXPORT = """\b
 Examples:
@@ -152,7 +153,7 @@ def _say_end(
     *,
     as_json: bool,
 ) -> None:
-    labels = Counter(row["label"] for row in inside if "label" in row)
+    labels = Counter(label for row in inside for label in _labels(row))
     conflicts = _conflicts(inside)
     if as_json:
         files = {"file": str(output) if inside else None, "out_of_scope": str(out_of_scope) if outside else None}
@@ -184,12 +185,17 @@ def _say_end(
         remark(f"{texts} more than one label: check {them} before you train")
 
 
+def _labels(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the labels of a row; none where its task has none."""
+    return split_labels(row["labels"]) if "labels" in row else (row["label"],) if "label" in row else ()
+
+
 def _conflicts(rows: Sequence[Mapping[str, Any]]) -> int:
     """Count equal texts that have different labels."""
     labels: dict[str, set[str]] = {}
     for row in rows:
-        if "label" in row:
-            labels.setdefault(row["text"], set()).add(row["label"])
+        if "label" in row or "labels" in row:
+            labels.setdefault(row["text"], set()).add(row.get("labels", row.get("label")))
     return sum(len(each) > 1 for each in labels.values())
 
 

@@ -15,7 +15,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.connection import reading_signatures
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
-from sprat_contracts import FeedbackGiven, IntentOutput, ModelAnnounced, WireError, decode
+from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, ModelAnnounced, WireError, decode
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import TextSearch, find_texts, requested_model
 from sprat_operations.topic_reader import read_since
@@ -45,7 +45,7 @@ async def check_corrections(
         UserError: the requested model, or every model, does not know a label, and it may not be published.
     """
     try:
-        announced = await _announced_labels(kafka) if any(map(_label, messages)) else {}
+        announced = await _announced_labels(kafka) if any(map(_labels, messages)) else {}
     except KafkaConnectionError:
         raise
     except (KafkaError, UserError, TimeoutError):
@@ -55,8 +55,8 @@ async def check_corrections(
     notes: list[str] = []
     for task, known in announced.items():
         asked = {identity: requested_model(found.text, task) for identity, found in search.found.items()}
-        judged = [each for each in messages if each.task == task and _label(each) not in new_labels]
-        found_problems, found_notes = judge_labels(judged, known, asked)
+        of_task = [each for each in messages if each.task == task]
+        found_problems, found_notes = judge_labels(of_task, known, asked, new_labels)
         problems += found_problems
         notes += found_notes
     if problems and not all_new:
@@ -71,13 +71,16 @@ async def check_corrections(
         remark(_not_found(missing, messages, kafka.topics.texts))
 
 
-def in_doubt(messages: Sequence[FeedbackGiven], known: Known) -> list[FeedbackGiven]:
-    """Return those whose label only some models know: the text says which model it asked for."""
-    return [each for each in messages if 0 < sum(_label(each) in labels for labels in known.values()) < len(known)]
+def in_doubt(label: str, known: Known) -> bool:
+    """Return whether only some models know a label: the text says which model it asked for."""
+    return 0 < sum(label in labels for labels in known.values()) < len(known)
 
 
 def judge_labels(
-    messages: Sequence[FeedbackGiven], known: Known, asked: Mapping[Identity, str]
+    messages: Sequence[FeedbackGiven],
+    known: Known,
+    asked: Mapping[Identity, str],
+    new_labels: Collection[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Return a line for each label that its model does not know, and what could not be judged.
 
@@ -85,15 +88,17 @@ def judge_labels(
         messages: the corrections, of one task.
         known: the labels of its announced models.
         asked: the models that texts ask for, of those that were found.
+        new_labels: those that are not judged.
     """
     every = {label for labels in known.values() for label in labels}
     if not every:
         return [], []
     word = "intent" if all(each.task == "intent" for each in messages) else "label"
-    labels = {label for each in messages if (label := _label(each)) is not None}
+    given = [(each, label) for each in messages for label in _labels(each) if label not in new_labels]
+    labels = {label for _, label in given}
     unknown = sorted(labels - every)
     lines = [f"no announced model knows the {word} {printable(each, 60)}{_near(each, every)}" for each in unknown]
-    doubtful = [(asked.get((each.text_source, each.text_id)), _label(each) or "") for each in in_doubt(messages, known)]
+    doubtful = [(asked.get((each.text_source, each.text_id)), label) for each, label in given if in_doubt(label, known)]
     judged = [(model, label) for model, label in doubtful if model is not None and model in known]
     wrong = Counter((model, label) for model, label in judged if label not in known[model])
     for (model, label), count in wrong.items():
@@ -125,8 +130,13 @@ def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven],
     )
 
 
-def _label(message: FeedbackGiven) -> str | None:
-    return message.output.label if isinstance(message.output, IntentOutput) else None
+def _labels(message: FeedbackGiven) -> tuple[str, ...]:
+    """Return the labels that a correction gives."""
+    if isinstance(message.output, LabelsOutput):
+        return tuple(each.label for each in message.output.labels)
+    if isinstance(message.output, IntentOutput) and message.output.label is not None:
+        return (message.output.label,)
+    return ()
 
 
 def _near(label: str, known: Collection[str]) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat.errors import UserError
-from sprat_contracts import IntentOutput, Output
+from sprat_contracts import IntentOutput, LabelsOutput, Output
 from sprat_langid import resolved
 from sprat_operations.feedback import CorrectedText
+from sprat_training.datasets.reader import joined_labels, split_labels
 from sprat_training.datasets.rows import label_problem, protected_cell, text_problem
 
 FORMATS: Final = (".csv", ".tsv", ".jsonl")
-COLUMNS: Final = ("text", "label", "language")
 _BREAKS: Final = re.compile(r"[\t\r\n]")
 
 
@@ -26,18 +26,27 @@ def check_format(path: Path, task: str, form: type[Output]) -> None:
     """
     if path.suffix not in FORMATS:
         raise UserError(f"{path}: unknown format; the name must end in {', '.join(FORMATS)}")
-    if form is not IntentOutput and path.suffix != ".jsonl":
-        raise UserError(f"{path}: the output of {task} is not a single label: use .jsonl")
+    if form not in {IntentOutput, LabelsOutput} and path.suffix != ".jsonl":
+        raise UserError(f"{path}: the output of {task} is no label of a text: use .jsonl")
 
 
 def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
-    """Return the rows: of labels text, label and language; else text, language and the whole output."""
-    return [
-        {"text": each.text.text, "label": each.output.label, "language": _language(each)}
-        if isinstance(each.output, IntentOutput)
-        else {"text": each.text.text, "language": _language(each), "output": each.output.model_dump(mode="json")}
-        for each in examples
-    ]
+    """Return the rows: of one label text, label and language; of several text, labels and language.
+
+    Else text, language and the whole output.
+    """
+    return [_row(each) for each in examples]
+
+
+def _row(example: CorrectedText) -> dict[str, Any]:
+    text, language = example.text.text, _language(example)
+    match example.output:
+        case IntentOutput(label=label):
+            return {"text": text, "label": label, "language": language}
+        case LabelsOutput(labels=labels):
+            return {"text": text, "labels": joined_labels([each.label for each in labels]), "language": language}
+        case output:
+            return {"text": text, "language": language, "output": output.model_dump(mode="json")}
 
 
 def _language(example: CorrectedText) -> str:
@@ -49,10 +58,14 @@ def trainable(path: Path, row: Mapping[str, Any]) -> bool:
 
     Rows of tasks without labels have none, and `sprat train` does not read them.
     """
-    if "label" not in row:
+    labels: tuple[str, ...]
+    if "label" in row:
+        labels = () if row["label"] is None else (row["label"].strip(),)
+    elif "labels" in row:
+        labels = split_labels(row["labels"])
+    else:
         return True
-    label = row["label"]
-    if label is not None and label_problem(label.strip()):
+    if any(map(label_problem, labels)):
         return False
     return text_problem(row["text"], table=path.suffix != ".jsonl") is None
 
@@ -75,7 +88,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], *, overwrite: bool
             if path.suffix == ".jsonl":
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             else:
-                writer = csv.DictWriter(file, COLUMNS, dialect="excel-tab" if path.suffix == ".tsv" else "excel")
+                writer = csv.DictWriter(file, list(rows[0]), dialect="excel-tab" if path.suffix == ".tsv" else "excel")
                 writer.writeheader()
                 writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
         part.replace(path)

@@ -21,6 +21,7 @@ app = make_app(epilog=group_help("task", "init sentiment --labels positive,negat
 _INIT = """\b
 Examples:
   sprat task init sentiment --labels positive,negative,neutral
+  sprat task init topics --kind multi_label --labels billing,delivery,damage --artefact topics-model
   sprat task init summary --kind text --instruction "Summarise the text in one sentence."
   sprat task init queue --label "billing=invoices, refunds" --label "technical=something does not work" --language en
 
@@ -49,6 +50,11 @@ _ARTEFACT = """
 # meaning are nearest to the text.
 #artefact: ../models/{name}
 """
+_NO_ARTEFACT = """
+# The folder of its model, from this folder; `sprat train multi-label` makes one. Without a model, the frontier answers
+# every text.
+#artefact: ../models/{name}
+"""
 _KEEP_AT = """
 # An answer is kept at this confidence or above; the others go to the frontier. `sprat train` recommends a figure.
 keep_at: {keep_at}
@@ -73,7 +79,10 @@ def init(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Of the task, as texts ask for it.")],
     *,
     kind: Annotated[
-        TaskKind, typer.Option(help="classification: one label of a list; text: written by a large model.")
+        TaskKind,
+        typer.Option(
+            help="classification: one label of a list; multi_label: several of them; text: written by a large model."
+        ),
     ] = "classification",
     labels: Annotated[
         str | None, typer.Option(metavar="A,B,…", show_default=False, help="The labels, separated by commas.")
@@ -110,8 +119,9 @@ def init(
         raise UserError("a task of the kind text has neither labels nor a model: a large model writes its answer")
     if kind == "text" and not instruction:
         raise UserError("a task of the kind text needs --instruction TEXT: what is to be written about a text")
-    meanings = _meanings(labels, label or ()) if kind == "classification" else {}
-    threshold = keep_at if keep_at is not None else _KEEP_ZERO_SHOT if artefact is None else _KEEP_TRAINED
+    meanings = {} if kind == "text" else _meanings(labels, label or ())
+    is_zero_shot = kind == "classification" and artefact is None
+    threshold = keep_at if keep_at is not None else _KEEP_ZERO_SHOT if is_zero_shot else _KEEP_TRAINED
     folder = folder_for_tasks()
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
@@ -169,7 +179,8 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
         return
     yield printable(f"  labels     {', '.join(task.labels)}")
     yield printable(f"  languages  {', '.join(task.languages) or 'those of its model'}")
-    yield printable(f"  model      {task.artefact or 'none: the nearest label answers'}")
+    without = "the nearest label answers" if task.has_small_model else "the frontier alone answers"
+    yield printable(f"  model      {task.artefact or f'none: {without}'}")
     yield f"  kept at    {kept_from(task)}"
 
 
@@ -209,7 +220,8 @@ def _written(
     text = _HEAD.format(name=name) + _yaml(fields)
     if kind == "text":
         return text + _yaml({"instruction": instruction or ""}) + _LENGTH
-    text += _ARTEFACT.format(name=name) if artefact is None else "\n" + _yaml({"artefact": artefact})
+    without = _NO_ARTEFACT if kind == "multi_label" else _ARTEFACT
+    text += without.format(name=name) if artefact is None else "\n" + _yaml({"artefact": artefact})
     text += _KEEP_AT.format(keep_at=keep_at)
     return text + ("\n" + _yaml({"instruction": instruction}) if instruction else _INSTRUCTION)
 

@@ -1,4 +1,4 @@
-"""`sprat train intent`: fit an intent model on the user's own labels."""
+"""`sprat train intent` and `sprat train multi-label`: fit a model on the user's own labels."""
 
 import re
 from pathlib import Path
@@ -11,10 +11,12 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Encoding, Json, LabelColumn, MergeCase, SkipBadRows, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
+from sprat_cli.train.label_sets import label_set_json, label_set_lines
 from sprat_cli.train.summary import summary_json, summary_lines
 from sprat_cli.train.written import previous_lines, write_report
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
+from sprat_training.label_set_train import train_label_sets
 from sprat_training.model_card import check_output
 from sprat_training.train import train
 
@@ -33,6 +35,23 @@ least two labels, and five different texts of each. Where files give a text diff
 counts. The artefact is a folder; the report is written beside it, FOLDER-report.html.
 Rows are numbered as a spreadsheet numbers them. Texts are not shown in the report and the terminal unless you give
 --show-texts.
+
+\b
+Exit codes:
+  0  the artefact is written
+  2  an option or a file is wrong; the message says which row and column, and what to do"""
+
+SETS_EPILOG = """\b
+Examples:
+  sprat train multi-label tickets.csv
+  sprat train multi-label tickets.csv --label-column Topics --test tickets-test.csv --output tickets-model
+  sprat train multi-label tickets.jsonl --accuracy 0.95 --json
+
+\b
+FILE has a text and its labels in each row: .csv (comma, semicolon or tab), .tsv, or .jsonl. Labels stand in one column,
+separated by |, as in billing|delivery; in .jsonl they may be a list. An empty cell, or oos, means that none applies.
+Of rows with the same text the last one counts. Each label needs five texts that have it and five that do not.
+Every label gets its own probability; the confidence is that of all labels of a text being right.
 
 \b
 Exit codes:
@@ -120,9 +139,7 @@ def intent(
     as_json: Json = False,
 ) -> None:
     """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
-    if name is not None and (_OUTSIDE_A_NAME.search(name) or not name[:1].isalnum() or len(name) > _MAX_NAME):
-        raise UserError(f"--name {name}: texts cannot ask for it; use letters, digits, `.`, `_` and `-`, at most 64")
-    model_name = name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"
+    model_name = _model_name(name, files)
     folder = output or Path(model_name)
     check_output(folder, force=force)
     replaces = folder.exists()
@@ -159,3 +176,93 @@ def intent(
         say(line)
     for line in previous_lines(folder) if replaces else []:
         say(line)
+
+
+@app.command("multi-label", epilog=SETS_EPILOG, short_help="Fit a model that gives a text several labels, or none.")
+def multi_label(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels; a later file corrects."),
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the first file's name]"),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the first file's name]"),
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    encoding: Encoding = "auto",
+    skip_bad_rows: SkipBadRows = None,
+    test: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")
+    ] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", show_default=False, help="Of the texts; may be repeated. [default: en]"),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|ID",
+            show_default=False,
+            help="An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]",
+        ),
+    ] = None,
+    encoder_prefix: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", show_default=False, help="Before every text, for the latter. [default: its own]"),
+    ] = None,
+    accuracy: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Required share of kept answers with all labels right.")
+    ] = 0.97,
+    drop_small: Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")] = False,
+    licence: Annotated[str, typer.Option(metavar="SPDX", help="Of your data, for the card.")] = "LicenseRef-own-data",
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Replace the artefact; it becomes DIR.previous.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a model that gives a text several labels: check the data, fit, calibrate, measure, write."""
+    model_name = _model_name(name, files)
+    folder = output or Path(model_name)
+    check_output(folder, force=force)
+    replaces = folder.exists()
+    config = TrainingConfig(
+        files=tuple(files),
+        output=folder,
+        name=model_name,
+        columns=ColumnNames(text_column, label_column),
+        encoding=encoding,
+        skip_bad_rows=skip_bad_rows,
+        test_file=test,
+        languages=tuple(language or ("en",)),
+        encoder=encoder,
+        encoder_prefix=encoder_prefix,
+        accuracy=accuracy,
+        drop_small=drop_small,
+        licence=licence,
+        threads=threads,
+    )
+    with ProgressBar() as bar:
+        result = train_label_sets(config, bar.show)
+    if as_json:
+        say_json(label_set_json(result))
+        return
+    for line in label_set_lines(result):
+        say(line)
+    for line in previous_lines(folder) if replaces else []:
+        say(line)
+
+
+def _model_name(name: str | None, files: list[Path]) -> str:
+    """Return the name of the model: the one given, else that of the first file.
+
+    Raises:
+        UserError: texts cannot ask for it.
+    """
+    if name is not None and (_OUTSIDE_A_NAME.search(name) or not name[:1].isalnum() or len(name) > _MAX_NAME):
+        raise UserError(f"--name {name}: texts cannot ask for it; use letters, digits, `.`, `_` and `-`, at most 64")
+    return name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"

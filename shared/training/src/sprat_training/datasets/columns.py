@@ -15,7 +15,7 @@ _TEXT_WORDS: Final = """
     texto mensaje frase pregunta consulta solicitud comentario descripción asunto
 """
 _LABEL_WORDS: Final = """
-    label intent category class topic target tag
+    label labels intent category class topic target tag
     kategorie klasse absicht thema etikett
     étiquette catégorie classe intention thème sujet
     etiqueta categoría clase intención tema

@@ -22,6 +22,9 @@ from sprat_training.datasets.tables import AUTO, TAB_SUFFIXES, read_text, table_
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _TABLE_SUFFIXES: Final = (".csv", *TAB_SUFFIXES, ".txt")
 
+SEPARATOR: Final = "|"
+"""Between the labels of a text that has several."""
+
 Entry = tuple[int, int, str, str, Sequence[str]]
 """Row, line, text, label, and the row as it was read."""
 
@@ -75,6 +78,16 @@ class LabelledTexts:
         )
 
 
+def split_labels(cell: str) -> tuple[str, ...]:
+    """Return the labels of a cell, each once, without white space around them; none for an empty one."""
+    return tuple(dict.fromkeys(label.strip() for label in cell.split(SEPARATOR) if label.strip()))
+
+
+def joined_labels(labels: Sequence[str]) -> str:
+    """Return labels as one cell."""
+    return SEPARATOR.join(labels)
+
+
 def joined(files: Sequence[LabelledTexts]) -> LabelledTexts:
     """Return the rows of several files, one after the other."""
     return LabelledTexts(
@@ -94,6 +107,7 @@ def read_labelled(
     *,
     encoding: str = AUTO,
     bad_rows: list[RowProblem] | None = None,
+    several: bool = False,
 ) -> LabelledTexts:
     """Read texts with labels. Blank rows are skipped; white space around a label is removed.
 
@@ -102,11 +116,13 @@ def read_labelled(
         columns: as the user named them.
         encoding: as `read_text` takes it.
         bad_rows: where it is a list, rows that cannot be used are left out and their problems added to it.
+        several: a text may have several labels, separated by :data:`SEPARATOR` or in a list of JSON, or none; they are
+            returned as :func:`joined_labels` writes them.
 
     Raises:
         UserError: the file cannot be read; one line for each of the first problems, with row, column and what to do.
     """
-    return _read(path, columns, encoding, bad_rows, with_labels=True)
+    return _read(path, columns, encoding, bad_rows, with_labels=True, several=several)
 
 
 def read_texts(
@@ -191,12 +207,18 @@ def columns_of_further(path: Path, columns: ColumnNames, encoding: str = AUTO) -
 
 
 def _read(
-    path: Path, columns: ColumnNames, encoding: str, bad_rows: list[RowProblem] | None, *, with_labels: bool
+    path: Path,
+    columns: ColumnNames,
+    encoding: str,
+    bad_rows: list[RowProblem] | None,
+    *,
+    with_labels: bool,
+    several: bool = False,
 ) -> LabelledTexts:
     file, problems, suffix = read_text(path, encoding), FileProblems(path), path.suffix.lower()
     unused: tuple[str, ...] = ()
     if suffix in JSON_SUFFIXES:
-        names, unused, entries = _json_entries(file.text, columns, problems, with_labels=with_labels)
+        names, unused, entries = _json_entries(file.text, columns, problems, with_labels=with_labels, several=several)
     elif suffix == ".txt" and not with_labels:
         lines = enumerate(file.text.splitlines(), start=1)
         names, entries = ("1",), ((row, row, line, "", (line,)) for row, line in lines if line.strip())
@@ -204,7 +226,8 @@ def _read(
         names, unused, entries = _table_entries(file.text, suffix, columns, problems, with_labels=with_labels)
     else:
         raise UserError(f"{path}: name it .csv, .tsv or .jsonl, for what it holds")
-    usable = list(_usable(entries, names, problems, table=suffix not in JSON_SUFFIXES, with_labels=with_labels))
+    table = suffix not in JSON_SUFFIXES
+    usable = list(_usable(entries, names, problems, table=table, with_labels=with_labels, several=several))
     if bad_rows is None:
         problems.raise_if_any()
     else:
@@ -223,7 +246,13 @@ def _read(
 
 
 def _usable(
-    entries: Iterator[Entry], names: tuple[str, ...], problems: FileProblems, *, table: bool, with_labels: bool
+    entries: Iterator[Entry],
+    names: tuple[str, ...],
+    problems: FileProblems,
+    *,
+    table: bool,
+    with_labels: bool,
+    several: bool,
 ) -> Iterator[tuple[int, str, str]]:
     """Yield row, text and label of the rows without a problem."""
     for row, line, text, label, cells in entries:
@@ -231,12 +260,13 @@ def _usable(
             problems.blank_rows += 1  # a spreadsheet's row with a number or a date alone
             continue
         wrong_text = text_problem(text, table=table)
-        wrong_label = label_problem(label.strip()) if with_labels else None
+        named = split_labels(label) if several else (label.strip(),)
+        wrong_label = next(filter(None, map(label_problem, named)), None) if with_labels else None
         for name, problem in zip(names, (wrong_text, wrong_label), strict=False):
             if problem is not None:
                 problems.add(row, name, problem, line=line, cells=cells)
         if wrong_text is None and wrong_label is None:
-            yield row, text, label.strip()
+            yield row, text, joined_labels(named)
 
 
 def _table_entries(
@@ -264,7 +294,7 @@ def _entries_of(rows: Iterator[TableRow], columns: TableColumns, problems: FileP
 
 
 def _json_entries(
-    text: str, user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool
+    text: str, user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool, several: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Entry]]:
     """Return the names of the fields that are read and of the others, and an entry for each line that is not blank."""
     lines = [(row, line) for row, line in enumerate(text.split("\n"), start=1) if line.strip()]
@@ -287,7 +317,7 @@ def _json_entries(
             problems.fail(row, name, f"there is no such field; there are: {listing}")
     used_names = tuple(name for _, _, name in fields if name is not None)
     unused = _shown([name for name in names if name not in used_names])
-    return used_names, unused, _entries_of_lines(lines, used_names, problems)
+    return used_names, unused, _entries_of_lines(lines, used_names, problems, several=several)
 
 
 def _shown(names: Sequence[str]) -> tuple[str, ...]:
@@ -295,12 +325,19 @@ def _shown(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names) if safe_listing(names) else ()
 
 
-def _entries_of_lines(lines: list[tuple[int, str]], names: tuple[str, ...], problems: FileProblems) -> Iterator[Entry]:
+def _entries_of_lines(
+    lines: list[tuple[int, str]], names: tuple[str, ...], problems: FileProblems, *, several: bool
+) -> Iterator[Entry]:
     for row, line in lines:
         fields = _json_object(row, line, problems)
         if fields is None:
             continue
-        cells = [_json_string(row, line, name, fields, problems) for name in names]
+        cells = [
+            _json_labels(row, line, name, fields, problems)
+            if several and place == 1
+            else _json_string(row, line, name, fields, problems)
+            for place, name in enumerate(names)
+        ]
         if None not in cells:
             yield row, row, cells[0] or "", (cells[1] or "") if len(cells) > 1 else "", (line,)
 
@@ -327,6 +364,20 @@ def _json_string(row: int, line: str, name: str, fields: dict[str, Any], problem
     problem = "missing" if name not in fields else "null" if value is None else "not a string"
     problems.add(row, name, f"{problem}; write a string there, or delete the line", cells=(line,))
     return None
+
+
+def _json_labels(row: int, line: str, name: str, fields: dict[str, Any], problems: FileProblems) -> str | None:
+    """Return the labels of a list, joined; else what :func:`_json_string` returns."""
+    value = fields.get(name)
+    if not isinstance(value, list):
+        return _json_string(row, line, name, fields, problems)
+    if not all(isinstance(label, str) for label in value):
+        problems.add(row, name, "a list with something else than strings; write a list of labels", cells=(line,))
+        return None
+    if any(SEPARATOR in label for label in value):
+        problems.add(row, name, f"a label holds {SEPARATOR}, which separates labels; rename it", cells=(line,))
+        return None
+    return SEPARATOR.join(value)
 
 
 def _first_row(path: Path, encoding: str = AUTO) -> tuple[list[str], bool]:

@@ -10,6 +10,7 @@ from sprat.errors import UserError
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, existing_columns, read_column, read_labelled
 from sprat_training.datasets.rows import normalised_text
+from sprat_training.label_set_data import as_one_label
 
 _COST_COLUMN: Final = "cost_eur"
 _NUMBER: Final = re.compile(r"[0-9]*\.?[0-9]+(?:[Ee][+-]?[0-9]{1,3})?")
@@ -26,7 +27,9 @@ class FrontierAnswers:
     """Cost of each answer."""
 
 
-def read_answers(path: Path, data: LabelledTexts, default_eur: float, columns: ColumnNames) -> FrontierAnswers:
+def read_answers(
+    path: Path, data: LabelledTexts, default_eur: float, columns: ColumnNames, several: str | None = None
+) -> FrontierAnswers:
     """Read the answers of a frontier model to the texts of `data`: a file like it, with the model's labels.
 
     Args:
@@ -34,11 +37,15 @@ def read_answers(path: Path, data: LabelledTexts, default_eur: float, columns: C
         data: the texts.
         default_eur: cost of an answer where the file does not say.
         columns: as the user named them for `data`; where `path` lacks one, it is found by well-known names.
+        several: where a text may have several labels, the label that means that none applies; those of a row are read
+            as one label, like those of `data`.
 
     Raises:
         UserError: the file cannot be read, or lacks an answer to some text.
     """
-    answers = read_labelled(path, existing_columns(path, _by_name(columns, data)))
+    answers = read_labelled(path, existing_columns(path, _by_name(columns, data)), several=several is not None)
+    if several is not None:
+        answers = as_one_label(answers, several)
     costs = _costs(path, answers, default_eur)
     indexes = {normalised_text(text): index for index, text in enumerate(answers.texts)}
     missing = [row for row, text in zip(data.rows, data.texts, strict=True) if normalised_text(text) not in indexes]

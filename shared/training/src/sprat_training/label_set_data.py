@@ -1,0 +1,219 @@
+"""The training data of several labels a text: distinct texts, each with the set of its labels, and the findings."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat.errors import UserError
+from sprat_training.config import TrainingConfig
+from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, is_held_out
+from sprat_training.datasets.reader import (
+    FileFindings,
+    LabelledTexts,
+    joined,
+    joined_labels,
+    read_labelled,
+    split_labels,
+)
+from sprat_training.datasets.rows import RowProblem, normalised_text, problem_lines
+from sprat_training.languages import language_note
+from sprat_training.sources import columns_to_read, write_bad_rows
+
+Flags = NDArray[np.bool_]
+
+_MAX_LISTED: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSetData:
+    """Distinct texts with their labels. `texts`, `gold`, `rows` and `paths` are parallel."""
+
+    texts: tuple[str, ...]
+    gold: Flags
+    """Texts × labels: whether the label applies."""
+    rows: tuple[int, ...]
+    """Numbers of the rows in their files."""
+    paths: tuple[Path, ...]
+    labels: tuple[str, ...]
+    """All labels, sorted."""
+
+    def take(self, indexes: Iterable[int]) -> "LabelSetData":
+        """Return these texts, with all labels."""
+        chosen = [int(index) for index in indexes]
+        return replace(
+            self,
+            texts=tuple(self.texts[index] for index in chosen),
+            gold=self.gold[chosen],
+            rows=tuple(self.rows[index] for index in chosen),
+            paths=tuple(self.paths[index] for index in chosen),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSetSources:
+    """What is fitted, what it is measured on, and the findings in the files."""
+
+    data: LabelSetData
+    test: LabelSetData | None
+    """Without texts that are trained on."""
+    rows: int
+    """Rows in the files to train on."""
+    conflicts: tuple[int, ...]
+    """Rows whose text a later row gives other labels, which are used."""
+    dropped_labels: Mapping[str, int]
+    """Labels left out because too few texts have them, or lack them, as the user asked → texts that have them."""
+    leaked_rows: tuple[int, ...]
+    """Rows of the test whose text is trained on."""
+    bad_rows: tuple[RowProblem, ...]
+    files: tuple[FileFindings, ...]
+    notes: tuple[str, ...]
+    """What else the user should know, a sentence each."""
+
+    @property
+    def few_texts(self) -> Mapping[str, int]:
+        """Labels with so few texts that what is measured of them is uncertain → texts."""
+        counts = dict(zip(self.data.labels, map(int, self.data.gold.sum(axis=0)), strict=True))
+        return {label: count for label, count in counts.items() if count < FEW_TEXTS}
+
+
+def read_label_sets(config: TrainingConfig) -> LabelSetSources:
+    """Read the files of a training, and hold a fifth of the texts out where the configuration says so.
+
+    Raises:
+        UserError: with a line for each problem of each file.
+    """
+    bad_rows: list[RowProblem] = []
+    notes: list[str] = []
+    read = partial(read_labelled, bad_rows=bad_rows, several=True)
+    files = [
+        read(file)
+        if file == config.corrections
+        else read(file, columns_to_read(file, config, notes), encoding=config.encoding)
+        for file in config.files
+    ]
+    test = None
+    if config.test_file is not None:
+        test = read(config.test_file, columns_to_read(config.test_file, config, notes), encoding=config.encoding)
+    if bad_rows and config.skip_bad_rows is None:
+        raise UserError(
+            "\n".join(
+                [
+                    *problem_lines(bad_rows),
+                    "correct these rows, or leave them out with --skip-bad-rows FILE, which writes them to that file",
+                ]
+            )
+        )
+    if config.skip_bad_rows is not None:
+        write_bad_rows(config.skip_bad_rows, bad_rows)
+    rows = joined(files)
+    outside = {config.outside_label, OUTSIDE}
+    sets = [frozenset(split_labels(cell)) - outside for cell in rows.labels]
+    last: dict[str, int] = {normalised_text(text): index for index, text in enumerate(rows.texts)}
+    conflicts = tuple(
+        rows.rows[index] for index, text in enumerate(rows.texts) if sets[index] != sets[last[normalised_text(text)]]
+    )
+    data, dropped = _data(rows, sets, sorted(last.values()), drop_small=config.drop_small)
+    tested, leaked = (None, ()) if test is None else _tested(test, data, outside)
+    if config.hold_out:
+        held_out = np.array([is_held_out(text) for text in data.texts])
+        data, tested = data.take(np.flatnonzero(~held_out)), data.take(np.flatnonzero(held_out))
+        _check_left(config, data, tested)
+    if (language := language_note(data.texts, config.languages)) is not None:
+        notes.append(language)
+    return LabelSetSources(
+        data, tested, len(rows), conflicts, dropped, leaked, tuple(bad_rows), rows.findings, tuple(notes)
+    )
+
+
+def _data(
+    rows: LabelledTexts, sets: list[frozenset[str]], indexes: list[int], *, drop_small: bool
+) -> tuple[LabelSetData, Mapping[str, int]]:
+    """Return the rows with these indexes, and the labels that are left out.
+
+    Raises:
+        UserError: a label has too few texts, fewer than two have enough, or there are too many texts.
+    """
+    if len(indexes) > MAX_TEXTS:
+        raise UserError(f"{rows.path}: {len(indexes):,} different texts; at most {MAX_TEXTS:,} are fitted")
+    counts = dict.fromkeys(sorted(frozenset().union(*sets)), 0)
+    for index in indexes:
+        for label in sets[index]:
+            counts[label] += 1
+    few = {label: count for label, count in counts.items() if count < MIN_TEXTS}
+    everywhere = {label: count for label, count in counts.items() if len(indexes) - count < MIN_TEXTS}
+    if (few or everywhere) and not drop_small:
+        shown = ", ".join(f'"{label}" {count}' for label, count in list((few | everywhere).items())[:_MAX_LISTED])
+        raise UserError(
+            f"{rows.path}: a label needs {MIN_TEXTS} different texts that have it and {MIN_TEXTS} that do not, of "
+            f"{len(indexes):,}: {shown}; add texts, or leave these labels out with --drop-small. Labels are separated "
+            "by |, as in billing|delivery"
+        )
+    left_out = few | everywhere
+    labels = tuple(label for label in counts if label not in left_out)
+    if len(labels) < 2:
+        raise UserError(
+            f"{rows.path}: at least two labels are needed, each of {MIN_TEXTS} texts; a row's labels are separated by "
+            "|, as in billing|delivery"
+        )
+    kept = rows.take(indexes)
+    gold = np.array([[label in sets[index] for label in labels] for index in indexes], dtype=bool)
+    return LabelSetData(kept.texts, gold, kept.rows, kept.paths, labels), left_out
+
+
+def _tested(test: LabelledTexts, data: LabelSetData, outside: set[str]) -> tuple[LabelSetData, tuple[int, ...]]:
+    """Return the rows of a test whose text is not trained on, and the numbers of the others.
+
+    Raises:
+        UserError: it has a label that no text is trained with, or all of it is trained on.
+    """
+    sets = [frozenset(split_labels(cell)) - outside for cell in test.labels]
+    for index, named in enumerate(sets):
+        if unknown := sorted(named - {*data.labels}):
+            raise UserError(
+                f'{test.place(index)}, column "{test.columns[1]}": no text is trained with the label "{unknown[0]}"'
+            )
+    trained_on = {normalised_text(text) for text in data.texts}
+    leaks = [normalised_text(text) in trained_on for text in test.texts]
+    if all(leaks):
+        raise UserError(f"{test.path}: every text of it is trained on, too; a test needs texts of its own")
+    gold = np.array([[label in named for label in data.labels] for named in sets], dtype=bool)
+    every = LabelSetData(test.texts, gold, test.rows, test.paths, data.labels)
+    leaked = tuple(row for row, leak in zip(test.rows, leaks, strict=True) if leak)
+    return every.take([index for index, leak in enumerate(leaks) if not leak]), leaked
+
+
+def _check_left(config: TrainingConfig, data: LabelSetData, tested: LabelSetData) -> None:
+    counts = data.gold.sum(axis=0)
+    few = [label for label, count in zip(data.labels, counts, strict=True) if count < MIN_TEXTS]
+    if few or not len(tested.texts):
+        named = ", ".join(few[:_MAX_LISTED]) or "all labels"
+        raise UserError(
+            f"{config.source}: a fifth of the texts is held out to test on, which leaves too few of {named}; add texts"
+        )
+
+
+def set_numbers(gold: Flags) -> NDArray[np.int64]:
+    """Return a number for each text, the same for texts with equal sets of labels."""
+    _, numbers = np.unique(gold, axis=0, return_inverse=True)
+    return numbers.reshape(-1).astype(np.int64)
+
+
+def one_label(labels: Iterable[str], outside_label: str = OUTSIDE) -> str:
+    """Return a set of labels as one, in a fixed order; the empty set as the label that means outside every label."""
+    return joined_labels(sorted({*labels} - {outside_label, OUTSIDE})) or outside_label
+
+
+def as_one_label(rows: LabelledTexts, outside_label: str = OUTSIDE) -> LabelledTexts:
+    """Return rows with several labels with the set of each as one label, so that equal sets are equal labels."""
+    return replace(rows, labels=tuple(one_label(split_labels(cell), outside_label) for cell in rows.labels))
+
+
+def as_flags(cells: Iterable[str], labels: tuple[str, ...]) -> Flags:
+    """Return texts × labels from what :func:`one_label` writes; what is none of the labels is left out."""
+    sets = [frozenset(split_labels(cell)) for cell in cells]
+    return np.array([[label in named for label in labels] for named in sets], dtype=bool).reshape(-1, len(labels))

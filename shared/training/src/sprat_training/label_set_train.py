@@ -1,0 +1,135 @@
+"""A whole training of several labels a text: read, encode, fit, calibrate, measure, write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sprat_inference.card import Calibration, Card, Score, label_set_hash
+from sprat_inference.label_sets import CALIBRATED, MULTI_LABEL
+from sprat_training.config import OnTrainingProgress, TrainingConfig
+from sprat_training.doubles import core_numbers
+from sprat_training.encoding import BaseEncoder, encode_texts, load_base
+from sprat_training.figures import LEAST_KEEP_AT
+from sprat_training.fitting import logits_of, text_folds
+from sprat_training.label_set_data import LabelSetData, LabelSetSources, read_label_sets, set_numbers
+from sprat_training.label_set_fit import FittedSets, SetFigures, fit_sets, fold_count, measure_sets
+from sprat_training.model_card import HELD_OUT, NO_VERSION, works_of, write_model
+from sprat_training.train import check_languages
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSetTraining:
+    """What a training found and wrote."""
+
+    config: TrainingConfig
+    card: Card
+    sources: LabelSetSources
+    figures: SetFigures
+    """By heads and calibrations that were not fitted on the texts."""
+    test: SetFigures | None
+    """On the test file, or on the texts that are held out."""
+    truncated: int
+    """Number of texts that are longer than the encoder reads."""
+
+
+def train_label_sets(config: TrainingConfig, progress: OnTrainingProgress) -> LabelSetTraining:
+    """Train a model and write its artefact.
+
+    Raises:
+        UserError: the files or the output folder cannot be used.
+    """
+    sources = read_label_sets(config)
+    with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
+        base = load_base(config.encoder, threads=config.threads, prefix=config.encoder_prefix, scratch=Path(scratch))
+        check_languages(config, base)
+        data = sources.data
+        encoded = encode_texts(base.encoder, data.texts, progress)
+        numbers, cores = set_numbers(data.gold), core_numbers(data.texts)
+        folds = text_folds(encoded.vectors, numbers, fold_count(len(data.texts)), cores=cores)
+        fitted = fit_sets(encoded.vectors, data.gold, folds, progress)
+        figures = measure_sets(data.gold, fitted.chances, fitted.confidence, data.labels)
+        test = None if sources.test is None else _tested(sources.test, base, fitted, progress)
+        card = _described(config, base, data, fitted, figures, test)
+        written = write_model(config, base, fitted.head, card, data.texts)
+    return LabelSetTraining(config, written, sources, figures, test, encoded.truncated)
+
+
+def _tested(test: LabelSetData, base: BaseEncoder, fitted: FittedSets, progress: OnTrainingProgress) -> SetFigures:
+    vectors = encode_texts(base.encoder, test.texts, progress, "reading the test").vectors
+    chances = fitted.calibration.chances(logits_of(fitted.head, vectors))
+    return measure_sets(test.gold, chances, fitted.calibration.all_right(chances), test.labels)
+
+
+def _described(
+    config: TrainingConfig,
+    base: BaseEncoder,
+    data: LabelSetData,
+    fitted: FittedSets,
+    figures: SetFigures,
+    test: SetFigures | None,
+) -> Card:
+    kept = figures.least_keep_at(config.accuracy)
+    keep_at = kept.keep_at if kept else 1.0
+    rule = (
+        f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the kept sets of labels are {config.accuracy:.1%} "
+        "right on held-out texts"
+    )
+    if kept is None:
+        rule += "; there is none, so nothing is kept"
+    else:
+        sure = kept.sure >= config.accuracy
+        rule += ", with 95 % confidence" if sure else "; the texts are too few to be sure of it"
+    protocol = f"{figures.texts:,} texts, each by a head and a calibration that had not seen it ({fitted.folds} folds)"
+    scores = _scores("cross_validated", protocol, figures, keep_at)
+    if test is not None:
+        where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
+        scores += _scores("test", f"{test.texts:,} texts {where}", test, keep_at)
+    limits = [
+        f"Reads the first {base.card.max_tokens} tokens of a text.",
+        "Its figures hold for traffic like the file that it was trained on, and for no other.",
+    ]
+    if config.hold_out:
+        limits.append(HELD_OUT)
+    return Card(
+        name=config.name,
+        version=NO_VERSION,
+        task=MULTI_LABEL,
+        kind=MULTI_LABEL,
+        reader=base.reader,
+        built_on=base.built_on,
+        labels=data.labels,
+        label_set=label_set_hash(data.labels),
+        languages=config.languages,
+        max_tokens=base.card.max_tokens,
+        licence=" AND ".join(dict.fromkeys((*base.licences, config.licence))),
+        made_of=(*base.made_of, *works_of(config)),
+        scores=tuple(scores),
+        calibration=Calibration(
+            method=CALIBRATED,
+            fitted_on=f"{len(data.texts):,} texts of {config.source}, each by a head that had not seen it",
+            outside_share=float((~data.gold.any(axis=1)).mean()),
+            longest_code_points=max(map(len, data.texts)),
+            parameters=dict(fitted.calibration.parameters()),
+        ),
+        keep_at=keep_at,
+        keep_at_rule=rule,
+        limits=tuple(limits),
+        files={},
+    )
+
+
+def _scores(prefix: str, protocol: str, figures: SetFigures, keep_at: float) -> list[Score]:
+    kept = figures.at(keep_at)
+    rows = [
+        ("exact", figures.exact.value, f"{protocol}: the whole set of labels is right"),
+        ("exact_low", figures.exact.low, "lower end of the 95 % interval of the above (Wilson)"),
+        ("exact_high", figures.exact.high, "upper end of the same interval"),
+        ("micro_f1", figures.micro_f1, f"{protocol}: over all decisions of a label for a text"),
+        ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
+        ("ece", figures.calibration_error, f"{protocol}: expected calibration error of the whole set, 15 equal bins"),
+        ("kept_share", kept.share, f"{protocol}: sets with confidence ≥ keep_at"),
+    ]
+    if kept.share:
+        rows.append(("kept_right", kept.right.value, f"{protocol}: of those kept, the whole set is right"))
+        rows.append(("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"))
+    return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]

@@ -1,0 +1,146 @@
+"""Several labels a text, as the page on tasks says: train, serve, and read Results that were kept and escalated."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from typer.testing import CliRunner
+
+from sprat_cli.main import app
+from sprat_contracts import FrontierRequested, LabelsOutput, Result, decode
+from sprat_inference.artefact import load_artefact
+from sprat_local.installation import Installation
+from sprat_local.options import Options, Simulation
+from sprat_policy import load_task_files
+from support import label_sets, training_files
+from support.readme import commands, programs
+from support.stream import eventually, read_all
+from support.traffic import record
+
+SOURCE = "/tests/multi-label"
+BOTH = "my laptop will not start since May and where is my payslip of May"
+UNSURE = "the computer shows no salary and I am away next week"
+GOLD = {"text": UNSURE, "gold": {"desk-topics": {"labels": ["laptop", "leave"]}}}
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which the page was followed, with a model of the small English encoder."""
+    folder = tmp_path_factory.mktemp("topics")
+    label_sets.write(folder / "topics.csv")
+    (folder / "policy.yaml").write_text('tenants:\n  "*": {frontier: redact, regions: [local]}\n', encoding="utf-8")
+    (folder / "gold.jsonl").write_text(json.dumps(GOLD) + "\n", encoding="utf-8")
+    train, init, check = commands(programs()["task-several"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SPRAT_POLICY", "policy.yaml")
+        for command in (f"{train} --encoder {training_files.EN_FAST} --accuracy 0.8", f"{init} --keep-at 0.95", check):
+            done = CliRunner().invoke(app, shlex.split(command)[1:])
+            assert done.exit_code == 0, done.output
+    return folder
+
+
+def test_the_card_says_what_the_model_is_and_how_sure_it_was_on_held_out_texts(folder: Path) -> None:
+    card = load_artefact(folder / "topics-model").card
+    assert (card.kind, card.labels) == ("multi_label", ("badge", "laptop", "leave", "payroll"))
+    assert {name: len(values) for name, values in card.calibration.parameters.items()} == {
+        "slope": 4,
+        "offset": 4,
+        "whole": 3,
+    }
+    assert card.score("cross_validated_micro_f1") > 0.8
+    assert 0.5 <= card.keep_at < 1.0
+
+
+@dataclass
+class Running:
+    """An installation that serves the task."""
+
+    installation: Installation
+    folder: Path
+
+    async def send(self, **texts: dict[str, Any]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.installation.bootstrap)
+        await producer.start()
+        for id, value in texts.items():
+            data, headers = record(SOURCE, id, value)
+            await producer.send_and_wait(self.installation.topics.texts, data, headers=headers)
+        await producer.stop()
+
+    async def result(self, id: str) -> Result:
+        found: dict[str, Result] = {}
+
+        async def is_there() -> bool:
+            records = await read_all(self.installation.bootstrap, self.installation.topics.results("desk-topics"))
+            found.update({each.text_id: each for each in (decode(one, Result).message for one in records)})
+            return id in found
+
+        await eventually(is_there)
+        return found[id]
+
+    def cli(self, *arguments: str) -> str:
+        environment = {
+            "SPRAT_POLICY": str(self.folder / "policy.yaml"),
+            "SPRAT_KAFKA__BOOTSTRAP": self.installation.bootstrap,
+        }
+        done = CliRunner().invoke(app, list(arguments), env=environment)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[Running]:
+    options = Options(
+        policy=folder / "policy.yaml",
+        task_files=load_task_files(folder / "tasks"),
+        services=("simulator", "router", "desk-topics", "frontier"),
+        simulation=Simulation(latency_ms=0, jitter_ms=0, gold=folder / "gold.jsonl"),
+    )
+    with Installation(options) as installation:
+        yield Running(installation, folder)
+
+
+def labels(result: Result) -> set[str]:
+    assert isinstance(result.output, LabelsOutput)
+    return {each.label for each in result.output.labels}
+
+
+async def test_a_sure_answer_is_kept_with_all_its_labels(running: Running) -> None:
+    await running.send(both={"text": BOTH, "tasks": {"desk-topics": {}}})
+    result = await running.result("both")
+    assert (result.status, result.source, result.route.decision) == ("answered", "small", "kept")
+    assert labels(result) == {"laptop", "payroll"}
+    assert all(each.probability >= 0.5 for each in result.output.labels)  # type: ignore[union-attr]
+    assert result.confidence is not None
+    assert result.confidence >= result.route.threshold  # type: ignore[operator]
+
+
+async def test_an_unsure_answer_is_the_large_models(running: Running) -> None:
+    await running.send(unsure={"text": UNSURE, "tasks": {"desk-topics": {}}})
+    result = await running.result("unsure")
+    assert (result.status, result.source, result.route.decision) == ("answered", "frontier", "escalated")
+    assert labels(result) == {"laptop", "leave"}
+    records = await read_all(running.installation.bootstrap, running.installation.topics.frontier_requests)
+    (request,) = [decode(each, FrontierRequested).message for each in records]
+    assert (request.labels, request.reasons) == (("badge", "laptop", "leave", "payroll"), ("low_confidence",))
+
+
+def test_corrections_become_rows_to_train_from_and_the_model_is_assessed(running: Running) -> None:
+    correct = ["feedback", "--task", "desk-topics", "--text-id", "both", "--source", SOURCE, "--by", "qa", "--label"]
+    assert "laptop, badge" in running.cli(*correct, "laptop|badge")
+    corrected = running.folder / "corrected.csv"
+    running.cli("feedback", "export", "--task", "desk-topics", "--output", str(corrected))
+    assert f"{BOTH},laptop|badge,en" in corrected.read_text("utf-8")
+    test = running.folder / "test.csv"
+    test.write_text(f"text,labels\n{BOTH},payroll|laptop\n{UNSURE},leave|laptop\nwho has won,\n", encoding="utf-8")
+    model = str(running.folder / "topics-model")
+    said = running.cli("assess", str(test), "--model", model, "--frontier-accuracy", "0.9", "--json")
+    assessed = json.loads(said.splitlines()[-1])
+    assert (assessed["texts"], assessed["small"]["accuracy"][0]) == (3, pytest.approx(2 / 3, abs=0.01))
+    assert 0.5 < assessed["micro_f1"] < 1.0
