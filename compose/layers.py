@@ -41,8 +41,9 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """All but the first two are images as well; images with an equal layer share it."""
 
-EXTRAS: Mapping[str, tuple[str, ...]] = {"sprat": ("otel",)}
-"""Optional dependencies of members that the images have: telemetry leaves a container by OTLP."""
+EXTRAS: Mapping[str, tuple[str, ...]] = {"sprat": ("otel",), "sprat-classify": ("pii",)}
+"""Optional dependencies of members that the images have: telemetry leaves a container by OTLP, and `classify` serves
+tasks of every kind."""
 
 NOT_NEEDED = {
     # Imported by `Tokenizer.from_pretrained` alone. Sprat reads tokenizers from files and downloads nothing.

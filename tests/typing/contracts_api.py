@@ -11,6 +11,7 @@ from sprat_contracts import (
     IntentOutput,
     KafkaRecord,
     LabelsOutput,
+    MaskedOutput,
     NerOutput,
     Output,
     Record,
@@ -28,11 +29,14 @@ from sprat_contracts import (
 )
 
 
-def reads_the_record_of_a_client(record: ConsumerRecord) -> str | None:
+def reads_the_record_of_a_client(record: ConsumerRecord) -> str | None:  # noqa: PLR0911 - one per form
     event = decode(record, Result)
     assert_type(event, Event[Result])
     assert_type(event.message, Result)
-    assert_type(event.message.output, IntentOutput | NerOutput | TranslationOutput | TextOutput | LabelsOutput | None)
+    assert_type(
+        event.message.output,
+        IntentOutput | NerOutput | TranslationOutput | TextOutput | LabelsOutput | MaskedOutput | None,
+    )
     match event.message.output:
         case IntentOutput(label=label):
             return label
@@ -44,6 +48,8 @@ def reads_the_record_of_a_client(record: ConsumerRecord) -> str | None:
             return content
         case LabelsOutput(labels=labels):
             return ", ".join(each.label for each in labels)
+        case MaskedOutput(masked=masked):
+            return masked
         case None:
             return None
 

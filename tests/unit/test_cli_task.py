@@ -110,3 +110,10 @@ def test_a_task_of_several_labels_says_who_answers_without_a_model(run: Run) -> 
     assert load_task_file(Path("tasks/topics.yaml")).keep_at == 0.8
     run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery", "--artefact", "m", "--force")
     assert "model      ../m" in run("check")
+
+
+def test_a_task_of_personal_data_is_its_kind_alone(run: Run) -> None:
+    assert "neither labels nor a model" in run("init", "pii", "--kind", "pii", "--labels", "a,b", code=2)
+    run("init", "pii", "--kind", "pii", "--language", "de")
+    assert load_task_file(Path("tasks/pii.yaml")).languages == ("de",)
+    assert "masks      names" in run("check")

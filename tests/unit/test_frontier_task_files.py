@@ -123,3 +123,12 @@ def test_what_is_no_set_of_those_offered_is_no_answer(content: str) -> None:
 def test_a_stored_answer_of_another_form_is_none() -> None:
     with pytest.raises(InvalidAnswerError, match="no list of labels"):
         check(question(SEVERAL, labels=("food", "sport")), IntentOutput(label="food"))
+
+
+def test_the_frontier_is_not_asked_for_personal_data() -> None:
+    problem = question(TaskFile(kind="pii")).problem()
+    assert problem is not None
+    assert (problem.code, problem.detail) == (
+        "task",
+        "the frontier is not asked for personal data: it would have to see it",
+    )

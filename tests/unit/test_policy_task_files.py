@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat_contracts import BUILT_IN, IntentOutput, LabelsOutput, TaskTable, Topics
+from sprat_contracts import BUILT_IN, IntentOutput, LabelsOutput, MaskedOutput, TaskTable, Topics
 from sprat_policy import Policy, load_task_file, load_task_files, tasks_folder
 
 SENTIMENT = """\
@@ -147,3 +147,12 @@ def test_where_several_labels_may_apply_a_model_is_needed_to_answer_here(tmp_pat
     path.write_text(path.read_text() + "artefact: model\nout_of_scope: escalate\n", encoding="utf-8")
     assert load_task_file(path).has_small_model
     assert "labels are needed, two or more" in refusal(tmp_path, "kind: multi_label\nlabels: {a: x}\n")
+
+
+def test_a_task_of_personal_data_needs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pii.yaml"
+    path.write_text("kind: pii\n", encoding="utf-8")
+    task = load_task_file(path)
+    assert (task.form, task.has_labels, task.has_small_model) == (MaskedOutput, False, True)
+    assert "neither labels nor a model of its own" in refusal(tmp_path, "kind: pii\nartefact: x\n")
+    assert "no large model is asked" in refusal(tmp_path, "kind: pii\ninstruction: Find names.\n")

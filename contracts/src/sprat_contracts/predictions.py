@@ -87,9 +87,27 @@ class LabelsOutput(Part):
     ] = ()
 
 
-Output = IntentOutput | NerOutput | TranslationOutput | TextOutput | LabelsOutput
+class PersonalSpan(Part):
+    """Where a text holds a personal or secret value. It does not hold the value, so it may be published."""
+
+    start: Annotated[int, Field(ge=0, description="First character, in Unicode code points of the text, from 0.")]
+    end: Annotated[int, Field(ge=1, description="One past the last character, in Unicode code points.")]
+    label: Annotated[str, Field(min_length=1, description="PERSON, ADDRESS, EMAIL, IBAN, …: an open list.")]
+    placeholder: Annotated[
+        str, Field(min_length=1, description="What stands for it in the masked text: the same for the same value.")
+    ]
+
+
+class MaskedOutput(Part):
+    """The personal data of a text, and the text without it."""
+
+    masked: Annotated[str, Field(description="The text with a placeholder, as [PERSON_1], in place of each span.")]
+    spans: Annotated[tuple[PersonalSpan, ...], Field(description="In the order of the text, without overlaps.")]
+
+
+Output = IntentOutput | NerOutput | TranslationOutput | TextOutput | LabelsOutput | MaskedOutput
 """On the wire, outputs are distinguished by their mandatory fields: `label`, `entities`, `text` with `target`,
-`content`, `labels`. The forms after the third are those of tasks from files alone."""
+`content`, `labels`, `masked` with `spans`. The forms after the third are those of tasks from files alone."""
 
 OUTPUTS: dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput]] = {
     "intent": IntentOutput,

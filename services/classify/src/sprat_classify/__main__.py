@@ -14,11 +14,10 @@ from sprat.runtime import run_service
 from sprat.settings import Section
 from sprat_classify.handler import ClassifyHandler
 from sprat_classify.model import ClassifyModel, for_task
-from sprat_encoder.label_set_model import TaskModel
 from sprat_encoder.zero_shot import load_zero_shot
 from sprat_inference.artefact import BrokenArtefact
-from sprat_inference.serving import ModelSection, load_model, serve_model
-from sprat_policy import TaskFile, TaskSettings
+from sprat_inference.serving import ModelSection, SpecialistModel, load_model, serve_model
+from sprat_policy import PrivacyPolicy, TaskFile, TaskSettings, load_policy
 
 
 class ClassifySection(Section):
@@ -55,7 +54,7 @@ class ClassifySettings(TaskSettings):
         """
         task, files = self.classify.task, self.task_files
         if task is not None and task in files:
-            if not files[task].has_labels:
+            if files[task].kind == "text":
                 raise UserError(f"SPRAT_CLASSIFY__TASK: the task {task} has no labels: a large model alone answers it")
             return task
         known = f"known are {', '.join(files)}" if files else "there is no task file: `sprat task init` writes one"
@@ -83,13 +82,15 @@ def task_of(settings: ClassifySettings) -> str:
     return settings.task
 
 
-def model_of(settings: ClassifySettings) -> TaskModel:
+def model_of(settings: ClassifySettings) -> SpecialistModel:
     """Load the model of the task; without one, make one of the names of its labels and what they mean.
 
     Raises:
         UserError: as `task_file`, or the model cannot be used for the task.
     """
     task, file, threads = settings.task, settings.task_file, settings.classify.threads
+    if file.kind == "pii":
+        return _pii_model(settings, task, file, threads)
     if settings.artefact is None:
         if file.kind == "multi_label":
             raise UserError(
@@ -104,9 +105,38 @@ def model_of(settings: ClassifySettings) -> TaskModel:
     return for_task(load_model(ClassifyModel.load, section, "classify"), task, file)
 
 
+def _pii_model(settings: ClassifySettings, task: str, file: TaskFile, threads: int) -> SpecialistModel:
+    try:
+        from sprat_classify.pii import PiiModel  # noqa: PLC0415 - its dependencies are an extra
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(("sprat_privacy", "phonenumbers", "stdnum")):
+            raise
+        raise UserError(
+            f"the task {task}: a task of the kind pii needs the package {error.name}: pip install 'sprat-classify[pii]'"
+        ) from None
+    perimeter = PrivacyPolicy() if settings.policy is None else load_policy(settings.policy).perimeter
+    try:
+        return PiiModel.load(task, file, perimeter, threads)
+    except BrokenArtefact as error:
+        raise UserError(f"the task {task}: {error}") from None
+
+
+def handler_of(settings: ClassifySettings) -> type[ClassifyHandler]:
+    """Return the handler of the task.
+
+    Raises:
+        UserError: as `task_file`.
+    """
+    if settings.task_file.kind != "pii":
+        return ClassifyHandler
+    from sprat_classify.pii import PiiHandler  # noqa: PLC0415 - its dependencies are an extra
+
+    return PiiHandler
+
+
 async def build(context: ServiceContext, settings: ClassifySettings) -> Subscription:
     """Load the model, announce it, and return its subscription."""
-    return await serve_model(context, model_of(settings), settings.classify.model, ClassifyHandler)
+    return await serve_model(context, model_of(settings), settings.classify.model, handler_of(settings))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from sprat_contracts import (
     FrontierRequested,
     IntentOutput,
     LabelsOutput,
+    MaskedOutput,
     NerOutput,
     Output,
     ReasonCode,
@@ -119,10 +120,8 @@ class FrontierQuestion:
 
     def problem(self) -> Declined | None:
         """Return why no model could answer this; None if one could."""
-        if self.task == LANGUAGE_ID:
-            return Declined(
-                code=ReasonCode.TASK, detail="the frontier is not asked for languages: what may leave depends on it"
-            )
+        if (never := self._never_asked()) is not None:
+            return Declined(code=ReasonCode.TASK, detail=never)
         if self.output is None:
             return Declined(
                 code=ReasonCode.TASK,
@@ -134,6 +133,14 @@ class FrontierQuestion:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
         if self.target is not None and registered(self.target) is None:
             return Declined(code=ReasonCode.TARGET, detail="the target is not language[-script][-region]")
+        return None
+
+    def _never_asked(self) -> str | None:
+        """Return why no large model is asked this, whatever the policy says; None if one may be."""
+        if self.task == LANGUAGE_ID:
+            return "the frontier is not asked for languages: what may leave depends on it"
+        if self.output is MaskedOutput:
+            return "the frontier is not asked for personal data: it would have to see it"
         return None
 
 

@@ -11,6 +11,7 @@ from sprat_contracts import (
     Egress,
     IntentOutput,
     LabelsOutput,
+    MaskedOutput,
     NerOutput,
     Result,
     TextOutput,
@@ -40,6 +41,8 @@ def answer(result: Result, limit: int | None = None) -> str:
         said = f"[{output.target}] {output.text}"
     elif isinstance(output, TextOutput):
         said = output.content
+    elif isinstance(output, MaskedOutput):
+        said = output.masked
     else:
         said = _names(output)
     return printable(said, limit)

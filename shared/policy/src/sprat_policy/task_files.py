@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, ServiceSettings
-from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, Output, TaskTable, TextOutput
+from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.tasks import RESERVED
 from sprat_policy.load import read_file, section_of
@@ -23,10 +23,11 @@ SUFFIX: Final = ".yaml"
 MIN_LABELS: Final = 2
 MAX_LABELS: Final = 1_000
 
-TaskKind = Literal["classification", "multi_label", "text"]
+TaskKind = Literal["classification", "multi_label", "pii", "text"]
 FORMS: Final[Mapping[str, type[Output]]] = {
     "classification": IntentOutput,
     "multi_label": LabelsOutput,
+    "pii": MaskedOutput,
     "text": TextOutput,
 }
 """Kind of a task → form of its output."""
@@ -58,8 +59,8 @@ class TaskFile(IntentPolicy):
     kind: Annotated[
         TaskKind,
         Field(
-            description="classification: one label of a list, or none; multi_label: several of them, or none; text: "
-            "what a large model writes"
+            description="classification: one label of a list, or none; multi_label: several of them, or none; pii: the "
+            "personal data of a text, and the text without it; text: what a large model writes"
         ),
     ]
     labels: Annotated[
@@ -96,21 +97,26 @@ class TaskFile(IntentPolicy):
             )
         if self.instruction and not self.instruction.strip():
             raise PydanticCustomError("instruction", "the instruction is blank; say something, or leave it out")
-        if not self.has_labels and not self.instruction:
+        if self.kind == "text" and not self.instruction:
             raise PydanticCustomError("instruction", "an instruction is needed: it says what is to be written")
+        if self.kind == "pii" and self.instruction:
+            raise PydanticCustomError("instruction", "a task of the kind pii has none: no large model is asked")
         if not self.has_labels and (self.labels or self.artefact):
-            raise PydanticCustomError("labels", "a task of the kind text has neither labels nor a model")
+            own = "a model of its own" if self.kind == "pii" else "a model"
+            raise PydanticCustomError(
+                "labels", "{message}", {"message": f"a task of the kind {self.kind} has neither labels nor {own}"}
+            )
         return self
 
     @property
     def has_labels(self) -> bool:
         """Whether its answers are labels."""
-        return self.kind != "text"
+        return self.kind in {"classification", "multi_label"}
 
     @property
     def has_small_model(self) -> bool:
-        """Whether a small model can answer: one label needs no artefact, several do."""
-        return self.kind == "classification" or (self.kind == "multi_label" and self.artefact is not None)
+        """Whether a small model can answer: one label and personal data need no artefact, several labels do."""
+        return self.kind in {"classification", "pii"} or (self.kind == "multi_label" and self.artefact is not None)
 
     @property
     def form(self) -> type[Output]:

@@ -7,7 +7,7 @@ The package exports masking itself. Detectors are imported from their modules, b
 from sprat_privacy.detection import Detection, Detector, NameDetector, resolve
 from sprat_privacy.errors import LanguageNotCovered, MaskingFailed, NotRestorable, NotVerified, TextTooLong
 from sprat_privacy.masked_text import MaskedSpan, MaskedText
-from sprat_privacy.masking import REVISION, mask, read_names
+from sprat_privacy.masking import REVISION, is_too_long, mask, read_names
 from sprat_privacy.restoring import restore, restore_text
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "NotRestorable",
     "NotVerified",
     "TextTooLong",
+    "is_too_long",
     "mask",
     "read_names",
     "resolve",

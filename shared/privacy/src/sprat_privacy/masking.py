@@ -27,6 +27,7 @@ from sprat_privacy.errors import LanguageNotCovered, NotVerified, TextTooLong
 from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookalikes_in
 from sprat_privacy.normalisation import (
     Comparison,
+    FoldedText,
     comparison_for,
     decode_references,
     folded_exceeds,
@@ -74,9 +75,8 @@ def mask(
             the perimeter then.
     """
     shown = decode_references(text)
-    for reading in (text, text if shown is None else shown.text):
-        if folded_exceeds(reading, MAX_FOLDED):
-            raise TextTooLong(f"with its compatibility forms written out, it is longer than {MAX_FOLDED:,} characters")
+    if _exceeds(text, shown):
+        raise TextTooLong(f"with its compatibility forms written out, it is longer than {MAX_FOLDED:,} characters")
     usable = _usable(primary_subtag(language), detectors, validators_alone)
     detections = [each for detector in usable for each in _detect(text, language, detector)]
     if shown is not None:
@@ -90,6 +90,15 @@ def mask(
     masked = _replace(text, spans)
     _verify(masked, {text[each.start : each.end] for each in detections})
     return masked
+
+
+def is_too_long(text: str) -> bool:
+    """Return whether :func:`mask` refuses a text for its length: with its compatibility forms written out."""
+    return _exceeds(text, decode_references(text))
+
+
+def _exceeds(text: str, shown: FoldedText | None) -> bool:
+    return any(folded_exceeds(reading, MAX_FOLDED) for reading in (text, text if shown is None else shown.text))
 
 
 def read_names(texts: Sequence[tuple[str, str]], detectors: Sequence[Detector]) -> list[Sequence[Detector]]:

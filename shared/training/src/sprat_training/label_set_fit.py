@@ -131,7 +131,7 @@ def fit_set_calibration(logits: Floats, gold: Flags) -> SetCalibration:
         logits: texts × labels, of heads that were not fitted on the texts.
         gold: texts × labels.
     """
-    fitted = [_fit_platt(logits[:, [place]], gold[:, place]) for place in range(gold.shape[1])]
+    fitted = [fit_platt(logits[:, [place]], gold[:, place]) for place in range(gold.shape[1])]
     slopes = np.array([weights[0] for weights, _ in fitted])
     offsets = np.array([bias for _, bias in fitted])
     # Where a higher logit means less, the label was not learnt: then its share says more than its logit.
@@ -141,7 +141,7 @@ def fit_set_calibration(logits: Floats, gold: Flags) -> SetCalibration:
     labels = SetCalibration(slopes, offsets)
     chances = labels.chances(logits)
     right = ((chances >= APPLIES_FROM) == gold).all(axis=1)
-    weights, bias = _fit_platt(set_features(chances), right)
+    weights, bias = fit_platt(set_features(chances), right)
     return SetCalibration(slopes, offsets, np.concatenate([[bias], weights]))
 
 
@@ -185,8 +185,13 @@ def micro_f1(said: Flags, gold: Flags) -> float:
     return 2 * hits / total if total else 1.0
 
 
-def _fit_platt(features: NDArray[np.floating], right: Flags) -> tuple[Doubles, float]:
-    """Return weights and bias of a logistic regression whose targets are Platt's: never 0 or 1, so it stays finite."""
+def fit_platt(features: NDArray[np.floating], right: Flags) -> tuple[Doubles, float]:
+    """Return weights and bias of a logistic regression whose targets are Platt's: never 0 or 1, so it stays finite.
+
+    Args:
+        features: texts × features.
+        right: of each text.
+    """
     raw = features.astype(np.float64)
     mean, spread = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-9)
     scaled = (raw - mean) / spread

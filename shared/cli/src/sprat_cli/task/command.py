@@ -22,6 +22,7 @@ _INIT = """\b
 Examples:
   sprat task init sentiment --labels positive,negative,neutral
   sprat task init topics --kind multi_label --labels billing,delivery,damage --artefact topics-model
+  sprat task init pii --kind pii
   sprat task init summary --kind text --instruction "Summarise the text in one sentence."
   sprat task init queue --label "billing=invoices, refunds" --label "technical=something does not work" --language en
 
@@ -39,7 +40,8 @@ Exit codes:
   0  valid
   2  not valid: each line names file, line, field and what is wrong"""
 
-_KEEP_TRAINED, _KEEP_ZERO_SHOT = 0.8, 0.9
+_KEEP_TRAINED, _KEEP_ZERO_SHOT, _KEEP_PII = 0.8, 0.9, 0.95
+"""Where the user gives none: the last two are those of the cards."""
 
 _HEAD = """\
 # The task {name}: texts ask for it by "tasks": {{"{name}": {{}}}}. `sprat task check` checks this file.
@@ -57,6 +59,11 @@ _NO_ARTEFACT = """
 """
 _KEEP_AT = """
 # An answer is kept at this confidence or above; the others go to the frontier. `sprat train` recommends a figure.
+keep_at: {keep_at}
+"""
+_MASKED_AT = """
+# A masked text is kept at this confidence or above: the chance that nothing personal is left. The others end as
+# `degraded`: no large model is asked, for it would have to see them.
 keep_at: {keep_at}
 """
 _INSTRUCTION = """
@@ -81,7 +88,8 @@ def init(
     kind: Annotated[
         TaskKind,
         typer.Option(
-            help="classification: one label of a list; multi_label: several of them; text: written by a large model."
+            help="classification: one label of a list; multi_label: several of them; pii: the personal data of a "
+            "text, and the text without it; text: written by a large model."
         ),
     ] = "classification",
     labels: Annotated[
@@ -104,7 +112,7 @@ def init(
             min=0.0,
             max=1.0,
             show_default=False,
-            help="Least confidence to keep an answer. [default: 0.8, and 0.9 without a model]",
+            help="Least confidence to keep an answer. [default: 0.8, 0.9 without a model, 0.95 of pii]",
         ),
     ] = None,
     artefact: Annotated[
@@ -119,9 +127,10 @@ def init(
         raise UserError("a task of the kind text has neither labels nor a model: a large model writes its answer")
     if kind == "text" and not instruction:
         raise UserError("a task of the kind text needs --instruction TEXT: what is to be written about a text")
-    meanings = {} if kind == "text" else _meanings(labels, label or ())
-    is_zero_shot = kind == "classification" and artefact is None
-    threshold = keep_at if keep_at is not None else _KEEP_ZERO_SHOT if is_zero_shot else _KEEP_TRAINED
+    if kind == "pii" and (labels or label or artefact or instruction):
+        raise UserError("a task of the kind pii has neither labels nor a model of its own, and no large model is asked")
+    meanings = _meanings(labels, label or ()) if kind in {"classification", "multi_label"} else {}
+    threshold = _default_keep_at(kind, artefact) if keep_at is None else keep_at
     folder = folder_for_tasks()
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
@@ -174,6 +183,11 @@ def check(
 def _described(path: Path, task: TaskFile) -> Iterator[str]:
     """Return what a task file says, in words."""
     yield printable(f"{path} is valid: the task {path.stem}, {task.kind}")
+    if task.kind == "pii":
+        yield "  masks      names, addresses, numbers and secrets, and the policy's own terms and patterns"
+        yield printable(f"  languages  {', '.join(task.languages) or 'those in which names are found'}")
+        yield f"  kept at    {kept_from(task)}"
+        return
     if not task.has_labels:
         yield printable(f"  writes     at most {task.max_characters:,} characters, by the frontier alone")
         return
@@ -182,6 +196,12 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
     without = "the nearest label answers" if task.has_small_model else "the frontier alone answers"
     yield printable(f"  model      {task.artefact or f'none: {without}'}")
     yield f"  kept at    {kept_from(task)}"
+
+
+def _default_keep_at(kind: TaskKind, artefact: Path | None) -> float:
+    if kind == "pii":
+        return _KEEP_PII
+    return _KEEP_ZERO_SHOT if kind == "classification" and artefact is None else _KEEP_TRAINED
 
 
 def _meanings(labels: str | None, described: tuple[str, ...] | list[str]) -> dict[str, str]:
@@ -220,6 +240,8 @@ def _written(
     text = _HEAD.format(name=name) + _yaml(fields)
     if kind == "text":
         return text + _yaml({"instruction": instruction or ""}) + _LENGTH
+    if kind == "pii":
+        return text + _MASKED_AT.format(keep_at=keep_at)
     without = _NO_ARTEFACT if kind == "multi_label" else _ARTEFACT
     text += without.format(name=name) if artefact is None else "\n" + _yaml({"artefact": artefact})
     text += _KEEP_AT.format(keep_at=keep_at)

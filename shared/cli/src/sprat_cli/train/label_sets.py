@@ -116,9 +116,11 @@ def _keep_at_table(figures: SetFigures, keep_at: float) -> list[str]:
 
 def _init_command(result: LabelSetTraining) -> str:
     card, folder = result.card, str(result.config.output)
-    task = "".join(each if each.isalnum() else "-" for each in card.name.lower())[:32]
+    task = "".join(each if each.isascii() and each.isalnum() else "-" for each in card.name.lower()).lstrip(
+        "-0123456789"
+    )
     options = ["--kind", "multi_label", "--labels", ",".join(card.labels or ()), "--artefact", folder]
-    return shlex.join(["sprat", "task", "init", task, *options, "--keep-at", f"{card.keep_at:.2f}"])
+    return shlex.join(["sprat", "task", "init", task[:32] or "mine", *options, "--keep-at", f"{card.keep_at:.2f}"])
 
 
 def _figures_json(figures: SetFigures, keep_at: float) -> dict[str, object]:

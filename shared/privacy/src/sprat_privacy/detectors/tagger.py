@@ -5,7 +5,9 @@ short texts and finds fewer names in long ones. Where windows overlap, a token's
 towards the middle of each window. So time is linear in the length of a text, and a text is read to its end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -15,7 +17,7 @@ from sprat_inference.encoder import TokenEncoder, Vectors
 from sprat_inference.heads import Floats, TokenHead
 from sprat_inference.windows import Window, Windows, average_windows, split_into_rounds
 from sprat_privacy.detection import Detection
-from sprat_privacy.detectors.tagger_decoding import Labels, decode
+from sprat_privacy.detectors.tagger_decoding import Labels, decode, word_chances
 from sprat_privacy.normalisation import fold
 
 SHIPPED_TAGGER = Path(__file__).resolve().parent.parent / "artefacts" / "rampart"
@@ -26,6 +28,16 @@ READER: Final = "sprat-perimeter-tagger/2"
 
 OVERLAP: Final = 10
 """Tokens that two windows share."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggerReading:
+    """What the tagger says of one text."""
+
+    detections: list[Detection]
+    """In the order of the text, without overlaps."""
+    words: Callable[[], list[tuple[int, int, float]]]
+    """Returns start, end and probability of being personal of each word, not calibrated: computed where it is asked."""
 
 
 class Tagger:
@@ -60,6 +72,14 @@ class Tagger:
             raise BrokenArtefact(f"{folder}: the tagger cannot be used ({error}); run the recipe again") from error
         return tagger
 
+    def read(self, texts: Sequence[str]) -> "list[TaggerReading]":
+        """Return of each text the detections, and how likely each word is personal; see :meth:`find_many`.
+
+        Raises:
+            ModelError: the runtime failed or returned invalid numbers; then no text was searched.
+        """
+        return [reading for batch in split_into_rounds(texts) for reading in self._read_batch(batch)]
+
     def find(self, text: str) -> list[Detection]:
         """Return the detections of one text; see :meth:`find_many`."""
         return self.find_many([text])[0]
@@ -70,7 +90,7 @@ class Tagger:
         Raises:
             ModelError: the runtime failed or returned invalid numbers; then no text was searched.
         """
-        return [detections for batch in split_into_rounds(texts) for detections in self._find(batch)]
+        return [reading.detections for reading in self.read(texts)]
 
     def probabilities(self, windows: Sequence[Window]) -> list[Floats]:
         """Return for each window tokens × labels, in the card's order, without the special tokens.
@@ -89,14 +109,17 @@ class Tagger:
         self.find("Please call Anna Schmidt.")
         self.probabilities([Window(0, 0, [self.windows.highest_id] * self.windows.max_tokens)])
 
-    def _find(self, texts: Sequence[str]) -> list[list[Detection]]:
+    def _read_batch(self, texts: Sequence[str]) -> "list[TaggerReading]":
         folded = [fold(text) for text in texts]
         pieces, windows = self.windows.cut([each.text for each in folded])
         rows = average_windows(pieces, windows, self.probabilities(windows), len(self._labels.names))
         return [
-            decode(text, view, tokens, probabilities, labels=self._labels, least=self.card.keep_at)
+            TaggerReading(
+                decode(text, view, tokens, probabilities, labels=self._labels, least=self.card.keep_at),
+                partial(word_chances, view, tokens, probabilities, labels=self._labels),
+            )
             if tokens.ids
-            else []
+            else TaggerReading([], list)
             for text, view, tokens, probabilities in zip(texts, folded, pieces, rows, strict=True)
         ]
 

@@ -129,6 +129,21 @@ def decode(
     return detections
 
 
+def word_chances(
+    folded: FoldedText, pieces: TokenizedText, probabilities: Floats, *, labels: Labels
+) -> list[tuple[int, int, float]]:
+    """Return start, end and the probability of being personal of each word, in the original text; see :func:`decode`.
+
+    Not calibrated, and before neighbours are taken into account.
+    """
+    words = _group_tokens(pieces, probabilities, labels)
+    return [
+        (*folded.original(int(start), int(end)), float(score))
+        for start, end, score in zip(words.starts, words.ends, words.scores, strict=True)
+        if end > start
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One word, or several joined words. Offsets count in the folded text."""
