@@ -1,7 +1,11 @@
 import json
 import shutil
+from io import BytesIO
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
@@ -83,6 +87,82 @@ def test_files_outside_the_folder_are_not_read(download, tmp_path, name):
     result = convert(download, "--output", tmp_path / "mine")
     assert result.exit_code == 2
     assert "decoder.yml names a file outside this folder" in result.stderr
+
+
+def change_arrays(path, changed):
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **changed(arrays))
+
+
+def with_config(arrays, **changes):
+    config = yaml.safe_load(arrays["special:model.yml"][:-1].tobytes()) | changes
+    return arrays | {"special:model.yml": np.frombuffer(yaml.safe_dump(config).encode() + b"\0", np.int8)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Wemb",
+        "encoder_l1_self_Wq",
+        "encoder_l1_self_bv",
+        "decoder_l1_context_Wo",
+        "decoder_l1_ffn_W1",
+        "decoder_l1_ffn_W2",
+        "encoder_l1_ffn_b1",
+        "encoder_l1_ffn_ffn_ln_scale",
+        "decoder_ff_logit_out_b",
+    ],
+)
+def test_weights_whose_shapes_do_not_fit_are_refused(download, tmp_path, name):
+    change_arrays(
+        download / "opus.npz", lambda arrays: arrays | {name: np.concatenate([arrays[name], arrays[name]], axis=-1)}
+    )
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("sprat: ")
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("transformer-heads", 0),
+        ("transformer-heads", 3),
+        ("transformer-heads", 10**10),
+        ("enc-depth", 10**10),
+        ("enc-depth", 0),
+        ("dec-depth", "many"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(download, tmp_path, field, value):
+    change_arrays(download / "opus.npz", lambda arrays: with_config(arrays, **{field: value}))
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert field in result.stderr
+
+
+def test_an_array_that_states_more_than_it_holds_is_not_allocated(download, tmp_path):
+    with np.load(download / "opus.npz") as file:
+        arrays = dict(file)
+    with ZipFile(download / "opus.npz", "w") as archive:
+        for name, array in arrays.items():
+            shape = (10**9, 16) if name == "Wemb" else array.shape
+            content = BytesIO()
+            header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(content, header)
+            archive.writestr(f"{name}.npy", content.getvalue() + array.tobytes())
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert "Wemb does not hold the numbers that it states" in " ".join(result.stderr.split())
+
+
+def test_an_array_of_objects_is_not_opened(download, tmp_path):
+    change_arrays(download / "opus.npz", lambda arrays: arrays | {"own": np.array([print], dtype=object)})
+    result = convert(download, "--output", tmp_path / "mine")
+    assert result.exit_code == 2
+    assert "own does not hold the numbers that it states" in " ".join(result.stderr.split())
 
 
 def test_a_model_for_several_languages_is_refused(tmp_path):

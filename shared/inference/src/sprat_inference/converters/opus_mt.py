@@ -21,6 +21,7 @@ from sprat.errors import UserError
 from sprat_contracts.announcements import NOT_FITTED
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
+from sprat_inference.converters.marian_weights import check_marian_weights
 
 READER: Final = "sprat-translation-marian/3"
 """The revision of the translation service that reads the artefact."""
@@ -58,7 +59,8 @@ def convert_opus_mt(source: Path, pair: LanguagePair, name: str, output: Path) -
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output}: exists already; name another --output")
-    vocabularies = _vocabulary_files(source)
+    network, vocabularies = _named_files(source)
+    check_marian_weights(source / network)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as temporary:
         folder = Path(temporary) / "artefact"
@@ -72,15 +74,16 @@ def convert_opus_mt(source: Path, pair: LanguagePair, name: str, output: Path) -
     return written
 
 
-def _vocabulary_files(source: Path) -> list[str]:
-    """Check that all files are there, and return the names of the vocabularies."""
+def _named_files(source: Path) -> tuple[str, list[str]]:
+    """Check that all files are there, and return the names of the weights and of the vocabularies."""
     missing = [name for name in _NEEDED if not (source / name).is_file()]
     if missing:
         raise UserError(f"{source}: has no {', '.join(missing)}; {_DOWNLOAD}")
     try:
         decoder = yaml.safe_load((source / "decoder.yml").read_text(encoding="utf-8"))
-        files = [*decoder["models"], *decoder["vocabs"]]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        (network, *others), vocabularies = decoder["models"], list(decoder["vocabs"])
+        files = [network, *others, *vocabularies]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError) as error:
         raise UserError(f"{source / 'decoder.yml'}: names no models and vocabs ({type(error).__name__})") from None
     outside = [name for name in files if not isinstance(name, str) or Path(name).name != name]
     if outside:
@@ -88,7 +91,7 @@ def _vocabulary_files(source: Path) -> list[str]:
     missing = [name for name in files if not (source / name).is_file()]
     if missing:
         raise UserError(f"{source}: decoder.yml names {', '.join(missing)}, which is not there; {_DOWNLOAD}")
-    return list(decoder["vocabs"])
+    return network, vocabularies
 
 
 def _convert(source: Path, vocabularies: Sequence[str], folder: Path) -> None:
@@ -99,7 +102,16 @@ def _convert(source: Path, vocabularies: Sequence[str], folder: Path) -> None:
         converter.convert(str(folder), quantization="int8")
         translator = ctranslate2.Translator(str(folder), device="cpu", inter_threads=1, intra_threads=1)
         translator.score_batch([["▁a"] * LONGEST_SENTENCE], [["▁a"] * (2 * LONGEST_SENTENCE + 10)])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         # The converter does not validate the files, so a bad one raises any of these.
         raise UserError(f"{source}: CTranslate2 cannot take this model ({type(error).__name__}: {error})") from None
     if '">>' in "".join(path.read_text(encoding="utf-8") for path in folder.glob("*vocabulary.json")):
