@@ -12,15 +12,18 @@ from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat.model import Question
+from sprat_classify.__main__ import ClassifySettings, model_of
 from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier, Temperatures
 from sprat_inference.converters.agreement import check_agreement, compare, original_logits, sample_texts
+from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.sequence_classifier import Provenance, convert_classifier
+from sprat_inference.converters.sequence_classifier import convert_classifier
 from sprat_inference.label_calibration import softmax
 from sprat_intent.model import IntentModel
+from sprat_local.models import version_in
 from support.model_hub import COMMIT, TOKEN, add_model, model_hub
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
@@ -370,6 +373,60 @@ def test_a_class_for_texts_outside_is_no_label(tmp_path: Path) -> None:
     for answer, row in zip(answers, softmax(wanted), strict=True):
         assert answer.confidence == pytest.approx(row.max(), abs=1e-3)
         assert answer.output.alternatives[0].probability == pytest.approx(row[:3].max(), abs=1e-3)
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of task files that the commands read, with the labels of the tiny models in one of them."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    labels = "".join(f"  {label}: about {label}\n" for label in ("outside", "refund", "delivery", "greeting"))
+    (folder / "desk.yaml").write_text(f"kind: classification\nlabels:\n{labels}languages: [de]\n", "utf-8")
+    (folder / "mood.yaml").write_text("kind: classification\nlabels: {good: , bad: , delivery: }\n", "utf-8")
+    (folder / "summary.yaml").write_text("kind: text\ninstruction: Summarise it.\n", "utf-8")
+    monkeypatch.setenv("SPRAT_TASKS", str(folder))
+    return folder
+
+
+def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
+    tasks: Path, labelled: Path, tmp_path: Path
+) -> None:
+    command = ["models", "add", str(MODELS / "bert"), "--task", "desk", "--no-compare", "--output", str(tmp_path / "a")]
+    done = CliRunner().invoke(app, [*command, "--calibrate", str(labelled), "--quantization", "float32"])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stderr.split())
+    assert f"or as the model of the task, in {tasks / 'desk'}.yaml: artefact: ../a" in said
+    (tasks / "desk.yaml").write_text((tasks / "desk.yaml").read_text("utf-8") + "artefact: ../a\n", "utf-8")
+    model = model_of(ClassifySettings(secret="s" * 32, classify={"task": "desk"}))
+    assert (model.card.task, model.card.languages) == ("desk", ("de",))
+    assert version_in(tmp_path / "a", "desk") == load_artefact(tmp_path / "a").card.version
+    texts, wanted = expected("bert")
+    answers = model.answer([Question(text, "de") for text in texts])
+    labels = load_artefact(tmp_path / "a").card.labels or ()
+    assert [answer.output.label for answer in answers] == [labels[row.argmax()] for row in wanted]
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "message"),
+    [
+        ("mood", (), "The model alone has refund, greeting, outside; the file alone has good, bad"),
+        ("desk", ("--outside-label", "outside"), "The model alone has none more; the file alone has outside"),
+        ("summary", (), "has no labels: a large model alone answers it"),
+        (
+            "other",
+            (),
+            "and for tasks from files: desk, mood, summary; to make it a task, write its file: sprat task init",
+        ),
+        ("desk", ("--languages", "de-en"), "--languages: is for --task translation"),
+    ],
+)
+def test_a_model_that_does_not_fit_the_task_is_refused(
+    tasks: Path, tmp_path: Path, task: str, more: tuple[str, ...], message: str
+) -> None:
+    said = run("models", "add", str(MODELS / "bert"), "--task", task, "--no-compare", "--output", str(tmp_path / "a"),
+               *more, code=2)  # fmt: skip
+    assert message in said
+    assert not (tmp_path / "a").exists()
 
 
 def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from sprat_contracts.announcements import NOT_FITTED
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.agreement import compare, original_logits
+from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.sequence_classifier import Provenance
 from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.token_classifier import MOST_CODE_POINTS, TokenClassifier
 from sprat_ner.__main__ import load

@@ -23,9 +23,9 @@ from sprat_inference.converters.agreement import (
     converted_translations,
     original_translations,
 )
+from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.language_codes import languages_in, parse_pair, tag_of
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.sequence_classifier import Provenance
 from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text
 from sprat_inference.text_to_text import LanguageMarks, load_pieces, served_tag
 from sprat_translation.handler import TranslationHandler

@@ -16,9 +16,9 @@ from sprat.model import Question
 from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import PartCard
+from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
-from sprat_inference.converters.sequence_classifier import Provenance
 from sprat_inference.encoder import Pooling, SentenceEncoder
 from sprat_intent.model import IntentModel
 from sprat_training.encoding import load_base

@@ -67,15 +67,19 @@ def services() -> list[str]:
     return [name for name, member in members().items() if member.folder.parent.name == "services"]
 
 
-def installed_size(name: str) -> InstalledSize:
+def installed_size(name: str, *extras: str) -> InstalledSize:
     """Return what installing a member brings: members as their sources declare it, others as they are installed here.
+
+    Args:
+        name: the member's distribution.
+        extras: of it that are installed, too.
 
     Raises:
         PackageNotFoundError: a required distribution is not installed here.
     """
     environment: dict[str, Any] = {**default_environment(), **_PYTHON}
     visited: set[tuple[str, str]] = set()
-    waiting = [(canonicalize_name(name), "")]
+    waiting = [(canonicalize_name(name), extra) for extra in ("", *extras)]
     while waiting:
         wanted = waiting.pop()
         if wanted in visited:

@@ -27,6 +27,19 @@ def test_no_service_brings_tools_or_another_service(service):
     assert members & {"sprat-cli", "sprat-local", "sprat-operations", "sprat-training", *services()} == {service}
 
 
+@pytest.mark.parametrize("service", services())
+def test_no_service_brings_another_runtime_than_ctranslate2(service):
+    others = {"jax", "onnx", "onnxruntime", "tensorflow", "torch", "transformers"}
+
+    assert not others & set(installed_size(service).distributions)
+
+
+def test_the_extra_for_onnx_brings_its_runtime_and_not_what_makes_models():
+    brought = set(installed_size("sprat-inference", "onnx").distributions)
+
+    assert brought - set(installed_size("sprat-inference").distributions) == {"flatbuffers", "onnxruntime", "protobuf"}
+
+
 @pytest.mark.parametrize(
     ("current", "difference"),
     [

@@ -5,14 +5,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat_cli.main import app
+from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
-from sprat_inference.converters.sequence_classifier import Provenance
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
 HUGE = 10**10
@@ -156,6 +158,59 @@ def test_a_token_added_to_the_tokenizer_has_a_row_of_the_embeddings(tmp_path: Pa
         vocabulary += [[f"far{number}", -9.0] for number in range(300)]
     model = copy_with(kind, tmp_path, "tokenizer.json", **content)
     assert "tokenizer.json" in refusal(model, task, *(["--languages", "de-en"] if task == "translation" else []))
+
+
+SHAPES = [
+    ("bert", "intent", "bert.embeddings.word_embeddings.weight"),
+    ("bert", "intent", "bert.embeddings.position_embeddings.weight"),
+    ("bert", "intent", "bert.embeddings.token_type_embeddings.weight"),
+    ("bert", "intent", "bert.embeddings.LayerNorm.weight"),
+    ("bert", "intent", "bert.encoder.layer.1.attention.self.query.weight"),
+    ("bert", "intent", "bert.encoder.layer.0.attention.self.value.bias"),
+    ("bert", "intent", "bert.encoder.layer.0.intermediate.dense.weight"),
+    ("bert", "intent", "bert.encoder.layer.0.intermediate.dense.bias"),
+    ("bert", "intent", "bert.encoder.layer.1.output.dense.weight"),
+    ("bert", "intent", "bert.pooler.dense.weight"),
+    ("bert", "intent", "bert.pooler.dense.bias"),
+    ("bert", "intent", "classifier.weight"),
+    ("bert", "intent", "classifier.bias"),
+    ("distilbert", "intent", "distilbert.transformer.layer.0.ffn.lin2.weight"),
+    ("distilbert", "intent", "pre_classifier.weight"),
+    ("roberta", "intent", "roberta.embeddings.position_embeddings.weight"),
+    ("roberta", "intent", "classifier.out_proj.weight"),
+    ("bert-tokens", "ner", "classifier.weight"),
+    ("bert-tokens", "ner", "classifier.bias"),
+    ("marian", "translation", "model.encoder.layers.0.self_attn.q_proj.weight"),
+    ("marian", "translation", "model.decoder.layers.0.encoder_attn.v_proj.bias"),
+    ("marian", "translation", "model.decoder.layers.0.fc1.weight"),
+    ("marian", "translation", "model.decoder.layers.0.fc2.bias"),
+    ("marian", "translation", "model.encoder.layers.0.final_layer_norm.weight"),
+    ("marian", "translation", "final_logits_bias"),
+    ("mbart-50", "translation", "model.decoder.embed_positions.weight"),
+    ("t5", "translation", "encoder.block.0.layer.0.SelfAttention.k.weight"),
+    ("t5", "translation", "decoder.block.0.layer.1.EncDecAttention.o.weight"),
+    ("t5", "translation", "decoder.block.0.layer.2.DenseReluDense.wo.weight"),
+    ("t5", "translation", "decoder.final_layer_norm.weight"),
+]
+
+
+@pytest.mark.parametrize(("kind", "task", "name"), SHAPES)
+@pytest.mark.parametrize("how", ["longer", "flat"])
+def test_weights_have_the_shapes_that_the_configuration_states(
+    tmp_path: Path, kind: str, task: str, name: str, how: str
+) -> None:
+    """CTranslate2 does not compare them: it would read beyond an array."""
+    model = copy_with(kind, tmp_path)
+    weights = load_file(model / "model.safetensors")
+    array = weights[name]
+    weights[name] = {
+        "longer": np.concatenate([array, array]),
+        "flat": np.stack([array, array]).reshape(-1),
+    }[how]
+    save_file(weights, model / "model.safetensors")
+    more = ["--languages", "de-en", "--task-prefix", ""] if kind == "t5" else ["--languages", "de-en"]
+    found = refusal(model, task, *(more if task == "translation" else []))
+    assert name.rpartition(".")[2] in found or "outputs and" in found
 
 
 @pytest.mark.parametrize("content", ["rubbish", "{}", '{"model": {"type": "WordPiece"}}'])

@@ -10,7 +10,7 @@ from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
 from sprat_inference.artefact import load_artefact
 from sprat_inference.serving import ModelSection, SpecialistModel, load_model, serve_model
-from sprat_inference.token_classifier import TOKEN_CLASSIFIER_READER
+from sprat_inference.token_classifier import READERS
 from sprat_ner.added import AddedNerModel
 from sprat_ner.handler import NerHandler
 from sprat_ner.model import READER, NerModel
@@ -33,7 +33,7 @@ class NerSettings(ServiceSettings):
 
 MODELS: Final[Mapping[str, Callable[[Path, int], SpecialistModel]]] = {
     READER: NerModel.load,
-    TOKEN_CLASSIFIER_READER: AddedNerModel.load,
+    **dict.fromkeys(READERS, AddedNerModel.load),
 }
 """`reader` of a card → what loads such an artefact."""
 

@@ -8,7 +8,7 @@ from sprat.model import Answer, Question
 from sprat_contracts import Entity, NerOutput
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
-from sprat_inference.token_classifier import TOKEN_CLASSIFIER_READER, TaggedText, TokenClassifier
+from sprat_inference.token_classifier import READERS, TaggedText, TokenClassifier
 from sprat_ner.model import MOST_ENTITIES
 
 _PROBE: Final = "Anna Schmidt moved from Lisbon to Siemens in Munich"
@@ -28,7 +28,7 @@ class AddedNerModel:
         Raises:
             BrokenArtefact: when the artefact cannot be served.
         """
-        card = load_artefact(folder, reader=TOKEN_CLASSIFIER_READER).card
+        card = load_artefact(folder, reader=READERS).card
         return cls(card, TokenClassifier.load(folder, card, threads))
 
     def tokens(self, question: Question) -> int:

@@ -15,7 +15,7 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier, Temperatures
 from sprat_inference.encoder import SentenceEncoder
-from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, POOLED_READER, LabelHead
+from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, ONNX_CLASSIFIER_READER, POOLED_READER, LabelHead
 from sprat_inference.label_calibration import (
     OUTCOMES,
     OUTSIDE,
@@ -144,6 +144,7 @@ NETWORKS: Final[Mapping[str, Callable[[Path, Card, int], LabelNetwork]]] = {
     LABEL_READER: EncoderWithHead.load,
     POOLED_READER: EncoderWithHead.load,
     CLASSIFIER_READER: TrainedClassifier.load,
+    ONNX_CLASSIFIER_READER: TrainedClassifier.load,
 }
 """`reader` of a card → what loads such an artefact."""
 

@@ -35,7 +35,7 @@ _TASKS = {
 }
 """End of the name of a class of transformers → the task that such a model answers."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-_READ_BY_LOADERS = re.compile(r".+\.(?:bin|json|npz|model|spm)|(?:\w+_)?vocabulary\.txt|vmap\.txt", re.IGNORECASE)
+_READ_BY_LOADERS = re.compile(r".+\.(?:bin|json|model|npz|onnx|spm)|(?:\w+_)?vocabulary\.txt|vmap\.txt", re.IGNORECASE)
 """Names of files that CTranslate2, a tokenizer or a head may read, some of them only where they are there."""
 
 

@@ -4,7 +4,7 @@ It reads the state of the first token, as transformers does. A confidence is the
 at the temperature of the text's language: Guo et al. 2017, On Calibration of Modern Neural Networks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -16,7 +16,8 @@ from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.card import Calibration, Card
 from sprat_inference.encoder import TokenEncoder, Vectors
-from sprat_inference.heads import ClassifierHead, Floats
+from sprat_inference.heads import ONNX_CLASSIFIER_READER, ClassifierHead, Floats
+from sprat_inference.onnx_network import OnnxNetwork
 from sprat_inference.tokenizer import SPECIAL_TOKENS, GuardedTokenizer
 
 TEMPERATURE: Final = "temperature"
@@ -24,6 +25,10 @@ TEMPERATURE: Final = "temperature"
 
 NOT_CALIBRATED: Final = "none: the softmax probability of the best class, fitted to nothing"
 CALIBRATED: Final = "temperature scaling of the softmax probability of the best class"
+
+
+Network = Callable[[Sequence[Sequence[int]]], Floats]
+"""Computes the logits of sequences of ids, float32, texts × classes. Thread-safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,9 @@ class Temperatures:
 class Classifier:
     """Computes the logits of texts. Thread-safe; holds no state between calls."""
 
-    def __init__(self, states: TokenEncoder, tokenizer: GuardedTokenizer, head: ClassifierHead) -> None:
+    def __init__(self, network: Network, tokenizer: GuardedTokenizer) -> None:
         self.tokenizer = tokenizer
-        self._states = states
-        self._head = head
+        self._network = network
 
     @classmethod
     def load(cls, folder: Path, card: Card, threads: int = 1) -> Self:
@@ -86,9 +90,8 @@ class Classifier:
             BrokenArtefact: when files are missing or do not fit together, or the logits are not finite.
         """
         tokenizer = GuardedTokenizer.load(folder, max_tokens=card.max_tokens)
-        head = ClassifierHead.load(folder, len(card.labels or ()))
         try:
-            classifier = cls(TokenEncoder.load(folder, threads), tokenizer, head)
+            classifier = cls(_load_network(folder, card, threads), tokenizer)
             classifier.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write the artefact again") from error
@@ -98,11 +101,11 @@ class Classifier:
         """Return the logits of `texts`, at least one. They depend on the text alone, not on the others of the batch.
 
         Raises:
-            ModelError: when CTranslate2 fails or a value is not finite.
+            ModelError: when the network fails or a value is not finite.
         """
         ids, _ = self.tokenizer.ids(texts)
         empty = np.array([len(sequence) <= SPECIAL_TOKENS for sequence in ids], dtype=bool)
-        return ClassifierReading(self._head.logits(np.stack(self._states.encode(ids, _first))), empty)
+        return ClassifierReading(self._network(ids), empty)
 
     def probe(self) -> None:
         """Read the shortest and the longest possible input, and the highest id.
@@ -111,7 +114,17 @@ class Classifier:
             ModelError: when the model fails on them.
         """
         longest = [self.tokenizer.highest_id] * self.tokenizer.max_tokens
-        self._states.encode([longest[:1], longest, longest[:3]], _first)
+        self._network([longest[:1], longest, longest[:3]])
+
+
+def _load_network(folder: Path, card: Card, threads: int) -> Network:
+    labels = len(card.labels or ())
+    if card.reader == ONNX_CLASSIFIER_READER:
+        network = OnnxNetwork.load(folder, threads)
+        network.check_outputs((labels, labels + 1), dimensions=1)
+        return lambda sequences: np.stack(network.logits(sequences))
+    states, head = TokenEncoder.load(folder, threads), ClassifierHead.load(folder, labels)
+    return lambda sequences: head.logits(np.stack(states.encode(sequences, _first)))
 
 
 def _first(states: Vectors) -> Vectors:

@@ -7,7 +7,7 @@ model compares the sizes of its files, and a probe batch is computed before the 
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -64,20 +64,7 @@ class TokenEncoder:
         Raises:
             ModelError: when CTranslate2 fails, or a result is not finite.
         """
-        batches = list(micro_batches([len(sequence) for sequence in sequences]))
-
-        def compute(batch: list[int]) -> Vectors:
-            return reduce(self._forward([sequences[index] for index in batch]))
-
-        results: Iterable[Vectors] = (
-            map(compute, batches) if self._pool is None or len(batches) == 1 else self._pool.map(compute, batches)
-        )
-        by_index: dict[int, Vectors] = {}
-        for batch, result in zip(batches, results, strict=True):
-            if not np.isfinite(result).all():
-                raise ModelError("the encoder computed a vector that is not finite: its weights are damaged")
-            by_index.update(zip(batch, result, strict=True))
-        return [by_index[index] for index in range(len(sequences))]
+        return compute_all(sequences, lambda batch: reduce(self._forward(batch)), self._pool)
 
     def _forward(self, batch: list[Sequence[int]]) -> Vectors:
         """Return the states of sequences of one length, float32, texts × tokens × width."""
@@ -198,6 +185,39 @@ class SentenceEncoder:
         if not sequences:
             return np.zeros((0, 0), dtype=np.float32)
         return np.stack(self._states.encode(sequences, self._reduce))
+
+
+def compute_all(
+    sequences: Sequence[Sequence[int]],
+    compute: Callable[[list[Sequence[int]]], Vectors],
+    pool: Executor | None,
+    limit: int = MICRO_BATCH_TOKENS,
+) -> list[Vectors]:
+    """Compute sequences of ids in micro-batches, and return the result of each, in order.
+
+    Args:
+        sequences: the ids.
+        compute: from sequences of one length to one array for each of them (first axis: sequences).
+        pool: computes micro-batches in parallel; None computes them one after the other.
+        limit: tokens of a micro-batch; see :func:`micro_batches`.
+
+    Raises:
+        ModelError: `compute` raises it, or a result is not finite.
+    """
+    batches = list(micro_batches([len(sequence) for sequence in sequences], limit))
+
+    def compute_batch(batch: list[int]) -> Vectors:
+        return compute([sequences[index] for index in batch])
+
+    results: Iterable[Vectors] = (
+        map(compute_batch, batches) if pool is None or len(batches) == 1 else pool.map(compute_batch, batches)
+    )
+    by_index: dict[int, Vectors] = {}
+    for batch, result in zip(batches, results, strict=True):
+        if not np.isfinite(result).all():
+            raise ModelError("the network computed a number that is not finite: its weights are damaged")
+        by_index.update(zip(batch, result, strict=True))
+    return [by_index[index] for index in range(len(sequences))]
 
 
 def micro_batches(lengths: Sequence[int], limit: int = MICRO_BATCH_TOKENS) -> Iterator[list[int]]:

@@ -27,6 +27,9 @@ POOLED_READER: Final = "sprat-intent-pooled/1"
 CLASSIFIER_READER: Final = "sprat-classifier/1"
 """The same for an encoder that was trained together with its head, such as a `…ForSequenceClassification`."""
 
+ONNX_CLASSIFIER_READER: Final = "sprat-classifier-onnx/1"
+"""The same for such a network as ONNX, which holds its head."""
+
 HEAD_FILE: Final = "head.npz"
 
 _MEAN: Final = "mean_"
@@ -180,10 +183,14 @@ class TokenHead:
 
     def probabilities(self, states: Floats) -> Floats:
         """Return the softmax over the labels, float32, … × labels, of the encoder's states, … × width."""
-        logits = self.logits(states)
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        rows: Floats = powers / powers.sum(axis=-1, keepdims=True)
-        return rows
+        return token_chances(self.logits(states))
+
+
+def token_chances(logits: Floats) -> Floats:
+    """Return the softmax over the labels, float32, … × labels."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    rows: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return rows
 
 
 def _load_arrays(path: Path, required: Sequence[str]) -> dict[str, Floats]:

@@ -8,7 +8,7 @@ follow each other form a span, unless a label says that one ends or another begi
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.card import Calibration, Card
-from sprat_inference.encoder import TokenEncoder, Vectors
-from sprat_inference.heads import Floats, TokenHead
+from sprat_inference.encoder import TokenEncoder
+from sprat_inference.heads import Floats, TokenHead, token_chances
+from sprat_inference.onnx_network import OnnxNetwork
 from sprat_inference.tokenizer import SPECIAL_TOKENS
 from sprat_inference.windows import Window, Windows, average_windows, split_into_rounds
 from sprat_inference.words import WordUnits, end_of_letter, find_units, paragraph_starts
@@ -28,6 +29,12 @@ from sprat_inference.words import WordUnits, end_of_letter, find_units, paragrap
 TOKEN_CLASSIFIER_READER: Final = "sprat-token-classifier/1"  # noqa: S105 - no secret, but the name of a reader
 """Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the model's
 version, and the version is part of every cache key."""
+
+ONNX_TOKEN_READER: Final = "sprat-token-classifier-onnx/1"  # noqa: S105 - as above
+"""The same for a network as ONNX, which holds its head."""
+
+READERS: Final = (TOKEN_CLASSIFIER_READER, ONNX_TOKEN_READER)
+"""What :class:`TokenClassifier` reads."""
 
 TAGS_FILE: Final = "tags.json"
 """The labels of the tokens, in the order of the head."""
@@ -154,20 +161,22 @@ def types_of(tags: Sequence[Tag]) -> tuple[str, ...]:
 UNCALIBRATED: Final = SpanCalibration()
 
 
+Network = Callable[[Sequence[Sequence[int]]], list[Floats]]
+"""Computes the logits of each sequence of ids, float32, tokens × labels, without the special tokens. Thread-safe."""
+
+
 class TokenClassifier:
     """Finds the spans of texts. Thread-safe; holds no state between calls."""
 
     def __init__(
         self,
-        states: TokenEncoder,
+        network: Network,
         windows: Windows,
-        head: TokenHead,
         tags: Sequence[Tag],
         calibration: SpanCalibration = UNCALIBRATED,
     ) -> None:
         self.windows = windows
-        self._states = states
-        self._head = head
+        self._network = network
         self._tags = tuple(tags)
         self._calibration = calibration
 
@@ -181,11 +190,12 @@ class TokenClassifier:
         tags = _read_tags(folder / TAGS_FILE)
         if set(types_of(tags)) != set(card.labels or ()):
             raise BrokenArtefact(f"{folder}: {TAGS_FILE} has other types than the card has labels; write it again")
-        head, calibration = TokenHead.load(folder, len(tags)), SpanCalibration.of(card.calibration)
+        calibration = SpanCalibration.of(card.calibration)
         overlap = min(_OVERLAP, (card.max_tokens - SPECIAL_TOKENS - 1) // 3)
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=overlap)
-            classifier = cls(TokenEncoder.load(folder, threads), windows, head, tags, calibration)
+            network = _load_network(folder, card.reader, len(tags), threads)
+            classifier = cls(network, windows, tags, calibration)
             classifier.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write the artefact again") from error
@@ -199,7 +209,7 @@ class TokenClassifier:
         """Return the spans of each text. They depend on the text alone, not on the others of the batch.
 
         Raises:
-            ModelError: when CTranslate2 fails or a value is not finite.
+            ModelError: when the network fails or a value is not finite.
         """
         return [tagged for group in split_into_rounds(texts) for tagged in self._read(group)]
 
@@ -207,8 +217,7 @@ class TokenClassifier:
         """Return the logits of the first window of each text, float32, tokens × labels, without the special tokens."""
         _, windows = self.windows.cut(texts)
         first = {window.text: window.ids for window in reversed(windows)}
-        found = self._states.encode(list(first.values()), lambda states: self._head.logits(states[:, 1:-1]))
-        by_text = dict(zip(first, found, strict=True))
+        by_text = dict(zip(first, self._network(list(first.values())), strict=True))
         return [by_text.get(index, np.zeros((0, len(self._tags)), np.float32)) for index in range(len(texts))]
 
     def probe(self) -> None:
@@ -230,10 +239,7 @@ class TokenClassifier:
         return found
 
     def _chances(self, windows: Sequence[Window]) -> list[Floats]:
-        def of_tokens(states: Vectors) -> Floats:
-            return self._head.probabilities(states[:, 1:-1])
-
-        return self._states.encode([window.ids for window in windows], of_tokens)
+        return [token_chances(logits) for logits in self._network([window.ids for window in windows])]
 
     def _tagged(self, text: str, units: WordUnits, chances: Floats, *, is_cut: bool) -> TaggedText:
         """Return the spans of a text; `chances` are words × labels."""
@@ -260,6 +266,15 @@ class TokenClassifier:
         ]
         chance = float(self._calibration.text.chances(best.prod(keepdims=True))[0]) if len(best) else 1.0
         return TaggedText(tuple(spans), 0.0 if is_cut else chance)
+
+
+def _load_network(folder: Path, reader: str, tags: int, threads: int) -> Network:
+    if reader == ONNX_TOKEN_READER:
+        network = OnnxNetwork.load(folder, threads)
+        network.check_outputs((tags,), dimensions=2)
+        return lambda sequences: [logits[1:-1] for logits in network.logits(sequences)]
+    states, head = TokenEncoder.load(folder, threads), TokenHead.load(folder, tags)
+    return lambda sequences: states.encode(sequences, lambda each: head.logits(each[:, 1:-1]))
 
 
 def readable(text: str) -> str:

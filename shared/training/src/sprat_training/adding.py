@@ -30,18 +30,19 @@ from sprat_inference.converters.agreement import (
     sample_texts,
 )
 from sprat_inference.converters.bert import Quantization
+from sprat_inference.converters.cards import Provenance
+from sprat_inference.converters.families import family_of, is_convertible
 from sprat_inference.converters.hub import Source
+from sprat_inference.converters.onnx_model import OnnxFile, find_onnx
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.sequence_classifier import (
-    NOT_CALIBRATED_LIMIT,
-    Provenance,
-    convert_classifier,
-)
-from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text, starts_with_padding
+from sprat_inference.converters.seq2seq import starts_with_padding
+from sprat_inference.converters.sequence_classifier import NOT_CALIBRATED_LIMIT, convert_classifier
+from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text
 from sprat_inference.converters.token_classifier import NOT_CALIBRATED_LIMIT as SPANS_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
+from sprat_inference.onnx_network import HOW_TO_INSTALL
 from sprat_inference.text_to_text import LanguageMarks, load_pieces, served_tag
 from sprat_inference.token_classifier import TokenClassifier
 from sprat_langid import detect
@@ -87,6 +88,8 @@ class AddConfig:
     accuracy: float
     """Required of the answers that are kept."""
     outside_share: float
+    labels: tuple[str, ...] | None = None
+    """Of the task, where it has a file: those of the model must be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class AddedModel:
     """Of the rows to calibrate on, each with a temperature that was fitted without it; None where there are none."""
     spans: SpanFigures | None = None
     """The same of a model that labels tokens."""
+    needs: str | None = None
+    """What installs the runtime that a service does not have without; None where CTranslate2 computes the model."""
 
 
 def add_classifier(
@@ -120,10 +125,12 @@ def add_classifier(
     Raises:
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
-    saved = SavedModel.open(source.folder)
+    saved, onnx = _open(source, config)
+    quantization = config.quantization if onnx is None else onnx.quantization
     provenance = _provenance(source, config)
     with _new_folder(config.output) as folder:
-        card = convert_classifier(saved, provenance, config.task, folder, quantization=config.quantization)
+        card = convert_classifier(saved, provenance, config.task, folder, quantization=quantization, onnx=onnx)
+        _check_labels(card.labels or (), config)
         classifier = Classifier.load(folder, card)
         classes = (*(card.labels or ()), *([config.outside_label] if config.outside_label else []))
         agreement, scores = None, []
@@ -131,7 +138,7 @@ def add_classifier(
             order = [saved.labels.index(name) for name in classes]
             agreement, versions = _compare(saved, classifier, card, order, texts, progress)
             if not config.force:
-                check_agreement(agreement, config.quantization)
+                check_agreement(agreement, quantization)
             scores.append(agreement.score(versions))
         figures = None
         if rows is not None:
@@ -143,7 +150,7 @@ def add_classifier(
                 update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule, "limits": limits}
             )
         written = _finish(folder, card, scores)
-    return AddedModel(written, agreement, figures)
+    return AddedModel(written, agreement, figures, needs=None if onnx is None else HOW_TO_INSTALL)
 
 
 def add_token_classifier(
@@ -161,10 +168,11 @@ def add_token_classifier(
     Raises:
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
-    saved = SavedModel.open(source.folder)
+    saved, onnx = _open(source, config)
+    quantization = config.quantization if onnx is None else onnx.quantization
     with _new_folder(config.output) as folder:
         card = convert_token_classifier(
-            saved, _provenance(source, config), config.task, folder, quantization=config.quantization
+            saved, _provenance(source, config), config.task, folder, quantization=quantization, onnx=onnx
         )
         classifier = TokenClassifier.load(folder, card)
         agreement, scores = None, []
@@ -177,7 +185,7 @@ def add_token_classifier(
             )
             progress(_COMPARING, len(compared), len(compared))
             if not config.force:
-                check_agreement(agreement, config.quantization)
+                check_agreement(agreement, quantization)
             scores.append(agreement.score(versions))
         spans = None
         if rows is not None:
@@ -193,7 +201,7 @@ def add_token_classifier(
                 }
             )
         written = _finish(folder, card, scores)
-    return AddedModel(written, agreement, None, spans)
+    return AddedModel(written, agreement, None, spans, None if onnx is None else HOW_TO_INSTALL)
 
 
 def add_translator(
@@ -239,6 +247,29 @@ def add_translator(
     return AddedModel(written, agreement, None)
 
 
+def _open(source: Source, config: AddConfig) -> tuple[SavedModel, OnnxFile | None]:
+    """Return the model, and where its architecture cannot be converted the network that it ships as ONNX.
+
+    Raises:
+        UserError: neither can be taken, or the model has no weights to compare with.
+    """
+    saved = SavedModel.open(source.folder, weights=False)
+    if is_convertible(saved):
+        saved.check_weights()
+        return saved, None
+    if (onnx := find_onnx(source, config.quantization)) is None:
+        try:
+            family_of(saved)
+        except UserError as error:
+            raise UserError(f"{error}; it has no onnx/model.onnx, which would be taken instead") from None
+    if config.compare and not saved.has_weights:
+        raise UserError(
+            f"{saved.folder}: has no model.safetensors, with which its network in ONNX could be compared; --no-compare "
+            "adds it without"
+        )
+    return saved, onnx
+
+
 def _provenance(source: Source, config: AddConfig) -> Provenance:
     return Provenance(
         name=config.name,
@@ -248,6 +279,23 @@ def _provenance(source: Source, config: AddConfig) -> Provenance:
         languages=config.languages,
         outside_label=config.outside_label,
     )
+
+
+def _check_labels(labels: Sequence[str], config: AddConfig) -> None:
+    """Check that a model has the labels of the task's file.
+
+    Raises:
+        UserError: it has others; the message shows all of the model's.
+    """
+    wanted = labels if config.labels is None else config.labels
+    if set(wanted) != set(labels):
+        lacking = ", ".join(label for label in labels if label not in wanted) or "none more"
+        surplus = ", ".join(label for label in wanted if label not in labels) or "none more"
+        raise UserError(
+            f"the labels of the task {config.task} must be those of the model. The model alone has {lacking}; the file "
+            f"alone has {surplus}. Write the model's into the file, and name one that means none of the others with "
+            "--outside-label"
+        )
 
 
 @contextmanager

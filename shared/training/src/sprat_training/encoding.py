@@ -11,10 +11,10 @@ import sprat_encoder
 from sprat.errors import UserError
 from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, load_part
 from sprat_inference.card import Card, PartCard, PartRef, Work
+from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.hub import HOW_TO_INSTALL, find_source
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
-from sprat_inference.converters.sequence_classifier import Provenance
 from sprat_inference.encoder import POOLING_FILE, SentenceEncoder
 from sprat_inference.heads import LABEL_READER, POOLED_READER, Floats
 from sprat_training.config import OnTrainingProgress

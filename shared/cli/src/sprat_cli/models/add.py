@@ -1,5 +1,6 @@
 """`sprat models add`: turn a model of a Hugging Face hub, or of a folder, into an artefact."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sprat.errors import UserError
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
+from sprat_policy import TaskFiles
 
 if TYPE_CHECKING:
     from sprat_inference.card import Card
@@ -23,6 +26,7 @@ Examples:
   sprat models add owner/banking-intents --task intent --calibrate ours.csv
   sprat models add owner/banking-intents@3f2a91c --task intent --test texts.txt --output banking
   sprat models add ./fine-tuned --task intent --quantization float32 --licence Apache-2.0
+  sprat models add owner/sentiment --task sentiment
   sprat models add owner/names --task ner
   sprat models add owner/opus-mt-de-en --task translation
   sprat models add owner/nllb --task translation --languages de-en --languages fr-en
@@ -33,7 +37,10 @@ wrote. For the task
   intent       a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text
   ner          a …ForTokenClassification of the same five
   translation  Marian (OPUS-MT), M2M-100, NLLB, mBART-50, T5 or mT5
-Only configurations, tokenizers and safetensors are read. No code of a repository is run.
+A task from a file (tasks/NAME.yaml) takes what intent takes, with the labels of its file.
+Other architectures that label texts or tokens (DeBERTa-v2, ModernBERT, …) are taken as ONNX where the repository has
+onnx/model_quantized.onnx (int8) or onnx/model.onnx; the service then needs 'sprat-inference[onnx]'.
+Only configurations, tokenizers, safetensors and ONNX are read. No code of a repository is run.
 HF_ENDPOINT names a mirror, HF_TOKEN is for models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
 The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
 float32, 97 % in int8; for ner their tokens. Translations must have a chrF of 95 against those of the original. That
@@ -50,13 +57,19 @@ _OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 64
 _SHOWN = 12
 _TASKS = ("intent", "ner", "translation")
+"""Tasks of Sprat itself that models are added for."""
 
 
 def add(
     model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="ID[@REVISION], or a folder.")],
     *,
     task: Annotated[
-        str, typer.Option(metavar="TASK", show_default=False, help="The task that it answers: intent or translation.")
+        str,
+        typer.Option(
+            metavar="TASK",
+            show_default=False,
+            help="The task that it answers: intent, ner, translation, or one of a file.",
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -111,8 +124,10 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Turn a model from a Hugging Face hub or a folder into an artefact that a service can serve."""
+    files = TaskFiles() if task in _TASKS else chosen_tasks()
+    labels = _labels_of(task, files)
     _check_options(
-        task,
+        task if labels is None else "intent",
         {
             "--calibrate": ("intent or ner", calibrate),
             "--outside-label": ("intent", outside_label),
@@ -154,6 +169,7 @@ def add(
         licence=stated,
         languages=tuple(language) if language else source.languages,
         outside_label=outside_label,
+        labels=labels,
         quantization=quantization,
         compare=not no_compare,
         force=force,
@@ -170,13 +186,30 @@ def add(
     if as_json:
         say_json({"type": "added", "folder": str(folder), **_facts(added)})
         return
-    _say(added, folder, source.where, task)
+    _say(added, folder, source.where, task, files)
+
+
+def _labels_of(task: str, files: TaskFiles) -> tuple[str, ...] | None:
+    """Return the labels of a task from a file; None for a task of Sprat itself.
+
+    Raises:
+        UserError: there is no such task, or a small model cannot answer it.
+    """
+    if task in _TASKS:
+        return None
+    if task not in files:
+        own = f", and for tasks from files: {', '.join(files)}" if files else ""
+        raise UserError(
+            f"--task {task}: models are added for {', '.join(_TASKS)}{own}; to make it a task, write its file: sprat "
+            f"task init {task} --labels …, with the labels of the model"
+        )
+    if not files[task].has_labels:
+        raise UserError(f"--task {task}: has no labels: a large model alone answers it")
+    return tuple(files[task].labels)
 
 
 def _check_options(task: str, options: Mapping[str, tuple[str, object]]) -> None:
-    """Check that the task is one that models are added for, and that each option given is for it."""
-    if task not in _TASKS:
-        raise UserError(f"--task {task}: models are added for {', '.join(_TASKS)}")
+    """Check that each option given is for the task."""
     for name, (of, given) in options.items():
         if given is not None and task not in of.split():
             raise UserError(f"{name}: is for --task {of}, not {task}")
@@ -193,13 +226,14 @@ def _facts(added: "AddedModel") -> dict[str, object]:
         "languages": list(card.languages),
         "targets": list(card.targets),
         "keep_at": card.keep_at,
+        "needs": added.needs,
         "agreement": None if added.agreement is None else asdict(added.agreement),
         "calibrated_on": measured and measured.texts,
         "kept_share": added.spans.kept_share if added.spans else figures and figures.at(card.keep_at).share,
     }
 
 
-def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
+def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFiles) -> None:
     card, figures = added.card, added.figures
     say(f"{folder}: {card.name}, version {card.version}, from {where}")
     say(f"licence {card.licence}; {_what(card)}")
@@ -214,16 +248,25 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str) -> None:
         kept = figures.at(card.keep_at)
         _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
     else:
-        how = " (--calibrate)" if task in {"intent", "ner"} else ""
+        how = "" if task == "translation" else " (--calibrate)"
         remark(f"its confidence is not calibrated{how}: nothing is kept unless your policy says uncalibrated: keep")
+    if added.needs is not None:
+        remark(f"its service needs ONNX Runtime: {added.needs}")
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
-    remark("in your policy file, without which what it says of the whole task holds:")
     own = (
         f"keep_at: {card.keep_at:.2f}"
         if figures is not None or added.spans is not None
         else "keep_at: YOURS, uncalibrated: keep"
     )
-    remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")
+    if task in files:
+        beside = files.folder or Path()
+        remark(f"or as the model of the task, in {beside / task}.yaml:  artefact: {os.path.relpath(folder, beside)}")
+        remark(
+            f"and there, without which what the file says of all its models holds:  models: {{{card.name}: {{{own}}}}}"
+        )
+    else:
+        remark("in your policy file, without which what it says of the whole task holds:")
+        remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")
 
 
 def _say_kept(texts: int, right: str, card: "Card", share: float, of_kept: "Interval") -> None:

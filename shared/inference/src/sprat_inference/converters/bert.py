@@ -47,7 +47,7 @@ def write_bert(
         UserError: when the tokenizer cannot be read, or has a token without a row of the embeddings.
     """
     spec = TransformerEncoderModelSpec(_encoder(weights, shape), pooling_layer=False)
-    spec.register_vocabulary(_vocabulary(tokenizer, len(weights["embeddings.word_embeddings.weight"])))
+    spec.register_vocabulary(vocabulary_of(tokenizer, len(weights["embeddings.word_embeddings.weight"])))
     spec.config.unk_token = _unknown(tokenizer)
     spec.config.layer_norm_epsilon = shape.epsilon
     spec.validate()
@@ -56,8 +56,12 @@ def write_bert(
     (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
 
 
-def _vocabulary(tokenizer: Path, rows: int) -> list[str]:
-    """Return a name for each row of the embeddings; rows that no token uses, which some models have, get one, too."""
+def vocabulary_of(tokenizer: Path, rows: int) -> list[str]:
+    """Return a name for each row of the embeddings; rows that no token uses, which some models have, get one, too.
+
+    Raises:
+        UserError: the tokenizer cannot be read, or has a token without a row.
+    """
     try:
         ids = Tokenizer.from_file(str(tokenizer)).get_vocab(with_added_tokens=True)
     except Exception as error:  # noqa: BLE001 - the library raises nothing more special

@@ -14,7 +14,14 @@ from ctranslate2.specs.common_spec import Activation
 
 from sprat.errors import UserError
 from sprat_inference.converters.bert import LAYER_NORM_EPSILON, BertShape
-from sprat_inference.converters.saved_model import MOST_LAYERS, SavedModel, Weights
+from sprat_inference.converters.saved_model import (
+    MOST_LAYERS,
+    MOST_POSITIONS,
+    MOST_ROWS,
+    MOST_WIDTH,
+    SavedModel,
+    Weights,
+)
 
 ACTIVATIONS: Final[Mapping[str, Activation]] = {
     "gelu": Activation.GELU,
@@ -101,6 +108,16 @@ class Encoder:
     positions: int
     """The most tokens of an input, the special ones included."""
 
+    @property
+    def width(self) -> int:
+        """Numbers of a token's vector."""
+        return int(self.weights[_WORDS].shape[1])
+
+
+def is_convertible(saved: SavedModel) -> bool:
+    """Return whether the model is of one of :data:`FAMILIES`."""
+    return saved.config["model_type"] in FAMILIES
+
 
 def family_of(saved: SavedModel) -> Family:
     """Return the architecture of a saved model.
@@ -144,10 +161,10 @@ def encoder_of(saved: SavedModel, weights: Weights) -> Encoder:
             f"{saved.folder}: {len(missing)} of the arrays that config.json asks for are not among the weights, such "
             f"as {missing[0]}; download the model again"
         )
+    width = _check_shapes(saved, renamed, layers)
     if family.positions_after_padding:
         most = len(renamed[_POSITIONS]) - 1 - _LEAST_POSITIONS
         renamed[_POSITIONS] = renamed[_POSITIONS][saved.number("pad_token_id", least=0, most=most) + 1 :]
-    width = renamed[_WORDS].shape[1]
     renamed.setdefault(_TYPES, np.zeros((1, width), np.float32))  # DistilBERT has no types
     shape = BertShape(
         layers,
@@ -156,6 +173,32 @@ def encoder_of(saved: SavedModel, weights: Weights) -> Encoder:
         ACTIVATIONS[activation],
     )
     return Encoder(renamed, shape, len(renamed[_POSITIONS]))
+
+
+def _check_shapes(saved: SavedModel, arrays: Weights, layers: int) -> int:
+    """Check that the arrays have the shapes that the configuration asks for, and return the width of a vector.
+
+    Raises:
+        UserError: one has another shape. CTranslate2 would read beyond it.
+    """
+    words, inner_bias = arrays[_WORDS], arrays["encoder.layer.0.intermediate.dense.bias"]
+    if words.ndim != 2 or inner_bias.ndim != 1:
+        raise UserError(f"{saved.folder}: {_WORDS} is shaped {words.shape}; download the model again")
+    rows = saved.number("vocab_size", most=MOST_ROWS, default=len(words))
+    width = saved.number("hidden_size", "dim", most=MOST_WIDTH, default=words.shape[1])
+    inner = saved.number("intermediate_size", "hidden_dim", most=MOST_WIDTH, default=len(inner_bias))
+    positions = saved.number("max_position_embeddings", most=MOST_POSITIONS, default=len(arrays[_POSITIONS]))
+    saved.check_shape(_WORDS, words, (rows, width))
+    saved.check_shape(_POSITIONS, arrays[_POSITIONS], (positions, width))
+    if (types := arrays.get(_TYPES)) is not None:
+        saved.check_shape(_TYPES, types, (saved.number("type_vocab_size", most=MOST_ROWS, default=len(types)), width))
+    for name in _needed(layers)[2:]:
+        rows, columns = (inner if "intermediate" in name else width), width
+        if name.endswith("output.dense.weight") and "attention" not in name:
+            columns = inner
+        is_matrix = name.endswith("weight") and "LayerNorm" not in name
+        saved.check_shape(name, arrays[name], (rows, columns) if is_matrix else (rows,))
+    return width
 
 
 def _bert_name(name: str, family: Family) -> str:

@@ -7,7 +7,9 @@ consent, `HF_HOME` for the cache, `HF_HUB_OFFLINE=1` to use the cache alone.
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +63,21 @@ class Source:
     """SPDX identifier as the README states it; None if it states none."""
     languages: tuple[str, ...]
     """BCP 47 tags as the README states them."""
+    id: str | None = None
+    """On the hub; None for a folder."""
+
+    def fetch(self, name: str) -> Path | None:
+        """Return a further file of the model, once it and those whose names go on after its own are there.
+
+        None where the model has no such file.
+
+        Raises:
+            UserError: it cannot be downloaded.
+        """
+        if self.id is not None:
+            _download(self.id, self.folder.name, (f"{name}*",))
+        path = self.folder / name
+        return path if path.is_file() else None
 
 
 def find_source(model: str) -> Source:
@@ -75,12 +92,12 @@ def find_source(model: str) -> Source:
     id, _, revision = model.partition("@")
     if model.startswith((".", "/", "~")) or not _ID.fullmatch(id):
         raise UserError(f"{model}: no such folder; give a folder, or the id of a model as on the hub: owner/name")
-    folder = _download(id, revision or None)
-    return _described(folder, id.rpartition("/")[2], f"{id}@{folder.name}")
+    folder = _download(id, revision or None, FILES)
+    return replace(_described(folder, id.rpartition("/")[2], f"{id}@{folder.name}"), id=id)
 
 
-def _download(id: str, revision: str | None) -> Path:
-    """Return the folder of the cache that holds the model; its name is the commit."""
+def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    """Return the folder of the cache that holds these files of the model; its name is the commit."""
     from httpx2 import HTTPError  # noqa: PLC0415 - of huggingface_hub 2: an extra, which services do not install
     from huggingface_hub import HfApi, constants, snapshot_download  # noqa: PLC0415 - likewise
     from huggingface_hub import errors as hub  # noqa: PLC0415 - likewise
@@ -93,8 +110,9 @@ def _download(id: str, revision: str | None) -> Path:
     try:
         if not offline:
             info = HfApi().model_info(id, revision=revision, files_metadata=True)
-            _check_disk(at, sum(each.size or 0 for each in info.siblings or () if _wanted(each.rfilename)))
-        return Path(snapshot_download(id, revision=revision, allow_patterns=list(FILES), local_files_only=offline))
+            sizes = {each.rfilename: each.size or 0 for each in info.siblings or ()}
+            _check_disk(at, sum(size for name, size in sizes.items() if any(fnmatch(name, each) for each in patterns)))
+        return Path(snapshot_download(id, revision=revision, allow_patterns=list(patterns), local_files_only=offline))
     except hub.GatedRepoError:
         raise UserError(f"{at}: its authors ask for consent; give it on the model's page, then set HF_TOKEN") from None
     except hub.RevisionNotFoundError:
@@ -109,10 +127,6 @@ def _download(id: str, revision: str | None) -> Path:
             f"{at}: {host} cannot be used ({type(error).__name__}); HF_ENDPOINT names a mirror, and a folder that you "
             "downloaded elsewhere can be given instead"
         ) from None
-
-
-def _wanted(name: str) -> bool:
-    return any(Path(name).match(pattern) for pattern in FILES) and "/" not in name
 
 
 def _check_disk(at: str, size: int) -> None:

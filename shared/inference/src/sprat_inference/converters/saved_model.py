@@ -36,6 +36,7 @@ MOST_LAYERS: Final = 512
 MOST_HEADS: Final = 1_024
 MOST_WIDTH: Final = 1 << 16
 MOST_POSITIONS: Final = 1 << 14
+MOST_ROWS: Final = 1 << 21
 """Limits of what a configuration may ask for, far above those of known models: memory is taken by these numbers."""
 
 
@@ -47,12 +48,15 @@ class SavedModel:
     config: Mapping[str, Any]
 
     @classmethod
-    def open(cls, folder: Path, tokenizers: Sequence[tuple[str, ...]] = ((TOKENIZER,),)) -> Self:
+    def open(
+        cls, folder: Path, tokenizers: Sequence[tuple[str, ...]] = ((TOKENIZER,),), *, weights: bool = True
+    ) -> Self:
         """Read `config.json` of `folder`, and check that tokenizer and weights are there.
 
         Args:
             folder: the folder.
             tokenizers: the files of a tokenizer, in each form that the caller reads.
+            weights: whether they are needed.
 
         Raises:
             UserError: the folder is no such model, or has no file that can be read without running code.
@@ -60,16 +64,31 @@ class SavedModel:
         config = _read_object(folder / CONFIG)
         if not isinstance(config.get("model_type"), str):
             raise UserError(f"{folder / CONFIG}: names no model_type; it is not a model for transformers")
-        if not (folder / WEIGHTS).is_file() and not (folder / WEIGHTS_INDEX).is_file():
-            pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt"))
-            raise UserError(f"{folder}: {_ONLY_PICKLES if pickled else f'has no {WEIGHTS}'}")
+        saved = cls(folder, config)
+        if weights:
+            saved.check_weights()
         if not any(all((folder / name).is_file() for name in files) for files in tokenizers):
             forms = ", or ".join(" and ".join(files) for files in tokenizers)
             raise UserError(
                 f"{folder}: has no {forms}, the form that is read here; write it with the transformers library: "
                 "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
             )
-        return cls(folder, config)
+        return saved
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are weights as safetensors."""
+        return any((self.folder / name).is_file() for name in (WEIGHTS, WEIGHTS_INDEX))
+
+    def check_weights(self) -> None:
+        """Check that there are weights as safetensors.
+
+        Raises:
+            UserError: there are none, or only as a pickle.
+        """
+        if not self.has_weights:
+            pickled = any(self.folder.glob("*.bin")) or any(self.folder.glob("*.pt"))
+            raise UserError(f"{self.folder}: {_ONLY_PICKLES if pickled else f'has no {WEIGHTS}'}")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -152,6 +171,18 @@ class SavedModel:
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise UserError(f"{self.folder / CONFIG}: {name} must be a number from 0 to 1")
         return float(value)
+
+    def check_shape(self, name: str, array: NDArray[np.float32], wanted: tuple[int, ...]) -> None:
+        """Check that an array has the shape that the configuration asks for.
+
+        Raises:
+            UserError: it has another one.
+        """
+        if array.shape != wanted:
+            raise UserError(
+                f"{self.folder}: {name} is shaped {array.shape}, by {CONFIG} it should be {wanted}; download the model "
+                "again"
+            )
 
     @contextmanager
     def refused(self) -> Iterator[None]:

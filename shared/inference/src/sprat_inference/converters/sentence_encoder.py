@@ -13,9 +13,9 @@ from sprat.errors import UserError
 from sprat_inference.artefact import write_part
 from sprat_inference.card import PartCard
 from sprat_inference.converters.bert import Quantization, write_bert
+from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.families import encoder_of, family_of
 from sprat_inference.converters.saved_model import SavedModel, Weights, bounded
-from sprat_inference.converters.sequence_classifier import Provenance
 from sprat_inference.encoder import Pooling
 
 READER: Final = "sprat-sentence-encoder/1"
@@ -55,13 +55,7 @@ def convert_encoder(
         write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
     pooling.save(folder)
     longest = min(saved.longest_input(encoder.positions), _stated_longest(saved), LONGEST)
-    work = {
-        "name": provenance.name,
-        "authors": provenance.authors,
-        "licence": provenance.licence,
-        "source": provenance.source,
-        "used_for": f"encoder ({saved.architecture}), converted to CTranslate2 in {quantization}",
-    }
+    work = provenance.work(f"encoder ({saved.architecture}), converted to CTranslate2 in {quantization}")
     return write_part(
         folder,
         {
