@@ -128,7 +128,7 @@ def test_a_long_text_is_read_up_to_the_last_position(tmp_path: Path) -> None:
         ({"model_type": "deberta-v2"}, "of the architecture deberta-v2; bert, camembert"),
         ({"model_type": "own", "auto_map": {"AutoModel": "code.py"}}, "code of its own, which is never run"),
         ({"architectures": ["BertModel"]}, "sprat train"),
-        ({"problem_type": "multi_label_classification"}, "multi label classification"),
+        ({"problem_type": "regression"}, "is a model for regression"),
         ({"id2label": {"0": "only"}}, "a single output"),
         ({"id2label": {"0": "a", "1": "a", "2": "b", "3": "c"}}, "repeated label"),
         ({"id2label": {"1": "a", "2": "b"}}, "does not name the labels"),

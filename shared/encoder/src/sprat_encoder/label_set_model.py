@@ -15,7 +15,7 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier
 from sprat_inference.encoder import SentenceEncoder
-from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, POOLED_READER, LabelHead
+from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, ONNX_CLASSIFIER_READER, POOLED_READER, LabelHead
 from sprat_inference.label_sets import APPLIES_FROM, MULTI_LABEL, SetCalibration
 from sprat_inference.tokenizer import GuardedTokenizer
 
@@ -87,6 +87,7 @@ NETWORKS: Final[Mapping[str, Callable[[Path, Card, int], LogitsNetwork]]] = {
     LABEL_READER: EncoderLogits.load,
     POOLED_READER: EncoderLogits.load,
     CLASSIFIER_READER: ClassifierLogits.load,
+    ONNX_CLASSIFIER_READER: ClassifierLogits.load,
 }
 """`reader` of a card → what loads such an artefact. It says how a text becomes logits; `kind`, what they mean."""
 

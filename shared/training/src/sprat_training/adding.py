@@ -1,7 +1,7 @@
 """Make an artefact of a model of others: convert it, compare it with the original, calibrate it on own rows."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,21 +36,24 @@ from sprat_inference.converters.hub import Source
 from sprat_inference.converters.onnx_model import OnnxFile, find_onnx
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.seq2seq import starts_with_padding
-from sprat_inference.converters.sequence_classifier import NOT_CALIBRATED_LIMIT, convert_classifier
+from sprat_inference.converters.sequence_classifier import NOT_CALIBRATED_LIMIT, convert_classifier, gives_several
 from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text
 from sprat_inference.converters.token_classifier import NOT_CALIBRATED_LIMIT as SPANS_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
+from sprat_inference.label_sets import CALIBRATED as SETS_CALIBRATED
 from sprat_inference.onnx_network import HOW_TO_INSTALL
 from sprat_inference.text_to_text import LanguageMarks, load_pieces, served_tag
 from sprat_inference.token_classifier import TokenClassifier
 from sprat_langid import detect
 from sprat_training.config import OnTrainingProgress
+from sprat_training.data import OUTSIDE
 from sprat_training.datasets.columns import safe_listing
-from sprat_training.datasets.reader import LabelledTexts
+from sprat_training.datasets.reader import LabelledTexts, split_labels
 from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.figures import TrainingFigures, measure
+from sprat_training.label_set_fit import SetFigures, fit_set_calibration, keep_at_of_sets, measure_sets, scores_of_sets
 from sprat_training.span_calibration import SpanFigures, calibrate_spans, read_span_rows
 
 Doubles = NDArray[np.float64]
@@ -63,6 +66,7 @@ FOLDS: Final = 5
 LEAST_COMPARED: Final = 20
 """Texts whose translations are compared. The shipped ones are in English, German and French."""
 _COMPARING: Final = "comparing with the original"
+_READING: Final = "reading the rows to calibrate on"
 _LONGEST_COMPARED: Final = 100
 """Pieces of a translation that are compared: more only takes longer."""
 _TEXTS_PER_BATCH: Final = 100
@@ -90,6 +94,8 @@ class AddConfig:
     outside_share: float
     labels: tuple[str, ...] | None = None
     """Of the task, where it has a file: those of the model must be the same."""
+    several: bool = False
+    """Whether a text of the task may have several labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,8 @@ class AddedModel:
     """Of the rows to calibrate on, each with a temperature that was fitted without it; None where there are none."""
     spans: SpanFigures | None = None
     """The same of a model that labels tokens."""
+    sets: SetFigures | None = None
+    """The same of a model that gives a text several labels."""
     needs: str | None = None
     """What installs the runtime that a service does not have without; None where CTranslate2 computes the model."""
 
@@ -126,6 +134,7 @@ def add_classifier(
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
     saved, onnx = _open(source, config)
+    _check_kind(saved, config)
     quantization = config.quantization if onnx is None else onnx.quantization
     provenance = _provenance(source, config)
     with _new_folder(config.output) as folder:
@@ -140,17 +149,22 @@ def add_classifier(
             if not config.force:
                 check_agreement(agreement, quantization)
             scores.append(agreement.score(versions))
-        figures = None
+        figures = sets = None
         if rows is not None:
-            calibration, figures = _calibrate(classifier, card, rows, config, progress)
-            keep_at, rule = _keep_at(figures, config.accuracy)
-            scores += _scores(figures, keep_at)
+            if config.several:
+                calibration, sets = _calibrate_sets(classifier, card, rows, progress)
+                keep_at, rule = keep_at_of_sets(sets, config.accuracy)
+                scores += scores_of_sets("calibrated", _protocol(sets.texts), sets, keep_at)
+            else:
+                calibration, figures = _calibrate(classifier, card, rows, config, progress)
+                keep_at, rule = _keep_at(figures, config.accuracy)
+                scores += _scores(figures, keep_at)
             limits = tuple(limit for limit in card.limits if limit != NOT_CALIBRATED_LIMIT)
             card = card.model_copy(
                 update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule, "limits": limits}
             )
         written = _finish(folder, card, scores)
-    return AddedModel(written, agreement, figures, needs=None if onnx is None else HOW_TO_INSTALL)
+    return AddedModel(written, agreement, figures, sets=sets, needs=None if onnx is None else HOW_TO_INSTALL)
 
 
 def add_token_classifier(
@@ -201,7 +215,7 @@ def add_token_classifier(
                 }
             )
         written = _finish(folder, card, scores)
-    return AddedModel(written, agreement, None, spans, None if onnx is None else HOW_TO_INSTALL)
+    return AddedModel(written, agreement, None, spans, needs=None if onnx is None else HOW_TO_INSTALL)
 
 
 def add_translator(
@@ -279,6 +293,24 @@ def _provenance(source: Source, config: AddConfig) -> Provenance:
         languages=config.languages,
         outside_label=config.outside_label,
     )
+
+
+def _check_kind(saved: SavedModel, config: AddConfig) -> None:
+    """Check that a model gives a text as many labels as the task wants.
+
+    Raises:
+        UserError: it gives several and the task wants one, or the other way round.
+    """
+    if gives_several(saved) and not config.several:
+        raise UserError(
+            f"{saved.folder}: gives a text several labels (multi_label_classification); add it for a task whose file "
+            "says kind: multi_label, which sprat task init NAME --kind multi_label --labels … writes"
+        )
+    if config.several and not gives_several(saved):
+        raise UserError(
+            f"{saved.folder}: gives a text one label, and the task {config.task} is of the kind multi_label; if it was "
+            'trained for several, write "problem_type": "multi_label_classification" into its config.json'
+        )
 
 
 def _check_labels(labels: Sequence[str], config: AddConfig) -> None:
@@ -388,8 +420,15 @@ def _compare(
 ) -> tuple[Agreement, str]:
     compared = sample_texts() if texts is None else list(texts)
     original, versions = original_logits(saved.folder, compared, card.max_tokens)
-    ours = _read(classifier, compared, progress, _COMPARING)
-    return compare(ours, np.concatenate(original)[:, order]), versions
+    ours, wanted = _read(classifier, compared, progress, _COMPARING), np.concatenate(original)[:, order]
+    if gives_several(saved):
+        return compare(_as_decisions(ours), _as_decisions(wanted), "pairs of a text and a label"), versions
+    return compare(ours, wanted), versions
+
+
+def _as_decisions(logits: Floats) -> Floats:
+    """Return the decisions about each label of each text as logits of no and yes, (texts × labels) × 2."""
+    return np.stack([-logits, logits], axis=-1).reshape(-1, 2)
 
 
 def _read(classifier: Classifier, texts: Sequence[str], progress: OnTrainingProgress, doing: str) -> Floats:
@@ -407,12 +446,7 @@ def _calibrate(
     labels = card.labels or ()
     outside_label = config.outside_label or "oos"
     numbers = {label: number for number, label in enumerate(labels)}
-    if unknown := sorted({label for label in rows.labels if label not in numbers and label != outside_label}):
-        named = safe_listing(unknown[:8])
-        raise UserError(
-            f"{rows.path}: {len(unknown)} labels are none of the model's{f': {named}' if named else ''}; rename them "
-            "as the model does, or name the label of texts outside all others with --outside-label"
-        )
+    _check_rows(rows, rows.labels, {*labels, outside_label})
     inside = np.array([label in numbers for label in rows.labels])
     if (count := int(inside.sum())) < LEAST_ROWS:
         raise UserError(
@@ -421,7 +455,7 @@ def _calibrate(
     texts = [text for text, use in zip(rows.texts, inside, strict=True) if use]
     outside = [text for text, use in zip(rows.texts, inside, strict=True) if not use]
     gold = np.array([numbers[label] for label in rows.labels if label in numbers], dtype=np.int64)
-    logits = _read(classifier, [*texts, *outside], progress, "reading the rows to calibrate on")
+    logits = _read(classifier, [*texts, *outside], progress, _READING)
     has_class = logits.shape[1] > len(labels)  # a class of its own for texts outside
     fitted = np.concatenate([gold, np.full(len(outside), len(labels))]) if has_class else gold
     languages = _languages_of([*texts, *outside], card)
@@ -454,6 +488,52 @@ def _calibrate(
         parameters=dict(temperatures.parameters()),
     )
     return calibration, figures
+
+
+def _check_rows(rows: LabelledTexts, named: Iterable[str], known: Collection[str]) -> None:
+    """Check that the rows name no label but those of the model.
+
+    Raises:
+        UserError: they do.
+    """
+    if unknown := sorted(set(named) - set(known)):
+        listed = safe_listing(unknown[:8])
+        raise UserError(
+            f"{rows.path}: {len(unknown)} labels are none of the model's{f': {listed}' if listed else ''}; rename them "
+            "as the model does, or name the label of texts outside all others with --outside-label"
+        )
+
+
+def _calibrate_sets(
+    classifier: Classifier, card: Card, rows: LabelledTexts, progress: OnTrainingProgress
+) -> tuple[Calibration, SetFigures]:
+    """Fit the calibration of several labels a text, and measure it on folds that it was not fitted on."""
+    labels = card.labels or ()
+    sets = [set(split_labels(cell)) - {OUTSIDE} for cell in rows.labels]
+    _check_rows(rows, (label for each in sets for label in each), labels)
+    if len(rows.texts) < LEAST_ROWS:
+        raise UserError(f"{rows.path}: has {len(rows.texts)} rows; {LEAST_ROWS} are needed to calibrate")
+    gold = np.array([[label in each for label in labels] for each in sets], dtype=bool)
+    logits = _read(classifier, rows.texts, progress, _READING)
+    fold = np.random.default_rng(0).permutation(len(logits)) % FOLDS
+    chances, confidence = np.empty(gold.shape), np.empty(len(gold))
+    for number in range(FOLDS):
+        held = fold == number
+        fitted = fit_set_calibration(logits[~held], gold[~held])
+        chances[held] = fitted.chances(logits[held])
+        confidence[held] = fitted.all_right(chances[held])
+    calibration = Calibration(
+        method=SETS_CALIBRATED,
+        fitted_on=f"{len(rows.texts):,} rows of {rows.path.name}",
+        outside_share=float((~gold.any(axis=1)).mean()),
+        longest_code_points=max(map(len, rows.texts)),
+        parameters=dict(fit_set_calibration(logits, gold).parameters()),
+    )
+    return calibration, measure_sets(gold, chances, confidence, labels)
+
+
+def _protocol(texts: int) -> str:
+    return f"{texts:,} rows to calibrate on, each with a calibration that was fitted without it"
 
 
 def _keep_at(figures: TrainingFigures, accuracy: float) -> tuple[float, str]:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_inference.card import Score
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_sets import APPLIES_FROM, SetCalibration, set_features
 from sprat_training.config import OnTrainingProgress
@@ -18,7 +19,7 @@ from sprat_training.evaluation.metrics import (
     reliability_bins,
     wilson,
 )
-from sprat_training.figures import STEPS, KeptAnswers, LabelFigures, curve_of, least_keep_at
+from sprat_training.figures import LEAST_KEEP_AT, STEPS, KeptAnswers, LabelFigures, curve_of, least_keep_at
 from sprat_training.fitting import MANY_TEXTS, REGULARISATION_C, logits_of, run_jobs
 from sprat_training.regression import fit_multinomial
 
@@ -177,6 +178,44 @@ def measure_sets(gold: Flags, chances: Doubles, confidence: Doubles, labels: tup
             for place, label in enumerate(labels)
         ),
     )
+
+
+def keep_at_of_sets(figures: SetFigures, accuracy: float) -> tuple[float, str]:
+    """Return the recommended `keep_at`, and how it was found: 1, where nothing reaches the accuracy."""
+    kept = figures.least_keep_at(accuracy)
+    rule = (
+        f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the kept sets of labels are {accuracy:.1%} right on "
+        "held-out texts"
+    )
+    if kept is None:
+        return 1.0, f"{rule}; there is none, so nothing is kept"
+    sure = ", with 95 % confidence" if kept.sure >= accuracy else "; the texts are too few to be sure of it"
+    return kept.keep_at, rule + sure
+
+
+def scores_of_sets(prefix: str, protocol: str, figures: SetFigures, keep_at: float) -> list[Score]:
+    """Return the figures for a card, by names with the prefix.
+
+    Args:
+        prefix: of the names.
+        protocol: on which data, by which rule.
+        figures: that were measured.
+        keep_at: for what is kept.
+    """
+    kept = figures.at(keep_at)
+    rows = [
+        ("exact", figures.exact.value, f"{protocol}: the whole set of labels is right"),
+        ("exact_low", figures.exact.low, "lower end of the 95 % interval of the above (Wilson)"),
+        ("exact_high", figures.exact.high, "upper end of the same interval"),
+        ("micro_f1", figures.micro_f1, f"{protocol}: over all decisions of a label for a text"),
+        ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
+        ("ece", figures.calibration_error, f"{protocol}: expected calibration error of the whole set, 15 equal bins"),
+        ("kept_share", kept.share, f"{protocol}: sets with confidence ≥ keep_at"),
+    ]
+    if kept.share:
+        rows.append(("kept_right", kept.right.value, f"{protocol}: of those kept, the whole set is right"))
+        rows.append(("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"))
+    return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
 
 
 def micro_f1(said: Flags, gold: Flags) -> float:

@@ -4,15 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sprat_inference.card import Calibration, Card, Score, label_set_hash
+from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.label_sets import CALIBRATED, MULTI_LABEL
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.doubles import core_numbers
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base
-from sprat_training.figures import LEAST_KEEP_AT
 from sprat_training.fitting import logits_of, text_folds
 from sprat_training.label_set_data import LabelSetData, LabelSetSources, read_label_sets, set_numbers
-from sprat_training.label_set_fit import FittedSets, SetFigures, fit_sets, fold_count, measure_sets
+from sprat_training.label_set_fit import (
+    FittedSets,
+    SetFigures,
+    fit_sets,
+    fold_count,
+    keep_at_of_sets,
+    measure_sets,
+    scores_of_sets,
+)
 from sprat_training.model_card import HELD_OUT, NO_VERSION, works_of, write_model
 from sprat_training.train import check_languages
 
@@ -68,22 +75,12 @@ def _described(
     figures: SetFigures,
     test: SetFigures | None,
 ) -> Card:
-    kept = figures.least_keep_at(config.accuracy)
-    keep_at = kept.keep_at if kept else 1.0
-    rule = (
-        f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the kept sets of labels are {config.accuracy:.1%} "
-        "right on held-out texts"
-    )
-    if kept is None:
-        rule += "; there is none, so nothing is kept"
-    else:
-        sure = kept.sure >= config.accuracy
-        rule += ", with 95 % confidence" if sure else "; the texts are too few to be sure of it"
+    keep_at, rule = keep_at_of_sets(figures, config.accuracy)
     protocol = f"{figures.texts:,} texts, each by a head and a calibration that had not seen it ({fitted.folds} folds)"
-    scores = _scores("cross_validated", protocol, figures, keep_at)
+    scores = scores_of_sets("cross_validated", protocol, figures, keep_at)
     if test is not None:
         where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
-        scores += _scores("test", f"{test.texts:,} texts {where}", test, keep_at)
+        scores += scores_of_sets("test", f"{test.texts:,} texts {where}", test, keep_at)
     limits = [
         f"Reads the first {base.card.max_tokens} tokens of a text.",
         "Its figures hold for traffic like the file that it was trained on, and for no other.",
@@ -116,20 +113,3 @@ def _described(
         limits=tuple(limits),
         files={},
     )
-
-
-def _scores(prefix: str, protocol: str, figures: SetFigures, keep_at: float) -> list[Score]:
-    kept = figures.at(keep_at)
-    rows = [
-        ("exact", figures.exact.value, f"{protocol}: the whole set of labels is right"),
-        ("exact_low", figures.exact.low, "lower end of the 95 % interval of the above (Wilson)"),
-        ("exact_high", figures.exact.high, "upper end of the same interval"),
-        ("micro_f1", figures.micro_f1, f"{protocol}: over all decisions of a label for a text"),
-        ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
-        ("ece", figures.calibration_error, f"{protocol}: expected calibration error of the whole set, 15 equal bins"),
-        ("kept_share", kept.share, f"{protocol}: sets with confidence ≥ keep_at"),
-    ]
-    if kept.share:
-        rows.append(("kept_right", kept.right.value, f"{protocol}: of those kept, the whole set is right"))
-        rows.append(("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"))
-    return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]

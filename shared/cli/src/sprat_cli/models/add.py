@@ -37,7 +37,8 @@ wrote. For the task
   intent       a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text
   ner          a …ForTokenClassification of the same five
   translation  Marian (OPUS-MT), M2M-100, NLLB, mBART-50, T5 or mT5
-A task from a file (tasks/NAME.yaml) takes what intent takes, with the labels of its file.
+A task from a file (tasks/NAME.yaml) takes what intent takes, with the labels of its file. One of kind: multi_label
+takes models of multi_label_classification; the rows of --calibrate then have several labels, as billing|delivery.
 Other architectures that label texts or tokens (DeBERTa-v2, ModernBERT, …) are taken as ONNX where the repository has
 onnx/model_quantized.onnx (int8) or onnx/model.onnx; the service then needs 'sprat-inference[onnx]'.
 Only configurations, tokenizers, safetensors and ONNX are read. No code of a repository is run.
@@ -126,6 +127,7 @@ def add(
     """Turn a model from a Hugging Face hub or a folder into an artefact that a service can serve."""
     files = TaskFiles() if task in _TASKS else chosen_tasks()
     labels = _labels_of(task, files)
+    several = labels is not None and files[task].kind == "multi_label"
     _check_options(
         task if labels is None else "intent",
         {
@@ -159,7 +161,7 @@ def add(
     rows = (
         None
         if calibrate is None or task == "ner"
-        else read_labelled(calibrate, ColumnNames(text_column, label_column), encoding=encoding)
+        else read_labelled(calibrate, ColumnNames(text_column, label_column), encoding=encoding, several=several)
     )
     texts = None if test is None else read_texts(test, text_column, encoding=encoding).texts
     config = AddConfig(
@@ -170,6 +172,7 @@ def add(
         languages=tuple(language) if language else source.languages,
         outside_label=outside_label,
         labels=labels,
+        several=several,
         quantization=quantization,
         compare=not no_compare,
         force=force,
@@ -217,7 +220,8 @@ def _check_options(task: str, options: Mapping[str, tuple[str, object]]) -> None
 
 def _facts(added: "AddedModel") -> dict[str, object]:
     card, figures = added.card, added.figures
-    measured = added.spans or figures
+    measured = added.spans or added.sets or figures
+    by_curve = added.sets or figures
     return {
         "name": card.name,
         "version": card.version,
@@ -229,7 +233,7 @@ def _facts(added: "AddedModel") -> dict[str, object]:
         "needs": added.needs,
         "agreement": None if added.agreement is None else asdict(added.agreement),
         "calibrated_on": measured and measured.texts,
-        "kept_share": added.spans.kept_share if added.spans else figures and figures.at(card.keep_at).share,
+        "kept_share": added.spans.kept_share if added.spans else by_curve and by_curve.at(card.keep_at).share,
     }
 
 
@@ -244,6 +248,9 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
     if added.spans is not None:
         _say_kept(added.spans.texts, f"{added.spans.right} have all their spans", card, added.spans.kept_share,
                   added.spans.kept_right)  # fmt: skip
+    elif added.sets is not None:
+        kept_sets = added.sets.at(card.keep_at)
+        _say_kept(added.sets.texts, f"{added.sets.exact} have all their labels", card, kept_sets.share, kept_sets.right)
     elif figures is not None:
         kept = figures.at(card.keep_at)
         _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
@@ -255,7 +262,7 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
     own = (
         f"keep_at: {card.keep_at:.2f}"
-        if figures is not None or added.spans is not None
+        if any(each is not None for each in (figures, added.spans, added.sets))
         else "keep_at: YOURS, uncalibrated: keep"
     )
     if task in files:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from sprat_inference.converters.families import encoder_of, family_of
 from sprat_inference.converters.onnx_model import OnnxFile, Outputs, write_onnx
 from sprat_inference.converters.saved_model import SavedModel, Weights
 from sprat_inference.heads import CLASSIFIER_READER, ONNX_CLASSIFIER_READER, ClassifierHead, Floats
+from sprat_inference.label_sets import MULTI_LABEL, SetCalibration
+from sprat_inference.label_sets import NOT_CALIBRATED as SETS_NOT_CALIBRATED
 
 NOT_CALIBRATED_LIMIT: Final = (
     "Not calibrated: its confidence is the network's own probability, which is usually too high."
@@ -56,13 +58,21 @@ def convert_classifier(
             outputs = Outputs(ONNX_CLASSIFIER_READER, len(order), of_tokens=False, order=order)
             network = write_onnx(saved, onnx, outputs, folder)
     labels = tuple(saved.labels[place] for place in order if saved.labels[place] != provenance.outside_label)
-    calibration = {"method": NOT_CALIBRATED, "parameters": {TEMPERATURE: (1.0,)}}
+    calibration: dict[str, Any] = {"method": NOT_CALIBRATED, "parameters": {TEMPERATURE: (1.0,)}}
+    if gives_several(saved):
+        calibration = {"method": SETS_NOT_CALIBRATED, "parameters": SetCalibration.none(len(labels)).parameters()}
     limits = (NOT_CALIBRATED_LIMIT, f"Reads the first {network.max_tokens:,} tokens of a text.")
-    return write_artefact(folder, uncalibrated_card(provenance, task, labels, network, calibration, limits))
+    card = uncalibrated_card(provenance, task, labels, network, calibration, limits)
+    return write_artefact(folder, card | {"kind": MULTI_LABEL if gives_several(saved) else None})
+
+
+def gives_several(saved: SavedModel) -> bool:
+    """Return whether the model gives a text several labels, each by a sigmoid of its own."""
+    return saved.config.get("problem_type") == "multi_label_classification"
 
 
 def _check_kind(saved: SavedModel) -> None:
-    """Check that the model labels a whole text, with one label."""
+    """Check that the model labels a whole text."""
     if not saved.architecture.endswith(_SUFFIX):
         named = saved.architecture or "no architecture"
         raise UserError(
@@ -70,14 +80,18 @@ def _check_kind(saved: SavedModel) -> None:
             "A plain encoder can be trained on: sprat train"
         )
     kind = saved.config.get("problem_type")
-    if kind in {"regression", "multi_label_classification"} or len(saved.labels) < 2:
-        what = str(kind or "a single output").replace("_", " ")
-        raise UserError(f"{saved.folder}: is a model for {what}; one of two labels or more for a text is needed")
+    if kind == "regression" or len(saved.labels) < 2:
+        what = "regression" if kind == "regression" else "a single output"
+        raise UserError(f"{saved.folder}: is a model for {what}; two labels or more are needed")
 
 
 def _order(saved: SavedModel, outside_label: str | None) -> list[int]:
     """Return the numbers of the logits in the order of the artefact: that of texts outside is the last."""
     named = saved.labels
+    if outside_label is not None and gives_several(saved):
+        raise UserError(
+            f"--outside-label {outside_label}: the model gives a text several labels; none of them is outside"
+        )
     if outside_label is not None and outside_label not in named:
         raise UserError(f"--outside-label {outside_label}: the model has no such label; it has {_some(named)}")
     return sorted(range(len(named)), key=lambda place: named[place] == outside_label)
