@@ -206,3 +206,36 @@ def test_the_options_of_the_page_are_arguments(monkeypatch: pytest.MonkeyPatch) 
     options = namespace["sprat_options"]()
     assert options
     assert set(options) <= set(inspect.signature(Sprat).parameters)
+
+
+TASK_FILES = {
+    "desk": "kind: classification\nlabels: {badge: , laptop: }\n",
+    "topics": "kind: multi_label\nlabels: {billing: , delivery: }\n",
+    "clean": "kind: pii\n",
+    "summary": "kind: text\ninstruction: Summarise it.\n",
+}
+
+
+def test_tasks_from_files_are_answered_by_their_kind(tmp_path: Path) -> None:
+    for name, content in TASK_FILES.items():
+        (tmp_path / f"{name}.yaml").write_text(content, encoding="utf-8")
+    policy = tmp_path.parent / "tasks-policy.yaml"
+    policy.write_text('tenants:\n  "*": {frontier: redact, regions: [local]}\n', encoding="utf-8")
+    with Sprat(tasks=tmp_path, policy=policy) as sprat:
+        sprat.answer("door", task="desk", label="badge")
+        sprat.answer("late", task="topics", labels=("billing",), confidence=0.1)
+        sprat.answer("late", task="topics", labels=["billing", "delivery"], frontier=True)
+        sprat.answer("late", task="clean", masked="[PERSON_1] is late")
+        sprat.answer("late", task="summary", content="It is late.", frontier=True)
+        with pytest.raises(UserError, match="task='desk': needs label= and nothing else"):
+            sprat.answer("door", task="desk", labels=("badge",))
+        with pytest.raises(UserError, match="there is no such task file"):
+            sprat.answer("door", task="dessk", label="badge")
+        door, late = Text("the door", ("desk",)), Text("Anna is late", ("topics", "clean", "summary"))
+        sprat.publish(door)
+        sprat.publish(late)
+        assert sprat.result(door).output.label == "badge"
+        topics = sprat.result(late, "topics", timeout=30)
+        assert (topics.source, [each.label for each in topics.output.labels]) == ("frontier", ["billing", "delivery"])
+        assert sprat.result(late, "clean").output.masked == "[PERSON_1] is late"
+        assert sprat.result(late, "summary", timeout=30).output.content == "It is late."

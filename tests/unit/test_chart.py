@@ -21,6 +21,7 @@ from sprat.runtime import CLOSE_S
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import prometheus_name
 from sprat_contracts import Topics
+from sprat_policy import load_task_file
 from support.helm import (
     CHART,
     LOADER,
@@ -46,7 +47,7 @@ PAGE = (DOCS / "deploy" / "kubernetes.md").read_text("utf-8")
 DOCKERFILE = (ROOT / "compose" / "Dockerfile").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text("utf-8"))["services"]
 SERVICES = ("router", "frontier", "intent", "ner", "translation")
-FREE = {"settings", "secrets", "resources", "scaling", "labels", "annotations"}
+FREE = {"settings", "secrets", "resources", "scaling", "labels", "annotations", "tasks"}
 """Values with fields that the user names, or that Kubernetes does."""
 SET_BY_THE_CHART = {
     "SPRAT_POLICY",
@@ -57,6 +58,9 @@ SET_BY_THE_CHART = {
     "SPRAT_NER__MODEL",
     "SPRAT_TRANSLATION__MODEL",
     "SPRAT_LANGUAGE_ID__MODEL",
+    "SPRAT_CLASSIFY__MODEL",
+    "SPRAT_CLASSIFY__TASK",
+    "SPRAT_TASKS",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
 }
 SECRET = {
@@ -195,6 +199,7 @@ CHANGED: dict[str, tuple[str, str]] = {
     "certificates.client": ('certificates.client="mutual"', "secretName: mutual"),
     "policy": ('policy="tasks: {intent: {keep_at: 0.77}}"', "keep_at: 0.77"),
     "signingKeys": ('signingKeys={"CRM_KEY": {"name": "crm", "key": "signing"}}', '"name":"crm"'),
+    "tasks": ('tasks={"desk": {"kind": "pii"}}', "desk.yaml"),
     "modelsVolume": ('modelsVolume={"persistentVolumeClaim": {"claimName": "models"}}', '"claimName":"models"'),
     "checkpointsVolume": (
         'checkpointsVolume={"persistentVolumeClaim": {"claimName": "audited"}}',
@@ -624,7 +629,61 @@ def test_settings_of_a_service_go_before_those_of_all_and_secrets_stay_reference
 def test_the_job_of_the_topics_has_no_secret_but_that_of_kafka(production: list[Object]) -> None:
     own = environment(pod_templates(production)["Job sprat-topics"])
     assert {"SPRAT_KAFKA__BOOTSTRAP", "SPRAT_KAFKA__SASL_PASSWORD", "SPRAT_KAFKA__SSL_CAFILE"} <= own.keys()
-    assert all(name.startswith("SPRAT_KAFKA__") for name in own)
+    assert all(name.startswith("SPRAT_KAFKA__") for name in own.keys() - {"SPRAT_TASKS"})
+
+
+DESK = {"kind": "classification", "labels": {"badge": "a key card", "laptop": None}, "keep_at": 0.7}
+OF_DESK = [
+    f"--set-json={each}"
+    for each in (
+        f'tasks={{"desk": {json.dumps(DESK)}}}',
+        f"models.desk={json.dumps({**DEFAULTS['models']['ner'], 'task': 'desk'})}",
+        'modelsVolume={"persistentVolumeClaim": {"claimName": "models"}}',
+        "autoscaling.enabled=true",
+    )
+]
+
+
+@rendered
+def test_a_task_from_a_file_is_served_by_classify_and_known_to_all_that_read_the_files(tmp_path: Path) -> None:
+    objects = template("--values", str(LAPTOP), *OF_DESK)
+    pods = pod_templates(objects)
+    desk = pods["Deployment sprat-desk"]
+    (container,) = desk["spec"]["containers"]
+    assert container["image"].rpartition("/")[2].startswith("classify:")
+    own = environment(desk)
+    assert (own["SPRAT_CLASSIFY__TASK"], own["SPRAT_CLASSIFY__MODEL"]) == ("desk", "default")
+    assert {each["mountPath"] for each in container["volumeMounts"]} >= {"/models", "/etc/sprat/tasks"}
+    readers = ("Deployment sprat-router", "Deployment sprat-frontier", "Deployment sprat-desk", "Job sprat-topics")
+    config_maps = of_kind(objects, "ConfigMap")
+    for name in readers:
+        assert environment(pods[name])["SPRAT_TASKS"] == "/etc/sprat/tasks", name
+        (volume,) = [each for each in pods[name]["spec"]["volumes"] if each["name"] == "tasks"]
+        written = config_maps[volume["configMap"]["name"]]["data"]["desk.yaml"]
+        path = tmp_path / "desk.yaml"
+        path.write_text(written, encoding="utf-8")
+        task = load_task_file(path)
+        assert (task.keep_at, task.labels) == (0.7, {"badge": "a key card", "laptop": ""})
+    assert "SPRAT_TASKS" not in environment(pods["Deployment sprat-intent"])
+    scaled = of_kind(objects, "ScaledObject")
+    read = {each["metadata"]["topic"] for each in scaled["sprat-router"]["spec"]["triggers"] if each["type"] == "kafka"}
+    assert "sprat.predictions.desk.v1" in read
+    (lag,) = [each["metadata"] for each in scaled["sprat-desk"]["spec"]["triggers"] if each["type"] == "kafka"]
+    assert (lag["consumerGroup"], lag["topic"]) == ("sprat.desk.default", "sprat.texts.v1")
+
+
+@rendered
+def test_the_file_of_a_task_can_be_set_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "desk.yaml"
+    path.write_text("# by hand\nkind: pii\n", encoding="utf-8")
+    objects = template("--values", str(LAPTOP), "--set-file", f"tasks.desk={path}")
+    assert of_kind(objects, "ConfigMap")["sprat-tasks"]["data"] == {"desk.yaml": path.read_text("utf-8")}
+
+
+@rendered
+def test_a_model_for_a_task_without_a_file_is_refused() -> None:
+    said = refusal("--values", str(LAPTOP), OF_DESK[1])
+    assert "models.desk.task: there is no task desk" in said
 
 
 @rendered

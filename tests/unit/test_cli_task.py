@@ -117,3 +117,15 @@ def test_a_task_of_personal_data_is_its_kind_alone(run: Run) -> None:
     run("init", "pii", "--kind", "pii", "--language", "de")
     assert load_task_file(Path("tasks/pii.yaml")).languages == ("de",)
     assert "masks      names" in run("check")
+
+
+def test_the_policy_is_described_with_the_tasks_beside_it(run: Run) -> None:
+    Path("policy.yaml").write_text("tenants: {}\n", encoding="utf-8")
+    run("init", "mood", "--labels", "a,b", "--keep-at", "0.7")
+    run("init", "summary", "--kind", "text", "--instruction", "Summarise it.")
+    done = CliRunner().invoke(app, ["policy", "check", "policy.yaml"])
+    assert done.exit_code == 0, done.output
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in done.output.splitlines() if line.startswith("  ")}
+    assert lines["mood"] == "kept at 70 % or above"
+    assert lines["summary"] == "the frontier alone answers"
+    assert lines["intent"].startswith("kept at")

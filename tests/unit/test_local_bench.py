@@ -10,12 +10,14 @@ from sprat import plugins
 from sprat.errors import SpratError, UserError
 from sprat.settings import section_field
 from sprat_contracts import TASKS, TextSubmitted
+from sprat_local.bench import bare_model
 from sprat_local.bench.bare_model import cpu_s, served
 from sprat_local.bench.plan import BenchPlan, Rate, parse_rates
 from sprat_local.bench.resources import ProcessMeter
-from sprat_local.bench.session import POLICY
+from sprat_local.bench.session import POLICY, bare_variables, bench_options
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
-from sprat_policy import load_policy
+from sprat_local.options import choose_services
+from sprat_policy import TaskFile, load_policy
 
 
 def test_rates_are_shares_or_texts_a_second():
@@ -137,3 +139,26 @@ def test_a_process_that_has_died_is_reported():
 
     with pytest.raises(SpratError, match="intent died during the measurement"):
         meter.cpu_s()
+
+
+def test_a_task_from_a_file_is_measured_with_every_answer_kept(tmp_path: Path) -> None:
+    file = TaskFile(kind="classification", labels={"a": "x", "b": ""}, keep_at=0.9, out_of_scope="escalate")
+    plan = BenchPlan("mood", task_file=file)
+    options = bench_options(plan, tmp_path)
+    run = options.task_files["mood"]
+    assert (run.keep_at, run.out_of_scope, run.uncalibrated, run.labels) == (0, "keep", "keep", file.labels)
+    assert [spec.name for spec in choose_services(options)[0]] == ["router", "mood"]
+    assert bare_variables(plan, tmp_path) == {"SPRAT_TASKS": str(tmp_path / "tasks"), "SPRAT_CLASSIFY__TASK": "mood"}
+
+
+def test_the_bare_model_of_a_task_from_a_file_is_the_one_that_its_service_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = BenchPlan("subject", task_file=TaskFile(kind="classification", labels={"food": "meals", "sport": ""}))
+    bench_options(plan, tmp_path)
+    for name, value in {**bare_variables(plan, tmp_path), "SPRAT_SECRET": "not used by the bare model"}.items():
+        monkeypatch.setenv(name, value)
+    model, handler = bare_model.load("subject")
+    assert (model.card.name, handler.card.task) == ("zero-shot", "subject")
+    texts = [BenchText("a good meal", "en", None), BenchText("buono", "xx", None)]
+    assert bare_model.served(handler, "subject", texts) == [0]

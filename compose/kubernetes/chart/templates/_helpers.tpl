@@ -1,17 +1,24 @@
-{{/* All services as {"list": [...]}: the values of each, with its name, its image, its group and its labels. */}}
+{{/* All services as {"list": [...]}: the values of each, with its name, its image, its group and its labels. `policy`: it
+reads policy and task files, and `signs` the keys of the policy; so does `classify`, which masks by the policy's terms. */}}
 {{- define "sprat.services" -}}
 {{- $list := list -}}
 {{- range $name := list "router" "frontier" -}}
 {{- $service := deepCopy (get $.Values $name) -}}
-{{- $list = append $list (merge $service (dict "name" $name "image" $name "group" $name "model" "" "policy" true)) -}}
+{{- $list = append $list (merge $service (dict "name" $name "image" $name "group" $name "model" "" "policy" true "signs" true)) -}}
 {{- end -}}
 {{- range $name, $values := .Values.models -}}
 {{- if $values -}}
-{{- $variable := printf "SPRAT_%s__MODEL" ($values.task | replace "-" "_" | upper) -}}
+{{- $file := hasKey $.Values.tasks $values.task -}}
+{{- $image := ternary "classify" $values.task $file -}}
+{{- if and (not $file) (not (has $values.task (list "intent" "ner" "translation" "language-id"))) -}}
+{{- fail (printf "models.%s.task: there is no task %s: name one of intent, ner, translation and language-id, or add its file under tasks.%s" $name $values.task $values.task) -}}
+{{- end -}}
+{{- $known := dict (printf "SPRAT_%s__MODEL" ($image | replace "-" "_" | upper)) $values.model -}}
+{{- if $file -}}{{- $_ := set $known "SPRAT_CLASSIFY__TASK" $values.task -}}{{- end -}}
 {{- $service := deepCopy $values -}}
-{{- $_ := set $service "settings" (merge (dict $variable $values.model) ($service.settings | default dict)) -}}
+{{- $_ := set $service "settings" (merge $known ($service.settings | default dict)) -}}
 {{- $group := printf "%s.%s" $values.task $values.model -}}
-{{- $list = append $list (merge $service (dict "name" $name "image" $values.task "group" $group "policy" false)) -}}
+{{- $list = append $list (merge $service (dict "name" $name "image" $image "group" $group "policy" $file "signs" false)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $service := $list -}}
@@ -75,7 +82,7 @@ itself knows; with `only`, names that begin so. */}}
 {{- $_ := set $files "SPRAT_KAFKA__SSL_KEYFILE" "/etc/sprat/client/tls.key" -}}
 {{- end -}}
 {{- end -}}
-{{- $keys := ternary .root.Values.signingKeys dict (.service.policy | default false) -}}
+{{- $keys := ternary .root.Values.signingKeys dict (.service.signs | default false) -}}
 {{- range $layer := list $keys (.more | default dict) $files .root.Values.settings .root.Values.secrets .service.settings .service.secrets -}}
 {{- range $name, $value := $layer | default dict -}}
 {{- if kindIs "map" $value -}}
@@ -147,6 +154,13 @@ securityContext:
 {{- with .Values.certificates.client }}
 - name: client
   secret: {secretName: {{ . }}, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
+{{- end }}
+{{- end -}}
+
+{{/* The task files, as the data of a ConfigMap. A label without a meaning has none there, and not the word null. */}}
+{{- define "sprat.tasks" -}}
+{{- range $name, $file := .Values.tasks }}
+{{ $name }}.yaml: {{ ternary $file (regexReplaceAll "(?m): null$" (toYaml $file) ":") (kindIs "string" $file) | quote }}
 {{- end }}
 {{- end -}}
 

@@ -72,6 +72,15 @@ class ClassifySettings(TaskSettings):
         """
         return self.classify.artefact or self.task_files.artefact(self.task)
 
+    def load_model(self) -> SpecialistModel:
+        """Load the model of the task; see :func:`model_of`."""
+        return model_of(self)
+
+    @property
+    def handler(self) -> type[ClassifyHandler]:
+        """The handler of the task; see :func:`handler_of`."""
+        return handler_of(self)
+
 
 def task_of(settings: ClassifySettings) -> str:
     """Return the task that a process answers, whose name it bears.

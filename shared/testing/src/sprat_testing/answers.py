@@ -11,7 +11,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sprat_contracts import OUTPUTS, Entity, IntentOutput, NerOutput, Output, TranslationOutput
+from sprat_contracts import (
+    OUTPUTS,
+    Entity,
+    IntentOutput,
+    LabelsOutput,
+    MaskedOutput,
+    NerOutput,
+    Output,
+    ScoredLabel,
+    TextOutput,
+    TranslationOutput,
+)
 
 VARIABLE = "SPRAT_TESTING_ANSWERS"
 """Names the file for the process that answers."""
@@ -36,6 +47,12 @@ class FixedAnswer(BaseModel):
     """Text and label of each; the offsets are found in the text."""
     translation: str = ""
     confidence: float = Field(default=0.99, ge=0, le=1)
+    labels: tuple[str, ...] | None = None
+    """All labels, of a task with several."""
+    content: str | None = None
+    """What a large model has written."""
+    masked: str | None = None
+    """The text without its personal data."""
     declined: str | None = None
     """The code with which the model declines."""
 
@@ -47,7 +64,14 @@ class FixedAnswer(BaseModel):
 
     def output(self, text: str, target: str | None) -> Output:
         """Return the answer to a text that it fits."""
-        if OUTPUTS.get(self.task) is IntentOutput:
+        if self.labels is not None:
+            scored = (ScoredLabel(label=label, probability=self.confidence) for label in self.labels)
+            return LabelsOutput(labels=tuple(scored))
+        if self.content is not None:
+            return TextOutput(content=self.content)
+        if self.masked is not None:
+            return MaskedOutput(masked=self.masked, spans=())
+        if OUTPUTS.get(self.task, IntentOutput) is IntentOutput:
             return IntentOutput(label=self.label)
         if OUTPUTS.get(self.task) is NerOutput:
             return NerOutput(entities=tuple(_entities(text, self.entities, self.confidence)))
@@ -55,7 +79,11 @@ class FixedAnswer(BaseModel):
 
     def written(self) -> str:
         """Return the answer as a frontier model writes it: JSON of the task's schema."""
-        if OUTPUTS.get(self.task) is IntentOutput:
+        if self.labels is not None:
+            return json.dumps({"labels": self.labels})
+        if self.content is not None:
+            return json.dumps({"content": self.content})
+        if OUTPUTS.get(self.task, IntentOutput) is IntentOutput:
             return json.dumps({"label": self.label})
         if OUTPUTS.get(self.task) is NerOutput:
             return json.dumps({"entities": [{"text": text, "label": label} for text, label in self.entities]})

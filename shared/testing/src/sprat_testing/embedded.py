@@ -10,6 +10,7 @@ from sprat_local.installation import Installation
 from sprat_local.notices import Notice, OnProgress
 from sprat_local.options import SHIPPED_POLICY, Options, Simulation
 from sprat_operations.services import SERVICES
+from sprat_policy import load_task_files, tasks_folder
 from sprat_testing.answers import VARIABLE
 
 FIXED_SERVICE = "router"
@@ -26,6 +27,7 @@ class Embedded:
         *,
         answers: Path | None,
         policy: Path | None,
+        tasks: Path | None = None,
         services: Sequence[str] | None,
         environment: Mapping[str, str],
         on_progress: OnProgress,
@@ -33,7 +35,7 @@ class Embedded:
         """Plan it; `answers` is the file of fixed answers, None for the shipped models.
 
         Raises:
-            UserError: a service of the shipped models is not installed.
+            UserError: a service of the shipped models is not installed, or a task file is not valid.
         """
         wanted = [spec for spec in SERVICES if (not spec.on_request if services is None else spec.name in services)]
         if answers is None and not all(spec.is_installed for spec in wanted):
@@ -43,6 +45,7 @@ class Embedded:
         self._notices: list[Notice] = []
         options = Options(
             policy=policy or SHIPPED_POLICY,
+            task_files=load_task_files(tasks_folder(tasks, policy) if tasks or policy else None),
             partitions=_PARTITIONS,
             environment=environment,
             services=None if services is None else tuple(services),

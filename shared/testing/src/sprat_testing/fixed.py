@@ -37,6 +37,7 @@ from sprat_contracts import (
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.serving import announcement
 from sprat_inference.specialist import SpecialistHandler
+from sprat_policy import TaskFile
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, VARIABLE, AnswersFile
@@ -48,9 +49,11 @@ NAME = "fixed"
 _VERSION = "f1ced00000000000"
 
 
-def card(task: str, labels: tuple[str, ...]) -> Card:
-    """Return the card of a fixed model; only an intent has labels."""
+def card(task: str, labels: tuple[str, ...], file: TaskFile | None = None) -> Card:
+    """Return the card of a fixed model: an intent has these labels, a task from a file those of the file."""
     named = labels if task == "intent" else None
+    if file is not None and file.has_labels:
+        named = tuple(file.labels)
     return Card(
         name=f"fixed-{task}",
         version=_VERSION,
@@ -139,25 +142,24 @@ class FixedModels:
         topics = context.topics
         await context.wait_for_topics(topics.models, topics.texts)
         self._labels = self._answers.current().all_labels()
-        await self._announce(context, TASKS, self._labels)
-        handler = FixedHandler(
-            tuple(FixedSpecialist(topics, card(task, self._labels), self._answers) for task in TASKS)
-        )
+        own = {name: file for name, file in settings.task_files.items() if file.kind != "text"}
+        cards = [*(card(task, self._labels) for task in TASKS), *(card(task, (), file) for task, file in own.items())]
+        await self._announce(context, cards)
+        handler = FixedHandler(tuple(FixedSpecialist(topics, each, self._answers) for each in cards))
 
         async def announce_new_labels() -> None:
             """Announce labels that were given since: a frontier model may answer with announced labels only."""
             labels = self._answers.current().all_labels()
             if labels != self._labels:
-                await self._announce(context, ("intent",), labels)
+                await self._announce(context, [card("intent", labels)])
                 self._labels = labels
 
         loop = context.batch_loop(handler, refresh=announce_new_labels)
         return Subscription(_channels(topics), context.group, loop.handle, loop.release, _VERSION)
 
     @staticmethod
-    async def _announce(context: ServiceContext, tasks: Sequence[str], labels: tuple[str, ...]) -> None:
+    async def _announce(context: ServiceContext, cards: Sequence[Card]) -> None:
         """Announce models that own every text: nobody else has answered on this Kafka."""
-        cards = [card(task, labels) for task in tasks]
         models = [announcement(each, DEFAULT_MODEL).model_copy(update={"owns_from": 0}) for each in cards]
         await context.publisher.publish(
             [announcement_record(context.topics, model, NAME, None, context.signatures) for model in models]
@@ -170,7 +172,7 @@ def _channels(topics: Topics) -> Channels:
         description="Answers every task with fixed answers.",
         reads={topics.texts: TextSubmitted},
         follows={topics.models: ModelAnnounced},
-        writes={**{topics.predictions(task): Prediction for task in TASKS}, topics.models: ModelAnnounced},
+        writes={**{topics.predictions(task): Prediction for task in topics.tasks}, topics.models: ModelAnnounced},
     )
 
 

@@ -104,7 +104,7 @@ class FixedFrontier:
 
     async def build(self, context: ServiceContext, settings: RouterSettings) -> Subscription:
         """Build the handler with the real detectors of personal data."""
-        policy, guard = load_guarded_policy(settings.policy, environment())
+        policy, guard = load_guarded_policy(settings.policy, environment(), settings.task_files.table)
         redactor = Redactor.load(_SETTINGS.tagger, policy.perimeter, _SETTINGS.masking_threads)
         context.stack.callback(redactor.close)
         audit = await KafkaEgressAudit.open(
@@ -126,6 +126,7 @@ class FixedFrontier:
             audit=audit,
             hash=context.keyed_hash,
             clock=SystemClock(),
+            tasks=settings.task_files,
         )
         context.stack.push_async_callback(handler.drain, 0.0)
         loop = context.concurrent_loop(handler, _IN_FLIGHT)

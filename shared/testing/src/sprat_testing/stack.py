@@ -16,7 +16,7 @@ from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
 from sprat.settings import KafkaSettings
-from sprat_contracts import TASKS, Result, Topics
+from sprat_contracts import TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, Result, TextOutput, Topics
 from sprat_local.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
 from sprat_testing.answers import FixedAnswer, FixedAnswers
@@ -32,6 +32,13 @@ _CONNECT_S = 30.0
 _PAUSE_S = 0.2
 _MAX_REQUEST = 4 * 1024 * 1024
 _UNSET: Any = object()
+_ARGUMENTS: Mapping[type[Output], str] = {
+    IntentOutput: "label",
+    LabelsOutput: "labels",
+    TextOutput: "content",
+    MaskedOutput: "masked",
+}
+"""Form of the output of a task from a file → the argument that gives it."""
 
 
 class Running(Protocol):
@@ -71,6 +78,7 @@ class Sprat:
         models: Models | None = None,
         backend: Backend = "embedded",
         policy: Path | str | None = None,
+        tasks: Path | str | None = None,
         labels: Sequence[str] = (),
         services: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
@@ -84,6 +92,7 @@ class Sprat:
                 None: `fixed`, or `shipped` in containers.
             backend: `embedded` runs processes on this machine; `containers` needs Docker and Sprat's images.
             policy: the policy file; None: the one of Sprat's demo.
+            tasks: the folder of task files; None: the folder `tasks` beside the policy file, if that is named.
             labels: with fixed answers, labels of the intent model beside those of its answers.
             services: of the shipped ones, those to run; None: all.
             environment: variables for all services; with containers, those of the Compose file.
@@ -103,7 +112,8 @@ class Sprat:
         folder = Path(tempfile.gettempdir()) / f"sprat-testing-{secrets.token_hex(8)}"
         self._answers_file = folder / "answers.json" if self._fixed else None
         file, more = None if policy is None else Path(policy), environment or {}
-        self._running = _backend(backend, self._answers_file, file, services, more, on_progress)
+        own = None if tasks is None else Path(tasks)
+        self._running = _backend(backend, self._answers_file, file, own, services, more, on_progress)
         self._outcomes = Outcomes()
         self._loop = _Loop()
         self._producer: AIOKafkaProducer | None = None
@@ -179,6 +189,11 @@ class Sprat:
         ner: Sequence[tuple[str, str]] = _UNSET,
         translation: str = _UNSET,
         language_id: str | None = _UNSET,
+        task: str | None = None,
+        label: str | None = _UNSET,
+        labels: Sequence[str] = _UNSET,
+        content: str = _UNSET,
+        masked: str = _UNSET,
         declines: str | None = None,
         confidence: float = 0.99,
         frontier: bool = False,
@@ -195,20 +210,25 @@ class Sprat:
             translation: the translation.
             language_id: the tag of the language; None: undetermined. It is what the task `language-id` answers, not the
                 language in which the other tasks read the text.
+            task: a task of yours, from a file; its answer is one of the following four.
+            label: the label of a task of kind `classification`; None: none of them.
+            labels: all labels of one of kind `multi_label`.
+            content: what a large model writes for one of kind `text`; needs `frontier=True`.
+            masked: the text without its personal data, of one of kind `pii`.
             declines: the code with which all tasks are declined, such as `language`.
             confidence: of the small model, 0 to 1. Below the policy's `keep_at` the text is a hard case.
             frontier: whether this is the frontier model's answer to a hard case. It sees the text as it leaves Sprat:
                 masked where the policy or the text says so.
 
         Raises:
-            UserError: no answer is given, the frontier is to tell the language, which it is never asked, or Sprat runs
-                with the shipped models.
+            UserError: no answer is given, or one that does not fit the task; the frontier is to tell what it is never
+                asked; or Sprat runs with the shipped models.
         """
         if not self._fixed:
             raise UserError('the shipped models answer for themselves: Sprat(models="fixed") takes answers')
         fields: dict[str, dict[str, Any]] = {}
         if declines is not None:
-            fields = {task: {"declined": declines} for task in TASKS}
+            fields = {each: {"declined": declines} for each in self.topics.tasks}
         if intent is not _UNSET:
             fields["intent"] = {"label": intent}
         if ner is not _UNSET:
@@ -219,11 +239,25 @@ class Sprat:
             if frontier:
                 raise UserError("no frontier model is asked for the language: language_id= is the small model's answer")
             fields["language-id"] = {"label": language_id}
+        if task is not None:
+            given = {"label": label, "labels": labels, "content": content, "masked": masked}
+            fields[task] = self._of_file(task, {name: value for name, value in given.items() if value is not _UNSET})
         if not fields:
-            raise UserError("an answer is missing: intent=, ner=, translation=, language_id= or declines=")
+            raise UserError("an answer is missing: intent=, ner=, translation=, language_id=, task= or declines=")
         by: Literal["small", "frontier"] = "frontier" if frontier else "small"
         common = {"contains": contains, "equals": equals, "confidence": confidence, "by": by}
-        self.answers += tuple(FixedAnswer(task=task, **common, **each) for task, each in fields.items())
+        self.answers += tuple(FixedAnswer(task=name, **common, **each) for name, each in fields.items())
+
+    def _of_file(self, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a task from a file, if it is one of the form that the task's kind has."""
+        form = None if task in TASKS else self.topics.tasks.get(task)
+        if form is None:
+            raise UserError(f"task={task!r}: there is no such task file; name its folder with Sprat(tasks=…)")
+        wanted = _ARGUMENTS[form]
+        if list(given) != [wanted]:
+            raise UserError(f"task={task!r}: needs {wanted}= and nothing else")
+        value = given[wanted]
+        return {wanted: tuple(value) if wanted == "labels" else value}
 
     def publish(self, text: Text) -> str:
         """Publish a text, wait until Kafka has it, and return its id.
@@ -351,18 +385,28 @@ def _backend(
     backend: Backend,
     answers: Path | None,
     policy: Path | None,
+    tasks: Path | None,
     services: Sequence[str] | None,
     environment: Mapping[str, str],
     on_progress: OnProgress,
 ) -> Running:
     """Return the planned installation; only what it needs is imported."""
     if backend == "containers":
+        if tasks is not None:
+            raise UserError("tasks= is embedded: containers read the folder of SPRAT_TASKS_FOLDER")
         from sprat_testing.containers import SpratStack  # noqa: PLC0415 - as the docstring says
 
         return SpratStack(policy=policy, services=services, variables=environment)
     from sprat_testing.embedded import Embedded  # noqa: PLC0415 - as above
 
-    return Embedded(answers=answers, policy=policy, services=services, environment=environment, on_progress=on_progress)
+    return Embedded(
+        answers=answers,
+        policy=policy,
+        tasks=tasks,
+        services=services,
+        environment=environment,
+        on_progress=on_progress,
+    )
 
 
 class _Loop:

@@ -1,6 +1,6 @@
 """`sprat policy check`: whether a policy file is right, and what it says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +12,12 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import tasks_beside
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, say, say_json, table
-from sprat_contracts import TASKS
+from sprat_contracts import BUILT_IN
 from sprat_policy import (
     ALL_OTHERS,
     IntentPolicy,
     Policy,
+    TaskFile,
     TaskPolicy,
     TenantPolicy,
     TierPolicy,
@@ -56,7 +57,8 @@ def check(
     `sprat doctor --policy FILE` also compares it with a running installation.
     """
     try:
-        tasks = tasks_beside(file).table
+        files = tasks_beside(file)
+        tasks = files.table
         policy = load_guarded_policy(file, environment(), tasks)[0] if keys else load_policy(file, tasks)
     except UserError as error:
         if not file.is_file():
@@ -66,15 +68,18 @@ def check(
         say_json({"type": "policy", "file": str(file), "policy": policy.model_dump(mode="json")})
         return
     say(f"{file} is valid")
-    for line in describe(policy):
+    for line in describe(policy.with_added(files), tasks):
         say(line)
 
 
-def describe(policy: Policy) -> Iterator[str]:
-    """Return what a policy says, in words."""
-    for task in TASKS:
+def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN) -> Iterator[str]:
+    """Return what a policy says, in words; `tasks` are those of the installation."""
+    width = max(map(len, tasks))
+    for task in tasks:
         rules = policy.task(task)
-        yield f"  {task:11}  kept at {kept_from(rules)}{_models(rules)}"
+        large = isinstance(rules, TaskFile) and not rules.has_small_model
+        said = "the frontier alone answers" if large else f"kept at {kept_from(rules)}{_models(rules)}"
+        yield f"  {task:{width}}  {said}"
     named = sorted(policy.tenants)
     rows = [(f"  {printable(name)}", *_allowed(policy.tenant(name))) for name in named if name != ALL_OTHERS]
     rows.append(("  all others", *_allowed(policy.tenant(ALL_OTHERS))))

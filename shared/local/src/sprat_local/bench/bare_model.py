@@ -19,7 +19,7 @@ from sprat import plugins
 from sprat.errors import SpratError, UserError
 from sprat.model import Question
 from sprat.settings import KafkaSettings, load_settings, section_field
-from sprat_contracts import TASKS, Topics
+from sprat_contracts import Topics
 from sprat_inference.serving import SpecialistModel, load_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_langid import resolved
@@ -27,6 +27,7 @@ from sprat_local import environment
 from sprat_local.bench.texts import BenchText
 from sprat_local.processes import lifeline, logged_child
 from sprat_local.processes.service_process import USER_ERROR
+from sprat_operations.services import CLASSIFY, program_of
 
 BATCH: Final = KafkaSettings().max_records
 """Texts per batch."""
@@ -113,16 +114,27 @@ def load(task: str) -> tuple[SpecialistModel, SpecialistHandler]:
     Raises:
         UserError: the model cannot be used.
     """
-    section = getattr(load_settings(plugins.load(plugins.SETTINGS, task)), section_field(task))
-    model: SpecialistModel = load_model(plugins.load(plugins.MODELS, task).load, section, task)
-    handler: SpecialistHandler = plugins.load(plugins.HANDLERS, task)(Topics(), model.card, section.model, 0)
+    program = program_of(task)
+    settings = load_settings(plugins.load(plugins.SETTINGS, program))
+    section = getattr(settings, section_field(program))
+    model: SpecialistModel
+    if program == CLASSIFY:  # what it loads depends on the file of the task
+        model, handles = settings.load_model(), settings.handler
+    else:
+        model = load_model(plugins.load(plugins.MODELS, program).load, section, program)
+        handles = plugins.load(plugins.HANDLERS, program)
+    handler: SpecialistHandler = handles(Topics(), model.card, section.model, 0)
     return model, handler
 
 
 def served(handler: SpecialistHandler, task: str, texts: Sequence[BenchText]) -> list[int]:
     """Return the indexes of the texts whose language, target and length the service accepts."""
-    submitted = [text.submitted(task) for text in texts]
-    return [index for index, each in enumerate(submitted) if handler.declines(each, each.tasks.known[task]) is None]
+    asked = [(each, each.tasks.options(task)) for each in (text.submitted(task) for text in texts)]
+    return [
+        index
+        for index, (each, options) in enumerate(asked)
+        if options is not None and handler.declines(each, options) is None
+    ]
 
 
 def cpu_s(model: SpecialistModel, questions: Sequence[Question]) -> float:
@@ -166,7 +178,7 @@ def measure(task: str, texts: Sequence[BenchText], count: int | None, seconds: f
 def main() -> int:
     """Run the measurement; return the exit code."""
     parser = argparse.ArgumentParser(description="Answer texts with the bare model and measure the CPU time.")
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", help="of this version, or of a file of SPRAT_TASKS")
     parser.add_argument("texts", type=Path, help="a JSON list of objects with text, language and target")
     parser.add_argument("output", type=Path, help="file for the figures")
     parser.add_argument("--count", type=int, help="number of texts to answer; the given ones are repeated")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sprat.errors import UserError
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.installation import USUAL_KAFKA
 from sprat_cli.options import Json, complete_task, known_task
@@ -24,6 +25,7 @@ Examples:
   sprat bench
   sprat bench --task translation --quick
   sprat bench --file my-texts.txt --language de --rates 5/s,50/s,200/s --seconds 20
+  sprat bench --task desk --file my-texts.txt
   sprat bench --json | jq '.saturation.texts_per_s, .cpu_s_per_1000.ratio'
 
 \b
@@ -53,7 +55,7 @@ def bench(
             parser=known_task,
             autocompletion=complete_task,
             metavar="TASK",
-            help=f"Whose service is measured: {', '.join(TASKS)}.",
+            help=f"Whose service is measured: {', '.join(TASKS)}, or a task of yours.",
         ),
     ] = "intent",
     file: Annotated[
@@ -96,8 +98,16 @@ def bench(
     ] = DEFAULT_PREFIX,
 ) -> None:
     """Measure throughput, CPU, latency by rate and memory on this machine."""
+    files = chosen_tasks()
+    file_of_task = None
+    if task in files:
+        file_of_task, own = files[task], files.artefact(task)
+        if not file_of_task.has_small_model and model is None:
+            raise UserError(f"--task {task}: the frontier alone answers it; there is no service to measure")
+        file_of_task = file_of_task.model_copy(update={"artefact": None if own is None else own.absolute()})
     plan = BenchPlan(
         task=task,
+        task_file=file_of_task,
         seconds=seconds or (QUICK_SECONDS if quick else DEFAULT_SECONDS),
         rates=parse_rates(rates or (QUICK_RATES if quick else DEFAULT_RATES)),
         texts=texts,

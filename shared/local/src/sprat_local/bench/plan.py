@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from sprat.errors import UserError
+from sprat_policy import TaskFile
 
 DEFAULT_RATES: Final = "10,25,50,75,90,110"
 QUICK_RATES: Final = "20,60,150"
@@ -72,3 +73,5 @@ class BenchPlan:
     """Of translations."""
     artefact: Path | None = None
     """The user's own model; None: the one that the task's service would load."""
+    task_file: TaskFile | None = None
+    """The file of the task; None for one of this version."""

@@ -13,6 +13,7 @@ import psutil  # type: ignore[import-untyped] # its types are a package of their
 
 from sprat.errors import SpratError
 from sprat_local.kafka.class_path import KAFKA_VERSION
+from sprat_operations.services import program_of
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ def machine_facts(task: str, *, embedded: bool) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "sprat": _version("sprat"),
-        f"sprat-{task}": _version(f"sprat-{task}"),
+        f"sprat-{program_of(task)}": _version(f"sprat-{program_of(task)}"),
         "kafka": f"embedded {KAFKA_VERSION}" if embedded else "your own",
         "load_before": round(os.getloadavg()[0], 2),
     }

@@ -1,6 +1,7 @@
 """One run of `sprat bench`: the bare model, an installation, the measurements, the bare model again."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ from sprat_local.notices import Notice
 from sprat_local.options import Options, choose_services
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.signals import Interrupted, StopSignals
+from sprat_operations.services import CLASSIFY, program_of
 from sprat_operations.topics import list_topics
+from sprat_policy import TASKS_FOLDER, TaskFiles, load_task_files
 
 DEFAULT_PREFIX: Final = "sprat-bench"
 POLICY: Final = """\
@@ -97,7 +100,7 @@ class BenchSession:
         self._installation = Installation(options, on_notice=self._print_notice, on_progress=self._print)
         self._check()
         machine = machine_facts(plan.task, embedded=self._bootstrap is None)
-        self._bare = BareModel(plan.task, texts, folder, service_variables(plan))
+        self._bare = BareModel(plan.task, texts, folder, bare_variables(plan, folder))
         self._print("The bare model, alone …")
         before = self._bare.run(count=plan.texts, seconds=plan.seconds)
         self._print(f"  {before.texts:,} texts, {before.cpu_s_per_1000:.2f} s of CPU per 1,000")
@@ -198,7 +201,28 @@ def service_variables(plan: BenchPlan) -> Mapping[str, str]:
     """Return the variables that name the artefact, for the service and for the bare model."""
     if plan.artefact is None:
         return {}
-    return {f"{section_prefix(plan.task)}ARTEFACT": str(plan.artefact.absolute())}
+    return {f"{section_prefix(program_of(plan.task))}ARTEFACT": str(plan.artefact.absolute())}
+
+
+def bare_variables(plan: BenchPlan, folder: Path) -> Mapping[str, str]:
+    """Return the variables of the bare model: those of the service, and the file of its task."""
+    if plan.task_file is None:
+        return service_variables(plan)
+    named = {"SPRAT_TASKS": str(folder / TASKS_FOLDER), f"{section_prefix(CLASSIFY)}TASK": plan.task}
+    return {**named, **service_variables(plan)}
+
+
+def write_task_file(plan: BenchPlan, folder: Path) -> TaskFiles:
+    """Write the file of the task as it is, but that every answer is kept; return the files to run with."""
+    if plan.task_file is None:
+        return TaskFiles()
+    said = plan.task_file.model_dump(mode="json", exclude_defaults=True) | {"keep_at": 0, "uncalibrated": "keep"}
+    said = {name: value for name, value in said.items() if name not in {"keep_at_by_language", "models"}}
+    said |= {"out_of_scope": "keep"}
+    tasks = folder / TASKS_FOLDER
+    tasks.mkdir(exist_ok=True)
+    (tasks / f"{plan.task}.yaml").write_text(json.dumps(said), "utf-8")  # JSON is YAML
+    return load_task_files(tasks)
 
 
 def bench_options(
@@ -218,6 +242,7 @@ def bench_options(
         bootstrap=bootstrap,
         prefix=f"{prefix}-{token_hex(4)}",
         policy=policy,
+        task_files=write_task_file(plan, folder),
         services=(_ROUTER, plan.task),
         service_environment={plan.task: service_variables(plan)},
         environment={"SPRAT_LOG_LEVEL": "warning"},
