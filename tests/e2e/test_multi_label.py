@@ -84,13 +84,13 @@ class Running:
         await eventually(is_there)
         return found[id]
 
-    def cli(self, *arguments: str) -> str:
+    def cli(self, *arguments: str, code: int = 0) -> str:
         environment = {
             "SPRAT_POLICY": str(self.folder / "policy.yaml"),
             "SPRAT_KAFKA__BOOTSTRAP": self.installation.bootstrap,
         }
         done = CliRunner().invoke(app, list(arguments), env=environment)
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == code, done.output
         return done.output
 
 
@@ -137,6 +137,8 @@ def test_corrections_become_rows_to_train_from_and_the_model_is_assessed(running
     corrected = running.folder / "corrected.csv"
     running.cli("feedback", "export", "--task", "desk-topics", "--output", str(corrected))
     assert f"{BOTH},laptop|badge,en" in corrected.read_text("utf-8")
+    said = running.cli("retrain", "desk-topics", code=2)
+    assert "gives a text several labels; write its corrections with `sprat feedback export --task desk-topics" in said
     test = running.folder / "test.csv"
     test.write_text(f"text,labels\n{BOTH},payroll|laptop\n{UNSURE},leave|laptop\nwho has won,\n", encoding="utf-8")
     model = str(running.folder / "topics-model")

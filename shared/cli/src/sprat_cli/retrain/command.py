@@ -16,6 +16,7 @@ from sprat.errors import SpratError, UserError
 from sprat.model import DEFAULT_MODEL, Question, display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.assess.answers import load_small_model
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import kafka_settings
 from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
@@ -29,12 +30,15 @@ from sprat_cli.options import (
 )
 from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import AskedModel, add_corrections, left_out_lines, new_corrections, waiting
+from sprat_cli.retrain.first import FirstTraining, train_first
 from sprat_cli.retrain.summary import Retrained, summary_json, summary_lines
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.train.written import previous_lines, write_report
-from sprat_contracts import IntentOutput, TaskTable
+from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
+from sprat_inference.label_sets import MULTI_LABEL
+from sprat_policy import TaskFile
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare
@@ -49,6 +53,7 @@ Examples:
   sprat retrain intent/hr --feedback 30d --data hr.csv --data more.csv --output hr-2
   sprat retrain intent/hr --feedback 30d --no-merge-case --encoding utf-8
   sprat retrain intent/hr --feedback 7d --replace
+  sprat retrain desk --output desk-model
 
 \b
 MODEL is the name by which texts ask for it; --served is its folder, by default the folder of that name. --data are the
@@ -58,6 +63,11 @@ They are read, and the model is fitted, with the options of the training of the 
 you give here wins, and a line says what was reused.
 Corrections since --feedback are added to --corrections, by default hr-corrections.jsonl. Keep that file: texts expire
 on Kafka, and it is read at the next time. It holds texts as they are, and is readable by you alone.
+
+\b
+A task of yours whose file names no artefact gets its first trained model: from its corrections, and from the frontier's
+answers unless --no-answers. Each label needs five texts. Both are kept, in NAME-corrections.jsonl and
+NAME-answers.jsonl, and what was trained is compared with the nearest label, which answers so far. --output writes it.
 
 \b
 A fifth of the texts, chosen by a hash of the text, is never trained on, and both versions are compared on it. Where the
@@ -81,6 +91,12 @@ def retrain(
     ],
     *,
     feedback: Annotated[str, typer.Option(metavar="SPAN", help="Corrections of the last 12h, 30d.")] = "30d",
+    answers: Annotated[
+        bool,
+        typer.Option(
+            "--answers/--no-answers", help="Of a task without a trained model: learn from the frontier's answers, too."
+        ),
+    ] = True,
     data: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", show_default=False, help="Texts with labels, repeatable. [default: the card's]"),
@@ -163,7 +179,14 @@ def retrain(
     kafka = kafka_settings(bootstrap, prefix)
     asked = _asked(model, kafka.topics.tasks)
     since = time_before_now(feedback, "--feedback")
-    folder = served or Path(asked.name)
+    file = chosen_tasks().get(asked.task)
+    kept_in = corrections or Path(f"{asked.name if file is None else asked.task}-corrections.jsonl")
+    if file is not None and file.artefact is None and served is None:
+        first = FirstTraining(asked, file, since, answers, kept_in, output, accuracy or 0.97, encoder, threads)
+        first.check(replaces=replace_served or bool(data))
+        train_first(kafka, first, as_json=as_json)
+        return
+    folder = served or _folder_of(asked, file)
     card = _served_card(folder, asked)
     _check_target(folder, output, replaces=replace_served, yes=yes)
     reading = _reading(
@@ -183,7 +206,6 @@ def retrain(
     files = data or _files_of(card, folder)
     outside_file = out_of_scope or _outside_file_of(card, folder)
     _compare_announced(kafka, asked, card)
-    kept_in = corrections or Path(f"{asked.name}-corrections.jsonl")
     rows, left_out = new_corrections(kafka, asked, since, reading.outside_label, kept_in)
     total = add_corrections(kept_in, rows)
     if not total:
@@ -281,11 +303,17 @@ def _compared(
 
 def _asked(model: str, tasks: TaskTable) -> AskedModel:
     task, separator, name = model.replace("@", "/", 1).partition("/")
-    if task in tasks.added and tasks[task] is IntentOutput:
+    if task in tasks.added and tasks[task] in {IntentOutput, LabelsOutput}:
         return AskedModel(task, name or DEFAULT_MODEL)
     if task != "intent" or not separator or not name:
         raise UserError(f"{model}: name an intent model of your own, as intent/hr, or a task of yours with labels")
     return AskedModel(task, name)
+
+
+def _folder_of(asked: AskedModel, file: TaskFile | None) -> Path:
+    """Return the folder of the served version: that of the file of the task, else that of the model's name."""
+    named = None if file is None or asked.name != DEFAULT_MODEL else chosen_tasks().artefact(asked.task)
+    return named or Path(asked.name)
 
 
 def _served_card(folder: Path, asked: AskedModel) -> Card:
@@ -295,6 +323,11 @@ def _served_card(folder: Path, asked: AskedModel) -> Card:
         card = load_artefact(folder).card
     except BrokenArtefact as error:
         raise UserError(f"--served: {error}") from None
+    if card.kind == MULTI_LABEL:
+        raise UserError(
+            f"{folder}: gives a text several labels; write its corrections with `sprat feedback export --task "
+            f"{asked.task} --output corrected.csv`, and train on both files with `sprat train multi-label`"
+        )
     if card.task != "intent" or not card.labels:
         raise UserError(f"{folder}: not a model of labels, so not the one of {asked}")
     return card

@@ -48,14 +48,24 @@ def new_corrections(
         examples, left_out = asyncio.run(joined_corrections(kafka, asked.task, since_ms))
     own = [each for each in examples if requested_model(each.text, asked.task) == asked.name]
     left_out[OTHER_MODEL] += len(examples) - len(own)
-    rows = [{"text": row["text"], "label": row["label"] or outside_label} for row in rows_of(own)]
+    rows = [
+        {"text": row["text"], "labels": row["labels"]}
+        if "labels" in row
+        else {"text": row["text"], "label": row["label"] or outside_label}
+        for row in rows_of(own)
+    ]
     good = [row for row in rows if trainable(path, row)]
     left_out[UNTRAINABLE] += len(rows) - len(good)
     return good, left_out
 
 
-def add_corrections(path: Path, rows: list[dict[str, Any]]) -> int:
+def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = False) -> int:
     """Add corrections to a file, where the last one of a text counts; return how many it holds then.
+
+    Args:
+        path: of the file.
+        rows: to add.
+        several: whether a text may have several labels.
 
     Raises:
         UserError: the file cannot be read or written.
@@ -64,9 +74,10 @@ def add_corrections(path: Path, rows: list[dict[str, Any]]) -> int:
         raise UserError(f"--corrections {path}: the name must end in .jsonl, which holds every text")
     kept: dict[str, dict[str, Any]] = {}
     if path.exists():
-        before = read_labelled(path, _COLUMNS)
+        column = "labels" if several else "label"
+        before = read_labelled(path, ColumnNames("text", column), several=several)
         kept = {
-            normalised_text(text): {"text": text, "label": label}
+            normalised_text(text): {"text": text, column: label}
             for text, label in zip(before.texts, before.labels, strict=True)
         }
     kept |= {normalised_text(row["text"]): row for row in rows}
