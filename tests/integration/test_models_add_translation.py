@@ -313,8 +313,8 @@ def test_a_model_is_added_from_a_hub(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (
-            ["--task", "translation", "--calibrate", "x.csv"],
-            "--calibrate: is for --task intent or ner, not translation",
+            ["--task", "translation", "--outside-label", "x"],
+            "--outside-label: is for --task intent, not translation",
         ),
         (["--task", "intent", "--languages", "de-en"], "--languages: is for --task translation, not intent"),
         (["--task", "poetry"], "--task poetry: models are added for intent, ner, translation"),
@@ -323,6 +323,81 @@ def test_a_model_is_added_from_a_hub(tmp_path: Path) -> None:
 )
 def test_options_of_another_task_are_refused(words: list[str], message: str) -> None:
     assert message in run("models", "add", str(MODELS / "marian"), *words, code=2)
+
+
+@pytest.fixture
+def translated(tmp_path: Path) -> Path:
+    """Texts with the model's own translations as references; the less sure it is, the likelier one is another text."""
+    dice = np.random.default_rng(7)
+    words = " ".join(row["text"] for row in expected("marian")).split()
+    texts = [" ".join(word for word in dice.choice(words, 5) if word.isalpha()) + "." for _ in range(600)]
+    converted(MODELS / "marian", tmp_path / "gold", "de-en")
+    answers = TranslationModel.load(tmp_path / "gold").answer([Question(text, "de", "en") for text in texts])
+    ranks = np.array([answer.confidence for answer in answers]).argsort().argsort() / len(texts)
+    rows = [
+        json.dumps({"text": text, "reference": answer.output.text if dice.random() < rank else "1 2 3 4 5 6 7 8 9"})
+        for text, answer, rank in zip(texts, answers, ranks, strict=True)
+    ]
+    file = tmp_path / "translated.jsonl"
+    file.write_text("\n".join(rows) + "\n", "utf-8")
+    return file
+
+
+def test_a_calibrated_model_says_how_often_its_translation_is_near_that_of_people(
+    translated: Path, tmp_path: Path
+) -> None:
+    said = run("models", "add", str(MODELS / "marian"), "--task", "translation", "--languages", "de-en", "--no-compare",
+               "--output", str(tmp_path / "a"), "--calibrate", str(translated), "--accuracy", "0.7")  # fmt: skip
+    assert "of 600 rows" in said
+    assert "have a chrF of 60 or more" in said
+    assert "uncalibrated" not in said
+    model = TranslationModel.load(tmp_path / "a")
+    raw = TranslationModel.load(tmp_path / "gold")
+    assert (model.card.reader, raw.card.reader) == ("sprat-text-to-text/2", "sprat-text-to-text/1")
+    rows = [json.loads(line) for line in translated.read_text("utf-8").splitlines()]
+    questions = [Question(row["text"], "de", "en") for row in rows]
+    answers, before = model.answer(questions), raw.answer(questions)
+    assert [each.output for each in answers] == [each.output for each in before]
+    right = np.array([answer.output.text == row["reference"] for row, answer in zip(rows, answers, strict=True)])
+    stated = np.array([answer.confidence for answer in answers])
+    impossible = np.array([answer.confidence == 0 for answer in before])
+    assert (stated[impossible] == 0).all()
+    possible = np.flatnonzero(~impossible)
+    assert len(possible) > 100
+    for part in np.array_split(possible[stated[possible].argsort()], 3):
+        assert abs(stated[part].mean() - right[part].mean()) < 0.12, "the calibration does not make it a probability"
+    assert model.card.calibration.fitted_on == "600 rows of translated.jsonl"
+    assert model.card.calibration.longest_code_points == raw.card.calibration.longest_code_points
+    assert model.card.score("calibrated_texts_right") == pytest.approx(right.mean(), abs=0.01)
+    assert not any("Uncalibrated" in limit for limit in model.card.limits)
+    assert 0.5 <= model.card.keep_at < 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("rubbish", "row 1: not of the form"),
+        ('{"text": "a"}', "row 1: not of the form"),
+        ('{"text": "a", "reference": " "}', "row 1: not of the form"),
+        ('{"text": "a", "reference": "b", "language": "fr"}', "row 1: the model does not translate"),
+        ('{"text": "a", "reference": "b"}', "has 1 rows; 50 are needed"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_refused(tmp_path: Path, row: str, message: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(row + "\n\n", "utf-8")
+    said = run("models", "add", str(MODELS / "marian"), "--task", "translation", "--languages", "de-en", "--no-compare",
+               "--output", str(tmp_path / "a"), "--calibrate", str(tmp_path / "rows.jsonl"), code=2)  # fmt: skip
+    assert message in said
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_calibration_of_another_kind_is_refused(tmp_path: Path) -> None:
+    converted(MODELS / "marian", tmp_path / "a", "de-en")
+    card = json.loads((tmp_path / "a" / "card.json").read_text("utf-8"))
+    card["calibration"]["parameters"] = {"chance": [1.0]}
+    write_artefact(tmp_path / "a", card)
+    with pytest.raises(BrokenArtefact, match="a calibration of another kind"):
+        TranslationModel.load(tmp_path / "a")
 
 
 def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:

@@ -12,18 +12,18 @@ from sprat_contracts.languages import primary_subtag
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.text_to_text import TEXT_TO_TEXT_READER, LanguageMarks, load_pieces, served_tag
+from sprat_inference.text_to_text import CALIBRATED_READER, TEXT_TO_TEXT_READER, LanguageMarks, load_pieces, served_tag
 from sprat_inference.tokenizer import replace_surrogates
 from sprat_translation.layout import Layout, lay_out
 from sprat_translation.network import TranslationNetwork
-from sprat_translation.quality_estimate import Doubles, QualityEstimate, UncalibratedEstimate
+from sprat_translation.quality_estimate import Doubles, QualityEstimate, UncalibratedEstimate, estimate_of
 from sprat_translation.sentences import SentenceTranslator, Translation
 from sprat_translation.vocabulary import MarkedVocabulary, SubwordVocabulary, Vocabulary
 
 READER = "sprat-translation-marian/3"
 """Revision of the way from text to answer. Raise it with every change that changes an answer."""
 
-READERS = (READER, TEXT_TO_TEXT_READER)
+READERS = (READER, TEXT_TO_TEXT_READER, CALIBRATED_READER)
 """Of the artefacts that can be served: Sprat's own and those of `sprat models convert`; those of `sprat models add`."""
 
 ENCODER_TOKENS = 128
@@ -91,7 +91,7 @@ class TranslationModel:
         card = load_artefact(folder, reader=READERS).card
         if not card.languages or not card.targets:
             raise BrokenArtefact(f"{folder}: its card names no language or no target; run the recipe again")
-        if card.reader == TEXT_TO_TEXT_READER:
+        if card.reader != READER:
             return cls._load_added(folder, card, threads)
         vocabulary = SubwordVocabulary.load(folder)
         network = _load_network(folder, card, vocabulary, threads)
@@ -113,7 +113,7 @@ class TranslationModel:
             longest = card.max_tokens + marks.most
             return SentenceTranslator(MarkedVocabulary(pieces, marks.of(*pair)), network, longest, to_german=to_german)
 
-        return cls(card, translator(first), UncalibratedEstimate(), translator)
+        return cls(card, translator(first), estimate_of(card.calibration), translator)
 
     def tokens(self, question: Question) -> int:
         """Return an upper bound of the tokens of one sentence that is translated once into as many pieces.

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Calibration
 from sprat_inference.encoder import SentenceEncoder
+from sprat_inference.platt import Platt
+from sprat_inference.text_to_text import CHANCE
 from sprat_translation.sentences import Hypothesis, Translation
 from sprat_translation.vocabulary import PHRASE_SIZES, HashedCounts, KnownWords, phrases_of, words_of
 
@@ -218,6 +220,31 @@ class UncalibratedEstimate:
         """Return a number from 0 to 1 for each translation, float64; it is not calibrated."""
         logs = [each.hypothesis.log_probabilities if each.hypothesis else (-np.inf,) for each in translations]
         return np.array([np.exp(2 * sum(each) / len(each)) for each in logs], dtype=np.float64)
+
+
+class PlattEstimate:
+    """The same, calibrated on texts whose translation by people is known."""
+
+    def __init__(self, platt: Platt) -> None:
+        self._platt = platt
+        self._raw = UncalibratedEstimate()
+
+    def chances(self, translations: Sequence[Translation]) -> Doubles:
+        """Return the chance that each translation is good, float64."""
+        return self._platt.chances(self._raw.chances(translations))
+
+
+def estimate_of(calibration: Calibration) -> UncalibratedEstimate | PlattEstimate:
+    """Return the estimate for a network of others.
+
+    Raises:
+        BrokenArtefact: when the card's calibration is of another kind.
+    """
+    if (fitted := calibration.parameters.get(CHANCE)) is None:
+        return UncalibratedEstimate()
+    if len(fitted) != 2 or fitted[1] < 0:
+        raise BrokenArtefact("card.json: a calibration of another kind; write the artefact again")
+    return PlattEstimate(Platt(*fitted))
 
 
 def compute_signals(translations: Sequence[Translation], words: KnownWords, kinds: Doubles) -> Doubles:

@@ -23,6 +23,12 @@ TEXT_TO_TEXT_READER: Final = "sprat-text-to-text/1"
 """Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the model's
 version, and the version is part of every cache key."""
 
+CALIBRATED_READER: Final = "sprat-text-to-text/2"
+"""The same for an artefact whose card has :data:`CHANCE`, which a release before this reader would not read."""
+
+CHANCE: Final = "chance"
+"""The parameter of the calibration with bias and slope that make a chance of the network's own probabilities."""
+
 MARKS_FILE: Final = "marks.json"
 SOURCE_PIECES: Final = "source.spm"
 TARGET_PIECES: Final = "target.spm"

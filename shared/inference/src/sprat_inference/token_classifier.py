@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.card import Calibration, Card
 from sprat_inference.encoder import TokenEncoder
 from sprat_inference.heads import Floats, TokenHead, token_chances
 from sprat_inference.onnx_network import OnnxNetwork
+from sprat_inference.platt import UNFITTED, Platt
 from sprat_inference.tokenizer import SPECIAL_TOKENS
 from sprat_inference.windows import Window, Windows, average_windows, split_into_rounds
 from sprat_inference.words import WordUnits, end_of_letter, find_units, paragraph_starts
@@ -47,7 +47,6 @@ OUTSIDE: Final = frozenset(("O", "OUT", "OUTSIDE", "0"))
 """Labels of a token that is part of no span, in capitals."""
 
 _OVERLAP: Final = 24
-_SMALLEST: Final = 1e-9
 _PREFIXED: Final = re.compile(r"([BILUESMWO])[-_](.+)")
 _SUFFIXED: Final = re.compile(r"(.+)[-_]([BILUESMW])")
 _BEGIN: Final = frozenset("BUSW")
@@ -67,24 +66,11 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class Platt:
-    """Turns a product of probabilities into a chance: a logistic regression on its log-odds (Platt scaling)."""
-
-    bias: float = 0.0
-    slope: float = 1.0
-
-    def chances(self, products: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the chances, 0–1, in the shape of `products`."""
-        chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-(self.bias + self.slope * log_odds(products))))
-        return chances
-
-
-@dataclass(frozen=True, slots=True)
 class SpanCalibration:
     """What the products of the probabilities mean. Without parameters in the card, they stay as they are."""
 
-    text: Platt = Platt()
-    span: Platt = Platt()
+    text: Platt = UNFITTED
+    span: Platt = UNFITTED
 
     @classmethod
     def of(cls, calibration: Calibration) -> Self:
@@ -105,13 +91,6 @@ class SpanCalibration:
     def parameters(self) -> dict[str, tuple[float, ...]]:
         """Return them as a card states them."""
         return {"text": (self.text.bias, self.text.slope), "span": (self.span.bias, self.span.slope)}
-
-
-def log_odds(products: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the log-odds, bounded, so that a long text has some."""
-    bounded = np.clip(products, _SMALLEST, 1.0 - _SMALLEST)
-    odds: NDArray[np.float64] = np.log(bounded / (1.0 - bounded))
-    return odds
 
 
 @dataclass(frozen=True, slots=True)

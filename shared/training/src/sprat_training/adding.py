@@ -34,6 +34,7 @@ from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.families import family_of, is_convertible
 from sprat_inference.converters.hub import Source
 from sprat_inference.converters.onnx_model import OnnxFile, find_onnx
+from sprat_inference.converters.opus_mt import NOT_CALIBRATED_LIMIT as TRANSLATION_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.seq2seq import starts_with_padding
 from sprat_inference.converters.sequence_classifier import NOT_CALIBRATED_LIMIT, convert_classifier, gives_several
@@ -44,9 +45,10 @@ from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
 from sprat_inference.label_sets import CALIBRATED as SETS_CALIBRATED
 from sprat_inference.onnx_network import HOW_TO_INSTALL
-from sprat_inference.text_to_text import LanguageMarks, load_pieces, served_tag
+from sprat_inference.text_to_text import CALIBRATED_READER, LanguageMarks, load_pieces, served_tag
 from sprat_inference.token_classifier import TokenClassifier
 from sprat_langid import detect
+from sprat_training.chance_calibration import ChanceFigures
 from sprat_training.config import OnTrainingProgress
 from sprat_training.data import OUTSIDE
 from sprat_training.datasets.columns import safe_listing
@@ -54,7 +56,8 @@ from sprat_training.datasets.reader import LabelledTexts, split_labels
 from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.figures import TrainingFigures, measure
 from sprat_training.label_set_fit import SetFigures, fit_set_calibration, keep_at_of_sets, measure_sets, scores_of_sets
-from sprat_training.span_calibration import SpanFigures, calibrate_spans, read_span_rows
+from sprat_training.span_calibration import calibrate_spans, read_span_rows
+from sprat_training.translation_calibration import calibrate_translations, read_translation_rows
 
 Doubles = NDArray[np.float64]
 
@@ -106,8 +109,8 @@ class AddedModel:
     agreement: Agreement | TranslationAgreement | None
     figures: TrainingFigures | None
     """Of the rows to calibrate on, each with a temperature that was fitted without it; None where there are none."""
-    spans: SpanFigures | None = None
-    """The same of a model that labels tokens."""
+    chances: ChanceFigures | None = None
+    """The same of a model whose answer is right or wrong as a whole: spans, or a translation."""
     sets: SetFigures | None = None
     """The same of a model that gives a text several labels."""
     needs: str | None = None
@@ -201,21 +204,13 @@ def add_token_classifier(
             if not config.force:
                 check_agreement(agreement, quantization)
             scores.append(agreement.score(versions))
-        spans = None
+        chances = None
         if rows is not None:
-            spans = calibrate_spans(classifier, read_span_rows(rows, card.labels or ()), config.accuracy)
-            scores += spans.scores()
-            limits = tuple(limit for limit in card.limits if limit != SPANS_NOT_CALIBRATED_LIMIT)
-            card = card.model_copy(
-                update={
-                    "calibration": spans.calibration,
-                    "keep_at": spans.keep_at,
-                    "keep_at_rule": spans.rule,
-                    "limits": limits,
-                }
-            )
+            chances = calibrate_spans(classifier, read_span_rows(rows, card.labels or ()), config.accuracy)
+            scores += chances.scores()
+            card = _calibrated(card, chances, SPANS_NOT_CALIBRATED_LIMIT)
         written = _finish(folder, card, scores)
-    return AddedModel(written, agreement, None, spans, needs=None if onnx is None else HOW_TO_INSTALL)
+    return AddedModel(written, agreement, None, chances, needs=None if onnx is None else HOW_TO_INSTALL)
 
 
 def add_translator(
@@ -224,6 +219,7 @@ def add_translator(
     pairs: Sequence[tuple[str, str]],
     prefix: str | None,
     texts: Sequence[str] | None,
+    rows: Path | None,
     progress: OnTrainingProgress,
 ) -> AddedModel:
     """Write the artefact of a translation model into `config.output`, which must be missing or empty.
@@ -234,10 +230,11 @@ def add_translator(
         pairs: source and target, BCP 47; see :func:`convert_text_to_text`.
         prefix: words before every text; see there.
         texts: to compare with the original; None for the shipped ones in a language that it reads.
+        rows: the file of texts with their translations by people to calibrate on; None leaves the model as it is.
         progress: is called while texts are translated.
 
     Raises:
-        UserError: the model cannot be converted, or differs from the original.
+        UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
     saved = SavedModel.open(source.folder, TOKENIZERS)
     with _new_folder(config.output) as folder:
@@ -257,8 +254,15 @@ def add_translator(
             if not config.force:
                 check_translations(agreement)
             scores.append(agreement.score(versions))
+        chances = None
+        if rows is not None:
+            pairs_of_texts, longest = read_translation_rows(rows, card), card.calibration.longest_code_points
+            chances = calibrate_translations(folder, longest, pairs_of_texts, config.accuracy, progress)
+            scores += chances.scores()
+            card = _calibrated(card, chances, TRANSLATION_NOT_CALIBRATED_LIMIT)
+            card = card.model_copy(update={"reader": CALIBRATED_READER})
         written = _finish(folder, card, scores)
-    return AddedModel(written, agreement, None)
+    return AddedModel(written, agreement, None, chances)
 
 
 def _open(source: Source, config: AddConfig) -> tuple[SavedModel, OnnxFile | None]:
@@ -282,6 +286,18 @@ def _open(source: Source, config: AddConfig) -> tuple[SavedModel, OnnxFile | Non
             "adds it without"
         )
     return saved, onnx
+
+
+def _calibrated(card: Card, figures: ChanceFigures, limit: str) -> Card:
+    """Return the card with what was fitted and measured, without the limit that it is not calibrated."""
+    return card.model_copy(
+        update={
+            "calibration": figures.calibration,
+            "keep_at": figures.keep_at,
+            "keep_at_rule": figures.rule,
+            "limits": tuple(each for each in card.limits if each != limit),
+        }
+    )
 
 
 def _provenance(source: Source, config: AddConfig) -> Provenance:

@@ -47,7 +47,8 @@ The converted model must give the --test texts, or 200 shipped ones, the labels 
 float32, 97 % in int8; for ner their tokens. Translations must have a chrF of 95 against those of the original. That
 needs torch and transformers: pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
-For ner each line is {"text": "…", "entities": [{"start": 0, "end": 4, "label": "PER"}]}, offsets in code points.
+For ner each line is {"text": "…", "entities": [{"start": 0, "end": 4, "label": "PER"}]}, offsets in code points; for
+translation {"text": "…", "reference": "…"}, with language and target where the model has several.
 
 \b
 Exit codes:
@@ -81,7 +82,7 @@ def add(
     ] = None,
     calibrate: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Texts with labels (ner: entities), to calibrate it on."),
+        typer.Option(metavar="FILE", show_default=False, help="Texts with their right answers, to calibrate it on."),
     ] = None,
     test: Annotated[
         Path | None,
@@ -131,7 +132,6 @@ def add(
     _check_options(
         task if labels is None else "intent",
         {
-            "--calibrate": ("intent or ner", calibrate),
             "--outside-label": ("intent", outside_label),
             "--language": ("intent or ner", language),
             "--languages": ("translation", languages),
@@ -160,7 +160,7 @@ def add(
     folder = output or Path(model_name)
     rows = (
         None
-        if calibrate is None or task == "ner"
+        if calibrate is None or task in {"ner", "translation"}
         else read_labelled(calibrate, ColumnNames(text_column, label_column), encoding=encoding, several=several)
     )
     texts = None if test is None else read_texts(test, text_column, encoding=encoding).texts
@@ -181,7 +181,7 @@ def add(
     )
     with ProgressBar() as bar:
         if task == "translation":
-            added = add_translator(source, config, pairs, task_prefix, texts, bar.show)
+            added = add_translator(source, config, pairs, task_prefix, texts, calibrate, bar.show)
         elif task == "ner":
             added = add_token_classifier(source, config, texts, calibrate, bar.show)
         else:
@@ -220,7 +220,7 @@ def _check_options(task: str, options: Mapping[str, tuple[str, object]]) -> None
 
 def _facts(added: "AddedModel") -> dict[str, object]:
     card, figures = added.card, added.figures
-    measured = added.spans or added.sets or figures
+    measured = added.chances or added.sets or figures
     by_curve = added.sets or figures
     return {
         "name": card.name,
@@ -233,7 +233,7 @@ def _facts(added: "AddedModel") -> dict[str, object]:
         "needs": added.needs,
         "agreement": None if added.agreement is None else asdict(added.agreement),
         "calibrated_on": measured and measured.texts,
-        "kept_share": added.spans.kept_share if added.spans else by_curve and by_curve.at(card.keep_at).share,
+        "kept_share": added.chances.kept_share if added.chances else by_curve and by_curve.at(card.keep_at).share,
     }
 
 
@@ -245,9 +245,9 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         remark("it was not compared with the original")
     else:
         say(added.agreement.summary())
-    if added.spans is not None:
-        _say_kept(added.spans.texts, f"{added.spans.right} have all their spans", card, added.spans.kept_share,
-                  added.spans.kept_right)  # fmt: skip
+    if (chances := added.chances) is not None:
+        right = f"{chances.right} {chances.what}"
+        _say_kept(chances.texts, right, card, chances.kept_share, chances.kept_right)
     elif added.sets is not None:
         kept_sets = added.sets.at(card.keep_at)
         _say_kept(added.sets.texts, f"{added.sets.exact} have all their labels", card, kept_sets.share, kept_sets.right)
@@ -255,14 +255,15 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         kept = figures.at(card.keep_at)
         _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
     else:
-        how = "" if task == "translation" else " (--calibrate)"
-        remark(f"its confidence is not calibrated{how}: nothing is kept unless your policy says uncalibrated: keep")
+        remark(
+            "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says uncalibrated: keep"
+        )
     if added.needs is not None:
         remark(f"its service needs ONNX Runtime: {added.needs}")
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
     own = (
         f"keep_at: {card.keep_at:.2f}"
-        if any(each is not None for each in (figures, added.spans, added.sets))
+        if any(each is not None for each in (figures, added.chances, added.sets))
         else "keep_at: YOURS, uncalibrated: keep"
     )
     if task in files:

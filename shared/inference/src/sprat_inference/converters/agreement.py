@@ -95,11 +95,25 @@ def compare_translations(ours: Sequence[str], original: Sequence[str]) -> Transl
     Raises:
         UserError: sacrebleu is not installed.
     """
+    return TranslationAgreement(len(ours), float(_sacrebleu().corpus_chrf(list(ours), [list(original)]).score))
+
+
+def chrf_of_each(translations: Sequence[str], references: Sequence[str]) -> list[float]:
+    """Return the chrF of each translation, 0 to 100.
+
+    Raises:
+        UserError: sacrebleu is not installed.
+    """
+    measure = _sacrebleu().sentence_chrf
+    return [float(measure(each, [wanted]).score) for each, wanted in zip(translations, references, strict=True)]
+
+
+def _sacrebleu() -> Any:
     try:
-        from sacrebleu import corpus_chrf  # noqa: PLC0415 - an extra, which only a comparison needs
+        import sacrebleu  # noqa: PLC0415 - an extra, which only a comparison needs
     except ModuleNotFoundError:
         raise UserError(f"comparing translations needs the Python package sacrebleu: {HOW_TO_INSTALL}") from None
-    return TranslationAgreement(len(ours), float(corpus_chrf(list(ours), [list(original)]).score))
+    return sacrebleu
 
 
 def check_translations(found: TranslationAgreement) -> None:

@@ -32,6 +32,10 @@ LONGEST_SENTENCE: Final = 200
 LONGEST_TEXT: Final = 5_000
 """Most code points of a text. Its confidence is that of its worst sentence, so a longer text would hardly be kept."""
 
+NOT_CALIBRATED_LIMIT: Final = (
+    "Uncalibrated: its confidence falls with the network's doubts, and is no chance of anything."
+)
+
 _NEEDED = ("decoder.yml", "source.spm", "target.spm")
 _DOWNLOAD = (
     "take the .zip that the model's own README names (with decoder.yml and .npz); sprat models add takes the files for "
@@ -158,7 +162,7 @@ def uncalibrated_card(longest_sentence: int) -> dict[str, Any]:
         "keep_at": 1.0,
         "keep_at_rule": "nothing was measured, so keeping nothing is recommended; measure, and set your policy's own",
         "limits": (
-            "Uncalibrated: its confidence falls with the network's doubts, and is no chance of anything.",
+            NOT_CALIBRATED_LIMIT,
             "Not measured here: the card has no scores.",
             f"Reads sentences of up to {longest_sentence} pieces and texts of up to {LONGEST_TEXT:,} characters.",
         ),
