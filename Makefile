@@ -8,7 +8,7 @@ SHARED := chassis langid policy inference encoder privacy training operations cl
 SERVICES := intent ner translation language-id classify router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -163,6 +163,9 @@ bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the co
 # Each peer has an environment of its own in the user's cache, eight gigabytes together.
 bench-peers: $(STAMP) $(KAFKA) ## Sprat beside transformers, ONNX Runtime, MLServer, Presidio and spaCy; fills docs/benchmarks.md; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.peers
+
+bench-runtimes: $(STAMP) ## CTranslate2 beside ONNX Runtime, int8 and float32, on one encoder; fills docs/benchmarks.md; SPRAT_DATA as above
+	$(BIN)/python -m tests.bench.runtimes
 
 # The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.
 WORK ?= .training

@@ -82,6 +82,7 @@ def generated() -> dict[str, str]:
         "near-outside": "\n".join(_near_outside(read("training")["near outside"])),
         "latency": speed_tables.latency(read("latency")),
         **speed_tables.peers(read("peers")),
+        "runtimes": speed_tables.runtimes(read("runtimes")),
         "machine": "\n".join(_machine(read("machine"))),
         **sizing_tables.markdown(read("sizing")),
     }

@@ -40,6 +40,12 @@ BARE: Final = {
     "torch-int8-1": "torch dynamic int8, one by one",
     "torch-int8-32": "torch dynamic int8, batches of 32",
 }
+RUNTIMES: Final = {
+    f"{runtime}-{numbers}-{batch}": f"{title} {numbers}, {how}"
+    for runtime, title in (("ctranslate2", "CTranslate2"), ("onnx", "ONNX Runtime"))
+    for numbers in ("int8", "float32")
+    for batch, how in (("1", "one by one"), ("32", "batches of 32"))
+}
 OWN: Final = "sprat-en-fast"
 """Sprat with the encoder that the peers have."""
 SERVICE: Final = "intent"
@@ -169,6 +175,32 @@ def _bare(figures: Figures) -> str:
         cpu = ", ".join(f"{each['cpu_s_per_1000']:.2f}" for each in by_set)
         rows.append([title, cpu, ", ".join(same) or "–"])
     return _table(["without Kafka", "CPU s per 1,000 texts", "same label as torch float32, %"], rows)
+
+
+def runtimes(figures: Figures) -> str:
+    """Return CPU, memory and agreement of each runtime."""
+    sets = list(figures["texts"])
+    rows = []
+    for name, title in RUNTIMES.items():
+        each = [figures["runtimes"][name][of] for of in sets]
+        rows.append(
+            [
+                title,
+                ", ".join(f"{one['cpu_s_per_1000']:.2f}" for one in each),
+                f"{max(one['memory_mb'] for one in each):,.0f}",
+                ", ".join(f"{100 * one['same_label_as_original']:.1f}" for one in each),
+            ]
+        )
+    texts = " and ".join(f"{count:,} test texts of {DATA[of]}" for of, count in figures["texts"].items())
+    machine = figures["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    about = (
+        f"{texts}, in this order where two figures stand; CPU is the median of {figures['rounds']} rounds, in turns. "
+        f"Machine: {machine['cores']} cores of {machine['cpu']}, load before {machine['load_before']}. "
+        f"Commit {figures['commit']}, {figures['date']}. Versions: {versions}."
+    )
+    head = ["runtime", "CPU s per 1,000 texts", "peak memory of the process, MB", "same label as the original, %"]
+    return f"{about}\n\n{_table(head, rows)}"
 
 
 def _crashes(figures: Figures) -> str:

@@ -12,11 +12,14 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from safetensors.numpy import load_file
 
 from services.intent.recipe import minilm
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
+from sprat_inference.converters.bert import write_bert
 from sprat_inference.lexical import LEXICAL_FILE
 from sprat_inference.threads import PINS
 
@@ -68,6 +71,10 @@ def encoder() -> Path:
         (folder / "labels.json").write_text(json.dumps(card.labels))
         command = [str(python_of("torch")), str(HERE / "export_onnx.py"), str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if not (unquantised := folder / "ctranslate2-float32").is_dir():
+        unquantised.mkdir()
+        weights = load_file(folder / "model.safetensors")
+        write_bert(weights, minilm.SHAPE, folder / "tokenizer.json", unquantised, "float32")
     return folder
 
 
@@ -89,14 +96,20 @@ def bare_cpu_s(
     environment: str, runtime: str, batch: int, texts: list[str], rounds: int
 ) -> tuple[list[str], list[float]]:
     """Return the labels that a runtime gives without Kafka, and the CPU seconds of each round."""
+    figures = bare_figures(environment, runtime, batch, texts, rounds)
+    return figures["labels"], figures["cpu_s"]
+
+
+def bare_figures(environment: str, runtime: str, batch: int, texts: list[str], rounds: int) -> dict[str, Any]:
+    """Return `labels`, `cpu_s` of each round and `memory_mb` of a runtime without Kafka."""
     command = [str(python_of(environment)), str(HERE / "plain_loop.py"), "--model", str(encoder())]
     options = ["--runtime", runtime, "--batch", str(batch), "--bare", str(rounds)]
     lines = "".join(json.dumps(text) + "\n" for text in texts)
     done = subprocess.run(
         [*command, *options], input=lines, env=variables(), check=True, stdout=subprocess.PIPE, text=True
     )
-    figures = json.loads(done.stdout)
-    return figures["labels"], figures["cpu_s"]
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
 
 
 def variables() -> dict[str, str]:

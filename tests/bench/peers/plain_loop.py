@@ -1,6 +1,6 @@
 """A classifier of texts in a plain aiokafka loop, as a team writes it in a day. Knows nothing of Sprat.
 
-    PYTHON plain_loop.py --bootstrap HOST:PORT --model DIR --runtime torch|torch-int8|onnx-int8|ctranslate2
+    PYTHON plain_loop.py --bootstrap HOST:PORT --model DIR --runtime torch|torch-int8|onnx|onnx-int8|ctranslate2|…
 
 Runs in an environment of its own (`environments.py`). Reads `{"id", "text"}` from one topic and writes
 `{"id", "label", "probability"}` to another. The consumer has aiokafka's defaults: offsets are committed every five
@@ -24,6 +24,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 MAX_TOKENS = 128
 POLL_MS = 1000
+
+RUNTIMES = ("torch", "torch-int8", "onnx", "onnx-int8", "ctranslate2", "ctranslate2-float32")
 
 Encode = Callable[[Sequence[str]], Any]
 """Texts to one vector each: float32, texts × width, the mean over the tokens."""
@@ -49,12 +51,12 @@ def torch_encoder(folder: Path, *, int8: bool) -> Encode:
     return encode
 
 
-def onnx_encoder(folder: Path) -> Encode:
+def onnx_encoder(folder: Path, name: str) -> Encode:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(folder / "model-int8.onnx", options, ["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(folder / name, options, ["CPUExecutionProvider"])
     tokenizer = padded_tokenizer(folder)
 
     def encode(texts: Sequence[str]) -> Any:
@@ -66,10 +68,10 @@ def onnx_encoder(folder: Path) -> Encode:
     return encode
 
 
-def ctranslate2_encoder(folder: Path) -> Encode:
+def ctranslate2_encoder(folder: Path, name: str) -> Encode:
     import ctranslate2
 
-    model = ctranslate2.Encoder(str(folder / "ctranslate2"), device="cpu", inter_threads=1, intra_threads=1)
+    model = ctranslate2.Encoder(str(folder / name), device="cpu", inter_threads=1, intra_threads=1)
     tokenizer = padded_tokenizer(folder)
     tokenizer.no_padding()
 
@@ -99,8 +101,10 @@ class Classifier:
         encoders: dict[str, Callable[[], Encode]] = {
             "torch": lambda: torch_encoder(folder, int8=False),
             "torch-int8": lambda: torch_encoder(folder, int8=True),
-            "onnx-int8": lambda: onnx_encoder(folder),
-            "ctranslate2": lambda: ctranslate2_encoder(folder),
+            "onnx": lambda: onnx_encoder(folder, "model.onnx"),
+            "onnx-int8": lambda: onnx_encoder(folder, "model-int8.onnx"),
+            "ctranslate2": lambda: ctranslate2_encoder(folder, "ctranslate2"),
+            "ctranslate2-float32": lambda: ctranslate2_encoder(folder, "ctranslate2-float32"),
         }
         self._encode = encoders[runtime]()
         with np.load(folder / "head.npz") as head:
@@ -172,7 +176,7 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def bare(options: argparse.Namespace) -> None:
-    """Answer the lines of the standard input without Kafka; write the labels, then CPU seconds per round."""
+    """Answer the lines of the standard input without Kafka; write labels, CPU seconds per round, and peak memory."""
     classifier = Classifier(options.model, options.runtime)
     texts = [json.loads(line) for line in sys.stdin]
     batches = [texts[first : first + options.batch] for first in range(0, len(texts), options.batch)]
@@ -183,13 +187,16 @@ def bare(options: argparse.Namespace) -> None:
         for batch in batches:
             classifier.answer(batch)
         spent.append(time.process_time() - began)
-    print(json.dumps({"labels": labels, "cpu_s": spent}))
+    # Not getrusage(): its maximum includes that of the process which started this one.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    memory_mb = int(status["VmHWM"].split()[0]) / 1024
+    print(json.dumps({"labels": labels, "cpu_s": spent, "memory_mb": memory_mb}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--runtime", choices=("torch", "torch-int8", "onnx-int8", "ctranslate2"), required=True)
+    parser.add_argument("--runtime", choices=RUNTIMES, required=True)
     parser.add_argument("--batch", type=int, default=1, help="texts per call of the model, at most")
     parser.add_argument("--bare", type=int, metavar="ROUNDS", help="no Kafka: answer the texts of the standard input")
     parser.add_argument("--bootstrap")
@@ -198,7 +205,7 @@ def main() -> None:
     parser.add_argument("--group")
     parser.add_argument("--commit", choices=("auto", "manual"), default="auto")
     options = parser.parse_args()
-    if options.bare:
+    if options.bare is not None:
         bare(options)
     else:
         asyncio.run(run(options))
