@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from sprat_cli.assess.policy_file import write_keep_at
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord, decode
+from sprat_inference.platt import Platt
 from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
 from sprat_policy import load_policy
@@ -433,6 +434,58 @@ def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
         assert large.bodies == []
         denied = run(*asked, "--tenant", "closed", "--json")
         assert [tier["tier"] for tier in json.loads(denied.stdout)["tiers"]] == ["house"]
+
+
+def test_a_tier_is_calibrated_on_labelled_texts_and_its_keep_at_then_holds_for_that(folder, tmp_path):
+    """A tier that states 90 % and is right in 60 of 100."""
+    rows = training_files.rows()[1:]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("\n".join(json.dumps({"text": text, "gold": {"intent": label}}) for text, label in rows))
+    training_files.write(tmp_path / "rows.csv", rows)
+    policy = tmp_path / "tiers.yaml"
+    more = ["--policy", policy, "--tenant", "closed", "--output", tmp_path / "page.html"]
+    asked = ["assess", tmp_path / "rows.csv", "--model", folder / "hr", "--tiers", *more]
+    with parts.simulator(GOLD=str(gold)) as house:
+        policy.write_text(CALIBRATED_TIERS.format(house=house.base_url))
+        house.reset(confidence=0.9, wrong_rate=0.4)
+        before = json.loads(run(*asked, "--json").stdout)["tiers"][0]
+        assert before["kept"][0] == 1
+        result = run(*asked, "--calibrate-tiers")
+        assert result.exit_code == 0, result.output
+        assert f"tier house: {len(rows)} answers with a probability" in result.stdout
+        assert "Brier score" in result.stdout
+        assert "tiers.0.calibration.intent is now this" in result.stdout
+        assert "restart the frontier" in result.stdout
+        (tier,) = load_policy(policy).tiers
+        fitted = tier.calibration["intent"]
+        assert (fitted.model, fitted.texts) == ("phi", len(rows))
+        right = before["right_of_answered"][0]
+        assert Platt(fitted.bias, fitted.slope).chance(0.9) == pytest.approx(right, abs=0.02)
+        assert "# stays" in policy.read_text()
+        after = json.loads(run(*asked, "--json").stdout)["tiers"][0]
+        assert after["kept"][0] == 0, "below its keep_at once calibrated"
+        again = run(*asked, "--calibrate-tiers", "--json")
+        (fit,) = json.loads(again.stdout)["tier_calibrations"]
+        assert fit["stated"] == pytest.approx(0.9), "a calibration is of what the model states, not of the one before"
+        assert fit["answers"] == len(rows)
+
+
+CALIBRATED_TIERS = """
+inside: [127.0.0.1]
+tenants: {{closed: {{frontier: deny}}}}
+tiers:
+  - name: house
+    preset: "vllm:{house}"
+    model: phi
+    keep_at: 0.8  # stays
+"""
+
+
+def test_tiers_are_calibrated_in_a_policy_that_is_named(folder, tmp_path):
+    for more in ([], ["--tiers"]):
+        result = assess(folder, "--frontier-accuracy", "1", "--calibrate-tiers", *more)
+        assert result.exit_code == 2
+        assert "--calibrate-tiers needs --tiers and --policy FILE" in result.stderr
 
 
 def test_tiers_need_a_policy_that_has_some(folder, tmp_path):

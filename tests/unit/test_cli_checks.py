@@ -258,6 +258,40 @@ def test_each_tier_is_shown_with_what_is_wrong():
     assert [each.status for each in check_tiers(rules, {"SPRAT_NO_SUCH_KEY": "k"})][3] == CheckStatus.ok
 
 
+def test_a_tier_whose_confidence_is_not_calibrated_is_named():
+    def found(**fields):
+        tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu"} | fields
+        (check,) = check_tiers(Policy.model_validate({"tenants": {}, "tiers": [tier]}), {})
+        return check.status, check.finding.partition("; ")[2]
+
+    assert found() == (CheckStatus.ok, "")
+    status, said = found(keep_at=0.8)
+    assert status is CheckStatus.warning
+    assert said == "not calibrated: its keep_at 0.8 holds for what the model states of itself"
+    fitted = {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 1_200}}
+    assert found(keep_at=0.8, calibration=fitted) == (CheckStatus.ok, "calibrated for intent by 1,200 answers")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://gpu:0/v1", "http://gpu:99999/v1", "http://[gpu/v1", "http://gpu: 80/v1", "gpu/v1"]
+)
+def test_a_url_that_the_frontier_service_refuses_is_found_here(url):
+    (check,) = check_frontier(FrontierVariables(url, "m", "p", "eu", has_key=True), None)
+    assert (check.status, check.fix) == (CheckStatus.broken, "correct SPRAT_FRONTIER__BASE_URL")
+    assert check.finding.startswith("the URL ")
+
+
+def test_a_frontier_inside_the_house_needs_no_region():
+    rules = policy(acme={"frontier": "deny"}).model_copy(update={"inside": ("gpu",), "regions": {"eu": ()}})
+    (check,) = check_frontier(FrontierVariables("http://gpu/v1", "phi", "p", "inside", has_key=False), rules)
+    assert (check.status, check.finding) == (
+        CheckStatus.ok,
+        "gpu, phi, key not set, inside the house: nothing leaves to it",
+    )
+    (check,) = check_frontier(FrontierVariables("http://gpu/v1", "phi-cloud", "p", "inside", has_key=False), rules)
+    assert check.status is CheckStatus.broken
+
+
 def test_the_sources_and_keys_of_tenants_are_shown_and_no_key():
     keys = {"NEW": "n" * 32, "OLD": "o" * 32, "OTHER": "x" * 32}
     checks = list(check_tenants(TENANTS, keys))

@@ -105,11 +105,12 @@ tiers:
     assert "  intent       kept at 80 % or above; models with rules of their own: hr 60 % or above" in said
     assert "  ner          kept at 99.9 % or above" in said
     assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
-    house = "  vllm      phi-4 at gpu.internal, inside the house  keeps labels at 80 % or above  for intent of crm"
+    keeps = "keeps labels at 80 % or above, not calibrated"
+    house = f"  vllm      phi-4 at gpu.internal, inside the house  {keeps}  for intent of crm"
     assert said[-3:] == [
         "tiers, in this order",
         house,
-        "  frontier  the model of the settings                keeps every valid answer       for all",
+        "  frontier  the model of the settings                keeps every valid answer                       for all",
     ]
     assert json.loads(run("policy", "check", str(file), "--json"))["policy"]["tenants"]["crm"]["regions"] == ["eu"]
     assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)

@@ -34,7 +34,20 @@ def test_all_that_an_endpoint_lacks_is_named_at_once_by_its_variables():
     assert parts.settings().problem() is None
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "nothing", "https://user:pw@host/v1", "https://host/v1?key=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x",
+        "nothing",
+        "https://user:pw@host/v1",
+        "https://host/v1?key=1",
+        "http://host:0/v1",
+        "http://host:99999/v1",
+        "http://host:pw/v1",
+        "http://ho st/v1",
+        "http://[host/v1",
+    ],
+)
 def test_an_invalid_base_url_or_one_with_secrets_is_refused(url):
     with pytest.raises(ValidationError) as caught:
         parts.settings(base_url=url)

@@ -9,6 +9,7 @@ from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.protocols import ProviderAnswer, ProviderError
 from sprat_frontier.tiers import Tier, Tiers
+from sprat_inference.platt import Platt
 from sprat_policy import Policy, TierPolicy
 from support import audit_log
 from support import frontier_parts as parts
@@ -62,6 +63,27 @@ async def test_an_answer_that_is_sure_enough_ends_the_climb():
     assert (step.tier, step.provider, step.model, step.outcome) == ("local", "local", "large-1", "kept")
     assert (step.label, step.confidence, step.keep_at, step.detail) == ("transfer", 0.8, 0.8, None)
     assert (step.usage, step.cost_eur, step.egress) == (USAGE, pytest.approx(PRICE), answered.egress)
+
+
+@pytest.mark.parametrize(
+    ("bias", "outcome"), [(-3.0, "unsure"), (3.0, "kept")], ids=["too sure of itself", "surer than it says"]
+)
+async def test_keep_at_holds_for_the_calibrated_chance(bias, outcome):
+    fitted = {"intent": Platt(bias, 1.0)}
+    stated = 0.9 if bias < 0 else 0.5
+    first = tier("local", said("transfer", stated), keep_at=0.8, calibration=fitted)
+    frontier = climbing(first, tier("large", said("transfer")))
+    step = (await frontier.answer(parts.request())).tiers[0]
+    assert (step.outcome, step.confidence, step.calibrated) == (outcome, stated, fitted["intent"].chance(stated))
+    frontier.restart()
+    again = (await frontier.answer(parts.request(id="t-2"))).tiers[0]
+    assert (again.cached, again.calibrated) == (True, step.calibrated), "what is stored is what the model stated"
+
+
+async def test_the_calibration_of_another_task_changes_nothing():
+    first = tier("local", said("transfer", 0.9), keep_at=0.8, calibration={"mood": Platt(-3.0, 1.0)})
+    step = (await climbing(first).answer(parts.request())).tiers[0]
+    assert (step.outcome, step.confidence, step.calibrated) == ("kept", 0.9, None)
 
 
 @pytest.mark.parametrize(

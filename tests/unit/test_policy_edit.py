@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat.errors import UserError
-from sprat_policy import load_policy, set_keep_at
+from sprat_policy import TierCalibration, load_policy, set_keep_at, set_tier_calibration
 
 SHIPPED = """\
 # What Sprat may do.
@@ -181,3 +181,93 @@ def test_in_any_layout_the_file_has_the_new_value_or_is_not_changed(tmp_path_fac
         assert path.read_text() == content
     else:
         assert load_policy(path).task("intent", model or "default").keep_at == 0.61
+
+
+# The calibration of a tier
+
+TIERS = """\
+inside: [127.0.0.1]
+tenants: {}
+tiers:
+  - preset: "ollama:phi"  # in the cellar
+    keep_at: 0.8
+  - name: second
+    preset: "ollama:phi"
+"""
+FIT = TierCalibration(bias=-0.5, slope=0.25, model="phi", texts=120)
+WRITTEN = 'intent: {bias: -0.5, slope: 0.25, model: "phi", texts: 120}'
+
+
+def test_a_tiers_calibration_is_added_below_its_first_field_and_all_else_stays(tmp_path):
+    path = write(tmp_path, TIERS)
+    assert set_tier_calibration(path, "second", "intent", FIT) == ("tiers.1.calibration.intent", True)
+    after = "  - name: second\n"
+    assert path.read_text() == TIERS.replace(after, f"{after}    calibration:\n      {WRITTEN}\n")
+    assert [dict(tier.calibration) for tier in load_policy(path).tiers] == [{}, {"intent": FIT}]
+    assert set_tier_calibration(path, "second", "intent", FIT) == ("tiers.1.calibration.intent", False)
+
+
+def test_another_calibration_replaces_the_one_before_and_one_for_another_task_is_added(tmp_path):
+    path = write(tmp_path, TIERS)
+    set_tier_calibration(path, "ollama", "intent", FIT)
+    newer = FIT.model_copy(update={"bias": 1.0})
+    set_tier_calibration(path, "ollama", "intent", newer)
+    set_tier_calibration(path, "ollama", "mood", FIT)
+    assert dict(load_policy(path).tiers[0].calibration) == {"intent": newer, "mood": FIT}
+    assert path.read_text().count("calibration:") == 1
+    assert "# in the cellar" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(TIERS.replace("\n", "\r\n"), id="Windows line ends"),
+        pytest.param(TIERS.rstrip("\n"), id="no line end"),
+        pytest.param(TIERS.replace("  - ", "- ").replace("    ", "  "), id="less indented"),
+        pytest.param("\ufeff" + TIERS, id="byte order mark"),
+        pytest.param(
+            TIERS.replace('    preset: "ollama:phi"\n', '    preset: "ollama:phi"\n    tasks:\n      - ner\n'),
+            id="a list",
+        ),
+    ],
+)
+def test_it_is_added_whatever_the_layout(tmp_path, content):
+    path = write(tmp_path, content)
+    before = load_policy(path)
+    set_tier_calibration(path, "second", "intent", FIT)
+    after = load_policy(path)
+    assert after.tiers[1] == before.tiers[1].model_copy(update={"calibration": {"intent": FIT}})
+    assert after.tiers[0] == before.tiers[0]
+    raw = path.read_bytes()
+    assert raw.count(b"\r\n") == (raw.count(b"\n") if "\r\n" in content else 0)
+
+
+@pytest.mark.parametrize(
+    "tier",
+    [
+        pytest.param('  - {name: second, preset: "ollama:phi"}\n', id="on one line"),
+        pytest.param('  - name: second\n    preset: "ollama:phi"\n    calibration: {}\n', id="empty"),
+        pytest.param(
+            '  - price:\n      input_eur: 0\n      output_eur: 0\n    name: second\n    preset: "ollama:phi"\n',
+            id="a section first",
+        ),
+    ],
+)
+def test_a_layout_that_is_not_safe_to_edit_is_either_edited_rightly_or_not_at_all(tmp_path, tier):
+    content = TIERS.partition("  - name: second")[0] + tier
+    path = write(tmp_path, content)
+    said = ""
+    try:
+        set_tier_calibration(path, "second", "intent", FIT)
+    except UserError as error:
+        said = str(error)
+    if said:
+        assert said.endswith(f"write it yourself: tiers.1.calibration.{WRITTEN}")
+        assert path.read_text() == content
+    else:
+        assert dict(load_policy(path).tiers[1].calibration) == {"intent": FIT}
+
+
+def test_a_tier_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="no tier is called third"):
+        set_tier_calibration(write(tmp_path, TIERS), "third", "intent", FIT)

@@ -77,6 +77,13 @@ class TierStep(Part):
         Probability | None,
         Field(description="Its own probability that the label is right, not calibrated; null where it gives none."),
     ] = None
+    calibrated: Annotated[
+        Probability | None,
+        Field(
+            description="The chance that its label is right, by the calibration that the policy has for the tier and "
+            "the task; null where it has none. Where it is there, `keep_at` applies to it."
+        ),
+    ] = None
     keep_at: Annotated[
         Probability | None, Field(description="The tier's `keep_at`; null where it keeps every valid answer.")
     ] = None

@@ -112,6 +112,15 @@ def ask_all(
     return asyncio.run(escalation.ask_all(settings, policy, broker, tiers=endpoint is None))
 
 
+def model_of_settings() -> str:
+    """Return the model of the service's settings, which a tier with the preset `frontier` is.
+
+    Raises:
+        UserError: a setting is wrong.
+    """
+    return _own_settings().model
+
+
 class _BulkEscalation:
     """The questions and answers of one run."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from sprat.errors import UserError
 from sprat.settings import Section
 from sprat_contracts import Usage
+from sprat_policy import problem_of_url
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER
 
 MISTRAL_URL = "https://api.mistral.ai/v1"
@@ -94,11 +95,8 @@ class FrontierSettings(Section):
     @field_validator("base_url")
     @classmethod
     def _is_http_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("not an http(s) URL")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("credentials, query or fragment do not belong here; the key goes to API_KEY")
+        if problem := problem_of_url(url, "SPRAT_FRONTIER__API_KEY"):
+            raise ValueError(f"the URL {problem}")
         return url.rstrip("/")
 
     @field_validator("api_key")

@@ -30,6 +30,9 @@ class Step:
     """Whether the tier may be asked at all."""
     output: Output | None = None
     confidence: float | None = None
+    """The probability of its label that the model states."""
+    calibrated: float | None = None
+    """The chance that its label is right; None where the tier is not calibrated."""
     model: ModelRef | None = None
     usage: Usage | None = None
     cost_eur: float = 0.0
@@ -53,6 +56,7 @@ class Step:
             detail=None if self.declined is None else self.declined.detail,
             label=self.output.label if isinstance(self.output, IntentOutput) else None,
             confidence=self.confidence,
+            calibrated=self.calibrated,
             keep_at=self.tier.keep_at,
             usage=self.usage,
             cost_eur=self.cost_eur,
@@ -102,19 +106,22 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
     if egress.left:
         egress = egress.model_copy(update={"masked": dict(escalation.masked_counts)})
     output, declined = None, answer.declined
+    calibrated = tier.chance(escalation.question.task, answer.confidence)
     if answer.output is not None:
         try:
             output = escalation.restored(answer.output)
         except NotRestorable as error:
             declined = Declined(code=error.code, detail=error.reason)
         else:
-            declined = None if tier.is_sure(answer.confidence) else _unsure(answer.confidence)
+            sure = answer.confidence if calibrated is None else calibrated
+            declined = None if tier.is_sure(sure) else _unsure(sure)
     return Step(
         tier,
         "declined" if declined else result,
         declined,
         output=output,
         confidence=answer.confidence,
+        calibrated=calibrated,
         model=answer.model,
         usage=answer.usage if pays else None,
         cost_eur=answer.cost_eur if pays else 0.0,

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from sprat_frontier.protocols import Provider
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.responses import Api
 from sprat_frontier.settings import FrontierSettings, Price
+from sprat_inference.platt import Platt
 from sprat_policy import INSIDE, Policy, TierPolicy, is_relayed, variable_of
 
 
@@ -47,6 +48,8 @@ class Tier:
     """Which share of the questions goes to it first in its group."""
     share: float = 1.0
     """The share of the time left that it may take while another tier follows."""
+    calibration: Mapping[str, Platt] = field(default_factory=dict)
+    """By task, what the probability of a label that it states means."""
 
     @classmethod
     def of(cls, name: str, settings: FrontierSettings, provider: Provider, limiter: CallLimiter | None = None) -> Self:
@@ -79,8 +82,13 @@ class Tier:
         """Return whether a text under this rule is masked on the way to it. It can ask for that, never do without."""
         return self.mask or (not self.inside and rule != "allow")
 
+    def chance(self, task: str, confidence: float | None) -> float | None:
+        """Return the chance that a label is right of which it states a probability; None without a calibration."""
+        calibration = self.calibration.get(task)
+        return None if calibration is None or confidence is None else calibration.chance(confidence)
+
     def is_sure(self, confidence: float | None) -> bool:
-        """Return whether its answer is kept."""
+        """Return whether its answer is kept; the confidence is calibrated, where it can be."""
         return self.keep_at is None or (confidence is not None and confidence >= self.keep_at)
 
     def problem(self, question: FrontierQuestion) -> Declined | None:
@@ -168,6 +176,8 @@ def _open(
                 f"{settings.host} is none; name its region"
             )
         policy.check_host(settings.region, settings.host)
+    for problem in () if tier is None else tier.problems_of_calibration(settings.model):
+        raise UserError(f"tier {name}: {problem}")
     keep_at = None if tier is None else tier.keep_at
     api = _api(None if tier is None else tier.known.api, settings, logprobs=keep_at is not None)
     provider = OpenAIProvider(settings, api, proxies=not inside)
@@ -184,6 +194,7 @@ def _open(
         group=None if tier is None else tier.group,
         weight=1 if tier is None else tier.weight,
         share=1.0 if tier is None else tier.share,
+        calibration={} if tier is None else {task: Platt(of.bias, of.slope) for task, of in tier.calibration.items()},
     )
 
 

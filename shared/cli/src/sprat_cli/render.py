@@ -120,7 +120,8 @@ def tiers(result: Result) -> str:
 
 
 def _said(step: TierStep) -> str:
-    sure = "" if step.confidence is None else f" {step.confidence * 100:.3g} %"
+    confidence = step.confidence if step.calibrated is None else step.calibrated
+    sure = "" if confidence is None else f" {confidence * 100:.3g} %"
     return f"{step.outcome}{sure}"
 
 

@@ -23,8 +23,12 @@ class Platt:
 
     def chances(self, products: Doubles) -> Doubles:
         """Return the chances, 0–1, in the shape of `products`."""
-        chances: Doubles = 1.0 / (1.0 + np.exp(-(self.bias + self.slope * log_odds(products))))
+        chances: Doubles = 1.0 / (1.0 + np.exp(-np.clip(self.bias + self.slope * log_odds(products), -500, 500)))
         return chances
+
+    def chance(self, product: float) -> float:
+        """Return the chance for one of them."""
+        return float(self.chances(np.array([product]))[0])
 
 
 UNFITTED: Final = Platt()

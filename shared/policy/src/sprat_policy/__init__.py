@@ -1,6 +1,6 @@
 """The policy file: which answers are kept, and what may leave the perimeter."""
 
-from sprat_policy.edit import check_model_name, keep_at_location, set_keep_at
+from sprat_policy.edit import check_model_name, keep_at_location, set_keep_at, set_tier_calibration
 from sprat_policy.load import load_guarded_policy, load_policy
 from sprat_policy.rules import (
     ALL_OTHERS,
@@ -32,7 +32,7 @@ from sprat_policy.task_files import (
     tasks_folder,
 )
 from sprat_policy.tenant_guard import TenantGuard
-from sprat_policy.tiers import FRONTIER, INSIDE, TierPolicy, is_relayed
+from sprat_policy.tiers import FRONTIER, INSIDE, TierCalibration, TierPolicy, is_relayed, problem_of_url
 
 __all__ = [
     "ALL_OTHERS",
@@ -54,6 +54,7 @@ __all__ = [
     "TenantGuard",
     "TenantPolicy",
     "TermRule",
+    "TierCalibration",
     "TierPolicy",
     "UnannouncedModel",
     "check_model_name",
@@ -66,7 +67,9 @@ __all__ = [
     "load_policy",
     "load_task_file",
     "load_task_files",
+    "problem_of_url",
     "set_keep_at",
+    "set_tier_calibration",
     "tasks_folder",
     "unannounced_models",
     "variable_of",

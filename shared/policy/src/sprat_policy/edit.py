@@ -1,5 +1,6 @@
-"""Change one number of a policy file; keep comments, order and blank lines as they are."""
+"""Change one value of a policy file; keep comments, order and blank lines as they are."""
 
+import json
 import os
 import re
 import tempfile
@@ -10,12 +11,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from sprat.errors import UserError
 from sprat_policy.load import load_policy, policy_of
-from sprat_policy.rules import MODEL_NAME, NamedModel
-from sprat_policy.yaml_document import Document, read_yaml
+from sprat_policy.rules import MODEL_NAME, NamedModel, Policy
+from sprat_policy.tiers import TierCalibration
+from sprat_policy.yaml_document import Document, Location, read_yaml
 
 _INDENT: Final = "  "
 _EMPTY_SECTION: Final = re.compile(r"[ \t]*\{[ \t]*\}(?=[ \t]*(#.*)?\r?$)")
 """A section `{}` at the end of a line."""
+_ON_ONE_LINE: Final = re.compile(r"\{[^{}#]*\}(?=[ \t]*(#.*)?\r?$)")
+"""A section in braces at the end of a line."""
 _NAME: TypeAdapter[str] = TypeAdapter(NamedModel)
 
 
@@ -65,6 +69,80 @@ def keep_at_location(task: str, model: str | None = None) -> tuple[str, ...]:
     return ("tasks", task, "keep_at") if model is None else ("tasks", task, "models", model, "keep_at")
 
 
+def set_tier_calibration(path: Path, tier: str, task: str, calibration: TierCalibration) -> tuple[str, bool]:
+    """Write the calibration of a tier for a task; return where it stands in the file, and whether the file changed.
+
+    The new content is read back first, and the file replaced, as a whole, only if nothing else differs.
+
+    Args:
+        path: the policy file.
+        tier: the tier, as Results call it.
+        task: the task.
+        calibration: what it is now.
+
+    Raises:
+        UserError: the file is not a policy; it has no such tier; it cannot be written, or its layout cannot be edited
+            safely. The file does not change then.
+    """
+    policy = load_policy(path)
+    place = next((number for number, each in enumerate(policy.tiers) if each.label == tier), None)
+    if place is None:
+        raise UserError(f"{path}: no tier is called {tier}")
+    location: Location = ("tiers", place, "calibration", task)
+    shown = ".".join(map(str, location))
+    changed = policy.tiers[place].model_copy(
+        update={"calibration": {**policy.tiers[place].calibration, task: calibration}}
+    )
+    wanted = policy.model_copy(update={"tiers": (*policy.tiers[:place], changed, *policy.tiers[place + 1 :])})
+    if wanted.model_dump() == policy.model_dump():
+        return shown, False
+    fields = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in calibration.model_dump().items())
+    value = f"{{{', '.join(fields)}}}"
+    raw = path.read_bytes().decode("utf-8")
+    byte_order_mark = raw[:1] if raw[:1] == "\ufeff" else ""
+    text = _with_section(raw.removeprefix("\ufeff"), location, value)
+    new = "" if text is None else byte_order_mark + text
+    if not _is(new.encode("utf-8"), wanted):
+        raise UserError(f"{path}: laid out in a way that is not edited safely; write it yourself: {shown}: {value}")
+    _replace(path, new.encode("utf-8"))
+    return shown, True
+
+
+def _with_section(text: str, location: Location, value: str) -> str | None:
+    """Return the text with a section on one line, two levels below an entry of a list; None where that is not safe."""
+    document = read_yaml(text)
+    lines = text.splitlines(keepends=True)
+    end = "\r\n" if "\r\n" in text else "\n"
+    *parent, name = location
+    if location in document.values:
+        place = document.values[location]
+        line, at = lines[place.line - 1], place.column - 1
+        lines[place.line - 1] = line[:at] + _ON_ONE_LINE.sub(lambda _: value, line[at:], count=1)
+        return "".join(lines)
+    entry = tuple(parent[:-1])
+    if tuple(parent) in document.keys:
+        indent = _open_section(document, lines, tuple(parent))
+        if indent is None:
+            return None
+        lines.insert(document.keys[tuple(parent)].line, f"{indent}{name}: {value}{end}")
+        return "".join(lines)
+    first = document.keys[*entry, next(iter(_value_at(document, entry)))]
+    if not lines[first.line - 1].endswith(("\n", "\r")):
+        lines[first.line - 1] += end
+    indent = " " * (first.column - 1)
+    added = [f"{indent}{parent[-1]}:{end}", f"{indent}{_INDENT}{name}: {value}{end}"]
+    lines[first.line : first.line] = added
+    return "".join(lines)
+
+
+def _is(content: bytes, wanted: Policy) -> bool:
+    """Return whether the content is this policy."""
+    try:
+        return policy_of(content, "").model_dump() == wanted.model_dump()
+    except UserError:
+        return False
+
+
 def _has_keep_at(content: bytes, task: str, model: str | None, keep_at: float) -> bool:
     """Return whether the content is a policy with this `keep_at`."""
     try:
@@ -99,7 +177,7 @@ def _set_value(text: str, location: tuple[str, ...], value: str) -> tuple[str, s
     return _add_field(document, lines, location, value, end), None
 
 
-def _value_at(document: Document, location: tuple[str, ...]) -> Any:
+def _value_at(document: Document, location: Location) -> Any:
     value = document.data
     for step in location:
         value = value[step]
@@ -128,7 +206,7 @@ def _add_field(document: Document, lines: list[str], location: tuple[str, ...], 
     return "".join([*lines, *new_lines])
 
 
-def _open_section(document: Document, lines: list[str], section: tuple[str, ...]) -> str | None:
+def _open_section(document: Document, lines: list[str], section: Location) -> str | None:
     """Remove `{}` behind a section's name; return the indent of its fields, None if they are on the same line."""
     key, fields = document.keys[section], _value_at(document, section)
     if fields:

@@ -1,6 +1,6 @@
 """The tiers of the policy: which models a hard case is put to, in which order, and where they run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ INSIDE: Final = "inside"
 """The region of a tier inside the house."""
 MAX_TIERS: Final = 8
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_TASK: Final = r"^[a-z][a-z0-9_-]{0,31}$"
 _CLOUD: Final = ("-cloud", ":cloud")
 """How the names of Ollama's models end that it does not run itself, but sends to ollama.com."""
 
@@ -70,6 +71,18 @@ class TierPrice(PolicySection):
     output_eur: Annotated[float, Field(ge=0, le=10_000, description="euros for a million tokens of the answer")]
 
 
+class TierCalibration(PolicySection):
+    """What a probability that the tier's model states for its label means: bias and slope of a logistic regression.
+
+    Of whether the label is right, on the log-odds of what the model states (Platt scaling).
+    """
+
+    bias: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False, description="a number from -100 to 100")]
+    slope: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False, description="a number from 0 to 100")]
+    model: Annotated[str, Field(min_length=1, max_length=256, description="the model that it was measured with")]
+    texts: Annotated[int, Field(ge=1, description="on how many answers it was measured")]
+
+
 class TierPolicy(PolicySection):
     """One tier. What is left out is the preset's; what the preset does not know, the frontier service's."""
 
@@ -108,6 +121,13 @@ class TierPolicy(PolicySection):
             description="a confidence from 0 to 1; a label below it, or without one, goes to the next tier",
         ),
     ] = None
+    calibration: Annotated[
+        Mapping[Annotated[str, Field(pattern=_TASK, description="a task")], TierCalibration],
+        Field(
+            description="by task, what its confidence means, as `sprat assess --calibrate-tiers` writes it: the fields "
+            "bias, slope, model, texts"
+        ),
+    ] = {}
     share: Annotated[
         float,
         Field(
@@ -125,7 +145,7 @@ class TierPolicy(PolicySection):
         int, Field(ge=1, le=1000, description="1 to 1000: which share of the texts goes to it first in its group")
     ] = 1
     tasks: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")], ...],
+        tuple[Annotated[str, Field(pattern=_TASK)], ...],
         Field(description="a list of the tasks that it is for, as [intent]; left out: all"),
     ] = ()
     tenants: Annotated[
@@ -176,6 +196,14 @@ class TierPolicy(PolicySection):
         """Whether its server is known to send what it gets to somebody else."""
         return is_relayed(self.model_name or "")
 
+    @property
+    def said_of_calibration(self) -> str:
+        """For which tasks its confidence is calibrated, in words: `calibrated for intent by 400 answers`."""
+        if not self.calibration:
+            return "not calibrated"
+        of = (f"{task} by {each.texts:,} answers" for task, each in sorted(self.calibration.items()))
+        return f"calibrated for {', '.join(of)}"
+
     def is_for(self, section: str, task: str) -> bool:
         """Return whether it is for the texts of a section of the policy, and a task."""
         return (not self.tasks or task in self.tasks) and (not self.tenants or section in self.tenants)
@@ -199,8 +227,8 @@ class TierPolicy(PolicySection):
     def _missing(self) -> Iterator[str]:
         """Return what is wrong with a tier that has an endpoint of its own."""
         known = self.known
-        if problem := _problem_of_url(self.base_url or ""):
-            yield problem
+        if problem := problem_of_url(self.base_url or "", "api_key, as '${SPRAT_TIER_KEY}'"):
+            yield f"its URL {problem}"
         if self.model_name is None:
             yield f"{self.scheme} needs `model`: the name of the model there"
         if self.price is None and not known.own:
@@ -209,6 +237,17 @@ class TierPolicy(PolicySection):
             yield f"{self.scheme} needs `api_key`: the variable with its key, as '${{SPRAT_TIER_KEY}}'"
         if self.keep_at is not None and not known.logprobs:
             yield f"{self.scheme} tells no probabilities, so nothing would be kept; take keep_at out"
+        if self.model_name is not None:
+            yield from self.problems_of_calibration(self.model_name)
+
+    def problems_of_calibration(self, model: str) -> Iterator[str]:
+        """Return which calibrations are another model's than the one that answers."""
+        for task, each in self.calibration.items():
+            if each.model != model:
+                yield (
+                    f"calibration.{task} was measured with the model {each.model}, and the tier's is {model}; measure "
+                    "it by sprat assess --tiers --calibrate-tiers, or take it out"
+                )
 
 
 def is_relayed(model: str) -> bool:
@@ -220,10 +259,15 @@ def _wrong(problem: str) -> PydanticCustomError:
     return PydanticCustomError("tier", "{problem}", {"problem": problem})
 
 
-def _problem_of_url(url: str) -> str | None:
-    """Return why the address of an API cannot be used; it does not quote it, for somebody may write a key there."""
+def problem_of_url(url: str, key: str) -> str | None:
+    """Return why the address of an API cannot be used; it does not quote it, for somebody may write a key there.
+
+    Args:
+        url: the address.
+        key: where a key goes instead.
+    """
     if not url.isprintable() or any(map(str.isspace, url)):  # some of which urlsplit takes out
-        return "its URL holds blanks or control characters"
+        return "holds blanks or control characters"
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -231,9 +275,9 @@ def _problem_of_url(url: str) -> str | None:
     except ValueError:
         readable = False
     if not readable:
-        return "its URL cannot be read; its port is a number from 1 to 65535"
+        return "cannot be read; its port is a number from 1 to 65535"
     if parts.scheme not in {"http", "https"} or not host:
-        return "its URL is not of the form http://host:port/v1"
+        return "is not of the form http://host:port/v1"
     if parts.username or parts.password or parts.query or parts.fragment:
-        return "its URL holds credentials, a query or a fragment; a key goes to api_key, as '${SPRAT_TIER_KEY}'"
+        return f"holds credentials, a query or a fragment; a key goes to {key}"
     return None

@@ -81,6 +81,8 @@ class FrontierResult:
     description: str
     tiers: tuple[TierResult, ...] = ()
     """What each tier of the policy did, where they were asked."""
+    tier_answers: tuple[tuple[TierAnswer, ...], ...] = ()
+    """What they said to each text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +257,13 @@ def frontier_result(
             f"the frontier: assumed to be right {source.accuracy:.1%} of the time, at {source.eur:g} EUR an answer"
         )
         return FrontierResult(None, source.accuracy, source.eur, description)
-    answers, tiers = _ask_frontier(source, data, labels, language, outside_label)
+    answers, steps = _ask_frontier(source, data, labels, language, outside_label)
     if source.save is not None:
         write_answers(source.save, data, answers)
     unusable = sum(label is None for label in answers.labels)
     who = f"the tiers of {source.policy}" if source.tiers else f"{source.model} at {source.url}"
     description = f"the frontier: {who}, asked now; {counted(unusable, 'text')} got no usable answer"
-    return FrontierResult(answers, 0.0, 0.0, description, tiers)
+    return FrontierResult(answers, 0.0, 0.0, description, compare_tiers(steps, data.labels), steps)
 
 
 def text_outcomes(
@@ -300,7 +302,7 @@ def text_outcomes(
 
 def _ask_frontier(
     source: FrontierSource, data: LabelledTexts, labels: tuple[str, ...], language: str, outside_label: str
-) -> tuple[FrontierAnswers, tuple[TierResult, ...]]:
+) -> tuple[FrontierAnswers, tuple[tuple[TierAnswer, ...], ...]]:
     provider = plugins.load(plugins.PROVIDERS, "frontier")
     broker = source.broker()
     recorded = "no broker is given, so no egress records are written" if broker is None else "egress records on Kafka"
@@ -325,12 +327,14 @@ def _ask_frontier(
             outside=outside_label,
             progress=lambda done: bar.show("asking the frontier", done, len(data)),
         )
-    steps = [[_tier_answer(step, outside_label) for step in each] for each in answers[2]]
-    return FrontierAnswers(tuple(answers[0]), tuple(answers[1])), compare_tiers(steps, data.labels)
+    steps = tuple(tuple(_tier_answer(step, outside_label) for step in each) for each in answers[2])
+    return FrontierAnswers(tuple(answers[0]), tuple(answers[1])), steps
 
 
 def _tier_answer(step: TierStep, outside_label: str) -> TierAnswer:
     answered = step.outcome in {"kept", ReasonCode.UNSURE}
     label = (outside_label if step.label is None else step.label) if answered else None
     asked = step.outcome not in {ReasonCode.POLICY, ReasonCode.MASKING, ReasonCode.TASK}
-    return TierAnswer(step.tier, label, step.outcome == "kept", step.cost_eur, asked)
+    return TierAnswer(
+        step.tier, label, step.outcome == "kept", step.cost_eur, asked, step.confidence, cached=step.cached
+    )

@@ -1,5 +1,6 @@
 """`sprat assess`: small model, frontier, and the router between them, on the user's own texts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from sprat_cli.assess.answers import (
     DEFAULT_TENANT,
     UNKNOWN_PRICE,
     AnsweredByWords,
+    FrontierResult,
     FrontierSource,
     answered_by_words,
     frontier_result,
@@ -20,7 +22,7 @@ from sprat_cli.assess.answers import (
     text_outcomes,
 )
 from sprat_cli.assess.as_trained import language_of, read_as_trained
-from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at
+from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at, write_tier_calibrations
 from sprat_cli.chosen_policy import policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
@@ -38,6 +40,7 @@ from sprat_training.evaluation.routing import (
     within_budget,
 )
 from sprat_training.evaluation.routing import assess as assess_routing
+from sprat_training.evaluation.tier_calibration import TierFit, calibrate_tiers
 from sprat_training.evaluation.tier_comparison import TierResult
 from sprat_training.record import SeenRows, read_record, seen_by
 
@@ -47,6 +50,7 @@ Examples:
   sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 \
     --frontier-region local --policy policy.yaml --tenant acme --save-answers a.jsonl
   sprat assess hr-test.csv --model hr --tiers --policy policy.yaml --tenant acme
+  sprat assess hr-hard.csv --model hr --tiers --calibrate-tiers --policy policy.yaml --tenant acme
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
   sprat assess hr-test.csv --model hr --frontier-answers a.jsonl --accuracy 0.97 --policy policy.yaml --write --as hr
 
@@ -68,7 +72,9 @@ only as the rules of --tenant allow, to a region that they name, masked, also by
 text that cannot be masked is not sent; hosts inside the house get texts as they are. --tiers asks about every text of
 FILE, also about those that the model would keep. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and
 SPRAT_SECRET, each call has its egress records on Kafka, the first before anything is sent; without a broker there are
-none. The API key is read from SPRAT_FRONTIER__API_KEY.
+none. The API key is read from SPRAT_FRONTIER__API_KEY. --calibrate-tiers writes into the policy what the probabilities
+mean that a tier states for its labels; from then on the tier's keep_at holds for the calibrated chance. It needs 50
+answers of a tier, 5 right and 5 wrong ones among them.
 
 \b
 Exit codes:
@@ -119,6 +125,12 @@ def assess(
     ] = None,
     tiers: Annotated[
         bool, typer.Option("--tiers", help="Ask the tiers of the policy now, and compare them; needs a policy.")
+    ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate-tiers", help="Write into --policy what the probabilities mean that each tier states."
+        ),
     ] = False,
     frontier_model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="Which model to ask there.")
@@ -182,6 +194,10 @@ def assess(
     given, policy = policy, policy_for_masking(policy)
     if write and (given is None or (accuracy is None and budget is None)):
         raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
+    if calibrate and (given is None or not tiers):
+        raise UserError(
+            "--calibrate-tiers needs --tiers and --policy FILE: it asks the tiers of FILE and writes into it"
+        )
     if name is not None:
         _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
@@ -237,17 +253,19 @@ def assess(
     finally:  # the report shows what can be reached, also where that is too little
         _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
+    fits, calibrated = _calibrated(policy, frontier, data.labels) if policy and calibrate else ((), [])
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1, 4)}
-        say_json(_as_json(assessment, by_words, choice, page, change, seen) | of_sets | _tiers_json(frontier.tiers))
+        about = _as_json(assessment, by_words, choice, page, change, seen) | of_sets
+        say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
         return
     for line in _summary(assessment, choice, notes):
         say(line)
     if choice is not None and choice.safe is None and len(data) < _FEW_TEXTS:
         remark(f"with {counted(len(data), 'text')} the interval is wide; more texts narrow it")
     say(f"{page}: the report")
-    if change is not None:
-        say(str(change))
+    for line in [*([] if change is None else [str(change)]), *calibrated]:
+        say(line)
 
 
 def _tier_note(tier: TierResult) -> str:
@@ -258,6 +276,16 @@ def _tier_note(tier: TierResult) -> str:
         f"{tier.eur_per_million.value:.2f} EUR per million texts asked ({tier.eur_per_million.low:.2f} to "
         f"{tier.eur_per_million.high:.2f})"
     )
+
+
+def _calibrated(policy: Path, frontier: FrontierResult, labels: Sequence[str]) -> tuple[tuple[TierFit, ...], list[str]]:
+    """Write the calibrations of the tiers into the policy; return them, and a line about each."""
+    fits = calibrate_tiers(frontier.tier_answers, labels)
+    return fits, list(write_tier_calibrations(policy, fits))
+
+
+def _fits_json(fits: tuple[TierFit, ...]) -> dict[str, Any]:
+    return {"tier_calibrations": [fit.as_json for fit in fits]} if fits else {}
 
 
 def _tiers_json(tiers: tuple[TierResult, ...]) -> dict[str, Any]:
@@ -294,6 +322,11 @@ def _check_write(policy: Path, name: str | None, model: str, seen: SeenRows | No
         check_task_keep_at(policy, model)
     if seen is not None:
         raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
+
+
+def _check_calibrated(*, calibrate: bool, asks_policy: bool) -> None:
+    if calibrate and not asks_policy:
+        raise UserError("--calibrate-tiers needs --tiers and --policy FILE: it asks the tiers of FILE and writes there")
 
 
 def _check_written(*, several: bool, write: bool) -> None:

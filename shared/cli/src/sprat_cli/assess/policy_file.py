@@ -1,13 +1,21 @@
-"""What `sprat assess --write` changes in a policy file: the `keep_at` of the assessed model, and nothing else."""
+"""What `sprat assess` changes in a policy file.
 
+`--write`: the `keep_at` of the assessed model. `--calibrate-tiers`: what the probabilities of its tiers mean. Nothing
+else.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from sprat import plugins
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
+from sprat_cli.terminal import counted
 from sprat_operations import local_run
-from sprat_policy import keep_at_location, load_policy, set_keep_at
+from sprat_policy import TierCalibration, keep_at_location, load_policy, set_keep_at, set_tier_calibration
+from sprat_training.evaluation.tier_calibration import TierFit
 
 _TASK: Final = "intent"
 
@@ -82,13 +90,52 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChang
     """
     before = set_keep_at(policy, _TASK, keep_at, name)
     others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
-    return KeepAtChange(policy, _field(name), keep_at, before, tuple(sorted(others)), _restart())
+    return KeepAtChange(policy, _field(name), keep_at, before, tuple(sorted(others)), _restart("router"))
 
 
-def _restart() -> str:
-    """Return what makes the router read the file: the router of a `sprat up` is started again with all of it."""
+def write_tier_calibrations(policy: Path, fits: Sequence[TierFit]) -> Iterator[str]:
+    """Write the calibration of each tier that has one, and return a line about each.
+
+    Raises:
+        UserError: see :func:`sprat_policy.set_tier_calibration`.
+    """
+    changed = False
+    for fit in fits:
+        found = f"tier {fit.tier}: {counted(fit.answers, 'answer')} with a probability"
+        if fit.answers:
+            found += f", {fit.right} of them right, {fit.stated:.1%} stated on average"
+        if fit.platt is None:
+            yield f"{found}; not calibrated: {fit.problem}"
+            continue
+        calibration = TierCalibration(
+            bias=round(fit.platt.bias, 4),
+            slope=round(fit.platt.slope, 4),
+            model=_model(policy, fit.tier),
+            texts=fit.answers,
+        )
+        place, is_new = set_tier_calibration(policy, fit.tier, _TASK, calibration)
+        changed |= is_new
+        yield (
+            f"{found}; Brier score {fit.brier_stated:.3f} as stated, {fit.brier_calibrated:.3f} calibrated, each answer "
+            f"by a fit without it; {policy}: {place} is {'now this' if is_new else 'this already'}"
+        )
+    if changed:
+        yield f"the keep_at of these tiers now holds for calibrated chances: assess again; {_restart('frontier')}"
+
+
+def _model(policy: Path, label: str) -> str:
+    """Return the model of a tier; that of the settings where the policy names none."""
+    tier = next(each for each in load_policy(policy).tiers if each.label == label)
+    if tier.model_name is not None:
+        return tier.model_name
+    model: str = plugins.load(plugins.PROVIDERS, "frontier").model_of_settings()
+    return model
+
+
+def _restart(service: str) -> str:
+    """Return what makes a service read the file: those of a `sprat up` are started again with all of it."""
     if not local_run.for_commands():
-        return "restart the router"
+        return f"restart the {service}"
     return (
         "your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
         "among them: without --data it begins anew"

@@ -14,13 +14,13 @@ from pydantic import BaseModel, SecretStr
 from sprat.errors import UserError
 from sprat.settings import ServiceSettings, VariableSettings, environment, section_prefix
 from sprat.words import counted
-from sprat_cli.chosen_policy import chosen_policy
+from sprat_cli.chosen_policy import chosen_policy, tasks_beside
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_operations.local_run import LocalRun
 from sprat_operations.services import CLASSIFY
-from sprat_policy import Policy, TenantPolicy, load_policy, variable_of
+from sprat_policy import Policy, TenantPolicy, is_relayed, load_policy, problem_of_url, variable_of
 
 _SHORTEST_SECRET = 16
 
@@ -94,10 +94,10 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
             "export SPRAT_POLICY=FILE, or name it here with --policy FILE; example: compose/policy.yaml",
         ), None
     try:
-        policy = load_policy(path)
+        policy = load_policy(path, tasks_beside(path).table)
     except UserError as error:
         said = str(error).replace("\n", "; ")
-        return broken("policy", said, "fix the file: the router does not start with it"), None
+        return broken("policy", said, "fix it: router and frontier do not start with it"), None
     return ok("policy", f"{path}: {counted(len(policy.tenants), 'tenant')}"), policy
 
 
@@ -165,6 +165,10 @@ def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterat
             "for Mistral set SPRAT_FRONTIER__API_KEY; for another SPRAT_FRONTIER__BASE_URL, MODEL, PROVIDER, REGION",
         )
         return
+    problem = problem_of_url(settings.base_url, "SPRAT_FRONTIER__API_KEY") if settings.base_url else None
+    if problem is not None:
+        yield broken("frontier", f"the URL {problem}", "correct SPRAT_FRONTIER__BASE_URL")
+        return
     finding = (
         f"{settings.host}, {settings.model or 'the default model'}, key {'set' if settings.has_key else 'not set'}"
     )
@@ -175,6 +179,9 @@ def check_frontier(settings: FrontierVariables, policy: Policy | None) -> Iterat
     ]
     if missing:
         yield broken("frontier", finding, f"set {', '.join(missing)}, too")
+        return
+    if policy is not None and settings.base_url and policy.is_inside(settings.host):
+        yield _inside(settings, finding)
         return
     yield _endpoint(settings, finding)
     if policy is not None:
@@ -196,8 +203,22 @@ def check_tiers(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]
         elif tier.api_key is not None and not variables.get(variable_of(tier.api_key), "").strip():
             missing = f"{finding}; {variable_of(tier.api_key)} is not set here"
             yield unknown("tier", missing, "the frontier service does not start without it; export it here, too")
+        elif tier.keep_at is not None and not tier.calibration:
+            yield warning(
+                "tier",
+                f"{finding}; not calibrated: its keep_at {tier.keep_at:g} holds for what the model states of itself",
+                "sprat assess FILE --model DIR --tiers --calibrate-tiers --policy POLICY, with labelled texts in FILE",
+            )
         else:
-            yield ok("tier", finding)
+            yield ok("tier", finding if tier.keep_at is None else f"{finding}; {tier.said_of_calibration}")
+
+
+def _inside(settings: FrontierVariables, finding: str) -> Check:
+    """Check a frontier that the policy lists under `inside`: no region and no list of hosts holds for it."""
+    if is_relayed(settings.model):
+        relayed = f"{finding}; ollama sends what {settings.model} gets to ollama.com, so it is not inside"
+        return broken("frontier", relayed, "name a model that runs there, or take the host out of `inside`")
+    return ok("frontier", f"{finding}, inside the house: nothing leaves to it")
 
 
 def _endpoint(settings: FrontierVariables, finding: str) -> Check:

@@ -110,7 +110,9 @@ def _tier(policy: Policy, tier: TierPolicy) -> tuple[str, str, str]:
     else:
         place = "inside the house" if policy.is_inside(tier.host) else tier.region_name or ""
         where = f"{tier.model_name} at {tier.host}, {place}"
-    keeps = "every valid answer" if tier.keep_at is None else f"labels at {tier.keep_at * 100:.4g} % or above"
+    keeps = "every valid answer"
+    if tier.keep_at is not None:
+        keeps = f"labels at {tier.keep_at * 100:.4g} % or above, {tier.said_of_calibration}"
     whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
     return where, f"keeps {keeps}", f"for {whom}" if whom else "for all"
 

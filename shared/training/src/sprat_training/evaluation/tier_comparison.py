@@ -23,6 +23,10 @@ class TierAnswer:
     eur: float
     asked: bool = True
     """Whether the text could go to it at all."""
+    stated: float | None = None
+    """The probability of its label that it stated; None where it stated none."""
+    cached: bool = False
+    """Whether it is the answer to an equal text."""
 
 
 @dataclass(frozen=True, slots=True)
