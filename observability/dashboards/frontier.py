@@ -82,6 +82,56 @@ FRONTIER = Dashboard(
             ),
         ),
         Row(
+            "Tiers",
+            (
+                Panel(
+                    "Hard cases by tier",
+                    "In each minute, by what became of them there: `kept`, or why they went on.",
+                    "short",
+                    (
+                        Query(
+                            total(s.TIER_CASES, s.TIER, s.TIER_OUTCOME, window=STEP),
+                            "{{sprat_tier_name}}: {{sprat_tier_outcome}}",
+                        ),
+                    ),
+                    kind="bars",
+                    width=8,
+                    needs="an escalation",
+                ),
+                Panel(
+                    "Stopped at each tier",
+                    "Share of the hard cases that reached it and whose answer it gave.",
+                    "percentunit",
+                    (
+                        Query(
+                            share(total(s.TIER_CASES, s.TIER, outcome="kept"), total(s.TIER_CASES, s.TIER)),
+                            "{{sprat_tier_name}}",
+                        ),
+                    ),
+                    kind="ranking",
+                    width=5,
+                    needs="an escalation that is answered",
+                ),
+                Panel(
+                    "Seconds at a tier",
+                    "95 % of the hard cases spent at most so many there, with waits and retries.",
+                    "s",
+                    (Query(quantile(0.95, s.TIER_SECONDS, s.TIER), "{{sprat_tier_name}}"),),
+                    width=6,
+                    needs="an escalation",
+                ),
+                Panel(
+                    "Cost by tier",
+                    "Euros over the range.",
+                    "currencyEUR",
+                    (Query(total(s.COST_EUR, s.TIER), "{{sprat_tier_name}}"),),
+                    kind="ranking",
+                    width=5,
+                    needs="a call to a provider that has a price",
+                ),
+            ),
+        ),
+        Row(
             "Money",
             (
                 Panel(

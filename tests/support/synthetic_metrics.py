@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "system": ("kafka",),
     "group": ("sprat.router", "sprat.frontier", *(f"sprat.{task}.default" for task in SPECIALISTS.values())),
     "destination": ("sprat.texts.v1", "sprat.predictions.intent.v1", "sprat.frontier.requests.v1"),
+    "tier": ("house", "mistral"),
     "provider": ("mistral",),
     "request_model": ("mistral-small", "mistral-large"),
     "region": ("eu",),
@@ -70,6 +71,12 @@ COMBINATIONS: dict[Metric, dict[tuple[str, ...], float]] = {
         ("declined", "policy"): 0.006,
         ("declined", "masking"): 0.001,
     },
+    s.TIER_CASES: {
+        ("house", "kept"): 0.05,
+        ("house", "unsure"): 0.02,
+        ("mistral", "kept"): 0.018,
+        ("mistral", "provider"): 0.002,
+    },
     s.CLIENT_SECONDS: {
         ("kafka", "send", "send", ""): 1.0,
         ("kafka", "commit", "settle", ""): 0.2,
@@ -100,6 +107,7 @@ MEDIANS = {
     s.CONFIDENCE: 0.9,
     s.BATCH_SIZE: 18.0,
     s.PROVIDER_SECONDS: 0.8,
+    s.TIER_SECONDS: 0.9,
     s.PROVIDER_TOKENS: 300.0,
     s.CLIENT_SECONDS: 0.02,
     s.PROCESS_SECONDS: 0.06,
@@ -148,7 +156,7 @@ def _services(metric: Metric) -> tuple[str, ...]:
     if metric in (*router, s.GROUP_MEMBERS, s.HELD_BACK, s.KAFKA_REACHABLE):
         return ("sprat-router",)
     frontier = (s.ESCALATIONS, s.COST_EUR, s.PROVIDER_SECONDS, s.PROVIDER_TOKENS, s.BREAKER, s.EGRESS_CALLS)
-    if metric in (*frontier, s.EGRESS_BYTES, s.MASKED_ITEMS, s.MASKING_SECONDS):
+    if metric in (*frontier, s.TIER_CASES, s.TIER_SECONDS, s.EGRESS_BYTES, s.MASKED_ITEMS, s.MASKING_SECONDS):
         return ("sprat-frontier",)
     if metric in (s.PREDICTIONS, s.STAGE_SECONDS, s.MODEL_SECONDS, s.MODEL_TOKENS, s.MODEL_TEXTS):
         return tuple(SPECIALISTS)

@@ -42,7 +42,7 @@ def tier(name: str, result: Output | ProviderAnswer | ProviderError, region: str
     limits = parts.settings(provider=name, region=region)
     provider = parts.FakeProvider(lambda _: result, name, region)
     limiter = CallLimiter(limits, ProviderBreaker(limits.breaker, name), jitter=lambda: 0.0)
-    return Tier(name, limits, ObservedProvider(provider, limits), limiter, **({"share": 0.5} | fields))
+    return Tier(name, limits, ObservedProvider(provider, limits, name), limiter, **({"share": 0.5} | fields))
 
 
 def climbing(*tiers: Tier | tuple[Tier, TierPolicy], **changes) -> parts.FrontierHarness:
@@ -159,6 +159,30 @@ async def test_a_task_whose_answers_have_no_confidence_does_not_pay_a_tier_that_
     answered = await climbing(first, tier("large", said("transfer"))).answer(parts.request(task="ner"))
     assert questions(first) == []
     assert (answered.tiers[0].outcome, answered.tiers[0].egress.left) == ("unsure", False)
+
+
+# What operators see
+
+
+async def test_each_tier_is_counted_with_what_became_of_the_case_and_what_it_cost(metrics):
+    tiers = tier("local", said("transfer", 0.1), keep_at=0.8), tier("cheap", UNAVAILABLE), tier("large", OUTPUT)
+    frontier = climbing(*tiers)
+    await frontier.answer(parts.request())
+    await frontier.answer(parts.request(id="t-2"))  # the same question: stored, or asked again after the outage
+
+    def cases(**labels):
+        return metrics.value("sprat.tier.cases", **labels)
+
+    assert [cases(tier=name, outcome=how) for name, how in (("local", "unsure"), ("cheap", "provider"))] == [2, 2]
+    assert (cases(tier="large", outcome="kept"), cases()) == (2, 6)
+    assert [metrics.value("sprat.cost", tier=name) for name in ("local", "large")] == pytest.approx([PRICE, PRICE])
+    assert metrics.count("sprat.tier.duration", tier="cheap") == 2
+
+
+async def test_a_tier_that_may_not_be_asked_is_counted_and_no_time_is_spent_there(metrics):
+    await climbing(tier("large", OUTPUT)).answer(parts.request(tenant="closed"))
+    assert metrics.value("sprat.tier.cases", tier="large", outcome="policy") == 1
+    assert metrics.count("sprat.tier.duration") == 0
 
 
 # Several providers in one tier

@@ -1,7 +1,7 @@
 import pytest
 
-from sprat_training.evaluation.tier_calibration import LEAST_ANSWERS, calibrate_tiers
 from sprat_training.evaluation.tier_comparison import TierAnswer
+from sprat_training.tier_calibration import LEAST_ANSWERS, calibrate_tiers
 
 
 def said(label: str | None, stated: float | None, *, cached: bool = False) -> TierAnswer:

@@ -167,9 +167,12 @@ class FrontierHandler:
                     masked = masked or await self._masked(case)
                 except NotCalledError as error:
                     steps.append(not_called(case, tier, error))
+                    _count_step(request, steps[-1])
                     continue
                 case = replace(masked, deadline=case.deadline)
+            began_s = perf_counter()
             steps.append(await self._step(case, tier, followed=followed))
+            _count_step(request, steps[-1], perf_counter() - began_s)
             if steps[-1].declined is None:
                 break
         answered = concluded(escalation, steps, reported=self._tiers.are_reported)
@@ -429,6 +432,15 @@ def _count(request: FrontierRequested, result: str, reason: str = "none") -> Non
     prediction = request.prediction
     tenant = prediction.submitted.tenant
     signals.ESCALATIONS.add(1, task=prediction.task, tenant=tenant, result=result, reason=reason)
+
+
+def _count_step(request: FrontierRequested, step: Step, seconds: float | None = None) -> None:
+    """Count a case at a tier, with the seconds that it spent there where it could be asked."""
+    tier = step.tier.name
+    outcome = "kept" if step.declined is None else step.declined.code
+    signals.TIER_CASES.add(1, task=request.prediction.task, tier=tier, outcome=outcome)
+    if step.asked and seconds is not None:
+        signals.TIER_SECONDS.record(seconds, tier=tier)
 
 
 def _count_egress(attempt: EgressRecord) -> None:

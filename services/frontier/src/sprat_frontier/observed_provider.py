@@ -18,15 +18,21 @@ _CREDENTIAL = frozenset({"unauthorised", "no_such_model"})
 class ObservedProvider:
     """A `Provider` whose calls are traced and measured.
 
+    Args:
+        provider: it.
+        settings: of its endpoint.
+        tier: the tier that it is.
+
     Raises:
         UserError: the configured model has no price.
     """
 
-    def __init__(self, provider: Provider, settings: FrontierSettings) -> None:
+    def __init__(self, provider: Provider, settings: FrontierSettings, tier: str) -> None:
         self.name = provider.name
         self.region = provider.region
         self.model = provider.model
         self._provider = provider
+        self._tier = tier
         self._price = settings.price_of_model()
         self._server, self._port = server_of(settings.base_url)
         self._refusals = FaultLog("the provider refuses the calls")
@@ -64,7 +70,7 @@ class ObservedProvider:
                 for token_type, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
                     signals.PROVIDER_TOKENS.record(tokens, **call, token_type=token_type)
                 signals.USAGE_CAPPED.add(int(reply.usage_capped), **call)  # 0, too: alerts need a first value
-                signals.COST_EUR.add(cost, task=question.task, tenant=question.tenant, **call)
+                signals.COST_EUR.add(cost, task=question.task, tenant=question.tenant, tier=self._tier, **call)
         # Outside the span, which names an error that leaves it by its class.
         if isinstance(reply, ProviderError):
             if reply.code in _CREDENTIAL:

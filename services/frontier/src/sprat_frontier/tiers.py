@@ -59,7 +59,10 @@ class Tier:
             UserError: its model has no price.
         """
         return cls(
-            name, settings, ObservedProvider(provider, settings), limiter or CallLimiter(settings, breaker_name=name)
+            name,
+            settings,
+            ObservedProvider(provider, settings, name),
+            limiter or CallLimiter(settings, breaker_name=name),
         )
 
     @property
@@ -185,7 +188,7 @@ def _open(
     return Tier(
         name,
         settings,
-        ObservedProvider(provider, settings),
+        ObservedProvider(provider, settings, name),
         CallLimiter(settings, breaker_name=name),
         inside=inside,
         mask=tier is not None and tier.mask,

@@ -113,6 +113,19 @@ CACHE_RESULT = Attribute(
 ENTITY_TYPE = Attribute(
     "type", "sprat.masked.type", "The type of a masked value: `IBAN`, `PERSON`.", limit=100, examples=("IBAN", "PERSON")
 )
+TIER = Attribute(
+    "tier",
+    "sprat.tier.name",
+    "The tier, by its name in the policy; without tiers, the provider's name.",
+    limit=20,
+    examples=("house", "mistral"),
+)
+TIER_OUTCOME = Attribute(
+    "outcome",
+    "sprat.tier.outcome",
+    "What became of a hard case at a tier: `kept`, or the code for which it went on.",
+    ("kept", *ReasonCode),
+)
 ESCALATION_RESULT = Attribute(
     "result",
     "sprat.escalation.result",
@@ -319,7 +332,22 @@ ESCALATIONS = Counter(
     "Escalations that the frontier service has concluded; the reason is why it declined, or `none`.",
     (TASK, TENANT, ESCALATION_RESULT, REASON),
 )
-COST_EUR = Counter("sprat.cost", "{EUR}", "Euros for calls to the provider.", (TASK, TENANT, PROVIDER, REQUEST_MODEL))
+TIER_CASES = Counter(
+    "sprat.tier.cases",
+    "{case}",
+    "Hard cases that reached a tier, stored answers and refusals by the policy included.",
+    (TASK, TIER, TIER_OUTCOME),
+)
+TIER_SECONDS = Histogram(
+    "sprat.tier.duration",
+    "s",
+    "Seconds that a hard case spent at a tier that it may be put to: waits, calls and retries.",
+    (TIER,),
+    boundaries=_CALL_SECONDS,
+)
+COST_EUR = Counter(
+    "sprat.cost", "{EUR}", "Euros for calls to the provider.", (TASK, TENANT, TIER, PROVIDER, REQUEST_MODEL)
+)
 USAGE_CAPPED = Counter(
     "sprat.provider.usage.capped",
     "{call}",

@@ -40,9 +40,9 @@ from sprat_training.evaluation.routing import (
     within_budget,
 )
 from sprat_training.evaluation.routing import assess as assess_routing
-from sprat_training.evaluation.tier_calibration import TierFit, calibrate_tiers
 from sprat_training.evaluation.tier_comparison import TierResult
 from sprat_training.record import SeenRows, read_record, seen_by
+from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
 Examples:
@@ -198,8 +198,7 @@ def assess(
         raise UserError(
             "--calibrate-tiers needs --tiers and --policy FILE: it asks the tiers of FILE and writes into it"
         )
-    if name is not None:
-        _check_name(name)
+    _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
     denied = policy is not None and _denies_frontier(policy, tenant)
     record, named = read_record(model), ColumnNames(text_column, label_column)
@@ -253,7 +252,7 @@ def assess(
     finally:  # the report shows what can be reached, also where that is too little
         _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
-    fits, calibrated = _calibrated(policy, frontier, data.labels) if policy and calibrate else ((), [])
+    fits, calibrated = _calibrated(policy if calibrate else None, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1, 4)}
         about = _as_json(assessment, by_words, choice, page, change, seen) | of_sets
@@ -264,7 +263,7 @@ def assess(
     if choice is not None and choice.safe is None and len(data) < _FEW_TEXTS:
         remark(f"with {counted(len(data), 'text')} the interval is wide; more texts narrow it")
     say(f"{page}: the report")
-    for line in [*([] if change is None else [str(change)]), *calibrated]:
+    for line in [*_said_of(change), *calibrated]:
         say(line)
 
 
@@ -278,8 +277,12 @@ def _tier_note(tier: TierResult) -> str:
     )
 
 
-def _calibrated(policy: Path, frontier: FrontierResult, labels: Sequence[str]) -> tuple[tuple[TierFit, ...], list[str]]:
-    """Write the calibrations of the tiers into the policy; return them, and a line about each."""
+def _calibrated(
+    policy: Path | None, frontier: FrontierResult, labels: Sequence[str]
+) -> tuple[tuple[TierFit, ...], list[str]]:
+    """Write the calibrations of the tiers into a policy, if there is one; return them, and a line about each."""
+    if policy is None:
+        return (), []
     fits = calibrate_tiers(frontier.tier_answers, labels)
     return fits, list(write_tier_calibrations(policy, fits))
 
@@ -310,7 +313,9 @@ def _said_denied(policy: Path, tenant: str) -> str:
     return note
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str | None) -> None:
+    if name is None:
+        return
     try:
         check_model_name(name)
     except UserError as error:
@@ -322,6 +327,10 @@ def _check_write(policy: Path, name: str | None, model: str, seen: SeenRows | No
         check_task_keep_at(policy, model)
     if seen is not None:
         raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
+
+
+def _said_of(change: KeepAtChange | None) -> list[str]:
+    return [] if change is None else [str(change)]
 
 
 def _check_calibrated(*, calibrate: bool, asks_policy: bool) -> None:

@@ -15,7 +15,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat_cli.terminal import counted
 from sprat_operations import local_run
 from sprat_policy import TierCalibration, keep_at_location, load_policy, set_keep_at, set_tier_calibration
-from sprat_training.evaluation.tier_calibration import TierFit
+from sprat_training.tier_calibration import TierFit
 
 _TASK: Final = "intent"
 
@@ -116,8 +116,8 @@ def write_tier_calibrations(policy: Path, fits: Sequence[TierFit]) -> Iterator[s
         place, is_new = set_tier_calibration(policy, fit.tier, _TASK, calibration)
         changed |= is_new
         yield (
-            f"{found}; Brier score {fit.brier_stated:.3f} as stated, {fit.brier_calibrated:.3f} calibrated, each answer "
-            f"by a fit without it; {policy}: {place} is {'now this' if is_new else 'this already'}"
+            f"{found}; Brier score {fit.brier_stated:.3f} as stated, {fit.brier_calibrated:.3f} calibrated, each "
+            f"answer by a fit without it; {policy}: {place} is {'now this' if is_new else 'this already'}"
         )
     if changed:
         yield f"the keep_at of these tiers now holds for calibrated chances: assess again; {_restart('frontier')}"
