@@ -8,7 +8,7 @@ SHARED := chassis langid policy inference encoder privacy training operations cl
 SERVICES := intent ner translation language-id classify router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -79,6 +79,11 @@ test-clients: $(STAMP) $(KAFKA) ## consumers and producers in other languages, a
 test-models: $(STAMP) ## models as transformers computes them, beside the converted ones; installs torch and transformers
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'shared/inference[hub]'
 	$(BIN)/python -m pytest -rs $(wildcard tests/integration/test_models_add*.py)
+
+# The server is built from its source package, once, into the user's cache.
+test-llm: $(STAMP) $(KAFKA) ## a local server of llama.cpp as a tier, on a tiny model; needs a C++ compiler the first time
+	PYTHON=$(PYTHON) tests/llm/build.sh
+	$(BIN)/python -m pytest -rs tests/llm
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants

@@ -44,6 +44,7 @@ _KINDS = (
     "deploy",
     "attacks",
     "clients",
+    "llm",
 )
 
 

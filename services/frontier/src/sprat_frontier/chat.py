@@ -152,6 +152,24 @@ class ChatApi:
         return failure("invalid_answer", reason)
 
 
+class LlamaCppApi(ChatApi):
+    """Chat completions as the servers of llama.cpp take them, that of llama-cpp-python among them.
+
+    That one knows the schema of an answer in `json_object` alone, and tells no probabilities without `top_logprobs`.
+    """
+
+    name = "llamacpp"
+
+    def body(self, model: str, question: FrontierQuestion) -> dict[str, Any]:
+        """Write the request."""
+        body = super().body(model, question)
+        schema = body["response_format"]["json_schema"]["schema"]
+        body["response_format"] = {"type": "json_object", "schema": schema}
+        if "logprobs" in body:
+            body["top_logprobs"] = 1
+        return body
+
+
 def _completion(body: bytes) -> _Completion | bool:
     """Return the completion; where there is none, whether another try may bring one.
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sprat.errors import UserError
 from sprat_contracts import Declined, IntentOutput, ReasonCode
 from sprat_frontier.call_limiter import CallLimiter
-from sprat_frontier.chat import ChatApi
+from sprat_frontier.chat import ChatApi, LlamaCppApi
 from sprat_frontier.decisions import DecisionsApi, SystemOneApi
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.prompts import FrontierQuestion
@@ -40,7 +40,7 @@ class Tier:
     """Whether it gets masked texts, also where the rules ask for none."""
     keep_at: float | None = None
     """The confidence below which its label goes to the next tier; None: every valid answer is kept."""
-    api: str = "chat"
+    api: str = ChatApi.name
     """How it is asked."""
     group: str | None = None
     """The tiers with the same one are one tier with several providers."""
@@ -73,7 +73,7 @@ class Tier:
     @property
     def endpoint(self) -> str:
         """What its answers depend on besides question, provider and model: a part of their key."""
-        asked = self.settings.base_url if self.api == "chat" else f"{self.settings.base_url} {self.api}"
+        asked = self.settings.base_url if self.api == ChatApi.name else f"{self.settings.base_url} {self.api}"
         return asked if self.keep_at is None else f"{asked} with probabilities"
 
     def rank(self, question: str) -> float:
@@ -206,7 +206,8 @@ def _api(name: str | None, settings: FrontierSettings, *, logprobs: bool) -> Api
         return DecisionsApi()
     if name == SystemOneApi.name:
         return SystemOneApi()
-    return ChatApi(settings.temperature, settings.max_output_tokens, logprobs=logprobs)
+    chat = LlamaCppApi if name == LlamaCppApi.name else ChatApi
+    return chat(settings.temperature, settings.max_output_tokens, logprobs=logprobs)
 
 
 def _settings_of(tier: TierPolicy, settings: FrontierSettings, environment: Mapping[str, str]) -> FrontierSettings:

@@ -38,14 +38,14 @@ class Preset:
     """Whether it answers nobody without a key."""
     logprobs: bool = True
     """Whether it can tell the probabilities of its answers."""
-    api: Literal["chat", "decisions", "systemone"] = "chat"
+    api: Literal["chat", "llamacpp", "decisions", "systemone"] = "chat"
 
 
 PRESETS: Final = {
     FRONTIER: Preset("", "nothing"),
     "ollama": Preset("ollama", "model", url="http://127.0.0.1:11434/v1", own=True),
     "vllm": Preset("vllm", "url", own=True),
-    "llamacpp": Preset("llama_cpp", "url", model="default", own=True),
+    "llamacpp": Preset("llama_cpp", "url", model="default", own=True, api="llamacpp"),
     "mistral": Preset(
         "mistral_ai",
         "nothing",
