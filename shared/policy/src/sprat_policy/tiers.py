@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from sprat_contracts.base import TASK_NAME
 from sprat_policy.section import PolicySection, VariableReference
 
 FRONTIER: Final = "frontier"
@@ -16,7 +17,7 @@ INSIDE: Final = "inside"
 """The region of a tier inside the house."""
 MAX_TIERS: Final = 8
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-_TASK: Final = r"^[a-z][a-z0-9_-]{0,31}$"
+_TASK: Final = TASK_NAME.pattern
 _CLOUD: Final = ("-cloud", ":cloud")
 """How the names of Ollama's models end that it does not run itself, but sends to ollama.com."""
 

@@ -24,6 +24,7 @@ from sprat_training.chance_calibration import (
     measure_chances,
 )
 from sprat_training.datasets.columns import safe_listing
+from sprat_training.datasets.rows import numbered_lines
 
 METHOD: Final = "logistic regression on the log-odds of the product of the probabilities of the labels of all words"
 Marked = frozenset[tuple[int, int, str]]
@@ -47,13 +48,7 @@ def read_span_rows(path: Path, types: Sequence[str]) -> SpanRows:
             quoted.
     """
     texts, spans = [], []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__})") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path):
         try:
             row: Any = json.loads(line)
             text, marked = row["text"], frozenset((e["start"], e["end"], e["label"]) for e in row["entities"])

@@ -29,6 +29,7 @@ from sprat_training.chance_calibration import (
     measure_chances,
 )
 from sprat_training.config import OnTrainingProgress
+from sprat_training.datasets.rows import numbered_lines
 
 GOOD_CHRF: Final = 60.0
 METHOD: Final = (
@@ -56,13 +57,7 @@ def read_translation_rows(path: Path, card: Card) -> TranslationRows:
             not quoted.
     """
     questions, references = [], []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({type(error).__name__})") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path):
         try:
             row: Any = json.loads(line)
             text, reference = row["text"], row["reference"]

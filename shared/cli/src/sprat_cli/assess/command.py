@@ -333,11 +333,6 @@ def _said_of(change: KeepAtChange | None) -> list[str]:
     return [] if change is None else [str(change)]
 
 
-def _check_calibrated(*, calibrate: bool, asks_policy: bool) -> None:
-    if calibrate and not asks_policy:
-        raise UserError("--calibrate-tiers needs --tiers and --policy FILE: it asks the tiers of FILE and writes there")
-
-
 def _check_written(*, several: bool, write: bool) -> None:
     if several and write:
         raise UserError("--write: a model with several labels a text has its keep_at in the file of its task")

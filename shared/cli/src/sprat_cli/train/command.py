@@ -73,6 +73,38 @@ def _train() -> None:
     """Fit a model on your own labels."""
 
 
+# What both commands take.
+TestFile = Annotated[
+    Path | None, typer.Option("--test", metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")
+]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="TAG", show_default=False, help="Of the texts; may be repeated. [default: en]"),
+]
+Encoder = Annotated[
+    Path | None,
+    typer.Option(
+        "--encoder",
+        metavar="DIR|ID",
+        show_default=False,
+        help="An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]",
+    ),
+]
+EncoderPrefix = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder-prefix",
+        metavar="WORDS",
+        show_default=False,
+        help="Before every text, for the latter. [default: its own]",
+    ),
+]
+DropSmall = Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")]
+Licence = Annotated[str, typer.Option("--licence", metavar="SPDX", help="Of your data, for the card.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads that read texts.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the artefact; it becomes DIR.previous.")]
+
+
 @app.command("intent", epilog=EPILOG, short_help="Fit a model of what the writer of a text wants.")
 def intent(
     files: Annotated[
@@ -99,30 +131,15 @@ def intent(
     outside_label: Annotated[
         str, typer.Option(metavar="LABEL", help="The label that means `outside every label`; oos always does.")
     ] = "oos",
-    test: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")
-    ] = None,
-    language: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TAG", show_default=False, help="Of the texts; may be repeated. [default: en]"),
-    ] = None,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR|ID",
-            show_default=False,
-            help="An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]",
-        ),
-    ] = None,
-    encoder_prefix: Annotated[
-        str | None,
-        typer.Option(metavar="WORDS", show_default=False, help="Before every text, for the latter. [default: its own]"),
-    ] = None,
+    test: TestFile = None,
+    language: Languages = None,
+    encoder: Encoder = None,
+    encoder_prefix: EncoderPrefix = None,
     accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
     outside_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
     ] = 0.1,
-    drop_small: Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")] = False,
+    drop_small: DropSmall = False,
     no_lexical: Annotated[
         bool, typer.Option("--no-lexical", help="Fit no stage that answers by the words alone, before the encoder.")
     ] = False,
@@ -132,10 +149,10 @@ def intent(
     sample: Annotated[
         int | None, typer.Option(min=10, show_default=False, help="Fit only so many texts of a large file.")
     ] = None,
-    licence: Annotated[str, typer.Option(metavar="SPDX", help="Of your data, for the card.")] = "LicenseRef-own-data",
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
+    licence: Licence = "LicenseRef-own-data",
+    threads: Threads = 2,
     show_texts: Annotated[bool, typer.Option("--show-texts", help="Show texts in the lists of rows, too.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the artefact; it becomes DIR.previous.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
@@ -197,32 +214,17 @@ def multi_label(
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
     skip_bad_rows: SkipBadRows = None,
-    test: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")
-    ] = None,
-    language: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TAG", show_default=False, help="Of the texts; may be repeated. [default: en]"),
-    ] = None,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR|ID",
-            show_default=False,
-            help="An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]",
-        ),
-    ] = None,
-    encoder_prefix: Annotated[
-        str | None,
-        typer.Option(metavar="WORDS", show_default=False, help="Before every text, for the latter. [default: its own]"),
-    ] = None,
+    test: TestFile = None,
+    language: Languages = None,
+    encoder: Encoder = None,
+    encoder_prefix: EncoderPrefix = None,
     accuracy: Annotated[
         float, typer.Option(min=0.5, max=0.999, help="Required share of kept answers with all labels right.")
     ] = 0.97,
-    drop_small: Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")] = False,
-    licence: Annotated[str, typer.Option(metavar="SPDX", help="Of your data, for the card.")] = "LicenseRef-own-data",
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
-    force: Annotated[bool, typer.Option("--force", help="Replace the artefact; it becomes DIR.previous.")] = False,
+    drop_small: DropSmall = False,
+    licence: Licence = "LicenseRef-own-data",
+    threads: Threads = 2,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Fit a model that gives a text several labels: check the data, fit, calibrate, measure, write."""

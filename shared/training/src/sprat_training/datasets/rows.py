@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -32,6 +32,21 @@ class TableRow:
     line: int
     """Line of the file where the row begins; differs from `number` below a text with line breaks."""
     cells: list[str]
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield number, from 1, and content of each line of a JSON Lines file that is not blank.
+
+    A line ends at a line feed alone: JSON may hold the other characters at which Python splits lines.
+
+    Raises:
+        UserError: it cannot be read as UTF-8.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({type(error).__name__})") from None
+    yield from ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def protected_cell(text: str) -> str:
