@@ -106,8 +106,8 @@ def one_draw(
     calibrator = fit_calibrator(validation.inside, best == gold, validation.outside, OUTSIDE_SHARE)
     readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
     figures = measure(readings, best, gold, draw.known, OUTSIDE_SHARE, validation.outside_groups)
-    kept = figures.least_keep_at(ACCURACY)
-    keep_at = kept.keep_at if kept else 1.01
+    found_at = figures.recommended(ACCURACY)
+    keep_at = found_at.keep_at if found_at else 1.01
 
     inside = test.of(draw.known)
     head, inside_gold = validation.head, _numbers(inside.labels, draw.known)

@@ -224,8 +224,26 @@ def test_without_costs_the_share_escalated_decides_and_the_output_says_so(folder
     assert "no costs are known: the share escalated decides" in page.read_text()
     output = json.loads(assess(folder, *common, "--json").stdout)
     assert output["costs_known"] is False
-    assert output["routed"][round(output["keep_at"] * 100)]["escalated"] == 0
+    assert output["recommended"]["shown"] >= 0.5
+    chosen = output["routed"][round(output["keep_at"] * 100)]["escalated"]
+    assert all(each["escalated"] <= chosen for each in output["routed"] if each["keep_at"] <= output["keep_at"])
     assert "no costs are known" not in assess(folder, *common, "--frontier-eur", "0.001").stdout
+
+
+def test_a_lower_accuracy_gives_no_stricter_keep_at_and_what_few_texts_do_not_show_is_provisional(folder, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tenants: {default: {frontier: deny}}\n")
+    options = ["--frontier-accuracy", "0.98", "--output", tmp_path / "page.html", "--policy", policy]
+    shown = [assess(folder, *options, "--accuracy", accuracy).stdout for accuracy in ("0.6", "0.75", "0.9", "0.97")]
+    found = [re.findall(r"^keep_at (0\.\d\d): ", each, re.MULTILINE) for each in shown]
+    assert [len(each) for each in found] == [1, 1, 1, 1], shown
+    assert found == sorted(found)
+    assert "The least from 0.50 on at which 60.0% right is shown with 95 % confidence" in shown[0]
+    provisional = (
+        r"Provisional: these texts, which count as \d+, show \d\d\.\d% with 95 % confidence; to show 97\.0% takes "
+    )
+    assert re.search(provisional, shown[-1])
+    assert re.search(provisional, (tmp_path / "page.html").read_text())
 
 
 def test_answers_are_read_by_the_columns_that_were_named_where_they_have_them(folder, tmp_path):
@@ -552,7 +570,7 @@ def test_an_accuracy_out_of_reach_is_exit_code_two_and_the_report_is_written(fol
     options = ["--frontier-accuracy", "0", "--accuracy", "1", "--output", page]
     result = run("assess", tmp_path / "odd.csv", "--model", folder / "hr", *options)
     assert result.exit_code == 2
-    assert "no keep_at reaches it" in result.stderr
+    assert "no keep_at from 0.50 on reaches it" in result.stderr
     assert page.is_file()
 
 

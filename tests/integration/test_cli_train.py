@@ -55,6 +55,7 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
     assert card.score("cross_validated_accuracy_low") <= card.score("cross_validated_accuracy") <= 1
     assert 0.5 <= card.keep_at < 1
     assert "97.0% right on held-out texts, 10% of them outside" in card.keep_at_rule
+    assert re.search(r"; provisional: these texts, which count as \d+, show 9\d\.\d% with 95 % conf", card.keep_at_rule)
     assert any("held out in turn" in limit for limit in card.limits)
 
 

@@ -105,8 +105,9 @@ def test_figures_equal_those_counted_by_hand():
     assert [(each.label, each.predicted, each.texts, each.total) for each in figures.confusions] == [("c", "a", 1, 2)]
     assert [each.recall for each in figures.labels] == [1, 1, 0.5]
     assert figures.labels[0].precision == pytest.approx(2 / 3)
-    assert figures.least_keep_at(0.8).keep_at == 0.5
-    assert figures.least_keep_at(0.999) is None
+    assert figures.recommended(0.8).keep_at == 0.5
+    assert not figures.recommended(0.8).is_shown
+    assert figures.recommended(0.999) is None
 
 
 def test_the_threshold_allows_for_labels_that_differ():
@@ -123,8 +124,9 @@ def test_the_threshold_allows_for_labels_that_differ():
     assert of_groups.right.value == pytest.approx(0.98)
     assert of_texts.right.value == pytest.approx(0.98)
     assert of_groups.right.low < of_texts.right.low
-    # Ten labels of which one is kept whole: 0.02 wrong, with a standard error of as much.
-    assert of_groups.sure == pytest.approx(0.98 - 1.644854 * 0.02, abs=0.001)
+    # Ten labels of which one is kept whole: 0.02 wrong, with a standard error of as much, as 49 texts have.
+    assert of_groups.texts == pytest.approx(0.98 * 0.02 / 0.02**2, rel=0.05)
+    assert of_groups.right_at.shown < of_texts.right_at.shown
 
 
 def test_what_cards_say_of_near_texts_is_what_was_measured():
@@ -164,4 +166,5 @@ def test_where_all_that_is_kept_is_right_the_share_right_is_one_however_the_weig
         at = measure(readings, gold, gold, ("a", "b"), 0.1).at(0.5)
         assert at.right.value == 1
         assert at.right.low == pytest.approx(wilson(sure, sure).low)
-        assert (at.right.high, at.sure) == pytest.approx((1, 1))
+        assert at.right.high == pytest.approx(1)
+        assert at.texts == pytest.approx(sure)

@@ -124,9 +124,10 @@ def test_labels_are_found_together_and_the_confidence_is_that_of_the_whole_set()
     assert figures.calibration_error < 0.12
     right = ((fitted.chances >= 0.5) == gold).all(axis=1)
     assert fitted.confidence[right].mean() > fitted.confidence[~right].mean() + 0.1
-    kept = figures.least_keep_at(0.95)
-    assert kept is not None
-    assert kept.right.value >= 0.95
+    found = figures.recommended(0.95)
+    assert found is not None
+    assert found.is_shown
+    assert figures.at(found.keep_at).right.value >= 0.95
     again = fit_sets(vectors, gold, folds, no_progress)
     assert np.array_equal(again.chances, fitted.chances)
 

@@ -61,23 +61,44 @@ def test_an_accuracy_has_wilsons_interval_even_where_every_answer_is_right():
 def test_the_cheapest_threshold_that_reaches_the_accuracy_is_found():
     choice = for_accuracy(assess(outcomes()), 0.9)
     assert choice.chosen.result.escalated == 0.25
-    assert choice.chosen.keep_at == 0.9  # of all from 0.31 to 0.90, which escalate the same texts, the highest
-    assert choice.safe is not None
+    assert choice.chosen.keep_at == 0.5  # of all from 0.31 to 0.90, which escalate the same texts, the least from 0.50
+    assert choice.recommended.is_shown
+    said = "The least from 0.50 on at which 90.0% right is shown with 95 % confidence"
+    assert recommendation(choice).endswith(said)
 
 
 def test_where_no_costs_are_known_the_share_escalated_decides():
     assessment = assess(outcomes(eur=0.0))
     choice = for_accuracy(assessment, 0.9)
     assert not assessment.costs_known
-    assert (choice.chosen.keep_at, choice.chosen.result.escalated) == (0.9, 0.25)
-    assert choice.safe.result.escalated == 0.25
+    assert (choice.chosen.keep_at, choice.chosen.result.escalated) == (0.5, 0.25)
     assert "EUR" not in recommendation(choice)
 
 
 def test_nothing_is_escalated_where_the_small_model_alone_reaches_the_accuracy():
     for eur in (0.0, 0.001):
-        routed = for_accuracy(assess(outcomes(eur=eur)), 0.75).chosen
-        assert (routed.keep_at, routed.result.escalated) == (0.3, 0.0)
+        texts = outcomes(eur=eur)
+        sure = replace(texts, confidence=np.maximum(texts.confidence, 0.6))
+        routed = for_accuracy(assess(sure), 0.7).chosen
+        assert (routed.keep_at, routed.result.escalated) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_a_lower_accuracy_never_gives_a_stricter_threshold_than_a_higher_one(denied):
+    """A model that is right more often than was asked for, on so few texts that they show little."""
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.5, 1.0, 60)
+    right = random.uniform(size=60) < 0.95
+    texts = TextOutcomes(right, confidence, np.full(60, 0.98), np.zeros(60), denied)
+    found = [for_accuracy(assess(texts), accuracy).chosen.keep_at for accuracy in (0.75, 0.8, 0.85, 0.9, 0.95)]
+    assert found == sorted(found)
+    assert found[0] == 0.5
+
+
+def test_what_the_texts_do_not_show_is_called_provisional():
+    choice = for_accuracy(assess(outcomes(40)), 0.93)
+    assert not choice.recommended.is_shown
+    assert "Provisional: these texts, which count as 40, show " in recommendation(choice)
 
 
 def test_of_thresholds_that_cost_the_same_the_one_that_escalates_less_is_chosen():
@@ -93,7 +114,7 @@ def test_a_budget_needs_known_costs():
 
 
 def test_the_error_for_an_accuracy_out_of_reach_names_the_best_one():
-    with pytest.raises(UserError, match=r"--accuracy 0\.99: no keep_at reaches it .*; the best is 95\.0%"):
+    with pytest.raises(UserError, match=r"0\.99: no keep_at from 0\.50 on reaches it .*; the best is 95\.0%"):
         for_accuracy(assess(outcomes()), 0.99)
 
 
@@ -123,14 +144,14 @@ def test_where_the_policy_denies_the_frontier_escalated_texts_end_as_the_small_m
     assert {each.result.accuracy.value for each in denied.routed} == {0.75}
     assert {each.result.eur_per_million.value for each in denied.routed} == {0.0}
     choice = for_accuracy(denied, 0.97)
-    assert (choice.chosen.keep_at, choice.safe.keep_at) == (0.9, 0.9)
+    assert (choice.chosen.keep_at, choice.recommended.is_shown) == (0.5, True)
     html = assessment_html(denied, "denied", [], choice)
     assert "frontier alone" not in html
     with pytest.raises(UserError, match="--budget: the policy denies the frontier, so nothing is paid"):
         within_budget(denied, 300)
     unsure = replace(outcomes(), confidence=np.full(400, 0.5), denied=True)
     with pytest.raises(
-        UserError, match=r"no keep_at reaches it of the kept answers on these texts; the best is 75\.0%"
+        UserError, match=r"no keep_at from 0\.50 on reaches it of the kept answers on these texts; the best is 75\.0%"
     ):
         for_accuracy(assess(unsure), 0.8)
 
@@ -154,4 +175,4 @@ def test_the_report_is_one_file_that_loads_and_runs_nothing():
     assert "http" not in html.replace("http-equiv", "")
     assert html.count("<svg") == 2
     assert "default-src 'none'" in html
-    assert "keep_at 0.90" in html
+    assert "keep_at 0.50" in html

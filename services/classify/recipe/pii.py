@@ -29,7 +29,8 @@ from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
 from sprat_training.evaluation.metrics import ModelReadings, expected_calibration_error, reliability_bins
-from sprat_training.figures import STEPS, curve_of, least_keep_at
+from sprat_training.figures import curve_of, recommend_on
+from sprat_training.keep_at import STEPS
 from sprat_training.label_set_fit import fit_platt
 
 Doubles = NDArray[np.float64]
@@ -67,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tested = measure(tagger, [row for row in rows if row.template % 2])
     weights, bias = fit_platt(fitted.features, fitted.clean)
     parameters = (bias, *map(float, weights))
-    keep = least_keep_at(curve_of(_readings(fitted, parameters)), ACCURACY)
-    keep_at = 1.0 if keep is None else keep.keep_at
+    found = recommend_on(curve_of(_readings(fitted, parameters)), ACCURACY)
+    keep_at = 1.0 if found is None else found.keep_at
     scores = {
         "fitted": _scores(fitted, parameters, keep_at),
         "held_out": _scores(tested, parameters, keep_at),

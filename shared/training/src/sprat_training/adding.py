@@ -55,6 +55,7 @@ from sprat_training.datasets.columns import safe_listing
 from sprat_training.datasets.reader import LabelledTexts, split_labels
 from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.figures import TrainingFigures, measure
+from sprat_training.keep_at import keep_at_rule
 from sprat_training.label_set_fit import SetFigures, fit_set_calibration, keep_at_of_sets, measure_sets, scores_of_sets
 from sprat_training.span_calibration import calibrate_spans, read_span_rows
 from sprat_training.translation_calibration import calibrate_translations, read_translation_rows
@@ -553,15 +554,9 @@ def _protocol(texts: int) -> str:
 
 
 def _keep_at(figures: TrainingFigures, accuracy: float) -> tuple[float, str]:
-    kept = figures.least_keep_at(accuracy)
     share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
-    rule = (
-        f"the least hundredth at which the answers kept are {accuracy:.1%} right on the rows to calibrate on, {share}"
-    )
-    if kept is None:
-        return 1.0, f"{rule}; there is none, so nothing is kept"
-    sure = ", with 95 % confidence" if kept.sure >= accuracy else "; the rows are too few to be sure of it"
-    return kept.keep_at, rule + sure
+    where = f"the rows to calibrate on, {share}"
+    return keep_at_rule("the answers kept", accuracy, where, figures.recommended(accuracy))
 
 
 def _scores(figures: TrainingFigures, keep_at: float) -> list[Score]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sprat_inference.card import Calibration, Score
 from sprat_inference.platt import Platt, log_odds
 from sprat_training.evaluation.metrics import Interval, wilson
-from sprat_training.figures import LEAST_KEEP_AT
+from sprat_training.keep_at import STEPS, RightAt, keep_at_rule, recommend
 
 LEAST_ROWS: Final = 50
 FOLDS: Final = 5
@@ -112,14 +112,6 @@ def fit_platt(products: Doubles, right: Flags) -> Platt:
 
 
 def _keep_at(chances: Doubles, right: Flags, accuracy: float) -> tuple[float, str]:
-    """Return the least hundredth at which the kept answers reach the accuracy, with 95 % confidence if possible."""
-    rule = f"the least hundredth at which the answers kept are {accuracy:.1%} right on the rows to calibrate on"
-    steps = [step / 100 for step in range(round(LEAST_KEEP_AT * 100), 101)]
-    figures = [
-        (step, wilson(int(right[kept].sum()), int(kept.sum()))) for step in steps if (kept := chances >= step).any()
-    ]
-    if (sure := next((step for step, of in figures if of.low >= accuracy), None)) is not None:
-        return sure, f"{rule}, with 95 % confidence"
-    if (likely := next((step for step, of in figures if of.value >= accuracy), None)) is not None:
-        return likely, f"{rule}; the rows are too few to be sure of it"
-    return 1.0, f"{rule}; there is none, so nothing is kept"
+    kept = ((step / STEPS, right[chances >= step / STEPS]) for step in range(STEPS + 1))
+    shares = (RightAt(at, float(each.mean()), len(each)) for at, each in kept if len(each))
+    return keep_at_rule("the answers kept", accuracy, "the rows to calibrate on", recommend(shares, accuracy))

@@ -17,16 +17,11 @@ from sprat_training.evaluation.metrics import (
     reliability_bins,
     wilson,
 )
+from sprat_training.keep_at import STEPS, Recommendation, RightAt, recommend
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-STEPS: Final = 100
-"""A keep_at is a whole number of hundredths."""
-LEAST_KEEP_AT: Final = 0.5
-"""No lower one is recommended."""
-Z_ONE_SIDED: Final = 1.644854
-"""95 % of a normal distribution lie above minus so many standard deviations."""
 NEAR_OUTSIDE: Final = {5: (0.323, 0.950), 10: (0.093, 0.979), 20: (0.213, 0.962), 50: (0.132, 0.968)}
 """Number of labels → share of near texts outside that is kept with a label, and share right of what is kept where a
 tenth of the traffic is near; asked for were 97 %. Measured by `tests/bench/near_outside.py`; a test compares them."""
@@ -62,14 +57,18 @@ class KeptAnswers:
     """Of the traffic."""
     right: Interval
     """Accuracy of the kept answers; without meaning where none is kept."""
-    sure: float
-    """The kept answers are at least so accurate with a probability of 95 %, also for labels that the texts outside do
-    not come from."""
+    texts: float
+    """How many texts of equal weight would say as much, also for labels that the texts outside do not come from."""
 
     @property
     def shown_right(self) -> str:
         """Return the share right with its interval; a dash where nothing is kept."""
         return str(self.right) if self.share else "–"
+
+    @property
+    def right_at(self) -> RightAt:
+        """Return the share right, as the rule reads it."""
+        return RightAt(self.keep_at, self.right.value, self.texts)
 
 
 OUTCOMES: Final = (
@@ -141,24 +140,23 @@ class TrainingFigures:
             tuple(map(int, counts)), tuple(map(int, right)), tuple(map(float, outside)), tuple(map(float, traffic))
         )
 
-    def least_keep_at(self, accuracy: float) -> KeptAnswers | None:
-        """Return the least threshold at which the kept answers surely reach `accuracy`; see :func:`least_keep_at`."""
-        return least_keep_at(self.curve, accuracy)
+    def recommended(self, accuracy: float) -> Recommendation | None:
+        """Return the `keep_at` at which the kept answers reach an accuracy; None where there is none."""
+        return recommend_on(self.curve, accuracy)
+
+    def kept_at(self, found: Recommendation | None) -> KeptAnswers | None:
+        """Return what is kept at a recommended `keep_at`; None where none is recommended."""
+        return None if found is None else self.at(found.keep_at)
 
 
-def least_keep_at(curve: Sequence[KeptAnswers], accuracy: float) -> KeptAnswers | None:
-    """Return the least threshold at which the kept answers surely reach `accuracy`; None where there is none.
-
-    Where the texts are too few to be sure, it is the least at which they reach it on these texts. It is at least
-    `LEAST_KEEP_AT`: an answer that is more likely wrong than right is never kept, however easy the texts were.
+def recommend_on(curve: Sequence[KeptAnswers], accuracy: float) -> Recommendation | None:
+    """Return the `keep_at` at which what is kept reaches an accuracy; see :func:`sprat_training.keep_at.recommend`.
 
     Args:
         curve: what is kept at keep_at 0, 0.01, … 1.
         accuracy: required share of right answers among those kept.
     """
-    candidates = [kept for kept in curve if kept.keep_at >= LEAST_KEEP_AT and kept.share > 0]
-    surely = next((kept for kept in candidates if kept.sure >= accuracy), None)
-    return surely or next((kept for kept in candidates if kept.right.value >= accuracy), None)
+    return recommend((kept.right_at for kept in curve), accuracy)
 
 
 def curve_of(
@@ -265,7 +263,7 @@ def _kept(
         effective = min(effective, share * (1 - share) / variance)
     right = wilson(share * effective, effective)
     # The weights add up to 1 except for rounding.
-    return KeptAnswers(keep_at, min(total, 1.0), right, share - Z_ONE_SIDED * variance**0.5)
+    return KeptAnswers(keep_at, min(total, 1.0), right, effective)
 
 
 def _label_figures(table: Integers, labels: tuple[str, ...]) -> tuple[LabelFigures, ...]:

@@ -19,8 +19,9 @@ from sprat_training.evaluation.metrics import (
     reliability_bins,
     wilson,
 )
-from sprat_training.figures import LEAST_KEEP_AT, STEPS, KeptAnswers, LabelFigures, curve_of, least_keep_at
+from sprat_training.figures import KeptAnswers, LabelFigures, curve_of, recommend_on
 from sprat_training.fitting import MANY_TEXTS, REGULARISATION_C, logits_of, run_jobs
+from sprat_training.keep_at import STEPS, Recommendation, keep_at_rule
 from sprat_training.regression import fit_multinomial
 
 Doubles = NDArray[np.float64]
@@ -66,9 +67,9 @@ class SetFigures:
         """Return what is kept at a threshold, a whole number of hundredths."""
         return self.curve[round(keep_at * STEPS)]
 
-    def least_keep_at(self, accuracy: float) -> KeptAnswers | None:
-        """Return the least threshold at which the kept sets surely reach `accuracy`."""
-        return least_keep_at(self.curve, accuracy)
+    def recommended(self, accuracy: float) -> Recommendation | None:
+        """Return the `keep_at` at which the kept sets reach an accuracy; None where there is none."""
+        return recommend_on(self.curve, accuracy)
 
 
 def fit_sets(vectors: Floats, gold: Flags, folds: Integers, progress: OnTrainingProgress) -> FittedSets:
@@ -182,15 +183,7 @@ def measure_sets(gold: Flags, chances: Doubles, confidence: Doubles, labels: tup
 
 def keep_at_of_sets(figures: SetFigures, accuracy: float) -> tuple[float, str]:
     """Return the recommended `keep_at`, and how it was found: 1, where nothing reaches the accuracy."""
-    kept = figures.least_keep_at(accuracy)
-    rule = (
-        f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the kept sets of labels are {accuracy:.1%} right on "
-        "held-out texts"
-    )
-    if kept is None:
-        return 1.0, f"{rule}; there is none, so nothing is kept"
-    sure = ", with 95 % confidence" if kept.sure >= accuracy else "; the texts are too few to be sure of it"
-    return kept.keep_at, rule + sure
+    return keep_at_rule("the kept sets of labels", accuracy, "held-out texts", figures.recommended(accuracy))
 
 
 def scores_of_sets(prefix: str, protocol: str, figures: SetFigures, keep_at: float) -> list[Score]:

@@ -16,8 +16,8 @@ from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
 from sprat_inference.lexical import LEXICAL_READER, LexicalModel, NGrams, read_ngrams
 from sprat_training.config import OnTrainingProgress
-from sprat_training.figures import Z_ONE_SIDED
 from sprat_training.fitting import HeldOut, fit_calibrator, hold_out
+from sprat_training.keep_at import Z_ONE_SIDED
 from sprat_training.lexical_fit import REGULARISATION_C, fit_lexical
 
 Integers = NDArray[np.int64]

@@ -20,8 +20,9 @@ from sprat_inference.serving import SpecialistModel
 from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, TrainingData
 from sprat_training.encoding import BaseEncoder
-from sprat_training.figures import LEAST_KEEP_AT, NEAR_OUTSIDE, TrainingFigures
+from sprat_training.figures import NEAR_OUTSIDE, TrainingFigures
 from sprat_training.fitting import CrossValidation
+from sprat_training.keep_at import keep_at_rule
 from sprat_training.lexical_gate import LexicalFit
 from sprat_training.record import write_record
 from sprat_training.verdict import Verdict
@@ -98,24 +99,14 @@ def with_figures(
     verdict: Verdict,
 ) -> Card:
     """Return the card with scores, and with the keep_at that they recommend."""
-    kept = figures.least_keep_at(config.accuracy)
-    keep_at = kept.keep_at if kept else 1.0
+    share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
+    found = figures.recommended(config.accuracy)
+    keep_at, rule = keep_at_rule("the answers kept", config.accuracy, f"held-out texts, {share}", found)
     protocol = f"{figures.texts:,} texts, each by a head that had not seen it ({folds} folds)"
     scores = [*_scores("cross_validated", protocol, figures, keep_at)]
     if test is not None:
         where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
         scores += _scores("test", f"{test.texts:,} {'text' if test.texts == 1 else 'texts'} {where}", test, keep_at)
-    share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
-    rule = (
-        f"the least hundredth from {LEAST_KEEP_AT:.2f} on at which the answers kept are {config.accuracy:.1%} right on "
-        f"held-out texts, {share}"
-    )
-    if kept is not None and kept.sure >= config.accuracy:
-        rule += ", with 95 % confidence"
-    elif kept is not None:
-        rule += "; the texts are too few to be sure of it"
-    if kept is None:
-        rule += "; there is none, so nothing is kept"
     if not verdict.keep_at_holds:
         rule += "; on the test file fewer are right: measure with `sprat assess` first"
     if verdict.reason is not None:

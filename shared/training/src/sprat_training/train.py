@@ -98,7 +98,7 @@ def _train_on(
         if test is None
         else _test_figures(sources, test, base, validation.head, data, calibrator, stage, config, progress)
     )
-    kept = figures.least_keep_at(config.accuracy)
+    kept = figures.kept_at(figures.recommended(config.accuracy))
     little = kept is None or kept.share < LITTLE
     without = kept_without(validation, data, issues, config) if little else None
     held_out = validation.labels_held_out
@@ -154,8 +154,8 @@ def _lexical_stage(
     progress: OnTrainingProgress,
 ) -> LexicalFit | None:
     """Fit the stage where it is wanted and pays; one that answers what nobody keeps does not."""
-    kept = figures.least_keep_at(config.accuracy)
-    if not config.lexical or kept is None:
+    found = figures.recommended(config.accuracy)
+    if not config.lexical or found is None:
         return None
     return fit_lexical_stage(
         data.texts,
@@ -165,7 +165,7 @@ def _lexical_stage(
         text_folds(vectors, data.gold, FOLDS, cores=cores),
         validation,
         calibrator,
-        kept.keep_at,
+        found.keep_at,
         config.outside_share,
         config.languages,
         progress,

@@ -11,6 +11,7 @@ from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, DataSummary, TrainingData, quoted_group
 from sprat_training.figures import KeptAnswers, TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, fit_calibrator
+from sprat_training.keep_at import Recommendation
 from sprat_training.label_issues import LabelIssue
 
 LITTLE: Final = 0.5
@@ -80,12 +81,13 @@ def conclude(
     labels_held_out: bool,
 ) -> Verdict:
     """Return the conclusion; `without` is needed only where less than `LITTLE` is kept."""
-    kept = figures.least_keep_at(config.accuracy)
+    found = figures.recommended(config.accuracy)
+    kept = figures.kept_at(found)
     reason = None
     if kept is None or kept.share < LITTLE:
         reason = _reason(data, issues, figures, 0.0 if kept is None else kept.share, without)
     refuted = _refuted(config, kept, test)
-    grade, sentence = _judge(config, kept, refuted)
+    grade, sentence = _judge(config, found, kept, refuted)
     steps = (*_steps(config, summary, issues, figures), *_further(config, labels_held_out=labels_held_out))
     return Verdict(grade, sentence, reason, steps, keep_at_holds=refuted is None)
 
@@ -98,8 +100,10 @@ def _refuted(config: TrainingConfig, kept: KeptAnswers | None, test: TrainingFig
     return on_test if on_test.share and on_test.right.high < config.accuracy else None
 
 
-def _judge(config: TrainingConfig, kept: KeptAnswers | None, refuted: KeptAnswers | None) -> tuple[Grade, str]:
-    if kept is None:
+def _judge(
+    config: TrainingConfig, found: Recommendation | None, kept: KeptAnswers | None, refuted: KeptAnswers | None
+) -> tuple[Grade, str]:
+    if found is None or kept is None:
         sentence = f"Not good enough to serve: no keep_at reaches {config.accuracy:.1%} right, so nothing is kept."
         return "poor", sentence
     right = f"{kept.right.value:.1%} is right"
@@ -111,8 +115,9 @@ def _judge(config: TrainingConfig, kept: KeptAnswers | None, refuted: KeptAnswer
         )
     if kept.share < LITTLE:
         return "fair", f"It can be served, but most of the traffic is escalated: {doing}."
-    if kept.sure < config.accuracy:
-        return "fair", f"It can be served, but the texts are too few to be sure of it: {doing}."
+    if not found.is_shown:
+        sentence = f"It can be served, but the texts are too few to show {config.accuracy:.1%} right: {doing}."
+        return "fair", f"{sentence} This keep_at is {found}."
     return "good", f"Good enough to serve: {doing}, by heads that had not seen the texts."
 
 
@@ -191,5 +196,6 @@ def _kept_share(
     best = logits.argmax(axis=1)
     calibrator = fit_calibrator(inside, best == gold, features, config.outside_share)
     readings = readings_of(logits, inside, gold, features, calibrator)
-    kept = measure(readings, best, gold, data.labels, config.outside_share, groups).least_keep_at(config.accuracy)
+    figures = measure(readings, best, gold, data.labels, config.outside_share, groups)
+    kept = figures.kept_at(figures.recommended(config.accuracy))
     return kept.share if kept else 0.0

@@ -41,6 +41,7 @@ from sprat_training.evaluation.routing import (
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
+from sprat_training.keep_at import Recommendation
 from sprat_training.record import SeenRows, read_record, seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
@@ -64,7 +65,9 @@ only for the shipped model; it refuses texts that the model was trained on, unle
 \b
 --accuracy is the share right of all answers, the frontier's included. Where --policy denies the frontier to --tenant,
 escalated texts end as the small model's answers: they are counted so, and --accuracy is the share right of those kept,
-as in `sprat train`.
+as in `sprat train`. The rule is that of `sprat train`: the least keep_at from 0.50 on at which the texts show the
+accuracy with 95 % confidence (Wilson's one-sided interval). Where they are too few, it is provisional: the least that
+reaches it on these texts, but none below the one that shows the most; and it is said how many texts it takes.
 
 \b
 --frontier and --tiers take the same path as the frontier service: they need --policy or SPRAT_POLICY, and send a text
@@ -81,7 +84,6 @@ Exit codes:
   0  done
   2  an option or a file is wrong, or no keep_at reaches what was asked for"""
 
-_FEW_TEXTS = 2_000
 _TABLE_STEPS = tuple(step / 10 for step in range(11))
 
 
@@ -260,8 +262,6 @@ def assess(
         return
     for line in _summary(assessment, choice, notes):
         say(line)
-    if choice is not None and choice.safe is None and len(data) < _FEW_TEXTS:
-        remark(f"with {counted(len(data), 'text')} the interval is wide; more texts narrow it")
     say(f"{page}: the report")
     for line in [*_said_of(change), *calibrated]:
         say(line)
@@ -399,7 +399,8 @@ def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list
     )
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
-        lines.append(paint(recommendation(choice), "green"))
+        provisional = choice.recommended is not None and not choice.recommended.is_shown
+        lines.append(paint(recommendation(choice), "yellow" if provisional else "green"))
     return lines
 
 
@@ -431,9 +432,18 @@ def _as_json(
             for each in assessment.routed
         ],
         "keep_at": choice.chosen.keep_at if choice else None,
-        "sure_keep_at": choice.safe.keep_at if choice and choice.safe else None,
+        "recommended": None if choice is None or choice.recommended is None else _recommended_json(choice.recommended),
         "report": str(page),
         "written": None if change is None else change.as_json,
+    }
+
+
+def _recommended_json(found: Recommendation) -> dict[str, Any]:
+    return {
+        "accuracy": found.accuracy,
+        "is_shown": found.is_shown,
+        "shown": round(found.at.shown, 4),
+        "texts_needed": found.texts_needed,
     }
 
 

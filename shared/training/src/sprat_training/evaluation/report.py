@@ -6,6 +6,7 @@ from typing import Final
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.routing import Assessment, StrategyResult, ThresholdChoice, ThresholdResult
 from sprat_training.html_report import HtmlPage, Plot, Scale
+from sprat_training.keep_at import LEAST_KEEP_AT
 
 _TABLE_STEPS: Final = tuple(step / 20 for step in range(21))
 
@@ -57,9 +58,12 @@ def recommendation(choice: ThresholdChoice) -> str:
     sentence = f"keep_at {choice.chosen.keep_at:.2f}: {result.accuracy} right, {result.escalated:.1%} escalated, {kept}"
     if result.eur_per_million.high > 0 or not result.escalated:
         sentence += f", {_euros(result.eur_per_million)} EUR per million texts"
-    if choice.safe is None:
+    if choice.recommended is None:
         return sentence
-    return f"{sentence}. To be sure beyond these texts: keep_at {choice.safe.keep_at:.2f}"
+    said = str(choice.recommended)
+    if choice.recommended.is_shown:
+        said = f"the least from {LEAST_KEEP_AT:.2f} on at which {choice.recommended.accuracy:.1%} right is shown {said}"
+    return f"{sentence}. {said[0].upper()}{said[1:]}"
 
 
 def shown(share: Interval | None) -> str:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
+from sprat_training.keep_at import LEAST_KEEP_AT, STEPS, Recommendation, RightAt, recommend
 
-STEPS: Final = 100
-"""A threshold is a whole number of hundredths."""
 RESAMPLES: Final = 1_000
 UNKNOWN_COSTS: Final = "no costs are known"
 GIVE_COSTS: Final = (
@@ -98,14 +97,11 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """The threshold that meets the requirement on these texts."""
+    """The threshold that meets the requirement."""
 
     chosen: ThresholdResult
-    safe: ThresholdResult | None
-    """The cheapest threshold at which even the lower end of the 95 % interval reaches the accuracy.
-
-    None where there is none, or where a budget was required.
-    """
+    recommended: Recommendation | None
+    """How sure it is that the accuracy is reached; None where a budget was required."""
 
 
 def assess(outcomes: TextOutcomes, *, seed: int = 0) -> Assessment:
@@ -135,7 +131,7 @@ def assess(outcomes: TextOutcomes, *, seed: int = 0) -> Assessment:
 
 
 def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
-    """Return the cheapest threshold that reaches an accuracy; where no costs are known, the one that escalates least.
+    """Return the threshold that `sprat_training.keep_at.recommend` gives: the least, and so the cheapest.
 
     The accuracy is that of all answers; where the policy denies the frontier, no threshold changes it, and it is that
     of the kept ones.
@@ -143,17 +139,16 @@ def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
     Raises:
         UserError: no threshold reaches it; the message says what the best one reaches.
     """
-    reached = [(each, share) for each in assessment.routed if (share := _judged(assessment, each)) is not None]
-    enough = [each for each, share in reached if share.value >= accuracy]
-    if not enough:
+    shares = [_judged(assessment, each) for each in assessment.routed]
+    found = recommend(shares, accuracy)
+    if found is None:
         of = "of the kept answers " if assessment.denied else ""
-        best, share = max(reached, key=lambda each: each[1].value)
+        best = max((each for each in shares if each.keep_at >= LEAST_KEEP_AT), key=lambda each: each.share)
         raise UserError(
-            f"--accuracy {accuracy:g}: no keep_at reaches it {of}on these texts; the best is "
-            f"{share.value:.1%}, at keep_at {best.keep_at:.2f}"
+            f"--accuracy {accuracy:g}: no keep_at from {LEAST_KEEP_AT:.2f} on reaches it {of}on these texts; the best "
+            f"is {best.share:.1%}, at keep_at {best.keep_at:.2f}"
         )
-    safe = [each for each, share in reached if share.low >= accuracy]
-    return ThresholdChoice(min(enough, key=_cost), min(safe, key=_cost) if safe else None)
+    return ThresholdChoice(assessment.at(found.keep_at), found)
 
 
 def within_budget(assessment: Assessment, eur_per_million: float) -> ThresholdChoice:
@@ -207,9 +202,13 @@ def _right_of(kept: Flags) -> Interval | None:
     return wilson(int(kept.sum()), len(kept)) if len(kept) else None
 
 
-def _judged(assessment: Assessment, each: ThresholdResult) -> Interval | None:
+def _judged(assessment: Assessment, each: ThresholdResult) -> RightAt:
     """Return the share that must reach the accuracy that was asked for."""
-    return each.result.right_of_kept if assessment.denied else each.result.accuracy
+    if not assessment.denied:
+        return RightAt(each.keep_at, each.result.accuracy.value, assessment.texts)
+    right = each.result.right_of_kept
+    kept = round((1 - each.result.escalated) * assessment.texts)
+    return RightAt(each.keep_at, right.value if right else 0.0, kept)
 
 
 def mean_interval(values: Doubles, seed: int = 0) -> Interval:
