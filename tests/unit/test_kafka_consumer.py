@@ -1,6 +1,7 @@
 """Polls of the consume loop: they wait for records, and one that fails ends the process."""
 
 import asyncio
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, TopicAuthorizationFailedError
 
 from sprat.health import LoopProgress
-from sprat.kafka.consumer import watch_polls
+from sprat.kafka.consumer import static_member, watch_polls
 from sprat.lifecycle import AdmissionControl, Failure
 
 TEXTS = TopicPartition("texts", 0)
@@ -86,3 +87,11 @@ async def test_a_poll_that_fails_after_an_empty_one_ends_the_process(error, said
         await parts.consumer.getmany()
     assert said in str(parts.failure.error)
     assert not parts.admission.is_open
+
+
+def test_a_static_member_has_one_id_for_one_set_of_topics_and_another_for_another():
+    first = static_member("router-0", ["a", "b"])
+    assert first == static_member("router-0", ["b", "a"])
+    assert re.fullmatch("router-0-[0-9a-f]{8}", first)
+    assert len({first, static_member("router-0", ["a", "b", "c"]), static_member("router-1", ["a", "b"])}) == 3
+    assert static_member(None, ["a"]) is None

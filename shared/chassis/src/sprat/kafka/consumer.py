@@ -1,10 +1,11 @@
 """FastStream's part of a loop: the options with which it loses nothing, and what watches over it."""
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -34,6 +35,9 @@ MAX_POLL_MS = 300_000
 
 HUNG_S = 300.0
 """Work that has not advanced for so long is stuck: Kafka revokes the partitions after `max.poll.interval.ms`."""
+
+_TOPICS_DIGITS = 8
+"""Hexadecimal digits of a hash that tell lists of topics apart."""
 
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 
@@ -82,7 +86,7 @@ def subscribe(
         batch_timeout_ms=POLL_MS,
         max_records=settings.max_records,
         partition_assignment_strategy=(StickyPartitionAssignor,),
-        group_instance_id=settings.instance_id,
+        group_instance_id=static_member(settings.instance_id, channels.reads),
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=min(3_000, settings.session_timeout_ms // 3),
         rebalance_timeout_ms=REBALANCE_MS,
@@ -93,6 +97,17 @@ def subscribe(
     )
     subscriber(consume)
     return subscriber
+
+
+def static_member(instance_id: str | None, topics: Iterable[str]) -> str | None:
+    """Return the `group.instance.id` of an instance that reads these topics; None without an instance id.
+
+    A static member that comes back to a stable group gets its old assignment, whatever it subscribes to now (KIP-345):
+    nobody would read a topic that is new to it. With other topics it is therefore another member.
+    """
+    if instance_id is None:
+        return None
+    return f"{instance_id}-{hashlib.sha256(' '.join(sorted(topics)).encode()).hexdigest()[:_TOPICS_DIGITS]}"
 
 
 async def _identity(message: KafkaAckableMessage) -> KafkaAckableMessage:
