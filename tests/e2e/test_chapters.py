@@ -88,7 +88,7 @@ def looks_at_the_data(said: str) -> None:
     assert "1 text has several labels" in said
     assert "1 label has few texts, so little is known of them: parking 6" in said
     assert "likely wrong; correct " in said
-    assert ["2", "badge", "leave"] in [line.split() for line in said.splitlines()]
+    assert ["hr.csv", "2", "badge", "leave"] in [line.split() for line in said.splitlines()]
     assert "labels held out in turn served as texts outside" in said
     assert "days off" not in said
 
@@ -108,7 +108,7 @@ def takes_the_new_version_over(desk: Desk) -> None:
     owner_files.correct(person.folder)
     more = "--test hr-test.csv --out-of-scope chatter.txt --outside-share 0.2 --show-texts"
     said = person.run(f"sprat train intent hr.csv --force {more}").out
-    assert "1 row of the test is trained on, too, and left out of its figures: 2" in said
+    assert "1 row of the test is trained on, too, and left out of its figures: 2 of " in said
     assert "count as 20% of the traffic" in said
     assert "held out in turn" not in said
     after = load_artefact(person.folder / "hr").card.version
@@ -145,7 +145,7 @@ def writes_the_one_number(desk: Desk) -> None:
     )
     refused = person.run(command, code=2).err
     assert "--write: 1 of " in refused
-    assert "trained on by this model (row 2)" in refused
+    assert "trained on by this model (row 2 of " in refused
     owner_files.write_unseen(person.folder)
     said = person.follow(command).out
     for way in ("small alone", "frontier alone", "keep_at 0.", "95 % INTERVAL", "AT RANDOM"):

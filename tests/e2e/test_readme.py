@@ -270,7 +270,7 @@ async def test_the_commands_do_what_is_said_of_them(system: System, redis_server
     for line in commands(PROGRAMS["commands"]):
         answers[line.split()[1], len(answers)] = await run(["bash", "-c", line], environment)
     send, two_tasks, without_tenant, watch, topics, doctor = answers.values()
-    assert re.search(r"^intent +transfer +\d\d % sure$", send, re.MULTILINE)
+    assert re.search(r"^intent +transfer +\d\d\.\d % sure$", send, re.MULTILINE)
     assert "nothing was sent to a provider" in send
     assert {line.split()[0] for line in two_tasks.splitlines()} >= {"ner", "translation"}
     assert "Ihre Rechnung wurde bezahlt" in without_tenant

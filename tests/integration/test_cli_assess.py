@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from sprat_cli.assess.policy_file import write_keep_at
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord, decode
+from sprat_inference.artefact import load_artefact
 from sprat_inference.platt import Platt
 from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
@@ -64,7 +65,10 @@ def test_rows_that_the_model_was_trained_on_are_named(folder, tmp_path):
     training_files.write(tmp_path / "seen.csv", [rows[3], rows[0], rows[2]])
     more = ["--frontier-accuracy", "1", "--output", tmp_path / "page.html"]
     result = run("assess", tmp_path / "seen.csv", "--model", folder / "hr", *more)
-    assert "2 of 3 texts were trained on by this model (rows 3, 4): these figures are too good" in result.stderr
+    assert (
+        "2 of 3 texts were trained on by this model (rows 3, 4 of seen.csv): these figures are too good"
+        in result.stderr
+    )
     assert "2 of 3 texts were trained on by this model" in (tmp_path / "page.html").read_text("utf-8")
     assert "trained on by this model" not in assess(folder, *more).output
     assert json.loads(assess(folder, *more, "--json").stdout)["trained_on_rows"] == []
@@ -79,7 +83,7 @@ def test_a_keep_at_from_rows_that_the_model_was_trained_on_is_written_only_with_
     more += ["--write", "--as", "hr", "--output", tmp_path / "page.html"]
     result = run("assess", tmp_path / "seen.csv", *more)
     assert (result.exit_code, policy.read_text()) == (2, POLICY)
-    assert "--write: 2 of 3 texts were trained on by this model (rows 3, 4)" in result.stderr
+    assert "--write: 2 of 3 texts were trained on by this model (rows 3, 4 of seen.csv)" in result.stderr
     assert "or add --force" in result.stderr
     result = run("assess", tmp_path / "seen.csv", *more, "--force")
     assert result.exit_code == 0, result.output
@@ -100,7 +104,7 @@ def test_where_the_policy_denies_the_frontier_the_kept_answers_are_judged(folder
     more = ["--frontier-accuracy", "1", "--accuracy", "0.9", "--policy", policy, "--tenant", tenant]
     result = assess(folder, *more, "--output", tmp_path / "page.html")
     assert result.exit_code == 0, result.output
-    note = f"policy.yaml denies the frontier to the tenant {tenant}: escalated texts end as the small model's answers"
+    note = f"policy.yaml denies the frontier to the tenant {tenant}: what is not kept ends as the small model's answer"
     assert (note in result.stderr) == (note in result.stdout) == denied
     assert ("frontier alone" in result.stdout) != denied
     found = json.loads(assess(folder, *more, "--json", "--output", tmp_path / "page.html").stdout)
@@ -111,6 +115,41 @@ def test_where_the_policy_denies_the_frontier_the_kept_answers_are_judged(folder
         assert {each["accuracy"][0] for each in found["routed"]} == {found["small"]["accuracy"][0]}
     else:
         assert chosen["accuracy"][0] >= 0.9
+
+
+def test_nothing_is_asked_about_the_frontier_where_the_policy_denies_it(folder, tmp_path):
+    policy, page = tmp_path / "policy.yaml", tmp_path / "page.html"
+    policy.write_text("tenants: {acme: {frontier: allow, regions: [local]}, closed: {frontier: deny}}\n")
+    options = ["--policy", policy, "--accuracy", "0.8", "--output", page]
+    closed = assess(folder, *options, "--tenant", "closed")
+    assert closed.exit_code == 0, closed.output
+    (head,) = (line for line in closed.stdout.splitlines() if "RIGHT OF THOSE KEPT" in line)
+    assert head.endswith("RIGHT OF THOSE KEPT")
+    assert "DEGRADED" in head
+    assert "frontier alone" not in closed.stdout
+    assert re.search(r"^keep_at 0\.\d\d: .* right, [\d.]+% degraded, ", closed.stdout, re.MULTILINE), closed.stdout
+    assert "<th>EUR" not in page.read_text()
+    open_one = assess(folder, *options, "--tenant", "acme")
+    assert open_one.exit_code == 2
+    assert "say what the frontier answers" in open_one.stderr
+    assert "or name a --policy that denies it to --tenant" in open_one.stderr
+
+
+def test_what_the_card_and_the_policy_keep_is_shown_beside(folder, tmp_path):
+    policy, page = tmp_path / "policy.yaml", tmp_path / "page.html"
+    policy.write_text(f"{POLICY}    models: {{hr: {{keep_at: 0.725}}}}\n")
+    common = ["--frontier-accuracy", "0.98", "--output", page]
+    card = load_artefact(folder / "hr").card.keep_at
+    shown = assess(folder, *common, "--policy", policy)
+    assert shown.exit_code == 0, shown.output
+    for who, at in (("card", f"{card:.2f}"), ("policy", "0.725")):
+        assert re.search(rf"^keep_at .*\b{who} {at}\b.*\) +\d+\.\d%", shown.stdout, re.MULTILINE), shown.stdout
+        assert f"{who} {at}" in page.read_text()
+    found = json.loads(assess(folder, *common, "--policy", policy, "--json").stdout)["named"]
+    assert [(each["of"], each["keep_at"]) for each in found] == [("card", card), ("policy", 0.725)]
+    assert "policy" not in assess(folder, *common).stdout
+    of_task = json.loads(assess(folder, *common, "--policy", policy, "--as", "other", "--json").stdout)["named"]
+    assert of_task[1]["keep_at"] == 0.75
 
 
 def test_what_the_lexical_stage_answers_is_shown_and_how_often_it_is_right(folder, tmp_path):

@@ -106,6 +106,8 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
     assert "hr-corrections.jsonl: 33 corrections, 33 of them read now" in result.stdout
     assert "stands for it" in result.stdout
+    advised = "yes" if output["replace"]["advised"] else "no"
+    assert f"\nreplace: {advised}, because {output['replace']['because']}\n" in result.stdout
 
     # Now the served version itself is compared: it has not seen the texts that are held out.
     result = await run("retrain", "intent/hr", *more, "--output", "hr-2", "--json")

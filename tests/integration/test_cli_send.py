@@ -44,12 +44,12 @@ async def test_a_text_is_published_and_its_results_are_shown(kafka, topics, send
     async with answering(kafka.bootstrap, topics, answer) as seen:
         code, out, err = await send("move it", "--task", "intent", "--task", "translation=de", "--key", "customer-7")
     assert (code, err) == (0, "sending the text itself\n")
-    assert "intent       transfer  97 % sure\n" in out
+    assert "intent       transfer  97.6 % sure\n" in out
     assert "translation  [de] ti evom" in out
     (record, event) = seen[0]
     assert record.key == b"customer-7"
     assert event.message.text == "move it"
-    assert out.count(f"trace {event.envelope.traceparent.trace_id}") == 2
+    assert out.count(f"text_id {event.envelope.id} · trace {event.envelope.traceparent.trace_id}\n") == 2
 
 
 async def test_json_gives_the_result_itself_and_nothing_else(kafka, topics, send):
@@ -67,7 +67,7 @@ async def test_a_model_by_name_is_told_with_its_result_and_with_what_is_missing(
     async with answering(kafka.bootstrap, topics, answer):
         code, out, _ = await send("move it", "--task", "intent@hr")
         assert code == 0
-        assert "intent@hr    transfer  97 % sure\n" in out
+        assert "intent@hr    transfer  97.6 % sure\n" in out
         _, out, _ = await send("move it", "--task", "intent@hr", "--json")
         assert json.loads(out)["asked_model"] == "hr"
         code, out, _ = await send("silence", "--task", "intent@hr", "--timeout", "0.3")
@@ -115,8 +115,8 @@ async def test_a_file_and_standard_input_are_sent_line_by_line(kafka, topics, se
         code, out, err = await send("texts.jsonl")
         assert (code, err) == (1, "sending file texts.jsonl: 3 texts\n")
         assert out.count(" · trace ") == 3
-        assert "transfer  97 % sure  “first”" in out
-        assert "[de] dnoces  97 % sure  “second”" in out
+        assert "transfer  97.6 % sure  “first”" in out
+        assert "[de] dnoces  97.6 % sure  “second”" in out
         code, out, err = await send("-", stdin="third\nfourth\n")
         assert (code, err, out.count(" · trace ")) == (0, "sending standard input: 2 texts\n", 2)
 

@@ -60,7 +60,7 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
 
 
 def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_model(file, trained):
-    assert re.search(rf"\b{training_files.WRONG_ROW} +badge +leave", trained.stdout)
+    assert re.search(rf"\bhr\.csv +{training_files.WRONG_ROW} +badge +leave", trained.stdout)
     assert "days off" not in trained.stdout
     assert "get their label" in trained.stdout
     assert re.search(r"(Good enough to serve|It can be served).*at keep_at 0\.\d\d it keeps", trained.stdout)
@@ -165,7 +165,7 @@ def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp
     result = train(file, "--output", tmp_path / "hr", "--test", test)
     assert result.exit_code == 0, result.output
     assert re.search(r"[\d.]+% of 4 texts outside every label are recognised", result.stdout)
-    assert "1 row of the test is trained on, too, and left out of its figures: 4" in result.stdout
+    assert "1 row of the test is trained on, too, and left out of its figures: 4 of test.csv" in result.stdout
     model = IntentModel.load(tmp_path / "hr")
     answers = model.answer([Question(text, "en") for text, _ in outside])
     recognised = sum(answer.output.label is None for answer in answers) / len(outside)
@@ -375,7 +375,8 @@ def test_rows_that_differ_by_opening_and_ending_alone_are_counted_and_the_test_i
     assert "the figures rest on 16 different sentences" in result.stdout
     assert "4 labels have fewer than 5 different sentences" in result.stdout
     assert re.search(
-        r"4 rows of the test repeat texts that are trained on, but for opening or ending: 2, 3, 4, 5; without them "
+        r"4 rows of the test repeat texts that are trained on, but for opening or ending: 2, 3, 4, 5 of test\.csv; "
+        r"without them "
         r"[\d.]+% \(.*\) of 1 text get their label",
         result.stdout,
     )

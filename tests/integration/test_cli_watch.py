@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sprat_contracts import Cause, Declined, TextWarning, Traceparent
+from sprat_contracts import Cause, Declined, Envelope, Origin, TextSubmitted, TextWarning, Traceparent, encode
 from support.cli_records import dead_letter_headers, environment, kept, result_record, sprat, start_sprat, unanswered
 
 TRACEPARENT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
@@ -38,7 +38,7 @@ async def test_results_are_followed_until_ctrl_c_which_is_a_clean_end(env, topic
     await publish(producer, topics, kept(text_id="after"), unanswered(text_id="last"))
     async with asyncio.timeout(5):
         lines = [(await process.stdout.readline()).decode() for _ in range(2)]
-    assert re.search(r"answered    intent       transfer +97 % +\d+ ms  after$", lines[0], re.MULTILINE)
+    assert re.search(r"answered    intent       transfer +97.6 % +\d+ ms  after$", lines[0], re.MULTILINE)
     assert "unanswered" in lines[1]
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(5):
@@ -53,6 +53,33 @@ async def test_the_model_that_a_text_asked_for_is_shown(env, topics, producer, t
         _, out, _ = await sprat("watch", *more, "--since", "1h", "--count", "4", env=env, cwd=tmp_path)
         tasks = sorted(re.findall(r"answered +(\S+)", out))
         assert tasks == ["intent", "intent", "intent@hr", "intent@hr"]
+
+
+async def test_texts_are_shown_where_that_is_asked_for_and_where_they_are_still_there(env, topics, producer, tmp_path):
+    async def sent(id, text):
+        message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}})
+        value, headers = encode(message, Envelope(id, "/crm", TRACEPARENT))
+        at = await producer.send_and_wait(topics.texts, value, headers=headers)
+        return Origin(partition=at.partition, offset=at.offset, appended_at=1_000)
+
+    there, other = await sent("there", "line one\nline two"), await sent("other", "of another text")
+    expired = Origin(partition=other.partition, offset=other.offset + 50, appended_at=1_000)
+    places = {"there": there, "replaced": other, "expired": expired}
+    await publish(producer, topics, *(kept(id, "/crm", origin=place) for id, place in places.items()))
+    options = ("--since", "1h", "--count", "3")
+    _, out, _ = await sprat("watch", *options, "--with-text", env=env, cwd=tmp_path)
+    shown = dict(zip([line.split()[-1] for line in out.splitlines()[::2]], out.splitlines()[1::2], strict=True))
+    assert shown["there"].strip().startswith("“line one")
+    assert shown["there"].endswith("line two”")
+    assert shown["replaced"].strip() == shown["expired"].strip() == f"its text is no longer on {topics.texts}"
+    _, out, _ = await sprat("watch", *options, "--with-text", "--json", env=env, cwd=tmp_path)
+    texts = {line["result"]["text_id"]: line["text"] for line in map(json.loads, out.splitlines())}
+    assert texts == {"there": "line one\nline two", "replaced": None, "expired": None}
+    for more in ((), ("-v",), ("--json",)):
+        _, out, _ = await sprat("watch", *options, *more, env=env, cwd=tmp_path)
+        assert "line one" not in out
+    code, _, err = await sprat("watch", "--dead-letters", "--with-text", env=env, cwd=tmp_path)
+    assert (code, err.count("--with-text is for results")) == (2, 1)
 
 
 async def test_the_first_cause_and_what_was_not_understood_are_said(env, topics, producer, tmp_path):

@@ -69,4 +69,4 @@ def test_a_broker_needs_the_services_secret(frontier, monkeypatch):
 
 def test_asking_needs_a_policy(frontier):
     with pytest.raises(UserError, match="--frontier sends texts to a provider: it needs --policy FILE"):
-        frontier().check(budget=False)
+        frontier().check(budget=False, denied=False)

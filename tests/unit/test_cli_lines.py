@@ -55,19 +55,20 @@ def seen(result):
 
 def test_the_detected_language_is_shown():
     result = kept(language="auto", language_detected=LanguageDetected(language="nl", confidence=0.978))
-    assert "01234567 · detected nl (97 %) · kept: confident" in result_lines(seen(result))[1]
-    assert "· detected nl (97 %)" in result_line(seen(result))
+    assert "01234567 · detected nl (97.8 %) · kept: confident" in result_lines(seen(result))[1]
+    assert "· detected nl (97.8 %)" in result_line(seen(result))
 
 
-def test_a_kept_answer_says_all_in_two_lines():
-    first, second = result_lines(seen(kept()), about="“please move…”")
-    assert first == "intent       transfer  97 % sure  “please move…”"
+def test_a_kept_answer_says_all_in_three_lines():
+    first, second, ids = result_lines(seen(kept()), about="“please move…”")
+    assert first == "intent       transfer  97.6 % sure  “please move…”"
     said = "small model en-fast 01234567 · kept: confident (needs 80 %) · nothing was sent to a provider · 41 ms · €0"
-    assert second == f"{'':13}{said} · trace {TRACE}"
+    assert second == f"{'':13}{said}"
+    assert ids == f"{'':13}text_id {kept().text_id} · trace {TRACE}"
 
 
 def test_a_task_that_was_asked_of_a_model_by_name_says_so():
-    first, second = result_lines(seen(kept()), task="intent@hr")
+    first, second, *_ = result_lines(seen(kept()), task="intent@hr")
     assert first.startswith("intent@hr    transfer")
     assert second.startswith(f"{'':13}small model")
 
@@ -81,10 +82,10 @@ def test_a_frontier_answer_says_who_received_it_and_what_was_masked():
         egress=Egress(left=True, masked={"IBAN": 1, "EMAIL": 2}, provider="mistral_ai", region="eu"),
         cost_eur=0.00012,
     )
-    first, second = result_lines(seen(result))
+    first, second, *_ = result_lines(seen(result))
     assert first == "intent       transfer  how sure: unknown"
     assert "frontier model mistral-medium-latest · escalated: low_confidence (needs 80 %)" in second
-    assert "sent to mistral_ai (eu), masked: 2 EMAIL, 1 IBAN · 41 ms · €0.00012 ·" in second
+    assert "sent to mistral_ai (eu), masked: 2 EMAIL, 1 IBAN · 41 ms · €0.00012" in second
 
 
 def test_the_tiers_that_were_asked_are_named_with_what_they_said():
@@ -96,24 +97,24 @@ def test_the_tiers_that_were_asked_are_named_with_what_they_said():
             )
         }
     )
-    assert "· house: unsure 40 % → large: kept ·" in result_lines(seen(result))[1]
+    assert "· house: unsure 40.0 % → large: kept ·" in result_lines(seen(result))[1]
 
 
 def test_an_answer_of_a_simulator_says_so():
     egress = Egress(left=True, masked={"IBAN": 1}, provider="simulator", region="local", simulated=True)
     result = kept(source="frontier", confidence=None, egress=egress)
-    first, second = result_lines(seen(result))
+    first, second, *_ = result_lines(seen(result))
     assert first == "intent       transfer  how sure: unknown  (simulated)"
     assert "  how sure: unknown  (simulated)  · " in result_line(seen(result))
     assert "sent to simulator (local), a simulator, masked: 1 IBAN" in second
     declined = kept(status="degraded", declined=Declined(code="no_gold"), egress=egress)
-    assert result_lines(seen(declined))[0] == "intent       transfer  97 % sure  (degraded)"
+    assert result_lines(seen(declined))[0] == "intent       transfer  97.6 % sure  (degraded)"
 
 
 def test_a_degraded_answer_says_so_and_why():
     result = kept(status="degraded", confidence=0.61, declined=Declined(code="masking"))
-    first, second = result_lines(seen(result))
-    assert first == "intent       transfer  61 % sure  (degraded)"
+    first, second, *_ = result_lines(seen(result))
+    assert first == "intent       transfer  61.0 % sure  (degraded)"
     assert "but the frontier declined: masking" in second
 
 
@@ -163,7 +164,13 @@ def test_emoji_and_other_scripts_are_shown_as_they_are():
 
 @pytest.mark.parametrize(
     ("confidence", "said"),
-    [(1.0, "100 % sure"), (0.99999, "99 % sure"), (0.0, "0 % sure"), (None, "how sure: unknown")],
+    [
+        (1.0, "100.0 % sure"),
+        (0.99999, "99.9 % sure"),
+        (0.546, "54.6 % sure"),
+        (0.0, "0.0 % sure"),
+        (None, "how sure: unknown"),
+    ],
 )
 def test_certainty_is_never_rounded_up(confidence, said):
     assert format_confidence(kept(confidence=confidence)) == said
@@ -212,7 +219,7 @@ def test_a_brief_line_fits_the_terminal(result, columns):
 
 
 def test_where_there_is_no_terminal_a_brief_line_has_the_id(letter):
-    assert brief_result(seen(kept()), None).endswith(f"  97 %      41 ms  {kept().text_id}")
+    assert brief_result(seen(kept()), None).endswith(f"  97.6 %      41 ms  {kept().text_id}")
     assert brief_dead_letter(letter, None).endswith("dead letter  invalid_text: text: blank  sprat.texts.v1 3@17")
     assert cell_len(brief_dead_letter(letter, 40)) == 40
 
@@ -228,7 +235,7 @@ def test_a_text_is_fitted_to_columns(text, fitted):
 def test_a_long_line_holds_everything():
     line = result_line(seen(kept(tenant="acme")))
     assert "\n" not in line
-    for part in ("answered", "intent", "transfer", "97 % sure", "small model", "kept", "41 ms", "€0", "acme", TRACE):
+    for part in ("answered", "intent", "transfer", "97.6 % sure", "small model", "kept", "41 ms", "€0", "acme", TRACE):
         assert part in line
 
 

@@ -8,7 +8,7 @@ import pytest
 from sprat.errors import SpratError
 from sprat_cli.retrain.command import check_replaces
 from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.summary import comparison_sentence
+from sprat_cli.retrain.summary import advise, comparison_sentence
 from sprat_training.evaluation.comparison import VersionAnswers, compare
 from sprat_training.verdict import Verdict
 
@@ -55,3 +55,29 @@ def test_a_worse_version_replaces_the_served_one_only_where_the_user_is_asked():
     poor = Verdict("poor", "", None, (), keep_at_holds=True)
     with pytest.raises(SpratError, match="the new version keeps nothing, so fm stays as it is"):
         check_replaces(Path("fm"), poor, alike, unasked=False)
+
+
+@pytest.mark.parametrize(
+    ("served", "new", "line"),
+    [
+        ((40, 24), (56, 24), "replace: yes, because the new version gets clearly more texts right: +23.9 points ("),
+        ((56, 24), (40, 24), "replace: no, because the new version gets clearly fewer texts right: -23.9 points ("),
+        ((56, 14), (55, 24), "replace: yes, because it keeps clearly more that is right: +14.9 points ("),
+        ((56, 24), (54, 14), "replace: no, because it keeps clearly less that is right: -14.9 points ("),
+        ((56, 24), (55, 24), "replace: no, because no difference is shown on 67 texts"),
+    ],
+)
+def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new, line):
+    verdict = Verdict("fair", "", None, (), keep_at_holds=True)
+    advice = advise(verdict, compare(version(*served), version(*new)), "write in policy.yaml: keep_at: 0.60 (now 0.50)")
+    assert advice.lines[0].startswith(line)
+    more = ["  then write in policy.yaml: keep_at: 0.60 (now 0.50)"] if advice.replace else []
+    assert advice.lines[1:] == more
+
+
+def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is_not_written():
+    poor = Verdict("poor", "", None, (), keep_at_holds=True)
+    better = compare(version(40, 24), version(56, 24))
+    assert advise(poor, better, None).lines == ["replace: no, because the new version keeps nothing"]
+    good = Verdict("good", "", None, (), keep_at_holds=True)
+    assert len(advise(good, better, None).lines) == 1

@@ -213,7 +213,7 @@ def test_hops_are_in_the_order_of_cause_and_effect_with_milliseconds_since_the_t
     ]
     assert [hop.says for hop in trace.hops] == [
         "asks for intent",
-        "en-fast: transfer, 90 % sure",
+        "en-fast: transfer, 90.0 % sure",
         "answered by frontier: transfer",
     ]
 

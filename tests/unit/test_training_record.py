@@ -35,14 +35,16 @@ def test_the_options_of_a_training_are_remembered(folder):
 
 def test_texts_that_were_trained_on_are_recognised_and_others_are_not_but_for_chance(folder):
     record = read_record(folder)
-    found = seen_by(record, ["something else", TEXTS[3].upper(), " ".join(TEXTS[4].split())], [2, 3, 4])
+    found = seen_by(
+        record, Path("new.csv"), ["something else", TEXTS[3].upper(), " ".join(TEXTS[4].split())], [2, 3, 4]
+    )
     assert found is not None
     assert found.rows == (3, 4)
-    assert "2 of 3 texts were trained on by this model (rows 3, 4): these figures are too good" in str(found)
+    assert "2 of 3 texts were trained on by this model (rows 3, 4 of new.csv): these figures are too good" in str(found)
     others = [f"a text {number} that it has not seen" for number in range(20_000)]
     by_chance = Fingerprints.of(TEXTS, "key").seen(others).sum()
     assert 0 < by_chance < 5 * len(others) / CHANCE
-    assert seen_by(record, others, range(len(others))) is None
+    assert seen_by(record, Path("new.csv"), others, range(len(others))) is None
 
 
 def test_the_fingerprints_hold_no_text_and_none_that_another_model_has(folder):
@@ -56,7 +58,7 @@ def test_the_fingerprints_hold_no_text_and_none_that_another_model_has(folder):
 
 def test_an_artefact_without_a_record_is_read_and_a_broken_one_refused(tmp_path):
     assert read_record(tmp_path) is None
-    assert seen_by(None, TEXTS, range(len(TEXTS))) is None
+    assert seen_by(None, Path("new.csv"), TEXTS, range(len(TEXTS))) is None
     for content in ("{", "[]", '{"reading": {}}', '{"reading": {"no": 1}, "texts": {}}'):
         (tmp_path / FILE).write_text(content)
         with pytest.raises(UserError, match=r"training\.json: cannot be read"):

@@ -7,7 +7,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_training.evaluation.metrics import wilson
-from sprat_training.evaluation.report import assessment_html, recommendation
+from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table
 from sprat_training.evaluation.routing import TextOutcomes, assess, for_accuracy, parse_budget, within_budget
 
 
@@ -176,3 +176,15 @@ def test_the_report_is_one_file_that_loads_and_runs_nothing():
     assert html.count("<svg") == 2
     assert "default-src 'none'" in html
     assert "keep_at 0.50" in html
+
+
+def test_thresholds_that_escalate_the_same_texts_are_one_row_and_that_of_the_card_is_named():
+    assessment = assess(outcomes(), named={"card": 0.72, "policy": 0.2})
+    table = strategy_table(assessment, (0.0, 0.5, 0.6, 0.8, 1.0), ("small", "frontier"))
+    assert [row[:2] for row in table] == [
+        ("", "escalated"),
+        ("small", "0.0%"),
+        ("keep_at 0.20 (policy 0.20)", "0.0%"),
+        ("keep_at 0.50 to 0.80 (card 0.72)", "25.0%"),
+        ("frontier", "100.0%"),
+    ]

@@ -19,6 +19,7 @@ from sprat_contracts import (
     TranslationOutput,
 )
 from sprat_operations.dead_letters import DeadLetter
+from sprat_operations.record_summary import percent
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
@@ -62,7 +63,7 @@ def warnings(result: Result) -> str:
 def language(result: Result) -> str:
     """Return which language was detected, where the text asked for that."""
     detected = result.language_detected
-    return "" if detected is None else printable(f"detected {detected.language} ({int(detected.confidence * 100)} %)")
+    return "" if detected is None else printable(f"detected {detected.language} ({percent(detected.confidence)})")
 
 
 def _names(output: NerOutput) -> str:
@@ -77,8 +78,7 @@ def format_confidence(result: Result) -> str:
         return ""
     if result.confidence is None:
         return "how sure: unknown"
-    # Rounded down: a confidence below 1 must not be shown as 100 %.
-    return f"{int(result.confidence * 100)} % sure"
+    return f"{percent(result.confidence)} sure"
 
 
 def who(result: Result) -> str:
@@ -92,7 +92,7 @@ def who(result: Result) -> str:
 
 def route(result: Result) -> str:
     """Return whether it was kept or escalated, and why."""
-    needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.3g} %)"
+    needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.4g} %)"
     kept = f"{result.route.decision}: {result.route.reason}{needed}"
     if result.output is not None and result.declined is not None:
         kept += f", but the frontier declined: {result.declined.code}"
@@ -121,7 +121,7 @@ def tiers(result: Result) -> str:
 
 def _said(step: TierStep) -> str:
     confidence = step.confidence if step.calibrated is None else step.calibrated
-    sure = "" if confidence is None else f" {confidence * 100:.3g} %"
+    sure = "" if confidence is None else f" {percent(confidence)}"
     return f"{step.outcome}{sure}"
 
 
@@ -137,7 +137,7 @@ def asked(result: Result) -> str:
 
 
 def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -> list[str]:
-    """Return a result in two lines.
+    """Return a result in three lines: the answer, how it came about, and the ids by which other commands find it.
 
     `about` names the text if there are several. `task` is the task as requested, `intent@hr`: a result of an older
     router holds only the task's name.
@@ -156,7 +156,8 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     lines[0] += f"  {faint(about)}" if about else ""
     if unclear := warnings(result):
         lines.append(f"{'':11}  {paint(f'warning: {unclear}', 'yellow')}")
-    return [*lines, faint(f"{'':11}  {' · '.join(second)} · trace {seen.trace_id}")]
+    ids = f"{'':11}  text_id {printable(result.text_id)}"
+    return [*lines, faint(f"{'':11}  {' · '.join(second)}"), f"{ids}{faint(f' · trace {seen.trace_id}')}"]
 
 
 def brief_result(seen: StoredResult, columns: int | None) -> str:
@@ -165,9 +166,9 @@ def brief_result(seen: StoredResult, columns: int | None) -> str:
     The answer gives way, and the id where there is no room. None: not on a terminal, so nothing is cut but the answer.
     """
     result = seen.result
-    sure = "" if result.confidence is None or result.output is None else f"{int(result.confidence * 100)} %"
+    sure = "" if result.confidence is None or result.output is None else percent(result.confidence)
     head = f"{asked(result):11}  "
-    tail = f"  {sure:>4}  {seen.total_ms:>6} ms"
+    tail = f"  {sure:>7}  {seen.total_ms:>6} ms"
     noted = [*_marks(result, degraded=False), *["warning"] * bool(result.warnings)]
     marks = f" ({', '.join(noted)})" if noted else ""
     status = paint(f"{result.status:10}", _COLOURS.get(result.status, "white"))
@@ -178,6 +179,14 @@ def brief_result(seen: StoredResult, columns: int | None) -> str:
     width = _ANSWER if room is None else max(_NARROWEST, min(_ANSWER * 2, room - len(text_id)))
     said = fit(answer(result), width - len(marks)) if len(marks) < width else fit(answer(result), width)
     return f"{clock(seen.decided_at)[:8]}  {status}  {head}{said}{marks}{tail}{faint(text_id) if text_id else ''}"
+
+
+def text_line(text: str | None, topic: str, columns: int | None) -> str:
+    """Return the text of a result in one line of so many columns, None: in full; or that it is no longer there."""
+    if text is None:
+        return faint(f"{'':10}its text is no longer on {topic}")
+    said = f"{'':10}“{printable(text)}”"
+    return (said if columns is None else fit(said, columns)).rstrip()
 
 
 def brief_dead_letter(letter: DeadLetter, columns: int | None) -> str:

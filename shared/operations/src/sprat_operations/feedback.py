@@ -232,7 +232,7 @@ class TextSearch:
     def take(self, record: KafkaRecord) -> None:
         """Check a record of the topic of texts."""
         self.oldest = record.timestamp if self.oldest is None else min(self.oldest, record.timestamp)
-        identity = _identity(record)
+        identity = identity_of_text(record)
         if identity not in self.missing:
             return
         try:
@@ -267,7 +267,8 @@ def requested_model(text: TextSubmitted, task: str) -> str:
     return DEFAULT_MODEL if options is None else options.model
 
 
-def _identity(record: KafkaRecord) -> Identity:
+def identity_of_text(record: KafkaRecord) -> Identity:
+    """Return source and id of a text; of plain JSON, those that are derived from its place."""
     return identity_of(record.headers, record.value) or plain_text_identity(
         record.topic, record.partition, record.offset, record.timestamp
     )

@@ -1,5 +1,6 @@
 """A summary of a record in a few words, never with the text: for the demo's trace and for `sprat trace`."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -62,6 +63,11 @@ def summarise(kind: RecordKind, value: Mapping[str, Any]) -> RecordSummary:
         return RecordSummary()
 
 
+def percent(confidence: float) -> str:
+    """Return a confidence for a reader, to a tenth of a per cent, rounded down: one below 1 is not shown as 100 %."""
+    return f"{math.floor(round(confidence * 1000, 6)) / 10:.1f} %"
+
+
 def _text(value: Mapping[str, Any]) -> RecordSummary:
     models = requested_model_names(value["tasks"])
     return RecordSummary(f"asks for {', '.join(display_name(task, model) for task, model in models.items())}")
@@ -77,14 +83,14 @@ def _prediction(value: Mapping[str, Any]) -> RecordSummary:
     if value["declined"] is not None:
         code = value["declined"]["code"]
         return RecordSummary(f"the small model declines: {code}", "declined", code)
-    sentence = f"{value['model']['name']}: {_short(value['output'])}, {100 * value['confidence']:.0f} % sure"
+    sentence = f"{value['model']['name']}: {_short(value['output'])}, {percent(value['confidence'])} sure"
     return RecordSummary(sentence, "predicted", "from the cache" if value.get("cached") else "")
 
 
 def _request(value: Mapping[str, Any]) -> RecordSummary:
     reasons = ", ".join(value["reasons"])
     threshold = value["threshold"]
-    needs = f", {100 * threshold:.0f} % needed" if threshold is not None else ""
+    needs = f", {100 * threshold:.4g} % needed" if threshold is not None else ""
     return RecordSummary(f"escalated: {reasons}{needs}", "escalated", reasons)
 
 

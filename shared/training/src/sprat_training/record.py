@@ -93,6 +93,7 @@ class TrainingRecord:
 class SeenRows:
     """Texts of a test that a model was trained on."""
 
+    path: Path
     rows: tuple[int, ...]
     texts: int
     """All texts of the test."""
@@ -103,8 +104,8 @@ class SeenRows:
         verb = "was" if len(self.rows) == 1 else "were"
         row = "row" if len(self.rows) == 1 else "rows"
         return (
-            f"{all_of_them} {verb} trained on by this model ({row} {shown}): these figures are too good; "
-            "take texts that it has not seen"
+            f"{all_of_them} {verb} trained on by this model ({row} {shown} of {self.path.name}): these figures are too "
+            "good; take texts that it has not seen"
         )
 
 
@@ -139,14 +140,14 @@ def read_record(folder: Path) -> TrainingRecord | None:
         raise UserError(f"{path}: cannot be read; train the model again") from None
 
 
-def seen_by(record: TrainingRecord | None, texts: Sequence[str], rows: Sequence[int]) -> SeenRows | None:
+def seen_by(record: TrainingRecord | None, path: Path, texts: Sequence[str], rows: Sequence[int]) -> SeenRows | None:
     """Return the texts of a test that a model was trained on; None where there are none, or no more than by chance."""
     if record is None or not texts:
         return None
     found = np.flatnonzero(record.texts.seen(texts))
     if len(found) <= _SURELY * len(texts) / CHANCE:
         return None
-    return SeenRows(tuple(rows[int(index)] for index in found), len(texts))
+    return SeenRows(path, tuple(rows[int(index)] for index in found), len(texts))
 
 
 def _numbers(texts: Sequence[str], key: str, bits: int) -> NDArray[np.uint32]:

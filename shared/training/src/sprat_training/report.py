@@ -307,11 +307,10 @@ def _add_outcomes(page: HtmlPage, result: TrainingResult, figures: TrainingFigur
     page.add_table(head, rows, numbers=tuple(range(1, len(head))))
     misread = misread_texts(result)
     if misread:
-        several = len({each.path for each in misread}) > 1
         page.add_paragraph("Texts with a label that are kept and wrong, the surest first:")
         page.add_table(
             (
-                *(("file",) if several else ()),
+                "file",
                 "row",
                 "label",
                 "the model says",
@@ -320,16 +319,16 @@ def _add_outcomes(page: HtmlPage, result: TrainingResult, figures: TrainingFigur
             ),
             [
                 (
-                    *((each.path.name,) if several else ()),
+                    each.path.name,
                     f"{each.row}",
                     each.label,
                     each.said,
-                    f"{each.confidence:.2f}",
+                    f"{each.confidence:.1%}",
                     *((each.text,) if show_texts else ()),
                 )
                 for each in misread[:_REPORT_MISREAD]
             ],
-            numbers=(1, 4) if several else (0, 3),
+            numbers=(1, 4),
         )
 
 
@@ -400,12 +399,11 @@ def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> No
 
 
 def _add_issues(page: HtmlPage, result: TrainingResult, issues: Sequence[LabelIssue], *, show_texts: bool) -> None:
-    several = len(result.config.files) > 1
     page.add_table(
-        (*(("file",) if several else ()), "row", "label", "likely label", "margin", *(("text",) if show_texts else ())),
+        ("file", "row", "label", "likely label", "margin", *(("text",) if show_texts else ())),
         [
             (
-                *((each.path.name,) if several else ()),
+                each.path.name,
                 f"{each.row}",
                 each.label,
                 each.likely_label,
@@ -414,7 +412,7 @@ def _add_issues(page: HtmlPage, result: TrainingResult, issues: Sequence[LabelIs
             )
             for each in issues[:_REPORT_ISSUES]
         ],
-        numbers=(1, 4) if several else (0, 3),
+        numbers=(1, 4),
     )
 
 
@@ -485,7 +483,8 @@ def _unused(result: TrainingResult) -> Iterator[str]:
         yield f"{texts:,} of {result.sources.summary.sampled_from:,} texts are fitted, drawn evenly over the labels"
     if leaked := result.sources.leaked_rows:
         subject = _count(len(leaked), "row of the test is", "rows of the test are")
-        yield f"{subject} trained on, too, and left out of its figures: {_rows(leaked)}"
+        of = "" if result.config.test_file is None else f" of {result.config.test_file.name}"
+        yield f"{subject} trained on, too, and left out of its figures: {_rows(leaked)}{of}"
     if result.truncated:
         subject = _count(result.truncated, "text is", "texts are")
         yield f"{subject} longer than the {result.card.max_tokens} tokens that are read"
@@ -524,7 +523,7 @@ def _doubles(result: TrainingResult) -> Iterator[str]:
     )
     left = f"{without} {others}" if len(right) else f"{without} no text of the test is left"
     are = "is" if len(rows) == 1 else "are"
-    listed = "" if result.config.hold_out else f": {_rows(rows)}"
+    listed = "" if result.config.hold_out else f": {_rows(rows)} of {test.path.name}"
     yield f"{subject} that {are} trained on, but for opening or ending{listed}; {left}"
 
 
@@ -542,8 +541,7 @@ def _label_issues(result: TrainingResult) -> Iterator[str]:
 def _conflict(text: RepeatedText) -> str:
     files = dict.fromkeys(text.paths)
     rows = [
-        _rows([row for row, path in zip(text.rows, text.paths, strict=True) if path == file])
-        + (f" of {file.name}" if len(files) > 1 else "")
+        f"{_rows([row for row, path in zip(text.rows, text.paths, strict=True) if path == file])} of {file.name}"
         for file in files
     ]
     return f"rows {', '.join(rows)}: {', '.join(text.labels)}"

@@ -109,17 +109,24 @@ class FrontierSource:
     tiers: bool = False
     """Ask the tiers of the policy."""
 
-    def check(self, *, budget: bool) -> None:
+    @property
+    def given(self) -> int:
+        """Return how many sources are given."""
+        return sum((self.answers is not None, self.url is not None, self.accuracy is not None, self.tiers))
+
+    def check(self, *, budget: bool, denied: bool) -> None:
         """Check that exactly one source is given and, for a budget, that costs are.
+
+        None is needed where the policy denies the frontier: then no text gets its answer.
 
         Raises:
             UserError: the options contradict each other, or one is missing.
         """
-        given = [self.answers is not None, self.url is not None, self.accuracy is not None, self.tiers]
-        if sum(given) != 1:
+        if self.given != 1 and not (denied and self.given == 0):
             raise UserError(
                 "say what the frontier answers: --frontier-answers FILE, or --frontier URL to ask it now, or --tiers "
-                "to ask those of the policy, or --frontier-accuracy 0.98 to assume so much"
+                "to ask those of the policy, or --frontier-accuracy 0.98 to assume so much; or name a --policy that "
+                "denies it to --tenant"
             )
         if self.url is not None and self.model is None:
             raise UserError("--frontier needs --frontier-model NAME")
@@ -249,6 +256,8 @@ def frontier_result(
             "--frontier and --tiers ask for one label a text, and the model gives several: name a file with "
             "--frontier-answers, or assume an accuracy with --frontier-accuracy"
         )
+    if not source.given:
+        return FrontierResult(None, 0.0, 0.0, "")
     if source.answers is not None:
         answers = read_answers(source.answers, data, source.eur, source.columns, outside_label if several else None)
         return FrontierResult(answers, 0.0, 0.0, f"the frontier's answers: {source.answers}")

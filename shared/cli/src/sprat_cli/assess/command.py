@@ -26,10 +26,11 @@ from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write
 from sprat_cli.chosen_policy import policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
+from sprat_inference.card import Card
 from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
-from sprat_training.evaluation.report import assessment_html, recommendation, shown, terminal_rows
+from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
     Assessment,
@@ -50,6 +51,7 @@ Examples:
   sprat assess hr-test.csv --model hr --frontier-answers mistral.jsonl --accuracy 0.97
   sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 \
     --frontier-region local --policy policy.yaml --tenant acme --save-answers a.jsonl
+  sprat assess hr-test.csv --model hr --policy policy.yaml --tenant inhouse --accuracy 0.97
   sprat assess hr-test.csv --model hr --tiers --policy policy.yaml --tenant acme
   sprat assess hr-hard.csv --model hr --tiers --calibrate-tiers --policy policy.yaml --tenant acme
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
@@ -57,7 +59,8 @@ Examples:
 
 \b
 FILE holds texts with their right labels that the model was not trained on. The frontier's answers are in a file like
-it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. Intervals of
+it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. Where --policy
+denies the frontier to --tenant, none of this is asked: a text that is not kept ends as a degraded answer. Intervals of
 shares are Wilson's, those of costs are by bootstrap, 1,000 resamples. The report is written to FILE-assessment.html, or
 to --output. --write changes the keep_at of the model that texts ask for by the name after --as, which may be left out
 only for the shipped model; it refuses texts that the model was trained on, unless you add --force.
@@ -223,17 +226,18 @@ def assess(
         prefix,
         tiers,
     )
-    source.check(budget=budget is not None)
+    source.check(budget=budget is not None, denied=denied)
     loaded = load_small_model(model, threads)
     language = language_of(language, loaded.card.languages)
-    seen = seen_by(record, data.texts, data.rows)
+    seen = seen_by(record, data.path, data.texts, data.rows)
     if write and policy:
         _check_write(policy, name, loaded.card.name, None if force else seen)
     escalates = not several and _escalates_outside(policy, name)
     small = small_model_answers(loaded, data, language, outside)
     frontier = frontier_result(source, data, small.labels, language, outside, several=several)
     outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied)
-    assessment, by_words = assess_routing(outcomes), answered_by_words(small, outcomes)
+    also = _thresholds_in_force(loaded.card, None if several else policy, name, language)
+    assessment, by_words = assess_routing(outcomes, named=also), answered_by_words(small, outcomes)
     f1 = micro_f1_of(small, data)
     page = output or file.with_name(f"{file.stem}-assessment.html")
     notes = [
@@ -241,7 +245,7 @@ def assess(
         f"model: {small.name}, version {small.version}",
         *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {f1:.3f}"]),
         *([] if by_words is None else [f"by words: {by_words}"]),
-        frontier.description,
+        *([frontier.description] if frontier.description else []),
         *_said(seen),
         *([_said_denied(policy, tenant)] if policy and denied else []),
         *map(_tier_note, frontier.tiers),
@@ -306,8 +310,8 @@ def _said(seen: SeenRows | None) -> list[str]:
 def _said_denied(policy: Path, tenant: str) -> str:
     """Return, and say at once, how texts end where the policy denies the frontier."""
     note = (
-        f"{policy.name} denies the frontier to the tenant {tenant}: escalated texts end as the small model's answers, "
-        "marked as degraded, and are counted so here; --accuracy is the share right of those kept"
+        f"{policy.name} denies the frontier to the tenant {tenant}: what is not kept ends as the small model's answer, "
+        "marked as degraded, and is counted so here; --accuracy is the share right of those kept"
     )
     remark(note)
     return note
@@ -345,6 +349,21 @@ def _escalates_outside(policy: Path | None, name: str | None) -> bool:
     return (task if name is None else task.of(name)).out_of_scope == "escalate"
 
 
+def _thresholds_in_force(card: Card, policy: Path | None, name: str | None, language: str) -> dict[str, float]:
+    """Return the thresholds that the table shows besides: that of the card and, where one is given, of the policy.
+
+    Args:
+        card: of the model.
+        policy: the policy file.
+        name: the one that texts ask for the model by; that on its card where it is not given.
+        language: of the texts; it may have a threshold of its own.
+    """
+    found = {"card": card.keep_at_of(language)}
+    if policy is not None:
+        found["policy"] = load_policy(policy).task("intent", name or card.name).keep_at_in(language)
+    return found
+
+
 def _denies_frontier(policy: Path, tenant: str) -> bool:
     """Return whether no model but the small one may answer: nothing may leave, and no tier is inside the house.
 
@@ -377,30 +396,13 @@ def _write_page(page: Path, html: str) -> None:
 
 def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list[str]) -> list[str]:
     steps = {*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])}
-    alone = [("small alone", assessment.small)]
-    if not assessment.denied:
-        alone.append(("frontier alone", assessment.frontier))
-    head, *rest = table(
-        [
-            ("", "ESCALATED", "RIGHT (95 % INTERVAL)", "RIGHT OF THOSE KEPT", "EUR PER MILLION", "AT RANDOM"),
-            *(
-                (
-                    name,
-                    f"{each.escalated:.1%}",
-                    str(each.accuracy),
-                    shown(each.right_of_kept),
-                    f"{each.eur_per_million.value:.2f}",
-                    "",
-                )
-                for name, each in alone
-            ),
-            *terminal_rows(assessment, steps),
-        ]
-    )
+    names, *cells = strategy_table(assessment, steps, ("small alone", "frontier alone"), brief=True)
+    head, *rest = table([tuple(map(str.upper, names)), *cells])
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
         provisional = choice.recommended is not None and not choice.recommended.is_shown
-        lines.append(paint(recommendation(choice), "yellow" if provisional else "green"))
+        said = recommendation(choice, denied=assessment.denied)
+        lines.append(paint(said, "yellow" if provisional else "green"))
     return lines
 
 
@@ -430,6 +432,9 @@ def _as_json(
                 "random_accuracy": round(each.random_accuracy, 4),
             }
             for each in assessment.routed
+        ],
+        "named": [
+            {"of": who, "keep_at": each.keep_at, **_result_json(each.result)} for who, each in assessment.named.items()
         ],
         "keep_at": choice.chosen.keep_at if choice else None,
         "recommended": None if choice is None or choice.recommended is None else _recommended_json(choice.recommended),

@@ -16,7 +16,7 @@ from sprat.errors import SpratError, UserError
 from sprat.model import DEFAULT_MODEL, Question, display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.assess.answers import load_small_model
-from sprat_cli.chosen_policy import chosen_tasks
+from sprat_cli.chosen_policy import chosen_policy, chosen_tasks
 from sprat_cli.connection import kafka_settings
 from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
@@ -31,14 +31,14 @@ from sprat_cli.options import (
 from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import AskedModel, add_corrections, left_out_lines, new_corrections, waiting
 from sprat_cli.retrain.first import FirstTraining, train_first
-from sprat_cli.retrain.summary import Retrained, summary_json, summary_lines
+from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.train.written import previous_lines, write_report
 from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import TaskFile
+from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare
@@ -73,7 +73,9 @@ NAME-answers.jsonl, and what was trained is compared with the nearest label, whi
 A fifth of the texts, chosen by a hash of the text, is never trained on, and both versions are compared on it. Where the
 served version was trained on it (by `sprat train`), a version trained alike, without corrections and without the
 fifth, stands for it. Intervals of differences are paired, by bootstrap.
-A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it.
+A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it. The last
+line says whether to replace the served version and why; on yes, a further one says which keep_at to write, if another
+holds now.
 Without --output or --replace nothing is written but --corrections.
 
 \b
@@ -240,19 +242,47 @@ def retrain(
     if (waits := waiting(kept_in, result.sources.summary.dropped_labels)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, result, comparison, stand_in, kept_in, total, len(rows), left_out)
-    if as_json:
-        say_json(summary_json(retrained))
-    else:
-        for line in summary_lines(retrained):
-            say(line)
+    advice = advise(result.verdict, comparison, _keep_at_for(asked, file, card, result.card))
+    target = folder if replace_served else output
+    _show(retrained, advice, folder, unwritten=target is None, as_json=as_json)
     if replace_served:
         check_replaces(folder, result.verdict, comparison, unasked=yes)
-    target = folder if replace_served else output
     question = f"The new version is worse. Replace {folder}?" if comparison.is_worse else f"Replace {folder}?"
     if target is not None and (not replace_served or yes or typer.confirm(question, err=True)):
         _write(config, target, as_json=as_json, model=asked)
-    elif not as_json:
+    elif target is not None and not as_json:
+        say(f"nothing is replaced: {folder} stays as it is")
+
+
+def _show(retrained: Retrained, advice: Advice, folder: Path, *, unwritten: bool, as_json: bool) -> None:
+    if as_json:
+        say_json(summary_json(retrained, advice))
+        return
+    for line in summary_lines(retrained):
+        say(line)
+    if unwritten:
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
+    for line in advice.lines:
+        say(line)
+
+
+def _keep_at_for(asked: AskedModel, file: TaskFile | None, served: Card, new: Card) -> str | None:
+    """Return what to write so that the keep_at of a new version holds; None where it holds already.
+
+    It is compared with the one that holds now: that of the task's file, of the policy of SPRAT_POLICY or, where none is
+    known, the one of the served version's card.
+    """
+    policy, name = chosen_policy(None), None if asked.name == DEFAULT_MODEL else asked.name
+    if file is not None:
+        rules: TaskPolicy | None = file if name is None else file.of(name)
+        where = f"the file of the task {asked.task}"
+    else:
+        rules = None if policy is None else load_policy(policy).task(asked.task, asked.name)
+        where = f"{policy or 'your policy file'}, under {'.'.join(keep_at_location(asked.task, name)[:-1])}"
+    now = served.keep_at if rules is None else rules.keep_at
+    if f"{now:.2f}" == f"{new.keep_at:.2f}":
+        return None
+    return f"write in {where}: keep_at: {new.keep_at:.2f} (now {now:.2f})"
 
 
 def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, unasked: bool) -> None:

@@ -34,6 +34,50 @@ class Retrained:
     """Corrections that this run could not use, by the reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Whether to replace the served version."""
+
+    replace: bool
+    because: str
+    keep_at: str | None
+    """What to write into the policy then; None where its keep_at is that of the new version already."""
+
+    @property
+    def lines(self) -> list[str]:
+        """Return them for a terminal."""
+        line = f"replace: {'yes' if self.replace else 'no'}, because {self.because}"
+        return [line, *([f"  then {self.keep_at}"] if self.replace and self.keep_at is not None else [])]
+
+
+def advise(verdict: Verdict, comparison: Comparison, keep_at: str | None) -> Advice:
+    """Return whether to replace the served version: only where the new one is shown to be better.
+
+    Args:
+        verdict: on the new version.
+        comparison: of both.
+        keep_at: what to write into the policy for the new version; None for nothing.
+    """
+    right, kept = _difference(comparison.right), _difference(comparison.kept_right)
+    more = f"it keeps clearly more that is right: {kept}"
+    less = f"it keeps clearly less that is right: {kept}"
+    if verdict.grade == "poor":
+        return Advice(replace=False, because="the new version keeps nothing", keep_at=None)
+    if comparison.better == "served":
+        return Advice(replace=False, because=f"the new version gets clearly fewer texts right: {right}", keep_at=None)
+    if comparison.better == "new":
+        because = f"the new version gets clearly more texts right: {right}"
+        return Advice(
+            replace=True, because=because + (f"; but {less}" if comparison.keeps == "less" else ""), keep_at=keep_at
+        )
+    if comparison.keeps == "more":
+        return Advice(replace=True, because=f"{more}, and gets no fewer texts right", keep_at=keep_at)
+    if comparison.keeps == "less":
+        return Advice(replace=False, because=f"{less}, and gets no more texts right", keep_at=None)
+    because = f"no difference is shown on {counted(comparison.texts, 'text')}"
+    return Advice(replace=False, because=because, keep_at=None)
+
+
 def summary_lines(retrained: Retrained) -> list[str]:
     """Return the lines for a terminal."""
     result, comparison = retrained.result, retrained.comparison
@@ -78,7 +122,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
     ]
 
 
-def summary_json(retrained: Retrained) -> dict[str, Any]:
+def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
     """Return the fields of `--json`."""
     result, comparison = retrained.result, retrained.comparison
     return {
@@ -98,6 +142,7 @@ def summary_json(retrained: Retrained) -> dict[str, Any]:
         "better": comparison.better,
         "keeps": comparison.keeps,
         "worse": comparison.is_worse,
+        "replace": {"advised": advice.replace, "because": advice.because, "policy": advice.keep_at},
         "keep_at": result.card.keep_at,
         "verdict": {
             "grade": result.verdict.grade,

@@ -27,7 +27,8 @@ Examples:
 
 \b
 A file or standard input is read line by line: a line is a text, or a whole TextSubmitted if it begins with {;
-options fill in what it leaves out. The first line on stderr says how the argument was read.
+options fill in what it leaves out. The first line on stderr says how the argument was read. Each result ends with the
+text's id, as `sprat feedback --text-id` and `sprat trace` take it; its source is that of --source.
 
 \b
 Exit codes:

@@ -159,13 +159,12 @@ def _label_issues(result: TrainingResult, *, show_texts: bool) -> list[str]:
     issues = result.label_issues or result.dropped
     if not issues:
         return []
-    several = len(result.config.files) > 1
     head, *rest = table(
         [
-            (*(["FILE"] if several else []), "ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if show_texts else [])),
+            ("FILE", "ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if show_texts else [])),
             *(
                 (
-                    *([each.path.name] if several else []),
+                    each.path.name,
                     str(each.row),
                     each.label,
                     each.likely_label,
@@ -212,13 +211,12 @@ def _outcomes(result: TrainingResult, figures: TrainingFigures, *, show_texts: b
     misread = misread_texts(result)
     if not misread:
         return lines
-    several = len({each.path for each in misread}) > 1
     head, *rest = table(
         [
-            (*(["FILE"] if several else []), "ROW", "LABEL", "KEPT AS", *(["TEXT"] if show_texts else [])),
+            ("FILE", "ROW", "LABEL", "KEPT AS", *(["TEXT"] if show_texts else [])),
             *(
                 (
-                    *([each.path.name] if several else []),
+                    each.path.name,
                     str(each.row),
                     each.label,
                     each.said,

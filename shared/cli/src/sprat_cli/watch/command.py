@@ -19,10 +19,12 @@ from sprat_cli.render import (
     dead_letter_json,
     result_json,
     result_line,
+    text_line,
 )
 from sprat_cli.terminal import columns, remark, say, say_json
 from sprat_contracts import BUILT_IN
 from sprat_operations.result_stream import ResultStream, Seen, StoredResult, UnreadableRecord
+from sprat_operations.text_lookup import TextLookup
 
 EPILOG = """\b
 Examples:
@@ -31,10 +33,13 @@ Examples:
   sprat watch --task intent --status unanswered --status degraded --since 10m
   sprat watch --dead-letters --since 1d --json | jq .code
   sprat watch --since 1d --timeout 5 --json > results.jsonl
+  sprat watch --status degraded --since 1h --with-text
 
 \b
 A line: time, status, task (intent@hr where the text asked for the model hr), answer, how sure, milliseconds, and the
 text's id where the terminal is wide enough. With -v also: model · kept or escalated and why · cost · tenant · trace id.
+Texts are shown only with --with-text, each below its result: it is read from the topic of texts, which this user must
+be allowed to read, and it is said where it is no longer there.
 
 \b
 Exit codes:
@@ -102,6 +107,7 @@ def watch(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all of each result: model, route, cost, tenant, trace.")
     ] = False,
+    with_text: Annotated[bool, typer.Option("--with-text", help="Show the text of each result, too.")] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -109,6 +115,8 @@ def watch(
     """Follow the results, or the dead letters, live, a line each, until Ctrl-C."""
     if dead_letters and (task or tenant is not None or status):
         raise UserError("--dead-letters shows no results: --task, --tenant and --status say which results")
+    if dead_letters and with_text:
+        raise UserError("--with-text is for results; `sprat dlq show` shows the record of a dead letter")
     since_ms = None if since is None else time_before_now(since)
     statuses = {each.value for each in status or ()}
     kafka = kafka_settings(bootstrap, prefix)
@@ -123,7 +131,8 @@ def watch(
     form = _Form.JSON if as_json else _Form.LONG if verbose else _Form.BRIEF
     with explain_kafka_errors(kafka):
         try:
-            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, Limits(count, timeout), form))
+            lookup = TextLookup(kafka) if with_text else None
+            asyncio.run(_follow(stream, kafka.bootstrap, since_ms, Limits(count, timeout), form, lookup))
         except KeyboardInterrupt:
             raise typer.Exit(0) from None
 
@@ -145,25 +154,36 @@ class Limits:
         return f"ends {' or '.join(ends)}" if ends else "Ctrl-C ends"
 
 
-async def _follow(stream: ResultStream, bootstrap: str, since_ms: int | None, limits: Limits, form: "_Form") -> None:
+async def _follow(
+    stream: ResultStream,
+    bootstrap: str,
+    since_ms: int | None,
+    limits: Limits,
+    form: "_Form",
+    lookup: TextLookup | None,
+) -> None:
     probing = None
     try:
         await stream.start(since_ms)
+        if lookup is not None:
+            await lookup.start()
         if form is not _Form.JSON:
             remark(f"following; {limits}")
         probing = asyncio.create_task(report_outages(stream, bootstrap))
-        await _show_all(stream, limits, form)
+        await _show_all(stream, limits, form, lookup)
     finally:
         if probing is not None:
             probing.cancel()
+        if lookup is not None:
+            await lookup.stop()
         await stream.stop()
 
 
-async def _show_all(stream: ResultStream, limits: Limits, form: "_Form") -> None:
+async def _show_all(stream: ResultStream, limits: Limits, form: "_Form", lookup: TextLookup | None) -> None:
     shown, last = 0, time.monotonic()
     while limits.silence_s is None or time.monotonic() - last < limits.silence_s:
         for seen in await stream.read(_POLL_S if limits.silence_s is None else min(_POLL_S, limits.silence_s)):
-            if _show(seen, form):
+            if await _show(seen, form, lookup):
                 shown, last = shown + 1, time.monotonic()
             if shown == limits.count:
                 return
@@ -182,11 +202,14 @@ async def report_outages(stream: BrokerProbe, bootstrap: str, *, ask_every_s: fl
         answered = answers
 
 
-def _show(seen: Seen, form: "_Form") -> bool:
-    """Print it; return whether it was a result or a dead letter."""
+async def _show(seen: Seen, form: "_Form", lookup: TextLookup | None) -> bool:
+    """Print it, with the text of a result where a lookup is given; return whether it was a result or a dead letter."""
     if isinstance(seen, UnreadableRecord):
         remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
         return False
+    if lookup is not None and isinstance(seen, StoredResult):
+        await _show_with_text(seen, form, lookup)
+        return True
     match form:
         case _Form.JSON:
             say_json(result_json(seen) if isinstance(seen, StoredResult) else dead_letter_json(seen.letter))
@@ -199,3 +222,12 @@ def _show(seen: Seen, form: "_Form") -> bool:
                 else brief_dead_letter(seen.letter, columns())
             )
     return True
+
+
+async def _show_with_text(seen: StoredResult, form: "_Form", lookup: TextLookup) -> None:
+    text = await lookup.text_of(seen.result)
+    if form is _Form.JSON:
+        say_json({**result_json(seen), "text": text})
+        return
+    say(brief_result(seen, columns()) if form is _Form.BRIEF else result_line(seen))
+    say(text_line(text, lookup.topic, columns() if form is _Form.BRIEF else None))

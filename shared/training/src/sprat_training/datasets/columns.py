@@ -9,16 +9,17 @@ from typing import Final
 from sprat_training.datasets.rows import FileProblems, TableRow
 
 _TEXT_WORDS: Final = """
-    text utterance message sentence query question instruction body comment description subject
-    nachricht meldung anfrage frage satz äußerung kommentar beschreibung betreff
-    texte message phrase énoncé demande requête question commentaire description objet
-    texto mensaje frase pregunta consulta solicitud comentario descripción asunto
+    text utterance message sentence query question instruction body comment description content subject
+    nachricht meldung anfrage frage satz äußerung mitteilung freitext wortlaut anliegen kommentar beschreibung inhalt
+    betreff
+    texte message phrase énoncé demande requête question commentaire description contenu objet
+    texto mensaje frase pregunta consulta solicitud comentario descripción contenido asunto
 """
 _LABEL_WORDS: Final = """
-    label labels intent category class topic target tag
-    kategorie klasse absicht thema etikett
-    étiquette catégorie classe intention thème sujet
-    etiqueta categoría clase intención tema
+    label labels intent category class topic classification target tag
+    kategorie klasse absicht thema zuordnung einordnung rubrik klassifikation etikett
+    étiquette catégorie classe intention thème sujet rubrique classification
+    etiqueta categoría clase intención tema clasificación
 """
 
 

@@ -1,6 +1,6 @@
 """The report of an assessment as one HTML file: each way to divide the work, in pictures and in a table."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from sprat_training.evaluation.metrics import Interval
@@ -24,7 +24,7 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     page.add_list(notes)
     if choice is not None:
         page.add_heading("Recommended")
-        page.add_paragraph(recommendation(choice))
+        page.add_paragraph(recommendation(choice, denied=assessment.denied))
     if not assessment.denied:
         page.add_heading("Accuracy against the share escalated")
         page.add_picture(
@@ -38,25 +38,18 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
             accuracy_against_cost(assessment, choice).svg(), "Euros per million texts, kept ones included."
         )
     page.add_heading("In numbers")
-    rows = [
-        ("the small model alone", *_cells(assessment.small), ""),
-        *(
-            (name, *_cells(each.result), f"{each.random_accuracy:.1%}")
-            for name, each in distinct(assessment, _TABLE_STEPS)
-        ),
-        *([] if assessment.denied else [("the frontier alone", *_cells(assessment.frontier), "")]),
-    ]
-    head = ("", "escalated", "right (95 % interval)", "right of those kept", "EUR per million")
-    page.add_table((*head, "right, as many escalated at random"), rows, numbers=(1, 4, 5))
+    head, *rows = strategy_table(assessment, _TABLE_STEPS, ("the small model alone", "the frontier alone"))
+    page.add_table(head, rows, numbers=(1,) if assessment.denied else (1, 4, 5))
     return page.html()
 
 
-def recommendation(choice: ThresholdChoice) -> str:
-    """Return the sentence on the recommended threshold, without its cost where no costs are known."""
+def recommendation(choice: ThresholdChoice, *, denied: bool = False) -> str:
+    """Return the sentence on the recommended threshold, without its cost where no costs are known or none arise."""
     result = choice.chosen.result
     kept = f"{shown(result.right_of_kept)} right of those kept"
-    sentence = f"keep_at {choice.chosen.keep_at:.2f}: {result.accuracy} right, {result.escalated:.1%} escalated, {kept}"
-    if result.eur_per_million.high > 0 or not result.escalated:
+    sent = "degraded" if denied else "escalated"
+    sentence = f"keep_at {choice.chosen.keep_at:.2f}: {result.accuracy} right, {result.escalated:.1%} {sent}, {kept}"
+    if not denied and (result.eur_per_million.high > 0 or not result.escalated):
         sentence += f", {_euros(result.eur_per_million)} EUR per million texts"
     if choice.recommended is None:
         return sentence
@@ -71,39 +64,68 @@ def shown(share: Interval | None) -> str:
     return "–" if share is None else str(share)
 
 
-def terminal_rows(assessment: Assessment, steps: Iterable[float]) -> list[tuple[str, ...]]:
-    """Return a row of cells for each distinct strategy among these thresholds, for a terminal."""
-    return [
+def strategy_table(
+    assessment: Assessment, steps: Iterable[float], alone: tuple[str, str], *, brief: bool = False
+) -> list[tuple[str, ...]]:
+    """Return a row of cells for each distinct strategy among these thresholds, the first row with the columns' names.
+
+    Where the policy denies the frontier, what is not kept ends as a degraded answer: nothing of a frontier is shown.
+
+    Args:
+        assessment: what was computed.
+        steps: thresholds; those of the card and of the policy are shown, too.
+        alone: names for the rows of the small model and of the frontier.
+        brief: for a terminal: costs without their intervals.
+    """
+    denied = assessment.denied
+    results = [
+        (alone[0], assessment.small, ""),
+        *((name, each.result, f"{each.random_accuracy:.1%}") for name, each in distinct(assessment, steps)),
+        *([] if denied else [(alone[1], assessment.frontier, "")]),
+    ]
+    costs = ("EUR per million", "at random" if brief else "right, as many escalated at random")
+    head = ("", "degraded" if denied else "escalated", "right (95 % interval)", "right of those kept")
+    rows = [
         (
             name,
-            f"{each.result.escalated:.1%}",
-            str(each.result.accuracy),
-            shown(each.result.right_of_kept),
-            f"{each.result.eur_per_million.value:.2f}",
-            f"{each.random_accuracy:.1%}",
+            f"{each.escalated:.1%}",
+            str(each.accuracy),
+            shown(each.right_of_kept),
+            *(() if denied else (_euros(each.eur_per_million, brief=brief), at_random)),
         )
-        for name, each in distinct(assessment, steps)
+        for name, each, at_random in results
     ]
+    return [(*head, *(() if denied else costs)), *rows]
 
 
 def distinct(assessment: Assessment, steps: Iterable[float]) -> list[tuple[str, ThresholdResult]]:
     """Return a name and the result of each strategy: thresholds that escalate the same texts are one.
 
-    It has the name of its highest threshold, which is the safest for other texts. Those that escalate nothing, or
-    everything, are the small model and the frontier alone, and are left out.
+    It has the name of its thresholds, and says which is that of the card or of the policy. Those that escalate nothing,
+    or everything, are the small model and the frontier alone, and are left out unless they are one of these.
     """
     groups: list[list[ThresholdResult]] = []
-    for each in map(assessment.at, sorted(steps)):
-        if 0 < each.result.escalated < 1:
-            # A higher threshold escalates the same texts and more, so equal shares are equal texts.
-            if groups and groups[-1][0].result.escalated == each.result.escalated:
-                groups[-1].append(each)
-            else:
-                groups.append([each])
-    return [
-        (f"keep_at {last.keep_at:.2f}" + ("" if first is last else f" (or from {first.keep_at:.2f})"), last)
-        for first, last in ((group[0], group[-1]) for group in groups)
-    ]
+    # A higher threshold escalates the same texts and more, so equal shares are equal texts.
+    shown = [each for each in map(assessment.at, steps) if 0 < each.result.escalated < 1]
+    for each in sorted([*shown, *assessment.named.values()], key=lambda each: each.keep_at):
+        if groups and groups[-1][0].result.escalated == each.result.escalated:
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return [(_named(group, assessment.named), group[-1]) for group in groups]
+
+
+def _named(group: Sequence[ThresholdResult], named: Mapping[str, ThresholdResult]) -> str:
+    """Return the thresholds of a strategy, and whose they are."""
+    first, last = _hundredths(group[0].keep_at), _hundredths(group[-1].keep_at)
+    of = [f"{who} {_hundredths(each.keep_at)}" for who, each in named.items() if any(each is one for one in group)]
+    span = f"keep_at {first}" if first == last else f"keep_at {first} to {last}"
+    return span + (f" ({', '.join(of)})" if of else "")
+
+
+def _hundredths(keep_at: float) -> str:
+    """Return a threshold with two places, or with more where it has more: a policy may say 0.725."""
+    return f"{keep_at:.2f}" if round(keep_at, 2) == keep_at else f"{keep_at:.4g}"
 
 
 def accuracy_against_share(assessment: Assessment, choice: ThresholdChoice | None) -> Plot:
@@ -149,14 +171,5 @@ def _accuracy_scale(assessment: Assessment) -> Scale:
     return Scale("right", max(0.0, int(low * 20) / 20 - 0.05), 1.0)
 
 
-def _cells(result: StrategyResult) -> tuple[str, str, str, str]:
-    return (
-        f"{result.escalated:.1%}",
-        str(result.accuracy),
-        shown(result.right_of_kept),
-        _euros(result.eur_per_million),
-    )
-
-
-def _euros(interval: Interval) -> str:
-    return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+def _euros(interval: Interval, *, brief: bool = False) -> str:
+    return f"{interval.value:.2f}" + ("" if brief else f" ({interval.low:.2f} to {interval.high:.2f})")

@@ -5,7 +5,8 @@ reaches an accuracy at the least cost, or the best accuracy within a budget.
 """
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -84,6 +85,8 @@ class Assessment:
     """For keep_at 0, 0.01, … 1."""
     denied: bool = False
     """The policy denies the frontier: `frontier` and what is escalated are the small model's answers, too."""
+    named: Mapping[str, ThresholdResult] = field(default_factory=dict)
+    """Whose keep_at, as "card" or "policy" → what that gives."""
 
     @property
     def costs_known(self) -> bool:
@@ -104,30 +107,32 @@ class ThresholdChoice:
     """How sure it is that the accuracy is reached; None where a budget was required."""
 
 
-def assess(outcomes: TextOutcomes, *, seed: int = 0) -> Assessment:
+def assess(outcomes: TextOutcomes, *, named: Mapping[str, float] | None = None, seed: int = 0) -> Assessment:
     """Compute all ways, with 95 % intervals: Wilson's for shares of right answers.
 
     Costs have no known distribution, so theirs are bootstrapped: the texts are drawn with replacement, `RESAMPLES`
     times.
+
+    Args:
+        outcomes: the answers of both models.
+        named: further thresholds by whose they are, such as that of the card.
+        seed: of the resamples.
     """
     if outcomes.denied:
         small_again = outcomes.small_right.astype(np.float64)
         outcomes = replace(outcomes, frontier_right=small_again, frontier_eur=np.zeros(len(outcomes)))
     count = len(outcomes)
-    thresholds = [step / STEPS for step in range(STEPS + 1)]
+    steps, named = [step / STEPS for step in range(STEPS + 1)], named or {}
+    thresholds = [*steps, *named.values()]
     escalated = [np.zeros(count, bool), np.ones(count, bool), *(outcomes.confidence < at for at in thresholds)]
     small, frontier, *routed = _results(outcomes, np.stack(escalated, axis=1), seed)
     gain = frontier.accuracy.value - small.accuracy.value
-    return Assessment(
-        count,
-        small,
-        frontier,
-        tuple(
-            ThresholdResult(keep_at, result, small.accuracy.value + result.escalated * gain)
-            for keep_at, result in zip(thresholds, routed, strict=True)
-        ),
-        outcomes.denied,
+    results = tuple(
+        ThresholdResult(keep_at, result, small.accuracy.value + result.escalated * gain)
+        for keep_at, result in zip(thresholds, routed, strict=True)
     )
+    by_name = dict(zip(named, results[len(steps) :], strict=True))
+    return Assessment(count, small, frontier, results[: len(steps)], outcomes.denied, by_name)
 
 
 def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
