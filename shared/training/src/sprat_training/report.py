@@ -1,166 +1,40 @@
-"""What a user reads of a training: findings in sentences, and the report as one HTML file.
+"""The report of a training as one HTML file.
 
 Texts of the file are shown only where the user asks for it with `--show-texts`.
 """
 
-import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
-from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
-from sprat_training.evaluation.metrics import wilson
-from sprat_training.figures import OUTCOMES, LabelFigures, TrainingFigures
+from sprat_training.data import RepeatedText
+from sprat_training.figures import LabelFigures, TrainingFigures
+from sprat_training.findings import (
+    excerpt,
+    findings,
+    lexical_sentence,
+    misread_texts,
+    outcome_table,
+    outside_texts_said,
+    rows_and_labels,
+    serve_command,
+    shortened,
+)
 from sprat_training.html_report import HtmlPage, Matrix, Plot, Scale
 from sprat_training.label_issues import LabelIssue
-from sprat_training.lexical_gate import LEAST_SHARE
 from sprat_training.model_card import TESTED
-from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
 
-OUTSIDE_EVERY_LABEL: Final = "(outside every label)"
-_MAX_ROWS: Final = 6
-_MAX_CONFLICTS: Final = 3
-_MAX_GROUPS: Final = 5
-_MAX_EXCERPT: Final = 80
 _REPORT_CONFUSIONS: Final = 30
 _REPORT_ISSUES: Final = 300
 _REPORT_MISREAD: Final = 300
-_REPORT_CONFLICTS: Final = 50
 _REPORT_REPEATS: Final = 50
 _TEXTS_BEHIND: Final = 3
 _MATRIX_LABELS: Final = 30
-_MANY_DOUBLES: Final = 0.1
-"""Share of doubles from which on it is said: people repeat themselves, too, in CLINC150 and BANKING77 up to 7 %."""
 _MIN_TEXTS_DRAWN: Final = 12
 """Fewer texts in a bin or above a threshold mean nothing: they are drawn faint or not at all."""
-
-
-def findings(result: TrainingResult) -> list[str]:
-    """Return what was found in the data, one sentence each; empty where nothing was."""
-    summary = result.sources.summary
-    return [
-        *result.sources.notes,
-        *_files(result.sources),
-        *_repeats(summary),
-        *_similar(summary),
-        *_small(summary),
-        *_unused(result),
-        *_doubles(result),
-        *_label_issues(result),
-    ]
-
-
-def lexical_sentence(result: TrainingResult) -> str:
-    """Return what the lexical stage answers and how well, or why there is none."""
-    gate = result.stage
-    if gate is None:
-        return (
-            f"the encoder reads every text: no lexical stage was found that answers at least {LEAST_SHARE:.0%} of them "
-            "and is surely no worse"
-        )
-    return (
-        f"the lexical stage answers {gate.share:.1%} of the texts with a label without the encoder, "
-        f"{gate.error:.1%} of them wrongly (the encoder: {gate.encoder_error:.1%}), and {gate.outside_share:.1%} of "
-        "those outside"
-    )
-
-
-def outside_texts_said(figures: TrainingFigures, result: TrainingResult, where: str = "") -> str:
-    """Return how many texts outside every label were read, and whether texts of labels held out stood in for them."""
-    texts = f"{_count(figures.outside_texts, 'text', 'texts')}{where}"
-    if figures is result.figures and result.labels_held_out:
-        return f"{texts} of labels held out in turn, which stand in for texts outside every label,"
-    if figures is result.figures:
-        return f"{texts} outside every label, each read by the head of every fold,"
-    return f"{texts} outside every label"
-
-
-def send_command(result: TrainingResult) -> str:
-    """Return the command that sends the model a text; its language is needed where that is not the default one."""
-    languages = result.config.languages
-    language = "" if DEFAULT_LANGUAGE in languages else f" --language {languages[0]}"
-    return f'sprat send "…" --task intent@{result.card.name}{language}'
-
-
-def serve_command(result: TrainingResult) -> str:
-    """Return the command that serves the model beside the shipped one, run where the training was started."""
-    return shlex.join(["sprat", "up", "--model", f"intent/{result.card.name}={result.config.output}"])
-
-
-@dataclass(frozen=True, slots=True)
-class MisreadText:
-    """A text with a label that is kept with another one, or as outside every label."""
-
-    path: Path
-    row: int
-    label: str
-    said: str
-    confidence: float
-    text: str = field(repr=False)
-    """Its beginning on one line."""
-
-
-def outcome_table(figures: TrainingFigures, keep_at: float) -> list[tuple[str, ...]]:
-    """Return what becomes of the texts as rows that add up, the first one with the columns' names."""
-    found = figures.outcomes(keep_at)
-    has_outside = figures.outside_texts > 0
-    traffic = f"traffic, {figures.outside_share:.0%} outside"
-    rows = [
-        ("", "texts", "share", "likeliest label right", *(("texts outside", traffic) if has_outside else ())),
-        *(
-            (
-                name,
-                f"{found.texts[at]:,}",
-                f"{found.texts[at] / max(figures.texts, 1):.1%}",
-                f"{found.best_right[at]:,}",
-                *((f"{found.outside[at]:.1%}" if at else "–", f"{found.traffic[at]:.1%}") if has_outside else ()),
-            )
-            for at, name in enumerate(OUTCOMES)
-        ),
-    ]
-    total = ("all", f"{figures.texts:,}", "100.0%", f"{sum(found.best_right):,}")
-    return [*rows, (*total, *(("100.0%", "100.0%") if has_outside else ()))]
-
-
-def misread_texts(result: TrainingResult) -> list[MisreadText]:
-    """Return the texts that are kept and wrong, those of the test where there is one; the surest first."""
-    figures = result.test or result.figures
-    data, test = result.data, result.sources.test
-    if result.test is not None and test is not None:
-        texts, rows, paths, own = test.texts, test.rows, test.paths, test.labels
-    else:
-        texts, rows, paths = data.texts, data.rows, data.paths
-        own = tuple(data.labels[number] for number in data.gold)
-    outcome = figures.outcome_of_each(result.card.keep_at)[: figures.texts]
-    confidence = figures.readings.confidence[: figures.texts]
-    found = np.flatnonzero((outcome == 1) | (outcome == 2))
-    return [
-        MisreadText(
-            paths[index],
-            rows[index],
-            own[index],
-            data.labels[figures.best[index]] if outcome[index] == 1 else OUTSIDE_EVERY_LABEL,
-            float(confidence[index]),
-            _shortened(texts[index]),
-        )
-        for index in found[np.argsort(-confidence[found], kind="stable")]
-    ]
-
-
-def excerpt(result: TrainingResult, index: int) -> str:
-    """Return the beginning of a text of the sources on one line."""
-    return _shortened(result.sources.data.texts[index])
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _MAX_EXCERPT else text[: _MAX_EXCERPT - 1] + "…"
 
 
 def training_html(result: TrainingResult, *, show_texts: bool) -> str:
@@ -337,7 +211,7 @@ def _texts_behind(result: TrainingResult, label: str, predicted: str) -> str:
     data = result.data
     numbers = {name: number for number, name in enumerate(data.labels)}
     found = np.flatnonzero((data.gold == numbers[label]) & (result.predicted == numbers[predicted]))
-    return " · ".join(_shortened(data.texts[index]) for index in found[:_TEXTS_BEHIND])
+    return " · ".join(shortened(data.texts[index]) for index in found[:_TEXTS_BEHIND])
 
 
 def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
@@ -417,140 +291,4 @@ def _add_issues(page: HtmlPage, result: TrainingResult, issues: Sequence[LabelIs
 
 
 def _repeated(text: RepeatedText, *, show_texts: bool) -> str:
-    return _conflict(text) + (f" · {_shortened(text.text)}" if show_texts else "")
-
-
-def _files(sources: Sources) -> Iterator[str]:
-    for file in sources.summary.files:
-        name = file.path.name
-        if file.encoding is not None:
-            yield f"{name} is read as {file.encoding}; if its letters look wrong, name another --encoding"
-        if file.unused_columns:
-            yield f"{name}: columns that are not read: {', '.join(file.unused_columns)}"
-        if file.blank_rows:
-            blank = _count(file.blank_rows, "row has", "rows have")
-            skipped = "is skipped" if file.blank_rows == 1 else "are skipped"
-            yield f"{name}: {blank} neither text nor label and {skipped}"
-    if sources.bad_rows:
-        rows = len({(problem.path, problem.row) for problem in sources.bad_rows})
-        yield _count(rows, "row is left out, because it", "rows are left out, because they") + " cannot be used"
-
-
-def _repeats(summary: DataSummary) -> Iterator[str]:
-    if summary.corrected:
-        texts = _count(len(summary.corrected), "text has another label", "texts have another label")
-        yield f"{texts} in a later file, which is used"
-    if summary.repeats:
-        rows = sum(len(text.rows) - 1 for text in summary.repeats)
-        yield f"{_count(rows, 'row repeats', 'rows repeat')} a text with the same label; each text counts once"
-    if summary.conflicts:
-        shown = "; ".join(_conflict(text) for text in summary.conflicts[:_MAX_CONFLICTS])
-        yield (
-            f"{_count(len(summary.conflicts), 'text has', 'texts have')} several labels; the most frequent one is "
-            f"used, on a tie the text is left out: {shown}{' …' if len(summary.conflicts) > _MAX_CONFLICTS else ''}"
-        )
-
-
-def _similar(summary: DataSummary) -> Iterator[str]:
-    groups = summary.similar_labels
-    if groups:
-        shown = ", ".join(quoted_group(group) for group in groups[:_MAX_GROUPS])
-        more = f" and {len(groups) - _MAX_GROUPS} more" if len(groups) > _MAX_GROUPS else ""
-        yield (
-            f"{_count(len(groups), 'group of labels differs', 'groups of labels differ')} by case or white space "
-            f"alone, and each is learnt as a label of its own: {shown}{more}; --merge-case takes each group as one "
-            "label"
-        )
-
-
-def _small(summary: DataSummary) -> Iterator[str]:
-    if summary.dropped_labels:
-        subject = _count(len(summary.dropped_labels), "label is", "labels are")
-        yield f"{subject} left out for having too few texts: {', '.join(summary.dropped_labels)}"
-    if small := summary.small_labels:
-        shown = ", ".join(f"{label} {count}" for label, count in _fewest(small))
-        more = f" and {len(small) - _MAX_ROWS} more" if len(small) > _MAX_ROWS else ""
-        yield f"{_count(len(small), 'label has', 'labels have')} few texts, so little is known of them: {shown}{more}"
-
-
-def _fewest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda each: each[1])[:_MAX_ROWS]
-
-
-def _unused(result: TrainingResult) -> Iterator[str]:
-    if result.sources.summary.sampled_from:
-        texts = len(result.sources.data.texts)
-        yield f"{texts:,} of {result.sources.summary.sampled_from:,} texts are fitted, drawn evenly over the labels"
-    if leaked := result.sources.leaked_rows:
-        subject = _count(len(leaked), "row of the test is", "rows of the test are")
-        of = "" if result.config.test_file is None else f" of {result.config.test_file.name}"
-        yield f"{subject} trained on, too, and left out of its figures: {_rows(leaked)}{of}"
-    if result.truncated:
-        subject = _count(result.truncated, "text is", "texts are")
-        yield f"{subject} longer than the {result.card.max_tokens} tokens that are read"
-
-
-def _doubles(result: TrainingResult) -> Iterator[str]:
-    found, texts = result.doubles, len(result.data.texts)
-    if (repeated := texts - found.different) >= _MANY_DOUBLES * texts:
-        yield (
-            f"{repeated:,} of {texts:,} texts repeat another one of their label but for opening or ending, as rows "
-            "from a template do: they are held out together, so the figures rest on "
-            f"{found.different:,} different sentences"
-        )
-        if found.few:
-            shown = ", ".join(f"{label} {count}" for label, count in _fewest(found.few))
-            more = f" and {len(found.few) - _MAX_ROWS} more" if len(found.few) > _MAX_ROWS else ""
-            yield (
-                f"{_count(len(found.few), 'label has', 'labels have')} fewer than {MIN_TEXTS} different sentences, so "
-                f"the figures are too good for what people write: {shown}{more}; add texts in other words"
-            )
-    test, figures = result.sources.test, result.test
-    if test is None or figures is None or found.test.mean() < _MANY_DOUBLES:
-        return
-    rows = [row for row, double in zip(test.rows, found.test, strict=True) if double]
-    kind = "text that is held out" if result.config.hold_out else "row of the test"
-    kinds = "texts that are held out" if result.config.hold_out else "rows of the test"
-    subject = _count(len(rows), f"{kind} repeats a text", f"{kinds} repeat texts")
-    right = figures.readings.best_right[: figures.texts][~found.test]
-    without = f"without {'it' if len(rows) == 1 else 'them'}"
-    share, left_over = wilson(int(right.sum()), len(right)), _count(len(right), "text", "texts")
-    new = result.config.hold_out
-    others = (
-        f"the new version gives {share} of {left_over} their label"
-        if new
-        else f"{share} of {left_over} get their label"
-    )
-    left = f"{without} {others}" if len(right) else f"{without} no text of the test is left"
-    are = "is" if len(rows) == 1 else "are"
-    listed = "" if result.config.hold_out else f": {_rows(rows)} of {test.path.name}"
-    yield f"{subject} that {are} trained on, but for opening or ending{listed}; {left}"
-
-
-def _label_issues(result: TrainingResult) -> Iterator[str]:
-    if dropped := result.dropped:
-        yield (
-            _count(len(dropped), "row is left out because the label is", "rows are left out because their labels are")
-            + f" likely wrong; the figures do not count {'it' if len(dropped) == 1 else 'them'}"
-        )
-    if issues := result.label_issues:
-        it = "it" if len(issues) == 1 else "them"
-        yield f"{_count(len(issues), 'label is', 'labels are')} likely wrong; correct {it} and train again"
-
-
-def _conflict(text: RepeatedText) -> str:
-    files = dict.fromkeys(text.paths)
-    rows = [
-        f"{_rows([row for row, path in zip(text.rows, text.paths, strict=True) if path == file])} of {file.name}"
-        for file in files
-    ]
-    return f"rows {', '.join(rows)}: {', '.join(text.labels)}"
-
-
-def _rows(rows: Sequence[int]) -> str:
-    shown = ", ".join(str(row) for row in rows[:_MAX_ROWS])
-    return f"{shown} and {len(rows) - _MAX_ROWS} more" if len(rows) > _MAX_ROWS else shown
-
-
-def _count(count: int, one: str, several: str) -> str:
-    return f"1 {one}" if count == 1 else f"{count:,} {several}"
+    return rows_and_labels(text) + (f" · {shortened(text.text)}" if show_texts else "")

@@ -9,7 +9,7 @@ from sprat_cli.retrain.corrections import AskedModel
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_inference.card import Card
 from sprat_training.evaluation.comparison import Comparison, Measured
-from sprat_training.report import findings
+from sprat_training.findings import findings
 from sprat_training.train import TrainingResult
 from sprat_training.verdict import Verdict
 

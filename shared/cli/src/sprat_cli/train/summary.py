@@ -7,8 +7,7 @@ from typing import Final
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_training.data import RepeatedText
 from sprat_training.figures import OUTCOMES, TrainingFigures
-from sprat_training.label_issues import LabelIssue
-from sprat_training.report import (
+from sprat_training.findings import (
     excerpt,
     findings,
     lexical_sentence,
@@ -18,6 +17,7 @@ from sprat_training.report import (
     send_command,
     serve_command,
 )
+from sprat_training.label_issues import LabelIssue
 from sprat_training.train import TrainingResult
 from sprat_training.verdict import Verdict
 
