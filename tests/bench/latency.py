@@ -4,9 +4,10 @@
 
 One intent for each text of CLINC150's test set, at shares of the measured saturation, with an open load: texts arrive
 by the clock. The saturation and the end-to-end time are measured without traces, as services usually run. The stages
-are those of a second installation that exports every span: what the records carry (the broker's appends) and the spans
-together cut the way of each text into stages without a gap. All clocks are this machine's; the broker counts whole
-milliseconds, so half of one is added to its times.
+are those of a second installation that exports every span: what the records carry (the broker's appends, and the times
+that the service notes in its Prediction) and the spans of each record together cut the way of each text into stages
+without a gap. All clocks are this machine's; the broker counts whole milliseconds, so half of one is added to its
+times.
 
 Saves docs/figures/latency.json and draws docs/images/latency.png.
 """
@@ -19,16 +20,16 @@ import statistics
 import sys
 import tempfile
 import time
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from sprat.processing.measure import SMALL_STAGES
 from sprat_local.bench.measure import Bench, EndReader
 from sprat_local.bench.open_loop import LatencyQuantiles, poisson_arrivals, publish_on_time
 from sprat_local.bench.plan import SEED, BenchPlan
@@ -48,9 +49,6 @@ _SETTLE_S: Final = 1.0
 _HALF_MS: Final = 500_000
 """Nanoseconds: half of what the broker's clock counts."""
 
-Interval = tuple[int, int]
-"""Begin and end, epoch nanoseconds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Journey:
@@ -62,6 +60,8 @@ class Journey:
     predicted: int
     answered: int
     received: int
+    timings_ms: Mapping[str, float]
+    """What the service notes in the Prediction: wait (from the append until the text is asked), cache, model."""
 
     @property
     def total_ms(self) -> float:
@@ -69,119 +69,56 @@ class Journey:
         return (self.received - self.due) / 1e6
 
 
-class Busy:
-    """When a service was busy: the union of intervals."""
-
-    def __init__(self, intervals: Iterable[Interval]) -> None:
-        self._begins: list[int] = []
-        self._ends: list[int] = []
-        for begin, end in sorted(intervals):
-            if self._ends and begin <= self._ends[-1]:
-                self._ends[-1] = max(self._ends[-1], end)
-            else:
-                self._begins.append(begin)
-                self._ends.append(end)
-
-    def within(self, begin: int, end: int) -> int:
-        """Return the nanoseconds of [begin, end] in which it was busy."""
-        place = max(0, bisect_right(self._begins, begin) - 1)
-        total = 0
-        while place < len(self._begins) and self._begins[place] < end:
-            total += max(0, min(end, self._ends[place]) - max(begin, self._begins[place]))
-            place += 1
-        return total
-
-
 class Spans:
     """The spans of the measured installation, found by what they belong to."""
 
-    def __init__(self, spans: Iterable[Any], texts: str, predictions: str, results: str) -> None:
-        self._process: dict[tuple[str, str], Any] = {}
-        self._send: dict[tuple[str, str], Any] = {}
-        self._children: dict[bytes, list[Any]] = defaultdict(list)
-        polls: dict[str, list[Interval]] = defaultdict(list)
-        group_of: dict[bytes, str] = {}
+    def __init__(self, spans: Iterable[Any], predictions: str, results: str) -> None:
+        self._spans: dict[tuple[str, str], Any] = {}
+        polls: dict[bytes, str] = {}
         commits: list[Any] = []
-        self._groups = {"service": "", "router": ""}
         for span in spans:
-            about = values(span.attributes)
-            group = str(about.get("messaging.consumer.group.name", ""))
             if span.name == "poll":
-                polls[group].append(_interval(span))
-                group_of[span.span_id] = group
+                polls[span.span_id] = str(values(span.attributes).get("messaging.consumer.group.name", ""))
             elif span.name == "commit":
                 commits.append(span)
-            elif span.name == f"process {predictions}":
-                self._groups["router"] = group
-                self._process[span.trace_id.hex(), predictions] = span
-            elif span.name == f"process {texts}":
-                self._process[span.trace_id.hex(), f"{texts} {group}"] = span
-            elif span.name in {f"send {predictions}", f"send {results}"}:
-                self._send[span.trace_id.hex(), span.name.partition(" ")[2]] = span
             else:
-                self._children[span.parent_span_id].append(span)
-        groups = {key[1].partition(" ")[2] for key in self._process if key[1].startswith(f"{texts} ")}
-        self._groups["service"] = next(iter(groups - {self._groups["router"]}), "")
-        by_group: dict[str, list[Interval]] = defaultdict(list)
+                self._spans[span.trace_id.hex(), span.name] = span
+        self.commits_ms: dict[str, list[float]] = defaultdict(list)
+        """How long each commit took, of the service and of the router."""
         for span in commits:
-            by_group[group_of.get(span.parent_span_id, "")].append(_interval(span))
-        self.commits = {part: by_group[group] for part, group in self._groups.items()}
-        self._committing = {part: Busy(each) for part, each in self.commits.items()}
-        # A commit may go on while the next batch is handled, and after its own batch.
-        self._busy = {part: Busy([*polls[group], *self.commits[part]]) for part, group in self._groups.items()}
-        self._texts, self._predictions, self._results = texts, predictions, results
+            group = polls.get(span.parent_span_id, "").split(".")
+            part = "router" if "router" in group else "service" if TASK in group else None
+            if part is not None:
+                self.commits_ms[part].append((span.end_time_unix_nano - span.start_time_unix_nano) / 1e6)
+        self._predictions, self._results = predictions, results
 
     def stages(self, journey: Journey) -> dict[str, float] | None:
         """Return stage → milliseconds; None where a span of the text is missing."""
         try:
-            service = self._process[journey.trace_id, f"{self._texts} {self._groups['service']}"]
-            router = self._process[journey.trace_id, self._predictions]
-            sent, answered = (self._send[journey.trace_id, name] for name in (self._predictions, self._results))
-            batch = self._children[service.links[0].span_id]
-            before = [span for span in batch if span.end_time_unix_nano <= sent.start_time_unix_nano]
-            infer = max((span for span in before if span.name.startswith("infer")), key=_begin)
-            look_up = max((span for span in before if _is_redis(span) and _begin(span) < _begin(infer)), key=_begin)
-        except (KeyError, ValueError, IndexError):
+            sent, routed, answered = (
+                _begin(self._spans[journey.trace_id, name])
+                for name in (f"send {self._predictions}", f"process {self._predictions}", f"send {self._results}")
+            )
+        except KeyError:
             return None
-        written = [span for span in batch if _is_redis(span) and _begin(span) >= infer.end_time_unix_nano]
-        write = Busy(map(_interval, written)).within(infer.end_time_unix_nano, _begin(sent))
+        wait, cache, model = (int(1e6 * journey.timings_ms.get(stage, 0.0)) for stage in SMALL_STAGES)
         parts = {
             "producer": journey.appended - journey.due,
-            **self._waits("service", journey.appended, _begin(service)),
-            "service: decode": _begin(look_up) - _begin(service),
-            "service: cache look-up": look_up.end_time_unix_nano - _begin(look_up),
-            "service: model": infer.end_time_unix_nano - _begin(infer),
-            "service: cache write": write,
-            "service: encode": _begin(sent) - infer.end_time_unix_nano - write,
-            "service: publish": journey.predicted - _begin(sent),
-            **self._waits("router", journey.predicted, _begin(router)),
-            "router: decide": _begin(answered) - _begin(router),
-            "router: publish": journey.answered - _begin(answered),
+            "service: until it is asked": wait - _HALF_MS,
+            "service: cache look-up": cache,
+            "service: model": model,
+            "service: until it is sent": sent - (journey.appended - _HALF_MS + wait + cache + model),
+            "service: publish": journey.predicted - sent,
+            "router: until it is polled": routed - journey.predicted,
+            "router: decide": answered - routed,
+            "router: publish": journey.answered - answered,
             "consumer": journey.received - journey.answered,
         }
         return {name: parts[name] / 1e6 for name in STAGES}
 
-    def _waits(self, part: str, appended: int, polled: int) -> dict[str, int]:
-        """Divide the time from the append to the poll."""
-        busy = self._busy[part].within(appended, polled)
-        commit = self._committing[part].within(appended, polled)
-        return {
-            f"{part}: commit before": commit,
-            f"{part}: batch before": busy - commit,
-            f"{part}: fetch and poll": polled - appended - busy,
-        }
-
-
-def _interval(span: Any) -> Interval:
-    return span.start_time_unix_nano, span.end_time_unix_nano
-
 
 def _begin(span: Any) -> int:
     return int(span.start_time_unix_nano)
-
-
-def _is_redis(span: Any) -> bool:
-    return values(span.attributes).get("db.system.name") == "redis"
 
 
 async def travel(
@@ -218,16 +155,24 @@ async def travel(
             trace_id(record),
             epoch + int(at * 1e9),
             _from_ms(appended[place]),
-            _from_ms(predicted[record.number]),
+            _from_ms(predicted[record.number].appended_ms),
             _from_ms(found[record.number].appended_ms),
             epoch + int(found[record.number].at * 1e9),
+            predicted[record.number].timings_ms,
         )
         for place, (record, at) in enumerate(zip(records, scheduled, strict=True))
     ]
 
 
-async def predictions(installation: Installation, messages: BenchMessages) -> dict[int, int]:
-    """Return when the broker appended each Prediction so far, epoch milliseconds."""
+class Predicted(NamedTuple):
+    """When the broker appended a Prediction, epoch milliseconds, and what it says of times."""
+
+    appended_ms: int
+    timings_ms: Mapping[str, float]
+
+
+async def predictions(installation: Installation, messages: BenchMessages) -> dict[int, Predicted]:
+    """Return the Predictions so far, by the numbers of their texts."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=installation.bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
     )
@@ -237,12 +182,13 @@ async def predictions(installation: Installation, messages: BenchMessages) -> di
         partitions = [TopicPartition(topic, number) for number in range(installation.topics.partitions)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        found: dict[int, int] = {}
+        found: dict[int, Predicted] = {}
         while any([await consumer.position(each) < ends[each] for each in partitions]):
             for record in (record for part in (await consumer.getmany(timeout_ms=100)).values() for record in part):
-                number = messages.number_of(json.loads(record.value)["text_id"])
+                prediction = json.loads(record.value)
+                number = messages.number_of(prediction["text_id"])
                 if number is not None:
-                    found.setdefault(number, record.timestamp)
+                    found.setdefault(number, Predicted(record.timestamp, prediction["timings_ms"]))
         return found
     finally:
         await consumer.stop()
@@ -281,9 +227,9 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
             messages = BenchMessages(asked, TASK, installation.models[TASK])
             traced = _all(installation, messages, rates, seconds)
         # Stopped, so that the last spans are here.
-        spans = Spans(sink.spans, topics.texts, topics.predictions(TASK), topics.results(TASK))
+        spans = Spans(sink.spans, topics.predictions(TASK), topics.results(TASK))
     loads = [_load(spans, *each) for each in zip(shares, rates, plain, traced, strict=True)]
-    commits = {part: _quantiles([(end - begin) / 1e6 for begin, end in each]) for part, each in spans.commits.items()}
+    commits = {part: _quantiles(took) for part, took in spans.commits_ms.items()}
     about = {"machine": machine, "saturation_per_s": saturation, "others_cores": others}
     return {**about, "loads": loads, "commit_ms": commits}
 

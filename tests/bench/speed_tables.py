@@ -8,19 +8,13 @@ Figures = Mapping[str, Any]
 
 STAGES: Final = {
     "producer": "the client's producer, until the broker appends the text",
-    "service: batch before": "waiting while the service handles an earlier batch",
-    "service: commit before": "waiting while the service commits an earlier batch",
-    "service: fetch and poll": "the record is fetched and polled, while the service does nothing else",
-    "service: decode": "decode, validate, queue for the batch's turn",
-    "service: cache look-up": "one look-up in Redis for the batch",
-    "service: model": "the model, with the wait for its thread",
-    "service: cache write": "the answers are written to Redis, where that is waited for",
-    "service: encode": "the Prediction is made and encoded",
+    "service: until it is asked": "fetch, poll, decode; what the lexical stage leaves to the encoder also waits for it",
+    "service: cache look-up": "one look-up in Redis, of what the lexical stage leaves",
+    "service: model": "the stage that answers",
+    "service: until it is sent": "the Prediction is made and encoded, after those in publication",
     "service: publish": "the service's producer, until the broker appends the Prediction",
-    "router: batch before": "waiting while the router handles an earlier batch",
-    "router: commit before": "waiting while the router commits an earlier batch",
-    "router: fetch and poll": "the record is fetched and polled, while the router does nothing else",
-    "router: decide": "decode, decide, encode",
+    "router: until it is polled": "fetch and poll, while an earlier batch is decided",
+    "router: decide": "decode, decide, encode, after those in publication",
     "router: publish": "the router's producer, until the broker appends the Result",
     "consumer": "the consumer's fetch, until it has the Result",
 }
@@ -58,7 +52,8 @@ def latency(figures: Figures) -> str:
     loads = figures["loads"]
     shares = [f"{100 * load['share']:.0f} %" for load in loads]
     rows = [
-        [f"**{name}** ({what})", *(_two(load["stages_ms"][name]) for load in loads)] for name, what in STAGES.items()
+        [f"**{name}** ({STAGES[name]})" if name in STAGES else name, *(_two(load["stages_ms"][name]) for load in loads)]
+        for name in loads[0]["stages_ms"]
     ]
     rows += [
         ["unexplained rest", *(_two(load["rest_ms"]) for load in loads)],

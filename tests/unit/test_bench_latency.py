@@ -1,13 +1,14 @@
 """How the latency budget cuts the way of a text into stages: they add up to the whole, without a gap."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from tests.bench.latency import Busy, Journey, Spans
+from tests.bench.latency import Journey, Spans
 from tests.bench.speed_tables import STAGES
 
-TEXTS, PREDICTIONS, RESULTS = "texts", "predictions", "results"
+PREDICTIONS, RESULTS = "predictions", "results"
 TRACE = bytes(16)
 
 
@@ -33,77 +34,62 @@ def span(name, begin, end, *, id=b"", parent=b"", links=(), **attributes):
 
 
 GROUP = "messaging__consumer__group__name"
-REDIS = {"db__system__name": "redis"}
 SPANS = [
-    # The service handles an earlier batch, and commits it, while the text is there.
-    span("poll", 0, 6, id=b"earlier", **{GROUP: "intent"}),
-    span("commit", 4, 6, parent=b"earlier"),
-    span("poll", 7, 20, id=b"batch", **{GROUP: "intent"}),
-    span("process texts", 7, 18, links=[b"batch"], **{GROUP: "intent"}),
-    span("process texts", 3, 4, links=[b"of the router"], **{GROUP: "router"}),
-    span("GET", 8, 9, parent=b"batch", **REDIS),
-    span("infer intent", 9.25, 13, parent=b"batch"),
-    span("SET", 13, 14, parent=b"batch", **REDIS),
+    span("poll", 5, 6, id=b"batch", **{GROUP: "sprat.intent.default"}),
+    span("process texts", 7, 18, links=[b"batch"]),
     span("send predictions", 15, 17),
     span("commit", 18, 20, parent=b"batch"),
-    span("poll", 21, 25, id=b"routed", **{GROUP: "router"}),
-    span("process predictions", 21, 24, links=[b"routed"], **{GROUP: "router"}),
+    span("poll", 21, 25, id=b"routed", **{GROUP: "sprat.router"}),
+    span("commit", 26, 27, parent=b"routed"),
+    span("poll", 21, 25, id=b"other", **{GROUP: "sprat.frontier"}),
+    span("commit", 26, 29, parent=b"other"),
+    span("process predictions", 21, 24, links=[b"routed"]),
     span("send results", 22, 24),
 ]
-JOURNEY = Journey(TRACE.hex(), ms(0.5), ms(2), ms(16), ms(23), ms(26))
+JOURNEY = Journey(TRACE.hex(), ms(0.5), ms(2.5), ms(16.5), ms(23.5), ms(26), {"wait": 6.0, "cache": 1.0, "model": 3.75})
 
 
 def test_the_stages_of_a_text():
-    stages = Spans(SPANS, TEXTS, PREDICTIONS, RESULTS).stages(JOURNEY)
+    stages = Spans(SPANS, PREDICTIONS, RESULTS).stages(JOURNEY)
 
     assert list(stages) == list(STAGES)
-    assert {name: took for name, took in stages.items() if took} == pytest.approx(
+    assert stages == pytest.approx(
         {
-            "producer": 1.5,
-            "service: batch before": 2,
-            "service: commit before": 2,
-            "service: fetch and poll": 1,
-            "service: decode": 1,
+            "producer": 2,
+            "service: until it is asked": 5.5,  # the broker's clock counts whole milliseconds
             "service: cache look-up": 1,
             "service: model": 3.75,
-            "service: cache write": 1,
-            "service: encode": 1,
-            "service: publish": 1,
-            "router: fetch and poll": 5,
+            "service: until it is sent": 2.25,
+            "service: publish": 1.5,
+            "router: until it is polled": 4.5,
             "router: decide": 1,
-            "router: publish": 1,
-            "consumer": 3,
+            "router: publish": 1.5,
+            "consumer": 2.5,
         }
     )
 
 
-def test_the_stages_add_up_to_the_whole_but_for_what_no_span_shows():
-    stages = Spans(SPANS, TEXTS, PREDICTIONS, RESULTS).stages(JOURNEY)
+def test_the_stages_add_up_to_the_whole():
+    stages = Spans(SPANS, PREDICTIONS, RESULTS).stages(JOURNEY)
 
-    assert JOURNEY.total_ms - sum(stages.values()) == pytest.approx(0.25)  # between the look-up and the model
+    assert JOURNEY.total_ms == pytest.approx(sum(stages.values()))
 
 
-@pytest.mark.parametrize("missing", ["send predictions", "process predictions", "infer intent", "GET"])
+def test_a_text_that_the_first_stage_answers_is_not_looked_up():
+    journey = replace(JOURNEY, timings_ms={"wait": 6.0, "model": 0.25})
+
+    stages = Spans(SPANS, PREDICTIONS, RESULTS).stages(journey)
+
+    assert stages["service: cache look-up"] == 0
+    assert JOURNEY.total_ms == pytest.approx(sum(stages.values()))
+
+
+def test_commits_are_those_of_the_service_and_of_the_router():
+    assert Spans(SPANS, PREDICTIONS, RESULTS).commits_ms == {"service": [2], "router": [1]}
+
+
+@pytest.mark.parametrize("missing", ["send predictions", "process predictions", "send results"])
 def test_a_text_without_one_of_its_spans_has_no_stages(missing):
     spans = [each for each in SPANS if each.name != missing]
 
-    assert Spans(spans, TEXTS, PREDICTIONS, RESULTS).stages(JOURNEY) is None
-
-
-def test_a_commit_that_goes_on_beside_the_next_batch_counts_once():
-    spans = [*SPANS, span("poll", 6, 7, id=b"between", **{GROUP: "intent"}), span("commit", 5, 6.5, parent=b"between")]
-
-    stages = Spans(spans, TEXTS, PREDICTIONS, RESULTS).stages(JOURNEY)
-
-    waits = {name: took for name, took in stages.items() if name.startswith("service: ")}
-    assert waits["service: commit before"] == pytest.approx(2.5)
-    assert waits["service: batch before"] == pytest.approx(2.5)
-    assert waits["service: fetch and poll"] == 0
-
-
-def test_overlapping_intervals_count_once():
-    busy = Busy([(0, 10), (5, 12), (20, 30), (40, 50)])
-
-    assert busy.within(8, 45) == 4 + 10 + 5
-    assert busy.within(12, 20) == 0
-    assert busy.within(-5, 100) == 12 + 10 + 10
+    assert Spans(spans, PREDICTIONS, RESULTS).stages(JOURNEY) is None

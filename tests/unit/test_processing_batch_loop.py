@@ -1,4 +1,4 @@
-"""The order of the batch loop: all acknowledged before the commit, and no part begins after admission has closed."""
+"""The steps of the batch loop: all acknowledged before the commit, none with the model after admission has closed."""
 
 import asyncio
 from dataclasses import replace
@@ -216,11 +216,15 @@ class Model:
         item.ask = ask
         item.tokens = self.tokens
 
-    async def answer(self, items):
+    async def begin(self, items):
+        pass
+
+    async def finish(self, items):
         self.parts.append([item.record.offset for item in items])
         for item in items:
             item.outcome = Outcome(skipped="answered")
         self.after()
+        return {}
 
 
 @pytest.fixture
@@ -230,10 +234,10 @@ def model(parts):
     return parts.loop.cached_inference
 
 
-async def test_a_batch_is_cut_into_parts_that_are_committed_one_by_one(parts, model):
+async def test_the_model_is_asked_for_no_more_than_the_bound_at_a_time(parts, model):
     await parts.loop.handle(texts(5, 6))
     assert model.parts == [[5], [6]]
-    assert parts.happened == [("commit", {PLACE: 6}), ("commit", {PLACE: 7})]
+    assert parts.happened[-1] == ("commit", {PLACE: 7})
 
 
 async def test_as_many_records_as_the_bound_takes_are_one_part(parts, model):

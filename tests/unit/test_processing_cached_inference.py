@@ -3,7 +3,7 @@
 import pytest
 
 from sprat.keys import KeyedHash
-from sprat.model import Answer, Question
+from sprat.model import Answer, Question, Unfinished
 from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.processing.handler import Ask, Outcome
 from sprat.processing.records import WorkItem
@@ -29,6 +29,9 @@ class Model:
         if self.broken & {question.text for question in questions}:
             raise ZeroDivisionError
         return [Answer(IntentOutput(label=question.text), self.confidence, self.stage) for question in questions]
+
+    def probe(self):
+        pass
 
 
 class Cache:
@@ -71,7 +74,8 @@ async def answer(cached_inference, *texts):
         item = WorkItem(plain(), received=received(text()))
         cached_inference.prepare(item, Ask(Question(one, "en"), "intent", "acme", ("answer",)))
         items.append(item)
-    await cached_inference.store(await cached_inference.answer(items))
+    await cached_inference.begin(items)
+    await cached_inference.store(await cached_inference.finish(items))
     return [item.outcome.skipped for item in items]
 
 
@@ -123,3 +127,70 @@ async def test_a_cached_value_that_is_no_answer_is_asked_again(cached_inference,
 async def test_a_cache_key_shows_nothing_of_the_text(cached_inference):
     await answer(cached_inference, "a private sentence")
     assert "private" not in "".join(cached_inference.cache.values)
+
+
+class Staged(Model):
+    """A model whose first stage answers texts that begin with `easy`."""
+
+    is_staged = True
+
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+        self.found = []
+
+    def begin(self, questions):
+        self.begun.append([question.text for question in questions])
+        if self.broken & {question.text for question in questions}:
+            raise ZeroDivisionError
+        return [
+            Answer(IntentOutput(label=question.text), self.confidence, "lexical")
+            if question.text.startswith("easy")
+            else Unfinished(question, f"found {question.text}")
+            for question in questions
+        ]
+
+    def finish(self, unfinished):
+        self.found += [each.found for each in unfinished]
+        return self.answer([each.question for each in unfinished])
+
+
+@pytest.fixture
+def staged():
+    model = Staged()
+    inference = Inference(model)
+    yield CachedInference(Handler(), model, inference, Cache(), KeyedHash(b"a key"))
+    inference.close()
+
+
+async def test_what_the_first_stage_answers_is_neither_looked_up_nor_cached(metrics, staged):
+    assert await answer(staged, "easy", "hard") == ["easy, fresh by lexical", "hard, fresh"]
+    assert len(staged.cache.values) == 1
+    assert staged.model.batches == [["hard"]]
+    assert metrics.value("sprat.model.texts") == 2
+    assert await answer(staged, "easy", "hard") == ["easy, fresh by lexical", "hard, cached"]
+
+
+async def test_the_rest_of_the_model_gets_what_its_first_stage_has_found(staged):
+    await answer(staged, "easy", "hard", "harder")
+    assert staged.model.found == ["found hard", "found harder"]
+
+
+async def test_a_text_that_breaks_the_first_stage_fails_alone(staged):
+    staged.model.broken = {"easy b"}
+    assert await answer(staged, "easy a", "easy b", "hard") == ["easy a, fresh by lexical", "failed", "hard, fresh"]
+
+
+async def test_an_answer_of_the_first_stage_without_a_confidence_is_none(staged):
+    staged.model.confidence = float("nan")
+    assert await answer(staged, "easy") == ["failed"]
+
+
+async def test_a_model_that_says_it_has_no_first_stage_is_asked_as_a_whole(staged):
+    plain_model = Staged()
+    plain_model.is_staged = False
+    inference = Inference(plain_model)
+    staged.model, staged.inference = plain_model, inference
+    assert await answer(staged, "easy") == ["easy, fresh"]
+    assert plain_model.begun == []
+    inference.close()

@@ -1,4 +1,4 @@
-"""Two parts in progress: what is published is committed in order, and a part that fails stops those behind it."""
+"""The steps of the batch loop, beside each other: a key keeps its order, and a failure stops all that would follow."""
 
 import asyncio
 import random
@@ -28,6 +28,11 @@ TOPICS = Topics()
 ONE, TWO = TopicPartition(TOPICS.texts, 1), TopicPartition(TOPICS.texts, 2)
 
 
+def name_of(record):
+    """Return the name of a record in these tests."""
+    return f"{record.partition}-{record.offset}"
+
+
 class Consumer:
     """A consumer of two partitions: a poll returns the next records of each and moves the positions on."""
 
@@ -39,6 +44,8 @@ class Consumer:
         self.committed = {ONE: 0, TWO: 0}
         self.failures = []
         self.most = 4
+        self.keys = 1_000_000
+        """How many different keys the records of a partition have."""
         self.polls = 0
         self._arrived = asyncio.Event()
 
@@ -60,7 +67,7 @@ class Consumer:
             begin = self.positions[partition]
             stop = min(end, begin + self.most)
             found += [
-                plain(partition=partition.partition, offset=offset, key=f"{partition.partition}-{offset}".encode())
+                plain(partition=partition.partition, offset=offset, key=b"%d" % (offset % self.keys))
                 for offset in range(begin, stop)
             ]
             self.positions[partition] = stop
@@ -89,21 +96,21 @@ class Broker(Publisher):
         super().__init__(KafkaSettings(bootstrap="127.0.0.1:1", prefix="sprat"), "test")
         self.happened = happened
         self.taken = []
-        """The keys of all acknowledged records."""
+        """The names of all acknowledged records."""
         self.open = asyncio.Event()
         self.open.set()
         self.called = asyncio.Event()
         self.failures = []
 
     async def publish(self, records, hold_s=None):
-        keys = [record.key.decode() for record in records]
+        names = [dict(record.headers)["ce_id"].decode() for record in records]
         self.called.set()
         await turns(3)  # an acknowledgement takes longer than to poll what has come
         await self.open.wait()
         if self.failures and (failure := self.failures.pop(0)) is not None:
             raise failure
-        self.happened.append(("acknowledged", *keys))
-        self.taken += keys
+        self.happened.append(("acknowledged", *names))
+        self.taken += names
         return [Acknowledged(0, 0, 0) for _ in records]
 
 
@@ -122,7 +129,7 @@ class Handler:
 
 
 class Model:
-    """Answers a part while `open` is set."""
+    """Answers while `open` is set; its first stage answers the records named in `easy` at once."""
 
     def __init__(self, happened):
         self.happened = happened
@@ -130,22 +137,38 @@ class Model:
         self.open.set()
         self.called = asyncio.Event()
         self.failures = []
+        self.easy = set()
+        self.stored = []
+        self.storing = asyncio.Event()
+        self.storing.set()
 
     def prepare(self, item, ask):
         item.ask, item.tokens = ask, 1
 
-    async def answer(self, items):
-        asked = [item for item in items if item.outcome is None]
-        if asked:
-            self.happened.append(("model", *(item.record.key.decode() for item in asked)))
+    async def begin(self, items):
+        for item in items:
+            if item.outcome is None and name_of(item.record) in self.easy:
+                answered(item)
+
+    async def finish(self, items):
+        names = [name_of(item.record) for item in items]
+        self.happened.append(("model", *names))
         self.called.set()
         await self.open.wait()
         if self.failures and (failure := self.failures.pop(0)) is not None:
             raise failure
-        for item in asked:
-            event = Emit(TOPICS.feedback, item.record.key, "id", item.received.message)
-            item.outcome = Outcome((event,))
-        return {}
+        for item in items:
+            answered(item)
+        return dict.fromkeys(names)
+
+    async def store(self, answers):
+        await self.storing.wait()
+        self.stored += answers
+
+
+def answered(item):
+    event = Emit(TOPICS.feedback, item.record.key, name_of(item.record), item.received.message)
+    item.outcome = Outcome((event,))
 
 
 class Clock:
@@ -167,8 +190,9 @@ def parts():
         Clock(),
     )
 
-    async def sleep(_seconds):
-        await asyncio.sleep(0)
+    async def sleep(seconds):
+        await turns(20)  # what is in progress ends meanwhile
+        clock.now += seconds
 
     context = LoopContext(
         Outbox("intent", "1", TOPICS, broker, SIGNATURES),
@@ -196,6 +220,12 @@ def parts():
 async def begun(parts):
     """Poll a batch and begin to handle it, as FastStream does."""
     return asyncio.create_task(parts.loop.handle(await parts.consumer.poll()))
+
+
+async def consume(parts):
+    """Poll and handle, as FastStream does."""
+    while True:
+        await parts.loop.handle(await parts.consumer.poll())
 
 
 async def turns(count=30):
@@ -233,18 +263,82 @@ async def test_the_next_records_are_with_the_model_while_those_before_are_publis
     assert parts.admission.in_progress == 0
 
 
-async def test_a_part_is_published_after_the_one_before_is_acknowledged_and_no_third_one_begins(parts):
+async def test_what_the_first_stage_answers_is_published_while_others_are_with_the_model(parts):
+    parts.model.easy = {"1-1", "2-0"}
+    parts.model.open.clear()
+    parts.consumer.arrive(one=3, two=1)
+    handling = await begun(parts)
+    await turns()
+    assert parts.happened == [("model", "1-0", "1-2"), ("acknowledged", "1-1", "2-0"), ("commit", {2: 1})]
+    parts.model.open.set()
+    await handling
+    assert parts.happened[3:] == [("acknowledged", "1-0", "1-2"), ("commit", {1: 3})]
+
+
+async def test_a_record_does_not_overtake_another_of_its_key(parts):
+    parts.consumer.keys = 2
+    parts.model.easy = {"1-1", "1-2", "2-0"}
+    parts.model.open.clear()
+    parts.consumer.arrive(one=3, two=1)
+    handling = await begun(parts)
+    await turns()
+    assert parts.broker.taken == ["1-1", "2-0"], "1-2 has the key of 1-0; keys of partitions are their own"
+    parts.model.open.set()
+    await handling
+    assert parts.broker.taken == ["1-1", "2-0", "1-0", "1-2"]
+
+
+async def test_records_without_a_key_have_no_order(parts):
+    parts.model.easy = {"1-1"}
+    parts.model.open.clear()
+    handling = asyncio.create_task(
+        parts.loop.handle([plain(partition=1, offset=0, key=None), plain(partition=1, offset=1, key=None)])
+    )
+    await turns()
+    assert parts.broker.taken == ["1-1"]
+    parts.model.open.set()
+    await handling
+
+
+async def test_one_call_to_the_broker_at_a_time_and_those_behind_it_together(parts):
     handling = await two_in_progress(parts)
     parts.model.open.set()
     parts.consumer.arrive(one=1)
-    polls = parts.consumer.polls
     await turns()
-    assert parts.happened == [("model", "1-0"), ("model", "1-1", "2-0")]
-    assert parts.consumer.polls == polls, "two parts are in progress at most"
+    assert parts.happened == [("model", "1-0"), ("model", "1-1", "2-0"), ("model", "1-2")]
     parts.broker.open.set()
     await handling
-    assert parts.broker.taken == ["1-0", "1-1", "2-0", "1-2"]
+    assert [each for each in parts.happened if each[0] == "acknowledged"] == [
+        ("acknowledged", "1-0"),
+        ("acknowledged", "1-1", "2-0", "1-2"),
+    ]
     assert parts.consumer.committed == {ONE: 3, TWO: 1}
+
+
+async def test_no_more_records_are_polled_while_so_many_are_in_progress(parts, monkeypatch):
+    monkeypatch.setattr("sprat.processing.batch_loop.MOST_RECORDS", 6)
+    parts.model.open.clear()
+    parts.consumer.arrive(one=9)
+    handling = await begun(parts)
+    await turns()
+    assert parts.consumer.positions[ONE] == 8, "two polls of four"
+    parts.model.open.set()
+    await handling
+    assert parts.consumer.committed[ONE] == 9
+
+
+async def test_what_the_model_answered_is_cached_beside_the_next_records(parts):
+    parts.model.storing.clear()
+    parts.consumer.arrive(one=1)
+    handling = await begun(parts)
+    await turns()
+    parts.consumer.arrive(one=1)
+    await turns(60)
+    assert parts.consumer.committed[ONE] == 2, "nobody waits for the cache"
+    assert not handling.done()
+    parts.model.storing.set()
+    await handling
+    assert parts.model.stored == ["1-0", "1-1"]
 
 
 async def test_a_part_that_fails_stops_the_one_behind_it_and_both_are_read_again(parts):
@@ -374,28 +468,74 @@ async def test_a_revoke_that_does_not_wait_for_the_commit_lets_go_without_one(pa
     assert parts.failure.error is None
 
 
-async def test_commits_are_joined_while_records_come_and_the_last_one_waits_for_none(parts):
+async def test_commits_are_joined_and_the_first_and_the_last_wait_for_no_other_records(parts):
     parts.consumer.most = 1
     parts.consumer.arrive(one=4)
     await (await begun(parts))
-    commits = [each for each in parts.happened if each[0] == "commit"]
-    assert commits == [("commit", {1: 1}), ("commit", {1: 4})]
-    assert parts.happened[-2] == ("acknowledged", "1-3")
+    commits = [each[1] for each in parts.happened if each[0] == "commit"]
+    assert commits == [{1: 1}, {1: 4}]
 
 
 async def test_a_commit_waits_for_the_next_records_no_longer_than_its_limit(parts):
-    parts.consumer.most = 1
-    parts.consumer.arrive(one=4)
     publish = parts.broker.publish
 
     async def slow(records, hold_s=None):
         parts.clock.now += 0.6 * COMMIT_EVERY_S
         return await publish(records, hold_s)
 
+    async def never(_seconds):
+        await asyncio.Event().wait()
+
     parts.broker.publish = slow
-    await (await begun(parts))
+    parts.loop.context = replace(parts.loop.context, sleep=never)
+    consuming = asyncio.create_task(consume(parts))
+    for _ in range(4):
+        parts.consumer.arrive(one=1)
+        await turns()
+    assert len(parts.broker.taken) == 4
     commits = [each[1] for each in parts.happened if each[0] == "commit"]
-    assert commits == [{1: 1}, {1: 3}, {1: 4}]
+    assert commits == [{1: 1}, {1: 3}], "the fourth waits"
+    consuming.cancel()
+
+
+async def test_a_commit_waits_for_nothing_once_admission_has_closed(parts):
+    async def never(_seconds):
+        await asyncio.Event().wait()
+
+    parts.loop.context = replace(parts.loop.context, sleep=never)
+    parts.consumer.most = 1
+    parts.consumer.arrive(one=2)
+    handling = await begun(parts)
+    await turns(60)
+    assert parts.consumer.committed[ONE] == 1
+    parts.broker.open.clear()
+    parts.consumer.arrive(one=1)
+    await turns()
+    parts.admission.close()
+    parts.broker.open.set()
+    await asyncio.wait_for(handling, 1)
+    assert parts.consumer.committed[ONE] == 3
+
+
+async def test_after_admission_has_closed_nothing_is_published_that_cannot_be_committed(parts):
+    parts.model.easy = {"1-1"}
+    parts.broker.open.clear()
+    parts.consumer.arrive(two=1)
+    parts.model.easy |= {"2-0"}
+    handling = await begun(parts)
+    await parts.broker.called.wait()
+    parts.model.open.clear()
+    parts.model.failures = [Retryable("away")]
+    parts.consumer.arrive(one=2)
+    await turns()
+    parts.admission.close()
+    parts.broker.open.set()
+    await turns()
+    assert parts.broker.taken == ["2-0"], "1-1 is behind 1-0, which the model still has"
+    parts.model.open.set()
+    await handling
+    assert parts.broker.taken == ["2-0"]
+    assert parts.consumer.committed == {ONE: 0, TWO: 1}
 
 
 async def test_without_new_records_the_loop_returns_when_all_is_committed(parts):
@@ -405,6 +545,23 @@ async def test_without_new_records_the_loop_returns_when_all_is_committed(parts)
     parts.consumer.arrive(one=1)
     await asyncio.wait_for(await begun(parts), 1)
     assert parts.broker.taken == ["1-0", "1-1", "1-2"], "the poll that was ended took no records with it"
+
+
+async def test_records_that_a_poll_returns_although_it_is_ended_are_handled(parts):
+    parts.consumer.arrive(one=1)
+    records = await parts.consumer.poll()
+
+    async def late():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            parts.loop.poll = parts.consumer.poll
+            return [plain(partition=1, offset=1, key=b"1")]
+
+    parts.loop.poll = late
+    await parts.loop.handle(records)
+    assert parts.broker.taken == ["1-0", "1-1"]
+    assert parts.consumer.committed[ONE] == 2
 
 
 async def test_a_poll_that_fails_ends_no_publishing(parts):
@@ -452,9 +609,11 @@ class Trouble:
         self.chance = random.Random(seed)
         self._parts = parts
         self._revoking = revoking
-        self._publish, self._commit, self._answer = parts.broker.publish, parts.consumer.commit, parts.model.answer
-        parts.broker.publish, parts.consumer.commit, parts.model.answer = self.publish, self.commit, self.answer
+        self._publish, self._commit, self._finish = parts.broker.publish, parts.consumer.commit, parts.model.finish
+        parts.broker.publish, parts.consumer.commit, parts.model.finish = self.publish, self.commit, self.finish
         parts.consumer.most = self.chance.randint(1, 3)
+        parts.consumer.keys = self.chance.choice((1, 2, 3, 1_000))
+        parts.model.easy = {f"{place}-{n}" for place in (1, 2) for n in range(60) if self.chance.random() < 0.6}
 
     async def delay(self):
         await turns(self.chance.randrange(6))
@@ -479,11 +638,11 @@ class Trouble:
             assert self._revoking or offset >= self._parts.consumer.committed[partition], "a commit never goes back"
         await self._commit(offsets)
 
-    async def answer(self, items):
+    async def finish(self, items):
         await self.delay()
         if self.chance.random() < 0.1:
             raise Retryable("away")
-        return await self._answer(items)
+        return await self._finish(items)
 
     async def revoke(self):
         """Take the partitions away and give them back, as a rebalance does."""
@@ -502,11 +661,7 @@ async def test_whatever_fails_and_whenever_partitions_move_nothing_is_lost_or_co
     """Without a revoke, nothing is sent twice."""
     trouble, consumer = Trouble(parts, seed, revoking=revoking), parts.consumer
 
-    async def consume():
-        while True:
-            await parts.loop.handle(await consumer.poll())
-
-    consuming = asyncio.create_task(consume())
+    consuming = asyncio.create_task(consume(parts))
     for _ in range(12):
         consumer.arrive(one=trouble.chance.randrange(4), two=trouble.chance.randrange(3))
         await trouble.delay()
@@ -522,3 +677,14 @@ async def test_whatever_fails_and_whenever_partitions_move_nothing_is_lost_or_co
     assert set(parts.broker.taken) == set(expected)
     if not revoking:
         assert sorted(parts.broker.taken) == sorted(expected)
+    assert_keys_in_order(parts.broker.taken, consumer.keys)
+
+
+def assert_keys_in_order(taken, keys):
+    """Check that what was published first of each record is in order, among the records of a key."""
+    seen = {}
+    for name in dict.fromkeys(taken):
+        partition, offset = map(int, name.split("-"))
+        key = partition, offset % keys
+        assert seen.get(key, -1) < offset, f"{name} was published after a later record of its key"
+        seen[key] = offset

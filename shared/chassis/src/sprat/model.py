@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from sprat_contracts import Output, TaskOptions
 
@@ -53,4 +53,38 @@ class Model(Protocol):
 
         Raises:
             ModelError: the model does not work.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A question that is not answered yet, and what the first stage of a model has found on it."""
+
+    question: Question
+    found: object = None
+
+
+@runtime_checkable
+class StagedModel(Model, Protocol):
+    """A model whose first stage answers many questions at little cost, and leaves the others to the rest of it.
+
+    The chassis publishes what the first stage answers while the rest computes: both are called at the same time.
+    """
+
+    @property
+    def is_staged(self) -> bool:
+        """Return whether this one has a first stage; without one, `begin` and `finish` are not called."""
+
+    def begin(self, questions: Sequence[Question]) -> list[Answer | Unfinished]:
+        """Return for each question the first stage's answer, or what `finish` is to be called with.
+
+        Raises:
+            ModelError: the batch cannot be read as a whole; the chassis then asks in halves.
+        """
+
+    def finish(self, unfinished: Sequence[Unfinished]) -> list[Answer]:
+        """Answer what `begin` has left; both together answer as `answer` does.
+
+        Raises:
+            ModelError: as in `answer`.
         """

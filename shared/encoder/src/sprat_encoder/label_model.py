@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.model import Answer, Question
+from sprat.model import Answer, Question, Unfinished
 from sprat_contracts import Alternative, IntentOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, load_artefact
@@ -192,13 +192,44 @@ class LabellingModel:
         """Return an upper bound of the tokens that this question costs."""
         return self._network.tokenizer.upper_bound(question.text)
 
+    @property
+    def is_staged(self) -> bool:
+        """Whether there is a lexical stage; see :class:`sprat.model.StagedModel`."""
+        return self._lexical is not None
+
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.model.Model`."""
         if not questions:
             return []
-        classification = self.classify(
-            [question.text for question in questions], [question.language for question in questions]
-        )
+        return self._answers(self.classify(*_texts_and_languages(questions)))
+
+    def begin(self, questions: Sequence[Question]) -> list[Answer | Unfinished]:
+        """Return the lexical stage's answers, else its reading; see :class:`sprat.model.StagedModel`."""
+        if self._lexical is None or not questions:
+            return [Unfinished(question) for question in questions]
+        texts, languages = _texts_and_languages(questions)
+        words = self._lexical.read(texts, languages)
+        began: list[Answer | Unfinished] = [
+            Unfinished(question, words.rows([place])) for place, question in enumerate(questions)
+        ]
+        answered = np.flatnonzero(words.answers)
+        if len(answered):
+            sure = words.rows(answered)
+            classified = self._classified([texts[place] for place in answered], sure.logits, sure.chances, sure.answers)
+            for place, answer in zip(answered, self._answers(classified), strict=True):
+                began[place] = answer
+        return began
+
+    def finish(self, unfinished: Sequence[Unfinished]) -> list[Answer]:
+        """Answer what the lexical stage has left; see :class:`sprat.model.StagedModel`."""
+        if not unfinished:
+            return []
+        texts, languages = _texts_and_languages([each.question for each in unfinished])
+        words = LexicalReading.joined([each.found for each in unfinished if isinstance(each.found, LexicalReading)])
+        logits, chances = self._encoded(texts, languages, words)
+        return self._answers(self._classified(texts, logits, chances, np.zeros(len(texts), bool)))
+
+    def _answers(self, classification: Classification) -> list[Answer]:
         alternatives = self._alternatives(classification)
         return [
             Answer(
@@ -244,29 +275,41 @@ class LabellingModel:
         if words is not None:
             answered = words.answers
             logits[answered], chances[answered] = words.logits[answered], words.chances[answered]
-        left = np.flatnonzero(~answered)
-        if len(left):
-            logits[left], chances[left] = self._encoded(texts, languages, left, words)
+        left = np.flatnonzero(~answered).tolist()
+        if left:
+            logits[left], chances[left] = self._encoded(
+                [texts[place] for place in left],
+                [languages[place] for place in left],
+                None if words is None else words.rows(left),
+            )
+        return self._classified(texts, logits, chances, answered)
+
+    def _encoded(
+        self, texts: Sequence[str], languages: Sequence[str], words: LexicalReading | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the logits and the chances of texts of which the lexical stage, if there is one, was not sure."""
+        logits, chances, empty = self._network.read(texts, languages)
+        if self._lexical is not None and words is not None and words.reads.any():
+            logits[words.reads] += np.float32(self._lexical.evidence) * words.logits[words.reads]
+            chances[words.reads] = self._lexical.passed_on.chances(features(logits[words.reads]))
+        chances[empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
+        return logits, chances
+
+    def _classified(
+        self,
+        texts: Sequence[str],
+        logits: NDArray[np.float32],
+        chances: NDArray[np.float64],
+        by_words: NDArray[np.bool_],
+    ) -> Classification:
+        """Decide on the texts, and say how sure that is."""
         right, outside = chances[:, RIGHT], chances[:, OUTSIDE]
         is_outside = outside > right
         # The calibration was fitted on short texts. A text n times as long is outside only if each of its n sections
         # is, so its chance is raised to the power of n. A request within a long letter is then escalated, not dropped.
         sections = np.array([len(text) / self.card.calibration.longest_code_points for text in texts])
         confidence = np.where(is_outside, outside ** np.maximum(sections, 1.0), right)
-        return Classification(logits, logits.argmax(axis=1), right, outside, is_outside, confidence, answered)
-
-    def _encoded(
-        self, texts: Sequence[str], languages: Sequence[str], left: NDArray[np.int64], words: LexicalReading | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Return the logits and the chances of the texts in `left`, of which the lexical stage was not sure enough."""
-        spoken = [languages[place] for place in left]
-        logits, chances, empty = self._network.read([texts[place] for place in left], spoken)
-        if self._lexical is not None and words is not None:
-            read = words.reads[left]
-            logits[read] += np.float32(self._lexical.evidence) * words.logits[left][read]
-            chances[read] = self._lexical.passed_on.chances(features(logits[read])) if read.any() else chances[read]
-        chances[empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
-        return logits, chances
+        return Classification(logits, logits.argmax(axis=1), right, outside, is_outside, confidence, by_words)
 
     def _alternatives(self, result: Classification) -> list[tuple[Alternative, ...]]:
         """Return the likeliest labels of each text with their chances.
@@ -287,6 +330,10 @@ class LabellingModel:
             )
             for places, row in zip(order, chances, strict=True)
         ]
+
+
+def _texts_and_languages(questions: Sequence[Question]) -> tuple[list[str], list[str]]:
+    return [question.text for question in questions], [question.language for question in questions]
 
 
 def load_encoder(folder: Path, card: Card, threads: int = 1) -> SentenceEncoder:

@@ -245,6 +245,20 @@ class LexicalReading:
     answers: Flags
     """True where the stage is sure enough, so that the encoder need not read the text."""
 
+    def rows(self, places: Sequence[int] | Integers) -> "LexicalReading":
+        """Return what it says of the texts at these places."""
+        return LexicalReading(self.reads[places], self.logits[places], self.chances[places], self.answers[places])
+
+    @classmethod
+    def joined(cls, readings: Sequence["LexicalReading"]) -> "LexicalReading":
+        """Return one reading of all texts of `readings`, at least one, in their order."""
+        return cls(
+            np.concatenate([each.reads for each in readings]),
+            np.concatenate([each.logits for each in readings]),
+            np.concatenate([each.chances for each in readings]),
+            np.concatenate([each.answers for each in readings]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class LexicalStage:

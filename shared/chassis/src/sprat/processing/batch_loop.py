@@ -1,18 +1,23 @@
 """The loop of a service that handles batches. The order of its steps is the promise that nothing is lost.
 
-decode → cache → model → publish, wait for all acknowledgements → dead letters, wait for these too → commit exactly the
-offsets of these records.
+begin: decode, and what the model's first stage answers → infer: cache, else model → publish: wait for all
+acknowledgements, then the dead letters, and wait for these too → commit: the offsets of these records → store: cache
+the model's answers.
 
-While one part of the records is published and committed, the next one may be with the model; two are in progress at
-most. Parts are published and committed in order: one that fails stops those behind it, which are read again with it.
+Each step is a task of its own, once at a time, so that what is answered is published while others are with the model.
+A record may be published before one that was polled earlier, unless both have the same key; of each partition only what
+precedes the first unpublished record is committed. When a step fails, none begins after it: what is in progress ends,
+and all that is not committed is read again.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from sprat.errors import Fatal, Retryable, SpratError
 from sprat.kafka.offsets import commit, next_offsets, seek_back
@@ -28,12 +33,16 @@ from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
 
-BATCH_TOKENS = 8_000
-"""Upper bound of one part of a batch, so that it ends well within `max.poll.interval.ms` and the drain."""
-COMMIT_EVERY_S = 0.1
-"""How long the commit of acknowledged records may wait for that of the next ones, while there are any. A process that
-is killed answers the records of this time again, under the same ids."""
+BATCH_TOKENS: Final = 8_000
+"""Upper bound of what is with the model at a time, so that it ends well within `max.poll.interval.ms` and the drain."""
+MOST_RECORDS: Final = 1_000
+"""No more records are polled while so many are not committed."""
+COMMIT_EVERY_S: Final = 0.1
+"""Records that are acknowledged within this time of a commit are committed together. A process that is killed answers
+the records of this time again, under the same ids."""
 
+Step = Literal["begin", "infer", "publish", "pause", "commit", "store"]
+"""`pause` waits for the next commit."""
 Poll = Callable[[], Awaitable[Sequence[KafkaRecord]]]
 """Waits for records and returns them; cancelling it loses none."""
 
@@ -44,7 +53,7 @@ async def _no_more() -> Sequence[KafkaRecord]:
 
 @dataclass(slots=True)
 class BatchLoop:
-    """Handles the batches of one consumer, in order."""
+    """Handles the batches of one consumer."""
 
     context: LoopContext
     handler: Handler | ModelHandler
@@ -55,21 +64,24 @@ class BatchLoop:
     owns: Callable[[KafkaRecord], bool] | None = None
     """Which records are still this service's; others are neither handled nor committed. None: all are."""
     poll: Poll = _no_more
-    """Returns the records to handle while those before are published."""
+    """Returns the records to handle while those before are in progress."""
     _held: RetryBuffer = field(default_factory=RetryBuffer)
     _failing_since: float | None = None
     _backoff: Backoff = field(default_factory=Backoff)
     _undecoded: Sequence[KafkaRecord] = ()
     """Records that were polled and are not decoded yet."""
-    _decoded: list[WorkItem] = field(default_factory=list)
-    """Items that are not committed yet, in order."""
-    _acknowledged: int = 0
-    """How many of these, from the first on, are acknowledged."""
-    _publishing: "asyncio.Task[None] | None" = None
-    """Publishes one part, and commits what is acknowledged when that is due."""
-    _more: bool = False
-    """Whether other records are in progress behind the part that is published: its commit may wait for theirs."""
-    _committed_at: float = 0.0
+    _items: list[WorkItem] = field(default_factory=list)
+    """What is decoded and not committed yet, in the order in which it was polled."""
+    _answers: dict[str, Answer] = field(default_factory=dict)
+    """The model's answers that are not cached yet, by their keys."""
+    _steps: dict[Step, "asyncio.Task[None]"] = field(default_factory=dict)
+    """The steps in progress."""
+    _polling: "asyncio.Task[Sequence[KafkaRecord]] | None" = None
+    _polls: bool = True
+    """Whether the loop polls by itself: until a poll fails or finds nothing."""
+    _committed_at: float = float("-inf")
+    _batch: Context = field(default_factory=Context)
+    """The context of the batch that was begun last: the spans of its steps are children of its poll's."""
 
     async def handle(self, records: Sequence[KafkaRecord]) -> None:
         """Handle a batch, and those that come before all of it is committed.
@@ -95,122 +107,224 @@ class BatchLoop:
 
     async def _handle(self, records: Sequence[KafkaRecord]) -> None:
         self._undecoded = records
+        self._start("begin", self._begin())
         try:
-            while self._undecoded and self.context.admission.is_open:
-                self.context.admission.advance()
-                await self._begin_batch()
-                self._undecoded = await self._next_records()
-            await self._published()
-            await self._commit()
+            while self._steps:
+                await self._wait()
+                self._start_steps()
+                if not self._steps and await self._end_poll():
+                    self._start("begin", self._begin())
             if not self._held.items:  # also where nothing was to be done because all records were skipped
                 self._succeeded()
         except Retryable as error:
-            await self._commit_acknowledged()
+            await self._end_steps()
             await self._hold(error)
 
-    async def _begin_batch(self) -> None:
-        """Decode the polled records and begin their parts, one after the other, until admission closes."""
+    def _start(self, step: Step, work: Coroutine[object, object, None]) -> None:
+        context = None if step == "begin" else self._batch.copy()  # a poll is no child of the one before
+        self._steps[step] = asyncio.create_task(work, context=context)
+
+    def _start_steps(self) -> None:
+        """Start each step that has work and is not in progress; after admission has closed, none with the model."""
+        if "infer" not in self._steps and (part := self._part_to_infer()):
+            self._start("infer", self._infer(part))
+        if "publish" not in self._steps and (part := self._part_to_publish()):
+            self._start("publish", self._publish(part))
+        if "commit" not in self._steps and self._committable():
+            if self._is_commit_due():
+                self._end_pause()
+                self._start("commit", self._commit())
+            elif "pause" not in self._steps:
+                self._start("pause", self._pause())
+        if "store" not in self._steps and self._answers:
+            self._start("store", self._store())
+
+    async def _wait(self) -> None:
+        """Wait until a step ends or records come, and take up what there is.
+
+        Raises:
+            Retryable: a step failed.
+            Fatal: a step failed for good.
+        """
+        if self._may_poll():
+            self._polling = asyncio.create_task(self._poll())
+        polling = set() if self._polling is None else {self._polling}
+        await asyncio.wait({*self._steps.values(), *polling}, return_when=asyncio.FIRST_COMPLETED)
+        self.context.admission.advance()
+        for step in [step for step, task in self._steps.items() if task.done()]:
+            await self._steps.pop(step)
+        if self._polling is not None and self._polling.done() and await self._end_poll():
+            self._start("begin", self._begin())
+
+    def _may_poll(self) -> bool:
+        return (
+            self._polls
+            and self._polling is None
+            and "begin" not in self._steps
+            and len(self._items) < MOST_RECORDS
+            and self.context.admission.is_open
+        )
+
+    async def _poll(self) -> Sequence[KafkaRecord]:
+        return await self.poll()
+
+    async def _end_poll(self) -> bool:
+        """End the poll, keep the records that it has found, and return whether there are any to handle."""
+        polling, self._polling = self._polling, None
+        if polling is None:
+            return False
+        polling.cancel()  # without effect where it is done
+        await asyncio.wait({polling})
+        if polling.cancelled():
+            return False
+        self._undecoded = () if polling.exception() else polling.result()  # whoever polls has reported the error
+        self._polls = bool(self._undecoded)
+        return self._polls and self.context.admission.is_open
+
+    async def _begin(self) -> None:
+        """Decode the polled records, and decide on those that need no model, or its first stage alone."""
         polled_s = time.perf_counter()
-        self._more = True
-        signals.IN_PROGRESS.set(len(self._decoded) + len(self._undecoded))
+        signals.IN_PROGRESS.set(len(self._items) + len(self._undecoded))
         if self.refresh is not None:
             await self.refresh()
         self._undecoded = self._owned(self._undecoded)
         items: list[WorkItem] = []
-        for record in self._undecoded:
-            items.append(self._decode(record, polled_s))
-            self._decoded.append(items[-1])
+        try:
+            for record in self._undecoded:
+                items.append(self._decode(record, polled_s))  # noqa: PERF401 - those before one that raises are kept
+            with self.context.traced(items, polled_s):
+                self._batch = copy_context()
+                if self.cached_inference is not None:
+                    await self.cached_inference.begin(items)
+        except SpratError:
+            self._held.keep(items)
+            raise
+        self._items += items
         self._undecoded = ()
         self.context.checkpoint("decoded", len(items))
-        with self.context.traced(items, polled_s):
-            for part in self._parts(items):
-                if not self.context.admission.is_open:
-                    return
-                answers = await self.cached_inference.answer(part) if self.cached_inference is not None else {}
-                self.context.checkpoint("inferred", 0)
-                await self._published()
-                self._publishing = asyncio.create_task(self._publish(part, answers))
 
-    async def _next_records(self) -> Sequence[KafkaRecord]:
-        """Return the records that come while a part is published; none if it is committed before any come."""
-        publishing = self._publishing
-        if publishing is None or not self.context.admission.is_open:
-            return ()
-        self._more = False
-        polling = asyncio.create_task(self._poll())
-        try:
-            await asyncio.wait({polling, publishing}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            polling.cancel()  # without effect where it is done
-            await asyncio.wait({polling})
-        if polling.cancelled() or polling.exception() is not None:  # whoever polls has reported it
-            return ()
-        return polling.result()
+    def _part_to_infer(self) -> list[WorkItem]:
+        """Return what to ask the model next: the first undecided items, up to BATCH_TOKENS."""
+        part: list[WorkItem] = []
+        if not self.context.admission.is_open:
+            return part
+        tokens = 0
+        for item in self._items:
+            if item.outcome is None:
+                tokens += item.tokens
+                if part and tokens > BATCH_TOKENS:
+                    break
+                part.append(item)
+        return part
 
-    async def _poll(self) -> Sequence[KafkaRecord]:
-        records = await self.poll()
-        self._more = bool(records)
-        return records
+    async def _infer(self, part: Sequence[WorkItem]) -> None:
+        if self.cached_inference is None:
+            raise Fatal("an item asks a model, but the service has none")
+        self._answers |= await self.cached_inference.finish(part)
+        self.context.checkpoint("inferred", 0)
 
-    async def _published(self) -> None:
-        """Wait for the part that is being published.
+    def _part_to_publish(self) -> list[WorkItem]:
+        """Return what is decided, without what must not overtake an undecided record of the same key.
 
-        Raises:
-            Retryable: it is not acknowledged or not committed.
-            Fatal: it cannot be published.
+        After admission has closed, nothing of a partition overtakes: what cannot be committed is the next owner's.
         """
-        publishing, self._publishing = self._publishing, None
-        if publishing is not None:
-            await publishing
+        is_open = self.context.admission.is_open
+        part: list[WorkItem] = []
+        waiting: set[object] = set()
+        for item in self._items:
+            record = item.record
+            place = (record.topic, record.partition, record.key) if is_open else (record.topic, record.partition)
+            if item.outcome is None:
+                if not is_open or record.key is not None:
+                    waiting.add(place)
+            elif item.acknowledged_s is None and place not in waiting:
+                part.append(item)
+        return part
 
-    async def _publish(self, part: Sequence[WorkItem], answers: Mapping[str, Answer]) -> None:
-        """Publish a part, cache the model's answers, and commit unless the next part's commit may include this one's.
-
-        Nobody waits for the cache: it comes after the acknowledgements.
-        """
+    async def _publish(self, part: Sequence[WorkItem]) -> None:
         for item in part:
             if item.pending is None:  # an item that is held from a failed attempt was counted then
                 self.context.spend_budget(item)
         await self.context.outbox.publish(part, self.handler.oversized)
         self.context.checkpoint("published", 0)
-        self._acknowledged += len(part)
         acknowledged_s = time.perf_counter()
         for item in part:
             item.acknowledged_s = acknowledged_s
-        if answers and self.cached_inference is not None:
-            await self.cached_inference.store(answers)
-        if not self._more or self.context.clock() - self._committed_at >= COMMIT_EVERY_S:
-            await self._commit()
+
+    def _is_commit_due(self) -> bool:
+        """Return whether a commit may not wait for what is acknowledged next."""
+        waited = self.context.clock() - self._committed_at >= COMMIT_EVERY_S
+        return waited or len(self._items) >= MOST_RECORDS or not self.context.admission.is_open
+
+    async def _pause(self) -> None:
+        await self.context.sleep(max(0.0, self._committed_at + COMMIT_EVERY_S - self.context.clock()))
+
+    def _end_pause(self) -> None:
+        if (pause := self._steps.pop("pause", None)) is not None:
+            pause.cancel()
+
+    def _committable(self) -> list[WorkItem]:
+        """Return the items of each partition that precede the first one that is not acknowledged."""
+        done: list[WorkItem] = []
+        open_partitions: set[tuple[str, int]] = set()
+        for item in self._items:
+            partition = (item.record.topic, item.record.partition)
+            if item.acknowledged_s is None:
+                open_partitions.add(partition)
+            elif partition not in open_partitions:
+                done.append(item)
+        return done
 
     async def _commit(self) -> None:
-        """Commit all that is acknowledged."""
-        done = self._decoded[: self._acknowledged]
+        """Commit all that may be."""
+        done = self._committable()
         if not done:
             return
         await commit(self.context.consumer(), next_offsets(item.record for item in done))
         self._committed_at = self.context.clock()
         self.context.checkpoint("committed", 0)
-        del self._decoded[: len(done)]
-        self._acknowledged -= len(done)
+        committed = set(map(id, done))
+        self._items = [item for item in self._items if id(item) not in committed]
+        signals.IN_PROGRESS.set(len(self._items) + len(self._undecoded))
         self.context.finish(done)
-        self.context.admission.advance()
         self._succeeded()
 
-    async def _commit_acknowledged(self) -> None:
-        """After a failure, commit what precedes it; where that fails, too, it is read again."""
-        for step in (self._published, self._commit):
-            with suppress(Retryable):
-                await step()
+    async def _store(self) -> None:
+        """Cache the model's answers. Nobody waits for it."""
+        answers, self._answers = self._answers, {}
+        if self.cached_inference is not None:
+            await self.cached_inference.store(answers)
+
+    async def _end_steps(self) -> None:
+        """After a failure, let what is in progress end, and commit what precedes the failure.
+
+        Another retryable failure changes nothing: its records are read again, too.
+
+        Raises:
+            Fatal: another step failed for good.
+        """
+        if self._polling is not None:  # it began when nothing was undecoded
+            await self._end_poll()
+        self._end_pause()
+        steps = list(self._steps.values())
+        self._steps.clear()
+        for outcome in await asyncio.gather(*steps, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Retryable):
+                raise outcome
+        with suppress(Retryable):
+            await self._commit()
 
     async def _forget_progress(self) -> None:
         """Forget all that is in progress: it is committed, held, or read again by the partitions' next owner."""
-        if self._publishing is not None:
-            self._publishing.cancel()
-            await asyncio.gather(self._publishing, return_exceptions=True)
-        self._publishing = None
+        tasks = [*self._steps.values(), *([self._polling] if self._polling is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._steps.clear()
+        self._polling, self._polls = None, True
         self._undecoded = ()
-        self._decoded.clear()
-        self._acknowledged = 0
+        self._items.clear()
+        self._answers.clear()
         signals.IN_PROGRESS.set(0)
 
     def _owned(self, records: Sequence[KafkaRecord]) -> Sequence[KafkaRecord]:
@@ -259,20 +373,6 @@ class BatchLoop:
             self.cached_inference.prepare(item, step)
         return item
 
-    @staticmethod
-    def _parts(items: Sequence[WorkItem]) -> Iterator[list[WorkItem]]:
-        """Split a batch into parts of at most BATCH_TOKENS, in order."""
-        part: list[WorkItem] = []
-        tokens = 0
-        for item in items:
-            if part and tokens + item.tokens > BATCH_TOKENS:
-                yield part
-                part, tokens = [], 0
-            part.append(item)
-            tokens += item.tokens
-        if part:
-            yield part
-
     async def _hold(self, error: Retryable) -> None:
         """Keep what was decided, seek back to the first record that is not done, and wait before it is read again.
 
@@ -283,8 +383,8 @@ class BatchLoop:
         self._failing_since = self._failing_since or now
         if now - self._failing_since > self.context.give_up_s:
             raise Fatal(f"no success for {self.context.give_up_s:.0f} s; last failure: {error}") from None
-        records = [*(item.record for item in self._decoded), *self._undecoded]
-        self._held.keep(self._decoded)
+        records = [*(item.record for item in self._items), *self._undecoded]
+        self._held.keep(self._items)
         seek_back(self.context.consumer(), records)
         pause = self._backoff.next()
         signals.HELD.set(len(records))

@@ -1,4 +1,4 @@
-"""Answers from the cache, else from the model, off the event loop.
+"""Answers from the model's first stage, else from the cache, else from the model; the model runs off the event loop.
 
 A batch on which the model fails is bisected to the one text that causes it.
 """
@@ -6,16 +6,17 @@ A batch on which the model fails is bisected to the one text that causes it.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from sprat.cache import Cache, cache_key
 from sprat.errors import Fatal
 from sprat.keys import KeyedHash
-from sprat.model import Answer, Model, Question
+from sprat.model import Answer, Model, Question, StagedModel, Unfinished
 from sprat.processing.handler import Answered, Ask, ModelHandler
 from sprat.processing.measure import SMALL_STAGES
 from sprat.processing.records import WorkItem
@@ -25,42 +26,73 @@ from sprat_contracts import BUILT_IN, TaskTable
 
 log = logging.getLogger(__name__)
 
+In = TypeVar("In")
+Out = TypeVar("Out")
+Asking = tuple[WorkItem, Ask]
+"""An item that no step has decided on, and what it asks."""
+
 
 class Inference:
-    """One worker thread for one model; the model spreads a batch over its own threads."""
+    """Runs one model, each of its stages on a thread of its own; the model spreads a batch over its own threads."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._staged = model if isinstance(model, StagedModel) and model.is_staged else None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._first_worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="first-stage")
 
-    async def answer(self, questions: Sequence[Question]) -> list[Answer | None]:
-        """Answer all questions; None for a text on which the model failed."""
-        if not questions:
-            return []
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._bisect, list(questions))
+    @property
+    def is_staged(self) -> bool:
+        """Whether the model has a first stage."""
+        return self._staged is not None
+
+    async def begin(self, questions: Sequence[Question]) -> list[Answer | Unfinished | None]:
+        """Return what the first stage makes of all questions; None for a text on which it failed."""
+        if self._staged is None:
+            return [Unfinished(question) for question in questions]
+        return await self._run(self._first_worker, self._staged.begin, questions)
+
+    async def finish(self, unfinished: Sequence[Unfinished]) -> list[Answer | None]:
+        """Answer all that is left; None for a text on which the model failed."""
+        if self._staged is not None:
+            return await self._run(self._worker, self._staged.finish, unfinished)
+        return await self._run(self._worker, self._model.answer, [each.question for each in unfinished])
 
     def close(self) -> None:
-        """End the thread after its current batch."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """End the threads after their current batch."""
+        for worker in (self._worker, self._first_worker):
+            worker.shutdown(wait=False, cancel_futures=True)
 
-    def _bisect(self, questions: list[Question]) -> list[Answer | None]:
-        answers = self._valid_answers(questions)
-        if answers is not None:
-            return [*answers]
-        if len(questions) == 1:
-            return [None]
-        middle = len(questions) // 2
-        return self._bisect(questions[:middle]) + self._bisect(questions[middle:])
+    @staticmethod
+    async def _run(
+        worker: ThreadPoolExecutor, compute: Callable[[Sequence[In]], Sequence[Out]], batch: Sequence[In]
+    ) -> list[Out | None]:
+        if not batch:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(worker, _bisect, compute, list(batch))
 
-    def _valid_answers(self, questions: list[Question]) -> list[Answer] | None:
-        """Return the answers; None where the model fails, or returns something else: NaN is not a confidence."""
-        try:
-            answers = list(self._model.answer(questions))
-        except Exception as error:  # noqa: BLE001 - the boundary: a model may raise anything
-            log.warning("the model failed on a batch of %d texts: %s", len(questions), type(error).__name__)
-            return None
-        valid = len(answers) == len(questions) and all(0.0 <= answer.confidence <= 1.0 for answer in answers)
-        return answers if valid else None
+
+def _bisect(compute: Callable[[Sequence[In]], Sequence[Out]], batch: list[In]) -> list[Out | None]:
+    """Return what a model computes for a batch; None for each text on which it fails."""
+    computed = _valid(compute, batch)
+    if computed is not None:
+        return [*computed]
+    if len(batch) == 1:
+        return [None]
+    middle = len(batch) // 2
+    return _bisect(compute, batch[:middle]) + _bisect(compute, batch[middle:])
+
+
+def _valid(compute: Callable[[Sequence[In]], Sequence[Out]], batch: list[In]) -> list[Out] | None:
+    """Return what a model computes; None where it fails, or returns something else: NaN is not a confidence."""
+    try:
+        computed = list(compute(batch))
+    except Exception as error:  # noqa: BLE001 - the boundary: a model may raise anything
+        log.warning("the model failed on a batch of %d texts: %s", len(batch), type(error).__name__)
+        return None
+    answers = [each for each in computed if isinstance(each, Answer)]
+    valid = len(computed) == len(batch) and all(0.0 <= answer.confidence <= 1.0 for answer in answers)
+    return computed if valid else None
 
 
 @dataclass(slots=True)
@@ -77,73 +109,110 @@ class CachedInference:
     def prepare(self, item: WorkItem, ask: Ask) -> None:
         """Record the question of a work item."""
         item.ask = ask
+        item.unfinished = Unfinished(ask.question)
         item.cache_key = cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key)
         item.tokens = self.model.tokens(ask.question)
 
-    async def answer(self, items: Sequence[WorkItem]) -> dict[str, Answer]:
-        """Decide all items that ask: look the answers up, and run the model on the misses.
+    async def begin(self, items: Sequence[WorkItem]) -> None:
+        """Decide the items that the model's first stage answers: it costs less than to look an answer up."""
+        asking = _asking(items)
+        if not asking or not self.inference.is_staged:
+            return
+        now_ms = time.time() * 1000
+        questions = [ask.question for _, ask in asking]
+        began, seconds = await self._timed(asking, self.inference.begin(questions))
+        answered = []
+        for (item, ask), step in zip(asking, began, strict=True):
+            if isinstance(step, Unfinished):
+                item.unfinished = step
+                continue
+            answered.append((item, ask))
+            self._decide(item, ask, step, {**_wait(item, now_ms), "model": _ms(seconds)})
+        self._count(answered)
+        if answered:
+            self._record_stages(answered, now_ms, (None, seconds))
+
+    async def finish(self, items: Sequence[WorkItem]) -> dict[str, Answer]:
+        """Decide all items that still ask: look the answers up, and run the model on the misses.
 
         Equal questions are asked once. Where the model fails on a text, the handler decides what becomes of it.
 
         Returns:
             The model's answers by their keys, for `store`.
         """
-        asking = [item for item in items if item.ask is not None and item.outcome is None]
+        asking = _asking(items)
         if not asking:
             return {}
         began, now_ms = time.perf_counter(), time.time() * 1000
-        asks = {item.cache_key: item.ask for item in asking if item.ask is not None}
-        cached = await self._look_up(asks)
-        looked_up = time.perf_counter()
-        misses = [key for key in asks if key not in cached]
-        tokens = {item.cache_key: item.tokens for item in asking}
-        answers = await self._infer([asks[key] for key in misses], sum(tokens[key] for key in misses))
-        model_ms = round((time.perf_counter() - looked_up) * 1000, 3)
-        fresh = dict(zip(misses, answers, strict=True))
-        cache_ms = round((looked_up - began) * 1000, 3)
-        self._record_stages(asking, now_ms, cache_ms, model_ms if misses else None)
-        for item in asking:
+        by_key = {item.cache_key: (item, ask) for item, ask in asking}
+        cached = await self._look_up({key: ask for key, (_, ask) in by_key.items()})
+        cache_s = time.perf_counter() - began
+        misses = {key: pair for key, pair in by_key.items() if key not in cached}
+        fresh: dict[str, Answer | None] = {}
+        model_s = None
+        if misses:
+            left = [item.unfinished or Unfinished(ask.question) for item, ask in misses.values()]
+            answers, model_s = await self._timed([*misses.values()], self.inference.finish(left))
+            fresh = dict(zip(misses, answers, strict=True))
+            self._count([*misses.values()])
+        self._record_stages(asking, now_ms, (cache_s, model_s))
+        for item, ask in asking:
+            timings = {**_wait(item, now_ms), "cache": _ms(cache_s)}
             hit = cached.get(item.cache_key)
-            timings = {"wait": max(0.0, round(now_ms - item.record.timestamp, 3)), "cache": cache_ms}
-            if hit is None:
-                timings["model"] = model_ms
-            answer = hit or fresh[item.cache_key]
-            if item.received is None or item.ask is None:
-                raise Fatal("an item without a question was answered")
-            if answer is not None:
-                answered = Answered(answer, hit is not None, timings)
-                item.outcome = self.handler.answered(item.received, item.ask, answered)
-            else:
-                log.error("the model failed on one text", extra=item.log_fields())
-                item.outcome = self.handler.failed(item.received, item.ask)
+            if hit is None and model_s is not None:
+                timings["model"] = _ms(model_s)
+            self._decide(item, ask, hit or fresh[item.cache_key], timings, cached=hit is not None)
         return {key: answer for key, answer in fresh.items() if answer is not None}
+
+    def _decide(
+        self, item: WorkItem, ask: Ask, answer: Answer | None, timings: Mapping[str, float], *, cached: bool = False
+    ) -> None:
+        """Let the handler decide on an answer, or on a text on which the model failed: None."""
+        if item.received is None:
+            raise Fatal("an item without a question was answered")
+        if answer is not None:
+            item.outcome = self.handler.answered(item.received, ask, Answered(answer, cached, timings))
+        else:
+            log.error("the model failed on one text", extra=item.log_fields())
+            item.outcome = self.handler.failed(item.received, ask)
 
     async def store(self, answers: Mapping[str, Answer]) -> None:
         """Cache answers of the model."""
         await self.cache.put_many({key: _encode(answer) for key, answer in answers.items()})
 
     @staticmethod
-    def _record_stages(items: Sequence[WorkItem], now_ms: float, cache_ms: float, model_ms: float | None) -> None:
-        """Record how long a batch spent in each stage; of the wait in Kafka, that of its oldest text."""
-        wait_ms = max(0.0, now_ms - min(item.record.timestamp for item in items))
-        task = next(item.ask.task for item in items if item.ask is not None)
-        for stage, spent_ms in zip(SMALL_STAGES, (wait_ms, cache_ms, model_ms), strict=True):
-            if spent_ms is not None:
-                signals.STAGE_SECONDS.record(spent_ms / 1000, task=task, stage=stage)
+    def _record_stages(asking: Sequence[Asking], now_ms: float, spent: tuple[float | None, float | None]) -> None:
+        """Record how long a batch spent in each stage.
 
-    async def _infer(self, asks: Sequence[Ask], tokens: int) -> list[Answer | None]:
-        """Run the model; all ask for the one task of this service."""
-        if not asks:
-            return []
-        task = asks[0].task
+        Args:
+            asking: the batch.
+            now_ms: when it was begun, epoch milliseconds; the wait before that is that of the oldest text.
+            spent: seconds with the cache and with the model; None where it was not asked.
+        """
+        wait_s = max(0.0, now_ms - min(item.record.timestamp for item, _ in asking)) / 1000
+        for stage, seconds in zip(SMALL_STAGES, (wait_s, *spent), strict=True):
+            if seconds is not None:
+                signals.STAGE_SECONDS.record(seconds, task=asking[0][1].task, stage=stage)
+
+    @staticmethod
+    async def _timed(asking: Sequence[Asking], computing: Awaitable[Out]) -> tuple[Out, float]:
+        """Wait for the model, in a span; return what it computed, and the seconds. All ask for one task."""
+        task, tokens = asking[0][1].task, sum(item.tokens for item, _ in asking)
+        began = time.perf_counter()
         with (
-            child_span(signals.INFER, task, task=task, texts=len(asks), tokens=tokens),
+            child_span(signals.INFER, task, task=task, texts=len(asking), tokens=tokens),
             signals.MODEL_SECONDS.timed(task=task),
         ):
-            answers = await self.inference.answer([ask.question for ask in asks])
-        signals.MODEL_TEXTS.add(len(asks), task=task)
-        signals.MODEL_TOKENS.add(tokens, task=task)
-        return answers
+            computed = await computing
+        return computed, time.perf_counter() - began
+
+    @staticmethod
+    def _count(answered: Sequence[Asking]) -> None:
+        """Count the texts that the model has answered, by whichever stage."""
+        if answered:
+            task = answered[0][1].task
+            signals.MODEL_TEXTS.add(len(answered), task=task)
+            signals.MODEL_TOKENS.add(sum(item.tokens for item, _ in answered), task=task)
 
     async def _look_up(self, asks: dict[str, Ask]) -> dict[str, Answer]:
         keys = list(asks)
@@ -152,6 +221,19 @@ class CachedInference:
             if value is not None and (answer := _decode(self.tasks, asks[key].task, value)) is not None:
                 found[key] = answer
         return found
+
+
+def _asking(items: Iterable[WorkItem]) -> list[Asking]:
+    return [(item, item.ask) for item in items if item.ask is not None and item.outcome is None]
+
+
+def _wait(item: WorkItem, now_ms: float) -> dict[str, float]:
+    """Return how long a text has waited, in Kafka and for those before it."""
+    return {"wait": max(0.0, round(now_ms - item.record.timestamp, 3))}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
 
 
 def _encode(answer: Answer) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from sprat.errors import Rejected
 from sprat.kafka.compression import Oversized
 from sprat.kafka.publisher import OutRecord
+from sprat.model import Unfinished
 from sprat.processing.handler import Ask, Emit, Outcome, Received
 from sprat.telemetry.spans import DeclaredSpan
 from sprat.telemetry.tracing import Place
@@ -47,6 +48,8 @@ class WorkItem:
     traced: bool = False
     """Whether the root of its trace was exported."""
     ask: Ask | None = None
+    unfinished: Unfinished | None = None
+    """The question, with what the first stage of the model has found; None where no model is asked."""
     cache_key: str = ""
     tokens: int = 0
     outcome: Outcome | None = None
