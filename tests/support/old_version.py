@@ -6,12 +6,57 @@ ran before. `SPRAT_UPGRADE_FROM` names another one, as the tag of a release.
 
 import os
 import subprocess
+import sys
 import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from sprat_local.options import POLICY
+from sprat_operations.services import module_of
 from support.readme import ROOT
 
 CODE = ("contracts/src", ":(glob)shared/*/src/**", ":(glob)services/*/src/**")
+
+
+@dataclass(frozen=True)
+class EarlierVersion:
+    """An earlier commit, with the variables that run its services."""
+
+    variables: Mapping[str, str]
+
+    def knows(self, module: str) -> bool:
+        """Return whether it has a module, as `sprat_policy/tiers.py`."""
+        return self._found(module) is not None
+
+    @property
+    def policy(self) -> Path:
+        """The policy that it ships: it refuses fields that it does not know.
+
+        As docs/deploy/upgrade.md has it, a policy is changed after all services know its fields.
+        """
+        found = self._found(str(Path("sprat_local", *POLICY.parts[-2:])))
+        assert found is not None
+        return found
+
+    @property
+    def accepting(self) -> dict[str, str]:
+        """What docs/deploy/upgrade.md sets for new services beside it: it may be a version without signatures."""
+        return {} if self.knows("sprat/signatures.py") else {"SPRAT_UNSIGNED_RECORDS": "accept"}
+
+    def check(self, services: Iterable[str], folder: Path) -> None:
+        """Check that its services run from a folder, and not from this version."""
+        for service in services:
+            packages = ("sprat_contracts", "sprat", module_of(service))
+            where = f"import {', '.join(packages)}; print(*(m.__file__ for m in ({', '.join(packages)})))"
+            said = subprocess.check_output(
+                [sys.executable, "-P", "-c", where], env={**os.environ, **self.variables}, text=True
+            )
+            assert all(path.startswith(str(folder)) for path in said.split()), said
+
+    def _found(self, module: str) -> Path | None:
+        paths = (Path(folder, module) for folder in self.variables["PYTHONPATH"].split(os.pathsep))
+        return next((path for path in paths if path.is_file()), None)
 
 
 class NoHistoryError(Exception):

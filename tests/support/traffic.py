@@ -46,7 +46,7 @@ DEFAULTS = tuple(f"{task}.default" for task in TASKS if task not in ON_REQUEST)
 async def settled(bootstrap: str, topics: Topics, models: Iterable[str] = DEFAULTS) -> None:
     """Wait until no group has lag, twice in a row; `models` are those that run, as `intent.hr`."""
     groups = {
-        f"{topics.prefix}.router": [topics.texts, *map(topics.predictions, TASKS), topics.frontier_answers],
+        f"{topics.prefix}.router": [topics.texts, *map(topics.predictions, topics.tasks), topics.frontier_answers],
         **{f"{topics.prefix}.{model}": [topics.texts] for model in models},
         f"{topics.prefix}.frontier": [topics.frontier_requests],
     }
