@@ -198,7 +198,7 @@ async def test_what_is_no_decision_is_garbled(name, body):
 @pytest.mark.parametrize(
     ("changes", "detail"),
     [
-        ({"task": "ner"}, "tasks with labels alone"),
+        ({"task": "ner"}, "tasks of one label alone"),
         ({"labels": tuple(f"label {n}" for n in range(255))}, "254 labels"),
     ],
 )

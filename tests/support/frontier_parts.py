@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
@@ -36,7 +36,7 @@ from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderEr
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.tiers import Tiers
-from sprat_policy import Policy, TenantGuard
+from sprat_policy import Policy, TaskFile, TenantGuard
 from sprat_privacy import Detector
 from support.detectors import Words
 
@@ -202,8 +202,10 @@ class FrontierHarness:
         policies: Policy = POLICY,
         counter: Any = None,
         tiers: Tiers | None = None,
+        tasks: Mapping[str, TaskFile] | None = None,
     ) -> None:
         self.tiers = tiers
+        self.tasks = tasks
         self.settings = settings_ or settings()
         self.provider = provider or FakeProvider()
         self.clock = clock or FakeClock()
@@ -230,6 +232,7 @@ class FrontierHarness:
             hash=keyed_hash,
             clock=self.clock,
             counter=self.counter,
+            tasks=self.tasks,
         )
 
     async def answer(self, message: FrontierRequested) -> FrontierAnswered:

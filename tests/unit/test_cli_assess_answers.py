@@ -6,6 +6,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_cli.assess.answers import FrontierSource, small_model_answers
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
 from support.dataset_files import write_file
@@ -70,3 +71,67 @@ def test_a_broker_needs_the_services_secret(frontier, monkeypatch):
 def test_asking_needs_a_policy(frontier):
     with pytest.raises(UserError, match="--frontier sends texts to a provider: it needs --policy FILE"):
         frontier().check(budget=False, denied=False)
+
+
+SETS = TaskOfModel(INTENT, ("badge", "laptop"), several=True)
+ONE = TaskOfModel(INTENT, ("badge", "laptop"), several=False)
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """Return a function that asks for the task of a model, beside files of tasks by their names."""
+    monkeypatch.delenv("SPRAT_TASKS", raising=False)
+    (tmp_path / "tasks").mkdir()
+
+    def asked(model, named=None, **files):
+        for name, file in files.items():
+            (tmp_path / "tasks" / f"{name}.yaml").write_text(file)
+        return asked_task(named, tmp_path / "policy.yaml", tmp_path / "model", model)
+
+    return asked
+
+
+FILE = "kind: {kind}\nlabels: {{badge: a card, laptop: }}\nartefact: {artefact}\n"
+OURS, OTHERS = "../model", "../other"
+
+
+def test_the_task_is_the_one_whose_file_names_the_model(asked):
+    ours, others = (FILE.format(kind="multi_label", artefact=each) for each in (OURS, OTHERS))
+    found = asked(SETS, ours=ours, others=others)
+    assert (found.name, found.labels, found.files["ours"].labels["badge"]) == ("ours", SETS.labels, "a card")
+    assert list(found.files) == ["ours"]
+    assert asked(SETS, "others").name == "others"
+    one = asked(ONE, one=FILE.format(kind="classification", artefact=OURS))
+    assert (one.name, one.several) == ("one", False)
+
+
+def test_a_model_of_one_label_without_a_file_is_asked_about_as_an_intent(asked):
+    assert asked(ONE, other=FILE.format(kind="classification", artefact=OTHERS)) == ONE
+    named = asked(ONE, INTENT, one=FILE.format(kind="classification", artefact=OURS))
+    assert named == ONE
+
+
+def test_several_labels_are_one_in_a_fixed_order_and_one_label_stays_as_it_is():
+    assert [SETS.as_one_label(each, "none") for each in (("laptop", "badge"), ())] == ["badge|laptop", "none"]
+    assert [ONE.as_one_label(each, "none") for each in (("a|b",), ())] == ["a|b", "none"]
+
+
+@pytest.mark.parametrize(
+    ("named", "file", "message"),
+    [
+        (None, None, "no file of a task names .*: name the task with --task NAME"),
+        ("topic", FILE.format(kind="multi_label", artefact=OURS), "--task topic: there is no file .* there are: ours"),
+        ("ours", "kind: multi_label\nlabels: {badge: , leave: }\n", "--task ours: its file has other labels than"),
+        ("ours", FILE.format(kind="classification", artefact=OURS), "--task ours: its kind is classification, and"),
+    ],
+    ids=["no file", "no such task", "other labels", "another kind"],
+)
+def test_a_task_that_does_not_fit_the_model_is_refused(asked, named, file, message):
+    with pytest.raises(UserError, match=message):
+        asked(SETS, named, **({} if file is None else {"ours": file}))
+
+
+def test_two_files_that_name_one_model_leave_the_choice_to_the_user(asked):
+    file = FILE.format(kind="multi_label", artefact=OURS)
+    with pytest.raises(UserError, match=r"the files of a and b name .* as its artefact"):
+        asked(SETS, a=file, b=file)

@@ -52,3 +52,17 @@ def test_tokens_that_do_not_write_the_answer_tell_nothing(content, told):
 
 def test_what_is_no_logarithm_of_a_probability_is_at_most_1():
     assert label_confidence('{"label": "a"}', [TokenLogprob(token='{"label": "a"}', logprob=3.0)]) == 1.0
+
+
+def test_several_labels_have_the_probability_of_all_of_them_and_of_no_other_one():
+    content = '{"labels": ["card", "loan"]}'
+    told = tokens(
+        ('{"labels":', 0.1), (' ["', 0.9), ("card", 0.8), ('", "', 0.7), ("loan", 0.6), ('"]', 0.5), ("}", 0.1)
+    )
+    assert label_confidence(content, told) == pytest.approx(0.9 * 0.8 * 0.7 * 0.6 * 0.5)
+
+
+def test_no_label_at_all_and_labels_with_brackets_have_a_probability_too():
+    assert label_confidence('{"labels":[]}', tokens(('{"labels":', 0.1), ("[]", 0.6), ("}", 0.1))) == pytest.approx(0.6)
+    told = tokens(('{"labels": ', 0.1), ('["a [b"', 0.5), (', "c]"', 0.5), ("]", 0.5), ("}", 0.1))
+    assert label_confidence('{"labels": ["a [b", "c]"]}', told) == pytest.approx(0.125)

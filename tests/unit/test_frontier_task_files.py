@@ -7,9 +7,9 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_contracts import IntentOutput, LabelsOutput, ScoredLabel, TextOutput
-from sprat_frontier.__main__ import check_task_files
 from sprat_frontier.answers import InvalidAnswerError, check, parse
 from sprat_frontier.prompts import FrontierQuestion, prompt_for, question_of
+from sprat_frontier.redaction import check_task_files
 from sprat_policy import PrivacyPolicy, TaskFile, TaskFiles
 from support import frontier_parts as parts
 

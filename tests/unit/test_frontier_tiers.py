@@ -1,16 +1,19 @@
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
 
-from sprat_contracts import Egress, IntentOutput, Output, TranslationOutput, Usage
+from sprat_contracts import Egress, IntentOutput, LabelsOutput, Output, ScoredLabel, TranslationOutput, Usage
 from sprat_frontier.breaker import ProviderBreaker
 from sprat_frontier.call_limiter import CallLimiter
+from sprat_frontier.chat import ChatApi, LlamaCppApi
 from sprat_frontier.observed_provider import ObservedProvider
+from sprat_frontier.prompts import prompt_for, question_of
 from sprat_frontier.protocols import ProviderAnswer, ProviderError
-from sprat_frontier.tiers import Tier, Tiers
+from sprat_frontier.tiers import Tier, Tiers, open_tiers
 from sprat_inference.platt import Platt
-from sprat_policy import Policy, TierPolicy
+from sprat_policy import Policy, TaskFile, TierPolicy
 from support import audit_log
 from support import frontier_parts as parts
 
@@ -24,10 +27,14 @@ POLICY = Policy.model_validate(
         }
     }
 )
+QUESTION = question_of(parts.request())
 EVERYBODY = TierPolicy(preset="frontier")
 USAGE = Usage(input_tokens=1000, output_tokens=10)
 PRICE = 0.00206
 OUTPUT = IntentOutput(label="balance")
+SEVERAL = TaskFile(kind="multi_label", labels={"food": "", "sport": ""})
+BOTH = LabelsOutput(labels=(ScoredLabel(label="food"), ScoredLabel(label="sport")))
+NONE = LabelsOutput(labels=())
 REFUSED = ProviderError("refused", "the model refused to answer", usage=USAGE)
 UNAVAILABLE = ProviderError("server_error", "HTTP status 503", retryable=True)
 LIMITED = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=60)
@@ -63,6 +70,19 @@ async def test_an_answer_that_is_sure_enough_ends_the_climb():
     assert (step.tier, step.provider, step.model, step.outcome) == ("local", "local", "large-1", "kept")
     assert (step.label, step.confidence, step.keep_at, step.detail) == ("transfer", 0.8, 0.8, None)
     assert (step.usage, step.cost_eur, step.egress) == (USAGE, pytest.approx(PRICE), answered.egress)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.1, None])
+async def test_several_labels_are_kept_by_their_confidence_and_reported(confidence):
+    first = ProviderAnswer(BOTH, "large-1", USAGE, confidence=confidence)
+    tiers = tier("local", first, keep_at=0.8), tier("large", ProviderAnswer(NONE, "large-2", USAGE))
+    harness = climbing(*tiers, tasks={"subjects": SEVERAL})
+    answered = await harness.answer(parts.request(task="subjects", labels=("food", "sport")))
+    kept = confidence == 0.8
+    steps = [(step.tier, step.outcome, step.labels, step.label, step.confidence) for step in answered.tiers]
+    expected = [("local", "kept" if kept else "unsure", ("food", "sport"), None, confidence)]
+    assert steps == [*expected, *([] if kept else [("large", "kept", (), None, None)])]
+    assert answered.output == (BOTH if kept else NONE)
 
 
 @pytest.mark.parametrize(
@@ -407,3 +427,26 @@ async def test_an_auditor_compares_what_left_to_each_tier_with_the_calls():
     unknown = first.model_copy(update={"egress": first.egress.model_copy(update={"call_id": "c-1"})})
     log.answers = [answered.model_copy(update={"tiers": (unknown, last)})]
     assert [finding.kind for finding in audit_log.verified(log).findings] == ["no_call"]
+
+
+def test_a_server_of_llama_cpp_is_told_the_schema_as_the_python_one_takes_it():
+    body = LlamaCppApi(0.0, 1024, logprobs=True).body("default", QUESTION)
+    assert body["response_format"] == {"type": "json_object", "schema": prompt_for(QUESTION).schema}
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 1)
+    chat = ChatApi(0.0, 1024, logprobs=True).body("default", QUESTION)
+    same = {name for name in chat if chat[name] == body[name]}
+    assert same == chat.keys() - {"response_format"}
+
+
+def test_it_is_asked_for_no_probabilities_where_nobody_reads_them():
+    body = LlamaCppApi(0.0, 1024).body("default", QUESTION)
+    assert body.keys().isdisjoint({"logprobs", "top_logprobs"})
+
+
+async def test_the_preset_asks_so():
+    policy = Policy.model_validate(
+        {"inside": ["gpu"], "tenants": {}, "tiers": [{"preset": "llamacpp:http://gpu:8080/v1"}]}
+    )
+    async with AsyncExitStack() as stack:
+        (tier,) = open_tiers(policy, parts.settings(), {}, stack).of("acme", "intent")
+    assert (tier.api, tier.endpoint) == ("llamacpp", "http://gpu:8080/v1 llamacpp")

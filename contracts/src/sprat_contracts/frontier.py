@@ -71,11 +71,21 @@ class TierStep(Part):
     ]
     detail: Annotated[str | None, Field(description="Why it was left, in words; holds nothing of the text.")] = None
     label: Annotated[
-        str | None, Field(description="The label that it gave; null where it gave none, and for tasks without labels.")
+        str | None, Field(description="The label that it gave; null where it gave none, and for other tasks.")
+    ] = None
+    labels: Annotated[
+        tuple[str, ...] | None,
+        Field(
+            description="The labels that it gave, of a task where several may apply, empty where none does; null where "
+            "it gave no answer, and for other tasks."
+        ),
     ] = None
     confidence: Annotated[
         Probability | None,
-        Field(description="Its own probability that the label is right, not calibrated; null where it gives none."),
+        Field(
+            description="Its own probability of the label, or of all labels as it wrote them, not calibrated; null "
+            "where it gives none."
+        ),
     ] = None
     calibrated: Annotated[
         Probability | None,

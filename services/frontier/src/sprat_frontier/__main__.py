@@ -10,18 +10,16 @@ from sprat.audit.settings import AuditSettings
 from sprat.cache import RedisCache
 from sprat.channels import frontier_channels
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import UserError
 from sprat.runtime import run_service
 from sprat.sealing import Seal
 from sprat.settings import environment
 from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.handler import SERVICE, FrontierHandler
-from sprat_frontier.redaction import Redactor
+from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.tiers import open_tiers
-from sprat_policy import PrivacyPolicy, TaskFiles, TaskSettings, load_guarded_policy
-from sprat_privacy.labels import labels_to_keep
+from sprat_policy import TaskSettings, load_guarded_policy
 
 PUBLISHED_AT_ONCE = 1024
 """Requests in progress besides those that wait or are called: mostly, their answers are on the way to Kafka. When one
@@ -85,26 +83,6 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
     in_progress = settings.frontier.max_waiting + settings.frontier.concurrency + PUBLISHED_AT_ONCE
     loop = context.concurrent_loop(handler, in_progress)
     return Subscription(frontier_channels(context.topics), context.group, loop.handle, loop.release)
-
-
-def check_task_files(files: TaskFiles, perimeter: PrivacyPolicy) -> None:
-    """Check that what the files tell a large model may leave: it is not masked.
-
-    Raises:
-        UserError: an instruction, a label or its meaning holds a term of the policy or a personal value.
-    """
-    for name, file in files.items():
-        told = [
-            ("instruction", file.instruction),
-            *((f"the name of label {number}", label) for number, label in enumerate(file.labels, 1)),
-            *((f"labels.{label}", meaning) for label, meaning in file.labels.items()),
-        ]
-        if kept := labels_to_keep([text for _, text in told], perimeter):
-            place, _ = told[kept[0] - 1]
-            raise UserError(
-                f"{files.folder}/{name}.yaml: {place} holds a term of the policy or a personal value, and it would "
-                "leave with every hard case; take it out"
-            )
 
 
 if __name__ == "__main__":

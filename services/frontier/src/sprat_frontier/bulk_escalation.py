@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,7 +29,9 @@ from sprat_contracts import (
     FrontierAnswered,
     FrontierRequested,
     IntentOutput,
+    LabelsOutput,
     Origin,
+    Output,
     Prediction,
     ReasonCode,
     TextSubmitted,
@@ -41,10 +43,10 @@ from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.protocols import EgressAudit
 from sprat_frontier.provider import OpenAIProvider
-from sprat_frontier.redaction import Redactor
+from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
 from sprat_frontier.tiers import Tiers, open_tiers
-from sprat_policy import Policy, TenantGuard, load_policy
+from sprat_policy import Policy, TaskFiles, TenantGuard, load_policy
 
 _SOURCE: Final = "assess"
 _GIVE_UP_S: Final = 30.0
@@ -54,8 +56,11 @@ _PATIENT: Final = BreakerSettings(failures=1000)
 _MAX_FAILURES: Final = 20
 """In a row. The server is unavailable then, or refuses the key: more calls would only cost time."""
 
-Answers = tuple[list[str | None], list[float], list[tuple[TierStep, ...]]]
-"""Of each text: the label, the cost in euros, and what the tiers of the policy said, where they were asked."""
+Answers = tuple[list[tuple[str, ...] | None], list[float], list[tuple[TierStep, ...]]]
+"""Of each text: the labels, the cost in euros, and what the tiers of the policy said, where they were asked.
+
+Where a text has one label, there is one, or none; None: there is no usable answer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedTask:
+    """What is asked of each text."""
+
+    name: str
+    """Of the task."""
+    labels: tuple[str, ...]
+    """To choose from."""
+    files: TaskFiles = field(default_factory=TaskFiles)
+    """The file of the task, which says what a large model is told; none for a task of this version."""
+
+
+@dataclass(frozen=True, slots=True)
 class Broker:
     """Where to write the egress records, and the secret that their hashes are keyed with."""
 
@@ -81,33 +98,32 @@ class Broker:
 
 def ask_all(
     texts: Sequence[str],
-    labels: tuple[str, ...],
+    task: AskedTask,
     *,
     language: str,
     endpoint: Endpoint | None,
     policy: Path,
     tenant: str,
     broker: Broker | None,
-    outside: str,
     progress: Callable[[int], None],
 ) -> Answers:
-    """Return the label and the cost in euros of each text; no label without a usable answer, or if nothing may leave.
+    """Return the labels and the cost in euros of each text; None without a usable answer, or if nothing may leave.
 
     Args:
         texts: the texts to ask about.
-        labels: the labels to choose from.
+        task: what is asked.
         language: the texts' language.
         endpoint: the model to call; None: the tiers of the policy.
         policy: the policy file.
         tenant: whose rules of the policy hold.
         broker: where egress records are written; without one, there are none.
-        outside: the label that means "none of the labels".
         progress: called with the number of finished texts.
 
     Raises:
-        UserError: the settings or the policy cannot be used, the policy lets nothing leave, or calls keep failing.
+        UserError: the settings, the policy or the task's file cannot be used, the policy lets nothing leave, or calls
+            keep failing.
     """
-    escalation = _BulkEscalation(texts, labels, language, tenant, outside, progress)
+    escalation = _BulkEscalation(texts, task, language, tenant, progress)
     settings = _own_settings() if endpoint is None else _settings(endpoint)
     return asyncio.run(escalation.ask_all(settings, policy, broker, tiers=endpoint is None))
 
@@ -127,19 +143,17 @@ class _BulkEscalation:
     def __init__(
         self,
         texts: Sequence[str],
-        labels: tuple[str, ...],
+        task: AskedTask,
         language: str,
         tenant: str,
-        outside: str,
         progress: Callable[[int], None],
     ) -> None:
         self._texts = texts
-        self._labels = labels
+        self._task = task
         self._language = language
         self._tenant = tenant
-        self._outside = outside
         self._progress = progress
-        self._answers: list[str | None] = [None] * len(texts)
+        self._answers: list[tuple[str, ...] | None] = [None] * len(texts)
         self._costs = [0.0] * len(texts)
         self._steps: list[tuple[TierStep, ...]] = [()] * len(texts)
         self._remaining = iter(range(len(texts)))
@@ -153,6 +167,7 @@ class _BulkEscalation:
         policy = load_policy(policy_file)
         if tiers and not policy.tiers:
             raise UserError(f"--tiers: {policy_file} has no `tiers`; name a model by --frontier URL instead")
+        check_task_files(self._task.files, policy.perimeter)
         async with AsyncExitStack() as stack:
             redactor = Redactor.load(settings.tagger, policy.perimeter, settings.masking_threads)
             stack.callback(redactor.close)
@@ -169,6 +184,7 @@ class _BulkEscalation:
                 # Without a broker, hashes are only keys of this run's store.
                 hash=Keys(SecretStr(_SOURCE) if broker is None else broker.secret).keyed_hash,
                 clock=SystemClock(),
+                tasks=self._task.files,
             )
             stack.push_async_callback(handler.drain, _DRAIN_S)
             try:
@@ -201,9 +217,8 @@ class _BulkEscalation:
         self._costs[place] = answered.cost_eur
         self._steps[place] = answered.tiers
         declined = answered.declined
-        if declined is None and isinstance(answered.output, IntentOutput):
-            label = answered.output.label
-            self._answers[place] = self._outside if label is None else label
+        if declined is None:
+            self._answers[place] = _labels_of(answered.output)
             self._failures = 0
         elif declined is not None and declined.code == ReasonCode.POLICY:
             raise UserError(f"--policy: nothing may leave for the tenant {self._tenant}: {declined.detail}")
@@ -220,7 +235,7 @@ class _BulkEscalation:
         """Return what the router would send for this text. The text asks for masking; a stricter policy holds."""
         fields = {
             "text": self._texts[place],
-            "tasks": {"intent": {}},
+            "tasks": {self._task.name: {}},
             "language": self._language,
             "tenant": self._tenant,
             "frontier": "redact",
@@ -235,7 +250,7 @@ class _BulkEscalation:
         prediction = Prediction(
             text_id=str(place),
             text_source=_SOURCE,
-            task="intent",
+            task=self._task.name,
             origin=Origin(partition=0, offset=place, appended_at=now_ms, key=None),
             submitted=submitted,
             output=None,
@@ -243,7 +258,13 @@ class _BulkEscalation:
             model=None,
             declined=Declined(code=_SOURCE, detail="asked by sprat assess"),
         )
-        return FrontierRequested(prediction=prediction, reasons=(_SOURCE,), labels=self._labels)
+        return FrontierRequested(prediction=prediction, reasons=(_SOURCE,), labels=self._task.labels)
+
+
+def _labels_of(output: Output | None) -> tuple[str, ...]:
+    if isinstance(output, LabelsOutput):
+        return tuple(each.label for each in output.labels)
+    return (output.label,) if isinstance(output, IntentOutput) and output.label is not None else ()
 
 
 class _MemoryStore:

@@ -6,7 +6,7 @@ import httpx2
 from openai import AsyncOpenAI
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
-from sprat_contracts import Declined, IntentOutput, Usage
+from sprat_contracts import Declined, Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.bounded_json import read_json
 from sprat_frontier.label_confidence import TokenLogprob, label_confidence
@@ -109,7 +109,7 @@ class ChatApi:
         }
         if self._temperature is not None:
             body["temperature"] = self._temperature
-        if self._logprobs and question.output is IntentOutput:
+        if self._logprobs and question.is_of_labels:
             body["logprobs"] = True
         return body
 
@@ -145,7 +145,7 @@ class ChatApi:
         else:
             model, replaced = named(completion.model, prepared.body["model"])
             told = [] if choice.logprobs is None else choice.logprobs.content
-            confidence = label_confidence(content, told) if isinstance(output, IntentOutput) else None
+            confidence = label_confidence(content, told) if prepared.question.is_of_labels else None
             return ProviderAnswer(
                 output, model, usage, capped, model_replaced=replaced, confidence=confidence, **response.origin
             )

@@ -71,7 +71,7 @@ class _SystemOne(_Decided):
 
 def _problem(question: FrontierQuestion) -> Declined | None:
     if question.output is not IntentOutput:
-        return Declined(code=ReasonCode.TASK, detail="a decision model answers tasks with labels alone")
+        return Declined(code=ReasonCode.TASK, detail="a decision model answers tasks of one label alone")
     if len(question.labels) >= MAX_OPTIONS:
         detail = f"a decision model takes {MAX_OPTIONS - 1} labels, and one option for none of them"
         return Declined(code=ReasonCode.TASK, detail=detail)

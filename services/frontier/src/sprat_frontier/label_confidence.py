@@ -1,4 +1,4 @@
-"""How sure a chat model is of its label: the probability of the tokens that write it."""
+"""How sure a chat model is of its label, or of several: the probability of the tokens that write them."""
 
 import math
 import re
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_LABEL = re.compile(r'"label"\s*:\s*(?P<value>"(?:[^"\\]|\\.)*"|null)')
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_LABEL = re.compile(rf'"label"\s*:\s*(?P<value>{_STRING}|null)|"labels"\s*:\s*(?P<values>\[(?:[^"\[\]]|{_STRING})*\])')
 
 
 class TokenLogprob(BaseModel):
@@ -29,16 +30,19 @@ class TokenLogprob(BaseModel):
 
 
 def label_confidence(content: str, tokens: Sequence[TokenLogprob]) -> float | None:
-    """Return the probability of the label in an answer, 0–1; None where the tokens do not tell it.
+    """Return the probability of the label or the labels in an answer, 0–1; None where the tokens do not tell it.
 
-    It is the product over the tokens that write the label's value, its closing quote included: without that, `card`
-    would be as sure as all labels that begin so. What frames the value is the schema's, and says nothing of the label.
+    It is the product over the tokens that write the value, its closing quote or bracket included: without that, `card`
+    would be as sure as all labels that begin so, and a list as sure as all that go on. What frames the value is the
+    schema's, and says nothing of the label. A list has the probability of its order, too: it is no more than that of
+    the set.
     """
     found = _LABEL.search(content)
     if found is None or b"".join(each.written for each in tokens) != content.encode():
         return None
-    start = len(content[: found.start("value")].encode())
-    end = start + len(found["value"].encode())
+    value = "values" if found["value"] is None else "value"
+    start = len(content[: found.start(value)].encode())
+    end = start + len(found[value].encode())
     place, logprob = 0, 0.0
     for each in tokens:
         after = place + len(each.written)

@@ -109,6 +109,11 @@ class FrontierQuestion:
         return OUTPUTS.get(self.task) if self.file is None else self.file.form
 
     @property
+    def is_of_labels(self) -> bool:
+        """Whether its answer is a label, or several."""
+        return self.output in {IntentOutput, LabelsOutput}
+
+    @property
     def guidance(self) -> str:
         """What the task's file tells a large model, JSON; empty without a file."""
         if self.file is None:
@@ -127,7 +132,7 @@ class FrontierQuestion:
                 code=ReasonCode.TASK,
                 detail="the frontier does not know this task; give the frontier the same task files and restart it",
             )
-        if self.output in {IntentOutput, LabelsOutput} and not self.labels:
+        if self.is_of_labels and not self.labels:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.output is TranslationOutput and self.target is None:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
@@ -200,7 +205,7 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
     """Write the prompt of a question without a `problem`."""
     user = _data_of(question)
     labels = json.dumps(question.labels, ensure_ascii=False)
-    if question.output in {IntentOutput, LabelsOutput} and question.file is not None:
+    if question.is_of_labels and question.file is not None:
         meanings = {label: question.file.labels.get(label, "") for label in question.labels}
         more = f"\n{question.file.instruction}" if question.file.instruction else ""
         asked = _CLASSIFICATION if question.output is IntentOutput else _MULTI_LABEL

@@ -13,7 +13,7 @@ from typing import Self
 from sprat.errors import UserError
 from sprat_frontier.fair_queue import FairQueue, Sender
 from sprat_inference.artefact import BrokenArtefact
-from sprat_policy import PrivacyPolicy
+from sprat_policy import PrivacyPolicy, TaskFiles
 from sprat_privacy import (
     REVISION,
     Detector,
@@ -138,3 +138,23 @@ class Redactor:
         except Exception as error:  # noqa: BLE001 - the boundary to masking: after a defect in it, the text must not leave
             # Without the defect's error as its context: that message may contain the text.
             return NotVerified(f"masking failed: {type(error).__name__}")
+
+
+def check_task_files(files: TaskFiles, perimeter: PrivacyPolicy) -> None:
+    """Check that what the files tell a large model may leave: it is not masked.
+
+    Raises:
+        UserError: an instruction, a label or its meaning holds a term of the policy or a personal value.
+    """
+    for name, file in files.items():
+        told = [
+            ("instruction", file.instruction),
+            *((f"the name of label {number}", label) for number, label in enumerate(file.labels, 1)),
+            *((f"labels.{label}", meaning) for label, meaning in file.labels.items()),
+        ]
+        if kept := labels_to_keep([text for _, text in told], perimeter):
+            place, _ = told[kept[0] - 1]
+            raise UserError(
+                f"{files.folder}/{name}.yaml: {place} holds a term of the policy or a personal value, and it would "
+                "leave with every hard case; take it out"
+            )

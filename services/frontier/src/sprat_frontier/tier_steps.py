@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sprat_contracts import Declined, Egress, FrontierAnswered, IntentOutput, ModelRef, Output, ReasonCode, Usage
+from sprat_contracts import (
+    Declined,
+    Egress,
+    FrontierAnswered,
+    IntentOutput,
+    LabelsOutput,
+    ModelRef,
+    Output,
+    ReasonCode,
+    Usage,
+)
 from sprat_contracts import TierStep as ReportedStep
 from sprat_frontier.answer_store import PaidAnswer
 from sprat_frontier.escalation import Escalation
@@ -55,6 +65,7 @@ class Step:
             outcome="kept" if self.declined is None else self.declined.code,
             detail=None if self.declined is None else self.declined.detail,
             label=self.output.label if isinstance(self.output, IntentOutput) else None,
+            labels=tuple(each.label for each in self.output.labels) if isinstance(self.output, LabelsOutput) else None,
             confidence=self.confidence,
             calibrated=self.calibrated,
             keep_at=self.tier.keep_at,

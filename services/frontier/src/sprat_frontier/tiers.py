@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from sprat.errors import UserError
-from sprat_contracts import Declined, IntentOutput, ReasonCode
+from sprat_contracts import Declined, ReasonCode
 from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.chat import ChatApi, LlamaCppApi
 from sprat_frontier.decisions import DecisionsApi, SystemOneApi
@@ -39,7 +39,7 @@ class Tier:
     mask: bool = False
     """Whether it gets masked texts, also where the rules ask for none."""
     keep_at: float | None = None
-    """The confidence below which its label goes to the next tier; None: every valid answer is kept."""
+    """The confidence below which its labels go to the next tier; None: every valid answer is kept."""
     api: str = ChatApi.name
     """How it is asked."""
     group: str | None = None
@@ -96,7 +96,7 @@ class Tier:
 
     def problem(self, question: FrontierQuestion) -> Declined | None:
         """Return why it is not asked this; None if it could answer."""
-        if self.keep_at is not None and question.output is not IntentOutput:
+        if self.keep_at is not None and not question.is_of_labels:
             detail = f"answers to {question.task} have no confidence, and the tier keeps none below its keep_at"
             return Declined(code=ReasonCode.UNSURE, detail=detail)
         return self.provider.problem(question)

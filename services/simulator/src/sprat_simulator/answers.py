@@ -147,8 +147,8 @@ def answer(request: CompletionRequest, gold: Gold, behaviour: Behaviour) -> Simu
 
 
 def logprobs_of(content: str, confidence: float) -> dict[str, Any]:
-    """Return the tokens of an answer with their probabilities: 1, and the given one for the value of its label."""
-    frame, label, value = content.partition('"label": ')
+    """Return the tokens of an answer with their probabilities: 1, and the given one for its label, or its labels."""
+    frame, label, value = content.partition('"labels": ' if '"labels": ' in content else '"label": ')
     tokens = [(frame + label, 1.0), (value.removesuffix("}"), confidence), ("}", 1.0)] if label else [(content, 1.0)]
     return {
         "content": [
@@ -176,7 +176,11 @@ def _fits(request: CompletionRequest, right: Any) -> bool:
 
 def _wrong(request: CompletionRequest, right: Any, seed: int) -> Any:
     """Return an answer that fits the schema and is not the right one."""
-    if request.task == "intent":
+    if isinstance(right, Mapping) and "labels" in right:
+        labels = _enum(request.schema, "labels")
+        changed = _pick(labels, seed, request.text)
+        return {"labels": [label for label in labels if (label in right["labels"]) != (label == changed)]}
+    if isinstance(right, Mapping) and "label" in right:
         labels = [label for label in _enum(request.schema, "label") if label != right["label"]]
         return {"label": _pick(labels, seed, request.text)}
     if request.task == "ner":
@@ -193,7 +197,7 @@ def _enum(schema: Mapping[str, Any] | None, *path: str) -> list[Any]:
     part: Any = schema or {}
     for name in path:
         part = part.get("items", part).get("properties", {}).get(name, {})
-    return list(part.get("enum", []))
+    return list(part.get("items", part).get("enum", []))
 
 
 def _fill(schema: Mapping[str, Any], text: str, seed: int) -> Any:

@@ -13,12 +13,14 @@ from sprat import plugins
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat.settings import KafkaSettings
+from sprat_cli.assess.asked_task import TaskOfModel
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
 from sprat_contracts import IntentOutput, LabelsOutput, ReasonCode, TierStep
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import BY_WORDS
 from sprat_operations.services import CLASSIFY
@@ -28,9 +30,8 @@ from sprat_training.datasets.rows import look_like_texts
 from sprat_training.evaluation.frontier_answers import FrontierAnswers, read_answers, write_answers
 from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.evaluation.routing import GIVE_COSTS, UNKNOWN_COSTS, TextOutcomes
-from sprat_training.evaluation.tier_comparison import TierAnswer, TierResult, compare_tiers
-from sprat_training.label_set_data import as_flags, one_label
-from sprat_training.label_set_fit import micro_f1
+from sprat_training.evaluation.tier_comparison import TierAnswer, TierResult, compare_tiers, micro_f1_of
+from sprat_training.label_set_data import one_label
 
 _TEXTS_PER_BATCH: Final = 500
 _MIN_SECRET: Final = 16
@@ -53,6 +54,12 @@ class SmallModelAnswers:
     """Whether the lexical stage answered; None where the model has none."""
     several: bool = False
     """Whether a text may have several labels; each of `outputs` is then a set of them, as one label."""
+
+    def micro_f1(self, data: LabelledTexts, outside_label: str) -> Interval | None:
+        """Return F1 over all decisions of a label for a text; None where each text has one label."""
+        if not self.several:
+            return None
+        return micro_f1_of([each or outside_label for each in self.outputs], data.labels, outside_label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,11 @@ class FrontierSource:
         """Return how many sources are given."""
         return sum((self.answers is not None, self.url is not None, self.accuracy is not None, self.tiers))
 
+    @property
+    def asks(self) -> bool:
+        """Whether texts are sent."""
+        return self.url is not None or self.tiers
+
     def check(self, *, budget: bool, denied: bool) -> None:
         """Check that exactly one source is given and, for a budget, that costs are.
 
@@ -133,7 +145,7 @@ class FrontierSource:
         asked_without_price = self.url is not None and self.price == UNKNOWN_PRICE
         if budget and (asked_without_price or (self.accuracy is not None and self.eur == 0)):
             raise UserError(f"--budget: {UNKNOWN_COSTS}: {GIVE_COSTS}")
-        if (self.url is not None or self.tiers) and self.policy is None:
+        if self.asks and self.policy is None:
             raise UserError(
                 f"{'--tiers' if self.tiers else '--frontier'} sends texts to a provider: it needs --policy FILE or "
                 "SPRAT_POLICY, which says "
@@ -157,14 +169,14 @@ class FrontierSource:
         return kafka_settings(self.bootstrap, self.prefix), settings.secret
 
 
-def gives_several(folder: Path) -> bool:
-    """Return whether the model of an artefact gives a text several labels.
+def card_of(folder: Path) -> Card:
+    """Return the card of the model of an artefact.
 
     Raises:
         UserError: the artefact cannot be read.
     """
     try:
-        return load_artefact(folder).card.kind == MULTI_LABEL
+        return load_artefact(folder).card
     except BrokenArtefact as error:
         raise UserError(f"--model: {error}") from None
 
@@ -175,7 +187,7 @@ def load_small_model(folder: Path, threads: int) -> Any:
     Raises:
         UserError: it cannot be loaded, or the service that serves it is not installed.
     """
-    model = plugins.load(plugins.MODELS, CLASSIFY if gives_several(folder) else "intent")
+    model = plugins.load(plugins.MODELS, CLASSIFY if card_of(folder).kind == MULTI_LABEL else "intent")
     try:
         return model.load(folder, threads=threads)
     except BrokenArtefact as error:
@@ -220,14 +232,6 @@ def _one_label(output: IntentOutput | LabelsOutput) -> str | None:
     return one_label(each.label for each in output.labels) if output.labels else None
 
 
-def micro_f1_of(small: SmallModelAnswers, data: LabelledTexts) -> float | None:
-    """Return F1 over all decisions of a label for a text; None where each text has one label."""
-    if not small.several:
-        return None
-    said = as_flags([output or "" for output in small.outputs], small.labels)
-    return micro_f1(said, as_flags(data.labels, small.labels))
-
-
 def answered_by_words(small: SmallModelAnswers, outcomes: TextOutcomes) -> AnsweredByWords | None:
     """Return how much the lexical stage answered and how often rightly; None where the model has no such stage."""
     if small.by_words is None:
@@ -240,39 +244,33 @@ def answered_by_words(small: SmallModelAnswers, outcomes: TextOutcomes) -> Answe
 def frontier_result(
     source: FrontierSource,
     data: LabelledTexts,
-    labels: tuple[str, ...],
+    task: TaskOfModel,
     language: str,
     outside_label: str,
-    *,
-    several: bool = False,
 ) -> FrontierResult:
     """Read the frontier's answers, ask for them, or assume them.
 
     Raises:
-        UserError: the file or the frontier gives no usable answers, or it cannot be asked for several labels a text.
+        UserError: the file or the frontier gives no usable answers.
     """
-    if several and (source.url is not None or source.tiers):
-        raise UserError(
-            "--frontier and --tiers ask for one label a text, and the model gives several: name a file with "
-            "--frontier-answers, or assume an accuracy with --frontier-accuracy"
-        )
     if not source.given:
         return FrontierResult(None, 0.0, 0.0, "")
+    several = outside_label if task.several else None
     if source.answers is not None:
-        answers = read_answers(source.answers, data, source.eur, source.columns, outside_label if several else None)
+        answers = read_answers(source.answers, data, source.eur, source.columns, several)
         return FrontierResult(answers, 0.0, 0.0, f"the frontier's answers: {source.answers}")
     if source.accuracy is not None:
         description = (
             f"the frontier: assumed to be right {source.accuracy:.1%} of the time, at {source.eur:g} EUR an answer"
         )
         return FrontierResult(None, source.accuracy, source.eur, description)
-    answers, steps = _ask_frontier(source, data, labels, language, outside_label)
+    answers, steps = _ask_frontier(source, data, task, language, outside_label)
     if source.save is not None:
         write_answers(source.save, data, answers)
     unusable = sum(label is None for label in answers.labels)
     who = f"the tiers of {source.policy}" if source.tiers else f"{source.model} at {source.url}"
     description = f"the frontier: {who}, asked now; {counted(unusable, 'text')} got no usable answer"
-    return FrontierResult(answers, 0.0, 0.0, description, compare_tiers(steps, data.labels), steps)
+    return FrontierResult(answers, 0.0, 0.0, description, compare_tiers(steps, data.labels, several), steps)
 
 
 def text_outcomes(
@@ -310,7 +308,7 @@ def text_outcomes(
 
 
 def _ask_frontier(
-    source: FrontierSource, data: LabelledTexts, labels: tuple[str, ...], language: str, outside_label: str
+    source: FrontierSource, data: LabelledTexts, task: TaskOfModel, language: str, outside_label: str
 ) -> tuple[FrontierAnswers, tuple[tuple[TierAnswer, ...], ...]]:
     provider = plugins.load(plugins.PROVIDERS, "frontier")
     broker = source.broker()
@@ -327,22 +325,23 @@ def _ask_frontier(
             stack.enter_context(explain_kafka_errors(broker[0]))
         answers = provider.ask_all(
             data.texts,
-            labels,
+            provider.AskedTask(task.name, task.labels, task.files),
             language=language,
             endpoint=None if source.tiers else provider.Endpoint(source.url, source.model, source.price, source.region),
             policy=source.policy,
             tenant=source.tenant,
             broker=None if broker is None else provider.Broker(*broker),
-            outside=outside_label,
             progress=lambda done: bar.show("asking the frontier", done, len(data)),
         )
-    steps = tuple(tuple(_tier_answer(step, outside_label) for step in each) for each in answers[2])
-    return FrontierAnswers(tuple(answers[0]), tuple(answers[1])), steps
+    steps = tuple(tuple(_tier_answer(step, task, outside_label) for step in each) for each in answers[2])
+    labels = tuple(None if each is None else task.as_one_label(each, outside_label) for each in answers[0])
+    return FrontierAnswers(labels, tuple(answers[1])), steps
 
 
-def _tier_answer(step: TierStep, outside_label: str) -> TierAnswer:
+def _tier_answer(step: TierStep, task: TaskOfModel, outside_label: str) -> TierAnswer:
+    said = step.labels if task.several else () if step.label is None else (step.label,)
     answered = step.outcome in {"kept", ReasonCode.UNSURE}
-    label = (outside_label if step.label is None else step.label) if answered else None
+    label = task.as_one_label(said, outside_label) if answered and said is not None else None
     asked = step.outcome not in {ReasonCode.POLICY, ReasonCode.MASKING, ReasonCode.TASK}
     return TierAnswer(
         step.tier, label, step.outcome == "kept", step.cost_eur, asked, step.confidence, cached=step.cached

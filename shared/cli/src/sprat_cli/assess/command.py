@@ -14,20 +14,21 @@ from sprat_cli.assess.answers import (
     FrontierResult,
     FrontierSource,
     answered_by_words,
+    card_of,
     frontier_result,
-    gives_several,
     load_small_model,
-    micro_f1_of,
     small_model_answers,
     text_outcomes,
 )
 from sprat_cli.assess.as_trained import language_of, read_as_trained
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at, write_tier_calibrations
 from sprat_cli.chosen_policy import policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_inference.card import Card
-from sprat_policy import check_model_name, load_policy
+from sprat_inference.label_sets import MULTI_LABEL
+from sprat_policy import Policy, check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table
@@ -76,11 +77,12 @@ reaches it on these texts, but none below the one that shows the most; and it is
 --frontier and --tiers take the same path as the frontier service: they need --policy or SPRAT_POLICY, and send a text
 only as the rules of --tenant allow, to a region that they name, masked, also by the policy's own terms and patterns. A
 text that cannot be masked is not sent; hosts inside the house get texts as they are. --tiers asks about every text of
-FILE, also about those that the model would keep. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and
-SPRAT_SECRET, each call has its egress records on Kafka, the first before anything is sent; without a broker there are
-none. The API key is read from SPRAT_FRONTIER__API_KEY. --calibrate-tiers writes into the policy what the probabilities
-mean that a tier states for its labels; from then on the tier's keep_at holds for the calibrated chance. It needs 50
-answers of a tier, 5 right and 5 wrong ones among them.
+FILE, also about those that the model would keep. What a large model is told stands in the file of the task (--task),
+beside the policy; where that names DIR as its artefact, it is found. With a broker (--bootstrap or
+SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has its egress records on Kafka, the first before anything is sent;
+without a broker there are none. The API key is read from SPRAT_FRONTIER__API_KEY. --calibrate-tiers writes into the
+policy what the probabilities mean that a tier states for its labels; from then on the tier's keep_at holds for the
+calibrated chance. It needs 50 answers of a tier, 5 right and 5 wrong ones among them.
 
 \b
 Exit codes:
@@ -137,6 +139,15 @@ def assess(
             "--calibrate-tiers", help="Write into --policy what the probabilities mean that each tier states."
         ),
     ] = False,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="The task of yours that --frontier and --tiers are asked for. [default: whose file names DIR, else "
+            "intent]",
+        ),
+    ] = None,
     frontier_model: Annotated[
         str | None, typer.Option(metavar="NAME", show_default=False, help="Which model to ask there.")
     ] = None,
@@ -197,18 +208,18 @@ def assess(
     if accuracy is not None and budget is not None:
         raise UserError("--accuracy and --budget exclude each other")
     given, policy = policy, policy_for_masking(policy)
-    if write and (given is None or (accuracy is None and budget is None)):
-        raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
-    if calibrate and (given is None or not tiers):
-        raise UserError(
-            "--calibrate-tiers needs --tiers and --policy FILE: it asks the tiers of FILE and writes into it"
-        )
+    _check_writes(
+        given, chooses=accuracy is not None or budget is not None, write=write, calibrate=calibrate, tiers=tiers
+    )
     _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
-    denied = policy is not None and _denies_frontier(policy, tenant)
+    rules = None if policy is None else load_policy(policy)
     record, named = read_record(model), ColumnNames(text_column, label_column)
-    several = gives_several(model)
-    _check_written(several=several, write=write)
+    card, asks = card_of(model), url is not None or tiers
+    several = card.kind == MULTI_LABEL
+    _check_task(several=several, write=write, task=task, asks=asks)
+    asked = asked_task(task, policy if asks else None, model, TaskOfModel(INTENT, card.labels or (), several))
+    denied = _denies_frontier(rules, asked.name, tenant)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(
         answers,
@@ -232,18 +243,18 @@ def assess(
     seen = seen_by(record, data.path, data.texts, data.rows)
     if write and policy:
         _check_write(policy, name, loaded.card.name, None if force else seen)
-    escalates = not several and _escalates_outside(policy, name)
     small = small_model_answers(loaded, data, language, outside)
-    frontier = frontier_result(source, data, small.labels, language, outside, several=several)
+    escalates = not several and _escalates_outside(rules, name)
+    frontier = frontier_result(source, data, asked, language, outside)
     outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied)
-    also = _thresholds_in_force(loaded.card, None if several else policy, name, language)
+    also = _thresholds_in_force(loaded.card, None if several else rules, name, language)
     assessment, by_words = assess_routing(outcomes, named=also), answered_by_words(small, outcomes)
-    f1 = micro_f1_of(small, data)
+    f1 = small.micro_f1(data, outside)
     page = output or file.with_name(f"{file.stem}-assessment.html")
     notes = [
         f"{counted(len(data), 'text')} of {file.name}",
         f"model: {small.name}, version {small.version}",
-        *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {f1:.3f}"]),
+        *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {_f1(f1)}"]),
         *([] if by_words is None else [f"by words: {by_words}"]),
         *([frontier.description] if frontier.description else []),
         *_said(seen),
@@ -258,9 +269,9 @@ def assess(
     finally:  # the report shows what can be reached, also where that is too little
         _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
-    fits, calibrated = _calibrated(policy if calibrate else None, frontier, data.labels)
+    fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
-        of_sets = {} if f1 is None else {"micro_f1": round(f1, 4)}
+        of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": _interval_json(f1)}
         about = _as_json(assessment, by_words, choice, page, change, seen) | of_sets
         say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
         return
@@ -271,24 +282,29 @@ def assess(
         say(line)
 
 
+def _f1(interval: Interval) -> str:
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
 def _tier_note(tier: TierResult) -> str:
     """Return what a tier did, for the terminal and the report."""
+    of_sets = "" if tier.micro_f1 is None else f"micro-F1 of them {_f1(tier.micro_f1)}; "
     return (
         f"tier {tier.tier}: {counted(tier.asked, 'text')} reached it; kept {tier.kept}; right of those kept "
-        f"{tier.right_of_kept}; right of all {tier.answered} answers {tier.right_of_answered}; "
+        f"{tier.right_of_kept}; right of all {tier.answered} answers {tier.right_of_answered}; {of_sets}"
         f"{tier.eur_per_million.value:.2f} EUR per million texts asked ({tier.eur_per_million.low:.2f} to "
         f"{tier.eur_per_million.high:.2f})"
     )
 
 
 def _calibrated(
-    policy: Path | None, frontier: FrontierResult, labels: Sequence[str]
+    policy: Path | None, task: str, frontier: FrontierResult, labels: Sequence[str]
 ) -> tuple[tuple[TierFit, ...], list[str]]:
     """Write the calibrations of the tiers into a policy, if there is one; return them, and a line about each."""
     if policy is None:
         return (), []
     fits = calibrate_tiers(frontier.tier_answers, labels)
-    return fits, list(write_tier_calibrations(policy, fits))
+    return fits, list(write_tier_calibrations(policy, task, fits))
 
 
 def _fits_json(fits: tuple[TierFit, ...]) -> dict[str, Any]:
@@ -317,6 +333,15 @@ def _said_denied(policy: Path, tenant: str) -> str:
     return note
 
 
+def _check_writes(policy: Path | None, *, write: bool, chooses: bool, calibrate: bool, tiers: bool) -> None:
+    if write and (policy is None or not chooses):
+        raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
+    if calibrate and (policy is None or not tiers):
+        raise UserError(
+            "--calibrate-tiers needs --tiers and --policy FILE: it asks the tiers of FILE and writes into it"
+        )
+
+
 def _check_name(name: str | None) -> None:
     if name is None:
         return
@@ -337,44 +362,49 @@ def _said_of(change: KeepAtChange | None) -> list[str]:
     return [] if change is None else [str(change)]
 
 
-def _check_written(*, several: bool, write: bool) -> None:
+def _check_task(*, several: bool, write: bool, task: str | None, asks: bool) -> None:
     if several and write:
         raise UserError("--write: a model with several labels a text has its keep_at in the file of its task")
+    if task is not None and not asks:
+        raise UserError("--task says for which task a large model is asked: it needs --frontier URL or --tiers")
+    if task not in {None, INTENT} and write:
+        raise UserError(f"--write: the keep_at of {task} stands in the file of the task, and not in the policy")
 
 
-def _escalates_outside(policy: Path | None, name: str | None) -> bool:
-    if policy is None:
+def _escalates_outside(rules: Policy | None, name: str | None) -> bool:
+    if rules is None:
         return False
-    task = load_policy(policy).tasks.intent
+    task = rules.tasks.intent
     return (task if name is None else task.of(name)).out_of_scope == "escalate"
 
 
-def _thresholds_in_force(card: Card, policy: Path | None, name: str | None, language: str) -> dict[str, float]:
+def _thresholds_in_force(card: Card, rules: Policy | None, name: str | None, language: str) -> dict[str, float]:
     """Return the thresholds that the table shows besides: that of the card and, where one is given, of the policy.
 
     Args:
         card: of the model.
-        policy: the policy file.
+        rules: the policy.
         name: the one that texts ask for the model by; that on its card where it is not given.
         language: of the texts; it may have a threshold of its own.
     """
     found = {"card": card.keep_at_of(language)}
-    if policy is not None:
-        found["policy"] = load_policy(policy).task("intent", name or card.name).keep_at_in(language)
+    if rules is not None:
+        found["policy"] = rules.task("intent", name or card.name).keep_at_in(language)
     return found
 
 
-def _denies_frontier(policy: Path, tenant: str) -> bool:
+def _denies_frontier(rules: Policy | None, task: str, tenant: str) -> bool:
     """Return whether no model but the small one may answer: nothing may leave, and no tier is inside the house.
 
     The default tenant may stand for others: nothing is denied where the policy lets texts of another one leave.
     """
-    rules = load_policy(policy)
+    if rules is None:
+        return False
     tenants = [rules.tenant(tenant), *(rules.tenants.values() if tenant == DEFAULT_TENANT else ())]
     inside = (
         tier.host is not None
         and rules.is_inside(tier.host)
-        and (not tier.tasks or "intent" in tier.tasks)
+        and (not tier.tasks or task in tier.tasks)
         and (not tier.tenants or tenant in tier.tenants)
         for tier in rules.tiers
     )

@@ -93,8 +93,8 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChang
     return KeepAtChange(policy, _field(name), keep_at, before, tuple(sorted(others)), _restart("router"))
 
 
-def write_tier_calibrations(policy: Path, fits: Sequence[TierFit]) -> Iterator[str]:
-    """Write the calibration of each tier that has one, and return a line about each.
+def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) -> Iterator[str]:
+    """Write the calibration of each tier that has one for a task, and return a line about each.
 
     Raises:
         UserError: see :func:`sprat_policy.set_tier_calibration`.
@@ -113,7 +113,7 @@ def write_tier_calibrations(policy: Path, fits: Sequence[TierFit]) -> Iterator[s
             model=_model(policy, fit.tier),
             texts=fit.answers,
         )
-        place, is_new = set_tier_calibration(policy, fit.tier, _TASK, calibration)
+        place, is_new = set_tier_calibration(policy, fit.tier, task, calibration)
         changed |= is_new
         yield (
             f"{found}; Brier score {fit.brier_stated:.3f} as stated, {fit.brier_calibrated:.3f} calibrated, each "

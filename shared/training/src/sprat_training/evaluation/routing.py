@@ -222,6 +222,21 @@ def mean_interval(values: Doubles, seed: int = 0) -> Interval:
     return interval
 
 
+def f1_interval(hits: Doubles, labels: Doubles, seed: int = 0) -> Interval:
+    """Return F1 over all decisions of a label for a text (micro-F1), with its 95 % interval by bootstrap over texts.
+
+    Args:
+        hits: of each text, its labels that are right; one-dimensional and not empty.
+        labels: of each text, its labels and the right ones, together. Where no text has any, F1 is 1.
+        seed: of the resamples.
+    """
+    draws = np.vstack([np.ones((1, len(hits)), np.float32), _draw_counts(len(hits), seed)])
+    found, total = draws @ hits.astype(np.float32), draws @ labels.astype(np.float32)
+    value, *resampled = np.where(total > 0, 2 * found / np.maximum(total, 1), 1.0)
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    return Interval(float(value), float(low), float(high))
+
+
 def _draw_counts(count: int, seed: int) -> NDArray[np.float32]:
     """Return how often each text is drawn: resamples × texts."""
     random = np.random.default_rng(seed)
