@@ -493,8 +493,9 @@ def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
         assert [tier["tier"] for tier in json.loads(denied.stdout)["tiers"]] == ["house"]
 
 
-def test_a_tier_is_calibrated_on_labelled_texts_and_its_keep_at_then_holds_for_that(folder, tmp_path):
+def test_a_tier_is_calibrated_on_labelled_texts_and_its_keep_at_then_holds_for_that(folder, tmp_path, monkeypatch):
     """A tier that states 90 % and is right in 60 of 100."""
+    monkeypatch.setattr(local_run, "for_commands", list)
     rows = training_files.rows()[1:]
     gold = tmp_path / "gold.jsonl"
     gold.write_text("\n".join(json.dumps({"text": text, "gold": {"intent": label}}) for text, label in rows))
