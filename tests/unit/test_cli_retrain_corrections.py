@@ -24,3 +24,13 @@ def test_corrections_with_a_label_that_has_too_few_texts_are_said_to_stay(tmp_pa
         f"2 corrections with a label that has too few texts stay in {path} for the next time: charger 2"
     )
     assert waiting(path, {}) is None
+
+
+def test_of_several_labels_each_one_with_too_few_texts_is_counted(tmp_path):
+    path = tmp_path / "desk-corrections.jsonl"
+    rows = [("no socket works", "charger|badge"), ("the charger is broken", "charger"), ("thank you", "")]
+    path.write_text("".join(json.dumps({"text": text, "labels": labels}) + "\n" for text, labels in rows))
+    assert waiting(path, {"charger": 2}, several=True) == (
+        f"2 corrections with a label that has too few texts stay in {path} for the next time: charger 2"
+    )
+    assert waiting(path, {"laptop": 1}, several=True) is None

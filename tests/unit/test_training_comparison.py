@@ -7,7 +7,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_training.data import MIN_TEXTS, hold_out, is_held_out, prepare
-from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare
+from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare, set_answers_of
 from support.training_data import enough, labelled
 
 
@@ -94,3 +94,34 @@ def test_the_interval_is_that_of_pairs():
     served = [False] * 150 + [True] * 150
     found = compare(version(served), version([True] * 2 + served[2:])).right.difference
     assert found.high - found.low < 0.02
+
+
+def several(*sets: str, confidence: float = 0.9):
+    """Return answers of several labels; `ab` stands for the labels a and b."""
+    outputs = [SimpleNamespace(labels=[SimpleNamespace(label=label) for label in each]) for each in sets]
+    return [SimpleNamespace(output=output, confidence=confidence) for output in outputs]
+
+
+def test_of_several_labels_the_whole_set_is_right_and_micro_f1_counts_each_label():
+    gold = [frozenset(each) for each in ("ab", "a", "", "b")]
+    found = set_answers_of(several("ab", "ab", "", ""), gold, keep_at=0.8)
+    assert found.right.tolist() == [True, False, True, False]
+    assert found.kept_right.tolist() == found.right.tolist()
+    assert found.called_outside.tolist() == [False, False, False, True]
+    assert (found.hits.tolist(), found.named.tolist()) == ([2, 1, 0, 0], [4, 3, 0, 1])
+    assert not set_answers_of(several("ab", "ab", "", ""), gold, keep_at=0.95).kept.any()
+
+
+def test_both_versions_are_compared_in_micro_f1_on_the_same_draws():
+    gold = [frozenset("ab")] * 60
+    better = set_answers_of(several(*["ab"] * 60), gold, 0.8)
+    worse = set_answers_of(several(*["ab"] * 30, *["a"] * 30), gold, 0.8)
+    found = compare(worse, better).micro_f1
+    assert (found.new.value, found.new.low, found.differing) == (1, 1, 30)
+    assert found.served.value == pytest.approx(2 * 90 / (90 + 120))
+    assert found.served.low < found.served.value < found.served.high
+    assert found.difference.value == pytest.approx(1 - found.served.value)
+    assert 0 < found.difference.low < found.difference.value < found.difference.high
+    same = compare(better, better).micro_f1.difference
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    assert compare(version([True]), version([True])).micro_f1 is None

@@ -30,7 +30,7 @@ def made() -> tuple[TrainingData, list[str]]:
     gold = np.array([names.index(label) for label in labels])
     path = Path("hr.csv")
     rows = tuple(range(len(texts)))
-    return TrainingData(path, texts, gold, rows, (path,) * len(texts), names), list(sentences)
+    return TrainingData(texts, gold, rows, (path,) * len(texts), names, path), list(sentences)
 
 
 def test_one_sentence_with_many_openings_and_endings_has_one_core():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,14 +63,12 @@ class DataSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingData:
-    """Distinct texts with one label each. `texts`, `gold`, `rows` and `paths` are parallel."""
+class DistinctTexts:
+    """Distinct texts with what is right of each. `texts`, `gold`, `rows` and `paths` are parallel."""
 
-    path: Path
-    """The file, or the first of several."""
     texts: tuple[str, ...]
-    gold: NDArray[np.int64]
-    """Index of each text's label in `labels`."""
+    gold: NDArray[Any]
+    """A row for each text."""
     rows: tuple[int, ...]
     """Numbers of the rows in their files."""
     paths: tuple[Path, ...]
@@ -78,7 +76,7 @@ class TrainingData:
     labels: tuple[str, ...]
     """All labels, sorted."""
 
-    def take(self, indexes: Iterable[int]) -> "TrainingData":
+    def take(self, indexes: Iterable[int]) -> Self:
         """Return these texts, with all labels."""
         chosen = [int(index) for index in indexes]
         return replace(
@@ -88,6 +86,16 @@ class TrainingData:
             rows=tuple(self.rows[index] for index in chosen),
             paths=tuple(self.paths[index] for index in chosen),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData(DistinctTexts):
+    """Distinct texts with one label each."""
+
+    gold: NDArray[np.int64]
+    """Index of each text's label in `labels`."""
+    path: Path
+    """The file, or the first of several."""
 
 
 def prepare(
@@ -140,7 +148,7 @@ def prepare(
         files=data.findings,
         sampled_from=sampled_from,
     )
-    return TrainingData(data.path, kept.texts, gold, kept.rows, kept.paths, labels), summary
+    return TrainingData(kept.texts, gold, kept.rows, kept.paths, labels, data.path), summary
 
 
 def is_held_out(text: str) -> bool:

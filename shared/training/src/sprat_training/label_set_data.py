@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
-from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, is_held_out
+from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, DistinctTexts, is_held_out
 from sprat_training.datasets.reader import (
     FileFindings,
     LabelledTexts,
@@ -30,28 +29,11 @@ _MAX_LISTED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSetData:
-    """Distinct texts with their labels. `texts`, `gold`, `rows` and `paths` are parallel."""
+class LabelSetData(DistinctTexts):
+    """Distinct texts with their labels."""
 
-    texts: tuple[str, ...]
     gold: Flags
     """Texts × labels: whether the label applies."""
-    rows: tuple[int, ...]
-    """Numbers of the rows in their files."""
-    paths: tuple[Path, ...]
-    labels: tuple[str, ...]
-    """All labels, sorted."""
-
-    def take(self, indexes: Iterable[int]) -> "LabelSetData":
-        """Return these texts, with all labels."""
-        chosen = [int(index) for index in indexes]
-        return replace(
-            self,
-            texts=tuple(self.texts[index] for index in chosen),
-            gold=self.gold[chosen],
-            rows=tuple(self.rows[index] for index in chosen),
-            paths=tuple(self.paths[index] for index in chosen),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +183,11 @@ def set_numbers(gold: Flags) -> NDArray[np.int64]:
     """Return a number for each text, the same for texts with equal sets of labels."""
     _, numbers = np.unique(gold, axis=0, return_inverse=True)
     return numbers.reshape(-1).astype(np.int64)
+
+
+def named_labels(data: LabelSetData) -> tuple[frozenset[str], ...]:
+    """Return the labels of each text."""
+    return tuple(frozenset(data.labels[number] for number in np.flatnonzero(row)) for row in data.gold)
 
 
 def one_label(labels: Iterable[str], outside_label: str = OUTSIDE) -> str:

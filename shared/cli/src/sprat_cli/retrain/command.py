@@ -13,9 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import SpratError, UserError
-from sprat.model import DEFAULT_MODEL, Question, display_name
+from sprat.model import DEFAULT_MODEL, display_name
 from sprat.settings import KafkaSettings
-from sprat_cli.assess.answers import load_small_model
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks
 from sprat_cli.connection import kafka_settings
 from sprat_cli.models.announced import announced_models
@@ -32,6 +31,7 @@ from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import AskedModel, add_corrections, left_out_lines, new_corrections, waiting
 from sprat_cli.retrain.first import FirstTraining, train_first
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
+from sprat_cli.retrain.trained import Trained, train_version
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.train.written import previous_lines, write_report
 from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
@@ -41,10 +41,10 @@ from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare
+from sprat_training.evaluation.comparison import Comparison, compare
 from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output
 from sprat_training.record import Reading, read_record
-from sprat_training.train import TrainingResult, train
+from sprat_training.train import train
 from sprat_training.verdict import Verdict
 
 EPILOG = """\b
@@ -73,6 +73,7 @@ NAME-answers.jsonl, and what was trained is compared with the nearest label, whi
 A fifth of the texts, chosen by a hash of the text, is never trained on, and both versions are compared on it. Where the
 served version was trained on it (by `sprat train`), a version trained alike, without corrections and without the
 fifth, stands for it. Intervals of differences are paired, by bootstrap.
+Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
 A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it. The last
 line says whether to replace the served version and why; on yes, a further one says which keep_at to write, if another
 holds now.
@@ -83,8 +84,6 @@ Exit codes:
   0  done
   1  there is no correction; or the new version keeps nothing, or is worse, and is not written over the served one
   2  an option or a file is wrong, or Kafka cannot be reached"""
-
-_TEXTS_PER_BATCH = 500
 
 
 def retrain(
@@ -190,6 +189,16 @@ def retrain(
         return
     folder = served or _folder_of(asked, file)
     card = _served_card(folder, asked)
+    several = card.kind == MULTI_LABEL
+    _check_options(
+        {
+            "--merge-case": merge_case,
+            "--lexical": lexical,
+            "--drop-suspects": drop_suspects,
+            "--out-of-scope": out_of_scope,
+        },
+        several=several,
+    )
     _check_target(folder, output, replaces=replace_served, yes=yes)
     reading = _reading(
         folder,
@@ -209,7 +218,7 @@ def retrain(
     outside_file = out_of_scope or _outside_file_of(card, folder)
     _compare_announced(kafka, asked, card)
     rows, left_out = new_corrections(kafka, asked, since, reading.outside_label, kept_in)
-    total = add_corrections(kept_in, rows)
+    total = add_corrections(kept_in, rows, several=several)
     if not total:
         raise SpratError(
             f"no correction of {display_name(asked.task, asked.name)} in the last {feedback}: nothing to train from"
@@ -238,8 +247,8 @@ def retrain(
         lexical=reading.lexical,
         threads=threads,
     )
-    result, comparison, stand_in = _compared(config, folder, card, threads)
-    if (waits := waiting(kept_in, result.sources.summary.dropped_labels)) is not None:
+    result, comparison, stand_in = _compared(config, folder, card)
+    if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, result, comparison, stand_in, kept_in, total, len(rows), left_out)
     advice = advise(result.verdict, comparison, _keep_at_for(asked, file, card, result.card))
@@ -249,7 +258,7 @@ def retrain(
         check_replaces(folder, result.verdict, comparison, unasked=yes)
     question = f"The new version is worse. Replace {folder}?" if comparison.is_worse else f"Replace {folder}?"
     if target is not None and (not replace_served or yes or typer.confirm(question, err=True)):
-        _write(config, target, as_json=as_json, model=asked)
+        _write(config, target, as_json=as_json, model=asked, several=several)
     elif target is not None and not as_json:
         say(f"nothing is replaced: {folder} stays as it is")
 
@@ -313,21 +322,31 @@ def _check_target(folder: Path, output: Path | None, *, replaces: bool, yes: boo
         check_output(folder, force=True)
 
 
-def _compared(
-    config: TrainingConfig, folder: Path, card: Card, threads: int
-) -> tuple[TrainingResult, Comparison, Card | None]:
+def _check_options(given: Mapping[str, Any], *, several: bool) -> None:
+    """Check that no option is given that a training of several labels a text does not have.
+
+    Raises:
+        UserError: one is.
+    """
+    named = [option for option, value in given.items() if value is not None]
+    if several and named:
+        raise UserError(f"{', '.join(named)}: not for a model that gives a text several labels")
+
+
+def _compared(config: TrainingConfig, folder: Path, card: Card) -> tuple[Trained, Comparison, Card | None]:
     """Train in a temporary folder, and compare; the last value is the card of the version that stands for the served.
 
     A served version that was trained on the texts that are held out now would seem better than it is.
     """
-    clean = HELD_OUT in card.limits
+    clean, several = HELD_OUT in card.limits, card.kind == MULTI_LABEL
     with tempfile.TemporaryDirectory(prefix="sprat-retrain-") as temporary, ProgressBar() as bar:
         new, alike = Path(temporary) / "new", Path(temporary) / "alike"
-        result = train(replace(config, output=new), bar.show)
+        result = train_version(replace(config, output=new), bar.show, several=several)
         stand_in = None
         if not clean:
-            stand_in = train(replace(config, files=config.files[:-1], output=alike), bar.show).card
-        served, trained = (_answers(each, result, threads, bar) for each in (folder if clean else alike, new))
+            without = replace(config, files=config.files[:-1], output=alike)
+            stand_in = train_version(without, bar.show, several=several).card
+        served, trained = (result.answers(each, config.threads, bar) for each in (folder if clean else alike, new))
     return result, compare(served, trained), stand_in
 
 
@@ -353,12 +372,7 @@ def _served_card(folder: Path, asked: AskedModel) -> Card:
         card = load_artefact(folder).card
     except BrokenArtefact as error:
         raise UserError(f"--served: {error}") from None
-    if card.kind == MULTI_LABEL:
-        raise UserError(
-            f"{folder}: gives a text several labels; write its corrections with `sprat feedback export --task "
-            f"{asked.task} --output corrected.csv`, and train on both files with `sprat train multi-label`"
-        )
-    if card.task != "intent" or not card.labels:
+    if (card.task != "intent" and card.kind != MULTI_LABEL) or not card.labels:
         raise UserError(f"{folder}: not a model of labels, so not the one of {asked}")
     return card
 
@@ -438,23 +452,16 @@ def _compare_announced(kafka: KafkaSettings, asked: AskedModel, card: Card) -> N
         remark(f"{asked} is announced with version {', '.join(sorted(versions))}, the folder has {card.version}")
 
 
-def _answers(folder: Path, result: TrainingResult, threads: int, bar: ProgressBar) -> VersionAnswers:
-    """Return what a version answers to the texts that are held out."""
-    model: Any = load_small_model(folder, threads)
-    test = result.sources.test
-    texts = [*([] if test is None else test.texts), *result.sources.outside_test]
-    labels = [*([] if test is None else test.labels), *(None for _ in result.sources.outside_test)]
-    language = result.config.languages[0]
-    answers: list[Any] = []
-    for start in range(0, len(texts), _TEXTS_PER_BATCH):
-        answers += model.answer([Question(text, language) for text in texts[start : start + _TEXTS_PER_BATCH]])
-        bar.show("comparing", len(answers), len(texts))
-    return answers_of(answers, labels, model.card.keep_at)
-
-
-def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel) -> None:
+def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel, several: bool) -> None:
     """Train once more into the folder: the same files give the same bytes."""
     replaces = target.exists()
+    if several:
+        with ProgressBar() as bar:
+            written = train_version(replace(config, output=target), bar.show, several=True).card
+        _say_written_sets(written, target, as_json=as_json, model=model)
+        for line in previous_lines(target) if replaces and not as_json else []:
+            say(line)
+        return
     with ProgressBar() as bar:
         result = train(replace(config, output=target), bar.show)
     page = write_report(result, show_texts=False)
@@ -465,6 +472,14 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
     say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
     for line in previous_lines(target) if replaces else []:
         say(line)
+
+
+def _say_written_sets(card: Card, folder: Path, *, as_json: bool, model: AskedModel) -> None:
+    if as_json:
+        say_json({"type": "written", "folder": str(folder), "version": card.version})
+        return
+    say(f"{folder}: {model}, version {card.version}, keep_at {card.keep_at:.2f}: {card.keep_at_rule}")
+    say(f"serve it: in the file of the task, its `artefact` and `keep_at: {card.keep_at:.2f}`; then restart")
 
 
 def _why(left_out: Counter[str]) -> str:

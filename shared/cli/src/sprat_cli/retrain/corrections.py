@@ -15,10 +15,8 @@ from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
 from sprat_cli.terminal import counted, printable
 from sprat_operations.feedback import requested_model
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import read_labelled
+from sprat_training.datasets.reader import read_labelled, split_labels
 from sprat_training.datasets.rows import normalised_text
-
-_COLUMNS = ColumnNames("text", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +72,21 @@ def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = F
         raise UserError(f"--corrections {path}: the name must end in .jsonl, which holds every text")
     kept: dict[str, dict[str, Any]] = {}
     if path.exists():
-        column = "labels" if several else "label"
-        before = read_labelled(path, ColumnNames("text", column), several=several)
+        columns = columns_of(several=several)
+        before = read_labelled(path, columns, several=several)
         kept = {
-            normalised_text(text): {"text": text, column: label}
+            normalised_text(text): {"text": text, str(columns.label): label}
             for text, label in zip(before.texts, before.labels, strict=True)
         }
     kept |= {normalised_text(row["text"]): row for row in rows}
     if rows:
         write_rows(path, list(kept.values()), overwrite=True)
     return len(kept)
+
+
+def columns_of(*, several: bool) -> ColumnNames:
+    """Return the columns of a file of corrections."""
+    return ColumnNames("text", "labels" if several else "label")
 
 
 def left_out_lines(left_out: Counter[str]) -> list[str]:
@@ -95,14 +98,22 @@ def left_out_lines(left_out: Counter[str]) -> list[str]:
     ]
 
 
-def waiting(path: Path, dropped_labels: Iterable[str]) -> str | None:
+def waiting(path: Path, dropped_labels: Iterable[str], *, several: bool = False) -> str | None:
     """Return how many of the corrections in a file have a label that a training left out; None where none has.
+
+    Args:
+        path: of the file.
+        dropped_labels: the labels that were left out.
+        several: whether a text may have several labels.
 
     Raises:
         UserError: the file cannot be read.
     """
     dropped = set(dropped_labels)
-    found = Counter(label for label in read_labelled(path, _COLUMNS).labels if label in dropped)
+    rows = read_labelled(path, columns_of(several=several), several=several)
+    found = Counter(
+        label for cell in rows.labels for label in (split_labels(cell) if several else (cell,)) if label in dropped
+    )
     if not found:
         return None
     named = ", ".join(f"{printable(label, 60)} {count}" for label, count in found.items())

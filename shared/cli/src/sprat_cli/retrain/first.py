@@ -15,7 +15,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors
 from sprat_cli.feedback.training_file import rows_of, trainable
 from sprat_cli.progress import ProgressBar, read_progress
-from sprat_cli.retrain.corrections import AskedModel, add_corrections, left_out_lines, new_corrections
+from sprat_cli.retrain.corrections import AskedModel, add_corrections, columns_of, left_out_lines, new_corrections
 from sprat_cli.terminal import counted, printable, remark, say, say_json
 from sprat_encoder.zero_shot import load_zero_shot
 from sprat_operations.feedback import requested_model
@@ -23,7 +23,6 @@ from sprat_operations.large_answers import read_large_answers
 from sprat_policy import TaskFile
 from sprat_training.config import TrainingConfig
 from sprat_training.data import MIN_TEXTS, OUTSIDE
-from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled, split_labels
 from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.label_set_train import train_label_sets
@@ -92,7 +91,7 @@ def train_first(kafka: KafkaSettings, first: FirstTraining, *, as_json: bool) ->
         files=files,
         output=Path(),
         name=first.asked.task,
-        columns=ColumnNames("text", "labels" if first.several else "label"),
+        columns=columns_of(several=first.several),
         corrections=first.corrections if first.corrections in files else None,
         languages=first.file.languages or ("en",),
         encoder=first.encoder,
@@ -158,7 +157,7 @@ def _check_enough(first: FirstTraining, files: tuple[Path, ...]) -> None:
     Raises:
         SpratError: one has not, or rows have a label that the file does not have.
     """
-    columns = ColumnNames("text", "labels" if first.several else "label")
+    columns = columns_of(several=first.several)
     counts: Counter[str] = Counter()
     for path in files:
         rows = read_labelled(path, columns, several=first.several)

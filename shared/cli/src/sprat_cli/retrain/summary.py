@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sprat_cli.retrain.corrections import AskedModel
+from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_inference.card import Card
 from sprat_training.evaluation.comparison import Comparison, Measured
-from sprat_training.findings import findings
-from sprat_training.train import TrainingResult
 from sprat_training.verdict import Verdict
 
 
@@ -20,7 +19,7 @@ class Retrained:
 
     model: AskedModel
     served: Card
-    result: TrainingResult
+    result: Trained
     comparison: Comparison
     stand_in: Card | None
     """Of the version trained alike that was compared; None where the served version itself was."""
@@ -81,7 +80,7 @@ def advise(verdict: Verdict, comparison: Comparison, keep_at: str | None) -> Adv
 def summary_lines(retrained: Retrained) -> list[str]:
     """Return the lines for a terminal."""
     result, comparison = retrained.result, retrained.comparison
-    version, outside = retrained.served.version, len(result.sources.outside_test)
+    version, outside = retrained.served.version, result.held_out_outside
     stand_in, keep_ats = retrained.stand_in, f"{retrained.served.keep_at:.2f} served"
     compared = f"SERVED, KEEP_AT {retrained.served.keep_at:.2f}"
     served = [f"served: version {version}, which was not trained on these texts"]
@@ -101,15 +100,14 @@ def summary_lines(retrained: Retrained) -> list[str]:
             ),
         ]
     )
-    corrections, fitted = counted(retrained.total, "correction"), counted(len(result.data.texts), "text")
-    found = list(findings(result))
-    counting = "; what is said of labels above counts those held out, too" if found else ""
+    corrections, fitted = counted(retrained.total, "correction"), counted(result.texts, "text")
+    counting = "; what is said of labels above counts those held out, too" if result.findings else ""
     colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
     return [
         f"{printable(str(retrained.kept_in))}: {corrections}, {retrained.new:,} of them read now",
-        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in found),
-        f"trained on {fitted} and {len(result.sources.outside):,} outside every label{counting}",
-        f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them outside every label",
+        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in result.findings),
+        f"trained on {fitted}{_outside(result)}{counting}",
+        f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them {_none(result)}",
         *map(printable, served),
         "",
         faint(head),
@@ -135,10 +133,10 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "corrections": retrained.total,
         "new_corrections": retrained.new,
         "left_out": {code: count for code, count in retrained.left_out.items() if count},
-        "trained_on": len(result.data.texts),
-        "trained_outside": len(result.sources.outside),
+        "trained_on": result.texts,
+        "trained_outside": result.outside,
         "tested_on": comparison.texts,
-        "tested_outside": len(result.sources.outside_test),
+        "tested_outside": result.held_out_outside,
         "better": comparison.better,
         "keeps": comparison.keeps,
         "worse": comparison.is_worse,
@@ -150,7 +148,7 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
             "reason": result.verdict.reason,
         },
         **{
-            each.name.replace(" ", "_"): {
+            each.name.lower().replace(" ", "_").replace("-", "_"): {
                 "served": [round(share, 4) for share in (each.served.value, each.served.low, each.served.high)],
                 "new": [round(share, 4) for share in (each.new.value, each.new.low, each.new.high)],
                 "difference": [
@@ -183,12 +181,23 @@ def comparison_sentence(model: AskedModel, comparison: Comparison) -> str:
     return f"On {counted(comparison.texts, 'text')}, {shown}; {more}."
 
 
-def _why_figures_differ(result: TrainingResult) -> str:
+def _none(result: Trained) -> str:
+    return "without a label" if result.several else "outside every label"
+
+
+def _outside(result: Trained) -> str:
+    """Return how many texts without a label were trained on: they are texts of their own, or some of all."""
+    if result.several:
+        return f", {result.outside:,} of them without a label"
+    return f" and {result.outside:,} outside every label"
+
+
+def _why_figures_differ(result: Trained) -> str:
     """Return why what the new version keeps by its own training is another share than that of the table."""
-    outside = result.figures.outside_share
+    outside = result.outside_share
     weighed = f", of which {outside:.0%} is outside every label" if outside else ""
     return faint(
-        f"These figures are of the {counted(len(result.data.texts), 'text')} that it was trained on, by heads that had "
+        f"These figures are of the {counted(result.texts, 'text')} that it was trained on, by heads that had "
         f"not seen them, as traffic{weighed}; the table is of the held-out texts as they are. Expect the lower "
         "one, and less of texts that are unlike your files: `sprat assess` measures a file of new ones."
     )

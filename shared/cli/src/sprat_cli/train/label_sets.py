@@ -15,7 +15,7 @@ def label_set_lines(result: LabelSetTraining) -> list[str]:
     figures, card = result.test or result.figures, result.card
     return [
         _sizes(result),
-        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in _findings(result)),
+        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in label_set_findings(result)),
         "",
         _accuracy("held out", result.figures),
         *([] if result.test is None else [_accuracy("test", result.test)]),
@@ -63,7 +63,8 @@ def _sizes(result: LabelSetTraining) -> str:
     )
 
 
-def _findings(result: LabelSetTraining) -> list[str]:
+def label_set_findings(result: LabelSetTraining) -> list[str]:
+    """Return what was found in the files, a sentence each."""
     sources = result.sources
     lines = list(sources.notes)
     if sources.conflicts:

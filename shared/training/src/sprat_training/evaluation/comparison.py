@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
+from sprat_training.evaluation.routing import f1_of_draws
 
 RESAMPLES: Final = 2_000
 Better = Literal["new", "served", "neither"]
@@ -25,6 +26,10 @@ class VersionAnswers:
     """Kept, and right as published."""
     called_outside: Flags
     """Has a label, and is kept as outside every label: a part of what is kept and wrong."""
+    hits: Doubles | None = None
+    """Labels that are right; None where a text has one label at most."""
+    named: Doubles | None = None
+    """Labels and right labels, together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,14 @@ class Comparison:
     kept_wrong: Measured
     called_outside: Measured
     escalated: Measured
+    micro_f1: Measured | None = None
+    """Over all decisions of a label for a text; None where a text has one label at most."""
 
     @property
     def all(self) -> tuple[Measured, ...]:
         """Return all of them; kept and right, kept and wrong, and escalated add up to 100 %."""
-        return self.right, self.kept_right, self.kept_wrong, self.called_outside, self.escalated
+        shares = self.right, self.kept_right, self.kept_wrong, self.called_outside, self.escalated
+        return shares if self.micro_f1 is None else (*shares, self.micro_f1)
 
     @property
     def better(self) -> Better:
@@ -96,18 +104,56 @@ def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: fl
     return VersionAnswers(np.array(right), kept, kept & as_published, kept & np.array(called_outside))
 
 
+def set_answers_of(answers: Sequence[Any], labels: Sequence[frozenset[str]], keep_at: float) -> VersionAnswers:
+    """Return what the answers of a model are worth that gives a text several labels: right is the whole set.
+
+    Args:
+        answers: of the model, see `sprat.model.Answer`.
+        labels: the right labels of each text.
+        keep_at: the threshold of the version.
+    """
+    said = [frozenset(each.label for each in answer.output.labels) for answer in answers]
+    right = np.array([one == other for one, other in zip(said, labels, strict=True)])
+    kept = np.array([answer.confidence >= keep_at for answer in answers])
+    none = np.array([bool(other) and not one for one, other in zip(said, labels, strict=True)])
+    hits = np.array([len(one & other) for one, other in zip(said, labels, strict=True)], dtype=np.float64)
+    named = np.array([len(one) + len(other) for one, other in zip(said, labels, strict=True)], dtype=np.float64)
+    return VersionAnswers(right, kept, kept & right, kept & none, hits, named)
+
+
 def compare(served: VersionAnswers, new: VersionAnswers, *, seed: int = 0) -> Comparison:
     """Compare two versions on the same texts."""
     count = len(new.right)
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
-    pairs = (
-        ("right", served.right, new.right),
-        ("kept and right", served.kept_right, new.kept_right),
-        ("kept and wrong", served.kept & ~served.kept_right, new.kept & ~new.kept_right),
-        ("of these called outside", served.called_outside, new.called_outside),
-        ("escalated", ~served.kept, ~new.kept),
+
+    def measured(name: str, old: Flags, young: Flags) -> Measured:
+        return _measured(name, old, young, draws)
+
+    return Comparison(
+        count,
+        measured("right", served.right, new.right),
+        measured("kept and right", served.kept_right, new.kept_right),
+        measured("kept and wrong", served.kept & ~served.kept_right, new.kept & ~new.kept_right),
+        measured("of these called outside", served.called_outside, new.called_outside),
+        measured("escalated", ~served.kept, ~new.kept),
+        _micro_f1(served, new, draws),
     )
-    return Comparison(count, *(_measured(name, old, young, draws) for name, old, young in pairs))
+
+
+def _micro_f1(served: VersionAnswers, new: VersionAnswers, draws: Doubles) -> Measured | None:
+    """Return F1 over all decisions of both versions, on the same draws; None where a text has one label at most."""
+    if served.hits is None or served.named is None or new.hits is None or new.named is None:
+        return None
+    weights = np.vstack([np.full((1, draws.shape[1]), 1 / draws.shape[1]), draws])
+    old, young = f1_of_draws(served.hits, served.named, weights), f1_of_draws(new.hits, new.named, weights)
+    differing = int(((served.hits != new.hits) | (served.named != new.named)).sum())
+    return Measured("micro-F1", _of_draws(old), _of_draws(young), _of_draws(young - old), differing)
+
+
+def _of_draws(values: Doubles) -> Interval:
+    """Return the first value with the 95 % interval of the others."""
+    low, high = np.quantile(values[1:], (0.025, 0.975))
+    return Interval(float(values[0]), float(low), float(high))
 
 
 def _measured(name: str, served: Flags, new: Flags, draws: Doubles) -> Measured:

@@ -231,10 +231,16 @@ def f1_interval(hits: Doubles, labels: Doubles, seed: int = 0) -> Interval:
         seed: of the resamples.
     """
     draws = np.vstack([np.ones((1, len(hits)), np.float32), _draw_counts(len(hits), seed)])
-    found, total = draws @ hits.astype(np.float32), draws @ labels.astype(np.float32)
-    value, *resampled = np.where(total > 0, 2 * found / np.maximum(total, 1), 1.0)
+    value, *resampled = f1_of_draws(hits, labels, draws)
     low, high = np.quantile(resampled, (0.025, 0.975))
     return Interval(float(value), float(low), float(high))
+
+
+def f1_of_draws(hits: Doubles, labels: Doubles, draws: NDArray[np.floating]) -> Doubles:
+    """Return micro-F1 of each draw: draws × texts, how often each text is drawn or a multiple of that."""
+    found, total = draws @ hits.astype(draws.dtype), draws @ labels.astype(draws.dtype)
+    drawn = total > 0
+    return np.where(drawn, 2 * found / np.where(drawn, total, 1), 1.0)
 
 
 def _draw_counts(count: int, seed: int) -> NDArray[np.float32]:
