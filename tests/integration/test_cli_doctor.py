@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from sprat.kafka.lag import topics_read_by
 from sprat.registry.announcements import announcement_record
 from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced, Topics
@@ -40,9 +41,9 @@ def examine(kafka, redis_server, prefix, tmp_path):
     return examine
 
 
-async def join(kafka, topics, group):
+async def join(kafka, topics, group, *reads):
     consumer = AIOKafkaConsumer(
-        topics.texts,
+        *(reads or topics_read_by(group, topics)),
         bootstrap_servers=kafka.bootstrap,
         group_id=f"{topics.prefix}.{group}",
         auto_offset_reset="earliest",
@@ -68,7 +69,8 @@ async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, ex
     await announce(kafka, topics, ModelAnnounced(task="intent", version="0123456789", labels=("a", "b"), owns_from=1))
     members = [await join(kafka, topics, group) for group in ("router", "frontier", "intent.default")]
     record = await members[0].getone()
-    for member in members:
+    assert record.topic == topics.texts
+    for member in (members[0], members[2]):
         await member.commit({TopicPartition(record.topic, record.partition): 1})
     code, checks = await examine()
     for member in members:
@@ -109,6 +111,20 @@ async def test_a_group_is_broken_while_it_commits_nothing_and_well_once_it_does(
     await member.stop()
     (row,) = [row for row in checks["groups"] if row["found"].startswith("ner.default")]
     assert row["state"] == "ok"
+
+
+async def test_a_topic_that_no_member_of_the_router_reads_is_broken_with_the_cause(kafka, topics, examine):
+    left_out = topics.predictions("ner")
+    reads = [name for name in topics_read_by("router", topics) if name != left_out]
+    member = await join(kafka, topics, "router", *reads)
+    code, checks = await examine()
+    await member.stop()
+    (row,) = [row for row in checks["groups"] if row["found"].startswith("router")]
+    assert (code, row["state"]) == (1, "broken")
+    assert row["found"] == (
+        f"router: 1 member, 0 records behind; no member reads 2 partitions of {left_out}: what is there waits"
+    )
+    assert row["mend"].startswith("its members read the topics that they knew when they started")
 
 
 async def test_a_missing_topic_is_broken_and_what_mends_it_is_said(kafka, topics, examine):

@@ -103,7 +103,7 @@ async def test_a_frontier_with_work_is_not_said_to_hang(topics, producer, join, 
     _, _, err = await run("lag", "--over", "0.5", "--group", "intent.default")
     assert err == (
         "intent.default has committed nothing between the two measurements: look at its log, and restart it if it says "
-        "nothing or tries again and again; runbook SpratTextsWaitTooLong\n"
+        "nothing or tries again and again; observability/runbooks/SpratTextsWaitTooLong.md\n"
     )
 
 

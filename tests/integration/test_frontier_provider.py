@@ -209,7 +209,8 @@ async def test_no_server_at_the_address_is_unreachable(connect, spans):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with spans.record():
-        assert (await failure(connect(base_url=f"http://127.0.0.1:{port}/v1"))).code == "unreachable"
+        error = await failure(connect(base_url=f"http://127.0.0.1:{port}/v1"))
+    assert (error.code, error.sent) == ("unreachable", False)
     (http,) = spans_without_secrets(spans)
     assert http.attributes == {
         "http.request.method": "POST",

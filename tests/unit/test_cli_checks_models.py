@@ -1,7 +1,6 @@
 """What `sprat doctor` finds of consumer groups and of models: who serves them, which are retired."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
@@ -9,10 +8,13 @@ from aiokafka import TopicPartition
 from sprat.kafka.cluster import ConsumerGroup, GroupMember
 from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
 from sprat_cli.doctor.check import CheckStatus
-from sprat_cli.doctor.kafka import check_groups
+from sprat_cli.doctor.groups import check_groups
 from sprat_cli.doctor.models import check_models
 from sprat_contracts import ModelAnnounced
+from sprat_operations.local_run import LocalRun
 from sprat_operations.models import RegisteredModels
+
+RUN = LocalRun(pid=17, folder="/run", redis_url="")
 
 
 def group(name, members=1, lag=0):
@@ -68,28 +70,48 @@ def test_texts_that_a_retired_model_left_are_reported_with_a_fix(lag, ends, mark
 def test_a_member_that_commits_nothing_while_records_wait_is_broken_with_what_to_do(standing):
     before = measured(group("ner.default", lag=300), group("router"), group("frontier"))
     line, *_ = (
-        check
-        for check in check_groups(replace(before, at_s=10.0), standing, before, Path("/run/logs"))
-        if "ner" in check.finding
+        check for check in check_groups(replace(before, at_s=10.0), standing, before, RUN) if "ner" in check.finding
     )
     assert line.status is CheckStatus.broken
     assert line.finding == "ner.default: 1 member, 300 records behind, and committed nothing for 10 s: c@h"
-    assert line.fix.startswith("read the end of /run/logs/ner*.log, and end its process (pgrep -fa sprat_ner; kill -9")
+    assert line.fix.startswith("read the end of /run/logs/ner*.log, and end its process: pkill -9 -P 17 -f sprat_ner (")
     (line,) = (each for each in check_groups(before, standing, before) if "ner" in each.finding)
-    assert line.fix.startswith("read the end of its log on that machine, and restart the service ner; runbook Sprat")
+    assert line.fix.startswith("read the end of its log on that machine, and restart the service ner; observability/")
     assert line.metrics["sprat.group.lag"] == {"sprat.texts.v1": 300}
+
+
+@pytest.mark.parametrize("state", ["Stable", "PreparingRebalance"])
+def test_partitions_that_no_member_of_a_stable_group_reads_are_broken_with_what_to_do(state):
+    read, unread = TopicPartition("sprat.texts.v1", 0), TopicPartition("sprat.predictions.pii.v1", 0)
+    members = (GroupMember("c", "h", (read,)),)
+    lags = tuple(PartitionLag(each, 3, 0, 0) for each in (read, unread))
+    found = LagSnapshot(10.0, {"router": GroupLag(ConsumerGroup("router", state, members, {}), lags)}, {})
+    earlier = replace(found, at_s=0.0)
+    (line,) = [each for each in check_groups(found, None, earlier, RUN) if each.finding.startswith("router")]
+    if state != "Stable":
+        assert "no member reads" not in line.finding
+        return
+    assert line.status is CheckStatus.broken
+    assert line.finding.removeprefix("router: 1 member, 6 records behind; ") == (
+        "no member reads 1 partition of sprat.predictions.pii.v1: what is there waits"
+    )
+    assert line.fix.endswith(
+        "start it again, with the same options; this service alone: pkill -9 -P 17 -f sprat_router"
+    )
+    (line,) = [each for each in check_groups(found, None, earlier) if each.finding.startswith("router")]
+    assert line.fix.endswith("restart every instance of router")
 
 
 def test_a_frontier_with_work_may_wait_for_its_provider():
     before = measured(group("frontier", lag=2), group("router"))
     line, router = check_groups(replace(before, at_s=10.0), None, before)
     assert (line.status, router.status) == (CheckStatus.warning, CheckStatus.ok)
-    assert line.fix.endswith("runbook SpratProviderDown")
+    assert line.fix.endswith("observability/runbooks/SpratProviderDown.md")
 
 
 def test_a_consumer_that_is_none_of_the_services_is_a_warning():
     before = measured(group("crm", lag=2), group("frontier"), group("router"))
-    line, *_ = check_groups(replace(before, at_s=10.0), None, before, Path("/run/logs"))
+    line, *_ = check_groups(replace(before, at_s=10.0), None, before, RUN)
     assert (line.status, line.fix) == (
         CheckStatus.warning,
         "it is none of Sprat's services: look at whoever runs it",

@@ -35,6 +35,7 @@ from sprat_contracts import (
     NerOutput,
     Record,
     Route,
+    SmallAnswer,
     TextWarning,
     TierStep,
     Traceparent,
@@ -188,7 +189,43 @@ def test_what_came_from_the_cache_says_so():
 
 
 def test_what_did_not_leave_says_so():
-    assert left(Egress(left=False, masked={"IBAN": 1})) == "nothing was sent to a provider"
+    assert left(kept(egress=Egress(left=False, masked={"IBAN": 1}))) == "nothing was sent to a provider"
+    assert left(kept(egress=None)) == "nothing was sent to a provider"
+
+
+def test_every_provider_that_received_the_text_is_named_and_no_other():
+    def step(name, outcome, **egress):
+        return TierStep(tier=name, provider=name, outcome=outcome, egress=Egress(provider=name, **egress))
+
+    first = step("fakeai", "unsure", left=True, region="local", masked={"PERSON": 1})
+    refused = step("gone", "provider", left=False, region=None)
+    last = Egress(left=True, region="eu", provider="fakebig", masked={"PERSON": 1})
+    result = kept(source="frontier", egress=last).model_copy(update={"tiers": (first, refused)})
+    assert left(result) == "sent to fakeai (local) and fakebig (eu), masked: 1 PERSON"
+    whole = result.model_copy(update={"egress": last.model_copy(update={"masked": {}})})
+    assert left(whole) == "sent to fakeai (local), masked: 1 PERSON; fakebig (eu)"
+    assert left(whole) in result_line(seen(whole))
+
+
+def test_what_the_small_model_said_of_an_escalated_text_is_shown_before_what_the_tiers_said():
+    small = SmallAnswer(model=ModelRef(name="m", version="1"), labels=("badge",), confidence=0.614)
+    result = kept(source="frontier", confidence=None).model_copy(update={"small": small})
+    assert "· small: badge 61.4 % ·" in result_lines(seen(result))[1]
+    step = TierStep(tier="house", provider="vllm", outcome="kept")
+    result = result.model_copy(update={"tiers": (step,)})
+    assert "· small: badge 61.4 % → house: kept" in result_line(seen(result))
+    degraded = kept(status="degraded").model_copy(update={"small": small})
+    assert "small: badge" not in result_line(seen(degraded)), "it is the answer"
+
+
+def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
+    steps = tuple(TierStep(tier=code, provider="x", outcome=code) for code in ("no_confidence", "task", "policy"))
+    declined = Declined(code="task", detail="no large model is asked for the task pii")
+    result = kept(status="degraded", declined=declined).model_copy(update={"tiers": steps})
+    said = result_lines(seen(result))[1]
+    assert "no_confidence: not asked, its answer would have no confidence → task: not asked for this task" in said
+    assert "→ policy: policy ·" in said
+    assert "but the frontier declined: no large model is asked for the task pii" in said
 
 
 def test_a_threshold_that_was_not_used_is_not_shown():

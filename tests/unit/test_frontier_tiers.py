@@ -178,7 +178,28 @@ async def test_a_task_whose_answers_have_no_confidence_does_not_pay_a_tier_that_
     first = tier("local", said("transfer"), keep_at=0.8)
     answered = await climbing(first, tier("large", said("transfer"))).answer(parts.request(task="ner"))
     assert questions(first) == []
-    assert (answered.tiers[0].outcome, answered.tiers[0].egress.left) == ("unsure", False)
+    assert (answered.tiers[0].outcome, answered.tiers[0].egress.left) == ("no_confidence", False)
+
+
+@pytest.mark.parametrize(("sent", "left"), [(False, False), (True, True)], ids=["refused", "broken"])
+async def test_nothing_was_sent_to_a_tier_whose_connection_was_refused(sent, left):
+    unreachable = ProviderError("unreachable", "no connection", retryable=True, sent=sent)
+    frontier = climbing(tier("local", unreachable), tier("large", said("transfer")))
+    answered = await frontier.answer(parts.request())
+    first, last = answered.tiers
+    assert (first.outcome, first.egress.left, first.egress.call_id is None) == ("provider", left, not left)
+    assert last.egress.left
+
+
+async def test_what_an_earlier_try_has_sent_counts_when_the_connection_of_the_next_is_refused():
+    broken = ProviderError("unreachable", "the connection broke", retryable=True)
+    refused = ProviderError("unreachable", "no connection", retryable=True, sent=False)
+    only = tier("large", refused)
+    only.provider._provider.script = lambda number: refused if number else broken
+    frontier = climbing(only)
+    answered = await frontier.answer(parts.request())
+    assert (answered.declined.code, answered.egress.left) == ("provider", True)
+    assert answered.egress.call_id == frontier.audit.records[0].call_id
 
 
 # What operators see

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat_contracts import Declined, Topics, Traceparent
-from sprat_operations.record_summary import RecordKind
+from sprat_contracts import Declined, TierStep, Topics, Traceparent
+from sprat_operations.record_summary import RecordKind, summarise
 from sprat_operations.trace import trace
 from sprat_operations.trace_records import (
     TraceQuery,
@@ -86,6 +86,32 @@ async def test_a_step_says_who_wrote_it_what_it_says_and_why_but_never_the_text(
     assert steps[RecordKind.text, ""].service == "/crm"
     assert steps[RecordKind.egress, "attempt"].summary.reason == "masked: 2 PERSON"
     assert SAID not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("task", "output", "said"),
+    [
+        ("intent", {"label": None}, "outside every intent"),
+        ("mood", {"label": None}, "outside every label of mood"),
+        ("topics", {"labels": [{"label": "badge"}, {"label": "leave"}], "alternatives": []}, "badge, leave"),
+        ("topics", {"labels": [], "alternatives": []}, "none of the labels of topics"),
+        ("pii", {"masked": "[A]", "spans": [{}]}, "a text without 1 personal value"),
+        ("summary", {"content": "…"}, "a text"),
+    ],
+)
+def test_an_answer_is_summarised_in_words_of_its_task(task, output, said):
+    value = {"task": task, "model": {"name": "m"}, "output": output, "confidence": 0.5, "declined": None}
+    assert summarise(RecordKind.prediction, value).sentence == f"m: {said}, 50.0 % sure"
+
+
+async def test_an_answer_says_which_tiers_were_asked_those_inside_the_house_too():
+    tiers = (
+        TierStep(tier="house", provider="vllm", outcome="unsure", confidence=0.9, calibrated=0.4),
+        TierStep(tier="big", provider="mistral", outcome="kept"),
+    )
+    way = TracedText()
+    (step,) = (await find(way.answer(tiers=tiers))).steps
+    assert step.summary.sentence == "large: transfer (house: unsure 40.0 % → big: kept)"
 
 
 async def test_each_task_has_a_branch_and_one_without_a_result_is_reported():

@@ -166,7 +166,7 @@ async def test_decision_models_are_asked_by_their_own_apis(write_policy: WritePo
     assert [tier.settings.host for tier in tiers] == ["api.openai.com", "api.typesafe.ai", "api.openai.com"]
     assert len({tier.endpoint for tier in tiers}) == 3, "their answers are stored apart"
     entities = question_of(parts.request("text", "ner"))
-    assert {tier.problem(entities).code for tier in tiers} == {"task", "unsure"}
+    assert {tier.problem(entities).code for tier in tiers} == {"task", "no_confidence"}
 
 
 async def test_a_key_that_is_not_there_is_named_and_one_that_is_none_is_not_shown(write_policy: WritePolicy) -> None:

@@ -259,6 +259,16 @@ def test_a_result_tells_what_each_tier_said_also_when_the_answer_is_too_large() 
     assert without.tiers == ()
 
 
+def test_a_result_tells_what_the_small_model_said_of_an_escalated_text() -> None:
+    (result,) = results(router().receive(_emit_of(answer(**ANSWERED))[0]))
+    said = result.small
+    predicted = answer(**ANSWERED).request.prediction
+    assert (said.model, said.labels, said.confidence) == (predicted.model, ("transfer",), predicted.confidence)
+    assert result.source == "frontier"
+    (kept,) = results(router().receive(received(prediction(confidence=0.99))))
+    assert (kept.route.decision, kept.small) == ("kept", None)
+
+
 def test_all_that_nobody_serves_of_a_text_ends_when_one_request_is_too_large() -> None:
     outcome = router().oversized(*_emit_of(text(tasks=ALL_TASKS)))
     assert [result.task for result in results(outcome)] == ["intent", "ner", "translation", "language-id"]

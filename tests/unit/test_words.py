@@ -4,7 +4,7 @@ import pytest
 
 from sprat.kafka.publisher import NotAcknowledged, TooLarge
 from sprat.words import counted
-from sprat_cli.doctor.kafka import _counted
+from sprat_cli.doctor.groups import _counted
 from sprat_operations.dead_letter_payload import hex_dump
 from sprat_operations.record_summary import _short
 
@@ -21,4 +21,4 @@ def test_messages_of_one_are_in_the_singular() -> None:
     assert str(TooLarge([0])).startswith("1 record above the size")
     assert _counted("router", 1, 1) == "router: 1 member, 1 record behind"
     assert list(hex_dump(b"x" * 17, 16))[-1] == "… 1 more byte"
-    assert _short({"entities": [{}]}) == "1 name"
+    assert _short({"entities": [{}]}, "ner") == "1 name"

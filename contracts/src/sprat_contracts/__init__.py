@@ -36,7 +36,7 @@ from sprat_contracts.predictions import (
     TextOutput,
     TranslationOutput,
 )
-from sprat_contracts.results import FeedbackGiven, Result, Route
+from sprat_contracts.results import FeedbackGiven, Result, Route, SmallAnswer
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
 from sprat_contracts.tasks import BUILT_IN, TaskTable
 from sprat_contracts.texts import LanguageDetected, TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
@@ -80,6 +80,7 @@ __all__ = [
     "Result",
     "Route",
     "ScoredLabel",
+    "SmallAnswer",
     "TaskOptions",
     "TaskTable",
     "Tasks",

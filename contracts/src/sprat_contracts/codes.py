@@ -58,3 +58,4 @@ class ReasonCode(StrEnum):
     NO_GOLD = "no_gold"
     QUOTA = "quota"
     OVERLOAD = "overload"
+    NO_CONFIDENCE = "no_confidence"

@@ -66,7 +66,7 @@ class TierStep(Part):
         str,
         Field(
             description="`kept`; else why it was left: unsure (answered, below its `keep_at`), provider, refused, "
-            "deadline, policy, …: an open list."
+            "deadline, policy, no_confidence (not asked: its answers to this task would have none), …: an open list."
         ),
     ]
     detail: Annotated[str | None, Field(description="Why it was left, in words; holds nothing of the text.")] = None

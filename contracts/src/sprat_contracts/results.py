@@ -21,6 +21,19 @@ class Route(Part):
     ] = None
 
 
+class SmallAnswer(Part):
+    """What the small model said of a text that was escalated."""
+
+    model: Annotated[ModelRef, Field(description="The small model.")]
+    labels: Annotated[
+        tuple[str, ...],
+        Field(description="The label or labels that it gave; empty where it gave none, and for tasks without labels."),
+    ] = ()
+    confidence: Annotated[
+        Probability | None, Field(description="Calibrated probability that its answer is right; null where not known.")
+    ] = None
+
+
 class Result(Message):
     """The end of one text and task. Keep the first with an output for each (`text_source`, `text_id`, `task`)."""
 
@@ -78,6 +91,13 @@ class Result(Message):
         tuple[TierStep, ...],
         Field(description="The tiers of the policy in the order in which they were asked; empty without `tiers`."),
     ] = ()
+    small: Annotated[
+        SmallAnswer | None,
+        Field(
+            description="What the small model said of an escalated text; null where its answer was kept or it gave "
+            "none, and from an older router."
+        ),
+    ] = None
 
 
 class FeedbackGiven(Message):

@@ -277,6 +277,7 @@ class FrontierHandler:
                     spends = False
                 attempt = await self._attempt(escalation, tier, prepared)
                 call_id = None if tier.inside else attempt.call_id
+                sent_before = call.call_id
                 call.begin(call_id)
                 if not tier.inside:
                     _count_egress(attempt)
@@ -286,6 +287,8 @@ class FrontierHandler:
                 except ProviderError as error:
                     call_ms = (perf_counter() - started_s) * 1000
                     tier.limiter.breaker.record_error(permit, error)
+                    if not error.sent:
+                        call.call_id = sent_before
                     try:
                         if followed and error.usage is not None:
                             # So that a redelivery goes on to the next tier, and does not pay for nothing again.

@@ -111,7 +111,7 @@ class ProviderError(Exception):
 
     `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, too_large,
     refused, invalid_answer, no_gold. `retryable` says that the provider, not the question, is at fault. `usage` is what
-    was billed.
+    was billed. `sent` is False where no connection came about, so that nothing of the request can have left.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class ProviderError(Exception):
         usage_capped: bool = False,
         certificate: str | None = None,
         simulated: bool = False,
+        sent: bool = True,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -135,6 +136,7 @@ class ProviderError(Exception):
         self.usage_capped = usage_capped
         self.certificate = certificate
         self.simulated = simulated
+        self.sent = sent
 
 
 class Provider(Protocol):

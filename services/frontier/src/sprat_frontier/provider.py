@@ -148,9 +148,11 @@ class OpenAIProvider:
             except UnreadableResponseError as error:
                 span.fail(error.code)
                 return ProviderError(error.code, error.detail, certificate=error.certificate)
-            except openai.APIConnectionError:
+            except openai.APIConnectionError as error:
                 span.fail("unreachable")
-                return ProviderError("unreachable", "no connection, or it broke", retryable=True)
+                if isinstance(error.__cause__, httpx2.ConnectError):
+                    return ProviderError("unreachable", "no connection", retryable=True, sent=False)
+                return ProviderError("unreachable", "the connection broke", retryable=True)
             span.set(http_status=response.status_code)
         return Response(response.content, response.extensions["certificate"], _is_simulated(response.headers))
 

@@ -98,7 +98,7 @@ class Tier:
         """Return why it is not asked this; None if it could answer."""
         if self.keep_at is not None and not question.is_of_labels:
             detail = f"answers to {question.task} have no confidence, and the tier keeps none below its keep_at"
-            return Declined(code=ReasonCode.UNSURE, detail=detail)
+            return Declined(code=ReasonCode.NO_CONFIDENCE, detail=detail)
         return self.provider.problem(question)
 
 

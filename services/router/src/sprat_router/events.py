@@ -20,6 +20,7 @@ from sprat_contracts import (
     ReasonCode,
     Result,
     Route,
+    SmallAnswer,
     TaskOptions,
     TaskTable,
     TierStep,
@@ -59,6 +60,7 @@ class _Ending:
     egress: Egress | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     tiers: tuple[TierStep, ...] = ()
+    small: SmallAnswer | None = None
 
 
 def frontier_request(
@@ -118,6 +120,7 @@ def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
         egress=answer.egress,
         timings_ms=_added(prediction.timings_ms, answer.timings_ms),
         tiers=answer.tiers,
+        small=_said(request),
     )
     return _result(prediction, _escalated(request), ending, tasks)
 
@@ -170,6 +173,21 @@ def _offered(output: Output, request: FrontierRequested) -> bool:
     if request.labels is None:
         return not isinstance(output, IntentOutput | LabelsOutput) or not labels_of(output)
     return labels_of(output) <= frozenset(request.labels)
+
+
+def _said(request: FrontierRequested) -> SmallAnswer | None:
+    """Return what the small model said; None where it gave no answer, or one that it may not give."""
+    prediction = request.prediction
+    if prediction.output is None or prediction.model is None or _small_cause(request) is not None:
+        return None
+    match prediction.output:
+        case IntentOutput(label=str(label)):
+            labels: tuple[str, ...] = (label,)
+        case LabelsOutput():
+            labels = tuple(each.label for each in prediction.output.labels)
+        case _:
+            labels = ()
+    return SmallAnswer(model=prediction.model, labels=labels, confidence=prediction.confidence)
 
 
 def _fallback(request: FrontierRequested, declined: Declined, tasks: TaskTable) -> _Ending:
@@ -226,6 +244,7 @@ def _result(prediction: Prediction, route: Route, ending: _Ending, tasks: TaskTa
         egress=ending.egress,
         timings_ms=ending.timings_ms,
         tiers=ending.tiers,
+        small=ending.small,
         language=submitted.language,
         language_detected=prediction.language_detected,
         tenant=submitted.tenant,

@@ -8,11 +8,11 @@ from sprat.model import display_name
 from sprat_cli.terminal import faint, fit, paint, printable
 from sprat_contracts import (
     Declined,
-    Egress,
     IntentOutput,
     LabelsOutput,
     MaskedOutput,
     NerOutput,
+    ReasonCode,
     Result,
     TextOutput,
     TierStep,
@@ -23,6 +23,11 @@ from sprat_operations.record_summary import percent
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
+_OUTCOMES: Mapping[str, str] = {
+    ReasonCode.NO_CONFIDENCE: "not asked, its answer would have no confidence",
+    ReasonCode.TASK: "not asked for this task",
+}
+"""Outcomes of tiers whose codes do not say that they were not asked."""
 _MAX_NAMES = 8
 _ANSWER = 60
 _NARROWEST = 12
@@ -95,7 +100,10 @@ def route(result: Result) -> str:
     needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.4g} %)"
     kept = f"{result.route.decision}: {result.route.reason}{needed}"
     if result.output is not None and result.declined is not None:
-        kept += f", but the frontier declined: {result.declined.code}"
+        declined = result.declined
+        # "task" alone would tell nothing: no large model is asked for it.
+        why = declined.detail if declined.code == ReasonCode.TASK and declined.detail else declined.code
+        kept += f", but the frontier declined: {why}"
     return printable(kept)
 
 
@@ -104,25 +112,34 @@ def cost(euros: float) -> str:
     return "€0" if euros == 0 else f"€{euros:.6f}".rstrip("0").rstrip(".") if euros >= 1e-6 else "€<0.000001"
 
 
-def left(egress: Egress | None) -> str:
-    """Return what was sent to a provider."""
-    if egress is None or not egress.left:
+def left(result: Result) -> str:
+    """Return to which providers something was sent, those of tiers that were left among them."""
+    sent = [each for each in (*(step.egress for step in result.tiers), result.egress) if each is not None and each.left]
+    receivers: dict[str, list[str]] = {}
+    for egress in sent:
+        masked = ", ".join(f"{count} {kind}" for kind, count in sorted(egress.masked.items()))
+        receiver = f"{egress.provider} ({egress.region}){', a simulator' * egress.simulated}"
+        receivers.setdefault(f", masked: {masked}" if masked else "", []).append(receiver)
+    if not receivers:
         return "nothing was sent to a provider"
-    masked = ", ".join(f"{count} {kind}" for kind, count in sorted(egress.masked.items()))
-    simulated = ", a simulator" if egress.simulated else ""
-    to = f"sent to {egress.provider} ({egress.region}){simulated}"
-    return printable(to + (f", masked: {masked}" if masked else ""))
+    to = (f"{' and '.join(dict.fromkeys(names))}{masked}" for masked, names in receivers.items())
+    return printable(f"sent to {'; '.join(to)}")
 
 
 def tiers(result: Result) -> str:
-    """Return what each tier of the policy said, where there is more to tell than the answer; empty without tiers."""
-    return printable(" → ".join(f"{step.tier}: {_said(step)}" for step in result.tiers))
+    """Return what the small model and each tier of the policy said, where the answer is another's; else empty."""
+    small = result.small
+    said = [f"{step.tier}: {_said(step)}" for step in result.tiers]
+    if small is not None and (said or result.source != "small"):
+        sure = "" if small.confidence is None else percent(small.confidence)
+        said.insert(0, f"small: {' '.join(filter(None, (', '.join(small.labels), sure))) or '—'}")
+    return printable(" → ".join(said))
 
 
 def _said(step: TierStep) -> str:
     confidence = step.confidence if step.calibrated is None else step.calibrated
-    sure = "" if confidence is None else f" {percent(confidence)}"
-    return f"{step.outcome}{sure}"
+    sure = None if confidence is None else percent(confidence)
+    return " ".join(filter(None, (_OUTCOMES.get(step.outcome, step.outcome), sure)))
 
 
 def _marks(result: Result, *, degraded: bool = True) -> list[str]:
@@ -150,7 +167,7 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     ]
     if marks := _marks(result):
         first.append(f"({', '.join(marks)})")
-    facts = [who(result), language(result), route(result), tiers(result), left(result.egress), f"{seen.total_ms} ms"]
+    facts = [who(result), language(result), route(result), tiers(result), left(result), f"{seen.total_ms} ms"]
     second = [fact for fact in (*facts, cost(result.cost_eur)) if fact]
     lines = ["  ".join(part for part in first if part)]
     lines[0] += f"  {faint(about)}" if about else ""
@@ -214,7 +231,9 @@ def result_line(seen: StoredResult) -> str:
         f"({', '.join(marks)})" if (marks := _marks(result, degraded=False)) else "",
         paint(f"· warning: {unclear}", "yellow") if (unclear := warnings(result)) else "",
         f"· {detected}" if (detected := language(result)) else "",
-        f"· {who(result)} · {route(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
+        f"· {who(result)} · {route(result)}",
+        f"· {steps}" if (steps := tiers(result)) else "",
+        f"· {left(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
         faint(printable(f"· {result.tenant} · {result.text_id} · trace {seen.trace_id}")),
     ]
     return "  ".join(part for part in parts if part)

@@ -83,7 +83,8 @@ def _prediction(value: Mapping[str, Any]) -> RecordSummary:
     if value["declined"] is not None:
         code = value["declined"]["code"]
         return RecordSummary(f"the small model declines: {code}", "declined", code)
-    sentence = f"{value['model']['name']}: {_short(value['output'])}, {percent(value['confidence'])} sure"
+    sure = "" if value["confidence"] is None else f", {percent(value['confidence'])} sure"
+    sentence = f"{value['model']['name']}: {_short(value['output'], value['task'])}{sure}"
     return RecordSummary(sentence, "predicted", "from the cache" if value.get("cached") else "")
 
 
@@ -107,28 +108,44 @@ def _masked(counts: Mapping[str, int]) -> str:
 
 
 def _answer(value: Mapping[str, Any]) -> RecordSummary:
+    tiers = " → ".join(_tier(step) for step in value.get("tiers") or ())
+    asked = f" ({tiers})" if tiers else ""
     if value["declined"] is not None:
         code = value["declined"]["code"]
-        return RecordSummary(f"the frontier declines: {code}", "declined", code)
-    sentence = f"{value['model']['name']}: {_short(value['output'])}"
+        return RecordSummary(f"the frontier declines: {code}{asked}", "declined", code)
+    task = value["request"]["prediction"]["task"]
+    sentence = f"{value['model']['name']}: {_short(value['output'], task)}{asked}"
     return RecordSummary(sentence, "answered", "from an earlier answer" if value.get("cached") else "")
+
+
+def _tier(step: Mapping[str, Any]) -> str:
+    """Return what a tier said; also of one inside the house, for which nothing is in the audit."""
+    confidence = step["confidence"] if step.get("calibrated") is None else step["calibrated"]
+    sure = "" if confidence is None else f" {percent(confidence)}"
+    return f"{step['tier']}: {step['outcome']}{sure}"
 
 
 def _result(value: Mapping[str, Any]) -> RecordSummary:
     route = value["route"]
-    sentence = f"{value['status']} by {value['source']}: {_short(value['output'])}"
+    sentence = f"{value['status']} by {value['source']}: {_short(value['output'], value['task'])}"
     return RecordSummary(sentence, route["decision"], route["reason"])
 
 
 def _feedback(value: Mapping[str, Any]) -> RecordSummary:
-    return RecordSummary(f"right would be: {_short(value['output'])}", "corrected", f"by {value['by']}")
+    return RecordSummary(f"right would be: {_short(value['output'], value['task'])}", "corrected", f"by {value['by']}")
 
 
-def _short(output: Mapping[str, Any] | None) -> str:
+def _short(output: Mapping[str, Any] | None, task: str) -> str:
     if output is None:
         return "nothing"
     if "label" in output:
-        return str(output["label"] or "outside every intent")
+        return str(output["label"] or f"outside every {'intent' if task == 'intent' else f'label of {task}'}")
+    if "labels" in output:
+        return ", ".join(each["label"] for each in output["labels"]) or f"none of the labels of {task}"
+    if "masked" in output:
+        return f"a text without {counted(len(output['spans']), 'personal value')}"
+    if "content" in output:
+        return "a text"
     return counted(len(output["entities"]), "name") if "entities" in output else f"a text in {output['target']}"
 
 

@@ -71,6 +71,14 @@ class GroupLag:
         ages = [each.oldest_age_s for each in self.partitions if each.oldest_age_s is not None]
         return max(ages) if ages and len(ages) == len(self.partitions) else None
 
+    @property
+    def unread(self) -> tuple[TopicPartition, ...]:
+        """The partitions that no member reads although the group is stable: what is there waits for ever."""
+        if self.group.state != "Stable" or not self.group.members:
+            return ()
+        read = {partition for member in self.group.members for partition in member.partitions}
+        return tuple(each.partition for each in self.partitions if each.partition not in read)
+
     def by_topic(self) -> dict[str, "GroupLag"]:
         """Return the lag in each topic alone."""
         topics = dict.fromkeys(each.partition.topic for each in self.partitions)

@@ -342,7 +342,7 @@ def _tier_answer(step: TierStep, task: TaskOfModel, outside_label: str) -> TierA
     said = step.labels if task.several else () if step.label is None else (step.label,)
     answered = step.outcome in {"kept", ReasonCode.UNSURE}
     label = task.as_one_label(said, outside_label) if answered and said is not None else None
-    asked = step.outcome not in {ReasonCode.POLICY, ReasonCode.MASKING, ReasonCode.TASK}
+    asked = step.outcome not in {ReasonCode.POLICY, ReasonCode.MASKING, ReasonCode.TASK, ReasonCode.NO_CONFIDENCE}
     return TierAnswer(
         step.tier, label, step.outcome == "kept", step.cost_eur, asked, step.confidence, cached=step.cached
     )

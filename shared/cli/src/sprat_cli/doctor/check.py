@@ -1,6 +1,6 @@
 """The outcome of one check."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -49,3 +49,11 @@ def unknown(subject: str, finding: str, fix: str) -> Check:
 def broken(subject: str, finding: str, fix: str) -> Check:
     """Return a check that failed, with its fix."""
     return Check(subject, CheckStatus.broken, finding, fix)
+
+
+_FEW = 3
+
+
+def some_of(names: Sequence[str], most: int = _FEW) -> str:
+    """Return the first of these names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,37 +1,31 @@
 """Checks of Kafka: brokers, clocks, topics, consumer groups; then of the models and the policy."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from sprat.channels import FRONTIER, ROUTER, STRICT_TEXTS
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments, close_in_time
-from sprat.kafka.cluster import GroupMember
-from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
 from sprat.words import counted
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading_signatures
-from sprat_cli.doctor.check import Check, broken, ok, warning
+from sprat_cli.doctor.check import Check, broken, ok, some_of, warning
+from sprat_cli.doctor.groups import check_groups, measure
 from sprat_cli.doctor.models import check_models, check_policy
 from sprat_cli.topics.command import fix
-from sprat_contracts import BUILT_IN, EgressRecord
+from sprat_contracts import EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.egress import last_egress
-from sprat_operations.lag import as_metrics, stalled_members
-from sprat_operations.models import RegisteredModels, group_of, read_registered_models
-from sprat_operations.services import module_of
+from sprat_operations.models import read_registered_models
 from sprat_operations.topics import TopicState, list_topics
 from sprat_operations.transactions import OpenTransaction, find_open_transactions
 from sprat_policy import Policy
@@ -75,10 +69,9 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     registered = None
     if _exists(states, kafka.topics.models):
         registered = await read_registered_models(kafka, reading_signatures())
-    before, measured = await _measure(kafka, {} if registered is None else registered.withdrawn)
+    before, measured = await measure(kafka, {} if registered is None else registered.withdrawn)
     run = local_run.find_by_kafka(kafka.bootstrap)
-    logs = None if run is None else Path(run.folder, "logs")
-    for check in check_groups(measured, registered, before, logs, kafka.topics.tasks):
+    for check in check_groups(measured, registered, before, run, kafka.topics.tasks):
         yield check
     if registered is None:
         return
@@ -232,7 +225,6 @@ async def check_clock(
     return (broken if skew.min_ms >= _DEADLINE_MS else warning)("clock", finding, _FIX)
 
 
-_FEW = 3
 _TRANSACTION_S = 60
 """After so long Kafka ends a transaction, unless its producer asks for longer or hangs."""
 _SAFE_COPIES = 3
@@ -245,7 +237,7 @@ async def check_topics(
     missing = [state.name for state in states if state.status == "missing"]
     different = [state for state in states if state.status == "differs"]
     if missing:
-        finding = f"{len(missing)} of {len(states)} missing: {_some(missing)}"
+        finding = f"{len(missing)} of {len(states)} missing: {some_of(missing)}"
         yield broken("topics", finding, "sprat topics create")
     for check in _differences(kafka, states, different):
         yield check
@@ -288,10 +280,10 @@ def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:
     fewest = min((len(part["replicas"]) for _, part in parts), default=0)
     checks = []
     if headless:
-        finding = f"no leader: {_some(headless)}; nothing can be written there or read"
+        finding = f"no leader: {some_of(headless)}; nothing can be written there or read"
         checks.append(broken("copies", finding, "restart the brokers that have them"))
     if behind:
-        finding = f"not all copies are up to date: {_some(behind)}"
+        finding = f"not all copies are up to date: {some_of(behind)}"
         checks.append(warning("copies", finding, "a broker is down or slow: look at its log"))
     if brokers > 1 and fewest < min(brokers, _SAFE_COPIES):
         wanted = min(brokers, _SAFE_COPIES)
@@ -307,10 +299,6 @@ def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:
     if not checks:
         checks.append(ok("copies", f"{fewest} of each record on {counted(brokers, 'broker')}"))
     return checks
-
-
-def _some(names: Sequence[str], most: int = _FEW) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def check_transactions(found: Sequence[OpenTransaction]) -> Check:
@@ -342,135 +330,3 @@ def check_checkpoints(last: EgressRecord | None) -> Check:
         "SPRAT_AUDIT__CHECKPOINTS (a folder) or SPRAT_AUDIT__KAFKA__BOOTSTRAP of the frontier, at a place that whoever "
         "runs Kafka cannot write to",
     )
-
-
-_LOOK_S = 2.0
-_MOST_LOOKS = 5
-"""After how many looks a member that has lag, and has committed nothing, counts as stalled."""
-
-
-async def _measure(kafka: KafkaSettings, withdrawn: OwnTexts) -> tuple[LagSnapshot, LagSnapshot]:
-    """Measure; where members have lag, again until each of them has committed something, for 10 s at most."""
-    async with LagMeter(client_arguments(kafka), kafka.topics) as meter:
-        before = after = limit_to_owned(await meter.measure(), withdrawn)
-        for _ in range(_MOST_LOOKS):
-            if not any(stalled_members(before.groups.get(name, each), each) for name, each in after.groups.items()):
-                break
-            await asyncio.sleep(_LOOK_S)
-            after = limit_to_owned(await meter.measure(), withdrawn)
-    return before, after
-
-
-def check_groups(
-    measured: LagSnapshot,
-    registered: RegisteredModels | None,
-    before: LagSnapshot | None = None,
-    logs: Path | None = None,
-    tasks: Container[str] = BUILT_IN,
-) -> Iterator[Check]:
-    """Check every group that exists or is required.
-
-    Args:
-        measured: the lag, limited by :func:`limit_to_owned` for withdrawn models.
-        registered: the models; None if they are not known.
-        before: an earlier measurement, limited too; without it nothing is said of members that stand still.
-        logs: the folder with the logs of an installation that `sprat up` has started; None where it did not.
-        tasks: those of the installation.
-    """
-    earlier = {} if before is None else before.groups
-    span_s = 0.0 if before is None else measured.at_s - before.at_s
-    for name in sorted(measured.groups.keys() | set(REQUIRED_GROUPS)):
-        group = measured.groups.get(name)
-        metrics = {} if group is None else as_metrics(group)
-        if group is not None and name in earlier and (stalled := stalled_members(earlier[name], group)):
-            yield replace(_stalled(name, group, stalled, span_s, logs, tasks), metrics=metrics)
-            continue
-        for check in _check_group(name, group, registered, tasks):
-            yield replace(check, metrics=metrics)
-    if (router := measured.groups.get(ROUTER)) is not None:
-        yield from _check_strictness(router)
-
-
-def _check_strictness(router: GroupLag) -> Iterator[Check]:
-    """Warn where some routers are strict with texts, and some are not."""
-    clients = [member.client for member in router.group.members]
-    strict = sum(client.endswith(STRICT_TEXTS) for client in clients)
-    if 0 < strict < len(clients):
-        yield warning(
-            "groups",
-            f"{ROUTER}: {strict} of {len(clients)} members {'is' if strict == 1 else 'are'} strict with texts, so a "
-            "text with an unknown field may get a dead letter and Results",
-            "give all routers the same SPRAT_STRICT_TEXTS",
-        )
-
-
-def _check_group(
-    name: str, group: GroupLag | None, registered: RegisteredModels | None, tasks: Container[str]
-) -> Iterator[Check]:
-    members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
-    finding = _counted(name, members, lag)
-    if registered is not None and name.partition(".")[0] in tasks and name not in map(group_of, registered.announced):
-        yield from _retired(name, members, lag, known=registered.withdrawn.get(name) is not None)
-    elif members:
-        yield ok("groups", finding)
-    elif name in REQUIRED_GROUPS:
-        yield broken("groups", finding, f"start it: `sprat up`, or python -m sprat_{name}; its records wait in Kafka")
-    else:
-        yield warning("groups", finding, "start it, or retire its model; until then its texts wait in Kafka")
-
-
-def _counted(name: str, members: int, lag: int) -> str:
-    return f"{name}: {counted(members, 'member')}, {counted(lag, 'record')} behind"
-
-
-def _stalled(
-    name: str, group: GroupLag, stalled: Sequence[GroupMember], span_s: float, logs: Path | None, tasks: Container[str]
-) -> Check:
-    """Report members that have lag and have committed nothing for `span_s` seconds."""
-    members = len(group.group.members)
-    which = _some(sorted({f"{member.client}@{member.host}" for member in stalled}))
-    some = "" if len(stalled) == members else f"{len(stalled)} of them "
-    finding = f"{_counted(name, members, group.lag)}, and {some}committed nothing for {span_s:.0f} s: {which}"
-    if name == FRONTIER:
-        fix = (
-            "it may be at work: hard cases wait for the provider or their deadline; where calls succeed, restart it; "
-            "runbook SpratProviderDown"
-        )
-        return warning("groups", finding, fix)
-    service = name.partition(".")[0]
-    if service not in tasks and service != ROUTER:
-        return warning("groups", finding, "it is none of Sprat's services: look at whoever runs it")
-    module = module_of(service)
-    if logs is None:
-        fix = (
-            f"read the end of its log on that machine, and restart the service {service}; runbook SpratTextsWaitTooLong"
-        )
-    else:
-        fix = (
-            f"read the end of {logs / service}*.log, and end its process (pgrep -fa {module}; kill -9 PID): "
-            "`sprat up` starts it again; runbook SpratTextsWaitTooLong"
-        )
-    return broken("groups", finding, fix)
-
-
-def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Check]:
-    """Check the group of a withdrawn model, which gets no new texts; `known`: its lag holds only its own texts."""
-    texts = counted(lag, "text")
-    if members:
-        rest = f" once it has answered the {texts} that came before" if lag else ""
-        yield ok("groups", f"{name} is retired, {counted(members, 'member')}: its service may stop{rest}")
-    elif lag:
-        model = name.replace(".", "/", 1)
-        fix = (
-            "start its service once more, as it was: it answers them first; then `sprat models retire "
-            f"{model}` again, which says when it may stop"
-        )
-        if known:
-            was, wait = ("was", "waits") if lag == 1 else ("were", "wait")
-            finding = (
-                f"{texts} that {was} its own when it was retired {wait}, and no service runs: no Result without it"
-            )
-            yield broken("groups", f"{name} is retired, 0 members: {finding}", fix)
-        else:
-            finding = f"up to {texts} from before it was retired may wait, and no service runs"
-            yield warning("groups", f"{name} is retired, 0 members: {finding}", fix)

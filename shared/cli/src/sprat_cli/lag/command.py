@@ -67,14 +67,19 @@ HEAD = (
 FRONTIER = "frontier"
 _FRONTIER_WAITS = (
     "the frontier may well be at work: it finishes no hard case before the provider answers or the deadline passes; "
-    "runbook SpratProviderDown, metric sprat_breaker"
+    "observability/runbooks/SpratProviderDown.md, metric sprat_breaker"
 )
 _HANGS = (
     "{group} has committed nothing between the two measurements: look at its log, and restart it if it says nothing or "
-    "tries again and again; runbook SpratTextsWaitTooLong"
+    "tries again and again; observability/runbooks/SpratTextsWaitTooLong.md"
 )
 _FALLS_BEHIND = (
-    "{group} commits less than arrives: start more instances, one for each partition at most; runbook SpratGroupBehind"
+    "{group} commits less than arrives: start more instances, one for each partition at most; "
+    "observability/runbooks/SpratGroupBehind.md"
+)
+_UNREAD = (
+    "{group} does not read {topics}, though its members run: restart it, it learns its topics when it starts; "
+    "`sprat doctor` says how"
 )
 _NOBODY_SERVES = (
     "{texts} came, and no service runs for {model}: what asks for it waits, however long. Start its service, or retire "
@@ -117,7 +122,11 @@ class Row:
     @property
     def advice(self) -> str | None:
         """What to do about a group with members that does not keep up; None where it does."""
-        if not self.whole or not self.measured.group.members or self.keeps_up:
+        if not self.whole or not self.measured.group.members:
+            return None
+        if unread := dict.fromkeys(each.topic for each in self.measured.unread):
+            return _UNREAD.format(group=printable(self.measured.group.name), topics=", ".join(unread))
+        if self.keeps_up:
             return None
         if self.seems_to_hang and self.measured.group.name == FRONTIER:
             return _FRONTIER_WAITS

@@ -37,7 +37,8 @@ Examples:
 
 \b
 A line: time, status, task (intent@hr where the text asked for the model hr), answer, how sure, milliseconds, and the
-text's id where the terminal is wide enough. With -v also: model · kept or escalated and why · cost · tenant · trace id.
+text's id where the terminal is wide enough. With -v also: model · kept or escalated and why · what the small
+model and each tier said · who received the text · cost · tenant · trace id.
 Texts are shown only with --with-text, each below its result: it is read from the topic of texts, which this user must
 be allowed to read, and it is said where it is no longer there.
 
