@@ -166,13 +166,14 @@ def test_one_that_still_works_at_the_end_of_the_grace_is_not_called_killed(
 
 
 BUSY = """
-import http.server, os, time
+import http.server, json, os, time
 end = time.monotonic() + float(os.environ["WORK_S"])
 while time.monotonic() < end:
     until = time.thread_time() + 0.005
     while time.thread_time() < until:
         pass
     time.sleep(0.02)
+print(json.dumps({"level": "info", "message": os.environ.get("SAYS", "loading")}), flush=True)
 end = time.monotonic() + float(os.environ["IDLE_S"])
 while time.monotonic() < end:
     time.sleep(0.05)
@@ -202,8 +203,16 @@ def test_what_is_at_work_when_its_time_is_over_is_given_more(supervised: Supervi
 
 def test_what_does_nothing_when_its_time_is_over_is_not_waited_for(supervised: Supervised, tmp_path: Path) -> None:
     process = busy(supervised, tmp_path, WORK_S="0", IDLE_S="60")
-    with pytest.raises(StartError, match=r"simulator is not ready after [1234] s"):
+    with pytest.raises(StartError, match=r"(?s)simulator is not ready after [1234] s.* --start-timeout 300`\. Its log"):
         supervised.supervisor.wait_ready([process], 1)
+
+
+def test_what_says_that_it_is_ready_is_given_more_time_and_not_accused(supervised: Supervised, tmp_path: Path) -> None:
+    process = busy(supervised, tmp_path, WORK_S="0", IDLE_S="5", SAYS="ready")
+    supervised.supervisor.wait_ready([process], 2)
+    process = busy(supervised, tmp_path, WORK_S="0", IDLE_S="60", SAYS="ready")
+    with pytest.raises(StartError, match=r"simulator has started, but was not found ready after 1[01] s"):
+        supervised.supervisor.wait_ready([process], 2)
 
 
 def test_what_never_ends_its_work_is_not_waited_for_for_ever(supervised: Supervised, tmp_path: Path) -> None:

@@ -134,8 +134,8 @@ def test_what_a_command_raises_becomes_an_exit_code(monkeypatch, raised, code, s
     def fail(*_, **__):
         raise raised
 
-    monkeypatch.setattr("sprat_cli.doctor.command.kafka_settings", fail)
-    result = run("doctor")
+    monkeypatch.setattr("sprat_cli.lag.command.kafka_settings", fail)
+    result = run("lag")
     assert (result.exit_code, result.stderr) == (code, said)
 
 

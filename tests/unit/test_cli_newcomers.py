@@ -96,9 +96,11 @@ tasks: {intent: {models: {hr: {keep_at: 0.6}}}, ner: {keep_at: 0.999}}
 tenants:
   '*': {frontier: redact, regions: [eu]}
   crm: {frontier: redact, regions: [eu], signing_keys: ['${SPRAT_NO_SUCH_KEY}']}
+  vault: {frontier: deny}
+  other: {frontier: deny}
 inside: [gpu.internal]
 tiers:
-  - {preset: "vllm:http://gpu.internal:8000/v1", model: phi-4, keep_at: 0.8, tasks: [intent], tenants: [crm]}
+  - {preset: "vllm:http://gpu.internal:8000/v1", model: phi-4, keep_at: 0.8, tasks: [intent], tenants: [crm, vault]}
   - {preset: frontier}
 """)
     said = run("policy", "check", str(file)).splitlines()
@@ -106,12 +108,14 @@ tiers:
     assert "  ner          kept at 99.9 % or above" in said
     assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
     keeps = "keeps labels at 80 % or above, not calibrated"
-    house = f"  vllm      phi-4 at gpu.internal, inside the house  {keeps}  for intent of crm"
+    house = f"  vllm      phi-4 at gpu.internal, inside the house  {keeps}  for intent of crm, vault"
     assert said[-3:] == [
         "tiers, in this order",
         house,
         "  frontier  the model of the settings                keeps every valid answer                       for all",
     ]
+    assert "  vault       deny    nothing leaves; hard cases go to vllm, inside the house" in said
+    assert "  other       deny    nothing leaves" in said
     assert json.loads(run("policy", "check", str(file), "--json"))["policy"]["tenants"]["crm"]["regions"] == ["eu"]
     assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)
 

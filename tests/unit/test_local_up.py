@@ -99,3 +99,21 @@ def test_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["redis://host/0?password=hunter2", "redis://[hunter2/0", "unix://hunter2@/socket"])
 def test_passwords_in_unusual_places_are_not_shown_either(url: str) -> None:
     assert "hunter2" not in without_password(url)
+
+
+@pytest.mark.parametrize(
+    ("last", "frontier"),
+    [("frontier", "simulated"), ("ollama:phi", "not asked: none of the tiers of the policy is the frontier")],
+)
+def test_the_tiers_of_the_policy_are_named_and_a_frontier_that_none_of_them_is_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, frontier: str
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    region = "" if last == "frontier" else ", region: eu"
+    house = "{preset: 'ollama:x', name: house, region: eu}"
+    policy.write_text(f"tenants: {{}}\ntiers: [{house}, {{preset: '{last}'{region}}}]\n")
+    installation = Installation(Options(policy=policy, data=tmp_path))
+    monkeypatch.setattr(Installation, "folder", tmp_path)
+    said = list(greeting(installation))
+    assert f"  frontier  {frontier}" in said
+    assert any(line.startswith("  tiers     house, ") and line.endswith(", in this order") for line in said)

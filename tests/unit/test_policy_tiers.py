@@ -8,6 +8,7 @@ import pytest
 
 from conftest import WritePolicy
 from sprat.errors import UserError
+from sprat_cli.policy.command import describe
 from sprat_contracts import BUILT_IN, IntentOutput, TaskTable
 from sprat_frontier.prompts import question_of
 from sprat_frontier.settings import Price
@@ -222,3 +223,12 @@ def test_the_tiers_of_the_documentation_are_valid(tmp_path: Path) -> None:
     local, mistral = load_policy(file).tiers
     assert (local.host, local.keep_at, local.tasks) == ("gpu.internal", 0.8, ("intent",))
     assert mistral.label == "mistral"
+
+
+async def test_the_simulated_decision_tier_of_the_documentation_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(programs()["policy-tier-simulated"], "utf-8")
+    policy = load_policy(file)
+    (tier,) = await opened(policy)
+    assert (tier.api, tier.settings.host, tier.provider.region) == ("decisions", "127.0.0.1", "local")
+    assert "for tasks with labels" in list(describe(policy))[-1]

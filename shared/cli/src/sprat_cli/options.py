@@ -3,12 +3,14 @@
 import re
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.chosen_policy import chosen_tasks
+
+if TYPE_CHECKING:
+    from sprat_contracts import TaskTable
 
 Bootstrap = Annotated[
     str | None,
@@ -60,14 +62,20 @@ def known_task(word: str) -> str:
         UserError: a task file is not valid.
         BadParameter: there is none.
     """
-    if word not in (known := chosen_tasks().table):
+    if word not in (known := _tasks()):
         raise typer.BadParameter(f"{word!r} is not one of {', '.join(map(repr, known))}.")
     return word
 
 
 def complete_task(incomplete: str) -> list[str]:
     """Return the tasks that begin so, for the shell."""
-    return [task for task in chosen_tasks().table if task.startswith(incomplete)]
+    return [task for task in _tasks() if task.startswith(incomplete)]
+
+
+def _tasks() -> "TaskTable":
+    from sprat_cli.chosen_policy import chosen_tasks  # noqa: PLC0415 - heavy, and --help does not wait for it
+
+    return chosen_tasks().table
 
 
 def parse_span(span: str, option: str = "--since") -> int:

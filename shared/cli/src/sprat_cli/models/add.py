@@ -254,6 +254,11 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
     elif figures is not None:
         kept = figures.at(card.keep_at)
         _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
+        if not card.calibration.outside_share:
+            remark(
+                "none of these rows is outside every label, so how sure it is of such a text is not measured, and it "
+                "may keep one with a label; give some the label oos, or that of --outside-label"
+            )
     else:
         remark(
             "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says uncalibrated: keep"
@@ -270,10 +275,10 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         beside = files.folder or Path()
         remark(f"or as the model of the task, in {beside / task}.yaml:  artefact: {os.path.relpath(folder, beside)}")
         remark(
-            f"and there, without which what the file says of all its models holds:  models: {{{card.name}: {{{own}}}}}"
+            f"and there, so that it has a keep_at of its own, not that of the task:  models: {{{card.name}: {{{own}}}}}"
         )
     else:
-        remark("in your policy file, without which what it says of the whole task holds:")
+        remark("in your policy file, so that it has a keep_at of its own, not that of the task:")
         remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")
 
 

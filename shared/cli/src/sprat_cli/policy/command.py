@@ -19,7 +19,6 @@ from sprat_policy import (
     Policy,
     TaskFile,
     TaskPolicy,
-    TenantPolicy,
     TierPolicy,
     load_guarded_policy,
     load_policy,
@@ -72,6 +71,10 @@ def check(
         say(line)
 
 
+_OF_LABELS = frozenset({"decisions", "systemone"})
+"""Interfaces of decision models."""
+
+
 def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN) -> Iterator[str]:
     """Return what a policy says, in words; `tasks` are those of the installation."""
     width = max(map(len, tasks))
@@ -81,8 +84,8 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN) -> Iterator[str]:
         said = "the frontier alone answers" if large else f"kept at {kept_from(rules)}{_models(rules)}"
         yield f"  {task:{width}}  {said}"
     named = sorted(policy.tenants)
-    rows = [(f"  {printable(name)}", *_allowed(policy.tenant(name))) for name in named if name != ALL_OTHERS]
-    rows.append(("  all others", *_allowed(policy.tenant(ALL_OTHERS))))
+    rows = [(f"  {printable(name)}", *_allowed(policy, name)) for name in named if name != ALL_OTHERS]
+    rows.append(("  all others", *_allowed(policy, ALL_OTHERS)))
     yield "tenants"
     yield from table(rows)
     if policy.tiers:
@@ -114,11 +117,16 @@ def _tier(policy: Policy, tier: TierPolicy) -> tuple[str, str, str]:
     if tier.keep_at is not None:
         keeps = f"labels at {tier.keep_at * 100:.4g} % or above, {tier.said_of_calibration}"
     whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
-    return where, f"keeps {keeps}", f"for {whom}" if whom else "for all"
+    everything = "for tasks with labels" if tier.known.api in _OF_LABELS else "for all"
+    return where, f"keeps {keeps}", f"for {whom}" if whom else everything
 
 
-def _allowed(tenant: TenantPolicy) -> tuple[str, str]:
+def _allowed(policy: Policy, section: str) -> tuple[str, str]:
+    tenant = policy.tenant(section)
     if tenant.frontier == "deny":
-        return "deny", "nothing leaves"
+        its = [tier for tier in policy.tiers if not tier.tenants or section in tier.tenants]
+        inside = [tier.label for tier in its if tier.host is not None and policy.is_inside(tier.host)]
+        asked = f"; hard cases go to {', '.join(inside)}, inside the house" if inside else ""
+        return "deny", f"nothing leaves{asked}"
     what = "whole" if tenant.frontier == "allow" else "with personal data masked"
     return tenant.frontier, f"hard cases leave {what}, to {', '.join(tenant.regions)}"

@@ -145,7 +145,7 @@ def init(
         path.unlink() if before is None else path.write_bytes(before)
         raise
     say(f"{path} is written")
-    meaning = "say in it what each label means; " if meanings else ""
+    meaning = "say in it what each label means; " if meanings and not all(meanings.values()) else ""
     say(f"next: {meaning}sprat task check; sprat topics create, or sprat up")
 
 
@@ -189,7 +189,7 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
         yield f"  kept at    {kept_from(task)}"
         return
     if not task.has_labels:
-        yield printable(f"  writes     at most {task.max_characters:,} characters, by the frontier alone")
+        yield printable(f"  writes     at most {task.max_characters:,} characters, by the frontier or tiers alone")
         return
     yield printable(f"  labels     {', '.join(task.labels)}")
     yield printable(f"  languages  {', '.join(task.languages) or 'those of its model'}")

@@ -128,6 +128,11 @@ class ServiceProcess:
         """Return the last lines of its present or last run, log entries formatted for the user."""
         return "\n".join(map(format_log_line, self._child.last_lines().splitlines())) if self._child else ""
 
+    @property
+    def says_ready(self) -> bool:
+        """Whether the last line of its log says that it is ready: what is missing is an answer to the question."""
+        return self.last_lines().rstrip().endswith(" ready")
+
     def terminate(self) -> None:
         """Send SIGTERM; it is not restarted."""
         self.state = ProcessState.STOPPED

@@ -21,6 +21,7 @@ _CALM_S = 0.25
 _BUSY_FACTOR = 5
 """Services that are at work have so many times the time that is usual for their start."""
 _BUSY_LOOK_S = 10.0
+_MORE_TIME = ": start again when less runs here, or give it longer, as with `sprat up --start-timeout 300`"
 _LOOK_S = 0.8
 """Time before the end of the grace in which is looked at what still runs: does it work, or hang?"""
 _ANSWER_S = 0.5
@@ -148,6 +149,8 @@ class Supervisor:
     def wait_ready(self, processes: Iterable[ServiceProcess], timeout_s: float) -> None:
         """Wait until all of them are ready; those that are still at work after `timeout_s` are given more time.
 
+        So are those whose log says "ready": on a busy machine they wait to be asked.
+
         Raises:
             StartError: one has stopped, keeps dying, or is not ready in time; with the last lines of its log.
         """
@@ -169,11 +172,15 @@ class Supervisor:
                 idle = [
                     each
                     for each in waiting
-                    if worked and cpu_s[each.name] < worked[each.name] + least and not each.is_runnable()
+                    if worked
+                    and cpu_s[each.name] < worked[each.name] + least
+                    and not each.is_runnable()
+                    and not each.says_ready
                 ]
                 if idle or now > latest:
                     late = (idle or waiting)[0]
-                    reason = f"{late.name} is not ready after {now - began:.0f} s{_busy_machine()}"
+                    what = "has started, but was not found ready" if late.says_ready else "is not ready"
+                    reason = f"{late.name} {what} after {now - began:.0f} s{_busy_machine()}{_MORE_TIME}"
                     raise StartError(reason, late.log, late.last_lines())
                 if worked and not told:
                     told = f"not ready after {now - began:.0f} s, but at work{_busy_machine()}; waiting on"

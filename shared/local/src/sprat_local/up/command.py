@@ -1,5 +1,6 @@
 """`sprat up`: run everything on this machine until Ctrl-C."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -96,6 +97,16 @@ def up(
             "OpenTelemetry Collector (on the PATH, or built by Go), and connect everything.",
         ),
     ] = False,
+    start_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            help="How long the services may take to be ready; those that are still at work get five times as long. "
+            "Default: 60.",
+            show_default=False,
+        ),
+    ] = None,
     partitions: Annotated[
         int,
         typer.Option(help="Partitions of each new topic.", min=1, max=1024, envvar="SPRAT_KAFKA__PARTITIONS"),
@@ -136,4 +147,6 @@ def up(
         on_request=tuple(with_service or ()),
         observability=Observability() if observe else None,
     )
+    if start_timeout is not None:
+        options = replace(options, ready_timeout_s=start_timeout)
     raise typer.Exit(UpSession(options, Console(highlight=False)).run())

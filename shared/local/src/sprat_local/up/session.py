@@ -30,6 +30,7 @@ from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
 from sprat_operations.traffic import Traffic
+from sprat_policy import TierPolicy, load_policy
 
 _UPDATE_S = 1.0
 _SHORT_STOP_S = 0.01
@@ -142,7 +143,12 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
         yield f"            {_NAMED}={installation.bootstrap}"
     password = "" if installation.options.redis else f"  (password in {installation.folder / PASSWORD_FILE})"
     yield f"  Redis     {without_password(installation.redis_url)}{password}"
-    yield f"  frontier  {frontier if frontier == SIMULATED else without_password(frontier)}"
+    tiers = _tiers(installation.options)
+    asked = not tiers or any(tier.base_url is None for tier in tiers)
+    shown = frontier if frontier == SIMULATED else without_password(frontier)
+    yield f"  frontier  {shown if asked else 'not asked: none of the tiers of the policy is the frontier'}"
+    if tiers:
+        yield f"  tiers     {', '.join(tier.label for tier in tiers)}, in this order"
     yield f"  logs      {installation.logs}"
     if installation.observers is not None:
         yield from observers(installation.observers)
@@ -155,6 +161,13 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
         yield f"  not installed: {name}"
     yield f"  try       {example(installation)}"
     yield "  Ctrl-C stops everything\n"
+
+
+def _tiers(options: Options) -> tuple[TierPolicy, ...]:
+    try:
+        return load_policy(options.policy, options.task_files.table).tiers
+    except UserError:  # the services that read it have said so
+        return ()
 
 
 def observers(found: Observers) -> Iterator[str]:
