@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KAFKA := $(VENV)/.kafka
 SHARED := chassis langid policy inference encoder privacy training operations cli local testing
-SERVICES := intent ner translation language-id classify router frontier simulator
+SERVICES := intent ner translation language-id classify router frontier generalist simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
 .PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean

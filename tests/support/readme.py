@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from sprat_classify.__main__ import ClassifySettings
 from sprat_frontier.__main__ import FrontierServiceSettings
+from sprat_generalist.settings import GeneralistSettings
 from sprat_intent.__main__ import IntentSettings
 from sprat_language_id.__main__ import LanguageIdSettings
 from sprat_ner.__main__ import NerSettings
@@ -73,6 +74,7 @@ def settings() -> dict[str, str]:
         LanguageIdSettings,
         ClassifySettings,
         FrontierServiceSettings,
+        GeneralistSettings,
     ):
         found |= dict(_variables(service, "SPRAT_"))
     return found

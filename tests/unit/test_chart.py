@@ -60,6 +60,8 @@ SET_BY_THE_CHART = {
     "SPRAT_LANGUAGE_ID__MODEL",
     "SPRAT_CLASSIFY__MODEL",
     "SPRAT_CLASSIFY__TASK",
+    "SPRAT_GENERALIST__HOST",
+    "SPRAT_GENERALIST__PORT",
     "SPRAT_TASKS",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
 }
@@ -68,6 +70,7 @@ SECRET = {
     "SPRAT_PREVIOUS_SECRET",
     "SPRAT_KAFKA__SASL_PASSWORD",
     "SPRAT_FRONTIER__API_KEY",
+    "SPRAT_GENERALIST__API_KEY",
     "SPRAT_AUDIT__KEY",
     "SPRAT_AUDIT__KEY_FILE",
     "SPRAT_AUDIT__KAFKA",
@@ -214,6 +217,14 @@ CHANGED: dict[str, tuple[str, str]] = {
     "SERVICE.scaling": ("router.scaling.lag=5", 'lagThreshold: "5"'),
     "SERVICE.task": ('models.translation.task="ner"', "consumerGroup: sprat.translation.default"),
     "SERVICE.model": ('models.intent.model="other"', "consumerGroup: sprat.intent.other"),
+    "generalist.tag": ('generalist.tag="0.0.5"', "/generalist:0.0.5"),
+    "generalist.replicas": ("generalist.replicas=5", "replicas: 5"),
+    "generalist.resources": ("generalist.resources.limits.cpu=9", '"cpu":9'),
+    "generalist.settings": ("generalist.settings.SPRAT_GENERALIST__THREADS=9", "SPRAT_GENERALIST__THREADS"),
+    "generalist.secrets": (
+        'generalist.secrets.SPRAT_GENERALIST__API_KEY={"name": "a", "key": "b"}',
+        "SPRAT_GENERALIST__API_KEY",
+    ),
     "simulator.tag": ('simulator.tag="0.0.9"', "/simulator:0.0.9"),
     "simulator.resources": ("simulator.resources.limits.cpu=7", '"cpu":7'),
     "cli.tag": ('cli.tag="0.0.6"', "/cli:0.0.6"),
@@ -239,6 +250,7 @@ CHANGED: dict[str, tuple[str, str]] = {
     "dashboards.annotations": ('dashboards.annotations.other="filed"', "other: filed"),
 }
 SWITCHED_OFF = {
+    "generalist.enabled": ("generalist.enabled=false", "image: sprat/generalist:"),
     "topics.create": ("topics.create=false", "kind: Job"),
     "autoscaling.enabled": ("autoscaling.enabled=false", "kind: ScaledObject"),
     "networkPolicy.enabled": ("networkPolicy.enabled=false", "kind: NetworkPolicy"),
@@ -263,6 +275,8 @@ EVERYTHING = [
         "monitoring.enabled=true",
         "dashboards.enabled=true",
         "simulator.enabled=true",
+        "generalist.enabled=true",
+        'modelsVolume={"persistentVolumeClaim": {"claimName": "default"}}',
     )
 ]
 
@@ -415,6 +429,7 @@ def leads_outside(rule: Object) -> bool:
         (["--set", "settings.SPRAT_KAFKA__BOOTSTRAP="], "where is Kafka"),
         (["--set", "settings.SPRAT_LOG_LEVLE=debug"], "SPRAT_LOG_LEVLE"),
         (["--set", "router.replica.min=2"], "replica"),
+        (["--set", "generalist.enabled=true"], "name the volume with its model"),
         (["--set", "router.replicas.min=0"], "minimum"),
         (["--set", "frontier.replicas.min=0"], "minimum"),
         (["--set", "models.ner.replicas.min=0"], "needs autoscaling.enabled"),

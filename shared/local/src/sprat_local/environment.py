@@ -16,12 +16,14 @@ from sprat_local.options import SIMULATED, Options
 from sprat_local.processes import private
 from sprat_local.processes.ports import HOST, free_port
 from sprat_local.processes.service_process import LaunchSpec
-from sprat_operations.services import FRONTIER, SIMULATOR, ServiceSpec
+from sprat_operations.services import FRONTIER, GENERALIST, SIMULATOR, ServiceSpec
 
 _SIMULATED_MODEL = "simulated-frontier"
 _SIMULATED_PROVIDER = "simulator"
 _SIMULATED_REGION = "local"
 _AUDIT = "SPRAT_AUDIT__"
+GENERALIST_PORT = 8090
+"""Of the generalist service, unless `SPRAT_GENERALIST__PORT` says another: policies name it."""
 # The defaults are a thread for every core in every process, which doubles the CPU used and gains nothing here.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -169,11 +171,18 @@ class LaunchBuilder:
             module=self._options.modules.get(spec.name) or spec.module,
             environment={**self._shared, **special, **self._options.environment, **spec.environment, **own, **env},
             port_variable=spec.port_variable,
-            # Only the simulator's port must be known in advance, to the frontier service.
-            port=self._simulator_port if spec.name == SIMULATOR else None,
+            port=self._known_port(spec),
             ready_path=spec.ready_path,
             log=self._logs / f"{process_name}.log",
         )
+
+    def _known_port(self, spec: ServiceSpec) -> int | None:
+        """Return the port of a service that the frontier service asks, by its settings or by the policy."""
+        if spec.name == SIMULATOR:
+            return self._simulator_port
+        named = {**self._shared, **self._options.environment}.get(spec.port_variable, "")
+        usual = int(named) if named.isdecimal() else GENERALIST_PORT
+        return usual if spec.name == GENERALIST else None
 
 
 def _frontier_environment(options: Options, simulator_port: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
 from sprat_local.processes.ports import HOST
-from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
+from sprat_operations.services import GENERALIST, SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
 from sprat_policy import TaskFiles
 
 SIMULATED = "simulated"
@@ -139,7 +139,7 @@ def service_table(options: Options) -> tuple[ServiceSpec, ...]:
 
     A model with the name of a task's own model replaces it; any other runs in an additional process, as `intent.hr`.
     """
-    names = model_names(options)
+    names = model_names(options) | {model.task: model.name for model in options.models if model.task == GENERALIST}
     table = [*SERVICES, *map(task_service, _served_tasks(options))]
     for model in options.models:
         index = next(n for n, spec in enumerate(table) if spec.name == model.task)

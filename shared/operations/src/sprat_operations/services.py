@@ -11,11 +11,15 @@ from sprat_contracts import BUILT_IN, TASKS
 
 CLASSIFY: Final = "classify"
 """The service of every task from a file."""
+GENERALIST: Final = "generalist"
+"""A language model of the user's own, which the frontier service asks as a tier."""
+
+_OWN_PROGRAMS: Final = frozenset({"router", "frontier", GENERALIST, "simulator"})
 
 
 def program_of(service: str) -> str:
     """Return the service whose program runs under the name of a service: `classify` for a task from a file."""
-    return service if service in BUILT_IN or service in {"router", "frontier", "simulator"} else CLASSIFY
+    return service if service in BUILT_IN or service in _OWN_PROGRAMS else CLASSIFY
 
 
 def module_of(service: str) -> str:
@@ -124,6 +128,7 @@ SERVICES = (
     ServiceSpec("router", "router", essential=True),
     *(ServiceSpec(task, f"{task}.{{model}}", on_request=task in ON_REQUEST) for task in TASKS),
     ServiceSpec(FRONTIER, "frontier", essential=True),
+    ServiceSpec(GENERALIST, on_request=True, needs_kafka=False, port_variable="SPRAT_GENERALIST__PORT"),
 )
 
 

@@ -39,7 +39,7 @@ class Preset:
     """Whether it answers nobody without a key."""
     logprobs: bool = True
     """Whether it can tell the probabilities of its answers."""
-    api: Literal["chat", "llamacpp", "decisions", "systemone"] = "chat"
+    api: Literal["chat", "llamacpp", "generalist", "decisions", "systemone"] = "chat"
 
 
 PRESETS: Final = {
@@ -47,6 +47,7 @@ PRESETS: Final = {
     "ollama": Preset("ollama", "model", url="http://127.0.0.1:11434/v1", own=True),
     "vllm": Preset("vllm", "url", own=True),
     "llamacpp": Preset("llama_cpp", "url", model="default", own=True, api="llamacpp"),
+    "generalist": Preset("generalist", "url", model="default", own=True, api="generalist"),
     "mistral": Preset(
         "mistral_ai",
         "nothing",

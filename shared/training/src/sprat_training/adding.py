@@ -69,7 +69,8 @@ LEAST_ROWS_OF_LANGUAGE: Final = 100
 FOLDS: Final = 5
 LEAST_COMPARED: Final = 20
 """Texts whose translations are compared. The shipped ones are in English, German and French."""
-_COMPARING: Final = "comparing with the original"
+COMPARING: Final = "comparing with the original"
+"""What is said of the progress."""
 _READING: Final = "reading the rows to calibrate on"
 _LONGEST_COMPARED: Final = 100
 """Pieces of a translation that are compared: more only takes longer."""
@@ -140,8 +141,8 @@ def add_classifier(
     saved, onnx = _open(source, config)
     _check_kind(saved, config)
     quantization = config.quantization if onnx is None else onnx.quantization
-    provenance = _provenance(source, config)
-    with _new_folder(config.output) as folder:
+    provenance = provenance_of(source, config)
+    with new_folder(config.output) as folder:
         card = convert_classifier(saved, provenance, config.task, folder, quantization=quantization, onnx=onnx)
         _check_labels(card.labels or (), config)
         classifier = Classifier.load(folder, card)
@@ -167,7 +168,7 @@ def add_classifier(
             card = card.model_copy(
                 update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule, "limits": limits}
             )
-        written = _finish(folder, card, scores)
+        written = finish(folder, card, scores)
     return AddedModel(written, agreement, figures, sets=sets, needs=None if onnx is None else HOW_TO_INSTALL)
 
 
@@ -188,20 +189,20 @@ def add_token_classifier(
     """
     saved, onnx = _open(source, config)
     quantization = config.quantization if onnx is None else onnx.quantization
-    with _new_folder(config.output) as folder:
+    with new_folder(config.output) as folder:
         card = convert_token_classifier(
-            saved, _provenance(source, config), config.task, folder, quantization=quantization, onnx=onnx
+            saved, provenance_of(source, config), config.task, folder, quantization=quantization, onnx=onnx
         )
         classifier = TokenClassifier.load(folder, card)
         agreement, scores = None, []
         if config.compare:
             compared = sample_texts() if texts is None else list(texts)
-            progress(_COMPARING, 0, len(compared))
+            progress(COMPARING, 0, len(compared))
             original, versions = original_logits(saved.folder, compared, card.max_tokens, of_tokens=True)
             agreement = compare(
                 np.concatenate(classifier.token_logits(compared)), np.concatenate(original), unit="tokens"
             )
-            progress(_COMPARING, len(compared), len(compared))
+            progress(COMPARING, len(compared), len(compared))
             if not config.force:
                 check_agreement(agreement, quantization)
             scores.append(agreement.score(versions))
@@ -210,7 +211,7 @@ def add_token_classifier(
             chances = calibrate_spans(classifier, read_span_rows(rows, card.labels or ()), config.accuracy)
             scores += chances.scores()
             card = _calibrated(card, chances, SPANS_NOT_CALIBRATED_LIMIT)
-        written = _finish(folder, card, scores)
+        written = finish(folder, card, scores)
     return AddedModel(written, agreement, None, chances, needs=None if onnx is None else HOW_TO_INSTALL)
 
 
@@ -238,19 +239,19 @@ def add_translator(
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
     saved = SavedModel.open(source.folder, TOKENIZERS)
-    with _new_folder(config.output) as folder:
+    with new_folder(config.output) as folder:
         card = convert_text_to_text(
-            saved, _provenance(source, config), pairs, folder, quantization=config.quantization, prefix=prefix
+            saved, provenance_of(source, config), pairs, folder, quantization=config.quantization, prefix=prefix
         )
         agreement, scores = None, []
         if config.compare:
             compared = _translatable(folder, card, texts)
-            progress(_COMPARING, 0, len(compared))
+            progress(COMPARING, 0, len(compared))
             original, versions = original_translations(
                 saved.folder, compared, _LONGEST_COMPARED, not_written="<pad>" if starts_with_padding(saved) else None
             )
             ours = converted_translations(folder, compared, _LONGEST_COMPARED)
-            progress(_COMPARING, len(compared), len(compared))
+            progress(COMPARING, len(compared), len(compared))
             agreement = compare_translations(ours, original)
             if not config.force:
                 check_translations(agreement)
@@ -262,7 +263,7 @@ def add_translator(
             scores += chances.scores()
             card = _calibrated(card, chances, TRANSLATION_NOT_CALIBRATED_LIMIT)
             card = card.model_copy(update={"reader": CALIBRATED_READER})
-        written = _finish(folder, card, scores)
+        written = finish(folder, card, scores)
     return AddedModel(written, agreement, None, chances)
 
 
@@ -301,7 +302,8 @@ def _calibrated(card: Card, figures: ChanceFigures, limit: str) -> Card:
     )
 
 
-def _provenance(source: Source, config: AddConfig) -> Provenance:
+def provenance_of(source: Source, config: AddConfig) -> Provenance:
+    """Return whom a model comes from, for its card."""
     return Provenance(
         name=config.name,
         source=source.where,
@@ -348,7 +350,7 @@ def _check_labels(labels: Sequence[str], config: AddConfig) -> None:
 
 
 @contextmanager
-def _new_folder(output: Path) -> Iterator[Path]:
+def new_folder(output: Path) -> Iterator[Path]:
     """Yield a folder to write the artefact into; it becomes `output` where nothing is raised."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output}: exists already; name another --output")
@@ -362,7 +364,7 @@ def _new_folder(output: Path) -> Iterator[Path]:
         folder.rename(output)
 
 
-def _finish(folder: Path, card: Card, scores: Sequence[Score]) -> Card:
+def finish(folder: Path, card: Card, scores: Sequence[Score]) -> Card:
     """Write the card with the scores; where the model was not compared, say so."""
     compared = any(score.name == AGREEMENT for score in scores)
     limits = card.limits if compared else (*card.limits, "Not compared with the original model after the conversion.")
@@ -437,7 +439,7 @@ def _compare(
 ) -> tuple[Agreement, str]:
     compared = sample_texts() if texts is None else list(texts)
     original, versions = original_logits(saved.folder, compared, card.max_tokens)
-    ours, wanted = _read(classifier, compared, progress, _COMPARING), np.concatenate(original)[:, order]
+    ours, wanted = _read(classifier, compared, progress, COMPARING), np.concatenate(original)[:, order]
     if gives_several(saved):
         return compare(_as_decisions(ours), _as_decisions(wanted), "pairs of a text and a label"), versions
     return compare(ours, wanted), versions

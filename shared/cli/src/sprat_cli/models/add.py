@@ -30,6 +30,7 @@ Examples:
   sprat models add owner/names --task ner
   sprat models add owner/opus-mt-de-en --task translation
   sprat models add owner/nllb --task translation --languages de-en --languages fr-en
+  sprat models add owner/phi-instruct --task generalist
 
 \b
 MODEL is an id of the hub, with @ and a branch, tag or commit if it is not the latest, or a folder that save_pretrained
@@ -37,6 +38,8 @@ wrote. For the task
   intent       a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text
   ner          a …ForTokenClassification of the same five
   translation  Marian (OPUS-MT), M2M-100, NLLB, mBART-50, T5 or mT5
+  generalist   a …ForCausalLM with a chat template of Llama, Mistral, Phi-3, Qwen2, Qwen3 or SmolLM3: a model that the
+               generalist service serves as a tier, for tasks of all kinds
 A task from a file (tasks/NAME.yaml) takes what intent takes, with the labels of its file. One of kind: multi_label
 takes models of multi_label_classification; the rows of --calibrate then have several labels, as billing|delivery.
 Other architectures that label texts or tokens (DeBERTa-v2, ModernBERT, …) are taken as ONNX where the repository has
@@ -44,8 +47,9 @@ onnx/model_quantized.onnx (int8) or onnx/model.onnx; the service then needs 'spr
 Only configurations, tokenizers, safetensors and ONNX are read. No code of a repository is run.
 HF_ENDPOINT names a mirror, HF_TOKEN is for models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
 The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
-float32, 97 % in int8; for ner their tokens. Translations must have a chrF of 95 against those of the original. That
-needs torch and transformers: pip install --find-links dist 'sprat-inference[hub]'.
+float32, 97 % in int8; for ner their tokens, for generalist the first token of an answer. Translations must have a chrF
+of 95 against those of the original. That needs torch and transformers:
+pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
 For ner each line is {"text": "…", "entities": [{"start": 0, "end": 4, "label": "PER"}]}, offsets in code points; for
 translation {"text": "…", "reference": "…"}, with language and target where the model has several.
@@ -58,7 +62,8 @@ Exit codes:
 _OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 64
 _SHOWN = 12
-_TASKS = ("intent", "ner", "translation")
+_GENERALIST = "generalist"
+_TASKS = ("intent", "ner", "translation", _GENERALIST)
 """Tasks of Sprat itself that models are added for."""
 
 
@@ -70,7 +75,7 @@ def add(
         typer.Option(
             metavar="TASK",
             show_default=False,
-            help="The task that it answers: intent, ner, translation, or one of a file.",
+            help="The task that it answers: intent, ner, translation, one of a file, or generalist for a tier.",
         ),
     ],
     output: Annotated[
@@ -133,15 +138,17 @@ def add(
         task if labels is None else "intent",
         {
             "--outside-label": ("intent", outside_label),
-            "--language": ("intent or ner", language),
+            "--language": ("intent or ner or generalist", language),
             "--languages": ("translation", languages),
             "--task-prefix": ("translation", task_prefix),
+            "--calibrate": ("intent or ner or translation", calibrate),
         },
     )
     try:
         from sprat_inference.converters.hub import find_source  # noqa: PLC0415 - heavy; help must be quick
         from sprat_inference.converters.language_codes import parse_pair  # noqa: PLC0415 - as above
         from sprat_training.adding import AddConfig, add_classifier, add_token_classifier, add_translator  # noqa: PLC0415 - as above
+        from sprat_training.adding_generators import add_generator  # noqa: PLC0415 - as above
         from sprat_training.datasets.columns import ColumnNames  # noqa: PLC0415 - as above
         from sprat_training.datasets.reader import read_labelled, read_texts  # noqa: PLC0415 - as above
 
@@ -182,6 +189,8 @@ def add(
     with ProgressBar() as bar:
         if task == "translation":
             added = add_translator(source, config, pairs, task_prefix, texts, calibrate, bar.show)
+        elif task == _GENERALIST:
+            added = add_generator(source, config, texts, bar.show)
         elif task == "ner":
             added = add_token_classifier(source, config, texts, calibrate, bar.show)
         else:
@@ -245,6 +254,12 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         remark("it was not compared with the original")
     else:
         say(added.agreement.summary())
+    if task == _GENERALIST:
+        remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
+        remark("and in your policy file, in front of the other tiers:")
+        remark("  inside: [127.0.0.1]")
+        remark(f'  tiers: [{{preset: "generalist:http://127.0.0.1:8090/v1", model: {card.name}, keep_at: YOURS}}]')
+        return
     if (chances := added.chances) is not None:
         right = f"{chances.right} {chances.what}"
         _say_kept(chances.texts, right, card, chances.kept_share, chances.kept_right)
@@ -292,6 +307,8 @@ def _say_kept(texts: int, right: str, card: "Card", share: float, of_kept: "Inte
 
 def _what(card: "Card") -> str:
     """Return what a model does, in a few words."""
+    if card.task == _GENERALIST:
+        return f"reads questions of up to {card.max_tokens:,} tokens"
     if card.targets:
         return f"translates {_some(card.languages)} into {_some(card.targets)}"
     return f"{len(card.labels or ())} labels; reads {_some(card.languages) or 'texts of any language'}"
