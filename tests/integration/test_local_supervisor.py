@@ -210,6 +210,7 @@ def test_what_does_nothing_when_its_time_is_over_is_not_waited_for(supervised: S
 def test_what_says_that_it_is_ready_is_given_more_time_and_not_accused(supervised: Supervised, tmp_path: Path) -> None:
     process = busy(supervised, tmp_path, WORK_S="0", IDLE_S="5", SAYS="ready")
     supervised.supervisor.wait_ready([process], 2)
+    supervised.supervisor.stop_services(["simulator"], 2)
     process = busy(supervised, tmp_path, WORK_S="0", IDLE_S="60", SAYS="ready")
     with pytest.raises(StartError, match=r"simulator has started, but was not found ready after 1[01] s"):
         supervised.supervisor.wait_ready([process], 2)
