@@ -52,6 +52,7 @@ def installation(earlier: EarlierVersion, tmp_path: Path) -> Iterator[Installati
         simulation=Simulation(latency_ms=0, jitter_ms=0, invent=True),
         environment=earlier.accepting,
         service_environment={service: {**earlier.variables, "SPRAT_TASKS": str(none)} for service in SHARED},
+        ready_timeout_s=180,
     )
     with Installation(options, on_notice=note) as running:
         yield running

@@ -44,7 +44,7 @@ SOURCE = "/tests/upgrade"
 SURE = "please move {} euros from checking to my savings account"
 HARD = "för över {} euro till mitt sparkonto"
 PER_S = 10
-"""Texts. So few, because what leaves is masked: a frontier service with a backlog does cases again after a stop."""
+"""Texts. So few that a busy machine keeps up: a frontier service with a backlog does cases again after a stop."""
 ENDED = 25
 """Pairs that end in each state, of texts that were published in it."""
 
@@ -187,6 +187,7 @@ def installation(
         simulation=Simulation(latency_ms=5, jitter_ms=5, invent=True),
         environment=earlier.accepting,
         service_environment=own | {"simulator": {"SPRAT_SIMULATOR_CONFIDENCE": "0.6"}},
+        ready_timeout_s=180,
     )
     with Installation(options, on_notice=note) as running:
         yield running
