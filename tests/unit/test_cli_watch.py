@@ -2,6 +2,9 @@
 
 import asyncio
 
+from typer.testing import CliRunner
+
+from sprat_cli.main import app
 from sprat_cli.watch import command
 
 
@@ -31,3 +34,9 @@ async def test_an_outage_is_reported_once_and_so_is_its_end(capsys):
 
 def test_an_outage_is_reported_within_five_seconds():
     assert command._ASK_EVERY_S + command._ASK_S <= 5
+
+
+def test_texts_are_for_results_alone():
+    refused = CliRunner().invoke(app, ["watch", "--dead-letters", "--with-text"])
+    assert refused.exit_code == 2
+    assert "--with-text is for results; `sprat dlq show` shows the record of a dead letter" in refused.output
