@@ -517,6 +517,44 @@ async def test_a_commit_waits_for_nothing_once_admission_has_closed(parts):
     assert parts.consumer.committed[ONE] == 3
 
 
+async def overtaken_as_admission_closes(parts):
+    """Return the task of a loop in which 1-2 is published; 1-0 is with the model, 1-1 and 1-3 wait for it."""
+    parts.model.easy = {"1-2"}
+    parts.model.open.clear()
+    parts.consumer.arrive(one=1)
+    handling = await begun(parts)
+    await parts.model.called.wait()
+    parts.consumer.arrive(one=3)
+    await turns()
+    assert parts.broker.taken == ["1-2"]
+    parts.admission.close()
+    parts.model.open.set()
+    return handling
+
+
+async def test_after_admission_has_closed_the_model_answers_what_was_overtaken_and_nothing_else(parts):
+    """The next owner of the partition would publish the records that have overtaken it again."""
+    await (await overtaken_as_admission_closes(parts))
+    assert parts.broker.taken == ["1-2", "1-0", "1-1"]
+    assert parts.consumer.committed[ONE] == 3
+
+
+async def test_after_admission_has_closed_the_model_is_not_asked_more_than_once_more(parts, monkeypatch):
+    monkeypatch.setattr("sprat.processing.batch_loop.BATCH_TOKENS", 1)
+    parts.consumer.most = 5
+    parts.model.easy = {"1-3"}
+    parts.model.open.clear()
+    parts.consumer.arrive(one=4)
+    handling = await begun(parts)
+    await turns()
+    assert parts.broker.taken == ["1-3"]
+    parts.admission.close()
+    parts.model.open.set()
+    await handling
+    assert parts.broker.taken == ["1-3", "1-0"], "two more do not fit"
+    assert parts.consumer.committed[ONE] == 1
+
+
 async def test_after_admission_has_closed_nothing_is_published_that_cannot_be_committed(parts):
     parts.model.easy = {"1-1"}
     parts.broker.open.clear()

@@ -13,7 +13,7 @@ and all that is not committed is read again.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -125,7 +125,7 @@ class BatchLoop:
         self._steps[step] = asyncio.create_task(work, context=context)
 
     def _start_steps(self) -> None:
-        """Start each step that has work and is not in progress; after admission has closed, none with the model."""
+        """Start each step that has work and is not in progress."""
         if "infer" not in self._steps and (part := self._part_to_infer()):
             self._start("infer", self._infer(part))
         if "publish" not in self._steps and (part := self._part_to_publish()):
@@ -204,18 +204,37 @@ class BatchLoop:
         self.context.checkpoint("decoded", len(items))
 
     def _part_to_infer(self) -> list[WorkItem]:
-        """Return what to ask the model next: the first undecided items, up to BATCH_TOKENS."""
+        """Return what to ask the model next: the first undecided items, up to BATCH_TOKENS.
+
+        After admission has closed, these are the items that published ones of their partition have overtaken: as those
+        cannot be committed before them, the partition's next owner would publish them again. More than fit are left.
+        """
+        is_open = self.context.admission.is_open
         part: list[WorkItem] = []
-        if not self.context.admission.is_open:
-            return part
         tokens = 0
-        for item in self._items:
-            if item.outcome is None:
-                tokens += item.tokens
-                if part and tokens > BATCH_TOKENS:
-                    break
-                part.append(item)
+        for item in self._undecided() if is_open else self._overtaken():
+            tokens += item.tokens
+            if part and tokens > BATCH_TOKENS:
+                return part if is_open else []
+            part.append(item)
         return part
+
+    def _undecided(self) -> Iterator[WorkItem]:
+        return (item for item in self._items if item.outcome is None)
+
+    def _overtaken(self) -> list[WorkItem]:
+        """Return the undecided items behind which one of their partition has published something."""
+        partitions: set[tuple[str, int]] = set()
+        overtaken: list[WorkItem] = []
+        for item in reversed(self._items):
+            partition = (item.record.topic, item.record.partition)
+            if item.outcome is None:
+                if partition in partitions:
+                    overtaken.append(item)
+            elif item.acknowledged_s is not None and item.outcome.events:
+                partitions.add(partition)
+        overtaken.reverse()
+        return overtaken
 
     async def _infer(self, part: Sequence[WorkItem]) -> None:
         if self.cached_inference is None:
