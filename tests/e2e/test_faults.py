@@ -17,16 +17,18 @@ from support.stream import eventually, read_all
 from support.traffic import record, settled, submit
 
 SURE = "please move {} euros from checking to my savings account"
+BY_ENCODER = "please move {} euros to my savings"
+"""The lexical stage leaves it to the encoder."""
 HARD = "för över {} euro till mitt sparkonto"
 SOURCE = "/tests/faults"
 pytestmark = pytest.mark.timeout(300)
 
 
 def event(run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Return a text: every third is in a language that the small model declines, and may leave."""
+    """Return a text; of three, one is in a language that the small model declines, and may leave."""
     hard = number % 3 == 0
     value = {
-        "text": (HARD if hard else SURE).format(number),
+        "text": (HARD, SURE, BY_ENCODER)[number % 3].format(number),
         "language": "sv" if hard else "en",
         "tasks": {"intent": {}},
         "tenant": "acme-bank",

@@ -16,14 +16,15 @@ from sprat.kafka.publisher import Acknowledged, OutRecord, Publisher
 POINTS = ("decoded", "inferred", "behind", "publishing", "published", "committed")
 """Those of the loops, one where more records are decoded while those before them are published, and one in the middle
 of publishing a part."""
-CONCURRENT_POINTS = tuple(point for point in POINTS if point != "behind")
-"""Those of the concurrent loop, whose records do not wait for each other."""
+NOT_PASSED = {"frontier": "behind", "router": "inferred"}
+"""What a loop never comes by: the records of the concurrent one do not wait for each other, and the router asks no
+model."""
 MODULE = "support.killed_service"
 
 
 def points_of(name: str) -> tuple[str, ...]:
     """Return the points of the loop of a service."""
-    return CONCURRENT_POINTS if name == "frontier" else POINTS
+    return tuple(point for point in POINTS if point != NOT_PASSED.get(name))
 
 
 def killed(name: str, folder: Path, after: int) -> dict[str, str]:
