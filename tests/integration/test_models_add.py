@@ -24,7 +24,7 @@ from sprat_inference.converters.sequence_classifier import convert_classifier
 from sprat_inference.label_calibration import softmax
 from sprat_intent.model import IntentModel
 from sprat_local.models import version_in
-from support.int8 import INT8_AGREES
+from support.int8 import needs_vnni
 from support.model_hub import COMMIT, TOKEN, add_model, model_hub
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
@@ -74,7 +74,8 @@ def test_the_logits_are_those_of_transformers(kind: str, tmp_path: Path) -> None
     converted(saved, PROVENANCE, "intent", tmp_path / "int8")
     agreement = compare(read(tmp_path / "int8", texts), wanted)
     assert agreement.labels == 4
-    assert agreement.share >= INT8_AGREES, agreement  # of twenty texts
+    needs_vnni()
+    assert agreement.share >= 0.9, agreement  # twenty texts of a random network, whose logits lie close together
 
 
 def test_the_label_for_texts_outside_becomes_the_last_class(tmp_path: Path) -> None:

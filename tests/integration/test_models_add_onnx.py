@@ -29,7 +29,7 @@ from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.token_classifier import TokenClassifier
 from sprat_intent.model import IntentModel
 from sprat_ner.__main__ import load as load_ner
-from support.int8 import INT8_AGREES
+from support.int8 import needs_vnni
 from support.model_hub import COMMIT, add_model, model_hub
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
@@ -100,9 +100,10 @@ def test_a_network_in_int8_is_taken_where_there_is_one(tmp_path: Path) -> None:
     assert "in int8, from onnx/model_quantized.onnx" in card.made_of[0].used_for
     agreement = compare(read(tmp_path / "a", texts), np.concatenate(wanted))
     assert agreement.largest_difference > 1e-3, "this is the one in float32"
-    assert agreement.share >= INT8_AGREES, agreement  # of twenty texts
     card = converted(MODELS / "modernbert", tmp_path / "b", "int8")
     assert "in float32, from onnx/model.onnx" in card.made_of[0].used_for
+    needs_vnni()
+    assert agreement.share >= 0.9, agreement  # twenty texts of a random network, whose logits lie close together
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -21,7 +21,7 @@ from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.token_classifier import MOST_CODE_POINTS, TokenClassifier
 from sprat_ner.__main__ import load
 from sprat_ner.added import AddedNerModel
-from support.int8 import INT8_AGREES
+from support.int8 import needs_vnni
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
 KINDS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
@@ -72,7 +72,8 @@ def test_the_logits_of_the_tokens_are_those_of_transformers(kind: str, tmp_path:
         found[quantization] = compare(np.concatenate(classifier.token_logits(texts)), wanted, "tokens")
     assert found["float32"].largest_difference < 1e-3
     assert found["float32"].labels == wanted.shape[1]
-    assert found["int8"].share >= INT8_AGREES, found
+    needs_vnni()
+    assert found["int8"].share >= 0.9, found  # a random network, whose logits lie close together
 
 
 def test_the_spans_are_those_of_transformers(tmp_path: Path) -> None:

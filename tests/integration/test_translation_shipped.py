@@ -8,7 +8,7 @@ from sprat.model import Answer, Question
 from sprat_contracts import TranslationOutput
 from sprat_translation.__main__ import SHIPPED
 from sprat_translation.model import READER, TranslationModel
-from support.int8 import HAS_VNNI
+from support.int8 import needs_vnni
 from support.translated_texts import protected_texts
 
 NEWS = (
@@ -138,8 +138,11 @@ def test_a_text_gets_the_same_answer_alone_and_among_others(model):
         pytest.param("Wo ist мой 包裹? " * 1_000, id="mixed languages"),
     ],
 )
-def test_no_text_takes_longer_than_many_sentences_do(model, text):
+def test_no_text_takes_more_than_ten_seconds(model, text):
     began = time.process_time()
     (answer,) = ask(model, text)
-    assert time.process_time() - began < (10 if HAS_VNNI else 40)  # 1,100 sentences: 16 s on two busy cores with AVX2
+    took_s = time.process_time() - began
     assert output(answer).count("\n") == text.count("\n")
+    if took_s >= 10:
+        needs_vnni()
+    assert took_s < 10
