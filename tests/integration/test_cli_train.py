@@ -123,7 +123,8 @@ def test_figures_say_what_they_are_of(tmp_path):
         result.stdout
     )
     assert re.search(
-        r"% of \d+ texts of labels held out in turn, which stand in for texts outside every label, are recognised",
+        r" of \d+ texts of labels held out in turn, which stand in for texts outside every label, at keep_at \d\.\d\d "
+        r"\d+\.\d% are kept with a label, which is wrong, and \d+\.\d% are escalated; \d+\.\d% are called outside if ",
         result.stdout,
     )
     html = (tmp_path / "hr-report.html").read_text("utf-8")
@@ -252,6 +253,34 @@ def test_a_model_that_keeps_little_says_why_and_what_helps(tmp_path):
     assert "texts are likely wrong; if those rows are not counted" in verdict["reason"]
     assert any("--drop-suspects" in step for step in verdict["do_next"])
     assert "it keeps little" in load_artefact(tmp_path / "hr").card.keep_at_rule
+
+
+def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show_the_accuracy(file, tmp_path):
+    rows = [row for place, row in enumerate(training_files.rows()) if place % 24 < 12]
+    others = dict(zip(training_files.PHRASES, [*list(training_files.PHRASES)[1:], "leave"], strict=True))
+    rows = [(text, others[label] if place in {3, 17, 30} else label) for place, (text, label) in enumerate(rows)]
+    few = training_files.write(tmp_path / "hr.csv", rows)
+    result = train(few, "--output", tmp_path / "hr", "--test", file)
+    assert result.exit_code == 0, result.output
+    assert re.search(
+        r"labels are doubted; with so few texts a label many of them may be right: check them", result.stdout
+    )
+    html = (tmp_path / "hr-report.html").read_text("utf-8")
+    assert "Labels that are doubted, the likeliest first" in html
+    assert "likely wrong" not in result.stdout + html
+    check = r"1\. Check the \d rows whose labels are doubted: correct those that are wrong and train again; "
+    assert re.search(check, result.stdout)
+    provisional = (
+        r"This keep_at is provisional: these texts, which count as \d+, show \d\d\.\d% with 95 % confidence; to show"
+    )
+    verdict = next(line for line in result.stdout.splitlines() if line.startswith("It can be served"))
+    assert re.search(provisional, verdict)
+    assert re.search(provisional, html.partition("<h2>Accuracy</h2>")[0])
+    more = r"Train on more texts: about [\d,]+ with a label \(now 48\) show 97\.0% right, if the same share "
+    assert re.search(more, result.stdout)
+    assert "keep_at, counted on the test file; that of the card is chosen on held-out texts:\n" in result.stdout
+    if "confusions" in result.stdout:
+        assert "most frequent confusions in the test file:\n" in result.stdout
 
 
 def test_labels_that_differ_only_by_case_are_listed_in_terminal_and_report_with_what_to_do(tmp_path):

@@ -13,7 +13,7 @@ from sprat_training.evaluation.metrics import ModelReadings, wilson
 from sprat_training.figures import NEAR_OUTSIDE, measure, readings_of
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import find_label_issues
-from sprat_training.verdict import conclude
+from sprat_training.verdict import conclude, kept_without
 from support.training_data import NO_VECTORS, clusters, labelled
 
 
@@ -80,6 +80,24 @@ def test_spellings_of_one_label_are_no_wrong_labels_and_to_merge_them_is_the_fir
     verdict = conclude(config, data, summary, issues, figures, None, None, labels_held_out=False)
     assert verdict.steps[0].startswith("Labels differ by case or white space alone")
     assert "likely wrong" in verdict.steps[1]
+
+
+def test_where_texts_outside_are_the_reason_a_step_says_what_helps():
+    vectors, gold = clusters(labels=6, each=30)
+    foreign = vectors[::6]  # texts outside that read as those inside
+    data, summary = prepare(labelled([(f"text {place}", f"label {label}") for place, label in enumerate(gold)]))
+    validation = cross_validate(vectors, gold, 6, foreign, no_progress)
+    best = validation.logits.argmax(axis=1)
+    calibrator = fit_calibrator(validation.inside, best == gold, validation.outside, 0.1)
+    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
+    texts = len(np.unique(validation.outside_texts))
+    figures = measure(readings, best, gold, data.labels, 0.1, validation.outside_groups, texts)
+    config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr")
+    without = kept_without(validation, data, (), config)
+    verdict = conclude(config, data, summary, (), figures, None, without, labels_held_out=False)
+    assert verdict.reason.startswith("texts outside every label are hard to tell from those inside; without them ")
+    helps = "Add texts outside every label (now 30); where many of them are of one subject, give it a label of its own"
+    assert verdict.steps[0] == helps
 
 
 def test_of_what_is_not_kept_and_of_labels_without_texts_nothing_is_said():

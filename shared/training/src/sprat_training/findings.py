@@ -15,6 +15,7 @@ from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
 from sprat_training.evaluation.metrics import wilson
 from sprat_training.figures import OUTCOMES, TrainingFigures
+from sprat_training.label_issues import has_few_texts
 from sprat_training.lexical_gate import LEAST_SHARE
 from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
@@ -58,13 +59,29 @@ def lexical_sentence(result: TrainingResult) -> str:
     )
 
 
-def outside_texts_said(figures: TrainingFigures, result: TrainingResult, where: str = "") -> str:
-    """Return how many texts outside every label were read, and whether texts of labels held out stood in for them."""
+def outside_said(figures: TrainingFigures, result: TrainingResult, where: str = "") -> str:
+    """Return what becomes of texts outside every label, and what they are.
+
+    Args:
+        figures: which have texts outside.
+        result: of the training.
+        where: they are from, as " of the test file".
+    """
+    keep_at = result.card.keep_at
+    with_label, escalated = figures.outcomes(keep_at).outside[1], figures.outcomes(keep_at).outside[-1]
+    return (
+        f"of {_outside_texts(figures, result, where)}, at keep_at {keep_at:.2f} {with_label:.1%} are kept with a "
+        f"label, which is wrong, and {escalated:.1%} are escalated; {figures.outside_recall:.1%} are called outside if "
+        f"all are kept; such texts count as {figures.outside_share:.0%} of the traffic"
+    )
+
+
+def _outside_texts(figures: TrainingFigures, result: TrainingResult, where: str) -> str:
     texts = f"{_count(figures.outside_texts, 'text', 'texts')}{where}"
     if figures is result.figures and result.labels_held_out:
-        return f"{texts} of labels held out in turn, which stand in for texts outside every label,"
+        return f"{texts} of labels held out in turn, which stand in for texts outside every label"
     if figures is result.figures:
-        return f"{texts} outside every label, each read by the head of every fold,"
+        return f"{texts} outside every label (mean of the heads that were fitted on parts of the texts)"
     return f"{texts} outside every label"
 
 
@@ -265,8 +282,12 @@ def _label_issues(result: TrainingResult) -> Iterator[str]:
             + f" likely wrong; the figures do not count {'it' if len(dropped) == 1 else 'them'}"
         )
     if issues := result.label_issues:
-        it = "it" if len(issues) == 1 else "them"
-        yield f"{_count(len(issues), 'label is', 'labels are')} likely wrong; correct {it} and train again"
+        one, labels = len(issues) == 1, _count(len(issues), "label is", "labels are")
+        if has_few_texts(result.data):
+            right = "it may well be right" if one else "many of them may be right"
+            yield f"{labels} doubted; with so few texts a label {right}: check {'it' if one else 'them'}"
+        else:
+            yield f"{labels} likely wrong; correct {'it' if one else 'them'} and train again"
 
 
 def rows_and_labels(text: RepeatedText) -> str:

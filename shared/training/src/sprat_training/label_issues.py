@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
-from sprat_training.data import TrainingData
+from sprat_training.data import FEW_TEXTS, TrainingData
 from sprat_training.datasets.rows import normalised_text
 
 MAX_ISSUES: Final = 5_000
@@ -34,6 +34,11 @@ class LabelIssue:
     likely_label: str
     margin: float
     """Probability of the likely label minus that of the label in the file, 0 to 1."""
+
+
+def has_few_texts(data: TrainingData) -> bool:
+    """Return whether half of the labels have few texts: rows that are listed may then well be right."""
+    return bool(np.median(np.bincount(data.gold)) < FEW_TEXTS)
 
 
 def find_label_issues(data: TrainingData, logits: Floats) -> tuple[LabelIssue, ...]:

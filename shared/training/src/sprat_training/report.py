@@ -17,13 +17,13 @@ from sprat_training.findings import (
     lexical_sentence,
     misread_texts,
     outcome_table,
-    outside_texts_said,
+    outside_said,
     rows_and_labels,
     serve_command,
     shortened,
 )
 from sprat_training.html_report import HtmlPage, Matrix, Plot, Scale
-from sprat_training.label_issues import LabelIssue
+from sprat_training.label_issues import LabelIssue, has_few_texts
 from sprat_training.model_card import TESTED
 from sprat_training.train import TrainingResult
 
@@ -238,8 +238,8 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     outside = ""
     for where, figures in (("", result.figures), (" of the test file", result.test)):
         if figures is not None and figures.outside_recall is not None:
-            texts = outside_texts_said(figures, result, where).removesuffix(",")
-            outside += f" Of {texts}, {figures.outside_recall:.1%} are recognised, however unsure."
+            said = outside_said(figures, result, where)
+            outside += f" {said[0].upper()}{said[1:]}."
     said = "Recommended" if result.verdict.keep_at_holds else "Not recommended, as the test file is worse"
     page.add_paragraph(f"{said}: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")
@@ -263,8 +263,9 @@ def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> No
             page.add_list([_repeated(text, show_texts=show_texts) for text in found[:_REPORT_REPEATS]])
     if result.label_issues:
         page.add_paragraph(
-            "Labels that are likely wrong, the likeliest first: a head that was not fitted on the row gives another "
-            "label at least the probability that this label has on average in the rows that carry it."
+            f"Labels that are {'doubted' if has_few_texts(result.data) else 'likely wrong'}, the likeliest first: a "
+            "head that was not fitted on the row gives another label at least the probability that this label has on "
+            "average in the rows that carry it."
         )
         _add_issues(page, result, result.label_issues, show_texts=show_texts)
     if result.dropped:

@@ -1,5 +1,6 @@
 """The conclusion of a training: is the model good enough, why not, and what to do next."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -12,7 +13,7 @@ from sprat_training.data import FEW_TEXTS, DataSummary, TrainingData, quoted_gro
 from sprat_training.figures import KeptAnswers, TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, fit_calibrator
 from sprat_training.keep_at import Recommendation
-from sprat_training.label_issues import LabelIssue
+from sprat_training.label_issues import LabelIssue, has_few_texts
 
 LITTLE: Final = 0.5
 """A model that keeps less of the traffic escalates most of it."""
@@ -20,7 +21,11 @@ _GAIN: Final = 0.1
 """A cause explains a small share only if the share would be so much larger without it."""
 _OFTEN_CONFUSED: Final = 0.15
 _MAX_LABELS: Final = 4
-_SEVERAL_WRONG: Final = "are likely wrong; if those rows are"
+_MOST_TIMES: Final = 20
+"""A number of texts is named only up to so many times those at hand: what more of them would show is not known."""
+
+_HARD_OUTSIDE: Final = "texts outside every label are hard to tell from those inside"
+_SEVERAL: Final = ("labels", "those rows are", "are", "they are")
 
 Grade = Literal["good", "fair", "poor"]
 
@@ -88,7 +93,12 @@ def conclude(
         reason = _reason(data, issues, figures, 0.0 if kept is None else kept.share, without)
     refuted = _refuted(config, kept, test)
     grade, sentence = _judge(config, found, kept, refuted)
-    steps = (*_steps(config, summary, issues, figures), *_further(config, labels_held_out=labels_held_out))
+    steps = (
+        *_steps(config, data, summary, issues, figures),
+        *_of_outside(reason, figures, labels_held_out=labels_held_out),
+        *_enough_texts(data, found),
+        *_further(config, labels_held_out=labels_held_out),
+    )
     return Verdict(grade, sentence, reason, steps, keep_at_holds=refuted is None)
 
 
@@ -114,7 +124,8 @@ def _judge(
             f"{config.accuracy:.1%} was asked for. Choose a higher keep_at with `sprat assess`."
         )
     if kept.share < LITTLE:
-        return "fair", f"It can be served, but most of the traffic is escalated: {doing}."
+        sentence = f"It can be served, but most of the traffic is escalated: {doing}."
+        return "fair", sentence if found.is_shown else f"{sentence} This keep_at is {found}."
     if not found.is_shown:
         sentence = f"It can be served, but the texts are too few to show {config.accuracy:.1%} right: {doing}."
         return "fair", f"{sentence} This keep_at is {found}."
@@ -131,32 +142,41 @@ def _reason(
     if without is not None:
         of_suspects, of_outside = without.suspects - share, without.outside - share
         if issues and of_suspects >= _GAIN and of_suspects >= of_outside:
-            one = len(issues) == 1
-            label, row = ("label", "is likely wrong; if that row is") if one else ("labels", _SEVERAL_WRONG)
-            return (
-                f"the {label} of {len(issues):,} of {len(data.texts):,} texts {row} not counted, "
-                f"{without.suspects:.0%} would be kept"
-            )
+            return _of_doubts(data, issues, without)
         if of_outside >= _GAIN:
-            return (
-                f"texts outside every label are hard to tell from those inside; without them {without.outside:.0%} "
-                "would be kept"
-            )
-    middle = int(np.median(np.bincount(data.gold)))
-    if middle < FEW_TEXTS:
-        return f"half of the labels have {middle} texts or fewer"
+            return f"{_HARD_OUTSIDE}; without them {without.outside:.0%} would be kept"
+    if has_few_texts(data):
+        return _few_texts(data)
     return f"only {figures.accuracy.value:.1%} of the texts get their own label"
 
 
+def _of_doubts(data: TrainingData, issues: tuple[LabelIssue, ...], without: KeptWithout) -> str:
+    one = len(issues) == 1
+    labels, those, are, they = ("label", "that row is", "is", "it is") if one else _SEVERAL
+    of, kept = f"{len(issues):,} of {len(data.texts):,} texts", f"{without.suspects:.0%} would be kept"
+    if not has_few_texts(data):
+        return f"the {labels} of {of} {are} likely wrong; if {those} not counted, {kept}"
+    return (
+        f"the {labels} of {of} {are} doubted; if {those} not counted, {kept}. If {they} right, the texts are too few: "
+        f"{_few_texts(data)}"
+    )
+
+
+def _few_texts(data: TrainingData) -> str:
+    return f"half of the labels have {int(np.median(np.bincount(data.gold)))} texts or fewer"
+
+
 def _steps(
-    config: TrainingConfig, summary: DataSummary, issues: tuple[LabelIssue, ...], figures: TrainingFigures
+    config: TrainingConfig,
+    data: TrainingData,
+    summary: DataSummary,
+    issues: tuple[LabelIssue, ...],
+    figures: TrainingFigures,
 ) -> Iterator[str]:
     if summary.similar_labels:
         yield f"Labels differ by case or white space alone, as {quoted_group(summary.similar_labels[0])}: --merge-case"
     if issues:
-        rows = "the row whose label is" if len(issues) == 1 else f"the {len(issues):,} rows whose labels are"
-        step = f"Check {rows} likely wrong, correct the file and train again"
-        yield step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
+        yield _check_rows(config, data, issues)
     if small := summary.small_labels:
         shown = ", ".join(f"{label} ({count})" for label, count in sorted(small.items(), key=_count)[:_MAX_LABELS])
         more = " …" if len(small) > _MAX_LABELS else ""
@@ -165,8 +185,40 @@ def _steps(
     if often:
         worst = often[0]
         yield (
-            f'"{worst.label}" is often read as "{worst.predicted}" ({worst.texts} of {worst.total}): make them one '
-            "label, or add texts that show the difference"
+            f'"{worst.label}" is often read as "{worst.predicted}" ({worst.texts} of {worst.total} held-out texts): '
+            "make them one label, or add texts that show the difference"
+        )
+
+
+def _check_rows(config: TrainingConfig, data: TrainingData, issues: tuple[LabelIssue, ...]) -> str:
+    one = len(issues) == 1
+    rows = "the row whose label is" if one else f"the {len(issues):,} rows whose labels are"
+    if has_few_texts(data):
+        right = "if it is right, leave it" if one else "leave those that are right"
+        wrong = "if it is wrong, correct it" if one else "correct those that are wrong"
+        return f"Check {rows} doubted: {wrong} and train again; {right}, then only more texts help"
+    step = f"Check {rows} likely wrong, correct the file and train again"
+    return step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
+
+
+def _of_outside(reason: str | None, figures: TrainingFigures, *, labels_held_out: bool) -> Iterator[str]:
+    if reason is not None and reason.startswith(_HARD_OUTSIDE) and not labels_held_out:
+        yield (
+            f"Add texts outside every label (now {figures.outside_texts:,}); where many of them are of one subject, "
+            "give it a label of its own"
+        )
+
+
+def _enough_texts(data: TrainingData, found: Recommendation | None) -> Iterator[str]:
+    """Yield how many texts would show the accuracy if as many were kept, and as often right."""
+    if found is None or found.is_shown or found.texts_needed is None:
+        return
+    times = found.texts_needed / found.at.texts
+    if times <= _MOST_TIMES:
+        texts = math.ceil(len(data.texts) * times / 10) * 10
+        yield (
+            f"Train on more texts: about {texts:,} with a label (now {len(data.texts):,}) show "
+            f"{found.accuracy:.1%} right, if the same share of them is kept; if more is kept, fewer do"
         )
 
 

@@ -13,7 +13,7 @@ from sprat_training.findings import (
     lexical_sentence,
     misread_texts,
     outcome_table,
-    outside_texts_said,
+    outside_said,
     send_command,
     serve_command,
 )
@@ -41,7 +41,7 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
         *([] if result.test is None else _accuracy("test file", result.test, result)),
         *_stage(result),
         *_outcomes(result, figures, show_texts=show_texts),
-        *_confusions(figures),
+        *_confusions(figures, result),
         "",
         *_keep_at_table(figures, result),
     ]
@@ -189,11 +189,7 @@ def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> li
         f"{'':12}at keep_at {kept.keep_at:.2f} {kept.share:.1%} {traffic} kept, {kept.shown_right} of them right",
     ]
     if figures.outside_recall is not None:
-        outside = outside_texts_said(figures, result)
-        lines.append(
-            f"{'':12}{figures.outside_recall:.1%} of {outside} are recognised, however unsure; such texts count as "
-            f"{figures.outside_share:.0%} of the traffic"
-        )
+        lines.append(f"{'':12}{outside_said(figures, result)}")
     return lines
 
 
@@ -205,7 +201,7 @@ def _outcomes(result: TrainingResult, figures: TrainingFigures, *, show_texts: b
     """Return what becomes of each text, in columns that add up, and the texts that are kept and wrong."""
     names, *cells = outcome_table(figures, result.card.keep_at)
     head, *rest = table([tuple(map(str.upper, names)), *cells])
-    of = "the test file" if result.test else "the held-out texts"
+    of = _measured_on(result)
     lines = ["", f"what becomes of {of} at keep_at {result.card.keep_at:.2f}:", f"  {faint(head)}"]
     lines += [f"  {line}" for line in rest]
     misread = misread_texts(result)
@@ -232,25 +228,32 @@ def _outcomes(result: TrainingResult, figures: TrainingFigures, *, show_texts: b
     return lines
 
 
-def _confusions(figures: TrainingFigures) -> list[str]:
+def _measured_on(result: TrainingResult) -> str:
+    return "the test file" if result.test else "the held-out texts"
+
+
+def _confusions(figures: TrainingFigures, result: TrainingResult) -> list[str]:
     if not figures.confusions:
         return []
     top = figures.confusions[:_MAX_CONFUSIONS]
     cells = [(f"{each.texts} of {each.total}", f"{each.label} → {each.predicted}") for each in top]
-    return ["", "most frequent confusions:", *(f"  {printable(line)}" for line in table(cells))]
+    of = _measured_on(result)
+    return ["", f"most frequent confusions in {of}:", *(f"  {printable(line)}" for line in table(cells))]
 
 
 def _keep_at_table(figures: TrainingFigures, result: TrainingResult) -> list[str]:
     """Return what is escalated, and how much of the rest is right, at several thresholds."""
     keep_at = result.card.keep_at
     note = "recommended" if result.verdict.keep_at_holds else "that of the card, not recommended"
+    chosen = "; that of the card is chosen on held-out texts" if result.test else ""
     rows = [("KEEP_AT", "ESCALATED", "RIGHT OF THOSE KEPT")]
     for at in sorted({*_TABLE_KEEP_AT, keep_at}):
         kept = figures.at(at)
         mark = f"  ← {note}" if at == keep_at else ""
         rows.append((f"{at:.2f}", f"{1 - kept.share:.1%}", f"{kept.shown_right}{mark}"))
     head, *rest = table(rows)
-    return [f"  {faint(head)}", *(f"  {line}" for line in rest)]
+    heading = f"keep_at, counted on {_measured_on(result)}{chosen}:"
+    return [heading, f"  {faint(head)}", *(f"  {line}" for line in rest)]
 
 
 def _next_steps(result: TrainingResult, report: Path) -> list[str]:
