@@ -58,6 +58,10 @@ def test_all_ways_to_divide_the_work_are_shown_with_intervals_and_pictures(folde
     assert shares, result.stdout
     assert len(set(shares)) == len(shares)  # one row a strategy
     assert page.read_text().count("<svg") == 2
+    note = "2 of 26 texts are outside every label (7.7%), and right where no label is given; they count as they are; "
+    assert f"{note}training counts them as 10% of the traffic" in result.stdout
+    assert note in page.read_text()
+    assert "no policy" not in result.stderr  # nothing is sent
 
 
 def test_rows_that_the_model_was_trained_on_are_named(folder, tmp_path):
@@ -282,6 +286,10 @@ def test_a_lower_accuracy_gives_no_stricter_keep_at_and_what_few_texts_do_not_sh
         r"Provisional: these texts, which count as \d+, show \d\d\.\d% with 95 % confidence; to show 97\.0% takes "
     )
     assert re.search(provisional, shown[-1])
+    of_card = load_artefact(folder / "hr").card.keep_at
+    stays = f"The keep_at of the card is higher, {of_card:.2f}: stay with it until more texts show a lower one."
+    assert [stays in each for each in shown[:1]] == [False]  # it is shown
+    assert (stays in shown[-1]) == (float(found[-1][0]) < of_card)
     assert re.search(provisional, (tmp_path / "page.html").read_text())
 
 

@@ -94,8 +94,9 @@ async def test_a_label_that_no_model_knows_is_refused_unless_it_is_meant(kafka, 
     code, _, err = await run("--from", "-", *COMMON, stdin=rows)
     unknown = "no announced model knows the intent trasnfer; did you mean transfer?\n"
     advice = (
-        "correct it; or publish a new label with --allow-new-label LABEL, repeatable, or all of them with "
-        "--allow-new-labels; nothing is published\n"
+        "correct it; or, where the text is outside every label, give --outside (in a file: null) and no label; or "
+        "publish a new label with --allow-new-label LABEL, repeatable, or all of them with --allow-new-labels; "
+        "nothing is published\n"
     )
     assert (code, err) == (2, f"sprat: {unknown}{advice}")
     assert await read_all(kafka.bootstrap, topics.feedback) == []

@@ -9,14 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import Kafka
+from sprat.registry.announcements import announcement_record
 from sprat_cli.main import app
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_inference.artefact import load_artefact
+from sprat_inference.serving import announcement
 from sprat_training.data import is_held_out
 from sprat_training.model_card import HELD_OUT
 from support import training_files
 from support.cli_records import environment
-from support.stream import made_topics, producing, settings_for
+from support.stream import SIGNATURES, card, made_topics, producing, publish, settings_for
 
 # A way to ask that the file does not have.
 CORRECTED = {
@@ -106,6 +108,10 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
     assert "hr-corrections.jsonl: 33 corrections, 33 of them read now" in result.stdout
     assert "stands for it" in result.stdout
+    tested = sum(map(is_held_out, [*(text for text, _ in CORRECTED.values()), "who won the cup"]))
+    assert (
+        f"{33 - tested} of 33 corrections are trained on; {tested} are held out and test both versions" in result.stderr
+    )
     advised = "yes" if output["replace"]["advised"] else "no"
     assert f"\nreplace: {advised}, because {output['replace']['because']}\n" in result.stdout
 
@@ -237,9 +243,13 @@ async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
     assert (
         await run("retrain", "hr")
     ).stderr == "sprat: hr: name an intent model of your own, as intent/hr, or a task of yours with labels\n"
-    await trained(run)
+    version = await trained(run)
+    record = announcement_record(topics, announcement(card(labels=("badge",)), "hr"), "test", None, SIGNATURES)
+    await publish(kafka.bootstrap, record.topic, [record.value], record.headers, record.key)
     result = await run("retrain", "intent/hr", "--encoder", training_files.EN_FAST)
     assert result.exit_code == 1
+    advice = "where another folder is served, stop, and name that with --served DIR; else this one is compared\n"
+    assert f", the folder hr has {version}: {advice}" in result.stderr
     assert "no correction of intent@hr in the last 30d: nothing to train from" in result.stderr
     result = await run("retrain", "intent/hr", "--replace")
     assert "--replace without a terminal needs --yes" in result.stderr

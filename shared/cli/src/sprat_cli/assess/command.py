@@ -20,10 +20,10 @@ from sprat_cli.assess.answers import (
     small_model_answers,
     text_outcomes,
 )
-from sprat_cli.assess.as_trained import language_of, read_as_trained
+from sprat_cli.assess.as_trained import higher_of_card, language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at, write_tier_calibrations
-from sprat_cli.chosen_policy import policy_for_masking
+from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_inference.card import Card
@@ -207,7 +207,8 @@ def assess(
     """Measure a model, a frontier model and the router between them on your own texts."""
     if accuracy is not None and budget is not None:
         raise UserError("--accuracy and --budget exclude each other")
-    given, policy = policy, policy_for_masking(policy)
+    asks = url is not None or tiers
+    given, policy = policy, (policy_for_masking if asks else chosen_policy)(policy)
     _check_writes(
         given, chooses=accuracy is not None or budget is not None, write=write, calibrate=calibrate, tiers=tiers
     )
@@ -215,7 +216,7 @@ def assess(
     budget_eur = None if budget is None else parse_budget(budget)
     rules = None if policy is None else load_policy(policy)
     record, named = read_record(model), ColumnNames(text_column, label_column)
-    card, asks = card_of(model), url is not None or tiers
+    card = card_of(model)
     several = card.kind == MULTI_LABEL
     _check_task(several=several, write=write, task=task, asks=asks)
     asked = asked_task(task, policy if asks else None, model, TaskOfModel(INTENT, card.labels or (), several))
@@ -255,6 +256,7 @@ def assess(
         f"{counted(len(data), 'text')} of {file.name}",
         f"model: {small.name}, version {small.version}",
         *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {_f1(f1)}"]),
+        *([] if several else outside_note(data.labels.count(outside), len(data), card)),
         *([] if by_words is None else [f"by words: {by_words}"]),
         *([frontier.description] if frontier.description else []),
         *_said(seen),
@@ -275,7 +277,7 @@ def assess(
         about = _as_json(assessment, by_words, choice, page, change, seen) | of_sets
         say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
         return
-    for line in _summary(assessment, choice, notes):
+    for line in [*_summary(assessment, choice, notes), *higher_of_card(choice, card.keep_at_of(language))]:
         say(line)
     say(f"{page}: the report")
     for line in [*_said_of(change), *calibrated]:

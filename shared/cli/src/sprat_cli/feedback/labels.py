@@ -61,8 +61,9 @@ async def check_corrections(
         notes += found_notes
     if problems and not all_new:
         advice = (
-            "correct it; or publish a new label with --allow-new-label LABEL, repeatable, or all of them with "
-            "--allow-new-labels; nothing is published"
+            "correct it; or, where the text is outside every label, give --outside (in a file: null) and no label; or "
+            "publish a new label with --allow-new-label LABEL, repeatable, or all of them with --allow-new-labels; "
+            "nothing is published"
         )
         raise UserError("\n".join([*problems, advice]))
     for line in (*problems, *notes):

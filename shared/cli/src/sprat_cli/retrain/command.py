@@ -28,7 +28,14 @@ from sprat_cli.options import (
     time_before_now,
 )
 from sprat_cli.progress import ProgressBar
-from sprat_cli.retrain.corrections import AskedModel, add_corrections, left_out_lines, new_corrections, waiting
+from sprat_cli.retrain.corrections import (
+    AskedModel,
+    add_corrections,
+    divided,
+    left_out_lines,
+    new_corrections,
+    waiting,
+)
 from sprat_cli.retrain.first import FirstTraining, train_first
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
 from sprat_cli.retrain.trained import Trained, train_version
@@ -216,7 +223,7 @@ def retrain(
     )
     files = data or _files_of(card, folder)
     outside_file = out_of_scope or _outside_file_of(card, folder)
-    _compare_announced(kafka, asked, card)
+    _compare_announced(kafka, asked, card, folder)
     rows, left_out = new_corrections(kafka, asked, since, reading.outside_label, kept_in)
     total = add_corrections(kept_in, rows, several=several)
     if not total:
@@ -248,6 +255,7 @@ def retrain(
         threads=threads,
     )
     result, comparison, stand_in = _compared(config, folder, card)
+    remark(divided(kept_in, result.dropped_labels, several=several))
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, result, comparison, stand_in, kept_in, total, len(rows), left_out)
@@ -443,13 +451,16 @@ def _found(work: Work, folder: Path) -> Path | None:
     return path
 
 
-def _compare_announced(kafka: KafkaSettings, asked: AskedModel, card: Card) -> None:
-    """Print a remark where another version than that of the folder is announced."""
+def _compare_announced(kafka: KafkaSettings, asked: AskedModel, card: Card, folder: Path) -> None:
+    """Print a remark where another version than that of the folder is announced, and what to do."""
     versions = {each.version for each in announced_models(kafka) if (each.task, each.model) == (asked.task, asked.name)}
     if not versions:
         remark(f"{asked} is not announced: no service has served it yet")
     elif card.version not in versions:
-        remark(f"{asked} is announced with version {', '.join(sorted(versions))}, the folder has {card.version}")
+        remark(
+            f"{asked} is announced with version {', '.join(sorted(versions))}, the folder {folder} has {card.version}: "
+            "where another folder is served, stop, and name that with --served DIR; else this one is compared"
+        )
 
 
 def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel, several: bool) -> None:

@@ -273,4 +273,9 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
         )
     elif card.keep_at < 1.0:
         lines.append(f"  and in your policy file, under tasks.intent.models.{card.name}: keep_at: {card.keep_at:.2f}")
+        found = result.figures.recommended(result.config.accuracy)
+        if found is not None and not found.is_shown:
+            lines.append(
+                "  it is provisional: write a lower one only where `sprat assess` does not call that provisional"
+            )
     return lines
