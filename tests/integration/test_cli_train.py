@@ -165,7 +165,9 @@ def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp
     test = training_files.write(tmp_path / "test.csv", [*labelled, (trained_on, "oos"), *outside, outside[0]])
     result = train(file, "--output", tmp_path / "hr", "--test", test)
     assert result.exit_code == 0, result.output
-    assert re.search(r"[\d.]+% of 4 texts outside every label are recognised", result.stdout)
+    assert re.search(
+        r" of 4 texts outside every label, at keep_at 0\.\d\d [\d.]+% are kept with a label", result.stdout
+    )
     assert "1 row of the test is trained on, too, and left out of its figures: 4 of test.csv" in result.stdout
     model = IntentModel.load(tmp_path / "hr")
     answers = model.answer([Question(text, "en") for text, _ in outside])

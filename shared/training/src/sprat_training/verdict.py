@@ -218,7 +218,8 @@ def _enough_texts(data: TrainingData, found: Recommendation | None) -> Iterator[
         texts = math.ceil(len(data.texts) * times / 10) * 10
         yield (
             f"Train on more texts: about {texts:,} with a label (now {len(data.texts):,}) show "
-            f"{found.accuracy:.1%} right, if the same share of them is kept; if more is kept, fewer do"
+            f"{found.accuracy:.1%} right, if the same share of them is kept and as often right; if more is kept, fewer "
+            "do"
         )
 
 
