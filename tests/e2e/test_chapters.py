@@ -57,12 +57,14 @@ def test_bring_your_own_labels(desk: Desk) -> None:
 
     takes_the_new_version_over(desk)
     goes_back_to_the_version_before(desk)
+    said = person.follow("sprat assess hr-test.csv --model hr --accuracy 0.97")
+    assert "RIGHT OF THOSE KEPT (95 % INTERVAL)" in said.out
     writes_the_one_number(desk)
     said = person.follow(
         "sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M"
     )
     assert "assumed to be right 98.0% of the time, at 0.0004 EUR an answer" in said.out
-    assert (folder / "hr-test-assessment.html").read_text("utf-8").count("<svg") == 2
+    assert (folder / "hr-test-hr-assessment.html").read_text("utf-8").count("<svg") == 2
 
     version = load_artefact(folder / "hr").card.version
     assert ["intent/hr", version] in [line.split()[:2] for line in person.follow("sprat models list").out.splitlines()]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -133,10 +134,40 @@ def test_nothing_is_asked_about_the_frontier_where_the_policy_denies_it(folder, 
     assert "frontier alone" not in closed.stdout
     assert re.search(r"^keep_at 0\.\d\d: .* right, [\d.]+% degraded, ", closed.stdout, re.MULTILINE), closed.stdout
     assert "<th>EUR" not in page.read_text()
-    open_one = assess(folder, *options, "--tenant", "acme")
-    assert open_one.exit_code == 2
-    assert "say what the frontier answers" in open_one.stderr
-    assert "or name a --policy that denies it to --tenant" in open_one.stderr
+
+
+def test_without_a_large_model_the_small_one_is_measured_alone(folder, tmp_path):
+    page, policy = tmp_path / "page.html", tmp_path / "policy.yaml"
+    policy.write_text("tenants: {acme: {frontier: allow, regions: [local]}}\n")
+    for more in ([], ["--policy", policy, "--tenant", "acme"]):
+        result = assess(folder, *more, "--accuracy", "0.8", "--output", page)
+        assert result.exit_code == 0, result.output
+        assert "of the small model alone: nothing is said of a large one" in result.stdout
+        assert "of the small model alone" in page.read_text()
+        head, alone = (line for line in result.stdout.splitlines() if re.search("ESCALATED|^small alone", line))
+        assert re.sub("  +", "|", head.strip()) == "ESCALATED|RIGHT OF THOSE KEPT (95 % INTERVAL)"
+        assert re.fullmatch(r"small alone +0\.0% +[\d.]+% \([\d.]+% to [\d.]+%\)", alone.strip())
+        assert "frontier alone" not in result.stdout
+        assert "no costs are known" not in result.stdout
+        said = r"^keep_at 0\.\d\d: [\d.]+% escalated, [\d.]+% \(.*\) right of those kept\. "
+        assert re.search(said, result.stdout, re.MULTILINE)
+        assert "<svg" not in page.read_text()
+    found = json.loads(assess(folder, "--accuracy", "0.8", "--json", "--output", page).stdout)
+    assert (found["frontier"], found["frontier_denied"]) == (None, False)
+    chosen = found["routed"][round(found["keep_at"] * 100)]
+    assert chosen["right_of_kept"][0] >= 0.8
+    assert found["small"]["accuracy"][0] > 0
+    assert {each["accuracy"] is None for each in found["routed"] if each["escalated"]} == {True}
+
+
+def test_the_report_of_one_model_does_not_replace_that_of_another(folder, tmp_path):
+    shutil.copytree(folder / "hr", tmp_path / "other")
+    shutil.copy(folder / "test.csv", tmp_path)
+    for model in (folder / "hr", tmp_path / "other"):
+        result = run("assess", tmp_path / "test.csv", "--model", model)
+        assert result.exit_code == 0, result.output
+        assert f"{tmp_path / f'test-{model.name}-assessment.html'}: the report" in result.stdout
+    assert len(list(tmp_path.glob("*.html"))) == 2
 
 
 def test_what_the_card_and_the_policy_keep_is_shown_beside(folder, tmp_path):
@@ -578,7 +609,9 @@ def test_an_unreachable_frontier_gives_an_error_of_one_line(folder, tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ([], "say what the frontier answers: --frontier-answers FILE, or --frontier URL"),
+        (["--budget", "1EUR/1M"], "say what the frontier answers: --frontier-answers FILE, or --frontier URL"),
+        (["--frontier-model", "any"], "say what the frontier answers"),
+        (["--frontier-eur", "0.1"], "say what the frontier answers"),
         (["--frontier-accuracy", "1", "--frontier", "http://x"], "say what the frontier answers"),
         (["--frontier", "http://127.0.0.1:1/v1"], "--frontier needs --frontier-model"),
         (

@@ -138,6 +138,19 @@ def test_of_what_is_kept_the_share_right_is_shown_at_each_threshold():
     assert "100.0% (98.7% to 100.0%) right of those kept" in recommendation(for_accuracy(assessment, 0.9))
 
 
+def test_where_nothing_is_known_of_a_frontier_the_kept_answers_are_judged_and_nothing_is_said_of_all():
+    unknown = assess(replace(outcomes(), unknown=True))
+    choice = for_accuracy(unknown, 0.97)
+    assert (choice.chosen.keep_at, choice.recommended.is_shown) == (0.5, True)
+    said = "keep_at 0.50: 25.0% escalated, 100.0% (98.7% to 100.0%) right of those kept. "
+    assert recommendation(choice, unknown=True).startswith(said)
+    head, *rows = strategy_table(unknown, (0.5,), ("small", "frontier"))
+    assert head == ("", "escalated", "right of those kept (95 % interval)")
+    assert [row[0] for row in rows] == ["small", "keep_at 0.50"]
+    with pytest.raises(UserError, match=r"no keep_at from 0\.50 on reaches it of the kept answers on these texts"):
+        for_accuracy(assess(replace(outcomes(), unknown=True, small_right=np.zeros(400, bool))), 0.97)
+
+
 def test_where_the_policy_denies_the_frontier_escalated_texts_end_as_the_small_models_answers():
     """The share right of all is that of the small model at each threshold, so the kept answers are judged."""
     denied = assess(replace(outcomes(), denied=True))

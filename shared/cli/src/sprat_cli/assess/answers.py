@@ -127,18 +127,16 @@ class FrontierSource:
         return self.url is not None or self.tiers
 
     def check(self, *, budget: bool, denied: bool) -> None:
-        """Check that exactly one source is given and, for a budget, that costs are.
-
-        None is needed where the policy denies the frontier: then no text gets its answer.
+        """Check that one source is given at most, no option that is for one without it and, for a budget, costs.
 
         Raises:
             UserError: the options contradict each other, or one is missing.
         """
-        if self.given != 1 and not (denied and self.given == 0):
+        if self.given > 1 or (not self.given and not denied and (budget or self._describes)):
             raise UserError(
                 "say what the frontier answers: --frontier-answers FILE, or --frontier URL to ask it now, or --tiers "
-                "to ask those of the policy, or --frontier-accuracy 0.98 to assume so much; or name a --policy that "
-                "denies it to --tenant"
+                "to ask those of the policy, or --frontier-accuracy 0.98 to assume so much: one of them. Without any, "
+                "the small model alone is measured, and --accuracy chooses its keep_at"
             )
         if self.url is not None and self.model is None:
             raise UserError("--frontier needs --frontier-model NAME")
@@ -151,6 +149,12 @@ class FrontierSource:
                 "SPRAT_POLICY, which says "
                 f"what may be sent, and --tenant NAME whose rules hold ({DEFAULT_TENANT} otherwise)"
             )
+
+    @property
+    def _describes(self) -> bool:
+        """Whether an option is given that says something of a frontier."""
+        priced = self.price != UNKNOWN_PRICE or bool(self.eur)
+        return priced or any(each is not None for each in (self.model, self.region, self.save))
 
     def broker(self) -> tuple[KafkaSettings, SecretStr] | None:
         """Return where egress records are written, and the secret of their hashes; None where no broker is given.
@@ -281,6 +285,7 @@ def text_outcomes(
     *,
     escalates: bool,
     denied: bool,
+    unknown: bool,
 ) -> TextOutcomes:
     """Compare the answers of both models with the right labels.
 
@@ -291,6 +296,7 @@ def text_outcomes(
         outside_label: the label that means outside every label.
         escalates: whether the policy escalates texts without a label, however confident the small model is.
         denied: whether the policy denies the frontier, so that no text gets its answer.
+        unknown: whether nothing is said of a frontier.
     """
     gold = [None if label == outside_label else label for label in data.labels]
     confidence = np.array(small.confidences, dtype=np.float64)
@@ -304,7 +310,7 @@ def text_outcomes(
         frontier_right = np.array([label == right for label, right in pairs], dtype=np.float64)
         eur = np.array(frontier.answers.eur, dtype=np.float64)
     small_right = np.array([output == label for output, label in zip(small.outputs, gold, strict=True)])
-    return TextOutcomes(small_right, confidence, frontier_right, eur, denied)
+    return TextOutcomes(small_right, confidence, frontier_right, eur, denied, unknown)
 
 
 def _ask_frontier(

@@ -10,7 +10,6 @@ from sprat.errors import UserError
 from sprat_cli.assess.answers import (
     DEFAULT_TENANT,
     UNKNOWN_PRICE,
-    AnsweredByWords,
     FrontierResult,
     FrontierSource,
     answered_by_words,
@@ -20,6 +19,7 @@ from sprat_cli.assess.answers import (
     small_model_answers,
     text_outcomes,
 )
+from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import higher_of_card, language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at, write_tier_calibrations
@@ -35,7 +35,6 @@ from sprat_training.evaluation.report import assessment_html, recommendation, st
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
     Assessment,
-    StrategyResult,
     ThresholdChoice,
     for_accuracy,
     parse_budget,
@@ -43,12 +42,12 @@ from sprat_training.evaluation.routing import (
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
-from sprat_training.keep_at import Recommendation
 from sprat_training.record import SeenRows, read_record, seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
 Examples:
+  sprat assess hr-test.csv --model hr --accuracy 0.97
   sprat assess hr-test.csv --model hr --frontier-answers mistral.jsonl --accuracy 0.97
   sprat assess hr-test.csv --model hr --frontier http://127.0.0.1:11434/v1 --frontier-model qwen3 \
     --frontier-region local --policy policy.yaml --tenant acme --save-answers a.jsonl
@@ -60,16 +59,18 @@ Examples:
 
 \b
 FILE holds texts with their right labels that the model was not trained on. The frontier's answers are in a file like
-it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. Where --policy
-denies the frontier to --tenant, none of this is asked: a text that is not kept ends as a degraded answer. Intervals of
-shares are Wilson's, those of costs are by bootstrap, 1,000 resamples. The report is written to FILE-assessment.html, or
-to --output. --write changes the keep_at of the model that texts ask for by the name after --as, which may be left out
-only for the shipped model; it refuses texts that the model was trained on, unless you add --force.
+it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. Without any of
+these the small model alone is measured: what it keeps at each keep_at, and how much of that is right. Where --policy
+denies the frontier to --tenant, a text that is not kept ends as a degraded answer. Intervals of shares are Wilson's,
+those of costs are by bootstrap, 1,000 resamples. The report of hr-test.csv and --model hr is written to
+hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep_at of the model that texts ask for by
+the name after --as, which may be left out only for the shipped model; it refuses texts that the model was trained on,
+unless you add --force.
 
 \b
---accuracy is the share right of all answers, the frontier's included. Where --policy denies the frontier to --tenant,
-escalated texts end as the small model's answers: they are counted so, and --accuracy is the share right of those kept,
-as in `sprat train`. The rule is that of `sprat train`: the least keep_at from 0.50 on at which the texts show the
+--accuracy is the share right of all answers, the frontier's included. Without a frontier, and where --policy denies it
+to --tenant, it is the share right of those kept, as in `sprat train`: escalated texts have no answer here, or end as
+the small model's. The rule is that of `sprat train`: the least keep_at from 0.50 on at which the texts show the
 accuracy with 95 % confidence (Wilson's one-sided interval). Where they are too few, it is provisional: the least that
 reaches it on these texts, but none below the one that shows the most; and it is said how many texts it takes.
 
@@ -90,6 +91,10 @@ Exit codes:
   2  an option or a file is wrong, or no keep_at reaches what was asked for"""
 
 _TABLE_STEPS = tuple(step / 10 for step in range(11))
+_SMALL_ALONE = (
+    "of the small model alone: nothing is said of a large one, to which the rest is escalated; --accuracy is the share "
+    "right of those kept; --frontier-answers, --frontier, --tiers or --frontier-accuracy compare it with a large model"
+)
 
 
 def assess(
@@ -169,7 +174,9 @@ def assess(
     ] = 0.0,
     accuracy: Annotated[
         float | None,
-        typer.Option(min=0, max=1, show_default=False, help="Find the cheapest keep_at with this share right of all."),
+        typer.Option(
+            min=0, max=1, show_default=False, help="Find the cheapest keep_at with this share right, see below."
+        ),
     ] = None,
     budget: Annotated[
         str | None,
@@ -247,11 +254,12 @@ def assess(
     small = small_model_answers(loaded, data, language, outside)
     escalates = not several and _escalates_outside(rules, name)
     frontier = frontier_result(source, data, asked, language, outside)
-    outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied)
+    unknown = not source.given and not denied
+    outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied, unknown=unknown)
     also = _thresholds_in_force(loaded.card, None if several else rules, name, language)
     assessment, by_words = assess_routing(outcomes, named=also), answered_by_words(small, outcomes)
     f1 = small.micro_f1(data, outside)
-    page = output or file.with_name(f"{file.stem}-assessment.html")
+    page = output or file.with_name(f"{file.stem}-{model.resolve().name}-assessment.html")
     notes = [
         f"{counted(len(data), 'text')} of {file.name}",
         f"model: {small.name}, version {small.version}",
@@ -261,9 +269,10 @@ def assess(
         *([frontier.description] if frontier.description else []),
         *_said(seen),
         *([_said_denied(policy, tenant)] if policy and denied else []),
+        *([_SMALL_ALONE] if unknown else []),
         *map(_tier_note, frontier.tiers),
     ]
-    if not assessment.costs_known and not denied:
+    if not assessment.costs_known and not assessment.small_only:
         notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
     choice: ThresholdChoice | None = None
     try:
@@ -273,8 +282,8 @@ def assess(
     change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
-        of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": _interval_json(f1)}
-        about = _as_json(assessment, by_words, choice, page, change, seen) | of_sets
+        of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
+        about = assessment_json(assessment, by_words, choice, page, change, seen) | of_sets
         say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
         return
     for line in [*_summary(assessment, choice, notes), *higher_of_card(choice, card.keep_at_of(language))]:
@@ -433,66 +442,6 @@ def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
         provisional = choice.recommended is not None and not choice.recommended.is_shown
-        said = recommendation(choice, denied=assessment.denied)
+        said = recommendation(choice, denied=assessment.denied, unknown=assessment.unknown)
         lines.append(paint(said, "yellow" if provisional else "green"))
     return lines
-
-
-def _as_json(
-    assessment: Assessment,
-    by_words: AnsweredByWords | None,
-    choice: ThresholdChoice | None,
-    page: Path,
-    change: KeepAtChange | None,
-    seen: SeenRows | None,
-) -> dict[str, Any]:
-    return {
-        "type": "assessed",
-        "texts": assessment.texts,
-        "trained_on_rows": [] if seen is None else seen.rows,
-        "costs_known": assessment.costs_known,
-        "frontier_denied": assessment.denied,
-        "small": _result_json(assessment.small),
-        "by_words": None
-        if by_words is None
-        else {"share": round(by_words.share, 4), "accuracy": _interval_json(by_words.right)},
-        "frontier": _result_json(assessment.frontier),
-        "routed": [
-            {
-                "keep_at": each.keep_at,
-                **_result_json(each.result),
-                "random_accuracy": round(each.random_accuracy, 4),
-            }
-            for each in assessment.routed
-        ],
-        "named": [
-            {"of": who, "keep_at": each.keep_at, **_result_json(each.result)} for who, each in assessment.named.items()
-        ],
-        "keep_at": choice.chosen.keep_at if choice else None,
-        "recommended": None if choice is None or choice.recommended is None else _recommended_json(choice.recommended),
-        "report": str(page),
-        "written": None if change is None else change.as_json,
-    }
-
-
-def _recommended_json(found: Recommendation) -> dict[str, Any]:
-    return {
-        "accuracy": found.accuracy,
-        "is_shown": found.is_shown,
-        "shown": round(found.at.shown, 4),
-        "texts_needed": found.texts_needed,
-    }
-
-
-def _result_json(result: StrategyResult) -> dict[str, Any]:
-    accuracy, euros = result.accuracy, result.eur_per_million
-    return {
-        "escalated": round(result.escalated, 4),
-        "accuracy": _interval_json(accuracy),
-        "right_of_kept": None if result.right_of_kept is None else _interval_json(result.right_of_kept),
-        "eur_per_million": [round(each, 2) for each in (euros.value, euros.low, euros.high)],
-    }
-
-
-def _interval_json(share: Interval) -> list[float]:
-    return [round(each, 4) for each in (share.value, share.low, share.high)]

@@ -24,8 +24,8 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     page.add_list(notes)
     if choice is not None:
         page.add_heading("Recommended")
-        page.add_paragraph(recommendation(choice, denied=assessment.denied))
-    if not assessment.denied:
+        page.add_paragraph(recommendation(choice, denied=assessment.denied, unknown=assessment.unknown))
+    if not assessment.small_only:
         page.add_heading("Accuracy against the share escalated")
         page.add_picture(
             accuracy_against_share(assessment, choice).svg(),
@@ -39,17 +39,18 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
         )
     page.add_heading("In numbers")
     head, *rows = strategy_table(assessment, _TABLE_STEPS, ("the small model alone", "the frontier alone"))
-    page.add_table(head, rows, numbers=(1,) if assessment.denied else (1, 4, 5))
+    page.add_table(head, rows, numbers=(1,) if assessment.small_only else (1, 4, 5))
     return page.html()
 
 
-def recommendation(choice: ThresholdChoice, *, denied: bool = False) -> str:
+def recommendation(choice: ThresholdChoice, *, denied: bool = False, unknown: bool = False) -> str:
     """Return the sentence on the recommended threshold, without its cost where no costs are known or none arise."""
     result = choice.chosen.result
     kept = f"{shown(result.right_of_kept)} right of those kept"
+    right = "" if unknown else f"{result.accuracy} right, "
     sent = "degraded" if denied else "escalated"
-    sentence = f"keep_at {choice.chosen.keep_at:.2f}: {result.accuracy} right, {result.escalated:.1%} {sent}, {kept}"
-    if not denied and (result.eur_per_million.high > 0 or not result.escalated):
+    sentence = f"keep_at {choice.chosen.keep_at:.2f}: {right}{result.escalated:.1%} {sent}, {kept}"
+    if not denied and not unknown and (result.eur_per_million.high > 0 or not result.escalated):
         sentence += f", {_euros(result.eur_per_million)} EUR per million texts"
     if choice.recommended is None:
         return sentence
@@ -70,6 +71,7 @@ def strategy_table(
     """Return a row of cells for each distinct strategy among these thresholds, the first row with the columns' names.
 
     Where the policy denies the frontier, what is not kept ends as a degraded answer: nothing of a frontier is shown.
+    Where nothing is known of one, neither is how much is right of all.
 
     Args:
         assessment: what was computed.
@@ -77,25 +79,27 @@ def strategy_table(
         alone: names for the rows of the small model and of the frontier.
         brief: for a terminal: costs without their intervals.
     """
-    denied = assessment.denied
+    small_only = assessment.small_only
     results = [
         (alone[0], assessment.small, ""),
         *((name, each.result, f"{each.random_accuracy:.1%}") for name, each in distinct(assessment, steps)),
-        *([] if denied else [(alone[1], assessment.frontier, "")]),
+        *([] if small_only else [(alone[1], assessment.frontier, "")]),
     ]
     costs = ("EUR per million", "at random" if brief else "right, as many escalated at random")
-    head = ("", "degraded" if denied else "escalated", "right (95 % interval)", "right of those kept")
+    of_all = () if assessment.unknown else ("right (95 % interval)",)
+    of_kept = f"right of those kept{' (95 % interval)' * assessment.unknown}"
+    head = ("", "degraded" if assessment.denied else "escalated", *of_all, of_kept)
     rows = [
         (
             name,
             f"{each.escalated:.1%}",
-            str(each.accuracy),
+            *(() if assessment.unknown else (str(each.accuracy),)),
             shown(each.right_of_kept),
-            *(() if denied else (_euros(each.eur_per_million, brief=brief), at_random)),
+            *(() if small_only else (_euros(each.eur_per_million, brief=brief), at_random)),
         )
         for name, each, at_random in results
     ]
-    return [(*head, *(() if denied else costs)), *rows]
+    return [(*head, *(() if small_only else costs)), *rows]
 
 
 def distinct(assessment: Assessment, steps: Iterable[float]) -> list[tuple[str, ThresholdResult]]:

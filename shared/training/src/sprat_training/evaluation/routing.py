@@ -45,6 +45,8 @@ class TextOutcomes:
     """Cost of the frontier's answer."""
     denied: bool = False
     """The policy denies the frontier: escalated texts end as the small model's answers."""
+    unknown: bool = False
+    """Nothing is known of a frontier: what becomes of escalated texts is not said."""
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -85,8 +87,15 @@ class Assessment:
     """For keep_at 0, 0.01, … 1."""
     denied: bool = False
     """The policy denies the frontier: `frontier` and what is escalated are the small model's answers, too."""
+    unknown: bool = False
+    """Nothing is known of a frontier: of `frontier` and of what is escalated nothing holds."""
     named: Mapping[str, ThresholdResult] = field(default_factory=dict)
     """Whose keep_at, as "card" or "policy" → what that gives."""
+
+    @property
+    def small_only(self) -> bool:
+        """Return whether no frontier takes part, so that the kept answers alone are judged."""
+        return self.denied or self.unknown
 
     @property
     def costs_known(self) -> bool:
@@ -118,7 +127,7 @@ def assess(outcomes: TextOutcomes, *, named: Mapping[str, float] | None = None, 
         named: further thresholds by whose they are, such as that of the card.
         seed: of the resamples.
     """
-    if outcomes.denied:
+    if outcomes.denied or outcomes.unknown:
         small_again = outcomes.small_right.astype(np.float64)
         outcomes = replace(outcomes, frontier_right=small_again, frontier_eur=np.zeros(len(outcomes)))
     count = len(outcomes)
@@ -132,14 +141,14 @@ def assess(outcomes: TextOutcomes, *, named: Mapping[str, float] | None = None, 
         for keep_at, result in zip(thresholds, routed, strict=True)
     )
     by_name = dict(zip(named, results[len(steps) :], strict=True))
-    return Assessment(count, small, frontier, results[: len(steps)], outcomes.denied, by_name)
+    return Assessment(count, small, frontier, results[: len(steps)], outcomes.denied, outcomes.unknown, by_name)
 
 
 def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
     """Return the threshold that `sprat_training.keep_at.recommend` gives: the least, and so the cheapest.
 
-    The accuracy is that of all answers; where the policy denies the frontier, no threshold changes it, and it is that
-    of the kept ones.
+    The accuracy is that of all answers; where no frontier takes part, no threshold changes it, and it is that of the
+    kept ones.
 
     Raises:
         UserError: no threshold reaches it; the message says what the best one reaches.
@@ -147,7 +156,7 @@ def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
     shares = [_judged(assessment, each) for each in assessment.routed]
     found = recommend(shares, accuracy)
     if found is None:
-        of = "of the kept answers " if assessment.denied else ""
+        of = "of the kept answers " if assessment.small_only else ""
         best = max((each for each in shares if each.keep_at >= LEAST_KEEP_AT), key=lambda each: each.share)
         raise UserError(
             f"--accuracy {accuracy:g}: no keep_at from {LEAST_KEEP_AT:.2f} on reaches it {of}on these texts; the best "
@@ -209,7 +218,7 @@ def _right_of(kept: Flags) -> Interval | None:
 
 def _judged(assessment: Assessment, each: ThresholdResult) -> RightAt:
     """Return the share that must reach the accuracy that was asked for."""
-    if not assessment.denied:
+    if not assessment.small_only:
         return RightAt(each.keep_at, each.result.accuracy.value, assessment.texts)
     right = each.result.right_of_kept
     kept = round((1 - each.result.escalated) * assessment.texts)
