@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -108,6 +109,10 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
     assert "hr-corrections.jsonl: 33 corrections, 33 of them read now" in result.stdout
     assert "stands for it" in result.stdout
+    kept_by_served = (
+        r"^The served version, measured in this way at its own training: at keep_at 0\.\d\d it keeps \d+\.\d% "
+    )
+    assert re.search(kept_by_served, result.stdout, re.MULTILINE)
     tested = sum(map(is_held_out, [*(text for text, _ in CORRECTED.values()), "who won the cup"]))
     assert (
         f"{33 - tested} of 33 corrections are trained on; {tested} are held out and test both versions" in result.stderr
@@ -252,7 +257,7 @@ async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
     assert f", the folder hr has {version}: {advice}" in result.stderr
     assert "no correction of intent@hr in the last 30d: nothing to train from" in result.stderr
     result = await run("retrain", "intent/hr", "--replace")
-    assert "--replace without a terminal needs --yes" in result.stderr
+    assert "--replace without a terminal needs --yes: it writes over hr, but with --yes, too, not a" in result.stderr
     (tmp_path / "hr.csv").rename(tmp_path / "moved.csv")
     result = await run("retrain", "intent/hr")
     assert "hr.csv, which the model was trained on, is neither here nor beside hr: --data FILE" in result.stderr

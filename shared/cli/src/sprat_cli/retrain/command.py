@@ -323,7 +323,10 @@ def _check_target(folder: Path, output: Path | None, *, replaces: bool, yes: boo
     if output is not None and replaces:
         raise UserError("--output and --replace exclude each other")
     if replaces and not yes and not sys.stdin.isatty():
-        raise UserError(f"--replace without a terminal needs --yes: it writes over {folder}")
+        raise UserError(
+            f"--replace without a terminal needs --yes: it writes over {folder}, but with --yes, too, not a version "
+            "that is worse or keeps nothing"
+        )
     if output is not None:
         check_output(output, force=False)
     if replaces:

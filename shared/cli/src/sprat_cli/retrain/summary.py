@@ -117,6 +117,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
         paint(comparison_sentence(retrained.model, comparison), colour),
         *_new_version(result.verdict),
         _why_figures_differ(result),
+        *_served_keeps(retrained.served),
     ]
 
 
@@ -208,6 +209,15 @@ def _new_version(verdict: Verdict) -> list[str]:
     colour = {"good": "green", "fair": "yellow", "poor": "red"}[verdict.grade]
     said = f"The new version: {verdict.sentence[0].lower()}{verdict.sentence[1:]}"
     return [paint(printable(each), colour) for each in (said, *([f"Why: {verdict.reason}."] if verdict.reason else []))]
+
+
+def _served_keeps(card: Card) -> list[str]:
+    """Return what the served version keeps by its own training, as is said of the new one; nothing where unknown."""
+    share = next((each.value for each in card.scores if each.name == "cross_validated_kept_share"), None)
+    if share is None:
+        return []
+    measured = "The served version, measured in this way at its own training"
+    return [faint(f"{measured}: at keep_at {card.keep_at:.2f} it keeps {share:.1%} of the traffic.")]
 
 
 def _difference(measured: Measured) -> str:
