@@ -79,7 +79,8 @@ def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
         "pip install --find-links dist "
         "sprat-simulator sprat-router sprat-ner sprat-translation sprat-language-id sprat-frontier sprat-generalist"
     )
-    assert checks["artefacts"].finding.startswith("intent: ")
+    assert checks["artefacts"].finding.startswith("intent: default ")
+    assert checks["artefacts"].finding.endswith("; SPRAT_INTENT__ARTEFACT says which is served")
 
 
 def test_where_the_servers_cannot_be_embedded_nothing_is_said_to_be_missing(monkeypatch):

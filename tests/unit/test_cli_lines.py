@@ -1,6 +1,7 @@
 """Results and dead letters in words."""
 
 import json
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -22,6 +23,7 @@ from sprat_cli.render import (
     who,
 )
 from sprat_cli.terminal import fit, printable, table
+from sprat_cli.traffic import traffic_line
 from sprat_contracts import (
     Cause,
     DeadLetterReason,
@@ -44,6 +46,7 @@ from sprat_contracts import (
 from sprat_contracts.ids import plain_text_identity
 from sprat_operations.dead_letters import read_dead_letter
 from sprat_operations.result_stream import StoredResult
+from sprat_operations.traffic import TrafficFigures
 from support.cli_records import kept, unanswered
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -117,6 +120,27 @@ def test_a_degraded_answer_says_so_and_why():
     first, second, *_ = result_lines(seen(result))
     assert first == "intent       transfer  61.0 % sure  (degraded)"
     assert "but the frontier declined: masking" in second
+
+
+def test_a_text_that_the_policy_does_not_let_leave_is_not_said_to_have_been_declined_by_a_model():
+    declined = Declined(code="policy", detail="text or tenant let nothing leave")
+    result = kept(status="degraded", route=Route(decision="escalated", reason="low_confidence"), declined=declined)
+    for line in (result_lines(seen(result))[1], result_line(seen(result))):
+        assert "escalated: low_confidence, but the policy kept it here: text or tenant let nothing leave" in line
+        assert "declined" not in line
+
+
+def test_a_brief_line_says_why_an_answer_is_degraded_and_leaves_room_for_the_longest_task():
+    result = kept(status="degraded", confidence=0.61, declined=Declined(code="policy"), asked_model="anliegen")
+    line = brief_result(seen(result), None)
+    assert re.search(r"degraded    intent@anliegen  transfer +\(policy\) +61\.0 %", line)
+    assert cell_len(line) == cell_len(brief_result(seen(kept()), None, len("intent@anliegen")))
+    assert "answered    intent           transfer  " in brief_result(seen(kept()), None, 15)
+
+
+def test_the_line_of_figures_counts_no_text_twice():
+    figures = TrafficFigures(texts=10, results=10, kept=6, escalated=4, degraded=3, unanswered=1)
+    assert "  kept 6  escalated 4 (of these degraded 3, unanswered 1)  lag 0  " in traffic_line(figures)
 
 
 def test_no_answer_says_why():

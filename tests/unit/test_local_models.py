@@ -45,6 +45,15 @@ def test_a_model_with_its_own_name_has_its_own_process_and_group(tmp_path: Path)
     assert "SPRAT_INTENT__ARTEFACT" not in by_name["intent"].environment
 
 
+def test_a_folder_is_named_without_dots_and_a_link_to_it_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    shutil.copytree(SHIPPED, tmp_path / "hr-2")
+    (tmp_path / "current").symlink_to(tmp_path / "hr-2")
+    for said, folder in {"shop/../hr-2": "hr-2", "current": "current"}.items():
+        (model,) = options(f"intent/hr={said}").models
+        assert model.folder == tmp_path / folder
+
+
 @pytest.mark.parametrize("named", ["intent", "intent/default"])
 def test_a_model_with_the_name_of_the_shipped_one_replaces_it(named: str, tmp_path: Path) -> None:
     chosen = options(f"{named}={SHIPPED}")

@@ -28,6 +28,8 @@ _OUTCOMES: Mapping[str, str] = {
     ReasonCode.TASK: "not asked for this task",
 }
 """Outcomes of tiers whose codes do not say that they were not asked."""
+TASK_COLUMNS = 11
+"""Of a task without a model of its own."""
 _MAX_NAMES = 8
 _ANSWER = 60
 _NARROWEST = 12
@@ -100,11 +102,17 @@ def route(result: Result) -> str:
     needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.4g} %)"
     kept = f"{result.route.decision}: {result.route.reason}{needed}"
     if result.output is not None and result.declined is not None:
-        declined = result.declined
-        # "task" alone would tell nothing: no large model is asked for it.
-        why = declined.detail if declined.code == ReasonCode.TASK and declined.detail else declined.code
-        kept += f", but the frontier declined: {why}"
+        kept += f", but {_not_better(result.declined)}"
     return printable(kept)
+
+
+def _not_better(declined: Declined) -> str:
+    """Return why a small model's answer stands, though the text was escalated."""
+    if declined.code == ReasonCode.POLICY:
+        return f"the policy kept it here{f': {declined.detail}' if declined.detail else ''}"
+    # "task" alone would tell nothing: no large model is asked for it.
+    why = declined.detail if declined.code == ReasonCode.TASK and declined.detail else declined.code
+    return f"the frontier declined: {why}"
 
 
 def cost(euros: float) -> str:
@@ -177,16 +185,21 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     return [*lines, faint(f"{'':11}  {' · '.join(second)}"), f"{ids}{faint(f' · trace {seen.trace_id}')}"]
 
 
-def brief_result(seen: StoredResult, columns: int | None) -> str:
-    """Return a result in one line of so many columns: time, status, task, answer, how sure, how long, and its id.
+def brief_result(seen: StoredResult, columns: int | None, task_columns: int = TASK_COLUMNS) -> str:
+    """Return a result in one line: time, status, task, answer, why it is degraded, how sure, how long, and its id.
 
-    The answer gives way, and the id where there is no room. None: not on a terminal, so nothing is cut but the answer.
+    Args:
+        seen: the result.
+        columns: of the line. The answer gives way, and the id where there is no room. None: not on a terminal, so
+            nothing is cut but the answer.
+        task_columns: of the task with its model; a longer name takes more.
     """
     result = seen.result
     sure = "" if result.confidence is None or result.output is None else percent(result.confidence)
-    head = f"{asked(result):11}  "
+    head = f"{asked(result):{task_columns}}  "
     tail = f"  {sure:>7}  {seen.total_ms:>6} ms"
-    noted = [*_marks(result, degraded=False), *["warning"] * bool(result.warnings)]
+    why = [] if result.output is None or result.declined is None else [printable(result.declined.code)]
+    noted = [*why, *_marks(result, degraded=False), *["warning"] * bool(result.warnings)]
     marks = f" ({', '.join(noted)})" if noted else ""
     status = paint(f"{result.status:10}", _COLOURS.get(result.status, "white"))
     room = None if columns is None else columns - len(f"00:00:00  {'':10}  {head}{tail}")

@@ -11,9 +11,10 @@ def traffic_line(figures: TrafficFigures) -> str:
     """Return the figures in one line."""
     if not figures.reachable:
         return "Kafka does not answer"
+    of_these = f"degraded {figures.degraded}, unanswered {figures.unanswered}"
     return (
-        f"texts {figures.texts}  kept {figures.kept}  escalated {figures.escalated}  degraded {figures.degraded}  "
-        f"unanswered {figures.unanswered}  lag {sum(figures.lag.values())}  cost {figures.cost_eur:.4f} EUR"
+        f"texts {figures.texts}  kept {figures.kept}  escalated {figures.escalated} (of these {of_these})  "
+        f"lag {sum(figures.lag.values())}  cost {figures.cost_eur:.4f} EUR"
     )
 
 

@@ -103,6 +103,8 @@ def _served_model(origin: str, name: str, folder: str, tasks: TaskTable) -> Serv
             f"{origin} {name}: texts cannot use this name; letters, digits, `.`, `_` and `-`, at most 64"
         ) from None
     path = Path(folder).expanduser().absolute()
+    # Only then: a link to the folder of the current version stays a link, which may come to point to another one.
+    path = path.resolve() if ".." in path.parts else path
     try:
         return ServedModel(task, model, path, version_in(path, task))
     except UserError as error:

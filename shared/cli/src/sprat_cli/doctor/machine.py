@@ -51,7 +51,9 @@ def _artefacts(service: EntryPoint) -> Iterator[Check]:
             continue
         cards = sorted(shipped.glob("*/card.json"))
         if cards:
-            yield ok("artefacts", f"{service.name}: {', '.join(_card(path) for path in cards)}")
+            setting = f"SPRAT_{service.name.upper().replace('-', '_')}__ARTEFACT"
+            which = f"; {setting} says which is served" if len(cards) > 1 else ""
+            yield ok("artefacts", f"{service.name}: {', '.join(_card(path) for path in cards)}{which}")
         else:
             yield warning(
                 "artefacts",

@@ -34,7 +34,11 @@ def _reach(kafka: KafkaSettings) -> Check:
     if kafka.security_protocol != "PLAINTEXT":
         return ok("rights", f"Kafka is reached by {kafka.security_protocol}")
     if all(address.strip().startswith(_LOOPBACK) for address in kafka.bootstrap.split(",")):
-        return ok("rights", "Kafka asks for no password: every user of this machine can read and write it")
+        return ok(
+            "rights",
+            "Kafka is reached on this machine, without a password: as intended where all users of this machine may "
+            "read and write the texts",
+        )
     return warning(
         "rights",
         "Kafka asks for no password and encrypts nothing: whoever reaches it can read and write all texts",

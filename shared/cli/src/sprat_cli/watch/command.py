@@ -13,6 +13,8 @@ from sprat.errors import UserError
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, complete_task, known_task, time_before_now
 from sprat_cli.render import (
+    TASK_COLUMNS,
+    asked,
     brief_dead_letter,
     brief_result,
     dead_letter,
@@ -23,6 +25,7 @@ from sprat_cli.render import (
 )
 from sprat_cli.terminal import columns, remark, say, say_json
 from sprat_contracts import BUILT_IN
+from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.result_stream import ResultStream, Seen, StoredResult, UnreadableRecord
 from sprat_operations.text_lookup import TextLookup
 
@@ -37,8 +40,8 @@ Examples:
 
 \b
 A line: time, status, task (intent@hr where the text asked for the model hr), answer, how sure, milliseconds, and the
-text's id where the terminal is wide enough. With -v also: model · kept or escalated and why · what the small
-model and each tier said · who received the text · cost · tenant · trace id.
+text's id where the terminal is wide enough. The code in brackets says why an answer is degraded. With -v also: model ·
+kept or escalated and why · what the small model and each tier said · who received the text · cost · tenant · trace id.
 Texts are shown only with --with-text, each below its result: it is read from the topic of texts, which this user must
 be allowed to read, and it is said where it is no longer there.
 
@@ -181,10 +184,10 @@ async def _follow(
 
 
 async def _show_all(stream: ResultStream, limits: Limits, form: "_Form", lookup: TextLookup | None) -> None:
-    shown, last = 0, time.monotonic()
+    shown, last, printer = 0, time.monotonic(), _Printer(form, lookup)
     while limits.silence_s is None or time.monotonic() - last < limits.silence_s:
         for seen in await stream.read(_POLL_S if limits.silence_s is None else min(_POLL_S, limits.silence_s)):
-            if await _show(seen, form, lookup):
+            if await printer.show(seen):
                 shown, last = shown + 1, time.monotonic()
             if shown == limits.count:
                 return
@@ -203,32 +206,48 @@ async def report_outages(stream: BrokerProbe, bootstrap: str, *, ask_every_s: fl
         answered = answers
 
 
-async def _show(seen: Seen, form: "_Form", lookup: TextLookup | None) -> bool:
-    """Print it, with the text of a result where a lookup is given; return whether it was a result or a dead letter."""
-    if isinstance(seen, UnreadableRecord):
-        remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
-        return False
-    if lookup is not None and isinstance(seen, StoredResult):
-        await _show_with_text(seen, form, lookup)
+@dataclass(slots=True)
+class _Printer:
+    """Prints what is seen; the column of tasks grows with the longest name so far."""
+
+    form: _Form
+    lookup: TextLookup | None
+    task_columns: int = TASK_COLUMNS
+
+    async def show(self, seen: Seen) -> bool:
+        """Print it, with the text of a result where a lookup is given; return whether it was a result or a letter."""
+        if isinstance(seen, UnreadableRecord):
+            remark(f"{seen.topic} {seen.partition}@{seen.offset} is not readable: {seen.why}")
+            return False
+        if not isinstance(seen, StoredResult):
+            self._show_letter(seen.letter)
+        elif self.lookup is not None:
+            await self._show_with_text(seen, self.lookup)
+        elif self.form is _Form.JSON:
+            say_json(result_json(seen))
+        else:
+            say(self._line(seen))
         return True
-    match form:
-        case _Form.JSON:
-            say_json(result_json(seen) if isinstance(seen, StoredResult) else dead_letter_json(seen.letter))
-        case _Form.LONG:
-            say(result_line(seen) if isinstance(seen, StoredResult) else dead_letter(seen.letter))
-        case _Form.BRIEF:
-            say(
-                brief_result(seen, columns())
-                if isinstance(seen, StoredResult)
-                else brief_dead_letter(seen.letter, columns())
-            )
-    return True
 
+    def _show_letter(self, letter: DeadLetter) -> None:
+        match self.form:
+            case _Form.JSON:
+                say_json(dead_letter_json(letter))
+            case _Form.LONG:
+                say(dead_letter(letter))
+            case _Form.BRIEF:
+                say(brief_dead_letter(letter, columns()))
 
-async def _show_with_text(seen: StoredResult, form: "_Form", lookup: TextLookup) -> None:
-    text = await lookup.text_of(seen.result)
-    if form is _Form.JSON:
-        say_json({**result_json(seen), "text": text})
-        return
-    say(brief_result(seen, columns()) if form is _Form.BRIEF else result_line(seen))
-    say(text_line(text, lookup.topic, columns() if form is _Form.BRIEF else None))
+    def _line(self, seen: StoredResult) -> str:
+        if self.form is _Form.LONG:
+            return result_line(seen)
+        self.task_columns = max(self.task_columns, len(asked(seen.result)))
+        return brief_result(seen, columns(), self.task_columns)
+
+    async def _show_with_text(self, seen: StoredResult, lookup: TextLookup) -> None:
+        text = await lookup.text_of(seen.result)
+        if self.form is _Form.JSON:
+            say_json({**result_json(seen), "text": text})
+            return
+        say(self._line(seen))
+        say(text_line(text, lookup.topic, columns() if self.form is _Form.BRIEF else None))
