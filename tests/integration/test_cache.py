@@ -81,6 +81,23 @@ async def test_hundreds_at_once_wait_for_a_connection_instead_of_missing(
     await kept.close()
 
 
+async def test_what_is_asked_for_during_a_lookup_shares_the_next_round_trip(
+    metrics: Metrics, redis_server: Redis, prefix: str
+) -> None:
+    kept = cache(redis_server.url, timeout_s=5)
+    await kept.put_many({f"{prefix}{n}": str(n).encode() for n in range(0, 600, 2)})
+    lookups = [asyncio.create_task(kept.get(f"{prefix}{n}")) for n in range(300)]
+    await asyncio.sleep(0)
+    lookups += [asyncio.create_task(kept.get(f"{prefix}{n}")) for n in range(300, 600)]
+    lookups[0].cancel()
+    found = await asyncio.gather(*lookups, return_exceptions=True)
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert found[1:] == [str(n).encode() if n % 2 == 0 else None for n in range(1, 600)]
+    assert metrics.count("sprat.cache.duration", database_operation="MGET") == 2
+    assert metrics.value("sprat.cache.lookups", cache="answers", result="hit") == 300
+    await kept.close()
+
+
 async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back(metrics: Metrics) -> None:
     clock = Clock()
     with EmbeddedRedis() as server:

@@ -94,6 +94,9 @@ class RedisCache:
         self._ttl_s = settings.ttl_s
         self._namespace = namespace
         self._seal = seal
+        self._looking_up = asyncio.Lock()
+        self._next_lookup: _Lookup | None = None
+        """The keys for the next lookup of `get`; None: nobody waits for one."""
         self._process = uuid4().hex
         """Tells the counts of this process from those of others."""
         # Waits for a free connection; redis-py's default pool would raise instead.
@@ -119,7 +122,10 @@ class RedisCache:
 
     @property
     def most_s(self) -> float:
-        """The longest that an operation takes, in seconds: all its attempts, or the first pause and one attempt."""
+        """The longest that an operation takes, in seconds: all its attempts, or the first pause and one attempt.
+
+        `get` may wait for the lookup before its own, too.
+        """
         attempts_s = (self._retries + 1) * self._timeout_s + self._retries * _RETRY_S
         return max(attempts_s, _PAUSE_S + self._timeout_s) if self._retries else attempts_s
 
@@ -153,8 +159,16 @@ class RedisCache:
             await self._attempt("SET", len(values), lambda: self._set(values))
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value of one key; None for a miss."""
-        return (await self.get_many([key]))[0]
+        """Return the value of one key; None for a miss. All keys asked for during a lookup share the next MGET.
+
+        Hundreds of operations side by side would hold each other up until they take longer than the time-out.
+        """
+        lookup = self._next_lookup
+        if lookup is None:
+            lookup = self._next_lookup = _Lookup()
+            lookup.values = asyncio.create_task(self._look_up(lookup))
+        lookup.keys.add(key)
+        return (await asyncio.shield(lookup.values))[key]
 
     async def put(self, key: str, value: bytes) -> None:
         """Store one value."""
@@ -192,6 +206,12 @@ class RedisCache:
     def _count(self, result: str, keys: int) -> None:
         if keys:
             signals.CACHE_LOOKUPS.add(keys, cache=self._name, result=result)
+
+    async def _look_up(self, lookup: "_Lookup") -> dict[str, bytes | None]:
+        async with self._looking_up:
+            self._next_lookup = None
+            keys = list(lookup.keys)
+            return dict(zip(keys, await self.get_many(keys), strict=True))
 
     async def _set(self, values: Mapping[str, bytes]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
@@ -289,6 +309,14 @@ class RedisCache:
         state = "half_open" if self._probing and self._pauses else "open" if self._pauses else "closed"
         for each in ("closed", "half_open", "open"):
             signals.CACHE_BREAKER.set(int(each == state), cache=self._name, state=each)
+
+
+class _Lookup:
+    """Keys that share a round trip."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self.values: asyncio.Task[dict[str, bytes | None]]
 
 
 def _count_name(name: str, process: str) -> str:
