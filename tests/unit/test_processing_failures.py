@@ -1,0 +1,217 @@
+"""A failure in a step of the batch loop stops all that would follow, and nothing is lost."""
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+
+from sprat.errors import Fatal, Retryable
+from sprat.kafka.publisher import NotAcknowledged
+from sprat.retry import Deadline
+from support.batch_parts import (
+    ONE,
+    TWO,
+    batch_parts,
+    begun,
+    consume,
+    turns,
+    two_in_progress,
+)
+
+
+@pytest.fixture
+def parts():
+    return batch_parts()
+
+
+async def test_a_part_that_fails_stops_the_one_behind_it_and_both_are_read_again(parts):
+    handling = await two_in_progress(parts)
+    parts.broker.failures = [NotAcknowledged((0,), "KafkaTimeoutError")]
+    parts.broker.open.set()
+    parts.model.open.set()
+    await handling
+    assert parts.happened[2:] == [("seek", 1, 0), ("seek", 2, 0)]
+    assert parts.broker.taken == []
+    del parts.happened[:]
+    await (await begun(parts))
+    assert parts.happened == [("acknowledged", "1-0", "1-1", "2-0"), ("commit", {1: 2, 2: 1})], "without the model"
+
+
+async def test_a_part_whose_model_fails_does_not_take_the_one_before_with_it(parts):
+    handling = await two_in_progress(parts)
+    parts.model.failures = [Retryable("away")]
+    parts.model.open.set()
+    await turns()
+    assert parts.happened[2:] == [], "what is being published is waited for"
+    parts.broker.open.set()
+    await handling
+    assert parts.happened[2:] == [("acknowledged", "1-0"), ("commit", {1: 1}), ("seek", 1, 1), ("seek", 2, 0)]
+
+
+async def test_records_that_cannot_be_begun_are_read_again_and_those_before_are_committed(parts):
+    parts.consumer.arrive(one=1)
+    parts.broker.open.clear()
+    handling = await begun(parts)
+    await parts.broker.called.wait()
+    parts.loop.refresh = failing_refresh
+    parts.consumer.arrive(one=1, two=1)
+    await turns()
+    parts.broker.open.set()
+    await handling
+    assert parts.happened[1:] == [("acknowledged", "1-0"), ("commit", {1: 1}), ("seek", 1, 1), ("seek", 2, 0)]
+
+
+async def failing_refresh():
+    raise Retryable("away")
+
+
+async def test_a_failed_commit_is_made_again_after_both_are_read_again_and_nothing_is_sent_twice(parts):
+    handling = await two_in_progress(parts)
+    parts.consumer.failures = [KafkaTimeoutError()] * 2
+    parts.broker.open.set()
+    parts.model.open.set()
+    await handling
+    assert parts.happened[-2:] == [("seek", 1, 0), ("seek", 2, 0)]
+    await (await begun(parts))
+    assert parts.broker.taken == ["1-0", "1-1", "2-0"]
+    assert parts.consumer.committed == {ONE: 2, TWO: 1}
+
+
+async def test_after_a_fatal_error_nothing_behind_it_is_published_or_committed(parts):
+    handling = await two_in_progress(parts)
+    parts.broker.failures = [Fatal("denied")]
+    parts.broker.open.set()
+    parts.model.open.set()
+    await handling
+    assert parts.happened[2:] == []
+    assert isinstance(parts.failure.error, Fatal)
+    parts.admission.open()
+    assert not parts.admission.is_open
+    assert parts.admission.in_progress == 0
+
+
+class Budget:
+    """Is spent after so many records."""
+
+    def __init__(self, left):
+        self._left = left
+
+    def record(self, *, own_fault):
+        self._left -= 1
+        if self._left < 0:
+            raise Fatal("own fault")
+
+
+async def test_a_budget_that_is_spent_by_the_second_part_keeps_the_first(parts):
+    parts.loop.context = replace(parts.loop.context, budget=Budget(1))
+    handling = await two_in_progress(parts)
+    parts.broker.open.set()
+    parts.model.open.set()
+    await handling
+    assert parts.consumer.committed == {ONE: 1, TWO: 0}
+    assert parts.broker.taken == ["1-0"]
+    assert isinstance(parts.failure.error, Fatal)
+
+
+async def test_a_poll_that_fails_ends_no_publishing(parts):
+    """Whoever watches the polls stops the process."""
+    parts.consumer.arrive(one=1)
+    records = await parts.consumer.poll()
+
+    async def fail():
+        raise KafkaTimeoutError
+
+    parts.loop.poll = fail
+    await parts.loop.handle(records)
+    assert parts.consumer.committed == {ONE: 1, TWO: 0}
+    assert parts.failure.error is None
+
+
+class Trouble:
+    """Delays every step of a loop at random, and lets some fail."""
+
+    def __init__(self, parts, seed, *, revoking):
+        self.chance = random.Random(seed)
+        self._parts = parts
+        self._revoking = revoking
+        self._publish, self._commit, self._finish = parts.broker.publish, parts.consumer.commit, parts.model.finish
+        parts.broker.publish, parts.consumer.commit, parts.model.finish = self.publish, self.commit, self.finish
+        parts.consumer.most = self.chance.randint(1, 3)
+        parts.consumer.keys = self.chance.choice((1, 2, 3, 1_000))
+        parts.model.easy = {f"{place}-{n}" for place in (1, 2) for n in range(60) if self.chance.random() < 0.6}
+
+    async def delay(self):
+        await turns(self.chance.randrange(6))
+        self._parts.clock.now += self.chance.choice((0.0, 0.03, 0.2))
+
+    async def publish(self, records, hold_s=None):
+        await self.delay()
+        if self.chance.random() >= 0.25:
+            return await self._publish(records)
+        cut = self.chance.randrange(len(records))
+        if cut:
+            await self._publish(records[:cut])
+        raise NotAcknowledged(tuple(range(cut, len(records))), "KafkaTimeoutError")
+
+    async def commit(self, offsets):
+        await self.delay()
+        if self.chance.random() < 0.2:
+            raise KafkaTimeoutError
+        taken = set(self._parts.broker.taken)
+        for partition, offset in offsets.items():
+            assert {f"{partition.partition}-{n}" for n in range(offset)} <= taken, "committed before acknowledged"
+            assert self._revoking or offset >= self._parts.consumer.committed[partition], "a commit never goes back"
+        await self._commit(offsets)
+
+    async def finish(self, items):
+        await self.delay()
+        if self.chance.random() < 0.1:
+            raise Retryable("away")
+        return await self._finish(items)
+
+    async def revoke(self):
+        """Take the partitions away and give them back, as a rebalance does."""
+        await self.delay()
+        self._parts.admission.close()
+        assert await self._parts.admission.drained(Deadline(5))
+        await self._parts.loop.release()
+        self._parts.consumer.positions = dict(self._parts.consumer.committed)
+        self._parts.admission.open()
+        self._parts.consumer.arrive()
+
+
+@pytest.mark.parametrize("revoking", [False, True], ids=["stable", "revoking"])
+@pytest.mark.parametrize("seed", range(75))
+async def test_whatever_fails_and_whenever_partitions_move_nothing_is_lost_or_committed_early(parts, seed, revoking):
+    """Without a revoke, nothing is sent twice."""
+    trouble, consumer = Trouble(parts, seed, revoking=revoking), parts.consumer
+
+    consuming = asyncio.create_task(consume(parts))
+    for _ in range(12):
+        consumer.arrive(one=trouble.chance.randrange(4), two=trouble.chance.randrange(3))
+        await trouble.delay()
+        if revoking and trouble.chance.random() < 0.3:
+            await trouble.revoke()
+    async with asyncio.timeout(10):
+        while consumer.committed != consumer.records:
+            await asyncio.sleep(0)
+            assert parts.failure.error is None, parts.failure.error
+            assert not consuming.done()
+    consuming.cancel()
+    expected = [f"{partition.partition}-{n}" for partition, end in consumer.records.items() for n in range(end)]
+    assert set(parts.broker.taken) == set(expected)
+    if not revoking:
+        assert sorted(parts.broker.taken) == sorted(expected)
+    assert_keys_in_order(parts.broker.taken, consumer.keys)
+
+
+def assert_keys_in_order(taken, keys):
+    """Check that what was published first of each record is in order, among the records of a key."""
+    seen = {}
+    for name in dict.fromkeys(taken):
+        partition, offset = map(int, name.split("-"))
+        key = partition, offset % keys
+        assert seen.get(key, -1) < offset, f"{name} was published after a later record of its key"
+        seen[key] = offset
