@@ -38,7 +38,6 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
 
 
 def seconds(value: bytes) -> float:
-    gc.collect()
     gc.disable()  # its rounds grow with what lives in the process, whatever is measured here
     began = process_time()
     try:
