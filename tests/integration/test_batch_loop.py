@@ -52,11 +52,14 @@ async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges
     settings = settings_for(kafka.bootstrap, prefix)
     topics = await made_topics(settings)
     async with running("intent", settings, building(FakeModel())):
-        await publish(kafka.bootstrap, topics.texts, [b"{not json"] * 50 + [text("hello")] + [b"\xff\x00"] * 49)
+        await publish(
+            kafka.bootstrap, topics.texts, [b'{"intent" not json'] * 50 + [text("hello")] + [b"\xff\x00"] * 49
+        )
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
         await eventually(lambda: metrics.finished == 100)
     assert await read_all(kafka.bootstrap, topics.dead_letters) == []
-    assert metrics.value("sprat.skipped", reason="invalid") == 99
+    assert metrics.value("sprat.skipped", reason="invalid") == 50
+    assert metrics.value("sprat.skipped", reason="not_asked") == 49, "nothing in them is the name of its task"
 
 
 async def test_a_text_that_breaks_the_model_is_found_by_bisection(kafka: Kafka, prefix: str) -> None:

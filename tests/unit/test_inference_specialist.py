@@ -1,11 +1,13 @@
 """What a service with a small model asks, skips and declines; and everything that a cached answer depends on."""
 
+import json
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
 
 from sprat.processing.handler import Ask, Outcome
-from sprat_contracts import Prediction
+from sprat_contracts import Prediction, Record, TaskOptions, TextSubmitted, decode
 from sprat_inference.card import Card
 from sprat_inference.specialist import SpecialistHandler
 from support.router_records import APPENDED_AT, TOPICS, received, text
@@ -73,6 +75,55 @@ def test_it_owns_the_texts_since_its_ownership_and_its_lag_at_a_retirement(offse
 def test_what_is_not_for_it_is_skipped(record, replay_for, skipped):
     outcome = specialist().receive(received(record, replay_for=replay_for))
     assert (outcome.skipped if isinstance(outcome, Outcome) else None) == skipped
+
+
+def escaped(value: str) -> str:
+    return "".join(f"\\u{ord(character):04x}" for character in value)
+
+
+STRUCTURED = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/shop",
+    "type": TextSubmitted.event_type,
+    "datacontenttype": "application/json",
+}
+DATA = '{"text": "hi", "tasks": {"intent": {}}}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        DATA,
+        f'{{"text": "hi", "tasks": {{"{escaped("i")}ntent": {{}}}}}}',
+        f'{{"text": "hi", "tasks": {{"in{escaped("TENT".lower())}": {{}}}}}}',
+        json.dumps({**STRUCTURED, "data": json.loads(DATA)}, ensure_ascii=True),
+        json.dumps({**STRUCTURED, "data": DATA}),
+        json.dumps({**STRUCTURED, "data": DATA.replace("intent", escaped("intent"))}),
+        json.dumps({**STRUCTURED, "data": DATA}).replace('\\"', escaped('"')),
+        json.dumps({**STRUCTURED, "data_base64": b64encode(DATA.encode()).decode()}),
+        json.dumps({**STRUCTURED, "data_base64": b64encode(DATA.encode()).decode()}).replace("data_", escaped("data_")),
+    ],
+)
+def test_no_text_that_asks_is_skipped_unread(value):
+    record = Record("texts", 0, 0, APPENDED_AT, None, value.encode())
+    assert isinstance(decode(record, TextSubmitted).message.tasks.options("intent"), TaskOptions)
+    assert specialist().may_ask(record)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"text": "my intent: grüße, \\u00fc \\u201c\\n", "tasks": {"ner": {}}}',
+        '{"text": "hi", "tasks": {"intention": {}}}',
+    ],
+)
+def test_a_text_that_does_not_name_its_task_is_skipped_unread(value):
+    assert not specialist().may_ask(Record("texts", 0, 0, APPENDED_AT, None, value.encode()))
+
+
+def test_what_is_no_bytes_is_decoded():
+    assert specialist().may_ask(Record("texts", 0, 0, APPENDED_AT, None, None))
 
 
 @pytest.mark.parametrize(

@@ -128,13 +128,14 @@ class ServiceContext:
         cached_inference: CachedInference | None = None,
         refresh: Callable[[], Awaitable[None]] | None = None,
         owns: Callable[[KafkaRecord], bool] | None = None,
+        may_ask: Callable[[KafkaRecord], bool] | None = None,
     ) -> BatchLoop:
         """Return the loop of a service that handles batches."""
 
         async def poll() -> Sequence[KafkaRecord]:
             return await poll_records(self.consumer(), self.settings.kafka.max_records)
 
-        return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns, poll)
+        return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns, may_ask, poll)
 
     def concurrent_loop(self, handler: ConcurrentHandler, capacity: int) -> ConcurrentLoop:
         """Return the loop of a service whose records are slow and independent."""

@@ -108,7 +108,7 @@ async def serve_model(
     )
     context.stack.push_async_callback(reader.stop)
     await retirement.start(reader)
-    loop = context.batch_loop(handler, cached_inference, retirement.refresh, retirement.owns)
+    loop = context.batch_loop(handler, cached_inference, retirement.refresh, retirement.owns, handler.may_ask)
     channels = specialist_channels(card.task, context.topics)
     return Subscription(channels, group, loop.handle, loop.release, card.version)
 

@@ -63,6 +63,9 @@ class BatchLoop:
     """Updates what the handler knows of other services, before each batch."""
     owns: Callable[[KafkaRecord], bool] | None = None
     """Which records are still this service's; others are neither handled nor committed. None: all are."""
+    may_ask: Callable[[KafkaRecord], bool] | None = None
+    """Which records may be for this service, by their bytes; others are skipped without being decoded. None: all may
+    be."""
     poll: Poll = _no_more
     """Returns the records to handle while those before are in progress."""
     _held: RetryBuffer = field(default_factory=RetryBuffer)
@@ -371,6 +374,8 @@ class BatchLoop:
         held = self._held.take(record)
         if held is not None:
             return held
+        if self.may_ask is not None and not self.may_ask(record):
+            return WorkItem(record, polled_s=polled_s, outcome=Outcome(skipped="not_asked"))
         item = self.context.decode(record, self.handler, polled_s)
         if item.received is None:
             return item
