@@ -57,3 +57,9 @@ def test_a_text_without_a_trace_begins_the_published_one(vector: dict[str, str])
 def test_different_coordinates_give_different_ids(coordinates: list[tuple[str, str, str, str]]) -> None:
     first, second = coordinates
     assert ids.derive(*first) != ids.derive(*second)
+
+
+@given(words, words)
+def test_an_id_is_the_uuid5_of_the_name_as_the_standard_library_writes_it(source: str, id: str) -> None:
+    name = json.dumps(["result", source, id, "intent"], ensure_ascii=False, separators=(",", ":"))
+    assert ids.derive("result", source, id, "intent") == uuid5(ids.NAMESPACE, name)

