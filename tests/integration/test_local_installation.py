@@ -1,6 +1,7 @@
 """An installation as a library: on servers that run already, and with data that is kept."""
 
 import asyncio
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
 from sprat_local.installation import Installation
 from sprat_local.models import served_models, unserved_models
 from sprat_local.notices import Notice
-from sprat_local.options import Options
+from sprat_local.options import USUAL_KAFKA_PORT, Options
+from sprat_local.processes.ports import free_port
 from sprat_local.up.session import greeting
 from sprat_operations.services import ON_REQUEST
 
@@ -73,6 +75,18 @@ async def test_kept_data_is_there_in_the_next_run_and_locked_during_a_run(tmp_pa
 
     assert ends[place] == sent.offset + 1
     assert kept == secret
+
+
+async def test_kafka_has_the_port_of_the_last_run_of_its_data_where_that_is_free(tmp_path: Path) -> None:
+    taken = free_port()
+    options = Options(data=tmp_path / "data", services=(), usual_ports=True, kafka_port=taken)
+    with socket.create_server(("127.0.0.1", taken)):
+        with Installation(options) as first:
+            port = first.bootstrap.rpartition(":")[2]
+        with Installation(replace(options, kafka_port=USUAL_KAFKA_PORT)) as second:
+            assert second.bootstrap == f"127.0.0.1:{port}"
+    with Installation(options) as third:
+        assert third.bootstrap == f"127.0.0.1:{taken}", "a port that is named comes first"
 
 
 async def test_a_model_of_an_earlier_run_that_is_not_served_now_is_reported(

@@ -1,11 +1,12 @@
 """The Kafka and the Redis of an installation: embedded where the user names no existing one."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.notices import OnNotice, OnProgress
-from sprat_local.options import USUAL_REDIS_PORT, Options
+from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
 from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import PortClaims, free_port
@@ -15,6 +16,9 @@ from sprat_operations.local_run import LocalRun
 
 PASSWORD_FILE = "redis-password"  # noqa: S105 - the name of a file
 """In the folder of the installation."""
+
+_KAFKA_PORT_FILE = "kafka-port"
+"""In the folder of the installation: where Kafka was in the last run."""
 
 _REDIS_GRACE_S, _KAFKA_GRACE_S = 0.5, 1.5
 
@@ -46,7 +50,7 @@ class BackingServers:
         """Begin to start what is embedded, and return at once."""
         self._folder = folder
         if self._options.bootstrap is None:
-            port = self._usual(self._options.kafka_port)
+            port = self._usual(*self._kafka_ports())
             self._kafka = EmbeddedKafka(folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
             self._starts.begin("kafka", self._kafka)
         if self._options.redis is None:
@@ -61,6 +65,8 @@ class BackingServers:
             LocalError: one does not start.
         """
         self._starts.wait()
+        if self._kafka is not None and self._options.data is not None:
+            private.write_text(self._folder / _KAFKA_PORT_FILE, self.bootstrap.rpartition(":")[2])
         tasks = self._options.task_files.folder
         run = LocalRun(
             os.getpid(),
@@ -88,8 +94,21 @@ class BackingServers:
             self._kafka.stop(grace_s=_KAFKA_GRACE_S)
         self._claims.release()
 
-    def _usual(self, port: int) -> int | None:
-        """Return this port if it is wanted and free; None stands for any port, chosen when the server starts."""
-        if self._options.usual_ports and self._claims.claim(port):
-            return port
+    def _kafka_ports(self) -> tuple[int, ...]:
+        """Return the ports for Kafka, the preferred one first: what is named, where it was in the last run, the usual.
+
+        Programs that were told the address of the last run find it there.
+        """
+        named, last = self._options.kafka_port, 0
+        with suppress(OSError, ValueError):
+            last = int((self._folder / _KAFKA_PORT_FILE).read_text("utf-8"))
+        wanted = (named, last) if named != USUAL_KAFKA_PORT else (last, named)
+        return tuple(port for port in wanted if 0 < port < 65_536)
+
+    def _usual(self, *ports: int) -> int | None:
+        """Return the first of these ports that is free, if they are wanted; None: any port, chosen at the start."""
+        if self._options.usual_ports:
+            for port in ports:
+                if self._claims.claim(port):
+                    return port
         return free_port() if self._options.early else None  # the services must know it before
