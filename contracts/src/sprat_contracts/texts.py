@@ -80,7 +80,7 @@ class Tasks(_HyphenatedTasks):
 
     @model_validator(mode="after")
     def _at_least_one(self) -> "Tasks":
-        if not self.known and not any(map(self.options, self.unknown)):
+        if not any(self.options(name) for name in (*TASKS, *self.unknown)):
             raise PydanticCustomError(
                 ReasonCode.NO_KNOWN_TASK.value, "at least one known task is needed: " + ", ".join(TASKS)
             )

@@ -171,7 +171,8 @@ class RouterHandler:
 
     def _not_requested(self, prediction: Prediction) -> Outcome | None:
         """Reject a prediction for a task that its text does not request: it gets no Result, and may have no topic."""
-        if prediction.task in prediction.submitted.tasks.known_to(self._topics.tasks):
+        tasks, task = prediction.submitted.tasks, prediction.task
+        if task in self._topics.tasks and tasks.options(task) is not None:
             return None
         return Outcome(
             rejected=Rejected(ReasonCode.TASK_NOT_REQUESTED, "task: not one of the known tasks that the text asks for")
