@@ -143,7 +143,7 @@ def writes_the_one_number(desk: Desk) -> None:
     assert before.count("keep_at: 0.65") == 1
     command = (
         "sprat assess hr-test.csv --model hr --frontier-answers answers.jsonl --accuracy 0.97 --policy policy.yaml "
-        "--write --as hr"
+        "--tenant acme-bank --write --as hr"
     )
     refused = person.run(command, code=2).err
     assert "--write: 1 of " in refused

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from sprat_cli.assess.policy_file import write_keep_at
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord, decode
-from sprat_inference.artefact import load_artefact
+from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_inference.platt import Platt
 from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
@@ -99,18 +99,25 @@ def test_a_keep_at_from_rows_that_the_model_was_trained_on_is_written_only_with_
     ("tenants", "tenant", "denied"),
     [
         ("default: {frontier: deny}", "default", True),
-        ("default: {frontier: deny}\n  acme: {frontier: allow, regions: [eu]}", "default", False),
+        ("default: {frontier: deny}\n  acme: {frontier: allow, regions: [eu]}", "default", True),
         ("default: {frontier: deny}\n  acme: {frontier: allow, regions: [eu]}", "default2", True),
+        ("acme: {frontier: allow, regions: [eu]}", "default", True),  # as the services judge it: "all others: deny"
+        ("acme: {frontier: allow, regions: [eu]}", None, True),
+        ("acme: {frontier: allow, regions: [eu]}", "acme", False),
+        ('"*": {frontier: allow, regions: [eu]}', None, False),
     ],
 )
 def test_where_the_policy_denies_the_frontier_the_kept_answers_are_judged(folder, tmp_path, tenants, tenant, denied):
     policy = tmp_path / "policy.yaml"
     policy.write_text(f"tenants:\n  {tenants}\n")
-    more = ["--frontier-accuracy", "1", "--accuracy", "0.9", "--policy", policy, "--tenant", tenant]
+    more = ["--frontier-accuracy", "1", "--accuracy", "0.9", "--policy", policy]
+    more += [] if tenant is None else ["--tenant", tenant]
     result = assess(folder, *more, "--output", tmp_path / "page.html")
     assert result.exit_code == 0, result.output
-    note = f"policy.yaml denies the frontier to the tenant {tenant}: what is not kept ends as the small model's answer"
-    assert (note in result.stderr) == (note in result.stdout) == denied
+    of = "default (that of texts without one; --tenant judges another)" if tenant in {None, "default"} else tenant
+    note = f"policy.yaml denies the frontier to the tenant {of}: what is not kept ends as the small model"
+    assert result.output.count(note) == result.stderr.count(note) == denied  # once
+    assert (note in (tmp_path / "page.html").read_text()) == denied
     assert ("frontier alone" in result.stdout) != denied
     found = json.loads(assess(folder, *more, "--json", "--output", tmp_path / "page.html").stdout)
     assert found["frontier_denied"] == denied
@@ -158,6 +165,40 @@ def test_without_a_large_model_the_small_one_is_measured_alone(folder, tmp_path)
     assert chosen["right_of_kept"][0] >= 0.8
     assert found["small"]["accuracy"][0] > 0
     assert {each["accuracy"] is None for each in found["routed"] if each["escalated"]} == {True}
+
+
+@pytest.mark.parametrize(
+    ("choose", "why", "until"),
+    [
+        (["--frontier-accuracy", "1", "--accuracy", "0.97"], "Provisional: these texts", "more texts show"),
+        (
+            ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M"],
+            "Provisional: a budget asks for no accuracy, and none is shown. ",
+            "a file with --accuracy shows",
+        ),
+    ],
+)
+def test_a_provisional_keep_at_below_that_of_the_card_is_written_only_with_force(folder, tmp_path, choose, why, until):
+    model, policy, page = tmp_path / "hr", tmp_path / "policy.yaml", tmp_path / "page.html"
+    shutil.copytree(folder / "hr", model)
+    card = json.loads((model / "card.json").read_text())
+    card["keep_at"] = 0.99
+    write_artefact(model, card)
+    policy.write_text(POLICY)
+    more = ["assess", folder / "test.csv", "--model", model, *choose, "--policy", policy, "--output", page]
+    more += ["--as", "hr"]
+    result = run(*more, "--write")
+    assert (result.exit_code, policy.read_text()) == (2, POLICY), result.output
+    assert why in result.stdout
+    caution = f"The keep_at of the card is higher, 0.99: stay with it until {until} a lower one."
+    assert result.stdout.count(caution) == 1
+    at = re.search(r"--write: (0\.\d\d) is provisional and lower than the keep_at of the card; ", result.stderr)[1]
+    assert "nothing was written. Write 0.99 under tasks.intent.models.hr.keep_at, or assess" in result.stderr
+    assert f"or add --force to write {at}" in result.stderr
+    as_json = run(*more, "--write", "--json")
+    assert (as_json.exit_code, json.loads(as_json.stdout)["written"]) == (2, None)
+    forced = run(*more, "--write", "--force")
+    assert (forced.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, float(at)), forced.output
 
 
 def test_the_report_of_one_model_does_not_replace_that_of_another(folder, tmp_path):

@@ -13,7 +13,6 @@ from sprat_langid import DEFAULT
 from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, columns_of_further, read_labelled
-from sprat_training.evaluation.routing import ThresholdChoice
 from sprat_training.label_set_data import as_one_label
 from sprat_training.record import TrainingRecord
 
@@ -81,11 +80,3 @@ def outside_note(outside: int, texts: int, card: Card) -> list[str]:
     trained = "" if share is None else f"; training counts them as {share:.0%} of the traffic"
     of = f"{outside:,} of {counted(texts, 'text')} {'is' if outside == 1 else 'are'} outside every label"
     return [f"{of} ({outside / texts:.1%}), and right where no label is given; they count as they are{trained}"]
-
-
-def higher_of_card(choice: ThresholdChoice | None, of_card: float) -> list[str]:
-    """Return that the higher keep_at of the card stays where a lower one is not shown; nothing where that is not so."""
-    found = None if choice is None else choice.recommended
-    if found is None or found.is_shown or found.keep_at >= of_card:
-        return []
-    return [f"The keep_at of the card is higher, {of_card:.2f}: stay with it until more texts show a lower one."]

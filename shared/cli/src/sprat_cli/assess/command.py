@@ -20,8 +20,9 @@ from sprat_cli.assess.answers import (
     text_outcomes,
 )
 from sprat_cli.assess.as_json import assessment_json, interval_json
-from sprat_cli.assess.as_trained import higher_of_card, language_of, outside_note, read_as_trained
+from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
+from sprat_cli.assess.below_card import BelowCard, below_card
 from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at, write_tier_calibrations
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
@@ -64,8 +65,12 @@ these the small model alone is measured: what it keeps at each keep_at, and how 
 denies the frontier to --tenant, a text that is not kept ends as a degraded answer. Intervals of shares are Wilson's,
 those of costs are by bootstrap, 1,000 resamples. The report of hr-test.csv and --model hr is written to
 hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep_at of the model that texts ask for by
-the name after --as, which may be left out only for the shipped model; it refuses texts that the model was trained on,
-unless you add --force.
+the name after --as, which may be left out only for the shipped model. Without --force it refuses texts that the model
+was trained on, and a keep_at below that of the card which the texts do not show with 95 % confidence.
+
+\b
+Without --tenant, the rules of the tenant "default" hold, as for a text that names no tenant: where the policy has
+neither "default" nor "*", the frontier is denied to it.
 
 \b
 --accuracy is the share right of all answers, the frontier's included. Without a frontier, and where --policy denies it
@@ -88,7 +93,7 @@ calibrated chance. It needs 50 answers of a tier, 5 right and 5 wrong ones among
 \b
 Exit codes:
   0  done
-  2  an option or a file is wrong, or no keep_at reaches what was asked for"""
+  2  an option or a file is wrong, no keep_at reaches what was asked for, or --write was refused"""
 
 _TABLE_STEPS = tuple(step / 10 for step in range(11))
 _SMALL_ALONE = (
@@ -191,12 +196,10 @@ def assess(
         ),
     ] = None,
     tenant: Annotated[
-        str, typer.Option(metavar="NAME", help="The tenant whose rules hold for --frontier.")
+        str, typer.Option(metavar="NAME", help="The tenant whose rules in --policy hold.")
     ] = DEFAULT_TENANT,
     write: Annotated[bool, typer.Option("--write", help="Write the keep_at found into --policy.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write it also where texts of FILE were trained on by the model.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write it also where --write refuses it, see below.")] = False,
     name: Annotated[
         str | None,
         typer.Option(
@@ -267,30 +270,28 @@ def assess(
         *([] if several else outside_note(data.labels.count(outside), len(data), card)),
         *([] if by_words is None else [f"by words: {by_words}"]),
         *([frontier.description] if frontier.description else []),
-        *_said(seen),
-        *([_said_denied(policy, tenant)] if policy and denied else []),
         *([_SMALL_ALONE] if unknown else []),
         *map(_tier_note, frontier.tiers),
     ]
     if not assessment.costs_known and not assessment.small_only:
         notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
-    choice: ThresholdChoice | None = None
-    try:
-        choice = _choose(assessment, accuracy, budget_eur)
-    finally:  # the report shows what can be reached, also where that is too little
-        _write_page(page, assessment_html(assessment, f"Assessment of {small.name} on {file.name}", notes, choice))
-    change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice else None
+    warnings = _warned(seen, policy if denied else None, tenant)
+    choice = _chosen(
+        assessment, accuracy, budget_eur, page, f"Assessment of {small.name} on {file.name}", [*notes, *warnings]
+    )
+    below = below_card(choice, card.keep_at_of(language))
+    refused = write and below is not None and not force
+    change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice and not refused else None
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
         about = assessment_json(assessment, by_words, choice, page, change, seen) | of_sets
         say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
-        return
-    for line in [*_summary(assessment, choice, notes), *higher_of_card(choice, card.keep_at_of(language))]:
-        say(line)
-    say(f"{page}: the report")
-    for line in [*_said_of(change), *calibrated]:
-        say(line)
+    else:
+        summary = _summary(assessment, choice, below, notes)
+        say("\n".join([*summary, f"{page}: the report", *_said_of(change), *calibrated]))
+    if below is not None and refused:
+        raise UserError(f"--write: {below.refusal(name)}")
 
 
 def _f1(interval: Interval) -> str:
@@ -326,22 +327,20 @@ def _tiers_json(tiers: tuple[TierResult, ...]) -> dict[str, Any]:
     return {"tiers": [tier.as_json for tier in tiers]} if tiers else {}
 
 
-def _said(seen: SeenRows | None) -> list[str]:
-    """Return, and say at once, that texts were trained on; nothing where none was."""
-    if seen is None:
-        return []
-    remark(str(seen))
-    return [str(seen)]
+def _warned(seen: SeenRows | None, denies: Path | None, tenant: str) -> list[str]:
+    """Return, and say at once, which texts were trained on, and how texts end where a policy denies the frontier."""
+    warnings = [*([] if seen is None else [str(seen)]), *([] if denies is None else [_denial(denies, tenant)])]
+    for warning in warnings:
+        remark(warning)
+    return warnings
 
 
-def _said_denied(policy: Path, tenant: str) -> str:
-    """Return, and say at once, how texts end where the policy denies the frontier."""
-    note = (
-        f"{policy.name} denies the frontier to the tenant {tenant}: what is not kept ends as the small model's answer, "
-        "marked as degraded, and is counted so here; --accuracy is the share right of those kept"
+def _denial(policy: Path, tenant: str) -> str:
+    unnamed = " (that of texts without one; --tenant judges another)" if tenant == DEFAULT_TENANT else ""
+    return (
+        f"{policy.name} denies the frontier to the tenant {tenant}{unnamed}: what is not kept ends as the small "
+        "model's answer, marked as degraded, and is counted so here; --accuracy is the share right of those kept"
     )
-    remark(note)
-    return note
 
 
 def _check_writes(policy: Path | None, *, write: bool, chooses: bool, calibrate: bool, tiers: bool) -> None:
@@ -405,13 +404,9 @@ def _thresholds_in_force(card: Card, rules: Policy | None, name: str | None, lan
 
 
 def _denies_frontier(rules: Policy | None, task: str, tenant: str) -> bool:
-    """Return whether no model but the small one may answer: nothing may leave, and no tier is inside the house.
-
-    The default tenant may stand for others: nothing is denied where the policy lets texts of another one leave.
-    """
+    """Return whether no model but the small one may answer: nothing may leave, and no tier is inside the house."""
     if rules is None:
         return False
-    tenants = [rules.tenant(tenant), *(rules.tenants.values() if tenant == DEFAULT_TENANT else ())]
     inside = (
         tier.host is not None
         and rules.is_inside(tier.host)
@@ -419,7 +414,19 @@ def _denies_frontier(rules: Policy | None, task: str, tenant: str) -> bool:
         and (not tier.tenants or tenant in tier.tenants)
         for tier in rules.tiers
     )
-    return all(each.frontier == "deny" for each in tenants) and not any(inside)
+    return rules.tenant(tenant).frontier == "deny" and not any(inside)
+
+
+def _chosen(
+    assessment: Assessment, accuracy: float | None, budget_eur: float | None, page: Path, title: str, notes: list[str]
+) -> ThresholdChoice | None:
+    """Return what was asked for; write the report, which shows what can be reached also where that is too little."""
+    choice: ThresholdChoice | None = None
+    try:
+        choice = _choose(assessment, accuracy, budget_eur)
+    finally:
+        _write_page(page, assessment_html(assessment, title, notes, choice))
+    return choice
 
 
 def _choose(assessment: Assessment, accuracy: float | None, budget_eur: float | None) -> ThresholdChoice | None:
@@ -435,13 +442,15 @@ def _write_page(page: Path, html: str) -> None:
         raise UserError(f"{page}: cannot be written: {error.strerror}") from None
 
 
-def _summary(assessment: Assessment, choice: ThresholdChoice | None, notes: list[str]) -> list[str]:
+def _summary(
+    assessment: Assessment, choice: ThresholdChoice | None, below: BelowCard | None, notes: list[str]
+) -> list[str]:
     steps = {*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])}
     names, *cells = strategy_table(assessment, steps, ("small alone", "frontier alone"), brief=True)
     head, *rest = table([tuple(map(str.upper, names)), *cells])
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
-        provisional = choice.recommended is not None and not choice.recommended.is_shown
+        provisional = below is not None or (choice.recommended is not None and not choice.recommended.is_shown)
         said = recommendation(choice, denied=assessment.denied, unknown=assessment.unknown)
         lines.append(paint(said, "yellow" if provisional else "green"))
-    return lines
+    return [*lines, *([] if below is None else [str(below)])]

@@ -72,8 +72,8 @@ def check_task_keep_at(policy: Path, model: str) -> None:
     has_section = model in load_policy(policy).tasks.intent.models
     if model == DEFAULT_MODEL and not has_section:
         return
-    why = f"{policy} has a section for it" if has_section else f"{_field(None)} holds for the shipped model, too"
-    message = f"--write: the model assessed is {model}, and {why}; add --as {model} to write {_field(model)}"
+    why = f"{policy} has a section for it" if has_section else f"{field_of(None)} holds for the shipped model, too"
+    message = f"--write: the model assessed is {model}, and {why}; add --as {model} to write {field_of(model)}"
     if model != DEFAULT_MODEL:
         message += (
             f", or --as and the name that texts ask for it by; where it serves in place of the shipped one, "
@@ -90,7 +90,7 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChang
     """
     before = set_keep_at(policy, _TASK, keep_at, name)
     others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
-    return KeepAtChange(policy, _field(name), keep_at, before, tuple(sorted(others)), _restart("router"))
+    return KeepAtChange(policy, field_of(name), keep_at, before, tuple(sorted(others)), _restart("router"))
 
 
 def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) -> Iterator[str]:
@@ -142,5 +142,6 @@ def _restart(service: str) -> str:
     )
 
 
-def _field(name: str | None) -> str:
+def field_of(name: str | None) -> str:
+    """Return the place in a policy of the `keep_at` of the task, or of the model that texts ask for as `name`."""
     return ".".join(keep_at_location(_TASK, name))
