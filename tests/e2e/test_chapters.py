@@ -81,7 +81,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
         *("--model", "--force", "--write", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap"),
         *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
-        *("--language", "--outside-label", "--data", "--replace"),
+        *("--language", "--outside-label", "--data", "--replace", "--budget"),
     }
 
 
