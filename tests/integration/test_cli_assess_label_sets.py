@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_inference.platt import Platt
-from sprat_policy import load_policy
+from sprat_policy import load_policy, load_task_file
 from support import frontier_parts as parts
 from support import label_sets, training_files
 
@@ -146,3 +146,21 @@ def test_a_task_whose_file_would_tell_something_personal_is_not_asked_about(aske
     assert result.exit_code == 2
     assert f"{TASK}.yaml: instruction holds a term of the policy or a personal value" in result.stderr
     assert house.bodies == []
+
+
+def test_the_keep_at_of_the_file_of_the_task_is_shown_and_is_the_one_that_is_written(asked, tmp_path):
+    """Not that of `tasks.intent` in the policy, which is none of this model's."""
+    options, house, _ = asked
+    house.reset(confidence=0.9)
+    file = tmp_path / "tasks" / f"{TASK}.yaml"
+    file.write_text(f"{file.read_text()}keep_at: 0.83  # ours\n")
+    before = (tmp_path / "policy.yaml").read_text()
+    found = run(*options, "--tiers", "--tenant", "closed", "--accuracy", "0.9", "--write", "--force", "--json")
+    assert found.exit_code == 0, found.output
+    said = json.loads(found.stdout)
+    assert {each["of"]: each["keep_at"] for each in said["named"]}["task"] == 0.83
+    assert "policy" not in {each["of"] for each in said["named"]}
+    assert (said["written"]["file"], said["written"]["field"]) == (str(file), "keep_at")
+    assert load_task_file(file).keep_at == pytest.approx(said["written"]["now"], abs=0.005)
+    assert file.read_text().endswith("# ours\n")
+    assert (tmp_path / "policy.yaml").read_text() == before

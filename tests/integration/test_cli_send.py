@@ -160,6 +160,16 @@ async def test_missing_topics_are_said_before_anything_is_sent(send):
     assert code == 2
     assert "sprat: there is no topic " in err
     assert "run `sprat topics create`" in err
+    assert "restart" not in err
+
+
+async def test_a_missing_topic_of_a_task_from_a_file_says_who_reads_that_file_when(send, tmp_path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "desk.yaml").write_text("kind: classification\nlabels: {badge: , leave: }\n", "utf-8")
+    async with asyncio.timeout(5):
+        code, _, err = await send("hi", "--task", "desk")
+    assert code == 2
+    assert "router and frontier read the file of a task that was added when they start: restart them" in err
 
 
 async def test_ctrl_c_ends_it_with_130_and_no_stack_trace(kafka, prefix, topics, tmp_path):

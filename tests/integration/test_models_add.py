@@ -320,6 +320,31 @@ def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_inte
     assert card.score("calibrated_accuracy") == pytest.approx(true, abs=0.01)
 
 
+def test_a_model_that_is_not_good_enough_keeps_nothing_however_sure_it_is(tmp_path: Path) -> None:
+    """Its logits lie a million times further apart, so that every confidence rounds to 1."""
+    texts, wanted = expected("bert")
+    saved = Path(shutil.copytree(MODELS / "bert", tmp_path / "sure"))
+    weights = load_file(saved / "model.safetensors")
+    weights |= {name: array * 1e6 for name, array in weights.items() if name.startswith("classifier.")}
+    save_file(weights, saved / "model.safetensors")
+    labels = [json.loads((saved / "config.json").read_text("utf-8"))["id2label"][str(number)] for number in range(4)]
+    rows = [f'"{text} {turn}",{labels[row.argmax() - (turn == 0)]}' for turn in range(4)
+            for text, row in zip(texts, wanted, strict=True)]  # fmt: skip
+    (tmp_path / "ours.csv").write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
+    done = CliRunner().invoke(app, [
+        "models", "add", str(saved), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
+        "--calibrate", str(tmp_path / "ours.csv"), "--quantization", "float32", "--language", "en",
+    ])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    model = IntentModel.load(tmp_path / "a")
+    assert max(each.confidence for each in model.answer([Question(text, "en") for text in texts])) == 1.0
+    assert model.card.keep_at == 1.0
+    assert model.card.score("calibrated_kept_share") == 0
+    assert "not good enough" in done.output
+    assert "keep_at 1.00 keeps" not in done.output
+    assert "serve it" not in done.output, "there is nothing to serve"
+
+
 GERMAN = "wo bleibt meine Bestellung Überweisung zurück und warum kommt das nicht bei mir an ich warte schon lange"
 ENGLISH = "where is my order I want my money back and why does it not come to the new address I have"
 

@@ -146,7 +146,11 @@ def test_what_to_do_next_depends_on_the_cause():
         "next: the record itself is invalid: correct it and publish it again; a replay fails again"
     )
     assert next_steps([letter()]) == "next: the service failed: repair the cause, then replay it: sprat dlq replay"
-    mixed = next_steps([letter(), letter(1, code="no_known_task"), letter(2), letter(3, code="foreign_source")])
+    assert next_steps([letter(code="no_known_task")]) == (
+        "next: the router knew no task that it asks for: where the task has been added since, replay it: sprat dlq "
+        "replay; else correct it and publish it again"
+    )
+    mixed = next_steps([letter(), letter(1, code="invalid_text"), letter(2), letter(3, code="foreign_source")])
     assert mixed.startswith("next: 1 × the record itself is invalid: correct it")
     assert "1 × the settings or the policy do not accept it: " in mixed
     assert mixed.endswith("; 2 × the service failed: repair the cause, then replay it: sprat dlq replay")
@@ -165,6 +169,12 @@ def test_a_replay_warns_of_records_that_will_fail_again(capsys, as_json):
         assert (err, json.loads(out.splitlines()[-1])["invalid"]) == ("", 2)
     else:
         assert err.startswith("2 of 5 records will fail again: the records themselves are invalid; correct")
+    added = Run(
+        KafkaSettings(), plan([letter(code="no_known_task", service="router")], (), TOPICS, SIGNATURES), as_json=as_json
+    )
+    added.warn()
+    said = capsys.readouterr().err
+    assert said == "" if as_json else "unless the task has been added since" in said
     fine = Run(KafkaSettings(), plan([letter()], (), TOPICS, SIGNATURES), as_json=as_json)
     fine.warn()
     assert capsys.readouterr().err == ""

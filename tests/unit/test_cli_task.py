@@ -133,4 +133,5 @@ def test_the_policy_is_described_with_the_tasks_beside_it(run: Run) -> None:
 
 def test_who_has_given_every_meaning_is_not_asked_for_them(run: Run) -> None:
     assert "next: sprat task check" in run("init", "given", "--label", "a=one", "--label", "b=two")
+    assert "restart router and frontier" in run("init", "third", "--label", "a=one", "--label", "b=two")
     assert "next: say in it what each label means" in run("init", "bare", "--label", "a=one", "--labels", "b")

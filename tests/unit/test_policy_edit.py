@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat.errors import UserError
-from sprat_policy import TierCalibration, load_policy, set_keep_at, set_tier_calibration
+from sprat_policy import (
+    TierCalibration,
+    load_policy,
+    load_task_file,
+    set_keep_at,
+    set_task_keep_at,
+    set_tier_calibration,
+)
 
 SHIPPED = """\
 # What Sprat may do.
@@ -271,3 +278,15 @@ def test_a_layout_that_is_not_safe_to_edit_is_either_edited_rightly_or_not_at_al
 def test_a_tier_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="no tier is called third"):
         set_tier_calibration(write(tmp_path, TIERS), "third", "intent", FIT)
+
+
+def test_the_number_in_the_file_of_a_task_is_changed(tmp_path):
+    path = tmp_path / "desk.yaml"
+    path.write_text("kind: classification\nlabels: {badge: a card, leave: }  # two\nkeep_at: 0.8  # ours\n")
+    assert set_task_keep_at(path, 0.9) == "0.8"
+    assert path.read_text().endswith("{badge: a card, leave: }  # two\nkeep_at: 0.90  # ours\n")
+    assert set_task_keep_at(path, 0.7, "hr") is None
+    assert load_task_file(path).of("hr").keep_at == 0.7
+    assert load_task_file(path).keep_at == 0.9
+    with pytest.raises(UserError, match="not a name of a model"):
+        set_task_keep_at(path, 0.7, "two words")

@@ -232,3 +232,23 @@ async def test_the_simulated_decision_tier_of_the_documentation_is_valid(tmp_pat
     (tier,) = await opened(policy)
     assert (tier.api, tier.settings.host, tier.provider.region) == ("decisions", "127.0.0.1", "local")
     assert "for tasks with labels" in list(describe(policy))[-1]
+
+
+@pytest.mark.parametrize(
+    ("tier", "provider"),
+    [
+        ("preset: 'openai:x', region: eu", "openai"),
+        ("preset: 'openai:x', region: eu, url: 'https://api.openai.com/v1/'", "openai"),
+        ("preset: 'openai:x', name: house, region: eu, url: 'http://gpu:8000/v1'", "house"),
+        ("preset: 'openai:x', region: eu, url: 'http://gpu:8000/v1'", "openai-compatible"),
+        ("preset: 'openai:x', name: house, provider: azure, region: eu, url: 'http://gpu:8000/v1'", "azure"),
+        ("preset: 'decisions:x', name: house, region: eu, url: 'http://gpu:8000/v1'", "house"),
+        ("preset: 'ollama:x', name: house, region: eu, url: 'http://gpu:11434/v1'", "ollama"),
+        ("preset: 'vllm:http://gpu:8000/v1', name: house, model: x, region: eu", "vllm"),
+    ],
+)
+def test_a_server_of_ones_own_does_not_bear_the_name_of_the_provider_whose_api_it_speaks(
+    write_policy: WritePolicy, tier: str, provider: str
+) -> None:
+    (found,) = load_policy(tiers_of(write_policy, f"{{{tier}, {PRICE}}}")).tiers
+    assert found.provider_name == provider

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sprat_contracts import FrontierAnswered, LabelsOutput, Prediction, Result, TaskTable, Topics
-from sprat_policy import Policy, TaskFile, TaskFiles, TenantGuard
+from sprat_policy import Policy, TaskFile, TaskFiles, TaskPolicy, TenantGuard
+from sprat_router.decisions import decide
 from sprat_router.handler import RouterHandler
 from support.router_records import (
     APPENDED_AT,
@@ -108,6 +109,13 @@ def test_a_large_models_set_of_offered_labels_is_the_answer() -> None:
 def test_a_label_that_was_not_offered_leaves_the_small_answer() -> None:
     end = result(router(), answered({"labels": [{"label": "delivery"}, {"label": "weather"}]}))
     assert (end.status, end.source, end.declined.code) == ("degraded", "small", "invalid_answer")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("keep_at", "reason"), [(0.99, "confident"), (1.0, "low_confidence")])
+def test_a_keep_at_of_one_keeps_nothing_not_even_what_is_wholly_sure(keep_at: float, reason: str) -> None:
+    """The card of a model that is not good enough says 1, and a confidence may round to 1."""
+    found = decide(prediction(confidence=1.0), LabelsOutput, TaskPolicy(keep_at=keep_at), None)
+    assert (found.kept, found.reasons) == (reason == "confident", (reason,))
 
 
 def test_an_installation_that_knows_the_task_reads_its_outputs_whole() -> None:

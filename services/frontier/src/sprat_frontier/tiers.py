@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from sprat.errors import UserError
 from sprat_contracts import Declined, ReasonCode
+from sprat_contracts.kept import least_kept
 from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.chat import ChatApi, LlamaCppApi
 from sprat_frontier.decisions import DecisionsApi, SystemOneApi
@@ -93,7 +94,7 @@ class Tier:
 
     def is_sure(self, confidence: float | None) -> bool:
         """Return whether its answer is kept; the confidence is calibrated, where it can be."""
-        return self.keep_at is None or (confidence is not None and confidence >= self.keep_at)
+        return self.keep_at is None or (confidence is not None and confidence >= least_kept(self.keep_at))
 
     def problem(self, question: FrontierQuestion) -> Declined | None:
         """Return why it is not asked this; None if it could answer."""
@@ -226,7 +227,7 @@ def _settings_of(tier: TierPolicy, settings: FrontierSettings, environment: Mapp
         "base_url": tier.base_url,
         "model": tier.model_name,
         "api_key": None if tier.api_key is None else _key(variable_of(tier.api_key), tier, environment),
-        "provider": tier.provider or tier.known.provider,
+        "provider": tier.provider_name,
         "region": tier.region_name or INSIDE,
         "prices": {tier.model_name: price},
     }

@@ -20,6 +20,7 @@ from sprat_contracts import (
     TextOutput,
     TextSubmitted,
 )
+from sprat_contracts.kept import least_kept
 from sprat_policy import IntentPolicy, TaskPolicy
 
 CONFIDENT = "confident"
@@ -68,7 +69,7 @@ def decide(
         reasons.append(OUT_OF_SCOPE)
     if policy.uncalibrated == "escalate" and _is_uncalibrated(prediction, announced):
         reasons.append(UNCALIBRATED)
-    if prediction.confidence < threshold:
+    if prediction.confidence < least_kept(threshold):
         reasons.append(LOW_CONFIDENCE)
     if reasons:
         return Decision(kept=False, reasons=tuple(reasons), threshold=threshold)

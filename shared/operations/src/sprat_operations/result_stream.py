@@ -1,9 +1,9 @@
 """A stream of results and dead letters as they arrive."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from sprat.errors import UserError
 from sprat.kafka.clients import cancel_requests, client_arguments, close_in_time, make_consumer, missing_topics
 from sprat.settings import KafkaSettings
-from sprat_contracts import DeadLetterReason, Envelope, Result, WireError, decode
+from sprat_contracts import TASKS, DeadLetterReason, Envelope, Result, WireError, decode
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 
 Filter = Callable[[Mapping[str, str]], bool]
@@ -72,14 +72,21 @@ class UnreadableRecord:
 Seen = StoredResult | SeenDeadLetter | UnreadableRecord
 
 
+_OF_NEW_TASK: Final = (
+    "; router and frontier read the file of a task that was added when they start: restart them, or your `sprat up`, "
+    "which makes the topics, too"
+)
+
+
 class ResultStream:
     """A consumer of result topics, and of the dead letters where wanted, without a group."""
 
     def __init__(
-        self, kafka: KafkaSettings, tasks: Iterable[str], *, dead_letters: bool, wanted: Filter | None = None
+        self, kafka: KafkaSettings, tasks: Collection[str], *, dead_letters: bool, wanted: Filter | None = None
     ) -> None:
         self._dead_letters = kafka.topics.dead_letters
         self._topics = [kafka.topics.results(task) for task in tasks] + [self._dead_letters] * dead_letters
+        self._added = {kafka.topics.results(task) for task in tasks if task not in TASKS}
         self._wanted = wanted
         self._client = client_arguments(kafka)
         self._consumer: Any = None
@@ -111,7 +118,8 @@ class ResultStream:
         finally:
             await close_in_time(admin.close)
         if missing := missing_topics(described):
-            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`")
+            after = _OF_NEW_TASK if self._added.intersection(missing) else ""
+            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`{after}")
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
 
     async def read(self, timeout_s: float) -> list[Seen]:

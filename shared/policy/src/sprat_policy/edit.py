@@ -4,14 +4,16 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from sprat.errors import UserError
-from sprat_policy.load import load_policy, policy_of
-from sprat_policy.rules import MODEL_NAME, NamedModel, Policy
+from sprat_policy.load import load_policy, policy_of, section_of
+from sprat_policy.rules import MODEL_NAME, NamedModel, Policy, TaskPolicy
+from sprat_policy.task_files import TaskFile, load_task_file
 from sprat_policy.tiers import TierCalibration
 from sprat_policy.yaml_document import Document, Location, read_yaml
 
@@ -45,17 +47,38 @@ def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None)
         UserError: the name is not one of a model; the file is not a policy, before or after; it cannot be written, or
             its layout cannot be edited safely. The file does not change then.
     """
+    load_policy(path)
+    return _set_keep_at(path, task, keep_at, model, lambda raw, name: policy_of(raw, "").task(task, name))
+
+
+def set_task_keep_at(path: Path, keep_at: float, model: str | None = None) -> str | None:
+    """Write the same into the file of a task.
+
+    Raises:
+        UserError: as :func:`set_keep_at`.
+    """
+    load_task_file(path)
+    return _set_keep_at(path, None, keep_at, model, lambda raw, name: section_of(raw, "", TaskFile)[0].of(name))
+
+
+def _set_keep_at(
+    path: Path,
+    task: str | None,
+    keep_at: float,
+    model: str | None,
+    task_of: Callable[[bytes, str], TaskPolicy],
+) -> str | None:
+    """Write the `keep_at`; `task_of` reads the task from the content of the file, as it is for a model."""
     if model is not None:
         check_model_name(model)
-    load_policy(path)
+    location = keep_at_location(task, model)
     raw = path.read_bytes().decode("utf-8")
     byte_order_mark = raw[:1] if raw[:1] == "\ufeff" else ""
-    location = keep_at_location(task, model)
     text, before = _set_value(raw.removeprefix("\ufeff"), location, f"{keep_at:.2f}")
     new = (byte_order_mark + text).encode("utf-8")
     if before is not None and f"{float(before):.2f}" == f"{keep_at:.2f}":
         return before
-    if not _has_keep_at(new, task, model, keep_at):
+    if not _has_keep_at(new, task_of, model, keep_at):
         raise UserError(
             f"{path}: laid out in a way that is not edited safely; "
             f"write it yourself: {'.'.join(location)}: {keep_at:.2f}"
@@ -64,9 +87,14 @@ def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None)
     return before
 
 
-def keep_at_location(task: str, model: str | None = None) -> tuple[str, ...]:
-    """Return the keys that lead to the `keep_at` of a task, or of one of its models, in the file."""
-    return ("tasks", task, "keep_at") if model is None else ("tasks", task, "models", model, "keep_at")
+def keep_at_location(task: str | None, model: str | None = None) -> tuple[str, ...]:
+    """Return the keys that lead to the `keep_at` of a task, or of one of its models.
+
+    Args:
+        task: of a policy file; None: in the file of a task.
+        model: the model; None: the task itself.
+    """
+    return (*(() if task is None else ("tasks", task)), *(() if model is None else ("models", model)), "keep_at")
 
 
 def set_tier_calibration(path: Path, tier: str, task: str, calibration: TierCalibration) -> tuple[str, bool]:
@@ -143,14 +171,14 @@ def _is(content: bytes, wanted: Policy) -> bool:
         return False
 
 
-def _has_keep_at(content: bytes, task: str, model: str | None, keep_at: float) -> bool:
-    """Return whether the content is a policy with this `keep_at`."""
+def _has_keep_at(
+    content: bytes, task_of: Callable[[bytes, str], TaskPolicy], model: str | None, keep_at: float
+) -> bool:
+    """Return whether the content is valid, and has this `keep_at`."""
     try:
-        policy = policy_of(content, "")
+        return abs(task_of(content, model or "default").keep_at - keep_at) <= 0.005
     except UserError:
         return False
-    task_policy = policy.task(task) if model is None else policy.task(task, model)
-    return abs(task_policy.keep_at - keep_at) <= 0.005
 
 
 def _set_value(text: str, location: tuple[str, ...], value: str) -> tuple[str, str | None]:

@@ -194,6 +194,16 @@ class TierPolicy(PolicySection):
         return self.region or self.known.region
 
     @property
+    def provider_name(self) -> str:
+        """Who serves it, as the audit names it.
+
+        The provider of a preset is that of the preset's own address. At another one the tier's name stands for it,
+        without a name that it only speaks the provider's API.
+        """
+        elsewhere = self.url is not None and not self.known.own and self.known.url not in {None, self.base_url}
+        return self.provider or (self.name or f"{self.scheme}-compatible" if elsewhere else self.known.provider)
+
+    @property
     def is_relayed(self) -> bool:
         """Whether its server is known to send what it gets to somebody else."""
         return is_relayed(self.model_name or "")

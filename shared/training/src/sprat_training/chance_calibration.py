@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_contracts.kept import least_kept
 from sprat_inference.card import Calibration, Score
 from sprat_inference.platt import Platt, log_odds
 from sprat_training.evaluation.metrics import Interval, wilson
@@ -67,7 +68,7 @@ def measure_chances(
         accuracy: required of what is kept.
     """
     keep_at, rule = _keep_at(confidences, right, accuracy)
-    kept = confidences >= keep_at
+    kept = confidences >= least_kept(keep_at)
     return ChanceFigures(
         calibration,
         len(right),
@@ -112,6 +113,6 @@ def fit_platt(products: Doubles, right: Flags) -> Platt:
 
 
 def _keep_at(chances: Doubles, right: Flags, accuracy: float) -> tuple[float, str]:
-    kept = ((step / STEPS, right[chances >= step / STEPS]) for step in range(STEPS + 1))
+    kept = ((step / STEPS, right[chances >= least_kept(step / STEPS)]) for step in range(STEPS + 1))
     shares = (RightAt(at, float(each.mean()), len(each)) for at, each in kept if len(each))
     return keep_at_rule("the answers kept", accuracy, "the rows to calibrate on", recommend(shares, accuracy))

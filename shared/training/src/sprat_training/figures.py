@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_contracts.kept import least_kept
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator
 from sprat_training.evaluation.metrics import (
@@ -127,7 +128,7 @@ class TrainingFigures:
         """Return for each text, and each text outside, the index of its outcome in `OUTCOMES`."""
         read = self.readings
         kept = np.where(read.is_rejected, 2, np.where(read.in_scope & read.best_right, 0, 1))
-        return np.where(read.confidence >= keep_at, kept, len(OUTCOMES) - 1)
+        return np.where(read.confidence >= least_kept(keep_at), kept, len(OUTCOMES) - 1)
 
     def outcomes(self, keep_at: float) -> OutcomeCounts:
         """Return what becomes of the texts."""
@@ -241,7 +242,7 @@ def measure(
 def _kept(
     readings: ModelReadings, keep_at: float, outside_share: float, outside_groups: Integers | None
 ) -> KeptAnswers:
-    weights, enough = readings.weights(outside_share), readings.confidence >= keep_at
+    weights, enough = readings.weights(outside_share), readings.confidence >= least_kept(keep_at)
     kept = np.where(enough, weights, 0.0)
     total = float(kept.sum())
     if total == 0:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_contracts.kept import least_kept
 from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
@@ -257,8 +258,8 @@ def fit_lexical_stage(
     chances = own.chances(said.inside)
     by_encoder, outside_by_encoder = calibrator.chances(encoder.inside), calibrator.chances(encoder.outside)
     encoder_wrong = encoder.logits.argmax(axis=1) != gold
-    kept = by_encoder[:, RIGHT] >= keep_at
-    kept_outside = (outside_by_encoder[:, RIGHT] >= keep_at).astype(float)
+    kept = by_encoder[:, RIGHT] >= least_kept(keep_at)
+    kept_outside = (outside_by_encoder[:, RIGHT] >= least_kept(keep_at)).astype(float)
     count = len(texts) if encoder.labels_held_out else len(outside)
     outside_chances = _mean_by_text(own.chances(said.outside), said.outside_texts, count)
     kept_wrong = _mean_by_text(kept_outside[:, None], encoder.outside_texts, count)[:, 0]

@@ -31,16 +31,19 @@ class TaskOfModel:
         return one_label(labels, outside_label) if self.several else next(iter(labels), outside_label)
 
 
-def asked_task(named: str | None, policy: Path | None, folder: Path, model: TaskOfModel) -> TaskOfModel:
-    """Return the task for which a large model is asked: the one named, else the one whose file names the model.
+def asked_task(
+    named: str | None, policy: Path | None, folder: Path, model: TaskOfModel, *, asks: bool = True
+) -> TaskOfModel:
+    """Return the task that a model is assessed for: the one named, else the one whose file names the model.
 
     Without such a file, a model that gives one label a text is asked about as `intent`.
 
     Args:
         named: the task that the user names.
-        policy: the policy file, beside which the task files are; None: no large model is asked.
+        policy: the policy file, beside which the task files are; None: there is none.
         folder: the artefact of the model.
         model: its labels, as of the task `intent`.
+        asks: whether a large model is asked; without, a model that no file names has no task.
 
     Raises:
         UserError: no file has the task, or it is not of the model's kind, or has other labels than the model.
@@ -51,7 +54,7 @@ def asked_task(named: str | None, policy: Path | None, folder: Path, model: Task
     kind = "multi_label" if model.several else "classification"
     if named is None:
         found = [name for name in files if files[name].kind == kind and _is_of(files.artefact(name), folder)]
-        if not model.several and not found:
+        if not found and not (model.several and asks):
             return model
         if len(found) != 1:
             what = f"the files of {' and '.join(found)} name" if found else "no file of a task names"
@@ -60,7 +63,7 @@ def asked_task(named: str | None, policy: Path | None, folder: Path, model: Task
                 "the task with --task NAME"
             )
         named = found[0]
-        remark(f"asked as the task {named}, whose file names {folder}")
+        remark(f"{'asked' if asks else 'measured'} as the task {named}, whose file names {folder}")
     if named not in files:
         known = ", ".join(files) or "none"
         raise UserError(f"--task {named}: there is no file of such a task; there are: {known} (SPRAT_TASKS)")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import UserError
+from sprat.model import DEFAULT_MODEL
 from sprat_cli.assess.answers import (
     DEFAULT_TENANT,
     UNKNOWN_PRICE,
@@ -23,13 +24,19 @@ from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.below_card import BelowCard, below_card
-from sprat_cli.assess.policy_file import KeepAtChange, check_task_keep_at, write_keep_at, write_tier_calibrations
+from sprat_cli.assess.policy_file import (
+    KeepAtChange,
+    check_task_keep_at,
+    write_keep_at,
+    write_task_keep_at,
+    write_tier_calibrations,
+)
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import Policy, check_model_name, load_policy
+from sprat_policy import IntentPolicy, Policy, check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table
@@ -65,8 +72,9 @@ these the small model alone is measured: what it keeps at each keep_at, and how 
 denies the frontier to --tenant, a text that is not kept ends as a degraded answer. Intervals of shares are Wilson's,
 those of costs are by bootstrap, 1,000 resamples. The report of hr-test.csv and --model hr is written to
 hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep_at of the model that texts ask for by
-the name after --as, which may be left out only for the shipped model. Without --force it refuses texts that the model
-was trained on, and a keep_at below that of the card which the texts do not show with 95 % confidence.
+the name after --as, which may be left out only for the shipped model. Of a task whose file beside --policy names
+DIR as its artefact, it changes the keep_at of that file. Without --force it refuses texts that the model was trained on,
+and a keep_at below that of the card which the texts do not show with 95 % confidence.
 
 \b
 Without --tenant, the rules of the tenant "default" hold, as for a text that names no tenant: where the policy has
@@ -228,8 +236,8 @@ def assess(
     record, named = read_record(model), ColumnNames(text_column, label_column)
     card = card_of(model)
     several = card.kind == MULTI_LABEL
-    _check_task(several=several, write=write, task=task, asks=asks)
-    asked = asked_task(task, policy if asks else None, model, TaskOfModel(INTENT, card.labels or (), several))
+    _check_task(task, asks=asks)
+    asked = asked_task(task, policy, model, TaskOfModel(INTENT, card.labels or (), several), asks=asks)
     denied = _denies_frontier(rules, asked.name, tenant)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(
@@ -253,13 +261,13 @@ def assess(
     language = language_of(language, loaded.card.languages)
     seen = seen_by(record, data.path, data.texts, data.rows)
     if write and policy:
-        _check_write(policy, name, loaded.card.name, None if force else seen)
+        _check_write(policy, asked, name, loaded.card.name, None if force else seen)
     small = small_model_answers(loaded, data, language, outside)
-    escalates = not several and _escalates_outside(rules, name)
+    escalates = _escalates_outside(asked, rules, name)
     frontier = frontier_result(source, data, asked, language, outside)
     unknown = not source.given and not denied
     outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied, unknown=unknown)
-    also = _thresholds_in_force(loaded.card, None if several else rules, name, language)
+    also = _thresholds_in_force(loaded.card, asked, rules, name, language)
     assessment, by_words = assess_routing(outcomes, named=also), answered_by_words(small, outcomes)
     f1 = small.micro_f1(data, outside)
     page = output or file.with_name(f"{file.stem}-{model.resolve().name}-assessment.html")
@@ -281,7 +289,9 @@ def assess(
     )
     below = below_card(choice, card.keep_at_of(language))
     refused = write and below is not None and not force
-    change = write_keep_at(policy, choice.chosen.keep_at, name) if write and policy and choice and not refused else None
+    change = (
+        _written(asked, policy, choice.chosen.keep_at, name) if write and policy and choice and not refused else None
+    )
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
@@ -361,8 +371,10 @@ def _check_name(name: str | None) -> None:
         raise UserError(f"--as {error}") from None
 
 
-def _check_write(policy: Path, name: str | None, model: str, seen: SeenRows | None) -> None:
-    if name is None:
+def _check_write(policy: Path, asked: TaskOfModel, name: str | None, model: str, seen: SeenRows | None) -> None:
+    if asked.several and not asked.files:
+        raise UserError("--write: a model with several labels a text has its keep_at in the file of its task")
+    if name is None and not asked.files:
         check_task_keep_at(policy, model)
     if seen is not None:
         raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
@@ -372,33 +384,48 @@ def _said_of(change: KeepAtChange | None) -> list[str]:
     return [] if change is None else [str(change)]
 
 
-def _check_task(*, several: bool, write: bool, task: str | None, asks: bool) -> None:
-    if several and write:
-        raise UserError("--write: a model with several labels a text has its keep_at in the file of its task")
+def _check_task(task: str | None, *, asks: bool) -> None:
     if task is not None and not asks:
         raise UserError("--task says for which task a large model is asked: it needs --frontier URL or --tiers")
-    if task not in {None, INTENT} and write:
-        raise UserError(f"--write: the keep_at of {task} stands in the file of the task, and not in the policy")
 
 
-def _escalates_outside(rules: Policy | None, name: str | None) -> bool:
-    if rules is None:
-        return False
-    task = rules.tasks.intent
-    return (task if name is None else task.of(name)).out_of_scope == "escalate"
+def _written(asked: TaskOfModel, policy: Path, keep_at: float, name: str | None) -> KeepAtChange:
+    """Write the `keep_at` where the router reads it: into the file of the task, or into the policy."""
+    if asked.files:
+        return write_task_keep_at((asked.files.folder or Path()) / f"{asked.name}.yaml", keep_at, name)
+    return write_keep_at(policy, keep_at, name)
 
 
-def _thresholds_in_force(card: Card, rules: Policy | None, name: str | None, language: str) -> dict[str, float]:
-    """Return the thresholds that the table shows besides: that of the card and, where one is given, of the policy.
+def _rule_of(asked: TaskOfModel, rules: Policy | None, name: str | None) -> IntentPolicy | None:
+    """Return the policy of the task, as it is for the model that texts ask for as `name`; None where there is none."""
+    if asked.files:
+        return asked.files[asked.name].of(name or DEFAULT_MODEL)
+    if rules is None or asked.several:
+        return None
+    return rules.tasks.intent if name is None else rules.tasks.intent.of(name)
+
+
+def _escalates_outside(asked: TaskOfModel, rules: Policy | None, name: str | None) -> bool:
+    rule = _rule_of(asked, rules, name)
+    return not asked.several and rule is not None and rule.out_of_scope == "escalate"
+
+
+def _thresholds_in_force(
+    card: Card, asked: TaskOfModel, rules: Policy | None, name: str | None, language: str
+) -> dict[str, float]:
+    """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.
 
     Args:
         card: of the model.
+        asked: the task.
         rules: the policy.
         name: the one that texts ask for the model by; that on its card where it is not given.
         language: of the texts; it may have a threshold of its own.
     """
     found = {"card": card.keep_at_of(language)}
-    if rules is not None:
+    if asked.files and (rule := _rule_of(asked, rules, name)) is not None:
+        found["task"] = rule.keep_at_in(language)
+    elif rules is not None and not asked.several:
         found["policy"] = rules.task("intent", name or card.name).keep_at_in(language)
     return found
 

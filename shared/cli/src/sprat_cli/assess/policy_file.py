@@ -1,7 +1,7 @@
 """What `sprat assess` changes in a policy file.
 
-`--write`: the `keep_at` of the assessed model. `--calibrate-tiers`: what the probabilities of its tiers mean. Nothing
-else.
+`--write`: the `keep_at` of the assessed model, of a task from a file in that file.
+`--calibrate-tiers`: what the probabilities of its tiers mean. Nothing else.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,15 @@ from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.terminal import counted
 from sprat_operations import local_run
-from sprat_policy import TierCalibration, keep_at_location, load_policy, set_keep_at, set_tier_calibration
+from sprat_policy import (
+    TierCalibration,
+    keep_at_location,
+    load_policy,
+    load_task_file,
+    set_keep_at,
+    set_task_keep_at,
+    set_tier_calibration,
+)
 from sprat_training.tier_calibration import TierFit
 
 _TASK: Final = "intent"
@@ -80,6 +88,18 @@ def check_task_keep_at(policy: Path, model: str) -> None:
             f"--as {DEFAULT_MODEL}"
         )
     raise UserError(message)
+
+
+def write_task_keep_at(file: Path, keep_at: float, name: str | None) -> KeepAtChange:
+    """Write the `keep_at` into the file of a task, or there that of the model that texts ask for as `name`.
+
+    Raises:
+        UserError: see :func:`sprat_policy.set_keep_at`.
+    """
+    before = set_task_keep_at(file, keep_at, name)
+    others = load_task_file(file).of(name or DEFAULT_MODEL).keep_at_by_language
+    field = ".".join(keep_at_location(None, name))
+    return KeepAtChange(file, field, keep_at, before, tuple(sorted(others)), _restart("router"))
 
 
 def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChange:

@@ -15,6 +15,7 @@ from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
+from sprat_contracts.codes import ReasonCode
 from sprat_operations.dead_letters import Cause, DeadLetter
 
 SIGNED: Final[Mapping[Verdict, str]] = {"current": "yes", "previous": "yes", "unsigned": "no", "invalid": "wrong"}
@@ -28,6 +29,11 @@ NEXT_STEPS: Final[Mapping[Cause, tuple[str, str]]] = {
     "fault": ("the service failed", "repair the cause, then replay it: sprat dlq replay"),
 }
 """For each cause what it is, and what to do next."""
+UNKNOWN_TASK: Final = (
+    "the router knew no task that it asks for",
+    "where the task has been added since, replay it: sprat dlq replay; else correct it and publish it again",
+)
+"""The same of a record that is invalid only until its task is added."""
 _LONGEST_ID, _LONGEST_DETAIL = 40, 70
 
 
@@ -55,13 +61,18 @@ def lines(letters: Sequence[DeadLetter]) -> list[str]:
 
 def next_steps(letters: Sequence[DeadLetter]) -> str:
     """Return in one line what to do next about letters, by their causes; counted where there are several causes."""
-    counts = Counter(letter.cause for letter in letters)
+    counts = Counter(UNKNOWN_TASK if is_of_unknown_task(letter) else NEXT_STEPS[letter.cause] for letter in letters)
     parts = [
-        f"{f'{counts[cause]:,} × ' if len(counts) > 1 else ''}{what}: {step}"
-        for cause, (what, step) in NEXT_STEPS.items()
-        if counts[cause]
+        f"{f'{counts[each]:,} × ' if len(counts) > 1 else ''}{': '.join(each)}"
+        for each in (UNKNOWN_TASK, *NEXT_STEPS.values())
+        if counts[each]
     ]
     return f"next: {'; '.join(parts)}"
+
+
+def is_of_unknown_task(letter: DeadLetter) -> bool:
+    """Return whether a record asked for no task that the router knew, which may have been added since."""
+    return letter.reason.code == ReasonCode.NO_KNOWN_TASK
 
 
 def text_id(letter: DeadLetter) -> str:

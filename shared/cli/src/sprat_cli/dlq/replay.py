@@ -14,7 +14,7 @@ from sprat.settings import KafkaSettings
 from sprat.signatures import Signatures
 from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures, writing_signatures
-from sprat_cli.dlq.listing import text_id
+from sprat_cli.dlq.listing import is_of_unknown_task, text_id
 from sprat_cli.dlq.select import DeadLetterFilter, Reasons, Services, Since, Until, check_names, choice, names_of, read
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.progress import read_progress
@@ -59,10 +59,19 @@ class Run:
             why = "the record itself is invalid" if count == 1 else "the records themselves are invalid"
             rest = "correct and publish again, sprat dlq list shows what is wrong"
             remark(f"{count:,} of {counted(len(self.planned.replays), 'record')} will fail again: {why}; {rest}")
+        unknown = sum(is_of_unknown_task(replay.letter) for replay in self.planned.replays)
+        if unknown and not self._json:
+            of = counted(len(self.planned.replays), "record")
+            remark(
+                f"{unknown:,} of {of} asked for no task that the router knew: will fail again unless the task has been "
+                "added since, and router and frontier restarted"
+            )
 
     @property
     def _invalid(self) -> int:
-        return sum(replay.letter.cause == "record" for replay in self.planned.replays)
+        return sum(
+            replay.letter.cause == "record" and not is_of_unknown_task(replay.letter) for replay in self.planned.replays
+        )
 
     def show_plan_end(self) -> None:
         """Show what is left out, and that nothing was sent."""

@@ -278,6 +278,9 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         remark(
             "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says uncalibrated: keep"
         )
+    if _keeps_nothing(added):
+        remark("so there is nothing to serve; other rows, a lower --accuracy or another model may give one")
+        return
     if added.needs is not None:
         remark(f"its service needs ONNX Runtime: {added.needs}")
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
@@ -295,6 +298,14 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
     else:
         remark("in your policy file, so that it has a keep_at of its own, not that of the task:")
         remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")
+
+
+def _keeps_nothing(added: "AddedModel") -> bool:
+    """Return whether the model was calibrated, and no keep_at makes its answers as often right as was asked for."""
+    if added.chances is not None:
+        return not added.chances.kept_share
+    by_curve = added.sets or added.figures
+    return by_curve is not None and not by_curve.at(added.card.keep_at).share
 
 
 def _say_kept(texts: int, right: str, card: "Card", share: float, of_kept: "Interval") -> None:

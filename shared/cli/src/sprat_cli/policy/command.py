@@ -96,7 +96,7 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN) -> Iterator[str]:
 def kept_from(rules: TaskPolicy) -> str:
     """Return from which confidence on answers are kept, as `90 % or above, de at 95 %`."""
     own = [f", {language} at {at * 100:.4g} %" for language, at in sorted(rules.keep_at_by_language.items())]
-    return f"{rules.keep_at * 100:.4g} % or above{''.join(own)}"
+    return f"{rules.keep_at * 100:.4g} % or above{', so nothing is' if rules.keep_at == 1 else ''}{''.join(own)}"
 
 
 def _models(rules: object) -> str:

@@ -146,7 +146,10 @@ def init(
         raise
     say(f"{path} is written")
     meaning = "say in it what each label means; " if meanings and not all(meanings.values()) else ""
-    say(f"next: {meaning}sprat task check; sprat topics create, or sprat up")
+    say(
+        f"next: {meaning}sprat task check; then sprat up, which reads the file when it starts. Where services run "
+        "already: sprat topics create, start the task's service, and restart router and frontier"
+    )
 
 
 @app.command(epilog=_CHECK, short_help="Check task files.")

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from sprat_contracts.kept import least_kept
 from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
 from sprat_training.evaluation.routing import f1_of_draws
 
@@ -98,7 +99,7 @@ def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: fl
         given is None if label is None else best == label
         for given, best, label in zip(published, likeliest, labels, strict=True)
     ]
-    kept = np.array([answer.confidence >= keep_at for answer in answers])
+    kept = np.array([answer.confidence >= least_kept(keep_at) for answer in answers])
     as_published = np.array([given == label for given, label in zip(published, labels, strict=True)])
     called_outside = [given is None and label is not None for given, label in zip(published, labels, strict=True)]
     return VersionAnswers(np.array(right), kept, kept & as_published, kept & np.array(called_outside))
@@ -114,7 +115,7 @@ def set_answers_of(answers: Sequence[Any], labels: Sequence[frozenset[str]], kee
     """
     said = [frozenset(each.label for each in answer.output.labels) for answer in answers]
     right = np.array([one == other for one, other in zip(said, labels, strict=True)])
-    kept = np.array([answer.confidence >= keep_at for answer in answers])
+    kept = np.array([answer.confidence >= least_kept(keep_at) for answer in answers])
     none = np.array([bool(other) and not one for one, other in zip(said, labels, strict=True)])
     hits = np.array([len(one & other) for one, other in zip(said, labels, strict=True)], dtype=np.float64)
     named = np.array([len(one) + len(other) for one, other in zip(said, labels, strict=True)], dtype=np.float64)

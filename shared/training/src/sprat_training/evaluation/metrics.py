@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_contracts.kept import least_kept
 from sprat_inference.card import Card
 from sprat_inference.label_calibration import OUTSIDE, RIGHT
 from sprat_training.datasets.clinc150 import Split
@@ -196,7 +197,7 @@ def least_escalated(readings: ModelReadings, accuracy: float) -> float:
 
 def kept_share(readings: ModelReadings, keep_at: float, outside_share: float) -> tuple[float, float]:
     """Return the share of the traffic whose confidence reaches `keep_at`, and the accuracy of that share."""
-    weights, enough = readings.weights(outside_share), readings.confidence >= keep_at
+    weights, enough = readings.weights(outside_share), readings.confidence >= least_kept(keep_at)
     total = float(weights[enough].sum())
     return total, float(weights[enough & readings.right].sum()) / total if total else 1.0
 

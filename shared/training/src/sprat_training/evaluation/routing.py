@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import UserError
+from sprat_contracts.kept import least_kept
 from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
 from sprat_training.keep_at import LEAST_KEEP_AT, STEPS, Recommendation, RightAt, recommend
 
@@ -133,7 +134,11 @@ def assess(outcomes: TextOutcomes, *, named: Mapping[str, float] | None = None, 
     count = len(outcomes)
     steps, named = [step / STEPS for step in range(STEPS + 1)], named or {}
     thresholds = [*steps, *named.values()]
-    escalated = [np.zeros(count, bool), np.ones(count, bool), *(outcomes.confidence < at for at in thresholds)]
+    escalated = [
+        np.zeros(count, bool),
+        np.ones(count, bool),
+        *(outcomes.confidence < least_kept(at) for at in thresholds),
+    ]
     small, frontier, *routed = _results(outcomes, np.stack(escalated, axis=1), seed)
     gain = frontier.accuracy.value - small.accuracy.value
     results = tuple(
