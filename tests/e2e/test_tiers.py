@@ -116,10 +116,10 @@ async def test_one_result_climbs_three_tiers_and_says_what_each_said(climb: Clim
     assert result.cost_eur == pytest.approx(sum(billed.values()))
     assert result.egress.call_id == large.egress.call_id != cheap.egress.call_id
     assert await climb.audited() == {
-        ("openai", "cheap", "attempt"): 1,
-        ("openai", "cheap", "answered"): 1,
-        ("openai", "large", "attempt"): 1,
-        ("openai", "large", "answered"): 1,
+        ("cheap", "cheap", "attempt"): 1,
+        ("cheap", "cheap", "answered"): 1,
+        ("large", "large", "attempt"): 1,
+        ("large", "large", "answered"): 1,
     }
 
 
