@@ -73,8 +73,8 @@ denies the frontier to --tenant, a text that is not kept ends as a degraded answ
 those of costs are by bootstrap, 1,000 resamples. The report of hr-test.csv and --model hr is written to
 hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep_at of the model that texts ask for by
 the name after --as, which may be left out only for the shipped model. Of a task whose file beside --policy names
-DIR as its artefact, it changes the keep_at of that file. Without --force it refuses texts that the model was trained on,
-and a keep_at below that of the card which the texts do not show with 95 % confidence.
+DIR as its artefact, it changes the keep_at of that file. Without --force it refuses texts that the model was trained
+on, and a keep_at below that of the card which the texts do not show with 95 % confidence.
 
 \b
 Without --tenant, the rules of the tenant "default" hold, as for a text that names no tenant: where the policy has
