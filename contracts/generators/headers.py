@@ -71,7 +71,10 @@ def dead_letter_headers() -> dict[str, Any]:
         dead.VERSION: "Version of that service.",
         dead.REPLAYS: f"How often the record was replayed; at most {dead.MAX_REPLAYS} times.",
     }
-    about = "The record's own headers, untouched, and these."
+    about = (
+        "The record's own headers, untouched, and these. That of an event in structured mode has the id and the source "
+        "of the event as `ce_id` and `ce_source`, too."
+    )
     signature = "The installation's signature on the dead letter; one of an earlier version has none."
     described = own | {dead.DEAD_LETTER_SIGNATURE: signature}
     properties = {name: _text(description) for name, description in described.items()}

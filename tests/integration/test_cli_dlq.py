@@ -1,5 +1,6 @@
 """`sprat dlq replay` on a real broker: what could not be handled is sent again, to whom it is for, with its id."""
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -136,6 +137,31 @@ async def test_what_the_router_rejected_goes_to_all_with_the_same_id_at_most_thr
     code, out = await run("list", "--json")
     assert [letter["replays"] for letter in out] == [0, 1, 2, 3]
     assert {letter["text_id"] for letter in out} == {f"{place.offset}-{place.timestamp}"}
+
+
+STRUCTURED = {"specversion": "1.0", "id": "mail-1", "source": "/crm/mail", "type": TextSubmitted.event_type}
+
+
+@pytest.mark.parametrize(
+    "headers", [(("content-type", b"application/cloudevents+json"),), ()], ids=["named", "without a content type"]
+)
+async def test_a_letter_of_a_text_in_structured_mode_names_id_and_source_in_headers_and_is_replayed_without_them(
+    settings, run, kafka, headers
+) -> None:
+    topics = await made_topics(settings)
+    value = json.dumps(STRUCTURED | {"data": {"text": "no tasks"}}).encode()
+    router = RouterSettings(policy=POLICY, **settings.model_dump(exclude={"policy"}), _env_file=None)
+    async with running("router", router, build_router):
+        await publish(kafka.bootstrap, topics.texts, [value], headers=headers)
+        (letter,) = await read_until(kafka.bootstrap, [topics.dead_letters], 1)
+        named = [("ce_source", b"/crm/mail"), ("ce_id", b"mail-1")]
+        assert (letter.value, list(letter.headers[: len(headers) + 2])) == (value, [*headers, *named])
+        code, out = await run("replay", "--reason", "invalid_text", "--yes", "--json")
+        assert (code, out[-1]["sent"], out[0]["text_id"]) == (0, 1, "mail-1")
+        _, again = await read_until(kafka.bootstrap, [topics.dead_letters], 2)
+    assert dict(again.headers)["sprat_error_code"] == b"invalid_text", "it is read in the same mode"
+    replayed = max(await read_all(kafka.bootstrap, topics.texts), key=lambda record: record.timestamp)
+    assert list(replayed.headers) == [*headers, (REPLAYS, b"1")]
 
 
 async def first_place(kafka: Kafka, topic: str, value: bytes):

@@ -32,10 +32,14 @@ READABLE = {
     "structured": json.dumps(
         {"specversion": "1.0", "id": "structured", "source": "/crm", "data": _SAID | {"tenant": "acme"}}
     ).encode(),
+    "not named": json.dumps(
+        {"specversion": "1.0", "id": "not named", "source": "/crm", "data": _SAID | {"tenant": "acme"}}
+    ).encode(),
 }
 MODES = {
     "batch": [("content-type", b"application/cloudevents-batch+json")],
     "structured": [("content-type", b"application/cloudevents+json")],
+    "not named": [],
 }
 Place = tuple[str, int, int]
 
@@ -48,12 +52,12 @@ async def places(kafka: Kafka, prefix: str) -> dict[str, set[Place]]:
     async with producing(kafka.bootstrap) as producer:
         for id, value in (UNREADABLE | READABLE).items():
             headers = [("ce_specversion", b"1.0"), ("ce_id", id.encode()), ("ce_source", b"/crm")]
-            headers = MODES["structured"] if id == "structured" else headers + MODES.get(id, [])
+            headers = MODES[id] if id in {"structured", "not named"} else headers + MODES.get(id, [])
             text = await producer.send_and_wait(topics.texts, value, b"customer-7", headers=headers)
             place = (text.topic, text.partition, text.offset)
             reason = DeadLetterReason("invalid_json", "broken", *place, text.timestamp, "router", "1.2.3")
             letter = await producer.send_and_wait(
-                topics.dead_letters, value, b"customer-7", headers=reason.headers(headers)
+                topics.dead_letters, value, b"customer-7", headers=reason.headers(headers, value)
             )
             found[id] = {place, (letter.topic, letter.partition, letter.offset)}
     return found
@@ -81,7 +85,11 @@ def of(places: dict[str, set[Place]], *ids: str) -> set[Place]:
 async def test_of_a_tenant_what_cannot_be_read_is_listed_as_of_an_unknown_tenant(
     kafka: Kafka, prefix: str, redis_server: Redis, places: dict[str, set[Place]]
 ) -> None:
-    for tenant, own in (("acme", ("acme", "no tasks", "structured")), ("default", ("default",)), ("nobody", ())):
+    for tenant, own in (
+        ("acme", ("acme", "no tasks", "structured", "not named")),
+        ("default", ("default",)),
+        ("nobody", ()),
+    ):
         listed, last, said = await erased(kafka, prefix, redis_server, "--tenant", tenant)
         assert listed.get("record", set()) == of(places, *own)
         assert listed["tenant_unknown"] == of(places, *UNREADABLE)
@@ -90,8 +98,8 @@ async def test_of_a_tenant_what_cannot_be_read_is_listed_as_of_an_unknown_tenant
     env = environment(kafka.bootstrap, prefix, SPRAT_REDIS__URL=redis_server.url)
     shown = await asyncio.to_thread(CliRunner().invoke, app, ["erase", "--dry-run", "--tenant", "acme"], env=env)
     assert shown.stdout.count(" · tenant unknown\n") == 14
-    assert shown.stdout.count(" · tenant acme\n") == 6
-    assert f"{Topics(prefix).dead_letters}: 3 records, and 7 of an unknown tenant\n" in shown.stdout
+    assert shown.stdout.count(" · tenant acme\n") == 8
+    assert f"{Topics(prefix).dead_letters}: 4 records, and 7 of an unknown tenant\n" in shown.stdout
 
 
 async def test_of_a_text_or_a_person_and_a_tenant_what_cannot_be_read_counts_as_found(
@@ -102,7 +110,7 @@ async def test_of_a_text_or_a_person_and_a_tenant_what_cannot_be_read_counts_as_
         assert (listed, last["tenant_unknown"]) == ({"record": places[id]}, {})
         assert "2 records whose tenant cannot be read" in said
     listed, _, said = await erased(kafka, prefix, redis_server, "--key", "customer-7", "--tenant", "acme")
-    assert listed == {"record": of(places, "acme", "no tasks", "structured", *UNREADABLE)}
+    assert listed == {"record": of(places, "acme", "no tasks", "structured", "not named", *UNREADABLE)}
     listed, _, said = await erased(kafka, prefix, redis_server, "--text-id", "structured", "--tenant", "acme")
     assert (listed, said) == ({"record": places["structured"]}, "")
     listed, _, said = await erased(kafka, prefix, redis_server, "--text-id", "acme", "--tenant", "nordic")

@@ -29,7 +29,7 @@ async def rejected(
     for record in records:
         place = (record.topic, record.partition, record.offset, record.timestamp)
         reason = replace(DeadLetterReason(code, "tasks: Field required", *place, service, "1.2.3"), **changes)
-        topic, headers = settings.kafka.topics.dead_letters, tuple(reason.headers(record.headers))
+        topic, headers = settings.kafka.topics.dead_letters, tuple(reason.headers(record.headers, record.value))
         letter = signed_letter(replace(record, topic=topic, headers=headers))
         await publish(settings.kafka.bootstrap, topic, [record.value], letter.headers, record.key, partition)
 

@@ -147,7 +147,7 @@ class TracedText:
         place = (record.topic, record.partition, record.offset, record.timestamp)
         reason = DeadLetterReason(code, "tasks: missing", *place, service, "1.2.3")
         kept = record.value if value is ... else value
-        headers = tuple(reason.headers(record.headers))
+        headers = tuple(reason.headers(record.headers, record.value))
         return Record(self.topics.dead_letters, 0, offset, self.began + after_ms, record.key, kept, headers)
 
     def _record(self, topic, offset, after_ms, message, service, stage):

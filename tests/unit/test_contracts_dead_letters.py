@@ -1,9 +1,11 @@
 """Dead letters: the original record and, beside it, why."""
 
+import json
+
 import pytest
 
 from sprat_contracts import DeadLetterReason
-from sprat_contracts.dead_letters import ERROR_CODE, ORIGIN_OFFSET, REPLAY_FOR, REPLAYS
+from sprat_contracts.dead_letters import ERROR_CODE, ORIGIN_OFFSET, REPLAY_FOR, REPLAYS, original_headers
 
 REASON = DeadLetterReason(
     "invalid_json", "EOF at line 1", "sprat.texts.v1", 3, 41, 1_767_225_600_000, "router", "0.1", 2
@@ -27,6 +29,38 @@ def test_the_headers_of_an_earlier_round_give_way() -> None:
     assert [name for name, _ in headers].count(ERROR_CODE) == 1
     assert REPLAY_FOR not in dict(headers)
     assert headers[: len(ORIGINAL)] == ORIGINAL
+
+
+EVENT = {"specversion": "1.0", "id": "t-1", "source": "/crm"}
+STRUCTURED = ("content-type", b"application/cloudevents+json")
+NAMED = [("ce_source", b"/crm"), ("ce_id", b"t-1")]
+
+
+@pytest.mark.parametrize(
+    ("given", "event", "added"),
+    [
+        pytest.param([STRUCTURED], EVENT, NAMED, id="its data is missing"),
+        pytest.param([], EVENT | {"data": {}}, NAMED, id="without a content type"),
+        pytest.param([], EVENT | {"text": "hi", "data": {}}, [], id="plain JSON"),
+        pytest.param([STRUCTURED], EVENT | {"id": 7}, NAMED[:1], id="an id that is no string"),
+        pytest.param([STRUCTURED], EVENT | {"source": ""}, NAMED[1:], id="an empty source"),
+        pytest.param([STRUCTURED], EVENT | {"id": "x" * 1025}, NAMED[:1], id="an id that is too long"),
+        pytest.param([STRUCTURED], [EVENT], [], id="no object"),
+        pytest.param([STRUCTURED, ("CE_ID", b"other")], EVENT, NAMED[:1], id="a header of its own"),
+        pytest.param([("ce_specversion", b"1.0")], EVENT | {"data": {}}, [], id="binary mode"),
+    ],
+)
+def test_id_and_source_of_a_structured_event_are_added_and_taken_off_again(given, event, added) -> None:
+    value = json.dumps(event).encode()
+    headers = REASON.headers(given, value)
+    assert headers[: len(given) + len(added)] == given + added
+    assert REASON.headers(headers, value) == headers, "of a later letter of the same record"
+    assert original_headers(headers, value) == given
+
+
+def test_what_is_no_json_adds_nothing() -> None:
+    for value in (b"", b"{", b'{"id": "\\ud83d", "source": "/crm", "specversion": "1.0", "data": 1}', None):
+        assert REASON.headers([STRUCTURED], value)[1][0] == ERROR_CODE
 
 
 def test_a_first_letter_needs_no_count_of_replays() -> None:

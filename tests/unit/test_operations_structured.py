@@ -34,7 +34,7 @@ def text(request):
 def letter_of(record, **changes):
     place = (record.topic, record.partition, record.offset, record.timestamp)
     reason = replace(DeadLetterReason("model_error", "it broke", *place, "intent", "1.2.3"), **changes)
-    headers = tuple(reason.headers(record.headers))
+    headers = tuple(reason.headers(record.headers, record.value))
     return signed_letter(replace(record, topic=TOPICS.dead_letters, offset=0, headers=headers))
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from sprat_contracts.headers import decoded, header_name
+from sprat_contracts.structured import MAX_ATTRIBUTE, event_in
+
 ERROR_CODE = "sprat_error_code"
 ERROR_DETAIL = "sprat_error_detail"
 ORIGIN_TOPIC = "sprat_origin_topic"
@@ -37,6 +40,9 @@ OWN_HEADERS = frozenset(
 
 Headers = tuple[tuple[str, bytes], ...]
 
+_IDENTITY = {"source": "ce_source", "id": "ce_id"}
+"""The attributes of a structured event that its dead letter has as headers, too: a reader finds its own by them."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterReason:
@@ -54,9 +60,14 @@ class DeadLetterReason:
     version: str
     replays: int = 0
 
-    def headers(self, original: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-        """Return the dead letter's headers: the original ones, without those of an earlier dead letter, and these."""
-        kept = [(name, value) for name, value in original if name not in OWN_HEADERS]
+    def headers(self, original: Iterable[tuple[str, bytes]], value: bytes | None = None) -> list[tuple[str, bytes]]:
+        """Return the dead letter's headers: the original ones, without those of an earlier dead letter, and these.
+
+        Where the original's `value` is an event in structured mode, its id and source are added as `ce_` headers.
+        """
+        kept = [each for each in original if each[0] not in OWN_HEADERS]
+        there = {header_name(name) for name, _ in kept}
+        kept += [added for added in _identity_headers(kept, value) if added[0] not in there]
         own = {
             ERROR_CODE: self.code,
             ERROR_DETAIL: self.detail,
@@ -93,6 +104,27 @@ class DeadLetterReason:
             )
         except KeyError as missing:
             raise ValueError(f"not a dead letter: header {missing.args[0]} is missing") from None
+
+
+def original_headers(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> list[tuple[str, bytes]]:
+    """Return the headers of the original of a dead letter: without those that `DeadLetterReason.headers` has added.
+
+    `value` is the dead letter's, which is the original's. Where it could not be kept, what its event added stays.
+    """
+    kept = [each for each in headers if each[0] not in OWN_HEADERS]
+    added = _identity_headers([each for each in kept if each[0] not in _IDENTITY.values()], value)
+    return [each for each in kept if each not in added]
+
+
+def _identity_headers(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> list[tuple[str, bytes]]:
+    """Return id and source of an event in structured mode as headers; not what is missing, no string or too long."""
+    event = event_in(decoded(headers), value) or {}
+    given = {header: event.get(name) for name, header in _IDENTITY.items()}
+    return [
+        (header, each.encode())
+        for header, each in given.items()
+        if isinstance(each, str) and 0 < len(each) <= MAX_ATTRIBUTE
+    ]
 
 
 def _number(values: Mapping[str, str], header: str) -> int:

@@ -4,6 +4,7 @@ Kafka tells capitals from small letters. CloudEvents, W3C trace context and Spra
 does: `CE_ID`, `Content-Type`.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from sprat_contracts.signing import SIGNATURE_HEADER
@@ -20,3 +21,8 @@ def header_name(name: str) -> str:
     """
     small = name.lower()
     return small if small.startswith(ATTRIBUTE) or small in _ANY_CASE else name
+
+
+def decoded(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Return the headers as strings, by the names that services read; of duplicates the last counts, as for them."""
+    return {header_name(name): (value or b"").decode("utf-8", "replace") for name, value in headers}

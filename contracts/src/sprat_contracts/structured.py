@@ -12,6 +12,8 @@ FORMAT: Final = "application/cloudevents"
 
 CONTEXT: Final = frozenset({"specversion", "id", "source", "type", "time"})
 """The attributes of which an `Envelope` has fields of their own; the others are extensions."""
+MAX_ATTRIBUTE: Final = 1024
+"""How many characters an id, a source or a type may have."""
 _DATA: Final = frozenset({"data", "data_base64"})
 _MARK: Final = b'"specversion"'
 

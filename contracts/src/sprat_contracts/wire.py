@@ -20,7 +20,7 @@ from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
 from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
-from sprat_contracts.structured import CONTEXT, FORMAT, content_type_of, data_in, event_in, extensions_in
+from sprat_contracts.structured import CONTEXT, FORMAT, MAX_ATTRIBUTE, content_type_of, data_in, event_in, extensions_in
 from sprat_contracts.text_warnings import misspelt, warnings_of
 from sprat_contracts.texts import TextSubmitted, TextWarning
 from sprat_contracts.trace_context import Traceparent
@@ -39,7 +39,6 @@ _KNOWN_HEADERS = frozenset({f"ce_{name}" for name in CONTEXT | _OPTIONAL}) | {
     REPLAY_FOR,
     SIGNATURE_HEADER,
 }
-_MAX_ATTRIBUTE = 1024
 _MAX_PROBLEMS = 5
 
 
@@ -304,9 +303,9 @@ def _identity(attributes: Mapping[str, str], event_type: str, where: str) -> tup
     if attributes.get("specversion") != "1.0":
         raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"{where}specversion: missing or not 1.0")
     for name in ("id", "source", "type"):
-        if not 0 < len(attributes.get(name, "")) <= _MAX_ATTRIBUTE:
+        if not 0 < len(attributes.get(name, "")) <= MAX_ATTRIBUTE:
             raise WireError(
-                ReasonCode.INVALID_CLOUDEVENT, f"{where}{name}: missing, empty or over {_MAX_ATTRIBUTE} characters"
+                ReasonCode.INVALID_CLOUDEVENT, f"{where}{name}: missing, empty or over {MAX_ATTRIBUTE} characters"
             )
     if attributes["type"] != event_type:
         raise WireError(ReasonCode.UNEXPECTED_TYPE, f"{where}type: {event_type} is expected on this topic")

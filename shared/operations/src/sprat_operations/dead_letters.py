@@ -8,8 +8,8 @@ from typing import Final, Literal
 from sprat.signatures import Signatures, Verdict
 from sprat_contracts import DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.codes import ReasonCode
-from sprat_contracts.dead_letters import OWN_HEADERS, SERVICE
-from sprat_contracts.headers import ATTRIBUTE, header_name
+from sprat_contracts.dead_letters import SERVICE, original_headers
+from sprat_contracts.headers import ATTRIBUTE, decoded, header_name
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.structured import FORMAT, content_type_of, event_in, identity_in
 
@@ -98,7 +98,7 @@ class DeadLetter:
     @property
     def original_headers(self) -> list[tuple[str, bytes]]:
         """Return the headers of the original, without those that the dead letter added."""
-        return [(name, value) for name, value in self.headers if name not in OWN_HEADERS]
+        return original_headers(self.headers, self.value)
 
     @property
     def subject(self) -> Subject:
@@ -163,11 +163,6 @@ def digest(key: bytes | None, value: bytes | None) -> str:
 def _writable(name: str) -> str:
     """Return a header's name as a producer can write it: bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def decoded(headers: Headers) -> dict[str, str]:
-    """Return the headers as strings, by the names that services read; of duplicates the last counts, as for them."""
-    return {header_name(name): (value or b"").decode("utf-8", "replace") for name, value in headers}
 
 
 def _is_cloudevent(record: KafkaRecord) -> bool:

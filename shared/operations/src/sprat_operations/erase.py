@@ -20,8 +20,8 @@ from sprat.cache import key_prefix
 from sprat.kafka.clients import client_arguments
 from sprat.keys import KeyedHash, Keys
 from sprat.settings import KafkaSettings, RedisSettings
-from sprat_contracts.dead_letters import ORIGIN_TOPIC
-from sprat_operations.dead_letters import decoded
+from sprat_contracts.dead_letters import ORIGIN_TOPIC, original_headers
+from sprat_contracts.headers import decoded
 from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
 from sprat_operations.topics import kept_for
@@ -233,7 +233,10 @@ class _StockSearch:
             kind = self.kinds[record.topic]
             step = read_step(kind, record, self.kinds)
             headers = decoded(record.headers)
-            of_kind = self.kinds.get(headers.get(ORIGIN_TOPIC, ""), kind) if kind is RecordKind.dead_letter else kind
+            of_kind = kind
+            if kind is RecordKind.dead_letter:
+                of_kind = self.kinds.get(headers.get(ORIGIN_TOPIC, ""), kind)
+                headers = decoded(original_headers(record.headers, record.value))
             of_text = of_kind is RecordKind.text
             readable = _json(submitted_in(headers, record.value) if of_text else record.value)
             value = readable or {}

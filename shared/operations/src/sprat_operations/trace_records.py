@@ -8,10 +8,9 @@ from typing import Any
 
 from sprat_contracts import BUILT_IN, DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.dead_letters import ORIGIN_TOPIC
-from sprat_contracts.headers import ATTRIBUTE
+from sprat_contracts.headers import ATTRIBUTE, decoded
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.structured import data_in, event_in, identity_in
-from sprat_operations.dead_letters import decoded
 from sprat_operations.record_summary import (
     ATTEMPT,
     CAUSAL_ORDER,

@@ -185,7 +185,7 @@ def dead_letter(record: KafkaRecord, rejected: Rejected, topic: str, service: st
         version=version,
         replays=replays_of(record.headers),
     )
-    return OutRecord(topic, record.key, record.value, reason.headers(map(_writable, record.headers)))
+    return OutRecord(topic, record.key, record.value, reason.headers(map(_writable, record.headers), record.value))
 
 
 def _writable(header: tuple[str, bytes]) -> tuple[str, bytes]:
