@@ -1,4 +1,4 @@
-"""Classes for Java and TypeScript, made of the published JSON Schemas as the page says, compile and read a Result."""
+"""Classes for Java, Go and TypeScript, made of the JSON Schemas as the page says, compile and read Results."""
 
 import json
 import shutil
@@ -27,12 +27,36 @@ public class Main {
   }
 }
 """
+GO = """package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"example/classes/resultdecided"
+)
+
+func main() {
+	value, _ := io.ReadAll(os.Stdin)
+	result, err := resultdecided.UnmarshalMessage(value)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(result.TextID, *result.Output.Label, result.Origin.Offset)
+}
+"""
 TYPESCRIPT = """
 import type { IntentOutput, Result } from "./classes/dev.sprat.result.decided.v1.js";
 
 const result: Result = EXAMPLE;
 export const label: string | null = (result.output as IntentOutput | null)?.label ?? null;
 export const offset: number = result.origin.offset;
+"""
+UNCHECKED = """
+import type { TextSubmitted } from "./classes/dev.sprat.text.submitted.v1.js";
+
+export const text: TextSubmitted = { text: "hi", tasks: { intent: { modl: "hr" } } };
 """
 WRONG = "export const wrong: number = result.status;\n"
 
@@ -73,6 +97,17 @@ def test_java_classes_of_every_schema_compile_and_read_a_result(folder: Path) ->
     assert printed == "order-4711/message-3 pay_bill 41\n"
 
 
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed (https://go.dev/doc/install)")
+def test_go_types_of_every_schema_compile_and_read_a_result(folder: Path) -> None:
+    generate(folder, "classes-go")
+    made = {path.parent.name for path in (folder / "classes").rglob("*.go")}
+    assert len(made) == len(list(SCHEMAS.glob("dev.*.json")))
+    (folder / "go.mod").write_text("module example\n\ngo 1.26\n", "utf-8")
+    (folder / "main.go").write_text(GO, "utf-8")
+    run(folder, "go", "vet", "./classes/...", ".")
+    assert run(folder, "go", "run", ".", given=json.dumps(example())) == "order-4711/message-3 pay_bill 41\n"
+
+
 def test_typescript_types_of_every_schema_compile_and_fit_a_result(folder: Path) -> None:
     generate(folder, "classes-typescript")
     made = sorted((folder / "classes").glob("*.d.ts"))
@@ -83,5 +118,7 @@ def test_typescript_types_of_every_schema_compile_and_fit_a_result(folder: Path)
     check = ("npx", "tsc", "--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
     (folder / "main.ts").write_text(program, "utf-8")
     run(folder, *check, "main.ts", *map(str, made))
+    (folder / "main.ts").write_text(UNCHECKED, "utf-8")
+    run(folder, *check, "main.ts", *map(str, made))  # the page says so
     (folder / "main.ts").write_text(program + WRONG, "utf-8")
     run(folder, *check, "main.ts", succeed=False)

@@ -7,6 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from sprat_contracts import Cause, Declined
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace import trace
 from sprat_operations.trace_records import TraceQuery
@@ -64,6 +65,20 @@ async def test_a_text_and_all_that_it_caused_are_shown_as_a_tree_without_the_tex
     ]
     assert [line.index("── ") // 4 for line in lines[1:]] == [0, 1, 2, 3, 4, 3, 4]
     assert SAID not in out
+
+
+async def test_an_end_without_an_answer_says_in_words_who_declined_and_why(topics, producer, run):
+    way = TracedText(topics=topics)
+    way.place, way.began = await sent(producer, way)
+    causes = (Cause(code="language", detail="serves en, de"), Cause(code="policy", detail="nothing may leave"))
+    declined = Declined(code="language", detail="serves en, de", causes=causes)
+    end = {"status": "unanswered", "source": "none", "output": None, "reason": "declined", "declined": declined}
+    await publish(producer, way.result(**end))
+    _, out, _ = await run("order-7")
+    assert "result  unanswered, language: serves en, de; then policy: nothing may leave · escalated: the small" in out
+    assert "· escalated: the small model declined  " in out
+    _, out, _ = await run("order-7", "--json")
+    assert json.loads(out.splitlines()[1])["reason"] == "declined", "for machines it is the code"
 
 
 async def test_for_machines_each_record_is_a_line_with_its_cause_and_raw_adds_the_values(topics, producer, run):

@@ -109,9 +109,7 @@ async def answering(bootstrap: str, topics: Topics, answer: Answer):
 def dead_letter_headers(record, code: str):
     """The headers of a dead letter that the router writes of this record."""
     place = (record.topic, record.partition, record.offset, record.timestamp)
-    return DeadLetterReason(code, "text: broken on purpose", *place, "router", "1.2.3").headers(
-        record.headers, record.value
-    )
+    return DeadLetterReason(code, "text: broken on purpose", *place, "router", "1.2.3").headers(record.headers)
 
 
 def environment(bootstrap: str, prefix: str, **more: str) -> dict[str, str]:

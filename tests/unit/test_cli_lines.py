@@ -281,8 +281,27 @@ def test_a_brief_line_fits_the_terminal(result, columns):
 
 def test_where_there_is_no_terminal_a_brief_line_has_the_id(letter):
     assert brief_result(seen(kept()), None).endswith(f"  97.6 %      41 ms  {kept().text_id}")
-    assert brief_dead_letter(letter, None).endswith("dead letter  invalid_text: text: blank  sprat.texts.v1 3@17")
+    assert brief_dead_letter(letter, None).endswith(
+        "dead letter  invalid_text: text: blank  id\ufffd-1  sprat.texts.v1 3@17"
+    )
     assert cell_len(brief_dead_letter(letter, 40)) == 40
+
+
+@pytest.mark.parametrize(("columns", "has_id", "has_place"), [(40, False, False), (70, True, False), (140, True, True)])
+def test_a_brief_dead_letter_fits_the_terminal_and_the_id_stays_longer_than_the_place(
+    letter, columns, has_id, has_place
+):
+    line = brief_dead_letter(letter, columns)
+    assert cell_len(line) <= columns
+    assert ("id\ufffd-1" in line, "3@17" in line) == (has_id, has_place)
+
+
+def test_a_dead_letter_without_an_id_has_its_place():
+    reason = DeadLetterReason("invalid_cloudevent", "header ce_id: missing", "sprat.texts.v1", 3, 17, 1, "router", "1")
+    headers = reason.headers([("ce_specversion", b"1.0")])
+    letter = read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
+    assert brief_dead_letter(letter, None).endswith("header ce_id: missing  sprat.texts.v1 3@17")
+    assert "· has no id · trace" in dead_letter(letter)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +337,7 @@ def letter():
 def test_a_dead_letter_says_why_who_and_where(letter):
     line = dead_letter(letter)
     assert "invalid_text: text: blank  · by router 0.1.0 · sprat.texts.v1 3@17" in line
-    assert f"id\ufffd-1 · trace {TRACE}" in line
+    assert f"· from /test · id\ufffd-1 · trace {TRACE}" in line
 
 
 def test_a_dead_letter_is_json_without_its_value(letter):

@@ -91,6 +91,12 @@ BAD = [
     pytest.param(wrong(text=[SECRET]), "invalid_text", "text: Input should be a valid string", id="not a string"),
     pytest.param(wrong(tasks={"Mood": {}}), "no_known_task", "tasks: at least one known task is needed", id="no task"),
     pytest.param(
+        wrong(tasks={"ner": None, "intent": None}),
+        "no_known_task",
+        'translation, language-id; null counts as not asked, write {"intent": {}}',
+        id="null for a task",
+    ),
+    pytest.param(
         wrong(tasks={"translation": {}}), "invalid_text", "tasks.translation.target: Field required", id="no target"
     ),
     pytest.param(wrong(later=json.loads("[" * 65 + "]" * 65)), "invalid_text", "the value: unknown fields", id="deep"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat_contracts import Declined, TierStep, Topics, Traceparent
+from sprat_contracts import Cause, Declined, TextWarning, TierStep, Topics, Traceparent
 from sprat_operations.record_summary import RecordKind, summarise
 from sprat_operations.trace import trace
 from sprat_operations.trace_records import (
@@ -298,4 +298,27 @@ async def test_a_declined_answer_and_the_degraded_result_say_why():
         "declined",
         "deadline",
     )
-    assert steps[RecordKind.result].summary.sentence == "degraded by small: transfer"
+    assert steps[RecordKind.result].summary.sentence == "degraded by small: transfer (deadline)"
+
+
+async def test_what_declined_and_what_was_not_understood_is_said_in_full():
+    way = TracedText()
+    gone = Cause(code="no_service", detail="no model intent/hrr served; did you mean hr?")
+    denied = Cause(code="policy", detail="text or tenant let nothing leave")
+    answer = way.answer(output=None, model=None, declined=Declined(code=denied.code, detail=denied.detail))
+    result = way.result(
+        status="unanswered",
+        source="none",
+        output=None,
+        declined=Declined(code=gone.code, detail=gone.detail, causes=(gone, denied)),
+        warnings=(TextWarning(code="unknown_field", detail="tenent, did you mean tenant?"),),
+    )
+    steps = {step.kind: step for step in (await find(way.text(), way.request(), answer, result)).steps}
+    said = {kind: step.summary.sentence for kind, step in steps.items()}
+    declines = summarise(RecordKind.prediction, {"declined": dict(gone)})
+    assert (declines.sentence, declines.reason) == (f"the small model declines: no_service: {gone.detail}", gone.code)
+    assert said[RecordKind.answer] == f"the frontier declines: policy: {denied.detail}"
+    assert said[RecordKind.result] == (
+        f"unanswered, no_service: {gone.detail}; then policy: {denied.detail} "
+        "· warning: unknown_field: tenent, did you mean tenant?"
+    )

@@ -54,6 +54,9 @@ _HyphenatedTasks = create_model("_HyphenatedTasks", __base__=Part, **_FIELDS)
 """The fields of the tasks whose names cannot be written as attributes."""
 
 
+_NEEDED = "at least one known task is needed: "
+
+
 def _accept_added_tasks(schema: dict[str, Any]) -> None:
     """Describe the tasks that an installation adds beside those of this version."""
     schema["anyOf"] = [
@@ -81,8 +84,10 @@ class Tasks(_HyphenatedTasks):
     @model_validator(mode="after")
     def _at_least_one(self) -> "Tasks":
         if not any(self.options(name) for name in (*TASKS, *self.unknown)):
+            nulls = [task for task in TASKS if task in self.model_fields_set]
+            hint = f'; null counts as not asked, write {{"{nulls[0]}": {{}}}}' if nulls else ""
             raise PydanticCustomError(
-                ReasonCode.NO_KNOWN_TASK.value, "at least one known task is needed: " + ", ".join(TASKS)
+                ReasonCode.NO_KNOWN_TASK.value, "{problem}", {"problem": f"{_NEEDED}{', '.join(TASKS)}{hint}"}
             )
         return self
 

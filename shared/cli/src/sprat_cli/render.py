@@ -19,7 +19,7 @@ from sprat_contracts import (
     TranslationOutput,
 )
 from sprat_operations.dead_letters import DeadLetter
-from sprat_operations.record_summary import percent
+from sprat_operations.record_summary import causes_in_words, percent
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
@@ -58,8 +58,7 @@ def answer(result: Result, limit: int | None = None) -> str:
 
 def _why(declined: Declined) -> str:
     """Return all causes in words, the first one first."""
-    causes = declined.causes or (declined,)
-    return "; then ".join(f"{each.code}: {each.detail}" if each.detail else each.code for each in causes)
+    return causes_in_words((each.code, each.detail) for each in declined.causes or (declined,))
 
 
 def warnings(result: Result) -> str:
@@ -220,16 +219,21 @@ def text_line(text: str | None, topic: str, columns: int | None) -> str:
 
 
 def brief_dead_letter(letter: DeadLetter, columns: int | None) -> str:
-    """Return a dead letter in one line of so many columns: time, reason, and where the record stands."""
+    """Return a dead letter in one line of so many columns: time, reason, the text's id, and where the record stands.
+
+    Where there is no room, the place gives way first, then the id.
+    """
     reason = letter.reason
     said = printable(f"{reason.code}: {reason.detail}")
-    where = f"  {printable(f'{reason.topic} {reason.partition}@{reason.offset}')}"
+    ends = [] if letter.identity is None else [f"  {printable(letter.identity[1])}"]
+    ends.append(f"  {printable(f'{reason.topic} {reason.partition}@{reason.offset}')}")
     begin = f"{clock(letter.written_at)[:8]}  "
     if columns is not None:
         room = columns - len(f"{begin}dead letter  ")
-        where = where if room - len(where) >= _ANSWER else ""
-        said = fit(said, max(_NARROWEST, room - len(where)))
-    return f"{begin}{paint('dead letter', 'red')}  {said}{faint(where) if where else ''}"
+        while ends and room - len("".join(ends)) < _ANSWER // 2 * len(ends):
+            ends.pop()
+        said = fit(said, max(_NARROWEST, room - len("".join(ends))))
+    return f"{begin}{paint('dead letter', 'red')}  {said}{faint(''.join(ends)) if ends else ''}"
 
 
 def result_line(seen: StoredResult) -> str:
@@ -253,9 +257,9 @@ def result_line(seen: StoredResult) -> str:
 
 
 def dead_letter(letter: DeadLetter) -> str:
-    """Return a dead letter in one line: reason, service, place of the record."""
+    """Return a dead letter in one line: reason, service, place of the record, id and source of the text."""
     reason = letter.reason
-    text_id = "has no id" if letter.identity is None else letter.identity[1]
+    text_id = "has no id" if letter.identity is None else "from {} · {}".format(*letter.identity)
     where = f"{reason.topic} {reason.partition}@{reason.offset}"
     parts = [
         clock(letter.written_at),

@@ -1,7 +1,7 @@
 """A summary of a record in a few words, never with the text: for the demo's trace and for `sprat trace`."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -68,6 +68,16 @@ def percent(confidence: float) -> str:
     return f"{math.floor(round(confidence * 1000, 6)) / 10:.1f} %"
 
 
+def causes_in_words(causes: Iterable[tuple[str, str]]) -> str:
+    """Return the causes of a declined answer in order, each by its code and its detail, which may be empty."""
+    return "; then ".join(f"{code}: {detail}" if detail else code for code, detail in causes)
+
+
+def _causes(declined: Mapping[str, Any]) -> str:
+    causes = declined.get("causes") or (declined,)
+    return causes_in_words((each["code"], each.get("detail") or "") for each in causes)
+
+
 def _text(value: Mapping[str, Any]) -> RecordSummary:
     models = requested_model_names(value["tasks"])
     return RecordSummary(f"asks for {', '.join(display_name(task, model) for task, model in models.items())}")
@@ -82,7 +92,7 @@ def requested_model_names(tasks: Mapping[str, Any]) -> dict[str, str]:
 def _prediction(value: Mapping[str, Any]) -> RecordSummary:
     if value["declined"] is not None:
         code = value["declined"]["code"]
-        return RecordSummary(f"the small model declines: {code}", "declined", code)
+        return RecordSummary(f"the small model declines: {_causes(value['declined'])}", "declined", code)
     sure = "" if value["confidence"] is None else f", {percent(value['confidence'])} sure"
     sentence = f"{value['model']['name']}: {_short(value['output'], value['task'])}{sure}"
     return RecordSummary(sentence, "predicted", "from the cache" if value.get("cached") else "")
@@ -112,7 +122,7 @@ def _answer(value: Mapping[str, Any]) -> RecordSummary:
     asked = f" ({tiers})" if tiers else ""
     if value["declined"] is not None:
         code = value["declined"]["code"]
-        return RecordSummary(f"the frontier declines: {code}{asked}", "declined", code)
+        return RecordSummary(f"the frontier declines: {_causes(value['declined'])}{asked}", "declined", code)
     task = value["request"]["prediction"]["task"]
     sentence = f"{value['model']['name']}: {_short(value['output'], task)}{asked}"
     return RecordSummary(sentence, "answered", "from an earlier answer" if value.get("cached") else "")
@@ -126,8 +136,14 @@ def _tier(step: Mapping[str, Any]) -> str:
 
 
 def _result(value: Mapping[str, Any]) -> RecordSummary:
-    route = value["route"]
-    sentence = f"{value['status']} by {value['source']}: {_short(value['output'], value['task'])}"
+    route, causes = value["route"], _causes(value["declined"]) if value.get("declined") else ""
+    if value["output"] is None:
+        sentence = f"{value['status']}{f', {causes}' if causes else ''}"
+    else:
+        said = _short(value["output"], value["task"])
+        sentence = f"{value['status']} by {value['source']}: {said}{f' ({causes})' if causes else ''}"
+    unclear = causes_in_words((each["code"], each.get("detail") or "") for each in value.get("warnings") or ())
+    sentence += f" · warning: {unclear}" if unclear else ""
     return RecordSummary(sentence, route["decision"], route["reason"])
 
 

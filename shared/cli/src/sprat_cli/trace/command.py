@@ -1,6 +1,7 @@
 """`sprat trace`: every record that a text caused, across all topics, as a tree."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -57,6 +58,11 @@ _COLOURS = {
     RecordKind.egress: "yellow",
     RecordKind.feedback: "cyan",
 }
+_REASONS: Mapping[str, str] = {
+    "declined": "the small model declined",
+    "no_service": "no small model served it",
+}
+"""Reasons of a Result's route whose codes do not say who."""
 _STATUS_COLOURS = {"degraded": "yellow", "unanswered": "red"}
 _PIPED_WIDTH = 10_000
 """A pipe has no width: each record is one line."""
@@ -161,7 +167,7 @@ def _line(step: TraceStep, began: int, models: Mapping[str, str], *, shared: boo
 
 
 def _colour(step: TraceStep) -> str:
-    status = step.summary.sentence.partition(" ")[0] if step.kind is RecordKind.result else ""
+    status = re.split("[ ,]", step.summary.sentence)[0] if step.kind is RecordKind.result else ""
     return f"not bold {_STATUS_COLOURS.get(status, _COLOURS.get(step.kind, 'default'))}"
 
 
@@ -169,7 +175,7 @@ def _why(step: TraceStep) -> list[str]:
     """Return decision and reason, unless the sentence contains them already."""
     summary = step.summary
     if step.kind is RecordKind.result:
-        return [f"{summary.decision}: {summary.reason}"]
+        return [f"{summary.decision}: {_REASONS.get(summary.reason, summary.reason)}"]
     if not summary.reason or summary.reason in summary.sentence:
         return [f"task {step.task}"] if step.kind is RecordKind.feedback and step.task else []
     return [summary.reason]
