@@ -170,7 +170,7 @@ def test_without_a_large_model_the_small_one_is_measured_alone(folder, tmp_path)
 @pytest.mark.parametrize(
     ("choose", "why", "until"),
     [
-        (["--frontier-accuracy", "1", "--accuracy", "0.97"], "Provisional: these texts", "more texts show"),
+        (["--frontier-accuracy", "1", "--accuracy", "0.97"], "Provisional: these 26 texts show ", "more texts show"),
         (
             ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M"],
             "Provisional: a budget asks for no accuracy, and none is shown. ",
@@ -354,9 +354,7 @@ def test_a_lower_accuracy_gives_no_stricter_keep_at_and_what_few_texts_do_not_sh
     assert [len(each) for each in found] == [1, 1, 1, 1], shown
     assert found == sorted(found)
     assert "The least from 0.50 on at which 60.0% right is shown with 95 % confidence" in shown[0]
-    provisional = (
-        r"Provisional: these texts, which count as \d+, show \d\d\.\d% with 95 % confidence; to show 97\.0% takes "
-    )
+    provisional = r"Provisional: the \d+ kept texts show \d\d\.\d% with 95 % confidence; to show 97\.0% takes "
     assert re.search(provisional, shown[-1])
     of_card = load_artefact(folder / "hr").card.keep_at
     stays = f"The keep_at of the card is higher, {of_card:.2f}: stay with it until more texts show a lower one."

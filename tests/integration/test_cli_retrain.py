@@ -103,6 +103,10 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert result.exit_code == 0, result.output
     card = load_artefact(Path("hr")).card
     assert card.version != before
+    written = f"then write in your policy file, under tasks.intent.models.hr: keep_at: {card.keep_at:.2f} (the card of "
+    assert result.stdout.count(written) == 1
+    few = "A comparison on so few texts rarely shows a difference. To learn from all of them instead: "
+    assert f"{few}sprat train intent hr.csv hr-corrections.jsonl --output DIR\n" in result.stdout
     assert load_artefact(Path("hr.previous")).card.version == before
     assert f"hr.previous: the version before, {before}, keep_at " in result.stdout
     assert HELD_OUT in card.limits
@@ -239,6 +243,12 @@ async def test_corrections_move_texts_into_and_out_of_all_labels_and_what_keeps_
     assert "the new version keeps nothing, so hr stays as it is" in result.stderr
 
 
+async def test_without_a_terminal_and_without_yes_nothing_is_begun(run):
+    result = await run("retrain", "intent/hr", "--replace")  # before the folder, which is not there, is looked for
+    assert result.exit_code == 2
+    assert "--replace without a terminal needs --yes: it writes over the served version, but with" in result.stderr
+
+
 async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
     result = await run("retrain", "intent/hr")
     assert (result.exit_code, result.stderr) == (
@@ -256,8 +266,6 @@ async def test_what_is_missing_is_named(kafka, topics, run, tmp_path):
     advice = "where another folder is served, stop, and name that with --served DIR; else this one is compared\n"
     assert f", the folder hr has {version}: {advice}" in result.stderr
     assert "no correction of intent@hr in the last 30d: nothing to train from" in result.stderr
-    result = await run("retrain", "intent/hr", "--replace")
-    assert "--replace without a terminal needs --yes: it writes over hr, but with --yes, too, not a" in result.stderr
     (tmp_path / "hr.csv").rename(tmp_path / "moved.csv")
     result = await run("retrain", "intent/hr")
     assert "hr.csv, which the model was trained on, is neither here nor beside hr: --data FILE" in result.stderr

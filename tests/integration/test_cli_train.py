@@ -55,7 +55,10 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
     assert card.score("cross_validated_accuracy_low") <= card.score("cross_validated_accuracy") <= 1
     assert 0.5 <= card.keep_at < 1
     assert "97.0% right on held-out texts, 10% of them outside" in card.keep_at_rule
-    assert re.search(r"; provisional: these texts, which count as \d+, show 9\d\.\d% with 95 % conf", card.keep_at_rule)
+    assert re.search(
+        r"; provisional: the kept texts, which count as \d+ when weighted, show 9\d\.\d% with 95 % conf",
+        card.keep_at_rule,
+    )
     assert any("held out in turn" in limit for limit in card.limits)
 
 
@@ -265,7 +268,8 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     result = train(few, "--output", tmp_path / "hr", "--test", file)
     assert result.exit_code == 0, result.output
     assert re.search(
-        r"labels are doubted; with so few texts a label many of them may be right: check them", result.stdout
+        r"the labels of \d+ rows are doubted; with so few texts a label many of them may be right: check them",
+        result.stdout,
     )
     html = (tmp_path / "hr-report.html").read_text("utf-8")
     assert "Labels that are doubted, the likeliest first" in html
@@ -273,7 +277,8 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     check = r"1\. Check the \d rows whose labels are doubted: correct those that are wrong and train again; "
     assert re.search(check, result.stdout)
     provisional = (
-        r"This keep_at is provisional: these texts, which count as \d+, show \d\d\.\d% with 95 % confidence; to show"
+        r"This keep_at is provisional: the kept texts, which count as \d+ when weighted, show \d\d\.\d% with 95 % "
+        r"confidence; to show"
     )
     verdict = next(line for line in result.stdout.splitlines() if line.startswith("It can be served"))
     assert re.search(provisional, verdict)

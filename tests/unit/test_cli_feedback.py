@@ -239,6 +239,11 @@ def test_only_a_label_that_some_models_know_and_others_do_not_asks_for_the_text(
         ("fees", "default", ["the model default, which 1 text asks for, does not know the intent fees; bank does"]),
         ("fees", "gone", ["1 label was checked against all models together"]),
         ("fess", {}, ["no announced model knows the intent fess; did you mean fees?"]),
+        (
+            "Sonstiges",
+            {},
+            ["no announced model knows the intent Sonstiges; where Sonstiges means outside every label, "],
+        ),
         ("transfer", {}, []),
         (None, {}, []),
     ],

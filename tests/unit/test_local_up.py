@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sprat_inference.artefact import write_artefact
 from sprat_local import servers
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
@@ -14,6 +15,8 @@ from sprat_local.processes.ports import PortClaims
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.session import example, greeting, without_password
 from sprat_operations.local_run import LocalRun
+from sprat_operations.services import ServedModel
+from support.stream import card
 
 TRY = 'sprat send "please move 100 euros to my savings" --task '
 
@@ -117,3 +120,24 @@ def test_the_tiers_of_the_policy_are_named_and_a_frontier_that_none_of_them_is_i
     said = list(greeting(installation))
     assert f"  frontier  {frontier}" in said
     assert any(line.startswith("  tiers     house, ") and line.endswith(", in this order") for line in said)
+
+
+def test_a_model_whose_card_recommends_another_keep_at_than_the_policy_has_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installation, "logs", "logs")
+    folder, policy = tmp_path / "anfragen", tmp_path / "policy.yaml"
+    folder.mkdir()
+    version = write_artefact(folder, {**card().model_dump(), "keep_at": 0.87}).version
+    model = ServedModel("intent", "anfragen", folder, version)
+
+    def said(rules: str) -> str:
+        policy.write_text(f"tasks:\n  intent: {rules}\n")
+        return "\n".join(
+            greeting(Installation(Options(bootstrap="h:1", redis="redis://h/0", models=(model,), policy=policy)))
+        )
+
+    line = "  keep_at   intent/anfragen: the policy's keep_at 0.72 holds; its card recommends 0.87: write it under "
+    assert f"{line}tasks.intent.models.anfragen\n" in said("{keep_at: 0.72}")
+    assert "keep_at" not in said("{keep_at: 0.87}")
+    assert "keep_at" not in said("{keep_at: 0.72, models: {anfragen: {keep_at: 0.8}}}")  # as the user set it

@@ -98,7 +98,7 @@ def test_a_lower_accuracy_never_gives_a_stricter_threshold_than_a_higher_one(den
 def test_what_the_texts_do_not_show_is_called_provisional():
     choice = for_accuracy(assess(outcomes(40)), 0.93)
     assert not choice.recommended.is_shown
-    assert "Provisional: these texts, which count as 40, show " in recommendation(choice)
+    assert "Provisional: these 40 texts show " in recommendation(choice)
 
 
 def test_of_thresholds_that_cost_the_same_the_one_that_escalates_less_is_chosen():

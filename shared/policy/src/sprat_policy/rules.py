@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, create_
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
+from sprat.model import DEFAULT_MODEL
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import FrontierRule, ModelName
@@ -399,6 +400,14 @@ class Policy(PolicySection):
             return self._added[name].of(model)
         policy: TaskPolicy = getattr(self.tasks, name)
         return policy.of(model)
+
+    def sets_keep_at(self, task: str, model: str) -> bool:
+        """Return whether the file sets `keep_at` for this model; that of a task is set for its default model only."""
+        rules = self.task(task, "")
+        own = rules.models.get(model)
+        if own is not None and own.keep_at is not None:
+            return True
+        return model == DEFAULT_MODEL and "keep_at" in rules.model_fields_set
 
 
 def effective_rule(text_rule: FrontierRule, tenant: TenantPolicy) -> FrontierRule:

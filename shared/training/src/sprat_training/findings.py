@@ -282,12 +282,16 @@ def _label_issues(result: TrainingResult) -> Iterator[str]:
             + f" likely wrong; the figures do not count {'it' if len(dropped) == 1 else 'them'}"
         )
     if issues := result.label_issues:
-        one, labels = len(issues) == 1, _count(len(issues), "label is", "labels are")
+        one, labels = len(issues) == 1, _label_of_rows(len(issues))
         if has_few_texts(result.data):
             right = "it may well be right" if one else "many of them may be right"
             yield f"{labels} doubted; with so few texts a label {right}: check {'it' if one else 'them'}"
         else:
             yield f"{labels} likely wrong; correct {'it' if one else 'them'} and train again"
+
+
+def _label_of_rows(rows: int) -> str:
+    return "the label of 1 row is" if rows == 1 else f"the labels of {rows:,} rows are"
 
 
 def rows_and_labels(text: RepeatedText) -> str:

@@ -42,6 +42,8 @@ class Recommendation:
     accuracy: float
     """The share right that was asked for."""
     at: RightAt
+    counted: str = "the kept texts, which count as {} when weighted,"
+    """On which texts the share was counted; `{}` stands for their number."""
 
     @property
     def keep_at(self) -> float:
@@ -65,7 +67,7 @@ class Recommendation:
         if self.is_shown:
             return "with 95 % confidence"
         shown = math.floor(self.at.shown * 1000) / 1000
-        texts = f"these texts, which count as {self.at.texts:,.0f},"
+        texts = self.counted.format(f"{self.at.texts:,.0f}")
         provisional = f"provisional: {texts} show {shown:.1%} with 95 % confidence"
         if self.texts_needed is None:
             return f"{provisional}; no number of texts, as often right, shows {self.accuracy:.1%}"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from sprat.kafka.lag import LagSnapshot
-from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import ModelAnnounced
@@ -93,7 +92,7 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iter
     task, model = announced.task, announced.model
     rules = policy.task(task, model)
     place = f"tasks.{task}.models.{model}"
-    chosen = _chosen(policy, task, model)
+    chosen = policy.sets_keep_at(task, model)
     yield from _difference(f"{task}/{model}", rules.keep_at, advised, f"{place}.keep_at", chosen=chosen)
     by_language = advised_by_language(announced)
     # Who set another number than the card's for all languages has chosen it for these, too.
@@ -123,12 +122,3 @@ def _difference(name: str, holds: float, advised: float, place: str, *, chosen: 
 
 def _same(one: float, other: float) -> bool:
     return f"{one:.2f}" == f"{other:.2f}"
-
-
-def _chosen(policy: Policy, task: str, model: str) -> bool:
-    """Return whether the file sets it for this model; a task's own value is set for the default model only."""
-    rules = policy.task(task, "")
-    own = rules.models.get(model)
-    if own is not None and own.keep_at is not None:
-        return True
-    return model == DEFAULT_MODEL and "keep_at" in rules.model_fields_set

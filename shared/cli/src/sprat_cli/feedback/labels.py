@@ -19,6 +19,7 @@ from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, ModelAnno
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import TextSearch, find_texts, requested_model
 from sprat_operations.topic_reader import read_since
+from sprat_training.data import OUTSIDE, is_remainder
 
 Known = Mapping[str, Collection[str]]
 """Model → its intents."""
@@ -142,6 +143,8 @@ def _labels(message: FeedbackGiven) -> tuple[str, ...]:
 
 def _near(label: str, known: Collection[str]) -> str:
     near = get_close_matches(label, known, 1)
+    if (label == OUTSIDE or is_remainder(label)) and not any(map(is_remainder, near)):
+        return f"; where {printable(label, 60)} means outside every label, give --outside (in a file: null)"
     return f"; did you mean {printable(near[0], 60)}?" if near else ""
 
 

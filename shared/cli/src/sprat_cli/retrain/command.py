@@ -184,6 +184,11 @@ def retrain(
     prefix: Prefix = None,
 ) -> None:
     """Train a served model anew with its corrections, and say whether that is better."""
+    if replace_served and not yes and not sys.stdin.isatty():
+        raise UserError(
+            "--replace without a terminal needs --yes: it writes over the served version, but with --yes, too, not a "
+            "version that is worse or keeps nothing"
+        )
     kafka = kafka_settings(bootstrap, prefix)
     asked = _asked(model, kafka.topics.tasks)
     since = time_before_now(feedback, "--feedback")
@@ -206,7 +211,7 @@ def retrain(
         },
         several=several,
     )
-    _check_target(folder, output, replaces=replace_served, yes=yes)
+    _check_target(folder, output, replaces=replace_served)
     reading = _reading(
         folder,
         {
@@ -258,36 +263,38 @@ def retrain(
     remark(divided(kept_in, result.dropped_labels, several=several))
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
-    retrained = Retrained(asked, card, result, comparison, stand_in, kept_in, total, len(rows), left_out)
-    advice = advise(result.verdict, comparison, _keep_at_for(asked, file, card, result.card))
+    retrained = Retrained(asked, card, result, comparison, stand_in, config.files, total, len(rows), left_out)
+    keep_at = _keep_at_for(asked, file, card, result.card)
+    advice = advise(result.verdict, comparison, keep_at)
     target = folder if replace_served else output
-    _show(retrained, advice, folder, unwritten=target is None, as_json=as_json)
+    _show(retrained, advice, folder, target, as_json=as_json)
     if replace_served:
         check_replaces(folder, result.verdict, comparison, unasked=yes)
     question = f"The new version is worse. Replace {folder}?" if comparison.is_worse else f"Replace {folder}?"
     if target is not None and (not replace_served or yes or typer.confirm(question, err=True)):
         _write(config, target, as_json=as_json, model=asked, several=several)
+        if replace_served and not as_json:
+            say(f"then {keep_at}" if keep_at is not None else f"keep_at {result.card.keep_at:.2f} holds already")
     elif target is not None and not as_json:
         say(f"nothing is replaced: {folder} stays as it is")
 
 
-def _show(retrained: Retrained, advice: Advice, folder: Path, *, unwritten: bool, as_json: bool) -> None:
+def _show(retrained: Retrained, advice: Advice, folder: Path, target: Path | None, *, as_json: bool) -> None:
     if as_json:
         say_json(summary_json(retrained, advice))
         return
     for line in summary_lines(retrained):
         say(line)
-    if unwritten:
+    if target is None:
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
-    for line in advice.lines:
+    for line in advice.lines[: None if target != folder else 1]:  # where it is replaced, the rest stands at the end
         say(line)
 
 
 def _keep_at_for(asked: AskedModel, file: TaskFile | None, served: Card, new: Card) -> str | None:
-    """Return what to write so that the keep_at of a new version holds; None where it holds already.
+    """Return what to write so that the keep_at of a new version holds; None where it is known to hold already.
 
-    It is compared with the one that holds now: that of the task's file, of the policy of SPRAT_POLICY or, where none is
-    known, the one of the served version's card.
+    It is compared with that of the task's file or of the policy of SPRAT_POLICY.
     """
     policy, name = chosen_policy(None), None if asked.name == DEFAULT_MODEL else asked.name
     if file is not None:
@@ -296,10 +303,10 @@ def _keep_at_for(asked: AskedModel, file: TaskFile | None, served: Card, new: Ca
     else:
         rules = None if policy is None else load_policy(policy).task(asked.task, asked.name)
         where = f"{policy or 'your policy file'}, under {'.'.join(keep_at_location(asked.task, name)[:-1])}"
-    now = served.keep_at if rules is None else rules.keep_at
-    if f"{now:.2f}" == f"{new.keep_at:.2f}":
-        return None
-    return f"write in {where}: keep_at: {new.keep_at:.2f} (now {now:.2f})"
+    write = f"write in {where}: keep_at: {new.keep_at:.2f}"
+    if rules is None:
+        return f"{write} (the card of the served version: {served.keep_at:.2f})"
+    return None if f"{rules.keep_at:.2f}" == f"{new.keep_at:.2f}" else f"{write} (now {rules.keep_at:.2f})"
 
 
 def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, unasked: bool) -> None:
@@ -319,14 +326,9 @@ def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, un
         )
 
 
-def _check_target(folder: Path, output: Path | None, *, replaces: bool, yes: bool) -> None:
+def _check_target(folder: Path, output: Path | None, *, replaces: bool) -> None:
     if output is not None and replaces:
         raise UserError("--output and --replace exclude each other")
-    if replaces and not yes and not sys.stdin.isatty():
-        raise UserError(
-            f"--replace without a terminal needs --yes: it writes over {folder}, but with --yes, too, not a version "
-            "that is worse or keeps nothing"
-        )
     if output is not None:
         check_output(output, force=False)
     if replaces:

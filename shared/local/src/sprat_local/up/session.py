@@ -15,7 +15,9 @@ from sprat.kafka.clients import CLOSE_S
 from sprat.model import DEFAULT_MODEL
 from sprat.settings import environment
 from sprat_cli.installation import USUAL_KAFKA
+from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PREFIX
+from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_local.installation import Installation
 from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
@@ -30,7 +32,7 @@ from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
 from sprat_operations.traffic import Traffic
-from sprat_policy import TierPolicy, load_policy
+from sprat_policy import TierPolicy, keep_at_location, load_policy
 
 _UPDATE_S = 1.0
 _SHORT_STOP_S = 0.01
@@ -154,6 +156,7 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
         yield from observers(installation.observers)
     for model in installation.options.models:
         yield f"  model     {model} {model.version} from {model.folder}"
+    yield from _other_keep_ats(installation.options)
     for name in unserved:
         yield f"  unserved  {name} is announced: texts that ask for it wait until it is served (--model {name}=DIR);"
         yield f"            after sprat models retire {name} new ones are escalated"
@@ -161,6 +164,21 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
         yield f"  not installed: {name}"
     yield f"  try       {example(installation)}"
     yield "  Ctrl-C stops everything\n"
+
+
+def _other_keep_ats(options: Options) -> Iterator[str]:
+    """Return of which models the policy has another `keep_at` than their cards, though it sets none for them."""
+    try:
+        policy = load_policy(options.policy, options.task_files.table)
+        cards = [(model, load_artefact(model.folder).card) for model in options.models if model.task in TASKS]
+    except (UserError, BrokenArtefact):  # the services that read them have said so
+        return
+    for model, card in cards:
+        holds = policy.task(model.task, model.name).keep_at
+        if f"{holds:.2f}" != f"{card.keep_at:.2f}" and not policy.sets_keep_at(model.task, model.name):
+            place = ".".join(keep_at_location(model.task, model.name)[:-1])
+            advised = f"its card recommends {card.keep_at:.2f}: write it under {place}"
+            yield f"  keep_at   {model}: the policy's keep_at {holds:.2f} holds; {advised}"
 
 
 def _tiers(options: Options) -> tuple[TierPolicy, ...]:

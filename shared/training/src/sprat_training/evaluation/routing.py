@@ -167,7 +167,8 @@ def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
             f"--accuracy {accuracy:g}: no keep_at from {LEAST_KEEP_AT:.2f} on reaches it {of}on these texts; the best "
             f"is {best.share:.1%}, at keep_at {best.keep_at:.2f}"
         )
-    return ThresholdChoice(assessment.at(found.keep_at), found)
+    counted = "the {} kept texts" if assessment.small_only else "these {} texts"
+    return ThresholdChoice(assessment.at(found.keep_at), replace(found, counted=counted))
 
 
 def within_budget(assessment: Assessment, eur_per_million: float) -> ThresholdChoice:
