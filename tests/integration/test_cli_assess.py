@@ -552,6 +552,11 @@ def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
         price = "{input_eur: 1, output_eur: 1}"
         (tmp_path / "tiers.yaml").write_text(TIERS.format(house=house.base_url, large=outside, price=price))
         house.reset(confidence=0.5)
+        assert (
+            "tier house: 4 texts reached it; kept 0.0% (0.0% to 49.0%); right of those kept –; " in run(*asked).output
+        )
+        house.reset(confidence=0.5)
+        large.reset()
         result = run(*asked, "--json")
         assert result.exit_code == 0, result.output
         first, last = json.loads(result.stdout)["tiers"]
@@ -565,6 +570,7 @@ def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
         house.reset(confidence=0.9)
         large.reset()
         said = run(*asked)
+        assert "right of those kept –" not in said.output
         assert "tier house: 4 texts reached it; kept 100.0% (" in said.output
         assert large.bodies == []
         denied = run(*asked, "--tenant", "closed", "--json")

@@ -429,6 +429,15 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
     assert done.exit_code == 0, done.output
     said = " ".join(done.stderr.split())
     assert f"or as the model of the task, in {tasks / 'desk'}.yaml: artefact: ../a" in said
+    advised = load_artefact(tmp_path / "a").card.keep_at
+    assert f"and there, in place of the keep_at of the model before: keep_at: {advised:.2f}" in said
+    assert "models:" not in said
+    init = run(
+        "task", "init", "second", "--labels", "outside,refund,delivery,greeting", "--artefact", str(tmp_path / "a")
+    )
+    assert f"keep_at {advised:g} is that of the card of" in init
+    assert f"keep_at: {advised:g}\n" in (tasks / "second.yaml").read_text("utf-8")
+    (tasks / "second.yaml").unlink()
     (tasks / "desk.yaml").write_text((tasks / "desk.yaml").read_text("utf-8") + "artefact: ../a\n", "utf-8")
     model = model_of(ClassifySettings(secret="s" * 32, classify={"task": "desk"}))
     assert (model.card.task, model.card.languages) == ("desk", ("de",))

@@ -1,9 +1,11 @@
 """Checks of `sprat doctor` without Kafka: brokers, copies, clocks, unserved models, the frontier."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError
+from typer.testing import CliRunner
 
 from sprat.settings import KafkaSettings
 from sprat_cli.doctor import kafka as clock
@@ -17,8 +19,10 @@ from sprat_cli.doctor.settings import (
     check_tiers,
     find_policy,
 )
+from sprat_cli.main import app
 from sprat_contracts import ChainPlace
 from sprat_operations.clock import ClockSkew
+from sprat_operations.local_run import LocalRun
 from sprat_operations.topics import Difference, TopicState
 from sprat_operations.transactions import OpenTransaction
 from sprat_policy import Policy
@@ -242,7 +246,7 @@ def test_each_tier_is_shown_with_what_is_wrong():
             "tenants": {},
             "inside": ["gpu.example.com"],
             "tiers": [
-                tier("vllm:http://gpu.example.com/v1", model="phi", name="house"),
+                tier("vllm:http://gpu.example.com/v1", model="phi", name="house", region=None),
                 tier("vllm:http://10.0.0.7/v1", model="phi", name="near"),
                 tier("openai:open", url="http://api.example.com/v1"),
                 tier("mistral", api_key="${SPRAT_NO_SUCH_KEY}"),
@@ -379,3 +383,35 @@ def test_an_audit_without_checkpoints_is_a_warning(checkpoint, status, said):
     assert check.finding.startswith(said)
     assert ("SPRAT_AUDIT__CHECKPOINTS" in check.fix) is (status is CheckStatus.warning)
     assert check_checkpoints(None).status is CheckStatus.ok
+
+
+def test_a_server_that_is_inside_by_its_host_and_said_to_be_elsewhere_is_warned_of(tmp_path, capsys, monkeypatch):
+    """`inside: [127.0.0.1]` takes each server of the laptop inside, a simulator among them."""
+    tiers = [{"preset": "ollama:phi", "region": "eu"}, {"preset": "ollama:phi", "name": "house"}]
+    rules = Policy.model_validate({"tenants": {}, "inside": ["127.0.0.1"], "tiers": tiers})
+    found, house = check_tiers(rules, {})
+    assert (found.status, house.status) == (CheckStatus.warning, CheckStatus.ok)
+    assert found.finding.endswith("inside the house; its region is eu")
+    assert "every server on 127.0.0.1 inside: it gets texts whole" in found.fix
+    url = "http://127.0.0.1:8089/v1"
+    (found,) = check_frontier(FrontierVariables(url, "m", "p", "local", has_key=False), rules)
+    assert (found.status, "its region is local" in found.finding) == (CheckStatus.warning, True)
+    file = tmp_path / "policy.yaml"
+    file.write_text(json.dumps({"tenants": {}, "inside": ["127.0.0.1"], "tiers": tiers}))
+    monkeypatch.setenv("SPRAT_FRONTIER__BASE_URL", url)
+    monkeypatch.setenv("SPRAT_FRONTIER__REGION", "local")
+    said = CliRunner().invoke(app, ["policy", "check", str(file)])
+    assert said.exit_code == 0, said.output
+    assert "warning: tier ollama, region eu: `inside` takes every server" in said.stderr
+    assert "warning: the frontier (SPRAT_FRONTIER__BASE_URL), region local" in said.stderr
+    assert "tier house" not in said.stderr
+
+
+def test_doctor_reads_the_policy_of_this_users_own_installation(tmp_path, monkeypatch):
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("tenants: {acme: {frontier: deny}}\n")
+    run = LocalRun(1, str(tmp_path), "", policy=str(tmp_path / "own.yaml"))
+    check, rules = find_policy(None, run)
+    assert (check.status, rules.tenant("acme").frontier) == (CheckStatus.ok, "deny")
+    assert find_policy(None, LocalRun(1, "", ""))[1] is None

@@ -5,7 +5,7 @@ import pytest
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.models import check_policy
 from sprat_contracts import ModelAnnounced
-from sprat_policy import Policy
+from sprat_policy import Policy, TaskFile, TaskFiles
 
 READ = "; the router reads the file when it starts"
 
@@ -36,17 +36,17 @@ def test_an_unannounced_model_of_the_policy_is_reported_with_a_suggestion(name, 
 @pytest.mark.parametrize(
     ("intent", "mark", "said"),
     [
-        ({"keep_at": 0.72}, CheckStatus.warning, "intent/hr: keep_at 0.72 in this file, its card advises 0.50"),
-        ({}, CheckStatus.warning, "intent/hr: keep_at 0.80 in this file, its card advises 0.50"),
+        ({"keep_at": 0.72}, CheckStatus.warning, "intent/hr: keep_at 0.72 in the policy, its card advises 0.50"),
+        ({}, CheckStatus.warning, "intent/hr: keep_at 0.80 in the policy, its card advises 0.50"),
         (
             {"keep_at": 0.72, "models": {"hr": {"keep_at": 0.61}}},
             CheckStatus.ok,
-            f"intent/hr: keep_at 0.61 in this file, as you set it; its card advises 0.50{READ}",
+            f"intent/hr: keep_at 0.61 in the policy, stricter than its card advises, 0.50{READ}",
         ),
         (
             {"keep_at": 0.72, "models": {"hr": {"out_of_scope": "escalate"}}},
             CheckStatus.warning,
-            "intent/hr: keep_at 0.72 in this file, its card advises 0.50",
+            "intent/hr: keep_at 0.72 in the policy, its card advises 0.50",
         ),
     ],
 )
@@ -61,7 +61,7 @@ def test_what_the_task_says_is_the_owners_choice_for_its_own_model():
     (line,) = check_policy(named(keep_at=0.72), [advising("default", 0.5)])
     assert (line.status, line.finding) == (
         CheckStatus.ok,
-        f"intent/default: keep_at 0.72 in this file, as you set it; its card advises 0.50{READ}",
+        f"intent/default: keep_at 0.72 in the policy, stricter than its card advises, 0.50{READ}",
     )
 
 
@@ -72,21 +72,21 @@ GERMAN = "ner/default, texts in de: keep_at"
 @pytest.mark.parametrize(
     ("ner", "mark", "said"),
     [
-        ({"keep_at": 0.9}, CheckStatus.warning, f"{GERMAN} 0.90 in this file, its card advises 0.95"),
+        ({"keep_at": 0.9}, CheckStatus.warning, f"{GERMAN} 0.90 in the policy, its card advises 0.95"),
         (
             {"keep_at": 0.9, "keep_at_by_language": {"de": 0.8}},
-            CheckStatus.ok,
-            f"{GERMAN} 0.80 in this file, as you set it; its card advises 0.95{READ}",
+            CheckStatus.warning,
+            f"{GERMAN} 0.80 in the policy, looser than its card advises, 0.95{READ}",
         ),
         (
             {"keep_at": 0.9, "models": {"default": {"keep_at_by_language": {"de": 0.8}}}},
-            CheckStatus.ok,
-            f"{GERMAN} 0.80 in this file, as you set it; its card advises 0.95{READ}",
+            CheckStatus.warning,
+            f"{GERMAN} 0.80 in the policy, looser than its card advises, 0.95{READ}",
         ),
         (
             {"keep_at": 0.9, "keep_at_by_language": {"de": 0.95, "fr": 0.99}},
             CheckStatus.ok,
-            f"ner/default, texts in fr: keep_at 0.99 in this file, as you set it; its card advises 0.90{READ}",
+            f"ner/default, texts in fr: keep_at 0.99 in the policy, stricter than its card advises, 0.90{READ}",
         ),
     ],
 )
@@ -95,18 +95,29 @@ def test_a_languages_threshold_is_compared_with_the_cards(ner, mark, said):
     (line,) = check_policy(Policy.model_validate({"tasks": {"ner": ner}}), [announced])
     assert (line.status, line.finding) == (mark, said)
     advice = "write tasks.ner.models.default.keep_at_by_language.de: 0.95"  # `sprat assess` takes intent models alone
-    assert line.fix == ("" if mark is CheckStatus.ok else advice)
+    assert line.fix == "" if mark is CheckStatus.ok else line.fix.endswith(advice)
 
 
 def test_who_set_another_threshold_for_all_languages_has_chosen_it_for_german_too():
     announced = ModelAnnounced(task="ner", model="default", version="1", owns_from=1, card=NER_CARD)
     lines = list(check_policy(Policy.model_validate({"tasks": {"ner": {"keep_at": 0.6}}}), [announced]))
     assert [(line.status, line.finding) for line in lines] == [
-        (CheckStatus.ok, f"ner/default: keep_at 0.60 in this file, as you set it; its card advises 0.90{READ}"),
-        (CheckStatus.ok, f"{GERMAN} 0.60 in this file, as you set it; its card advises 0.95{READ}"),
+        (CheckStatus.warning, f"ner/default: keep_at 0.60 in the policy, looser than its card advises, 0.90{READ}"),
+        (CheckStatus.warning, f"{GERMAN} 0.60 in the policy, looser than its card advises, 0.95{READ}"),
     ]
 
 
 @pytest.mark.parametrize("advised", [0.72, None, "high", True])
 def test_where_policy_and_card_agree_or_the_card_says_nothing_no_line_is_needed(advised):
     assert list(check_policy(named(keep_at=0.72), [advising("hr", advised)])) == []
+
+
+def test_the_file_of_a_task_is_named_and_what_is_looser_than_the_card_is_warned_of(tmp_path):
+    file = TaskFile(kind="classification", labels={"badge": "", "leave": ""}, keep_at=0.7)
+    files = TaskFiles({"desk": file}, tmp_path)
+    announced = ModelAnnounced(task="desk", model="default", version="1", owns_from=1, card={"keep_at": 0.9})
+    (line,) = check_policy(Policy().with_added(files), [announced], files)
+    assert line.status is CheckStatus.warning
+    where = tmp_path / "desk.yaml"
+    assert line.finding == f"desk/default: keep_at 0.70 in {where}, looser than its card advises, 0.90{READ}"
+    assert line.fix.endswith(f"or write in {where} models.default.keep_at: 0.90")

@@ -101,7 +101,7 @@ def test_the_tiers_that_were_asked_are_named_with_what_they_said():
             )
         }
     )
-    assert "· house: unsure 40.0 % → large: kept ·" in result_lines(seen(result))[1]
+    assert "· house: unsure transfer 40.0 % → large: kept balance ·" in result_lines(seen(result))[1]
 
 
 def test_an_answer_of_a_simulator_says_so():
@@ -376,3 +376,9 @@ def test_spans_have_units(span, seconds):
 
 def test_tables_are_aligned():
     assert table([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
+
+
+def test_an_answer_outside_all_labels_names_the_task_that_is_not_intent():
+    none = kept().model_copy(update={"output": IntentOutput(label=None, alternatives=())})
+    assert result_lines(seen(none))[0].startswith("intent       none of the known intents")
+    assert "outside every label of desk" in result_lines(seen(none.model_copy(update={"task": "desk"})))[0]

@@ -106,12 +106,12 @@ def test_an_answer_is_summarised_in_words_of_its_task(task, output, said):
 
 async def test_an_answer_says_which_tiers_were_asked_those_inside_the_house_too():
     tiers = (
-        TierStep(tier="house", provider="vllm", outcome="unsure", confidence=0.9, calibrated=0.4),
+        TierStep(tier="house", provider="vllm", outcome="unsure", label="balance", confidence=0.9, calibrated=0.4),
         TierStep(tier="big", provider="mistral", outcome="kept"),
     )
     way = TracedText()
     (step,) = (await find(way.answer(tiers=tiers))).steps
-    assert step.summary.sentence == "large: transfer (house: unsure 40.0 % → big: kept)"
+    assert step.summary.sentence == "large: transfer (house: unsure balance 40.0 % → big: kept)"
 
 
 async def test_each_task_has_a_branch_and_one_without_a_result_is_reported():

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sprat_training.keep_at import RightAt, keep_at_rule, recommend
+from sprat_training.keep_at import Recommendation, RightAt, keep_at_rule, recommend
 
 
 def shares_of(confidence, right):
@@ -71,3 +71,9 @@ def test_with_few_texts_the_threshold_is_the_one_that_shows_the_most():
     confidence = np.array([0.55, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.95])
     found = recommend(shares_of(confidence, confidence > 0.6), 0.8)
     assert (found.keep_at, found.is_shown, found.at.texts) == (0.56, False, 7)
+
+
+def test_what_takes_too_many_texts_is_called_out_of_reach():
+    found = Recommendation(0.97, RightAt(0.9, 0.9705, 100))
+    assert found.texts_needed > 20_000
+    assert str(found).endswith("it is not within reach with this share right")

@@ -68,3 +68,12 @@ def policy_for_masking(given: Path | None) -> Path | None:
     if policy is None:
         remark(NO_POLICY)
     return policy
+
+
+def taken_inside(host: str) -> str:
+    """Return what `inside` does to a server on one of its hosts that is said to be elsewhere, and what to do."""
+    return (
+        f"`inside` takes every server on {host} inside: it gets texts whole, and nothing is in the audit. Reach what "
+        "is not inside by another name of the host (localhost for 127.0.0.1), or write no region for it (of the "
+        "frontier: inside)"
+    )

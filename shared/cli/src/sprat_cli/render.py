@@ -42,7 +42,8 @@ def answer(result: Result, limit: int | None = None) -> str:
     if output is None:
         return printable(f"no answer: {_why(result.declined)}") if result.declined else "—"
     if isinstance(output, IntentOutput):
-        said = output.label or "none of the known intents"
+        outside = "none of the known intents" if result.task == "intent" else f"outside every label of {result.task}"
+        said = output.label or outside
     elif isinstance(output, LabelsOutput):
         said = ", ".join(each.label for each in output.labels) or "none of the labels"
     elif isinstance(output, TranslationOutput):
@@ -146,7 +147,8 @@ def tiers(result: Result) -> str:
 def _said(step: TierStep) -> str:
     confidence = step.confidence if step.calibrated is None else step.calibrated
     sure = None if confidence is None else percent(confidence)
-    return " ".join(filter(None, (_OUTCOMES.get(step.outcome, step.outcome), sure)))
+    labels = ", ".join([step.label] if step.label is not None else step.labels or ())
+    return " ".join(filter(None, (_OUTCOMES.get(step.outcome, step.outcome), labels, sure)))
 
 
 def _marks(result: Result, *, degraded: bool = True) -> list[str]:

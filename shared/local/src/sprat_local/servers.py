@@ -76,6 +76,7 @@ class BackingServers:
             self._options.prefix,
             for_commands=self._options.for_commands,
             tasks="" if tasks is None else str(tasks.absolute()),
+            policy=str(self._options.policy.absolute()),
         )
         if run.redis_url or run.for_commands:
             self._announced = run.announce()

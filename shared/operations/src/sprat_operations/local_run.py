@@ -29,6 +29,8 @@ class LocalRun:
     """Whether commands that are told no Kafka use this one: true of `sprat up`, false of the demo and of tests."""
     tasks: str = ""
     """The folder of its task files; empty where it has none."""
+    policy: str = ""
+    """Its policy file; empty where an earlier version wrote it."""
     born: str = field(default="", compare=False)
     """When its process began, as `/proc` counts: a later process may get the same id. Empty where that is unknown."""
 

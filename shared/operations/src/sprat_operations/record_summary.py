@@ -132,7 +132,8 @@ def _tier(step: Mapping[str, Any]) -> str:
     """Return what a tier said; also of one inside the house, for which nothing is in the audit."""
     confidence = step["confidence"] if step.get("calibrated") is None else step["calibrated"]
     sure = "" if confidence is None else f" {percent(confidence)}"
-    return f"{step['tier']}: {step['outcome']}{sure}"
+    labels = [step["label"]] if step.get("label") is not None else step.get("labels") or ()
+    return f"{step['tier']}: {step['outcome']}{''.join(f' {each}' for each in (', '.join(labels),) if each)}{sure}"
 
 
 def _result(value: Mapping[str, Any]) -> RecordSummary:

@@ -204,6 +204,11 @@ class TierPolicy(PolicySection):
         return self.provider or (self.name or f"{self.scheme}-compatible" if elsewhere else self.known.provider)
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Whether it says where it runs, and that is not inside the house."""
+        return self.region_name not in {None, INSIDE}
+
+    @property
     def is_relayed(self) -> bool:
         """Whether its server is known to send what it gets to somebody else."""
         return is_relayed(self.model_name or "")

@@ -9,6 +9,8 @@ STEPS: Final = 100
 """A keep_at is a whole number of hundredths."""
 LEAST_KEEP_AT: Final = 0.5
 """No lower one is recommended: an answer that is more likely wrong than right is never kept, however easy the texts."""
+_WITHIN_REACH: Final = 20_000
+"""More texts with labels are hardly anybody's: that they would show it helps nobody."""
 Z_ONE_SIDED: Final = 1.644854
 """95 % of a normal distribution lie above minus so many standard deviations."""
 
@@ -71,6 +73,8 @@ class Recommendation:
         provisional = f"provisional: {texts} show {shown:.1%} with 95 % confidence"
         if self.texts_needed is None:
             return f"{provisional}; no number of texts, as often right, shows {self.accuracy:.1%}"
+        if self.texts_needed > _WITHIN_REACH:
+            return f"{provisional}; so little above {self.accuracy:.1%}, it is not within reach with this share right"
         right = "all right" if self.at.share == 1 else "as often right"
         return f"{provisional}; to show {self.accuracy:.1%} takes {self.texts_needed:,}, {right}"
 

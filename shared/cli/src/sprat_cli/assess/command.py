@@ -313,7 +313,8 @@ def _tier_note(tier: TierResult) -> str:
     of_sets = "" if tier.micro_f1 is None else f"micro-F1 of them {_f1(tier.micro_f1)}; "
     return (
         f"tier {tier.tier}: {counted(tier.asked, 'text')} reached it; kept {tier.kept}; right of those kept "
-        f"{tier.right_of_kept}; right of all {tier.answered} answers {tier.right_of_answered}; {of_sets}"
+        f"{tier.right_of_kept if tier.kept.value else '–'}; "
+        f"right of all {tier.answered} answers {tier.right_of_answered}; {of_sets}"
         f"{tier.eur_per_million.value:.2f} EUR per million texts asked ({tier.eur_per_million.low:.2f} to "
         f"{tier.eur_per_million.high:.2f})"
     )

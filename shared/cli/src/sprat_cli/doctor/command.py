@@ -48,7 +48,9 @@ def doctor(
     *,
     policy: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Check this policy. [SPRAT_POLICY]"),
+        typer.Option(
+            metavar="FILE", show_default=False, help="Check this policy. [SPRAT_POLICY, else that of your `sprat up`]"
+        ),
     ] = None,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
@@ -90,7 +92,7 @@ async def _checks(kafka: "KafkaSettings", policy: Path | None) -> AsyncIterator[
         find_policy,
     )
 
-    finding, rules = find_policy(policy)
+    finding, rules = find_policy(policy, run)
     for check in (*check_settings(finding, rules, run), *check_variables(policy=rules)):
         yield check
     for check in check_rights(kafka, run or local_run.find(settings.redis.url.get_secret_value())):

@@ -78,7 +78,8 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     for check in check_models(registered.announced, measured):
         yield check
     if policy is not None:
-        for check in check_policy(policy.with_added(chosen_tasks(run)), registered.announced):
+        files = chosen_tasks(run)
+        for check in check_policy(policy.with_added(files), registered.announced, files):
             yield check
 
 

@@ -1,13 +1,14 @@
 """Checks of the announced models: whether each is served, and whether the policy fits them."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sprat.kafka.lag import LagSnapshot
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import ModelAnnounced
 from sprat_operations.models import advised_by_language, advised_keep_at, group_of, serving_advice
-from sprat_policy import Policy, UnannouncedModel, unannounced_models
+from sprat_policy import NO_FILES, Policy, TaskFiles, UnannouncedModel, unannounced_models
 from sprat_privacy.labels import labels_to_keep, numbered
 
 _ASSESSED = "tasks.intent."
@@ -53,8 +54,14 @@ def _model(announced: ModelAnnounced) -> str:
     return f"{announced.task}/{announced.model} {announced.version[:8]}{labels}{serving}"
 
 
-def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterator[Check]:
-    """Check the models that the policy names, and its `keep_at` against the announced cards."""
+def check_policy(policy: Policy, announced: Sequence[ModelAnnounced], files: TaskFiles = NO_FILES) -> Iterator[Check]:
+    """Check the models that the policy names, and its `keep_at` against the announced cards.
+
+    Args:
+        policy: with the tasks of `files`.
+        announced: the models.
+        files: the tasks that have a file.
+    """
     for name in unannounced_models(policy, announced):
         yield warning(
             "policy",
@@ -65,7 +72,7 @@ def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterato
         yield from _labels(policy, each)
         advised = advised_keep_at(each)
         if each.task in policy.task_names and advised is not None:
-            yield from _compared(policy, each, advised)
+            yield from _compared(policy, each, advised, files)
 
 
 def _labels(policy: Policy, announced: ModelAnnounced) -> Iterator[Check]:
@@ -87,13 +94,16 @@ def _fix(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:
     return f"correct it, or start its service; announced for {name.task}: {there}"
 
 
-def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iterator[Check]:
+def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: TaskFiles) -> Iterator[Check]:
     """Compare the threshold of the model, then those of the languages for which the file or the card has another."""
     task, model = announced.task, announced.model
     rules = policy.task(task, model)
-    place = f"tasks.{task}.models.{model}"
+    place, file = f"tasks.{task}.models.{model}", "the policy"
+    if task in files:
+        file = str((files.folder or Path()) / f"{task}.yaml")
+        place = f"in {file} models.{model}"
     chosen = policy.sets_keep_at(task, model)
-    yield from _difference(f"{task}/{model}", rules.keep_at, advised, f"{place}.keep_at", chosen=chosen)
+    yield from _difference(f"{task}/{model}", rules.keep_at, advised, f"{place}.keep_at", file, chosen=chosen)
     by_language = advised_by_language(announced)
     # Who set another number than the card's for all languages has chosen it for these, too.
     for_all = chosen and not _same(rules.keep_at, advised)
@@ -103,17 +113,24 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float) -> Iter
             rules.keep_at_in(language),
             by_language.get(language, advised),
             f"{place}.keep_at_by_language.{language}",
+            file,
             chosen=for_all or language in rules.keep_at_by_language,
         )
 
 
-def _difference(name: str, holds: float, advised: float, place: str, *, chosen: bool) -> Iterator[Check]:
+def _difference(name: str, holds: float, advised: float, place: str, file: str, *, chosen: bool) -> Iterator[Check]:
     if _same(holds, advised):
         return
-    said = f"{name}: keep_at {holds:.2f} in this file, "
+    said = f"{name}: keep_at {holds:.2f} in {file}, "
+    read = "the router reads the file when it starts"
+    if chosen and holds > advised:
+        yield ok("policy", f"{said}stricter than its card advises, {advised:.2f}; {read}")
+        return
     if chosen:
-        read = "the router reads the file when it starts"
-        yield ok("policy", f"{said}as you set it; its card advises {advised:.2f}; {read}")
+        fix = (
+            f"keep it where `sprat assess` shows that enough of what it keeps is right; or write {place}: {advised:.2f}"
+        )
+        yield warning("policy", f"{said}looser than its card advises, {advised:.2f}; {read}", fix)
         return
     write = f"write {place}: {advised:.2f}"
     fix = f"`sprat assess` finds the one for your texts; or {write}" if place.startswith(_ASSESSED) else write

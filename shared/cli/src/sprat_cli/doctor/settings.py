@@ -14,13 +14,13 @@ from pydantic import BaseModel, SecretStr
 from sprat.errors import UserError
 from sprat.settings import ServiceSettings, VariableSettings, environment, section_prefix
 from sprat.words import counted
-from sprat_cli.chosen_policy import chosen_policy, tasks_beside
+from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
 from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_operations.local_run import LocalRun
 from sprat_operations.services import CLASSIFY
-from sprat_policy import Policy, TenantPolicy, is_relayed, load_policy, problem_of_url, variable_of
+from sprat_policy import INSIDE, Policy, TenantPolicy, is_relayed, load_policy, problem_of_url, variable_of
 
 _SHORTEST_SECRET = 16
 
@@ -36,9 +36,13 @@ class _ServiceVariables(VariableSettings):
     frontier__api_key: SecretStr = SecretStr("")
 
 
-def find_policy(given: Path | None) -> tuple[Check, Policy | None]:
-    """Read the policy file given, else the one of `SPRAT_POLICY`; None if there is none or it is invalid."""
-    return _policy(chosen_policy(given))
+def find_policy(given: Path | None, run: LocalRun | None = None) -> tuple[Check, Policy | None]:
+    """Read the policy file given, else the one of `SPRAT_POLICY`, else that of this user's `sprat up`.
+
+    None if there is none or it is invalid.
+    """
+    found = chosen_policy(given)
+    return _policy(Path(run.policy) if found is None and run is not None and run.policy else found)
 
 
 def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None = None) -> Iterator[Check]:
@@ -200,6 +204,8 @@ def check_tiers(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]
         finding = f"{tier.label}: {tier.model_name} at {tier.host}, {place}"
         if urlsplit(tier.base_url).scheme != "https" and not (inside or _is_inside(tier.host)):
             yield broken("tier", f"{finding}; what is sent is not encrypted", "an https:// address in the policy")
+        elif inside and tier.is_elsewhere:
+            yield warning("tier", f"{finding}; its region is {tier.region_name}", taken_inside(tier.host))
         elif tier.api_key is not None and not variables.get(variable_of(tier.api_key), "").strip():
             missing = f"{finding}; {variable_of(tier.api_key)} is not set here"
             yield unknown("tier", missing, "the frontier service does not start without it; export it here, too")
@@ -218,6 +224,9 @@ def _inside(settings: FrontierVariables, finding: str) -> Check:
     if is_relayed(settings.model):
         relayed = f"{finding}; ollama sends what {settings.model} gets to ollama.com, so it is not inside"
         return broken("frontier", relayed, "name a model that runs there, or take the host out of `inside`")
+    if settings.region != INSIDE:
+        said = f"{finding}, inside the house by the policy, and its region is {settings.region}"
+        return warning("frontier", said, taken_inside(settings.host))
     return ok("frontier", f"{finding}, inside the house: nothing leaves to it")
 
 

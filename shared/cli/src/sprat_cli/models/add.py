@@ -45,12 +45,14 @@ takes models of multi_label_classification; the rows of --calibrate then have se
 Other architectures that label texts or tokens (DeBERTa-v2, ModernBERT, …) are taken as ONNX where the repository has
 onnx/model_quantized.onnx (int8) or onnx/model.onnx; the service then needs 'sprat-inference[onnx]'.
 Only configurations, tokenizers, safetensors and ONNX are read. No code of a repository is run.
-HF_ENDPOINT names a mirror, HF_TOKEN is for models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
+HF_ENDPOINT names a mirror that speaks the hub's API; without one, give the folder instead of the id. HF_TOKEN is for
+models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
 The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
 float32, 97 % in int8; for ner their tokens, for generalist the first token of an answer. Translations must have a chrF
 of 95 against those of the original. That needs torch and transformers:
 pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
+Take rows that the model was not trained on, else its confidence is too high.
 For ner each line is {"text": "…", "entities": [{"start": 0, "end": 4, "label": "PER"}]}, offsets in code points; for
 translation {"text": "…", "reference": "…"}, with language and target where the model has several.
 
@@ -292,9 +294,7 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
     if task in files:
         beside = files.folder or Path()
         remark(f"or as the model of the task, in {beside / task}.yaml:  artefact: {os.path.relpath(folder, beside)}")
-        remark(
-            f"and there, so that it has a keep_at of its own, not that of the task:  models: {{{card.name}: {{{own}}}}}"
-        )
+        remark(f"and there, in place of the keep_at of the model before:  {own.replace(', ', '  ')}")
     else:
         remark("in your policy file, so that it has a keep_at of its own, not that of the task:")
         remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")

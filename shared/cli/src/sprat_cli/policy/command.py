@@ -1,20 +1,22 @@
 """`sprat policy check`: whether a policy file is right, and what it says."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from sprat.errors import UserError
 from sprat.settings import environment
 from sprat_cli.app import group_help, make_app
-from sprat_cli.chosen_policy import tasks_beside
+from sprat_cli.chosen_policy import taken_inside, tasks_beside
 from sprat_cli.options import Json
-from sprat_cli.terminal import printable, say, say_json, table
+from sprat_cli.terminal import printable, remark, say, say_json, table
 from sprat_contracts import BUILT_IN
 from sprat_policy import (
     ALL_OTHERS,
+    INSIDE,
     IntentPolicy,
     Policy,
     TaskFile,
@@ -22,6 +24,7 @@ from sprat_policy import (
     TierPolicy,
     load_guarded_policy,
     load_policy,
+    problem_of_url,
 )
 
 app = make_app(epilog=group_help("policy", "check policy.yaml"))
@@ -69,6 +72,8 @@ def check(
     say(f"{file} is valid")
     for line in describe(policy.with_added(files), tasks):
         say(line)
+    for line in _inside_by_host(policy, environment()):
+        remark(line)
 
 
 _OF_LABELS = frozenset({"decisions", "systemone"})
@@ -91,6 +96,19 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN) -> Iterator[str]:
     if policy.tiers:
         yield "tiers, in this order"
         yield from table([(f"  {tier.label}", *_tier(policy, tier)) for tier in policy.tiers])
+
+
+def _inside_by_host(policy: Policy, variables: Mapping[str, str]) -> Iterator[str]:
+    """Return a warning for each server that is inside the house by its host, and said to be elsewhere."""
+    for tier in policy.tiers:
+        if tier.host is not None and policy.is_inside(tier.host) and tier.is_elsewhere:
+            yield f"warning: tier {tier.label}, region {tier.region_name}: {taken_inside(tier.host)}"
+    url = variables.get("SPRAT_FRONTIER__BASE_URL", "")
+    if not url or problem_of_url(url, ""):
+        return
+    host, region = urlsplit(url).hostname or "", variables.get("SPRAT_FRONTIER__REGION", "")
+    if policy.is_inside(host) and region not in {"", INSIDE}:
+        yield f"warning: the frontier (SPRAT_FRONTIER__BASE_URL), region {printable(region)}: {taken_inside(host)}"
 
 
 def kept_from(rules: TaskPolicy) -> str:

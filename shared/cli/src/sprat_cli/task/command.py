@@ -112,7 +112,8 @@ def init(
             min=0.0,
             max=1.0,
             show_default=False,
-            help="Least confidence to keep an answer. [default: 0.8, 0.9 without a model, 0.95 of pii]",
+            help="Least confidence to keep an answer. [default: that of the model's card, else 0.8; 0.9 without a "
+            "model, 0.95 of pii]",
         ),
     ] = None,
     artefact: Annotated[
@@ -130,7 +131,8 @@ def init(
     if kind == "pii" and (labels or label or artefact or instruction):
         raise UserError("a task of the kind pii has neither labels nor a model of its own, and no large model is asked")
     meanings = _meanings(labels, label or ()) if kind in {"classification", "multi_label"} else {}
-    threshold = _default_keep_at(kind, artefact) if keep_at is None else keep_at
+    advised = None if artefact is None or keep_at is not None else _advised(artefact)
+    threshold = keep_at if keep_at is not None else advised or _default_keep_at(kind, artefact)
     folder = folder_for_tasks()
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
@@ -145,6 +147,8 @@ def init(
         path.unlink() if before is None else path.write_bytes(before)
         raise
     say(f"{path} is written")
+    if advised is not None:
+        say(f"keep_at {advised:g} is that of the card of {artefact}")
     meaning = "say in it what each label means; " if meanings and not all(meanings.values()) else ""
     say(
         f"next: {meaning}sprat task check; then sprat up, which reads the file when it starts. Where services run "
@@ -199,6 +203,17 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
     without = "the nearest label answers" if task.has_small_model else "the frontier alone answers"
     yield printable(f"  model      {task.artefact or f'none: {without}'}")
     yield f"  kept at    {kept_from(task)}"
+
+
+def _advised(artefact: Path) -> float | None:
+    """Return the keep_at that the card of a model advises; None where it cannot be read, or advises to keep nothing."""
+    from sprat_inference.artefact import BrokenArtefact, load_artefact  # noqa: PLC0415 - slow, and only used here
+
+    try:
+        advised = load_artefact(artefact).card.keep_at
+    except BrokenArtefact:
+        return None
+    return advised if advised < 1 else None
 
 
 def _default_keep_at(kind: TaskKind, artefact: Path | None) -> float:

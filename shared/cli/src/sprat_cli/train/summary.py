@@ -1,5 +1,6 @@
 """The outcome of a training for a terminal, and as JSON."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -265,6 +266,8 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
         "serve it beside the shipped model:",
         f"  {serve_command(result)}",
         f"  {send_command(result)}",
+        "or as a task of its own:",
+        f"  sprat task init NAME --labels … --artefact {shlex.quote(str(output))}",
     ]
     if not result.verdict.keep_at_holds:
         lines.append(
