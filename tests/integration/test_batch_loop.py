@@ -13,7 +13,7 @@ from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.settings import ServiceSettings
-from sprat_contracts import DeadLetterReason, Prediction, decode
+from sprat_contracts import DeadLetterReason, Prediction, TextSubmitted, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_local.kafka.broker import EmbeddedKafka
@@ -44,6 +44,26 @@ async def test_each_text_becomes_one_prediction_and_its_offset_is_committed(
         await eventually(lambda: metrics.finished == 300)
     assert len({decode(record, Prediction).envelope.id for record in records}) == 300
     assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 0
+
+
+async def test_other_attributes_and_headers_of_a_text_have_no_effect_and_are_not_returned(
+    kafka: Kafka, prefix: str
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    event = {"specversion": "1.0", "id": "1", "source": "/crm", "type": TextSubmitted.event_type}
+    more = {"tenant": "acme", "ticket": "T-4711", "status": "new"}
+    binary = [(f"ce_{name}", value.encode()) for name, value in (event | more).items()]
+    structured = json.dumps(event | more | {"id": "2", "data": json.loads(text("hello"))}).encode()
+    async with running("intent", settings, building(FakeModel())):
+        await publish(kafka.bootstrap, topics.texts, [text("hello")], [*binary, ("ticket", b"T-4711")])
+        await publish(kafka.bootstrap, topics.texts, [structured], [("content-type", b"application/cloudevents+json")])
+        records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 2)
+    for record in records:
+        headers = dict(record.headers)
+        assert (headers["ce_tenant"], decode(record, Prediction).message.submitted.tenant) == (b"default", "default")
+        assert headers.keys().isdisjoint({"ce_ticket", "ce_status", "ticket"})
+        assert b"4711" not in record.value
 
 
 async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges_none(

@@ -121,8 +121,9 @@ async def test_dead_letters_are_followed_alone(env, topics, producer, tmp_path):
     assert (code, err.count("--dead-letters shows no results")) == (2, 1)
     process = await following(env, tmp_path, "--dead-letters", "-v", "--count", "1")
     await publish(producer, topics, kept(text_id="no-dead-letter"))
-    sent = await producer.send_and_wait(topics.texts, b"\xff broken", headers=[("ce_id", b"my-id")])
-    record = type("Record", (), {**sent._asdict(), "headers": [("ce_id", b"my-id")]})
+    headers = [("ce_id", b"my-id"), ("ce_source", b"/crm")]
+    sent = await producer.send_and_wait(topics.texts, b"\xff broken", headers=headers)
+    record = type("Record", (), {**sent._asdict(), "headers": headers})
     await producer.send_and_wait(
         topics.dead_letters, b"\xff broken", headers=dead_letter_headers(record, "invalid_json")
     )
@@ -130,6 +131,7 @@ async def test_dead_letters_are_followed_alone(env, topics, producer, tmp_path):
         out, err = await process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert f"invalid_json: text: broken on purpose  · by router 1.2.3 · {topics.texts}" in out.decode()
+    assert "· from /crm · my-id · trace" in out.decode()
 
 
 async def test_a_dead_letter_of_a_plain_text_is_named_as_by_dlq(env, topics, producer, tmp_path):
