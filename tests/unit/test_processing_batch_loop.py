@@ -189,23 +189,6 @@ async def test_a_closed_admission_admits_no_batch(parts):
     assert parts.admission.in_progress == 0
 
 
-async def test_what_it_knows_of_others_is_read_before_the_first_record_that_needs_it_and_once_a_batch(parts):
-    async def refresh():
-        parts.happened.append("refreshed")
-
-    def is_current(received):
-        parts.happened.append(received.offset)
-        return received.offset in {5, 6}
-
-    parts.loop.refresh, parts.loop.is_current = refresh, is_current
-    await parts.loop.handle(texts(5, 6))
-    assert "refreshed" not in parts.happened
-    del parts.happened[:]
-    await parts.loop.handle(texts(5, 7, 8))
-    assert parts.happened[:3] == [5, 7, "refreshed"]
-    assert parts.happened.count("refreshed") == 1
-
-
 async def test_work_is_in_progress_while_a_batch_is_handled_and_no_longer(parts):
     parts.publisher.held[TOPICS.feedback] = asyncio.Event()
     handling = asyncio.create_task(parts.loop.handle(texts(5)))

@@ -29,11 +29,9 @@ from support.router_records import (
     APPENDED_AT,
     EGRESS,
     LABELS,
-    MODEL,
     TOPICS,
     announced,
     answer,
-    declined,
     prediction,
     received,
     requests,
@@ -361,21 +359,3 @@ def test_a_strict_router_drops_what_a_specialist_of_an_earlier_version_made_of_s
     made = prediction(submitted=text(tenent="acme"))
     assert router(strict_texts=True).receive(received(made)) == Outcome(skipped="unknown_field")
     assert results(router().receive(received(made)))
-
-
-@pytest.mark.parametrize(
-    ("message", "is_current"),
-    [
-        (text(), False),
-        (prediction(), True),
-        (prediction(model=MODEL | {"version": "v2"}), False),
-        (prediction(model=None, **declined()), False),
-        (prediction(submitted=text(tasks={"intent": {"model": "new"}})), False),
-        (prediction(task="ner"), False),
-        (prediction(submitted=text(tasks={"ner": {}})), False),
-        (answer(), True),
-    ],
-    ids=["text", "known", "version", "no model", "name", "not announced", "not requested", "answer"],
-)
-def test_the_models_topic_is_read_for_texts_and_for_predictions_of_what_is_not_known(message, is_current):
-    assert router(announced()).is_current(received(message)) is is_current

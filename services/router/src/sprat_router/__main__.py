@@ -61,7 +61,7 @@ async def build(
 
     if settings.lag_every_s:
         measure_groups(context, settings, table)
-    loop = context.batch_loop(handler, refresh=refresh, is_current=handler.is_current)
+    loop = context.batch_loop(handler, refresh=refresh)
     return Subscription(
         router_channels(context.topics),
         context.group,

@@ -11,7 +11,6 @@ from sprat_contracts import (
     FrontierAnswered,
     FrontierRequested,
     Message,
-    ModelRef,
     Prediction,
     ReasonCode,
     Result,
@@ -66,22 +65,6 @@ class RouterHandler:
     def message_type(self, topic: str) -> type[Message]:
         """Return the message type of one of the router's topics."""
         return self._types[topic]
-
-    def is_current(self, received: Received[Message]) -> bool:
-        """Return whether the table of models suffices to decide on a record, as it is.
-
-        A text needs what was announced and withdrawn before it was appended (`sprat.registry.retirement`). A prediction
-        needs the announcement of the version that made it, which was appended before. An answer needs nothing.
-        """
-        match received.message:
-            case Prediction(task=task, model=ModelRef(version=version)) as prediction:
-                options = prediction.submitted.tasks.options(task)
-                known = None if options is None else self._models.labels(task, options.model)
-                return known is not None and known.version == version
-            case FrontierAnswered():
-                return True
-            case _:
-                return False
 
     def receive(self, received: Received[Message]) -> Outcome:
         """Decide on a record."""

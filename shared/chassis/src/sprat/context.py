@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -20,7 +20,7 @@ from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.batch_loop import BatchLoop
 from sprat.processing.cached_inference import CachedInference
 from sprat.processing.concurrent_loop import ConcurrentLoop
-from sprat.processing.handler import ConcurrentHandler, Handler, ModelHandler, Received
+from sprat.processing.handler import ConcurrentHandler, Handler, ModelHandler
 from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
 from sprat.retry import retry_until
@@ -129,23 +129,13 @@ class ServiceContext:
         refresh: Callable[[], Awaitable[None]] | None = None,
         owns: Callable[[KafkaRecord], bool] | None = None,
         may_ask: Callable[[KafkaRecord], bool] | None = None,
-        is_current: Callable[[Received[Any]], bool] | None = None,
     ) -> BatchLoop:
         """Return the loop of a service that handles batches."""
 
         async def poll() -> Sequence[KafkaRecord]:
             return await poll_records(self.consumer(), self.settings.kafka.max_records)
 
-        return BatchLoop(
-            self._loop_context(),
-            handler,
-            cached_inference,
-            refresh=refresh,
-            is_current=is_current,
-            owns=owns,
-            may_ask=may_ask,
-            poll=poll,
-        )
+        return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns, may_ask, poll)
 
     def concurrent_loop(self, handler: ConcurrentHandler, capacity: int) -> ConcurrentLoop:
         """Return the loop of a service whose records are slow and independent."""

@@ -17,19 +17,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from sprat.errors import Fatal, Retryable, SpratError
 from sprat.kafka.offsets import commit, next_offsets, seek_back
 from sprat.model import Answer
 from sprat.processing.cached_inference import CachedInference
-from sprat.processing.handler import Handler, ModelHandler, Outcome, Received
+from sprat.processing.handler import Handler, ModelHandler, Outcome
 from sprat.processing.loop import LoopContext, count_retry
 from sprat.processing.records import RetryBuffer, WorkItem, defect
 from sprat.retry import Backoff
 from sprat.telemetry import signals
 from sprat.telemetry.spans import current_traceparent
-from sprat_contracts import KafkaRecord, Message
+from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,7 @@ class BatchLoop:
     cached_inference: CachedInference | None = None
     """None for a service without a model."""
     refresh: Callable[[], Awaitable[None]] | None = None
-    """Updates what the handler knows of other services, before each batch, or where `is_current` says so."""
-    is_current: Callable[[Received[Any]], bool] | None = None
-    """Which records the handler can decide on by what it knows; before others `refresh` is called, at most once a
-    batch. None: it is called before each batch."""
+    """Updates what the handler knows of other services, before each batch."""
     owns: Callable[[KafkaRecord], bool] | None = None
     """Which records are still this service's; others are neither handled nor committed. None: all are."""
     may_ask: Callable[[KafkaRecord], bool] | None = None
@@ -191,12 +188,13 @@ class BatchLoop:
         """Decode the polled records, and decide on those that need no model, or its first stage alone."""
         polled_s = time.perf_counter()
         signals.IN_PROGRESS.set(len(self._items) + len(self._undecoded))
-        if self.refresh is not None and self.is_current is None:
+        if self.refresh is not None:
             await self.refresh()
         self._undecoded = self._owned(self._undecoded)
         items: list[WorkItem] = []
         try:
-            await self._decide(self._undecoded, items, polled_s)
+            for record in self._undecoded:
+                items.append(self._decode(record, polled_s))  # noqa: PERF401 - those before one that raises are kept
             with self.context.traced(items, polled_s):
                 self._batch = copy_context()
                 if self.cached_inference is not None:
@@ -368,36 +366,27 @@ class BatchLoop:
         self._backoff.reset()
         signals.HELD.set(0)
 
-    async def _decide(self, records: Sequence[KafkaRecord], items: list[WorkItem], polled_s: float) -> None:
-        """Add an item for each record to `items`: those before one that raises are kept.
+    def _decode(self, record: KafkaRecord, polled_s: float) -> WorkItem:
+        """Decode a record, and decide on it where no model is needed.
 
         An item that is held from a failed attempt continues where it was, so that a retry never runs the model again.
         """
-        is_current = self.is_current
-        for record in records:
-            item = self._held.take(record) or self._decode(record, polled_s)
-            if item.outcome is None and item.received is not None:
-                if self.refresh is not None and is_current is not None and not is_current(item.received):
-                    await self.refresh()
-                    is_current = None
-                self._receive(item, item.received)
-            items.append(item)
-
-    def _decode(self, record: KafkaRecord, polled_s: float) -> WorkItem:
+        held = self._held.take(record)
+        if held is not None:
+            return held
         if self.may_ask is not None and not self.may_ask(record):
             return WorkItem(record, polled_s=polled_s, outcome=Outcome(skipped="not_asked"))
-        return self.context.decode(record, self.handler, polled_s)
-
-    def _receive(self, item: WorkItem, received: Received[Message]) -> None:
-        """Let the handler decide on a record, where no model is needed."""
-        token = current_traceparent.set(received.envelope.traceparent)
+        item = self.context.decode(record, self.handler, polled_s)
+        if item.received is None:
+            return item
+        token = current_traceparent.set(item.received.envelope.traceparent)
         try:
-            step = self.handler.receive(received)
+            step = self.handler.receive(item.received)
         except SpratError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: one record must not stop all others for ever
             item.outcome = Outcome(rejected=defect(error))
-            return
+            return item
         finally:
             current_traceparent.reset(token)
         if isinstance(step, Outcome):
@@ -406,6 +395,7 @@ class BatchLoop:
             raise Fatal("the handler asks a model, but the service has none")
         else:
             self.cached_inference.prepare(item, step)
+        return item
 
     async def _hold(self, error: Retryable) -> None:
         """Keep what was decided, seek back to the first record that is not done, and wait before it is read again.
