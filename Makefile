@@ -47,9 +47,9 @@ check: $(STAMP) ## format, lint, spelling, types, import rules
 types: $(STAMP) ## mypy alone
 	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs observability
 
-# Three at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
+# Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below need more
-	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
 
 test-attacks: $(STAMP) $(KAFKA) ## attacks on a whole installation that take longer than tests/security
 	$(BIN)/python -m pytest -rs tests/attacks
