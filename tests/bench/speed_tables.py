@@ -52,7 +52,7 @@ def latency(figures: Figures) -> str:
     loads = figures["loads"]
     shares = [f"{100 * load['share']:.0f} %" for load in loads]
     rows = [
-        [f"**{name}** ({STAGES[name]})" if name in STAGES else name, *(_two(load["stages_ms"][name]) for load in loads)]
+        [f"**{name}** ({STAGES[name]})", *(_two(load["stages_ms"][name]) for load in loads)]
         for name in loads[0]["stages_ms"]
     ]
     rows += [
