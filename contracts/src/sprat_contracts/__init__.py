@@ -1,8 +1,8 @@
 """The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O, and no dependency but pydantic.
 
 Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `structured`,
-`text_warnings`, `ids`, `signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `kept`,
-`announcements` and `languages`.
+`text_warnings`, `ids`, `signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `kept`, `announcements`
+and `languages`.
 """
 
 from sprat_contracts.announcements import ModelAnnounced
