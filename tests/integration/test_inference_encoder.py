@@ -133,6 +133,37 @@ def test_micro_batches_hold_every_text_once_are_of_one_length_and_within_the_lim
         assert len(batch) == 1 or len(batch) * length <= 200
 
 
+def test_micro_batches_hold_lengths_that_are_padded_to_one() -> None:
+    lengths = [9, 3, 8, 16, 12, 1, 17]
+    assert list(micro_batches(lengths, 200, multiple=8)) == [[5, 1, 2], [0, 4, 3], [6]]
+    assert list(micro_batches(lengths, 32, multiple=8)) == [[5, 1, 2], [0, 4], [3], [6]]
+
+
+def test_a_vector_is_the_same_to_the_bit_whatever_is_computed_beside_it(encoder: SentenceEncoder) -> None:
+    texts = ["word " * count for count in range(1, 30)]
+    together = encoder.encode(texts).vectors
+    alone = [encoder.encode([text]).vectors[0] for text in texts]
+    assert np.array_equal(together, alone)
+
+
+def test_no_sequence_is_padded_beyond_what_the_model_reads() -> None:
+    shapes = []
+
+    class Recording:
+        def forward_batch(self, ids: ctranslate2.StorageView, lengths: ctranslate2.StorageView) -> object:
+            shapes.append((tuple(ids.shape), np.asarray(lengths).tolist()))
+
+            class Output:
+                last_hidden_state = np.zeros((*ids.shape, 4), np.float32)
+
+            return Output()
+
+    states = TokenEncoder(Recording(), max_tokens=10, threads=1)
+    lengths = [len(each) for each in states.encode([[1] * 9, [1] * 3, [1] * 10], lambda each: each[..., 0])]
+    assert lengths == [9, 3, 10]
+    assert shapes == [((1, 8), [3]), ((2, 10), [9, 10])]
+
+
 def test_the_probe_passes_on_a_sound_model(encoder: SentenceEncoder) -> None:
     encoder.probe()
 
@@ -165,21 +196,23 @@ def test_a_damaged_file_is_named(copy: Path, name: str) -> None:
 
 
 class NotFinite:
-    def forward_batch(self, batch: list[list[int]]) -> object:
+    def forward_batch(self, ids: ctranslate2.StorageView, lengths: ctranslate2.StorageView) -> object:
         class Output:
-            last_hidden_state = np.full((len(batch), max(map(len, batch)), 4), np.nan, np.float32)
+            last_hidden_state = np.full((*ids.shape, 4), np.nan, np.float32)
 
         return Output()
 
 
 class Failing:
-    def forward_batch(self, batch: list[list[int]]) -> object:
+    def forward_batch(self, ids: ctranslate2.StorageView, lengths: ctranslate2.StorageView) -> object:
         raise RuntimeError("out of memory")
 
 
 @pytest.mark.parametrize(("model", "says"), [(NotFinite(), "not finite"), (Failing(), "out of memory")])
 def test_nonsense_and_failures_of_the_runtime_raise_errors_without_the_text(model: object, says: str) -> None:
-    broken = SentenceEncoder(TokenEncoder(model, threads=1), GuardedTokenizer.load(FOLDER, max_tokens=MAX_TOKENS))
+    broken = SentenceEncoder(
+        TokenEncoder(model, MAX_TOKENS, threads=1), GuardedTokenizer.load(FOLDER, max_tokens=MAX_TOKENS)
+    )
     with pytest.raises(ModelError, match=says) as caught:
         broken.encode(["secret"])
     assert "secret" not in str(caught.value)
@@ -187,7 +220,7 @@ def test_nonsense_and_failures_of_the_runtime_raise_errors_without_the_text(mode
 
 def test_an_empty_sequence_never_reaches_the_runtime() -> None:
     with pytest.raises(ValueError, match="kill"):
-        TokenEncoder(Failing(), threads=1).encode([[1], []], lambda states: states)
+        TokenEncoder(Failing(), MAX_TOKENS, threads=1).encode([[1], []], lambda states: states)
 
 
 def test_the_served_model_is_int8(encoder: SentenceEncoder) -> None:

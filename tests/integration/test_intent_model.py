@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 import pytest
 
@@ -197,9 +198,9 @@ def test_a_calibration_of_another_kind_is_refused(copy: Path) -> None:
 
 def test_a_model_that_computes_nonsense_fails_its_probe(model: IntentModel, monkeypatch: pytest.MonkeyPatch) -> None:
     class NotFinite:
-        def forward_batch(self, batch: list[list[int]]) -> object:
+        def forward_batch(self, ids: ctranslate2.StorageView, lengths: ctranslate2.StorageView) -> object:
             class Output:
-                last_hidden_state = np.full((len(batch), max(map(len, batch)), 384), np.nan, np.float32)
+                last_hidden_state = np.full((*ids.shape, 384), np.nan, np.float32)
 
             return Output()
 

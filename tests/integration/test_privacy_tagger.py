@@ -3,6 +3,7 @@ import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -240,21 +241,23 @@ def test_a_head_for_other_labels_is_refused() -> None:
 
 
 class NotFiniteModel:
-    def forward_batch(self, batch: list[list[int]]) -> object:
+    def forward_batch(self, ids: ctranslate2.StorageView, lengths: ctranslate2.StorageView) -> object:
         class Output:
-            last_hidden_state = np.full((len(batch), len(batch[0]), 384), np.nan, np.float32)
+            last_hidden_state = np.full((*ids.shape, 384), np.nan, np.float32)
 
         return Output()
 
 
 class FailingModel:
-    def forward_batch(self, batch: list[list[int]]) -> object:
+    def forward_batch(self, ids: ctranslate2.StorageView, lengths: ctranslate2.StorageView) -> object:
         raise RuntimeError("out of memory")
 
 
 @pytest.mark.parametrize(("model", "says"), [(NotFiniteModel(), "not finite"), (FailingModel(), "out of memory")])
 def test_invalid_numbers_and_failures_are_errors_without_the_text(tagger: Tagger, model: object, says: str) -> None:
-    broken = Tagger(tagger.card, TokenEncoder(model, threads=1), tagger.windows, TokenHead.load(SHIPPED_TAGGER, 35))
+    broken = Tagger(
+        tagger.card, TokenEncoder(model, 512, threads=1), tagger.windows, TokenHead.load(SHIPPED_TAGGER, 35)
+    )
     with pytest.raises(ModelError, match=says) as caught:
         broken.find("secret")
     assert "secret" not in str(caught.value)

@@ -77,7 +77,7 @@ class NerModel:
         calibrator = NameCalibrator.of(card.calibration)
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=OVERLAP)
-            model = cls(card, TokenEncoder.load(folder, threads), windows, head, calibrator)
+            model = cls(card, TokenEncoder.load(folder, card.max_tokens, threads), windows, head, calibrator)
             model.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the model cannot be used ({error}); run the recipe again") from error

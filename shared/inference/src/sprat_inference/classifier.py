@@ -123,7 +123,7 @@ def _load_network(folder: Path, card: Card, threads: int) -> Network:
         network = OnnxNetwork.load(folder, threads)
         network.check_outputs((labels, labels + 1), dimensions=1)
         return lambda sequences: np.stack(network.logits(sequences))
-    states, head = TokenEncoder.load(folder, threads), ClassifierHead.load(folder, labels)
+    states, head = TokenEncoder.load(folder, card.max_tokens, threads), ClassifierHead.load(folder, labels)
     return lambda sequences: head.logits(np.stack(states.encode(sequences, _first)))
 
 

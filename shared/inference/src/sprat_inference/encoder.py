@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -29,6 +30,15 @@ It runs on the thread that computed the states, so that they are freed before th
 MICRO_BATCH_TOKENS = 200
 """Tokens computed at once by one thread. On a CPU, larger batches are not faster."""
 
+PADDED_TO: Final = 8
+"""Every sequence is padded to a multiple of so many tokens: those of nearly one length are then computed at once.
+
+Always, also where a sequence is computed alone: padding changes the rounding, and int8 quantisation amplifies that to a
+difference of up to 0.01 in a vector, so an answer would else depend on the texts that happen to be in the same batch.
+"""
+_PADDING: Final = 0
+"""An id of every vocabulary; which one does not matter, for nothing attends to it."""
+
 SMALLEST_NORM = 1e-12
 """A shorter vector is not scaled to length 1: that would only amplify rounding errors."""
 
@@ -36,16 +46,18 @@ SMALLEST_NORM = 1e-12
 class TokenEncoder:
     """Computes one vector per token. Thread-safe; holds no state between calls."""
 
-    def __init__(self, model: ctranslate2.Encoder, threads: int) -> None:
+    def __init__(self, model: ctranslate2.Encoder, max_tokens: int, threads: int) -> None:
         self._model = model
+        self._max_tokens = max_tokens
         self._pool = ThreadPoolExecutor(threads, "encoder") if threads > 1 else None
 
     @classmethod
-    def load(cls, folder: Path, threads: int, callers: int = 1) -> Self:
+    def load(cls, folder: Path, max_tokens: int, threads: int, callers: int = 1) -> Self:
         """Load the CTranslate2 files of `folder`.
 
         Args:
             folder: the folder of the artefact.
+            max_tokens: the most ids of a sequence; none is padded to more, for the model may have no more positions.
             threads: micro-batches of one call computed in parallel, each on one core.
             callers: threads that call it at the same time.
 
@@ -54,7 +66,8 @@ class TokenEncoder:
             ValueError: likewise.
         """
         parallel = threads * callers
-        return cls(ctranslate2.Encoder(str(folder), device="cpu", inter_threads=parallel, intra_threads=1), threads)
+        model = ctranslate2.Encoder(str(folder), device="cpu", inter_threads=parallel, intra_threads=1)
+        return cls(model, max_tokens, threads)
 
     def encode(self, sequences: Sequence[Sequence[int]], reduce: Reduce) -> list[Vectors]:
         """Compute the states of all sequences of ids, and return the result of `reduce` for each, in order.
@@ -64,14 +77,29 @@ class TokenEncoder:
         Raises:
             ModelError: when CTranslate2 fails, or a result is not finite.
         """
-        return compute_all(sequences, lambda batch: reduce(self._forward(batch)), self._pool)
+        return compute_all(sequences, lambda batch: self._compute(batch, reduce), self._pool, multiple=PADDED_TO)
+
+    def _compute(self, batch: list[Sequence[int]], reduce: Reduce) -> list[Vectors]:
+        """Return the reduced states of sequences of one padded length, shortest first."""
+        states = self._forward(batch)
+        return [
+            result
+            for length, places in groupby(range(len(batch)), key=lambda place: len(batch[place]))
+            for result in reduce(states[list(places), :length])
+        ]
 
     def _forward(self, batch: list[Sequence[int]]) -> Vectors:
-        """Return the states of sequences of one length, float32, texts × tokens × width."""
+        """Return the states of sequences of one padded length, float32, texts × padded length × width."""
         if not all(batch) or not batch:
             raise ValueError("an empty sequence would kill the process")  # the last check before native code
+        lengths = np.array([len(sequence) for sequence in batch], np.int32)
+        longest = max(lengths.max(), min(padded(int(lengths.max()), PADDED_TO), self._max_tokens))
+        ids = np.full((len(batch), longest), _PADDING, np.int32)
+        for row, sequence in zip(ids, batch, strict=True):
+            row[: len(sequence)] = sequence
         try:
-            return np.asarray(self._model.forward_batch(batch).last_hidden_state)
+            views = [ctranslate2.StorageView.from_array(each) for each in (ids, lengths)]
+            return np.asarray(self._model.forward_batch(*views).last_hidden_state)
         except RuntimeError as error:
             raise ModelError(f"CTranslate2 failed on a batch of {len(batch)}: {error}") from error
 
@@ -156,7 +184,7 @@ class SentenceEncoder:
         """
         tokenizer = GuardedTokenizer.load(folder, max_tokens=max_tokens)
         try:
-            encoder = cls(TokenEncoder.load(folder, threads), tokenizer, Pooling.load(folder))
+            encoder = cls(TokenEncoder.load(folder, max_tokens, threads), tokenizer, Pooling.load(folder))
             encoder.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the encoder cannot be used ({error}); write the artefact again") from error
@@ -189,53 +217,61 @@ class SentenceEncoder:
 
 def compute_all(
     sequences: Sequence[Sequence[int]],
-    compute: Callable[[list[Sequence[int]]], Vectors],
+    compute: Callable[[list[Sequence[int]]], Sequence[Vectors]],
     pool: Executor | None,
     limit: int = MICRO_BATCH_TOKENS,
+    multiple: int = 1,
 ) -> list[Vectors]:
     """Compute sequences of ids in micro-batches, and return the result of each, in order.
 
     Args:
         sequences: the ids.
-        compute: from sequences of one length to one array for each of them (first axis: sequences).
+        compute: from sequences that are padded to one length, shortest first, to one array for each of them.
         pool: computes micro-batches in parallel; None computes them one after the other.
         limit: tokens of a micro-batch; see :func:`micro_batches`.
+        multiple: to which lengths are padded.
 
     Raises:
         ModelError: `compute` raises it, or a result is not finite.
     """
-    batches = list(micro_batches([len(sequence) for sequence in sequences], limit))
+    batches = list(micro_batches([len(sequence) for sequence in sequences], limit, multiple))
 
-    def compute_batch(batch: list[int]) -> Vectors:
+    def compute_batch(batch: list[int]) -> Sequence[Vectors]:
         return compute([sequences[index] for index in batch])
 
-    results: Iterable[Vectors] = (
+    results: Iterable[Sequence[Vectors]] = (
         map(compute_batch, batches) if pool is None or len(batches) == 1 else pool.map(compute_batch, batches)
     )
     by_index: dict[int, Vectors] = {}
     for batch, result in zip(batches, results, strict=True):
-        if not np.isfinite(result).all():
+        if not all(np.isfinite(each).all() for each in result):
             raise ModelError("the network computed a number that is not finite: its weights are damaged")
         by_index.update(zip(batch, result, strict=True))
     return [by_index[index] for index in range(len(sequences))]
 
 
-def micro_batches(lengths: Sequence[int], limit: int = MICRO_BATCH_TOKENS) -> Iterator[list[int]]:
-    """Group the indices of `lengths` by equal length, shortest first; a group has at most `limit` tokens or one text.
+def micro_batches(lengths: Sequence[int], limit: int = MICRO_BATCH_TOKENS, multiple: int = 1) -> Iterator[list[int]]:
+    """Group the indices of `lengths`, shortest first; a group has at most `limit` tokens or one text.
 
-    Lengths are equal within a group, so nothing is padded. Padding costs time, and it changes the rounding of the other
-    rows: int8 quantisation amplifies that to a difference of 0.02 in a vector, so that an answer would depend on the
-    texts that happen to be in the same batch.
+    Lengths are equal within a group once they are padded to the next multiple. To pad to the longest of a batch instead
+    would cost time, and an answer would depend on the texts that happen to be in the same batch.
     """
     batch: list[int] = []
+    of_batch = 0
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length = lengths[index]
-        if batch and (lengths[batch[0]] != length or (len(batch) + 1) * length > limit):
+        length = padded(lengths[index], multiple)
+        if batch and (of_batch != length or (len(batch) + 1) * length > limit):
             yield batch
             batch = []
+        of_batch = length
         batch.append(index)
     if batch:
         yield batch
+
+
+def padded(length: int, multiple: int) -> int:
+    """Return the next multiple."""
+    return -(-length // multiple) * multiple
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -98,7 +98,7 @@ class OnnxNetwork:
         """
         return compute_all(sequences, self._forward, self._pool, _ONE_SEQUENCE)
 
-    def _forward(self, batch: list[Sequence[int]]) -> Vectors:
+    def _forward(self, batch: list[Sequence[int]]) -> Sequence[Vectors]:
         ids = np.array(batch, dtype=np.int64)
         given = {IDS: ids, MASK: np.ones_like(ids), TYPES: np.zeros_like(ids)}
         try:
@@ -106,4 +106,4 @@ class OnnxNetwork:
         except Exception as error:  # noqa: BLE001 - as above
             # Not its message, which may hold ids of a text.
             raise ModelError(f"ONNX Runtime failed on a text ({type(error).__name__})") from None
-        return np.asarray(logits, dtype=np.float32)
+        return [*np.asarray(logits, dtype=np.float32)]

@@ -173,7 +173,7 @@ class TokenClassifier:
         overlap = min(_OVERLAP, (card.max_tokens - SPECIAL_TOKENS - 1) // 3)
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=overlap)
-            network = _load_network(folder, card.reader, len(tags), threads)
+            network = _load_network(folder, card, len(tags), threads)
             classifier = cls(network, windows, tags, calibration)
             classifier.probe()
         except (RuntimeError, ValueError, ModelError) as error:
@@ -247,12 +247,12 @@ class TokenClassifier:
         return TaggedText(tuple(spans), 0.0 if is_cut else chance)
 
 
-def _load_network(folder: Path, reader: str, tags: int, threads: int) -> Network:
-    if reader == ONNX_TOKEN_READER:
+def _load_network(folder: Path, card: Card, tags: int, threads: int) -> Network:
+    if card.reader == ONNX_TOKEN_READER:
         network = OnnxNetwork.load(folder, threads)
         network.check_outputs((tags,), dimensions=2)
         return lambda sequences: [logits[1:-1] for logits in network.logits(sequences)]
-    states, head = TokenEncoder.load(folder, threads), TokenHead.load(folder, tags)
+    states, head = TokenEncoder.load(folder, card.max_tokens, threads), TokenHead.load(folder, tags)
     return lambda sequences: states.encode(sequences, lambda each: head.logits(each[:, 1:-1]))
 
 

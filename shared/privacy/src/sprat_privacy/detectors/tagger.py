@@ -66,7 +66,7 @@ class Tagger:
         head = TokenHead.load(folder, len(card.labels or ()))
         try:
             windows = Windows.load(folder, max_tokens=card.max_tokens, overlap=OVERLAP)
-            tagger = cls(card, TokenEncoder.load(folder, threads, callers), windows, head)
+            tagger = cls(card, TokenEncoder.load(folder, card.max_tokens, threads, callers), windows, head)
             tagger.probe()
         except (RuntimeError, ValueError, ModelError) as error:
             raise BrokenArtefact(f"{folder}: the tagger cannot be used ({error}); run the recipe again") from error
