@@ -122,6 +122,14 @@ class Handler:
         raise AssertionError("nothing is large")
 
 
+class Answering(Handler):
+    """Answers every record by itself, as a service without a model does."""
+
+    def receive(self, received):
+        event = Emit(TOPICS.feedback, received.key, f"{received.partition}-{received.offset}", received.message)
+        return Outcome((event,))
+
+
 class Model:
     """Answers while `open` is set; its first stage answers the records named in `easy` at once."""
 

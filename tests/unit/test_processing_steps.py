@@ -9,6 +9,7 @@ from sprat.processing.batch_loop import COMMIT_EVERY_S
 from support.batch_parts import (
     ONE,
     TWO,
+    Answering,
     batch_parts,
     begun,
     consume,
@@ -89,6 +90,37 @@ async def test_one_call_to_the_broker_at_a_time_and_those_behind_it_together(par
         ("acknowledged", "1-1", "2-0", "1-2"),
     ]
     assert parts.consumer.committed == {ONE: 3, TWO: 1}
+
+
+async def test_what_comes_while_the_model_is_busy_and_others_are_published_is_one_batch(parts):
+    handling = await two_in_progress(parts)
+    polls = parts.consumer.polls
+    for _ in range(3):
+        parts.consumer.arrive(one=1)
+        await turns()
+    assert parts.consumer.polls == polls
+    parts.broker.open.set()
+    parts.model.open.set()
+    await handling
+    assert [each for each in parts.happened if each[0] == "model"][2:] == [("model", "1-2", "1-3", "1-4")]
+
+
+async def test_without_a_model_what_comes_while_others_are_published_is_one_batch(parts):
+    parts.loop.cached_inference = None
+    parts.loop.handler = Answering()
+    parts.broker.open.clear()
+    parts.consumer.arrive(one=1)
+    handling = await begun(parts)
+    for _ in range(3):
+        await turns()
+        parts.consumer.arrive(one=1)
+    assert parts.consumer.positions[ONE] == 1
+    parts.broker.open.set()
+    await handling
+    assert [each for each in parts.happened if each[0] == "acknowledged"] == [
+        ("acknowledged", "1-0"),
+        ("acknowledged", "1-1", "1-2", "1-3"),
+    ]
 
 
 async def test_no_more_records_are_polled_while_so_many_are_in_progress(parts, monkeypatch):
