@@ -30,10 +30,11 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sprat.processing.measure import SMALL_STAGES
+from sprat_local.bench.figures import BacklogResult
 from sprat_local.bench.measure import Bench, EndReader
 from sprat_local.bench.open_loop import LatencyQuantiles, poisson_arrivals, publish_on_time
 from sprat_local.bench.plan import SEED, BenchPlan
-from sprat_local.bench.resources import machine_facts
+from sprat_local.bench.resources import ProcessMeter, machine_facts
 from sprat_local.bench.session import bench_options, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText
 from sprat_local.installation import Installation
@@ -212,12 +213,13 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
     traced: list[list[Journey]] = []
     with Installation(bench_options(BenchPlan(TASK), _folder())) as installation:
         messages = BenchMessages(asked, TASK, installation.models[TASK])
-        saturation = asyncio.run(_saturation(installation, messages, len(texts)))
+        meter = meter_of(installation)
+        backlog = asyncio.run(_backlog(installation, messages, len(texts), meter))
+        saturation = backlog.texts_per_s
         print(f"saturation {saturation:.0f} texts/s", flush=True)
         rates = [share * saturation for share in shares]
-        meter = meter_of(installation)
         began, others_s = time.monotonic(), meter.others_s()
-        plain = _all(installation, messages, rates, seconds)
+        plain, costs = _all(installation, messages, rates, seconds, meter)
         others = max(0.0, (meter.others_s() - others_s) / (time.monotonic() - began))
     with otlp_sink() as sink:
         with ExitStack() as stack:
@@ -225,33 +227,43 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
             installation = stack.enter_context(Installation(bench_options(BenchPlan(TASK), _folder())))
             topics = installation.topics
             messages = BenchMessages(asked, TASK, installation.models[TASK])
-            traced = _all(installation, messages, rates, seconds)
+            traced, _ = _all(installation, messages, rates, seconds, meter_of(installation))
         # Stopped, so that the last spans are here.
         spans = Spans(sink.spans, topics.predictions(TASK), topics.results(TASK))
-    loads = [_load(spans, *each) for each in zip(shares, rates, plain, traced, strict=True)]
+    loads = [
+        _load(spans, share, rate, plain_way, traced_way) | {"cpu_ms_per_text": cost}
+        for share, rate, plain_way, traced_way, cost in zip(shares, rates, plain, traced, costs, strict=True)
+    ]
     commits = {part: _quantiles(took) for part, took in spans.commits_ms.items()}
     about = {"machine": machine, "saturation_per_s": saturation, "others_cores": others}
-    return {**about, "loads": loads, "commit_ms": commits}
+    in_backlog = {part: backlog.cpu_s_per_1000(part) for part in backlog.cpu_s}
+    return {**about, "backlog_cpu_ms_per_text": in_backlog, "loads": loads, "commit_ms": commits}
 
 
 def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="sprat-latency-"))
 
 
-async def _saturation(installation: Installation, messages: BenchMessages, count: int) -> float:
+async def _backlog(
+    installation: Installation, messages: BenchMessages, count: int, meter: ProcessMeter
+) -> BacklogResult:
     async with Bench(installation, TASK, messages, lambda *_: None) as bench:
-        return (await bench.measure_backlog(count, meter_of(installation))).texts_per_s
+        return await bench.measure_backlog(count, meter)
 
 
 def _all(
-    installation: Installation, messages: BenchMessages, rates: Sequence[float], seconds: float
-) -> list[list[Journey]]:
+    installation: Installation, messages: BenchMessages, rates: Sequence[float], seconds: float, meter: ProcessMeter
+) -> tuple[list[list[Journey]], list[dict[str, float]]]:
+    """Return the journeys of each rate, and the CPU milliseconds per text of each process."""
     first = 1_000_000  # beyond those of the backlog
     asyncio.run(travel(installation, messages, first, WARM_UP, 1.0))
-    journeys = []
+    journeys, costs = [], []
     for number, rate in enumerate(rates, start=1):
+        before = meter.cpu_s()
         journeys.append(asyncio.run(travel(installation, messages, first * (number + 1), rate, seconds)))
-    return journeys
+        spent = meter.cpu_s()
+        costs.append({part: 1000 * (spent[part] - before[part]) / len(journeys[-1]) for part in spent})
+    return journeys, costs
 
 
 def _load(

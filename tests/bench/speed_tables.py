@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
+from sprat_local.bench.resources import OURS
+
 Figures = Mapping[str, Any]
 
 STAGES: Final = {
@@ -19,6 +21,15 @@ STAGES: Final = {
     "consumer": "the consumer's fetch, until it has the Result",
 }
 """Stage → what happens in it, in the order of a text's way."""
+
+PARTS: Final = {
+    "intent": "service",
+    "router": "router",
+    "kafka": "Kafka",
+    "redis": "Redis",
+    OURS: "the client that sends and receives",
+}
+"""Process → what it is called."""
 
 DATA: Final = {"clinc150": "CLINC150", "banking77": "BANKING77"}
 MASKED: Final = {**DATA, "presidio-research": "presidio-research"}
@@ -72,9 +83,22 @@ def latency(figures: Figures) -> str:
         "It is not on the way of its own texts, only on that of later ones."
     )
     head = ["milliseconds, p50 / p99", *(f"{share} of saturation" for share in shares)]
-    return "\n\n".join(
-        (about, "![the way of a text through its stages](images/latency.png)", _table(head, rows), commit)
-    )
+    picture = "![the way of a text through its stages](images/latency.png)"
+    return "\n\n".join((about, picture, _table(head, rows), commit, _cost_of_a_text(figures)))
+
+
+def _cost_of_a_text(figures: Figures) -> str:
+    """Return the CPU of each process by load, and how many cores that is."""
+    loads = figures["loads"]
+    costs = [figures["backlog_cpu_ms_per_text"], *(load["cpu_ms_per_text"] for load in loads)]
+    rates = [figures["saturation_per_s"], *(load["per_s"] for load in loads)]
+    rows = [[name, *(f"{cost[part]:.1f}" for cost in costs)] for part, name in PARTS.items()]
+    together = [sum(cost[part] for part in PARTS) for cost in costs]
+    rows.append(["together", *(f"{each:.1f}" for each in together)])
+    cores = [each * rate / 1000 for each, rate in zip(together, rates, strict=True)]
+    rows.append(["**cores in use**", *(f"{each:.2f}" for each in cores)])
+    shares = [f"{100 * load['share']:.0f} % of saturation" for load in loads]
+    return _table(["CPU, milliseconds per text", "backlog", *shares], rows)
 
 
 def peers(figures: Figures) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """The cache before the model: what is looked up, asked once, kept, and ignored where it is not an answer."""
 
+import threading
+
 import pytest
 
 from sprat.keys import KeyedHash
 from sprat.model import Answer, Question, Unfinished
-from sprat.processing.cached_inference import CachedInference, Inference
+from sprat.processing.cached_inference import FEW_TEXTS, CachedInference, Inference
 from sprat.processing.handler import Ask, Outcome
 from sprat.processing.records import WorkItem
 from sprat_contracts import IntentOutput
@@ -137,10 +139,12 @@ class Staged(Model):
     def __init__(self):
         super().__init__()
         self.begun = []
+        self.threads = []
         self.found = []
 
     def begin(self, questions):
         self.begun.append([question.text for question in questions])
+        self.threads.append(threading.current_thread().name)
         if self.broken & {question.text for question in questions}:
             raise ZeroDivisionError
         return [
@@ -169,6 +173,14 @@ async def test_what_the_first_stage_answers_is_neither_looked_up_nor_cached(metr
     assert staged.model.batches == [["hard"]]
     assert metrics.value("sprat.model.texts") == 2
     assert await answer(staged, "easy", "hard") == ["easy, fresh by lexical", "hard, cached"]
+
+
+async def test_the_first_stage_reads_few_texts_on_the_event_loop_and_many_on_its_thread(staged):
+    await answer(staged, *(f"easy {number}" for number in range(FEW_TEXTS)))
+    await answer(staged, *(f"easy {number}" for number in range(FEW_TEXTS + 1)))
+    few, many = staged.model.threads
+    assert few == threading.current_thread().name
+    assert many.startswith("first-stage")
 
 
 async def test_the_rest_of_the_model_gets_what_its_first_stage_has_found(staged):

@@ -78,6 +78,8 @@ class StagedModel(Model, Protocol):
     def begin(self, questions: Sequence[Question]) -> list[Answer | Unfinished]:
         """Return for each question the first stage's answer, or what `finish` is to be called with.
 
+        The chassis calls it for a few questions on its event loop, so it must take no more than milliseconds for them.
+
         Raises:
             ModelError: the batch cannot be read as a whole; the chassis then asks in halves.
         """

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -32,6 +32,11 @@ Asking = tuple[WorkItem, Ask]
 """An item that no step has decided on, and what it asks."""
 
 
+FEW_TEXTS: Final = 8
+"""So many texts the first stage reads on the event loop: to hand them to a thread and back takes longer than to read
+them, for each change of thread may wait 5 ms for the interpreter."""
+
+
 class Inference:
     """Runs one model, each of its stages on a thread of its own; the model spreads a batch over its own threads."""
 
@@ -50,6 +55,8 @@ class Inference:
         """Return what the first stage makes of all questions; None for a text on which it failed."""
         if self._staged is None:
             return [Unfinished(question) for question in questions]
+        if len(questions) <= FEW_TEXTS:
+            return _bisect(self._staged.begin, list(questions)) if questions else []
         return await self._run(self._first_worker, self._staged.begin, questions)
 
     async def finish(self, unfinished: Sequence[Unfinished]) -> list[Answer | None]:
