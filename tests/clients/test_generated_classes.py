@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sprat_local.kafka.jars import class_path
+from sprat_testing import Sprat
 from support.npm import needs_npm, node_modules
 from support.readme import ROOT, commands, programs
 from support.result_consumers import CLIENTS
@@ -24,6 +25,20 @@ public class Main {
   public static void main(String[] arguments) throws Exception {
     var result = Converter.fromJsonString(new String(System.in.readAllBytes(), UTF_8));
     System.out.println(result.getTextID() + " " + result.getOutput().getLabel() + " " + result.getOrigin().getOffset());
+  }
+}
+"""
+JAVA_PRODUCER = """
+import dev.sprat.text.submitted.*;
+
+public class Main {
+  public static void main(String[] arguments) throws Exception {
+    var text = new Message();
+    text.setText("what is my balance");
+    text.setTenant("acme-bank");
+    text.setTasks(new Tasks());
+    text.getTasks().setIntent(new TaskOptions());
+    System.out.println(Converter.toJsonString(text));
   }
 }
 """
@@ -95,6 +110,20 @@ def test_java_classes_of_every_schema_compile_and_read_a_result(folder: Path) ->
     run(folder, "javac", "-cp", class_path(), "-d", "compiled", "Main.java", *map(str, sources))
     printed = run(folder, "java", "-cp", f"compiled:{class_path()}", "Main", given=json.dumps(example()))
     assert printed == "order-4711/message-3 pay_bill 41\n"
+
+
+@pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
+def test_what_the_java_class_of_a_text_writes_is_answered(folder: Path) -> None:
+    generate(folder, "classes-java")
+    sources = sorted((folder / "classes/dev/sprat/text/submitted").glob("*.java"))
+    (folder / "Main.java").write_text(JAVA_PRODUCER, "utf-8")
+    run(folder, "javac", "-cp", class_path(), "-d", "compiled", "Main.java", *map(str, sources))
+    written = run(folder, "java", "-cp", f"compiled:{class_path()}", "Main")
+    assert json.loads(written)["language"] is None, "Jackson writes what nobody has set"
+    with Sprat(models="fixed", environment={"SPRAT_STRICT_TEXTS": "true"}) as sprat:
+        sprat.answer("balance", intent="balance", confidence=0.9)
+        result = sprat.result(sprat.publish_record(written.encode()), timeout=30)
+    assert (result.status, result.tenant, result.warnings) == ("answered", "acme-bank", ())
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed (https://go.dev/doc/install)")

@@ -31,3 +31,22 @@ async def test_a_misspelt_field_is_one_dead_letter_and_no_result() -> None:
     assert reason.detail == ("frontier: none of allow, redact and deny; counts as deny; tenent, did you mean tenant?")
     assert [each.client for each in routers] == ["sprat-router.strict"], "`sprat doctor` tells routers apart by it"
     assert len(predictions) == 2, "the small model has answered both"
+
+
+async def test_what_a_generated_class_writes_is_answered_although_it_writes_null_for_what_nobody_set() -> None:
+    """As `Converter.toJsonString` of the Java class writes it, see `docs/clients`."""
+    nulls = {"deadline_ms": None, "frontier": None, "language": None, "reference": None, "tenant": None}
+    tasks = {"intent": {"model": None}, "language-id": None, "ner": None, "translation": None}
+    with Sprat(models="fixed", environment={"SPRAT_STRICT_TEXTS": "true"}) as sprat:
+        sprat.answer("balance", intent="balance", confidence=0.9)
+        place = sprat.publish_record(value(**nulls, tasks=tasks))
+        result = sprat.result(place, timeout=30)
+        sprat.settle(timeout=30)
+        assert sprat._outcomes.letters(place) == []
+    assert (result.status, result.requested, result.tenant, result.language) == (
+        "answered",
+        ("intent",),
+        "default",
+        "en",
+    )
+    assert (result.warnings, result.asked_model) == ((), "default")

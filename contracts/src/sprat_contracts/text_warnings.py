@@ -24,9 +24,17 @@ _QUOTABLE: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 
 
 def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple[TextWarning, ...]:
-    """Return what of a text was not understood, at most MAX_WARNINGS; `noted` was found while it was read."""
+    """Return what of a text was not understood, at most MAX_WARNINGS; `noted` was found while it was read.
+
+    An unknown field that is null asks for nothing, so it is no warning.
+    """
     parts: list[tuple[str, Part]] = [("", text), *((f"tasks.{task}.", each) for task, each in text.tasks.known.items())]
-    names = [(path, name, type(part).model_fields) for path, part in parts for name in part.model_extra or ()]
+    names = [
+        (path, name, type(part).model_fields)
+        for path, part in parts
+        for name, given in (part.model_extra or {}).items()
+        if given is not None
+    ]
     told = list(noted)
     count = max(0, len(names) - _LOOKED_AT)
     for path, name, known in names[:_LOOKED_AT]:

@@ -15,7 +15,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json, to_json
 
 from sprat_contracts.base import TASK_NAME, TASKS, Message, Part, Probability
 from sprat_contracts.codes import ReasonCode
@@ -103,7 +103,7 @@ class Tasks(_HyphenatedTasks):
     @property
     def unknown(self) -> tuple[str, ...]:
         """Names of requested tasks that are not of this version."""
-        return tuple(self.model_extra or ())
+        return tuple(name for name, given in (self.model_extra or {}).items() if given is not None)
 
     def known_to(self, tasks: Iterable[str]) -> dict[str, TaskOptions]:
         """Return the requested tasks among `tasks`, in their order; those with options that cannot be read are none."""
@@ -224,6 +224,37 @@ class TextSubmitted(Message):
             detail = "frontier: none of allow, redact and deny; counts as deny"
             info.context.append(TextWarning(code=ReasonCode.UNKNOWN_VALUE, detail=detail))
         return "deny"
+
+
+def without_nulls(value: bytes) -> bytes:
+    """Return the JSON of a text without its optional fields that are `null`: they count as absent.
+
+    Jackson and others write each field that nobody has set. `null` stays in mandatory and unknown fields, and for a
+    task, where it says "not asked". JSON that is no object, or cannot be read, is returned as it is. The JSON Schema
+    does not say so, because what it allows must not grow within a version.
+    """
+    try:
+        text = from_json(value)
+    except ValueError:
+        return value
+    if not isinstance(text, dict):
+        return value
+    fields = _without_nulls(text, TextSubmitted)
+    if isinstance(tasks := fields.get("tasks"), dict):
+        fields["tasks"] = {
+            name: _without_nulls(options, TaskOptions) if isinstance(options, dict) else options
+            for name, options in tasks.items()
+        }
+    return to_json(fields, inf_nan_mode="constants")
+
+
+def _without_nulls(given: dict[str, Any], part: type[Part]) -> dict[str, Any]:
+    fields = part.model_fields
+    return {
+        name: value
+        for name, value in given.items()
+        if value is not None or name not in fields or fields[name].is_required()
+    }
 
 
 def _inside(value: object) -> Iterable[object]:

@@ -22,7 +22,7 @@ from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
 from sprat_contracts.structured import CONTEXT, FORMAT, MAX_ATTRIBUTE, content_type_of, data_in, event_in, extensions_in
 from sprat_contracts.text_warnings import misspelt, warnings_of
-from sprat_contracts.texts import TextSubmitted, TextWarning
+from sprat_contracts.texts import TextSubmitted, TextWarning, without_nulls
 from sprat_contracts.trace_context import Traceparent
 
 M = TypeVar("M", bound=Message)
@@ -151,6 +151,8 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
     """
     envelope, value = _opened(record, message_type)
     _check_value(record, message_type)
+    if b"null" in value and issubclass(message_type, TextSubmitted):
+        value = without_nulls(value)
     noted: list[TextWarning] = []
     try:
         message = message_type.model_validate_json(value, context=noted)
