@@ -56,6 +56,7 @@ class Scenario:
         self.warned: set[str] = set()
         """What is said of texts that were not understood as a whole."""
         self._texts()
+        self._published_again()
         self._skipped()
         self._misspelt()
         self._dead_letters()
@@ -126,6 +127,21 @@ class Scenario:
         second.append(made("repaired", place=1))
         expect("repaired", 1, intent=None)
 
+    def _published_again(self) -> None:
+        """Ids that were published with one task, and at once again with two more; rule 1 drops a Result of intent."""
+        three = ("intent", "ner", "translation")
+        for id, place, counted, early in (
+            ("again", 10, 10, "intent"),
+            ("again-swapped", 14, 16, "intent"),
+            ("again-late", 18, 18, "ner"),
+        ):
+            alone = self.result(id, place=place, requested=("intent",))
+            others = [self.result(id, task, place + 2, requested=three) for task in three]
+            intents = [alone, others[0]] if counted == place else [others[0], alone]
+            for task, records in zip(three, (intents, *([each] for each in others[1:])), strict=True):
+                (self.first if task == early else self.second).extend(records)
+            self.joined(id, counted, intent=None, ner=None, translation=None)
+
     def _skipped(self) -> None:
         topic, value, headers = self.result("nobody's")
         others = [(name, b"nordic-travel" if name == "ce_tenant" else each) for name, each in headers]
@@ -152,13 +168,19 @@ class Scenario:
         self.joined("warned", 6, intent=None)
 
     def _dead_letters(self) -> None:
-        for number, (code, source) in enumerate(
-            [("invalid_json", SOURCE), ("brand_new", SOURCE), ("invalid_json", "/other"), ("invalid_json", None)]
+        """Of ours, of others, of nobody; and one whose place is that of another, before Kafka was made anew."""
+        for offset, timestamp, code, source in (
+            ("0", "1000", "invalid_json", SOURCE),
+            ("0", "2000", "invalid_json", SOURCE),
+            ("1", "1000", "brand_new", SOURCE),
+            ("2", "1000", "invalid_json", "/other"),
+            ("3", "1000", "invalid_json", None),
         ):
             letter = {
                 "origin_topic": self.topics.texts,
                 "origin_partition": "0",
-                "origin_offset": str(number),
+                "origin_offset": offset,
+                "origin_timestamp": timestamp,
                 "service": "router",
                 "error_code": code,
                 "error_detail": "text: größer",
@@ -270,7 +292,11 @@ def compare(scenario: Scenario, out: bytes, err: bytes, stored: list[dict[str, A
     by_place = sorted(scenario.expected, key=lambda text: text["place"])
     assert texts == by_place, "the joined texts, in the order of their origin"
     letters = [line["dead_letter"] for line in said if "dead_letter" in line]
-    assert sorted(letters, key=lambda each: each["origin_offset"]) == scenario.letters
+    assert sorted(letters, key=lambda each: (each["origin_offset"], each["origin_timestamp"])) == scenario.letters
     assert len(stored) == scenario.effects, "each effect once"
-    joins = [line["joined"]["text_id"] for line in stored if line.get("joined")]
-    assert sorted(joins) == sorted([text["text_id"] for text in by_place] + ["better"])
+    joins = [line["joined"] for line in stored if line.get("joined")]
+    twice = [each for each in joins if each["text_id"].startswith("again") and len(each["tasks"]) == 1]
+    assert all("intent" in each["tasks"] for each in twice), "whole with its first task, before the others came"
+    assert sorted(each["text_id"] for each in joins if each not in twice) == sorted(
+        [text["text_id"] for text in by_place] + ["better"]
+    )

@@ -34,7 +34,8 @@ func take(store *Store, record *kgo.Record) {
 		}
 		var id []string // a repeat has the same
 		letter := map[string]string{"error_detail": headers["sprat_error_detail"]}
-		for _, name := range []string{"origin_topic", "origin_partition", "origin_offset", "service", "error_code"} {
+		place := []string{"origin_topic", "origin_partition", "origin_offset", "origin_timestamp"}
+		for _, name := range append(place, "service", "error_code") {
 			letter[name] = headers["sprat_"+name]
 			id = append(id, letter[name])
 		}
@@ -110,9 +111,7 @@ func main() {
 			found = append(found, joined)
 		}
 	}
-	slices.SortFunc(found, func(a, b *Text) int { // rule 4
-		return cmp.Or(cmp.Compare(a.Place[0], b.Place[0]), cmp.Compare(a.Place[1], b.Place[1]))
-	})
+	slices.SortFunc(found, func(a, b *Text) int { return slices.Compare(a.Place, b.Place) }) // rule 4
 	output := json.NewEncoder(os.Stdout)
 	for _, text := range found {
 		must(output.Encode(text))

@@ -45,7 +45,7 @@ type Answer struct {
 type Text struct {
 	TextSource string            `json:"text_source"`
 	TextID     string            `json:"text_id"`
-	Place      [2]int64          `json:"place"`
+	Place      []int64           `json:"place"`
 	Tasks      map[string]Answer `json:"tasks"`
 }
 
@@ -97,7 +97,8 @@ func (s *Store) add(effect *Effect) {
 	must(err)
 }
 
-// Rule 3: joined returns the text with its Results where each requested task, of those that we read, has one.
+// Rule 3: joined returns the text with its Results where each task that one of them names in `requested` has one. They
+// differ where the id was published again with other tasks. Tasks that we do not read do not count.
 func (s *Store) joined(text key) *Text {
 	joined := &Text{TextSource: text.Source, TextID: text.ID, Tasks: map[string]Answer{}}
 	for task, result := range s.texts[text] {
@@ -106,7 +107,10 @@ func (s *Store) joined(text key) *Text {
 				return nil
 			}
 		}
-		joined.Place = [2]int64{result.Origin.Partition, result.Origin.Offset}
+		place := []int64{result.Origin.Partition, result.Origin.Offset}
+		if joined.Place == nil || slices.Compare(place, joined.Place) < 0 {
+			joined.Place = place
+		}
 		joined.Tasks[task] = result.Answer
 	}
 	return joined

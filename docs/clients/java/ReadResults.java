@@ -28,7 +28,8 @@ public class ReadResults {
     if (record.topic().equals(DEAD_LETTERS)) {
       if (!SOURCE.equals(header(record, "ce_source"))) return;
       var letter = JSON.createObjectNode();
-      for (var name : List.of("origin_topic", "origin_partition", "origin_offset", "service", "error_code"))
+      for (var name : List.of(
+          "origin_topic", "origin_partition", "origin_offset", "origin_timestamp", "service", "error_code"))
         letter.put(name, header(record, "sprat_" + name));
       var id = new StringJoiner("/"); // a repeat has the same
       letter.forEach(value -> id.add(value.asText()));

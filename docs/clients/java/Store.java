@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -45,14 +46,20 @@ class Store {
     file.write((ReadResults.JSON.writeValueAsString(effect) + "\n").getBytes(UTF_8));
   }
 
-  /** Rule 3: return the text with its Results where each requested task, of those that we read, has one. */
+  /**
+   * Rule 3: return the text with its Results where each task that one of them names in `requested` has one. They differ
+   * where the id was published again with other tasks. Tasks that we do not read do not count.
+   */
   ObjectNode joined(List<String> key) {
     var results = texts.get(key);
-    var one = results.values().iterator().next();
-    for (var task : one.get("requested"))
-      if (ReadResults.TASKS.contains(task.asText()) && !results.containsKey(task.asText())) return null;
+    for (var each : results.values())
+      for (var task : each.get("requested"))
+        if (ReadResults.TASKS.contains(task.asText()) && !results.containsKey(task.asText())) return null;
+    var origin = results.values().stream().map(each -> each.get("origin")).min(
+        Comparator.comparing((JsonNode each) -> each.get("partition").asInt())
+            .thenComparing(each -> each.get("offset").asLong())).get();
     var text = ReadResults.JSON.createObjectNode().put("text_source", key.get(0)).put("text_id", key.get(1));
-    text.putArray("place").add(one.at("/origin/partition")).add(one.at("/origin/offset"));
+    text.putArray("place").add(origin.get("partition")).add(origin.get("offset"));
     var tasks = text.putObject("tasks");
     results.forEach((task, each) ->
         tasks.putObject(task).<ObjectNode>set("status", each.get("status")).set("output", each.get("output")));

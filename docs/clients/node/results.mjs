@@ -46,25 +46,32 @@ class Store {
     writeSync(this.file, JSON.stringify(effect) + "\n");
   }
 
-  /** Rule 3: return the text with its Results where each requested task, of those that we read, has one. */
+  /**
+   * Rule 3: return the text with its Results where each task that one of them names in `requested` has one. They differ
+   * where the id was published again with other tasks. Tasks that we do not read do not count.
+   */
   joined(key) {
     const results = this.texts.get(key);
-    const [{ text_source, text_id, requested, origin }] = results.values();
+    const requested = [...results.values()].flatMap((result) => result.requested);
     if (requested.some((task) => TASKS.includes(task) && !results.has(task))) return null;
+    const [{ text_source, text_id }] = results.values();
+    const [place] = [...results.values()].map(({ origin }) => [origin.partition, origin.offset]).sort(byPlace);
     const tasks = [...results].map(([task, { status, output }]) => [task, { status, output }]);
-    return { text_source, text_id, place: [origin.partition, origin.offset], tasks: Object.fromEntries(tasks) };
+    return { text_source, text_id, place, tasks: Object.fromEntries(tasks) };
   }
 }
 
+const byPlace = (a, b) => a[0] - b[0] || a[1] - b[1];
 const keyOf = ({ text_source, text_id }) => JSON.stringify([text_source, text_id]);
 
 function take(store, topic, { headers, value }) {
   const header = (name) => [headers?.[name] ?? ""].flat().at(-1).toString();
   if (topic === DEAD_LETTERS) {
     if (header("ce_source") !== SOURCE) return;
-    const names = ["origin_topic", "origin_partition", "origin_offset", "service", "error_code", "error_detail"];
+    const place = ["origin_topic", "origin_partition", "origin_offset", "origin_timestamp"];
+    const names = [...place, "service", "error_code", "error_detail"];
     const dead_letter = Object.fromEntries(names.map((name) => [name, header(`sprat_${name}`)]));
-    const id = Object.values(dead_letter).slice(0, 5).join("/"); // a repeat has the same
+    const id = Object.values(dead_letter).slice(0, -1).join("/"); // a repeat has the same
     if (!store.letters.has(id)) store.add({ id, dead_letter });
     return;
   }
@@ -115,7 +122,7 @@ async function end() {
   closeSync(store.file);
   process.exitCode = 0;
   const texts = [...store.texts.keys()].map((key) => store.joined(key)).filter(Boolean);
-  texts.sort((a, b) => a.place[0] - b.place[0] || a.place[1] - b.place[1]); // rule 4
+  texts.sort((a, b) => byPlace(a.place, b.place)); // rule 4
   for (const text of texts) console.log(JSON.stringify(text));
   for (const dead_letter of store.letters.values()) console.log(JSON.stringify({ dead_letter }));
 }

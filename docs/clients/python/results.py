@@ -48,12 +48,14 @@ class Store:
         self.file.write(json.dumps(effect).encode() + b"\n")
 
     def joined(self, source: str, id: str) -> Json | None:
-        """Rule 3: return the text with its Results where each requested task, of those that we read, has one."""
+        """Rule 3: return the text with its Results where each task that one of them names in `requested` has one.
+
+        They differ where the id was published again with other tasks. Tasks that we do not read do not count.
+        """
         results = self.texts[source, id]
-        one = next(iter(results.values()))
-        if not {*one["requested"]} & {*TASKS} <= results.keys():
+        if not {task for each in results.values() for task in each["requested"]} & {*TASKS} <= results.keys():
             return None
-        place = [one["origin"]["partition"], one["origin"]["offset"]]
+        place = min([each["origin"]["partition"], each["origin"]["offset"]] for each in results.values())
         tasks = {task: {"status": each["status"], "output": each["output"]} for task, each in results.items()}
         return {"text_source": source, "text_id": id, "place": place, "tasks": tasks}
 
@@ -62,9 +64,10 @@ def take(store: Store, record: Message) -> None:
     headers: dict[str, Any] = dict(record.headers() or [])
     if record.topic() == DEAD_LETTERS:
         if headers.get("ce_source") == SOURCE:
-            names = ("origin_topic", "origin_partition", "origin_offset", "service", "error_code", "error_detail")
+            place = ("origin_topic", "origin_partition", "origin_offset", "origin_timestamp")
+            names = (*place, "service", "error_code", "error_detail")
             letter = {name: headers.get(f"sprat_{name}", b"").decode() for name in names}
-            id = "/".join([letter[name] for name in names[:5]])  # a repeat has the same
+            id = "/".join([letter[name] for name in names[:-1]])  # a repeat has the same
             if id not in store.letters:
                 store.add({"id": id, "dead_letter": letter})
         return
