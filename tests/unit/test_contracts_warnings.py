@@ -35,6 +35,7 @@ NOT_SHOWN = [("unknown_field", "1 unknown field whose name is not shown")]
             id="options",
         ),
         pytest.param({"tenent": None, "tasks": {"intent": {"target": None}}}, [], id="null"),
+        pytest.param({"ticket": 1}, NOT_SHOWN, id="like a mandatory one, which is there"),
         pytest.param({"jane@x.com": 1}, NOT_SHOWN, id="an address"),
         pytest.param({"AKIA4T7QZ": 1}, NOT_SHOWN, id="a key"),
         pytest.param({"Anna Schmidt": 1}, NOT_SHOWN, id="a name in words"),

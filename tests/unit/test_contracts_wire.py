@@ -123,6 +123,9 @@ BAD = [
     pytest.param(structured(specversion="0.3"), "structured_mode", "no specversion 1.0", id="structured, version 0.3"),
     pytest.param(structured(type=SECRET), "unexpected_type", "structured mode: attribute type: dev.", id="its type"),
     pytest.param(structured(data=None), "structured_mode", "structured mode: data: missing", id="no data"),
+    pytest.param(
+        structured(data_base64="e30="), "invalid_cloudevent", "data and data_base64: only one", id="both data"
+    ),
     pytest.param(structured(data=None, data_base64="%"), "structured_mode", "data: missing, or base64", id="no base64"),
     pytest.param(
         structured(datacontenttype="text/plain"), "unsupported_content_type", "attribute datacontenttype", id="its data"

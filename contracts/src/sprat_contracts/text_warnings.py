@@ -7,6 +7,7 @@ is like a known one, and values never.
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from functools import cache
 from itertools import islice
 from typing import Final
 
@@ -30,7 +31,7 @@ def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple
     """
     parts: list[tuple[str, Part]] = [("", text), *((f"tasks.{task}.", each) for task, each in text.tasks.known.items())]
     names = [
-        (path, name, type(part).model_fields)
+        (path, name, _optional(type(part)))
         for path, part in parts
         for name, given in (part.model_extra or {}).items()
         if given is not None
@@ -47,6 +48,12 @@ def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple
         detail = f"{count} unknown field{'s' * (count > 1)} whose name is not shown"
         told.append(TextWarning(code=ReasonCode.UNKNOWN_FIELD, detail=detail))
     return tuple(told)
+
+
+@cache
+def _optional(part: type[Part]) -> tuple[str, ...]:
+    """Return the fields that may be misspelt: a text that is read has all mandatory ones."""
+    return tuple(name for name, field in part.model_fields.items() if not field.is_required())
 
 
 def misspelt(missing: str, names: Iterable[str], known: Collection[str]) -> str | None:

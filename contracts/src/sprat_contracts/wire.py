@@ -238,6 +238,8 @@ def _data(event: Mapping[str, Any]) -> bytes:
         if media_type != "application/json" and not media_type.endswith("+json"):
             detail = "structured mode: attribute datacontenttype: only application/json is read"
             raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, detail)
+    if event.get("data") is not None and event.get("data_base64") is not None:
+        raise WireError(ReasonCode.INVALID_CLOUDEVENT, "structured mode: data and data_base64: only one may be there")
     data = data_in(event)
     if data is None:
         raise WireError(ReasonCode.STRUCTURED_MODE, "structured mode: data: missing, or base64 that cannot be read")
