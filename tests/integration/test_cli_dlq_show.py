@@ -83,6 +83,17 @@ async def test_a_key_that_is_the_id_is_shown_as_the_id_is(settings, run) -> None
     assert (shown["key"], shown["text_id"]) == (id, id)
 
 
+async def test_an_id_without_a_source_is_listed_and_found(settings, run) -> None:
+    topics = await made_topics(settings)
+    headers = (("ce_specversion", b"1.0"), ("ce_id", b"b-14"), ("ce_type", b"dev.sprat.text.submitted.v1"))
+    await rejected(settings, plain_record(topics, headers=headers), code="invalid_cloudevent")
+    _, out = await run("list")
+    assert out.splitlines()[1].split()[7] == "b-14"
+    code, out = await run("show", "b-14")
+    assert code == 0
+    assert "  text     b-14, without a source\n" in out
+
+
 async def test_bytes_that_are_no_text_are_shown_only_raw_and_then_as_they_are(settings, run) -> None:
     topics = await made_topics(settings)
     utf16 = '{"text": "Anna Schmidt"}'.encode("utf-16")

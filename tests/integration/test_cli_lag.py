@@ -25,11 +25,11 @@ async def join(kafka, prefix):
     """Return a member of a group, with what it has committed."""
     members = []
 
-    async def join(group, topic, committed):
+    async def join(group, topic, committed, *, name=None):
         consumer = AIOKafkaConsumer(
             topic,
             bootstrap_servers=kafka.bootstrap,
-            group_id=f"{prefix}.{group}",
+            group_id=name or f"{prefix}.{group}",
             client_id=f"sprat-{group}",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
@@ -85,6 +85,12 @@ async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects
     code, out, err = await run("lag", "--over", "0.5", "--group", "crm", "--group", "crn", "--json")
     assert (code, len(out.splitlines())) == (1, 3)
     assert err.startswith(f"there is no consumer group {topics.prefix}.crn: is it running")
+    await join("shop-js", topics.results("intent"), {0: 0}, name="shop-js")
+    code, out, err = await run("lag", "--over", "0.5", "--group", "shop-js")
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        f"there is no consumer group {topics.prefix}.shop-js, but shop-js: only groups with the prefix"
+    )
     code, out, _ = await run("lag", "--over", "0.5", "--group", f"{topics.prefix}.crm", "--json")  # as metrics name it
     group, *partitions = map(json.loads, out.splitlines())
     assert code == 0

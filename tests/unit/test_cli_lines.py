@@ -287,6 +287,13 @@ def test_where_there_is_no_terminal_a_brief_line_has_the_id(letter):
     assert cell_len(brief_dead_letter(letter, 40)) == 40
 
 
+def test_where_there_is_no_terminal_nothing_is_cut():
+    long = kept(task="translation", output=TranslationOutput(text=LONG, target="de"))
+    assert LONG.strip() in brief_result(seen(long), None)
+    reason = Declined(code="no_service", detail="no model intent/hr served when the text arrived; is it running? " * 3)
+    assert reason.detail.strip() in brief_result(seen(unanswered(declined=reason)), None)
+
+
 @pytest.mark.parametrize(("columns", "has_id", "has_place"), [(40, False, False), (70, True, False), (140, True, True)])
 def test_a_brief_dead_letter_fits_the_terminal_and_the_id_stays_longer_than_the_place(
     letter, columns, has_id, has_place
@@ -294,6 +301,16 @@ def test_a_brief_dead_letter_fits_the_terminal_and_the_id_stays_longer_than_the_
     line = brief_dead_letter(letter, columns)
     assert cell_len(line) <= columns
     assert ("id\ufffd-1" in line, "3@17" in line) == (has_id, has_place)
+
+
+def test_a_dead_letter_with_an_id_and_no_source_has_its_id():
+    reason = DeadLetterReason(
+        "invalid_cloudevent", "header ce_source: missing", "sprat.texts.v1", 3, 17, 1, "router", "1"
+    )
+    headers = reason.headers([("ce_specversion", b"1.0"), ("CE_ID", b"b-14")])
+    letter = read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
+    assert brief_dead_letter(letter, None).endswith("header ce_source: missing  b-14  sprat.texts.v1 3@17")
+    assert (letter.identity, letter.text_id, dead_letter_json(letter)["text_id"]) == (None, "b-14", "b-14")
 
 
 def test_a_dead_letter_without_an_id_has_its_place():

@@ -132,20 +132,28 @@ def test_what_still_hides_is_withheld(value):
     assert readable(value) is None
 
 
-def test_languages_rules_and_models_are_not_hidden_where_they_are_as_the_contract_says():
+def test_languages_rules_tenants_and_models_are_not_hidden_where_they_are_as_the_contract_says():
     value = {
         "language": "de",
         "frontier": "allow",
         "tasks": {"translation": {"target": "pl", "model": "opus-2"}, "mood": {"model": "Anna"}},
-        "tenant": "Anna",
+        "tenant": "nordea-bank",
+        "reference": {"tenant": "Anna"},
     }
     shown = readable(json.dumps(value).encode())
     assert shown is not None
-    doubted = masked(shown.text, "de", "allow", "pl", "opus-2", "Anna", "Anna")
+    doubted = masked(shown.text, "de", "allow", "pl", "opus-2", "Anna", "nordea", "Anna")
     assert shown.masked(doubted) == shown.text.replace("Anna", "[X_1]")
     odd = readable(b'{"language": "Anna Schmidt", "frontier": "Anna", "text": "de"}')
     assert odd is not None
     assert "Anna" not in odd.masked(masked(odd.text, "Anna Schmidt", "Anna", "de"))
+
+
+@pytest.mark.parametrize("tenant", ["Anna Schmidt", "anna@example.org", "DE89370400440532013000", "4930901820"])
+def test_a_tenant_that_may_be_personal_is_masked(tenant):
+    shown = readable(json.dumps({"tenant": tenant}).encode())
+    assert shown is not None
+    assert shown.masked(masked(shown.text, tenant)) == "tenant: [X_1]"
 
 
 @pytest.mark.parametrize(("key", "doubted"), [(b"12", "12"), (b"user:4711", "4711")])

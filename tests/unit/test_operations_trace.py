@@ -139,7 +139,15 @@ async def test_options_that_are_no_options_do_no_harm():
     text = way.text()
     value = {"text": SAID, "tasks": {"intent": {"model": 7}, "ner": None, "translation": ["x"]}}
     (step,) = (await find(replace(text, value=json.dumps(value).encode()))).steps
-    assert step.models == {"intent": "default", "ner": "default", "translation": "default"}
+    assert step.models == {"intent": "default", "translation": "default"}
+
+
+async def test_a_task_that_is_null_is_not_asked_for():
+    way = TracedText()
+    value = {"text": SAID, "tasks": {"intent": {}, "ner": None, "desk": None}}
+    found = await find(replace(way.text(), value=json.dumps(value).encode()), way.result())
+    assert found.steps[0].summary.sentence == "asks for intent"
+    assert tasks_without_result(found.steps, ("intent", "ner", "desk")) == ()
 
 
 async def test_a_text_that_the_router_rejected_waits_for_nothing():

@@ -192,7 +192,7 @@ def brief_result(seen: StoredResult, columns: int | None, task_columns: int = TA
     Args:
         seen: the result.
         columns: of the line. The answer gives way, and the id where there is no room. None: not on a terminal, so
-            nothing is cut but the answer.
+            nothing is cut.
         task_columns: of the task with its model; a longer name takes more.
     """
     result = seen.result
@@ -207,8 +207,11 @@ def brief_result(seen: StoredResult, columns: int | None, task_columns: int = TA
     text_id = f"  {printable(result.text_id)}"
     if room is not None and room < _ANSWER // 2 + len(text_id):
         text_id = ""
-    width = _ANSWER if room is None else max(_NARROWEST, min(_ANSWER * 2, room - len(text_id)))
-    said = fit(answer(result), width - len(marks)) if len(marks) < width else fit(answer(result), width)
+    if room is None:
+        said = answer(result).ljust(_ANSWER - len(marks))
+    else:
+        width = max(_NARROWEST, min(_ANSWER * 2, room - len(text_id)))
+        said = fit(answer(result), width - len(marks) if len(marks) < width else width)
     return f"{clock(seen.decided_at)[:8]}  {status}  {head}{said}{marks}{tail}{faint(text_id) if text_id else ''}"
 
 
@@ -227,7 +230,7 @@ def brief_dead_letter(letter: DeadLetter, columns: int | None) -> str:
     """
     reason = letter.reason
     said = printable(f"{reason.code}: {reason.detail}")
-    ends = [] if letter.identity is None else [f"  {printable(letter.identity[1])}"]
+    ends = [] if letter.text_id is None else [f"  {printable(letter.text_id)}"]
     ends.append(f"  {printable(f'{reason.topic} {reason.partition}@{reason.offset}')}")
     begin = f"{clock(letter.written_at)[:8]}  "
     if columns is not None:
@@ -293,7 +296,7 @@ def result_json(seen: StoredResult) -> Mapping[str, Any]:
 def dead_letter_json(letter: DeadLetter) -> Mapping[str, Any]:
     """Return a dead letter for machines; never its value."""
     reason = letter.reason
-    source, event_id = letter.identity or (None, None)
+    source = None if letter.identity is None else letter.identity[0]
     return {
         "type": "dead_letter",
         "letter": letter.place,
@@ -304,7 +307,7 @@ def dead_letter_json(letter: DeadLetter) -> Mapping[str, Any]:
         "origin": {"topic": reason.topic, "partition": reason.partition, "offset": reason.offset},
         "origin_at": reason.timestamp_ms,
         "replays": reason.replays,
-        "text_id": event_id,
+        "text_id": letter.text_id,
         "text_source": source,
         "trace_id": letter.trace_id,
         "written_at": letter.written_at,

@@ -28,6 +28,8 @@ _MARGIN: Final = 500
 _ESCAPE: Final = re.compile(r"\\u(?:(?=[dD][89abAB])([0-9a-fA-F]{4})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))")
 _SHORT_NUMBER: Final = re.compile(r"(?<!\d)\d{1,6}(?!\d)")
 """Shorter than a telephone number, an account or an identity card."""
+_TENANT: Final = re.compile(r"(?!(?:\D*\d){7})[A-Za-z][A-Za-z0-9._-]{0,63}")
+"""A tenant in one word, with no more digits than a short number. Any other may be a person, an address or a number."""
 _MOST_LAYERS: Final = 4
 """How many layers of escaped escapes are decoded."""
 _FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
@@ -46,8 +48,8 @@ class ReadablePayload:
     language: str | None = None
     """The language that the value itself names."""
     ours: tuple[tuple[int, int], ...] = ()
-    """Start and end of what is never masked: the contracts' own field names, the languages, rules and model names after
-    them, and numbers in a key.
+    """Start and end of what is never masked: the contracts' own field names, the languages, rules, tenants and model
+    names after them, and numbers in a key.
     """
 
     def shown(self, start: int = 0, end: int | None = None) -> str:
@@ -152,7 +154,7 @@ def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]
 
 
 def _is_plain(path: tuple[str | int, ...], value: Any) -> bool:
-    """Return whether the value is a language, a rule or the name of a model as the contract defines them."""
+    """Return whether the value is a language, a rule, a tenant in one word or the name of a model, by the contract."""
     if not isinstance(value, str) or any(step not in _names() for step in path):
         return False
     match path:
@@ -162,6 +164,8 @@ def _is_plain(path: tuple[str | int, ...], value: Any) -> bool:
             kind = FrontierRule
         case (*_, "tasks", str(), "model"):
             kind = ModelName
+        case ("tenant",) | (*_, "submitted", "tenant"):
+            return _TENANT.fullmatch(value) is not None
         case _:
             return False
     try:

@@ -23,6 +23,7 @@ Subject = tuple[str, str, str]
 Cause = Literal["record", "settings", "fault"]
 """What has to change before a record can be handled: the record itself, settings or the policy, or the service."""
 
+_ID: Final = f"{ATTRIBUTE}id"
 _RECORD: Final = frozenset(
     {
         ReasonCode.STRUCTURED_MODE,
@@ -79,6 +80,14 @@ class DeadLetter:
     def place(self) -> str:
         """Return PARTITION:OFFSET, its name on the command line."""
         return f"{self.partition}:{self.offset}"
+
+    @property
+    def text_id(self) -> str | None:
+        """Return the id of the original, also where its source is missing; None where it has none."""
+        if self.identity is not None:
+            return self.identity[1]
+        ids = [value for name, value in self.headers if header_name(name) == _ID]
+        return ids[-1].decode("utf-8", "replace") or None if ids and ids[-1] else None
 
     @property
     def trace_id(self) -> str | None:

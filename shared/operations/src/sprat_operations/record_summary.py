@@ -84,8 +84,9 @@ def _text(value: Mapping[str, Any]) -> RecordSummary:
 
 
 def requested_model_names(tasks: Mapping[str, Any]) -> dict[str, str]:
-    """Return the model that a text asks for, by task; the options are not validated."""
-    models = {task: options.get("model") if isinstance(options, dict) else None for task, options in tasks.items()}
+    """Return the model that a text asks for, by task; the options are not validated. Null does not ask."""
+    asked = {task: options for task, options in tasks.items() if options is not None}
+    models = {task: options.get("model") if isinstance(options, dict) else None for task, options in asked.items()}
     return {task: model if isinstance(model, str) else DEFAULT_MODEL for task, model in models.items()}
 
 

@@ -132,7 +132,7 @@ def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, 
         text_at=_appended_at(prediction.get("origin")),
         cause=cause,
         call_id=_string(value.get("call_id")) if kind is RecordKind.egress else None,
-        tasks=tuple(_keys(value.get("tasks"))) if kind is RecordKind.text else (),
+        tasks=tuple(_asked(value.get("tasks"))) if kind is RecordKind.text else (),
         models=_requested_models(value if kind is RecordKind.text else prediction.get("submitted")),
         tenant=_string(value.get("tenant")) or _tenant(prediction),
         replays=headers.get("sprat_replays", ""),
@@ -225,8 +225,8 @@ def _requested_models(submitted: Any) -> Mapping[str, str]:
     return requested_model_names(tasks) if isinstance(tasks, dict) else {}
 
 
-def _keys(value: Any) -> Iterable[str]:
-    return [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
+def _asked(tasks: Any) -> Iterable[str]:
+    return [name for name, options in tasks.items() if options is not None] if isinstance(tasks, dict) else []
 
 
 def _string(value: Any) -> str | None:

@@ -174,6 +174,14 @@ class LagMeter:
         """
         return await self._cluster.offsets(partitions, isolation=READ_UNCOMMITTED)
 
+    async def group_names(self) -> frozenset[str]:
+        """Return the full names of all groups on this Kafka that this user may see, also of other programs.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+        """
+        return frozenset(await self._cluster.group_names())
+
     async def _measure(self, known: Iterable[str]) -> LagSnapshot:
         # Committed offsets before end offsets: a record that is appended in between counts as lag, never as negative.
         await self._count_partitions()

@@ -77,7 +77,7 @@ def is_of_unknown_task(letter: DeadLetter) -> bool:
 
 def text_id(letter: DeadLetter) -> str:
     """Return the printable id of the original, `-` if it has none."""
-    return "-" if letter.identity is None else printable(letter.identity[1], _LONGEST_ID)
+    return "-" if letter.text_id is None else printable(letter.text_id, _LONGEST_ID)
 
 
 def when(epoch_ms: int) -> str:

@@ -27,8 +27,7 @@ _LONGEST: Final = 80
 
 def names_of(letter: DeadLetter) -> frozenset[str]:
     """Return the names of a letter: its place and the text's id."""
-    identity = letter.identity
-    return frozenset({letter.place} if identity is None else {letter.place, identity[1]})
+    return frozenset({letter.place} if letter.text_id is None else {letter.place, letter.text_id})
 
 
 def not_found(names: Iterable[str], bounds: Bounds, *, chosen: bool) -> str:

@@ -152,8 +152,7 @@ def _masked(letter: DeadLetter, masker: Masker) -> dict[str, Any]:
     for name, value in letter.original_headers:
         shown = _escaped(value) if header_name(name) in _PLAIN else _part_masked(f"header {name}", value, masker, parts)
         parts["headers"].append([name, shown])
-    identity = letter.identity
-    if letter.key and identity is not None and letter.key == identity[1].encode():
+    if letter.key and letter.text_id is not None and letter.key == letter.text_id.encode():
         parts["key"] = _escaped(letter.key)
     else:
         parts["key"] = _part_masked("key", letter.key, masker, parts)
@@ -184,7 +183,7 @@ def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list
         f"{paint(letter.place, 'red')}  {printable(reason.code)}: {printable(reason.detail)}",
         f"  by       {printable(reason.service)} {printable(reason.version)}, {when(letter.written_at)}",
         f"  was at {printable(reason.topic)} {reason.partition}@{reason.offset}, {when(reason.timestamp_ms)}",
-        f"  text     {' of '.join(map(printable, reversed(letter.identity))) if letter.identity else 'has no id'}",
+        f"  text     {_named(letter)}",
         f"  trace    {letter.trace_id or 'unknown'}",
         f"  replays  {reason.replays} of {MAX_REPLAYS}",
         *([] if letter.signed is None else [f"  signed   {SIGNED[letter.signed]}"]),
@@ -198,6 +197,13 @@ def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(original["counts"].items()))
         lines.append(faint(f"  masked: {counts}; --raw shows them"))
     return [*lines, f"  {next_steps([letter])}", ""]
+
+
+def _named(letter: DeadLetter) -> str:
+    """Return id and source of the original, or what of them is missing."""
+    if letter.identity is not None:
+        return " of ".join(map(printable, reversed(letter.identity)))
+    return "has no id" if letter.text_id is None else f"{printable(letter.text_id)}, without a source"
 
 
 def _value_lines(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list[str]:

@@ -36,8 +36,9 @@ of a withdrawn model: only texts that are still its own count, and END is the of
 is left and its service has stopped, the group is left out, unless --all or --group asks for it.
 
 \b
-A group is named without the prefix here, and with it in metrics and in Kafka's own tools; --group takes both. While the
-provider fails, hard cases wait: the frontier then has a lag, and GOING is 0 until their deadlines pass.
+A group is named without the prefix here, and with it in metrics and in Kafka's own tools; --group takes both. Groups
+whose names do not begin with the prefix and a dot, such as a consumer's shop-js, are not measured. While the provider
+fails, hard cases wait: the frontier then has a lag, and GOING is 0 until their deadlines pass.
 
 \b
 The router publishes MEMBERS, LAG and OLDEST as the metrics sprat.group.members, sprat.group.lag and
@@ -150,7 +151,7 @@ def lag(
     """Show how far each consumer group is behind in each partition, and when it will have caught up."""
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        before, after, withdrawn = asyncio.run(_measure_twice(kafka, over))
+        before, after, withdrawn, others = asyncio.run(_measure_twice(kafka, over))
     # Metrics and Kafka's own tools name groups with the prefix.
     asked = [name.removeprefix(f"{kafka.prefix}.") for name in group or ()]
     rows = [
@@ -172,9 +173,12 @@ def lag(
             remark(_NOBODY_SERVES.format(texts=counted(row.pace.lag, "text"), model=printable(model)))
     missing = _missing(after.groups, asked)
     for name in missing:
+        whole, running = f"{kafka.prefix}.{printable(name)}", "it" if after.groups else "anything"
         remark(
-            f"there is no consumer group {kafka.prefix}.{printable(name)}: is {'it' if after.groups else 'anything'} "
-            "running on this Kafka, with this prefix?"
+            f"there is no consumer group {whole}, but {printable(name)}: only groups with the prefix are measured. "
+            f"Call yours {whole}, or ask kafka-consumer-groups.sh --describe"
+            if name in others
+            else f"there is no consumer group {whole}: is {running} running on this Kafka, with this prefix?"
         )
     raise typer.Exit(0 if not missing and all(row.keeps_up for row in rows if row.whole) else 1)
 
@@ -186,7 +190,10 @@ def _missing(found: Collection[str], asked: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(asked or REQUIRED_GROUPS) if name not in found]
 
 
-async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnapshot, LagSnapshot, OwnTexts]:
+async def _measure_twice(
+    kafka: KafkaSettings, seconds: float
+) -> tuple[LagSnapshot, LagSnapshot, OwnTexts, frozenset[str]]:
+    """Return the two measurements, the withdrawn models, and the names of all groups on this Kafka."""
     async with LagMeter(client_arguments(kafka), kafka.topics) as meter:
         before = await meter.measure()
         await asyncio.sleep(seconds)
@@ -195,9 +202,10 @@ async def _measure_twice(kafka: KafkaSettings, seconds: float) -> tuple[LagSnaps
             raise UserError(f"there is no topic {kafka.topics.texts}: run `sprat topics create`")
         withdrawn = await _withdrawn(kafka, after)
         after = await meter.with_ages(limit_to_owned(after, withdrawn))
+        names = await meter.group_names()
     for right in sorted(meter.denied):
         remark(f"not everything is shown; Kafka's ACLs deny: {printable(right)}")
-    return limit_to_owned(before, withdrawn), after, withdrawn
+    return limit_to_owned(before, withdrawn), after, withdrawn, names
 
 
 async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> OwnTexts:
