@@ -86,8 +86,7 @@ async def test_the_first_cause_and_what_was_not_understood_are_said(env, topics,
     warning = TextWarning(code="unknown_field", detail="tenent, did you mean tenant?")
     await publish(producer, topics, unanswered(declined=declined, warnings=(warning,)))
     _, brief, _ = await sprat("watch", "--since", "1h", "--count", "1", env=env, cwd=tmp_path)
-    assert "no answer: language: serves en, de; send one of" in brief
-    assert "… (warning)" in brief
+    assert "no answer: language: serves en, de; send one of these; then policy: stays (warning)" in brief
     _, out, _ = await sprat("watch", "-v", "--since", "1h", "--count", "1", env=env, cwd=tmp_path)
     assert "no answer: language: serves en, de; send one of these; then policy: stays" in out
     assert "· warning: unknown_field: tenent, did you mean tenant?" in out
