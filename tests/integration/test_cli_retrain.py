@@ -3,7 +3,9 @@
 import asyncio
 import json
 import re
+import shlex
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from sprat_inference.artefact import load_artefact
 from sprat_inference.serving import announcement
 from sprat_training.data import is_held_out
 from sprat_training.model_card import HELD_OUT
+from sprat_training.record import read_record
 from support import training_files
 from support.cli_records import environment
 from support.stream import SIGNATURES, card, made_topics, producing, publish, settings_for
@@ -105,8 +108,10 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert card.version != before
     written = f"then write in your policy file, under tasks.intent.models.hr: keep_at: {card.keep_at:.2f} (the card of "
     assert result.stdout.count(written) == 1
-    few = "A comparison on so few texts rarely shows a difference. To learn from all of them instead: "
-    assert f"{few}sprat train intent hr.csv hr-corrections.jsonl --output DIR\n" in result.stdout
+    few = "A comparison on so few texts rarely shows a difference. To learn from all of them instead:\n  "
+    instead = f"sprat train intent hr.csv hr-corrections.jsonl --encoder {training_files.EN_FAST} --output DIR\n"
+    assert few + instead in result.stdout
+    assert "thrown away" not in result.output  # there was no version before
     assert load_artefact(Path("hr.previous")).card.version == before
     assert f"hr.previous: the version before, {before}, keep_at " in result.stdout
     assert HELD_OUT in card.limits
@@ -123,6 +128,7 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     )
     advised = "yes" if output["replace"]["advised"] else "no"
     assert f"\nreplace: {advised}, because {output['replace']['because']}\n" in result.stdout
+    assert ("\nreplaced all the same, as --yes says\nthen " in result.stdout) == (advised == "no")
 
     # Now the served version itself is compared: it has not seen the texts that are held out.
     result = await run("retrain", "intent/hr", *more, "--output", "hr-2", "--json")
@@ -131,6 +137,18 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert compared["better"] == "neither"
     assert compared["right"]["differing"] == 0
     assert written["version"] == load_artefact(Path("hr-2")).card.version == card.version  # the same files
+    await replaces_all_the_same(run, more, before)
+
+
+async def replaces_all_the_same(run, more, before: str) -> None:
+    """Check what is said where no difference is shown, and `before` is kept as the version before the served one."""
+    gone = f"{before}, keep_at {load_artefact(Path('hr.previous')).card.keep_at:.2f}"
+    result = await run("retrain", "intent/hr", *more, "--replace", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "\nreplace: no, because no difference is shown on " in result.stdout
+    assert "\nreplaced all the same, as --yes says\nthen " in result.stdout
+    assert f"hr.previous holds {gone}: to replace hr throws it away\n" in result.stderr
+    assert f"; {gone}, which was kept there, is thrown away; back to it" in result.stdout
 
 
 @pytest.mark.timeout(180)
@@ -141,9 +159,10 @@ async def test_a_file_is_retrained_with_the_options_of_its_training_which_the_mo
         (text, "Leave" if label == "leave" and place % 3 == 0 else label)
         for place, (text, label) in enumerate(training_files.rows()[1:])
     ]
-    lines = ["Was;Wohin", *(f"{text};{label}" for text, label in rows), "für immer;"]
+    lines = ["Was;Wo hin", *(f"{text};{label}" for text, label in rows), "für immer;"]
     (tmp_path / "hr.csv").write_bytes("\r\n".join([*lines, ""]).encode("cp1252"))
-    read = ("--text-column", "Was", "--label-column", "Wohin", "--encoding", "cp1252", "--merge-case")
+    read = ("--text-column", "Was", "--label-column", "Wo hin", "--encoding", "cp1252", "--merge-case")
+    read += ("--outside-label", "Sonstiges", "--accuracy", "0.9", "--no-lexical")
     read += ("--skip-bad-rows", "bad.csv", "--encoder", training_files.EN_FAST)
     result = await run("train", "intent", "hr.csv", *read)
     assert result.exit_code == 0, result.output
@@ -157,9 +176,20 @@ async def test_a_file_is_retrained_with_the_options_of_its_training_which_the_mo
     result = await run("retrain", "intent/hr", "--output", "hr-2")
     assert result.exit_code == 0, result.output
     assert (
-        "as at the training of the served version: --text-column Was --label-column Wohin --encoding cp1252 "
-        "--merge-case --skip-bad-rows bad.csv\n"
+        "as at the training of the served version: --text-column Was --label-column 'Wo hin' --encoding cp1252 "
+        "--merge-case --skip-bad-rows bad.csv --outside-label Sonstiges --accuracy 0.9 --no-lexical\n"
     ) in result.stderr
+    instead = (  # without the encoding, which is found: the corrections are UTF-8
+        "sprat train intent hr.csv hr-corrections.jsonl --text-column Was --label-column 'Wo hin' "
+        "--merge-case --skip-bad-rows bad.csv --outside-label Sonstiges --accuracy 0.9 --no-lexical --encoder hr "
+        "--output DIR"
+    )
+    assert f"\n  {instead}\n" in result.stdout
+    alike = await run(*shlex.split(instead)[1:-1], "hr-3")
+    assert alike.exit_code == 0, alike.output
+    pasted, served = (load_artefact(Path(folder)).card for folder in ("hr-3", "hr"))
+    assert (pasted.languages, pasted.labels) == (served.languages, served.labels)
+    assert read_record(Path("hr-3")).reading == replace(read_record(Path("hr")).reading, encoding="auto")
     assert "1 row is left out, because it cannot be used" in result.stdout
     assert "für immer" in (tmp_path / "bad.csv").read_text("utf-8-sig")
     card = load_artefact(Path("hr-2")).card

@@ -434,7 +434,8 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_can_be_
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "hr", "hr-report.html", "hr.csv", "hr.previous", "hr.previous-report.html"
     ]  # fmt: skip
-    said = f"{before}: the version before, {versions[1].version}, keep_at {versions[1].keep_at:.2f}; back to it"
+    gone, kept = (f"{card.version}, keep_at {card.keep_at:.2f}" for card in versions[:2])
+    said = f"{before}: the version before, {kept}; {gone}, which was kept there, is thrown away; back to it"
     assert said in result.stdout
     for line in result.stdout.splitlines()[-2:]:
         subprocess.run(line.strip(), shell=True, check=True)

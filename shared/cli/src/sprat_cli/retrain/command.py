@@ -1,11 +1,10 @@
 """`sprat retrain`: export corrections, merge, train, compare with the served version; replace nothing unasked."""
 
-import shlex
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,7 +39,8 @@ from sprat_cli.retrain.first import FirstTraining, train_first
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
 from sprat_cli.retrain.trained import Trained, train_version
 from sprat_cli.terminal import printable, remark, say, say_json
-from sprat_cli.train.written import previous_lines, write_report
+from sprat_cli.train.options import reading_options
+from sprat_cli.train.written import previous_lines, previous_version, write_report
 from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
@@ -49,7 +49,7 @@ from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, compare
-from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output
+from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output, previous_folder
 from sprat_training.record import Reading, read_record
 from sprat_training.train import train
 from sprat_training.verdict import Verdict
@@ -263,20 +263,32 @@ def retrain(
     remark(divided(kept_in, result.dropped_labels, several=several))
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
-    retrained = Retrained(asked, card, result, comparison, stand_in, config.files, total, len(rows), left_out)
+    retrained = Retrained(asked, card, result, comparison, stand_in, config, total, len(rows), left_out)
     keep_at = _keep_at_for(asked, file, card, result.card)
     advice = advise(result.verdict, comparison, keep_at)
     target = folder if replace_served else output
     _show(retrained, advice, folder, target, as_json=as_json)
-    if replace_served:
-        check_replaces(folder, result.verdict, comparison, unasked=yes)
-    question = f"The new version is worse. Replace {folder}?" if comparison.is_worse else f"Replace {folder}?"
-    if target is not None and (not replace_served or yes or typer.confirm(question, err=True)):
+    if target is not None and (not replace_served or _agreed(folder, result.verdict, comparison, yes=yes)):
         _write(config, target, as_json=as_json, model=asked, several=several)
         if replace_served and not as_json:
+            if not advice.replace:
+                say(f"replaced all the same, as {'--yes says' if yes else 'you answered'}")
             say(f"then {keep_at}" if keep_at is not None else f"keep_at {result.card.keep_at:.2f} holds already")
     elif target is not None and not as_json:
         say(f"nothing is replaced: {folder} stays as it is")
+
+
+def _agreed(folder: Path, verdict: Verdict, comparison: Comparison, *, yes: bool) -> bool:
+    """Return whether the served version is to be replaced; say before which version that throws away.
+
+    Raises:
+        SpratError: see :func:`check_replaces`.
+    """
+    check_replaces(folder, verdict, comparison, unasked=yes)
+    if (thrown_away := previous_version(folder)) is not None:
+        remark(f"{previous_folder(folder)} holds {thrown_away}: to replace {folder} throws it away")
+    question = f"The new version is worse. Replace {folder}?" if comparison.is_worse else f"Replace {folder}?"
+    return yes or typer.confirm(question, err=True)
 
 
 def _show(retrained: Retrained, advice: Advice, folder: Path, target: Path | None, *, as_json: bool) -> None:
@@ -394,22 +406,11 @@ def _reading(folder: Path, given: Mapping[str, Any]) -> Reading:
     """Return the options of the training of the served version, with what is given instead; say what was reused."""
     record = read_record(folder)
     remembered = Reading() if record is None else record.reading
-    default, chosen = Reading(), {name: value for name, value in given.items() if value is not None}
-    reused = [
-        _as_option(name, value)
-        for name, value in asdict(remembered).items()
-        if name not in chosen and value != getattr(default, name)
-    ]
+    chosen = {name: value for name, value in given.items() if value is not None}
+    reused = reading_options(remembered, chosen)
     if reused:
         remark(f"as at the training of the served version: {printable(' '.join(reused))}")
     return replace(remembered, **chosen)
-
-
-def _as_option(name: str, value: object) -> str:
-    if name == "lexical":
-        return "--no-lexical"
-    option = f"--{name.replace('_', '-')}"
-    return option if value is True else f"{option} {shlex.quote(str(value))}"
 
 
 def _files_of(card: Card, folder: Path) -> list[Path]:
@@ -470,12 +471,12 @@ def _compare_announced(kafka: KafkaSettings, asked: AskedModel, card: Card, fold
 
 def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel, several: bool) -> None:
     """Train once more into the folder: the same files give the same bytes."""
-    replaces = target.exists()
+    replaces, thrown_away = target.exists(), previous_version(target)
     if several:
         with ProgressBar() as bar:
             written = train_version(replace(config, output=target), bar.show, several=True).card
         _say_written_sets(written, target, as_json=as_json, model=model)
-        for line in previous_lines(target) if replaces and not as_json else []:
+        for line in previous_lines(target, thrown_away) if replaces and not as_json else []:
             say(line)
         return
     with ProgressBar() as bar:
@@ -486,7 +487,7 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
         return
     say(f"{target}: {model}, version {result.card.version}, keep_at {result.card.keep_at:.2f}; {page}: the report")
     say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
-    for line in previous_lines(target) if replaces else []:
+    for line in previous_lines(target, thrown_away) if replaces else []:
         say(line)
 
 

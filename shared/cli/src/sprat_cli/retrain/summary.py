@@ -1,15 +1,15 @@
 """The outcome of `sprat retrain` for a terminal, and as JSON."""
 
-import shlex
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from sprat_cli.retrain.corrections import AskedModel
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
+from sprat_cli.train.options import training_command
 from sprat_inference.card import Card
+from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison, Measured
 from sprat_training.verdict import Verdict
 
@@ -28,8 +28,8 @@ class Retrained:
     comparison: Comparison
     stand_in: Card | None
     """Of the version trained alike that was compared; None where the served version itself was."""
-    files: tuple[Path, ...]
-    """What the new version was trained on; the last one is that of the corrections."""
+    config: TrainingConfig
+    """Of the new version; the last of its files is that of the corrections."""
     total: int
     """Corrections in it."""
     new: int
@@ -109,7 +109,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
     counting = "; what is said of labels above counts those held out, too" if result.findings else ""
     colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
     return [
-        f"{printable(str(retrained.files[-1]))}: {corrections}, {retrained.new:,} of them read now",
+        f"{printable(str(retrained.config.files[-1]))}: {corrections}, {retrained.new:,} of them read now",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in result.findings),
         f"trained on {fitted}{_outside(result)}{counting}",
         f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them {_none(result)}",
@@ -192,10 +192,11 @@ def _other_way(retrained: Retrained) -> list[str]:
     """Return how to learn from every text, where those held out are so few that they rarely show a difference."""
     if retrained.comparison.texts >= _FEW:
         return []
-    kind, files = "multi-label" if retrained.result.several else "intent", shlex.join(map(str, retrained.files))
-    instead = f"sprat train {kind} {files} --output DIR"
+    result = retrained.result
+    instead = training_command(retrained.config, several=result.several, drop_small=bool(result.dropped_labels))
     return [
-        f"A comparison on so few texts rarely shows a difference. To learn from all of them instead: {instead}",
+        "A comparison on so few texts rarely shows a difference. To learn from all of them instead:",
+        printable(f"  {instead}"),
         '  docs/own-models.md, "With few texts", says how to go on',
     ]
 

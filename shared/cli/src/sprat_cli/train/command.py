@@ -1,19 +1,18 @@
 """`sprat train intent` and `sprat train multi-label`: fit a model on the user's own labels."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sprat.errors import UserError
 from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Encoding, Json, LabelColumn, MergeCase, SkipBadRows, TextColumn
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_cli.train.label_sets import label_set_json, label_set_lines
+from sprat_cli.train.options import model_name
 from sprat_cli.train.summary import summary_json, summary_lines
-from sprat_cli.train.written import previous_lines, write_report
+from sprat_cli.train.written import previous_lines, previous_version, write_report
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.label_set_train import train_label_sets
@@ -60,9 +59,6 @@ Every label gets its own probability; the confidence is that of all labels of a 
 Exit codes:
   0  the artefact is written
   2  an option or a file is wrong; the message says which row and column, and what to do"""
-
-_OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_MAX_NAME = 64
 
 app = make_app(
     no_args_is_help=True,
@@ -159,14 +155,15 @@ def intent(
     as_json: Json = False,
 ) -> None:
     """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
-    model_name = _model_name(name, files)
-    folder = output or Path(model_name)
+    called = model_name(name, files)
+    folder = output or Path(called)
     check_output(folder, force=force)
+    thrown_away = previous_version(folder)
     replaces = folder.exists()
     config = TrainingConfig(
         files=tuple(files),
         output=folder,
-        name=model_name,
+        name=called,
         columns=ColumnNames(text_column, label_column),
         encoding=encoding,
         skip_bad_rows=skip_bad_rows,
@@ -194,7 +191,7 @@ def intent(
         return
     for line in summary_lines(result, page, show_texts=show_texts):
         say(line)
-    for line in previous_lines(folder) if replaces else []:
+    for line in previous_lines(folder, thrown_away) if replaces else []:
         say(line)
 
 
@@ -231,14 +228,15 @@ def multi_label(
     as_json: Json = False,
 ) -> None:
     """Fit a model that gives a text several labels: check the data, fit, calibrate, measure, write."""
-    model_name = _model_name(name, files)
-    folder = output or Path(model_name)
+    called = model_name(name, files)
+    folder = output or Path(called)
     check_output(folder, force=force)
+    thrown_away = previous_version(folder)
     replaces = folder.exists()
     config = TrainingConfig(
         files=tuple(files),
         output=folder,
-        name=model_name,
+        name=called,
         columns=ColumnNames(text_column, label_column),
         encoding=encoding,
         skip_bad_rows=skip_bad_rows,
@@ -258,16 +256,5 @@ def multi_label(
         return
     for line in label_set_lines(result):
         say(line)
-    for line in previous_lines(folder) if replaces else []:
+    for line in previous_lines(folder, thrown_away) if replaces else []:
         say(line)
-
-
-def _model_name(name: str | None, files: list[Path]) -> str:
-    """Return the name of the model: the one given, else that of the first file.
-
-    Raises:
-        UserError: texts cannot ask for it.
-    """
-    if name is not None and (_OUTSIDE_A_NAME.search(name) or not name[:1].isalnum() or len(name) > _MAX_NAME):
-        raise UserError(f"--name {name}: texts cannot ask for it; use letters, digits, `.`, `_` and `-`, at most 64")
-    return name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"

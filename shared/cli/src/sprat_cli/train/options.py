@@ -1,0 +1,80 @@
+"""A training as the options of its command."""
+
+import codecs
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final
+
+from sprat.errors import UserError
+from sprat_training.config import TrainingConfig
+from sprat_training.record import Reading
+
+_OUTSIDE_A_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_NAME: Final = 64
+_FOUND_ENCODINGS: Final = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
+"""Those that are found where none is named. A file of corrections beside such a file is UTF-8 always."""
+
+
+def model_name(name: str | None, files: Sequence[Path]) -> str:
+    """Return the name of the model: the one given, else that of the first file.
+
+    Raises:
+        UserError: texts cannot ask for it.
+    """
+    if name is not None and (_OUTSIDE_A_NAME.search(name) or not name[:1].isalnum() or len(name) > _MAX_NAME):
+        raise UserError(f"--name {name}: texts cannot ask for it; use letters, digits, `.`, `_` and `-`, at most 64")
+    return name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"
+
+
+def reading_options(reading: Reading, without: Iterable[str] = ()) -> list[str]:
+    """Return the options, quoted for a shell, that differ from the default.
+
+    Args:
+        reading: the options of a training.
+        without: names of fields that are left out.
+    """
+    default = asdict(Reading())
+    return [
+        _option(name, value)
+        for name, value in asdict(reading).items()
+        if value != default[name] and name not in {*without}
+    ]
+
+
+def training_command(config: TrainingConfig, *, several: bool, drop_small: bool) -> str:
+    """Return the command that trains on all texts of the files, quoted for a shell; DIR stands for its output.
+
+    Args:
+        config: of a training with corrections, which `sprat retrain` began.
+        several: whether a text may have several labels.
+        drop_small: whether it leaves out labels with too few texts.
+    """
+    default = {each.name: each.default for each in fields(TrainingConfig)}
+    words = ["sprat", "train", "multi-label" if several else "intent", *map(str, config.files)]
+    if config.name != model_name(None, config.files):
+        words += ["--name", config.name]
+    if config.languages != default["languages"]:
+        words += [word for tag in config.languages for word in ("--language", tag)]
+    options = reading_options(Reading.of(config), ["encoding"] if _is_found(config.encoding) else [])
+    named = {"out_of_scope": config.outside_file, "encoder": config.encoder}
+    options += [_option(name, value) for name, value in named.items() if value is not None]
+    if config.outside_share != default["outside_share"]:
+        options.append(_option("outside_share", config.outside_share))
+    return " ".join([shlex.join(words), *options, *(["--drop-small"] if drop_small else []), "--output DIR"])
+
+
+def _is_found(encoding: str) -> bool:
+    with suppress(LookupError):
+        return codecs.lookup(encoding).name in _FOUND_ENCODINGS
+    return False
+
+
+def _option(name: str, value: Any) -> str:
+    if name == "lexical":
+        return "--no-lexical"
+    option = f"--{name.replace('_', '-')}"
+    return option if value is True else f"{option} {shlex.quote(str(value))}"

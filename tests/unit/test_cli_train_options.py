@@ -1,0 +1,36 @@
+"""The command of a training, as `sprat retrain` prints it."""
+
+import shlex
+from pathlib import Path
+
+from sprat_cli.train.options import training_command
+from sprat_training.config import TrainingConfig
+
+
+def command(*files: str, several: bool = False, drop_small: bool = False, **options) -> list[str]:
+    config = TrainingConfig(files=tuple(map(Path, files)), output=Path(), hold_out=True, **options)
+    return shlex.split(training_command(config, several=several, drop_small=drop_small))
+
+
+def test_what_is_the_default_is_not_named():
+    found = command("hr.csv", "c.jsonl", name="hr")
+    assert found == ["sprat", "train", "intent", "hr.csv", "c.jsonl", "--output", "DIR"]
+
+
+def test_languages_names_and_texts_outside_are_named():
+    outside = {"outside_label": "Sonstiges & mehr", "outside_file": Path("off topic.txt"), "outside_share": 0.3}
+    found = command("Anfragen Mai.csv", name="anfragen", languages=("de", "fr"), **outside, drop_small=True)
+    assert found[3:] == [
+        *("Anfragen Mai.csv", "--name", "anfragen", "--language", "de", "--language", "fr"),
+        *("--outside-label", "Sonstiges & mehr", "--out-of-scope", "off topic.txt", "--outside-share", "0.3"),
+        *("--drop-small", "--output", "DIR"),
+    ]
+
+
+def test_an_encoding_is_named_where_it_is_not_found_by_itself():
+    assert "--encoding" not in command("hr.csv", name="hr", encoding="Windows-1252")
+    assert command("hr.csv", name="hr", encoding="cp1250")[4:6] == ["--encoding", "cp1250"]
+
+
+def test_of_several_labels_the_other_command_is_named():
+    assert command("hr.csv", name="hr", several=True)[:3] == ["sprat", "train", "multi-label"]
