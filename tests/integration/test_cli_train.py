@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -12,6 +13,7 @@ from sprat.model import Question
 from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact
 from sprat_intent.model import IntentModel
+from sprat_policy import load_task_file
 from support import training_files
 
 ROWS = list(enumerate(training_files.rows()))
@@ -70,6 +72,27 @@ def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_mod
     assert "  1. Check the row whose label is likely wrong" in trained.stdout
     assert f"sprat up --model intent/hr={file.parent / 'hr'}\n" in trained.stdout
     assert "← recommended" in trained.stdout
+
+
+def test_each_way_to_serve_the_model_is_said_with_all_that_belongs_to_it(file, trained, tmp_path, monkeypatch):
+    card, folder = load_artefact(file.parent / "hr").card, file.parent / "hr"
+    end = trained.stdout[trained.stdout.index("serve it beside the shipped model:\n") :].splitlines()
+    provisional = "write a lower one only where `sprat assess` does not call that provisional"
+    assert end[1:] == [
+        f"  sprat up --model intent/hr={folder}",
+        '  sprat send "…" --task intent@hr',
+        f"  and in your policy file, under tasks.intent.models.hr: keep_at: {card.keep_at:.2f}",
+        "  no policy yet: sprat init --tenant NAME",
+        "or as a task of its own:",
+        f"  sprat task init NAME --artefact {folder}",
+        f"keep_at {card.keep_at:.2f} is provisional: {provisional}",
+    ]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    done = CliRunner().invoke(app, shlex.split(end[6].replace("NAME", "desk"))[1:])
+    assert done.exit_code == 0, done.output
+    task = load_task_file(tmp_path / "tasks" / "desk.yaml")
+    assert (tuple(task.labels), task.keep_at) == (card.labels, card.keep_at)
 
 
 def test_what_becomes_of_each_text_adds_up_and_every_text_that_is_wrong_is_listed(tmp_path):

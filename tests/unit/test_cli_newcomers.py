@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sprat_cli.connection import kafka_settings
 from sprat_cli.main import app
 from sprat_operations import local_cache, local_run
+from sprat_policy import load_policy
 
 POLICY = Path(__file__).parents[2] / "compose" / "policy.yaml"
 
@@ -62,7 +64,8 @@ def test_the_example_producer_finds_kafka_where_the_settings_say(
     folder = tmp_path / "case"
     run("init", str(folder))
     settings = folder / ".env"
-    settings.write_text(settings.read_text().replace("127.0.0.1:9092", "127.0.0.1:19092"))
+    line = "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:"
+    settings.write_text(settings.read_text().replace(f"#{line}9092\n", f"{line}19092\n"))
     (folder / "confluent_kafka.py").write_text(STAND_IN)
     env = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
     env |= {} if variable is None else {"SPRAT_KAFKA__BOOTSTRAP": variable}
@@ -72,16 +75,43 @@ def test_the_example_producer_finds_kafka_where_the_settings_say(
     assert str(settings) in ended.stderr
 
 
-def test_init_names_the_kafka_of_what_runs_already(cache: Path, tmp_path: Path) -> None:
+def test_in_its_folder_commands_still_find_a_sprat_up_at_another_address(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("BOOTSTRAP", "PREFIX"):
+        monkeypatch.delenv(f"SPRAT_KAFKA__{name}", raising=False)
+    folder = tmp_path / "case"
+    run("init", str(folder))
+    assert "#SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:9092\n" in (folder / ".env").read_text()
+    monkeypatch.chdir(folder)
     where = "redis://127.0.0.1:6399/0", "127.0.0.1:43211"
     demo = local_run.LocalRun(os.getpid(), "folder", "redis://127.0.0.1:6398/0", "127.0.0.1:43210").announce()
     announced = local_run.LocalRun(os.getpid(), "folder", *where, for_commands=True).announce()
-    run("init", str(tmp_path / "case"))
+    found = kafka_settings(None, None).bootstrap
+    said = run("init", str(tmp_path / "later"))
     demo.unlink()
     announced.unlink()
-    assert "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:43211\n" in (tmp_path / "case" / ".env").read_text()
-    run("init", str(tmp_path / "later"))
-    assert "SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:9092\n" in (tmp_path / "later" / ".env").read_text()
+    assert found == "127.0.0.1:43211"
+    later = tmp_path / "later" / ".env"
+    assert f"your `sprat up` is at 127.0.0.1:43211: commands find it; for producer.py, set it in {later}" in said
+    assert "\n#SPRAT_KAFKA__BOOTSTRAP=127.0.0.1:43211\n" in later.read_text()
+
+
+@pytest.mark.parametrize("name", ["kundendienst", "no", "2026", 'Müller: "Söhne" #1', "default"])
+def test_init_writes_a_policy_with_ones_own_tenant(tmp_path: Path, name: str) -> None:
+    run("init", str(tmp_path), "--tenant", name)
+    written = (tmp_path / "policy.yaml").read_text("utf-8")
+    shipped, own = load_policy(POLICY), load_policy(tmp_path / "policy.yaml")
+    assert own.tenants == {name: shipped.tenants["acme-bank"]}
+    assert own.model_copy(update={"tenants": shipped.tenants}) == shipped
+    assert "    # Where to." in written  # its fields are explained
+    assert ("It has no section here" in written) == (name != "default")
+
+
+@pytest.mark.parametrize("name", ["", "*", "a\nb", "x" * 257])
+def test_init_refuses_what_is_no_tenant(tmp_path: Path, name: str) -> None:
+    assert "a tenant's name has 1 to 256 printable characters" in run("init", str(tmp_path), "--tenant", name, code=2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_policy_that_is_right_is_told_in_words(tmp_path: Path) -> None:

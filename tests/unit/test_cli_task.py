@@ -9,8 +9,10 @@ from typer.testing import CliRunner
 
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.main import app
+from sprat_inference.artefact import load_artefact
 from sprat_operations.local_run import LocalRun
 from sprat_policy import load_task_file
+from support.training_files import EN_FAST
 
 Run = Callable[..., str]
 
@@ -38,6 +40,21 @@ def test_a_file_is_written_that_says_what_was_given(run: Run) -> None:
     assert (task.languages, task.artefact, task.keep_at) == (("en",), Path("../models/queue"), 0.7)
     assert task.instruction == 'Judge: it\'s "x".'
     assert "  billing:\n" in Path("tasks/queue.yaml").read_text()
+
+
+def test_the_labels_of_a_model_are_those_of_its_card(run: Run) -> None:
+    said = run("init", "desk", "--artefact", str(EN_FAST))
+    card = load_artefact(EN_FAST).card
+    task = load_task_file(Path("tasks/desk.yaml"))
+    assert tuple(task.labels) == card.labels
+    assert task.keep_at == card.keep_at
+    assert f"its labels are those of the card of {EN_FAST}: {', '.join(card.labels or ())}" in said
+    assert "add --kind classification" in run(
+        "init", "desk2", "--artefact", str(EN_FAST), "--kind", "multi_label", code=2
+    )
+    assert "nowhere: there is no model whose card names the labels" in run(
+        "init", "desk2", "--artefact", "nowhere", code=2
+    )
 
 
 def test_without_a_model_less_is_kept(run: Run) -> None:

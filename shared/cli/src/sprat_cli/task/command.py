@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
@@ -16,12 +16,15 @@ from sprat_cli.policy.command import kept_from
 from sprat_cli.terminal import printable, say, say_json
 from sprat_policy import TaskFile, TaskKind, check_task_name, load_task_file
 
+if TYPE_CHECKING:
+    from sprat_inference.card import Card
+
 app = make_app(epilog=group_help("task", "init sentiment --labels positive,negative,neutral", "check"))
 
 _INIT = """\b
 Examples:
   sprat task init sentiment --labels positive,negative,neutral
-  sprat task init topics --kind multi_label --labels billing,delivery,damage --artefact topics-model
+  sprat task init topics --kind multi_label --artefact topics-model
   sprat task init pii --kind pii
   sprat task init summary --kind text --instruction "Summarise the text in one sentence."
   sprat task init queue --label "billing=invoices, refunds" --label "technical=something does not work" --language en
@@ -93,7 +96,10 @@ def init(
         ),
     ] = "classification",
     labels: Annotated[
-        str | None, typer.Option(metavar="A,B,…", show_default=False, help="The labels, separated by commas.")
+        str | None,
+        typer.Option(
+            metavar="A,B,…", show_default=False, help="The labels, separated by commas. [default: the model's]"
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -130,8 +136,11 @@ def init(
         raise UserError("a task of the kind text needs --instruction TEXT: what is to be written about a text")
     if kind == "pii" and (labels or label or artefact or instruction):
         raise UserError("a task of the kind pii has neither labels nor a model of its own, and no large model is asked")
-    meanings = _meanings(labels, label or ()) if kind in {"classification", "multi_label"} else {}
-    advised = None if artefact is None or keep_at is not None else _advised(artefact)
+    card = None if artefact is None else _card(artefact)
+    from_card = _labels_of(card, kind, artefact) if artefact is not None and not labels and not label else ()
+    named = dict.fromkeys(from_card, "")
+    meanings = named or (_meanings(labels, label or ()) if kind in {"classification", "multi_label"} else {})
+    advised = None if card is None or keep_at is not None or card.keep_at >= 1 else card.keep_at
     threshold = keep_at if keep_at is not None else advised or _default_keep_at(kind, artefact)
     folder = folder_for_tasks()
     path = folder / f"{name}.yaml"
@@ -147,6 +156,8 @@ def init(
         path.unlink() if before is None else path.write_bytes(before)
         raise
     say(f"{path} is written")
+    if from_card:
+        say(printable(f"its labels are those of the card of {artefact}: {', '.join(from_card)}"))
     if advised is not None:
         say(f"keep_at {advised:g} is that of the card of {artefact}")
     meaning = "say in it what each label means; " if meanings and not all(meanings.values()) else ""
@@ -205,15 +216,33 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
     yield f"  kept at    {kept_from(task)}"
 
 
-def _advised(artefact: Path) -> float | None:
-    """Return the keep_at that the card of a model advises; None where it cannot be read, or advises to keep nothing."""
+def _card(artefact: Path) -> "Card | None":
+    """Return the card of a model; None where it cannot be read: it may be made later."""
     from sprat_inference.artefact import BrokenArtefact, load_artefact  # noqa: PLC0415 - slow, and only used here
 
     try:
-        advised = load_artefact(artefact).card.keep_at
+        return load_artefact(artefact).card
     except BrokenArtefact:
         return None
-    return advised if advised < 1 else None
+
+
+def _labels_of(card: "Card | None", kind: TaskKind, artefact: Path) -> tuple[str, ...]:
+    """Return the labels of a model's card.
+
+    Raises:
+        UserError: there is no card, it has none, or the model is not for tasks of this kind.
+    """
+    if card is None:
+        raise UserError(
+            f"{artefact}: there is no model whose card names the labels; name them with --labels positive,negative, or "
+            "train the model first"
+        )
+    if not card.labels:
+        raise UserError(f"{artefact} is no model with labels; a task needs one, and two labels or more")
+    of_card = "multi_label" if card.kind == "multi_label" else "classification"
+    if of_card != kind:
+        raise UserError(f"{artefact} is a model for tasks of the kind {of_card}: add --kind {of_card}")
+    return card.labels
 
 
 def _default_keep_at(kind: TaskKind, artefact: Path | None) -> float:
@@ -238,7 +267,9 @@ def _meanings(labels: str | None, described: tuple[str, ...] | list[str]) -> dic
             raise UserError(f"the label {label!r} is given twice" if label else "a label has no name")
         found[label] = meaning
     if len(found) < 2:
-        raise UserError("a task needs two labels or more: --labels positive,negative")
+        raise UserError(
+            "a task needs two labels or more: --labels positive,negative; or those of a model: --artefact DIR"
+        )
     return found
 
 

@@ -120,7 +120,7 @@ def _init_command(result: LabelSetTraining) -> str:
     task = "".join(each if each.isascii() and each.isalnum() else "-" for each in card.name.lower()).lstrip(
         "-0123456789"
     )
-    options = ["--kind", "multi_label", "--labels", ",".join(card.labels or ()), "--artefact", folder]
+    options = ["--kind", "multi_label", "--artefact", folder]
     return shlex.join(["sprat", "task", "init", task[:32] or "mine", *options, "--keep-at", f"{card.keep_at:.2f}"])
 
 

@@ -266,19 +266,23 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
         "serve it beside the shipped model:",
         f"  {serve_command(result)}",
         f"  {send_command(result)}",
-        "or as a task of its own:",
-        f"  sprat task init NAME --labels … --artefact {shlex.quote(str(output))}",
     ]
+    if result.verdict.keep_at_holds and card.keep_at < 1.0:
+        lines += [
+            f"  and in your policy file, under tasks.intent.models.{card.name}: keep_at: {card.keep_at:.2f}",
+            "  no policy yet: sprat init --tenant NAME",
+        ]
+    lines += ["or as a task of its own:", f"  sprat task init NAME --artefact {shlex.quote(str(output))}"]
     if not result.verdict.keep_at_holds:
         lines.append(
             "  and measure with `sprat assess` before you choose its keep_at: the test file is worse at "
             f"{card.keep_at:.2f}, that of the card"
         )
     elif card.keep_at < 1.0:
-        lines.append(f"  and in your policy file, under tasks.intent.models.{card.name}: keep_at: {card.keep_at:.2f}")
         found = result.figures.recommended(result.config.accuracy)
         if found is not None and not found.is_shown:
             lines.append(
-                "  it is provisional: write a lower one only where `sprat assess` does not call that provisional"
+                f"keep_at {card.keep_at:.2f} is provisional: write a lower one only where `sprat assess` does not call "
+                "that provisional"
             )
     return lines
