@@ -55,6 +55,8 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     said = person.follow('sprat send "my payslip of May is missing" --task intent@hr')
     assert said.out.startswith("intent@hr    payroll  ")
 
+    said = person.follow("sprat init --tenant NAME", "case", NAME="acme")
+    assert "  acme:\n" in (folder / "case" / "policy.yaml").read_text("utf-8")
     takes_the_new_version_over(desk)
     goes_back_to_the_version_before(desk)
     said = person.follow("sprat assess hr-test.csv --model hr --accuracy 0.97")

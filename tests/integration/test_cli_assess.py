@@ -143,6 +143,55 @@ def test_nothing_is_asked_about_the_frontier_where_the_policy_denies_it(folder, 
     assert "<th>EUR" not in page.read_text()
 
 
+def test_options_about_a_frontier_that_the_policy_denies_are_said_to_have_no_effect(folder, tmp_path):
+    policy, page = tmp_path / "policy.yaml", tmp_path / "page.html"
+    policy.write_text(
+        "tenants: {acme: {frontier: allow, regions: [eu]}, shop: {frontier: redact, regions: [eu]}, "
+        "closed: {frontier: deny}}\n"
+    )
+    options = ["--policy", policy, "--accuracy", "0.8", "--output", page]
+    assumed = ["--frontier-accuracy", "0.95", "--frontier-eur", "0.0004"]
+    said = assess(folder, *options, *assumed)
+    assert said.exit_code == 0, said.output
+    effect = (
+        "--frontier-accuracy and --frontier-eur have no effect: add --tenant acme or --tenant shop, which may ask it"
+    )
+    assert said.stderr.count(effect) == 1
+    assert effect in page.read_text()
+    assert "assumed to be right" not in said.stdout + page.read_text()
+    answers = assess(folder, *options, "--frontier-answers", folder / "answers.jsonl")
+    assert "--frontier-answers has no effect: add --tenant acme" in answers.stderr
+    assert "no effect" not in assess(folder, *options).output
+    asked = assess(folder, *options, *assumed, "--tenant", "acme")
+    assert "no effect" not in asked.output
+    assert "assumed to be right 95.0% of the time" in asked.stdout
+    policy.write_text("tenants: {closed: {frontier: deny}}\n")
+    assert "have no effect: no tenant that it names may ask it" in assess(folder, *options, *assumed).stderr
+
+
+def test_why_a_cheaper_keep_at_is_not_taken_is_said_also_where_it_is_written(folder, tmp_path):
+    """On 25 texts no keep_at shows 90 %, and one below the chosen reaches it."""
+    policy, page = tmp_path / "policy.yaml", tmp_path / "page.html"
+    policy.write_text(POLICY)
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    options = ["--frontier-answers", folder / "answers.jsonl", "--policy", policy, "--output", page, "--as", "hr"]
+    for accuracy in ("0.9", "0.93", "0.95", "0.97"):
+        found = json.loads(assess(folder, *options, "--accuracy", accuracy, "--json").stdout)
+        if found["recommended"]["least_reached"] is not None:
+            break
+    else:
+        pytest.fail(f"no accuracy is reached by a cheaper keep_at on {len(rows)} texts")
+    least = found["recommended"]["least_reached"]
+    said = assess(folder, *options, "--accuracy", accuracy, "--write", "--force")
+    assert said.exit_code == 0, said.output
+    why = (
+        rf"^Why not {least['keep_at']:.2f}\? It reaches {float(accuracy):.1%} on these texts \(.*\), but 26 texts show "
+    )
+    assert re.search(why, said.stdout, re.MULTILINE), said.stdout
+    assert f"Why not {least['keep_at']:.2f}?" in page.read_text()
+    assert f" is now {found['keep_at']:.2f} (provisional: assess again with more texts), was " in said.stdout
+
+
 def test_without_a_large_model_the_small_one_is_measured_alone(folder, tmp_path):
     page, policy = tmp_path / "page.html", tmp_path / "policy.yaml"
     policy.write_text("tenants: {acme: {frontier: allow, regions: [local]}}\n")
@@ -395,6 +444,22 @@ def test_costs_stand_in_a_column_of_a_table_too(folder, tmp_path, name, end):
         result = assess(folder, "--frontier-answers", answers, *more)
         assert result.exit_code == 2
         assert 'row 3, column "cost_eur": not an amount of euros; write a number, with a point' in result.stderr
+
+
+def test_a_table_with_semicolons_may_have_decimal_commas_as_a_german_excel_writes_it(folder, tmp_path):
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    costs = ["0,0001", "0.0003", ",0002", *["2E-4"] * (len(rows) - 3)]
+    lines = [f'"{row["text"]}";{row["label"]};{cost}' for row, cost in zip(rows, costs, strict=True)]
+    answers, more = tmp_path / "answers.csv", ["--output", tmp_path / "page.html", "--json"]
+    answers.write_bytes("\r\n".join(["text;label;cost_eur", *lines, ""]).encode("cp1252"))
+    result = assess(folder, "--frontier-answers", answers, *more)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["frontier"]["eur_per_million"][0] == pytest.approx(200)
+    for wrong in ("1.000,50", "0,000,1", "0,0004 EUR"):
+        answers.write_text("\n".join(["text;label;cost_eur", lines[0].replace("0,0001", wrong), *lines[1:]]))
+        result = assess(folder, "--frontier-answers", answers, *more)
+        assert result.exit_code == 2
+        assert "not an amount of euros; write a number, with a point or a comma, as 0.0003" in result.stderr
 
 
 def test_a_budget_is_kept(folder, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_training.evaluation.metrics import wilson
-from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table
+from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table, why_not_less
 from sprat_training.evaluation.routing import TextOutcomes, assess, for_accuracy, parse_budget, within_budget
 
 
@@ -64,7 +64,9 @@ def test_the_cheapest_threshold_that_reaches_the_accuracy_is_found():
     assert choice.chosen.keep_at == 0.5  # of all from 0.31 to 0.90, which escalate the same texts, the least from 0.50
     assert choice.recommended.is_shown
     said = "The least from 0.50 on at which 90.0% right is shown with 95 % confidence"
-    assert recommendation(choice).endswith(said)
+    assert f". {said}. (In brackets: what the share lies between, with 95 % confidence. Shown: " in recommendation(
+        choice
+    )
 
 
 def test_where_no_costs_are_known_the_share_escalated_decides():
@@ -99,6 +101,49 @@ def test_what_the_texts_do_not_show_is_called_provisional():
     choice = for_accuracy(assess(outcomes(40)), 0.93)
     assert not choice.recommended.is_shown
     assert "Provisional: these 40 texts show " in recommendation(choice)
+
+
+def few_outcomes(*, denied: bool = False) -> TextOutcomes:
+    """45 texts, as a user had them: at 0.67 they reach 90 %, at 0.85 they show the most, and none shows 90 %."""
+    small = np.ones(45, bool)
+    small[[3, 9, 14, 20, 30, 33]] = False
+    frontier = np.ones(45)
+    frontier[[3, 4]] = 0
+    return TextOutcomes(small, np.linspace(0.40, 0.99, 45), frontier, np.full(45, 0.0004), denied)
+
+
+def test_it_is_said_why_a_cheaper_threshold_that_reaches_the_accuracy_is_not_taken():
+    assessment = assess(few_outcomes())
+    choice = for_accuracy(assessment, 0.9)
+    cheaper = assessment.at(0.67).result
+    assert (choice.chosen.keep_at, cheaper.accuracy.value) == (0.85, pytest.approx(41 / 45))
+    why = why_not_less(assessment, choice)
+    assert why == (
+        "Why not 0.67? It reaches 90.0% on these texts (91.1%), but 45 texts show only 81.6%. No keep_at shows 90.0%; "
+        "0.85 shows 87.4%, and the rule prefers what shows more. 0.85 costs 1.6 times as much, 302.22 instead of "
+        "186.67 EUR per million texts. To show 0.67 takes about 1,973 texts, as often right: assess so many, or ask "
+        "for what 0.67 shows (--accuracy 0.81)."
+    )
+    assert why in assessment_html(assessment, "", [], choice)
+    asked = for_accuracy(assessment, 0.81)
+    assert (asked.recommended.is_shown, why_not_less(assessment, asked)) == (True, None)
+    assert asked.chosen.keep_at <= 0.67
+
+
+def test_where_the_frontier_is_denied_the_kept_texts_and_the_share_degraded_are_said():
+    assessment = assess(few_outcomes(denied=True))
+    why = why_not_less(assessment, for_accuracy(assessment, 0.9))
+    assert "but 30 kept texts show only 77.4%" in why
+    assert "0.85 degrades 75.6% instead of 33.3%. So little above 90.0%, no number of texts within reach" in why
+
+
+def test_a_budget_and_an_accuracy_name_one_threshold_where_several_give_the_same():
+    assessment = assess(outcomes())
+    by_accuracy, by_budget = for_accuracy(assessment, 0.9).chosen, within_budget(assessment, 250).chosen
+    assert by_accuracy == by_budget
+    assert by_accuracy.keep_at == 0.5
+    low = replace(outcomes(), confidence=np.where(outcomes().small_right, 0.4, 0.3))
+    assert within_budget(assess(low), 250).chosen.keep_at == 0.4  # none from 0.50 on: the safest
 
 
 def test_of_thresholds_that_cost_the_same_the_one_that_escalates_less_is_chosen():

@@ -9,7 +9,7 @@ STEPS: Final = 100
 """A keep_at is a whole number of hundredths."""
 LEAST_KEEP_AT: Final = 0.5
 """No lower one is recommended: an answer that is more likely wrong than right is never kept, however easy the texts."""
-_WITHIN_REACH: Final = 20_000
+WITHIN_REACH: Final = 20_000
 """More texts with labels are hardly anybody's: that they would show it helps nobody."""
 Z_ONE_SIDED: Final = 1.644854
 """95 % of a normal distribution lie above minus so many standard deviations."""
@@ -36,6 +36,11 @@ class RightAt:
         )
         return max((middle - half) / (1 + square / self.texts), 0.0)
 
+    def texts_needed(self, accuracy: float) -> int | None:
+        """Return how many texts would show an accuracy if as many of them were right; None where no number would."""
+        gap = self.share - accuracy
+        return None if gap <= 0 else math.ceil(Z_ONE_SIDED**2 * accuracy * (1 - accuracy) / gap**2)
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
@@ -46,6 +51,8 @@ class Recommendation:
     at: RightAt
     counted: str = "the kept texts, which count as {} when weighted,"
     """On which texts the share was counted; `{}` stands for their number."""
+    least: RightAt | None = None
+    """The least threshold that reaches the accuracy on these texts, where it is below the recommended one."""
 
     @property
     def keep_at(self) -> float:
@@ -60,10 +67,7 @@ class Recommendation:
     @property
     def texts_needed(self) -> int | None:
         """Return how many texts would show the accuracy if as many of them were right; None where no number would."""
-        gap = self.at.share - self.accuracy
-        if gap <= 0:
-            return None
-        return math.ceil(Z_ONE_SIDED**2 * self.accuracy * (1 - self.accuracy) / gap**2)
+        return self.at.texts_needed(self.accuracy)
 
     def __str__(self) -> str:
         if self.is_shown:
@@ -73,7 +77,7 @@ class Recommendation:
         provisional = f"provisional: {texts} show {shown:.1%} with 95 % confidence"
         if self.texts_needed is None:
             return f"{provisional}; no number of texts, as often right, shows {self.accuracy:.1%}"
-        if self.texts_needed > _WITHIN_REACH:
+        if self.texts_needed > WITHIN_REACH:
             return f"{provisional}; so little above {self.accuracy:.1%}, it is not within reach with this share right"
         right = "all right" if self.at.share == 1 else "as often right"
         return f"{provisional}; to show {self.accuracy:.1%} takes {self.texts_needed:,}, {right}"
@@ -99,7 +103,8 @@ def recommend(shares: Iterable[RightAt], accuracy: float) -> Recommendation | No
         return None
     most = _in_half_per_cents(max(each.shown for each in counted))
     least = next(each.keep_at for each in counted if each.shown >= most)
-    return Recommendation(accuracy, next((each for each in reached if each.keep_at >= least), reached[-1]))
+    chosen = next((each for each in reached if each.keep_at >= least), reached[-1])
+    return Recommendation(accuracy, chosen, least=reached[0] if reached[0].keep_at < chosen.keep_at else None)
 
 
 def _in_half_per_cents(share: float) -> float:

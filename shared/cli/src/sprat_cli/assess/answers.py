@@ -122,6 +122,18 @@ class FrontierSource:
         return sum((self.answers is not None, self.url is not None, self.accuracy is not None, self.tiers))
 
     @property
+    def options(self) -> list[str]:
+        """Return the options that are given to say what the frontier answers, or what that costs."""
+        given = {
+            "--frontier-answers": self.answers is not None,
+            "--frontier": self.url is not None,
+            "--tiers": self.tiers,
+            "--frontier-accuracy": self.accuracy is not None,
+            "--frontier-eur": bool(self.eur),
+        }
+        return [option for option, is_given in given.items() if is_given]
+
+    @property
     def asks(self) -> bool:
         """Whether texts are sent."""
         return self.url is not None or self.tiers

@@ -56,6 +56,13 @@ def _recommended_json(found: Recommendation) -> dict[str, Any]:
         "is_shown": found.is_shown,
         "shown": round(found.at.shown, 4),
         "texts_needed": found.texts_needed,
+        "least_reached": None
+        if found.least is None
+        else {
+            "keep_at": found.least.keep_at,
+            "shown": round(found.least.shown, 4),
+            "texts_needed": found.least.texts_needed(found.accuracy),
+        },
     }
 
 

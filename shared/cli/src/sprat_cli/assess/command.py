@@ -1,6 +1,7 @@
 """`sprat assess`: small model, frontier, and the router between them, on the user's own texts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.below_card import BelowCard, below_card
+from sprat_cli.assess.denial import denial, denies_frontier
 from sprat_cli.assess.policy_file import (
     KeepAtChange,
     check_task_keep_at,
@@ -39,7 +41,7 @@ from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import IntentPolicy, Policy, check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
-from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table
+from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table, why_not_less
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
     Assessment,
@@ -238,7 +240,7 @@ def assess(
     several = card.kind == MULTI_LABEL
     _check_task(task, asks=asks)
     asked = asked_task(task, policy, model, TaskOfModel(INTENT, card.labels or (), several), asks=asks)
-    denied = _denies_frontier(rules, asked.name, tenant)
+    denied = denies_frontier(rules, asked.name, tenant)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(
         answers,
@@ -277,13 +279,13 @@ def assess(
         *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {_f1(f1)}"]),
         *([] if several else outside_note(data.labels.count(outside), len(data), card)),
         *([] if by_words is None else [f"by words: {by_words}"]),
-        *([frontier.description] if frontier.description else []),
+        *([frontier.description] if frontier.description and (source.asks or not denied) else []),
         *([_SMALL_ALONE] if unknown else []),
         *map(_tier_note, frontier.tiers),
     ]
     if not assessment.costs_known and not assessment.small_only:
         notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
-    warnings = _warned(seen, policy if denied else None, tenant)
+    warnings = _warned(seen, denial(policy, rules, tenant, source.options) if denied and policy and rules else None)
     choice = _chosen(
         assessment, accuracy, budget_eur, page, f"Assessment of {small.name} on {file.name}", [*notes, *warnings]
     )
@@ -299,7 +301,7 @@ def assess(
         say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
     else:
         summary = _summary(assessment, choice, below, notes)
-        say("\n".join([*summary, f"{page}: the report", *_said_of(change), *calibrated]))
+        say("\n".join([*summary, f"{page}: the report", *_said_of(change, choice), *calibrated]))
     if below is not None and refused:
         raise UserError(f"--write: {below.refusal(name)}")
 
@@ -338,20 +340,12 @@ def _tiers_json(tiers: tuple[TierResult, ...]) -> dict[str, Any]:
     return {"tiers": [tier.as_json for tier in tiers]} if tiers else {}
 
 
-def _warned(seen: SeenRows | None, denies: Path | None, tenant: str) -> list[str]:
-    """Return, and say at once, which texts were trained on, and how texts end where a policy denies the frontier."""
-    warnings = [*([] if seen is None else [str(seen)]), *([] if denies is None else [_denial(denies, tenant)])]
-    for warning in warnings:
-        remark(warning)
-    return warnings
-
-
-def _denial(policy: Path, tenant: str) -> str:
-    unnamed = " (that of texts without one; --tenant judges another)" if tenant == DEFAULT_TENANT else ""
-    return (
-        f"{policy.name} denies the frontier to the tenant {tenant}{unnamed}: what is not kept ends as the small "
-        "model's answer, marked as degraded, and is counted so here; --accuracy is the share right of those kept"
-    )
+def _warned(*warnings: object) -> list[str]:
+    """Return, and say at once, what a user must know of the figures; None for nothing."""
+    lines = [str(each) for each in warnings if each is not None]
+    for line in lines:
+        remark(line)
+    return lines
 
 
 def _check_writes(policy: Path | None, *, write: bool, chooses: bool, calibrate: bool, tiers: bool) -> None:
@@ -381,8 +375,11 @@ def _check_write(policy: Path, asked: TaskOfModel, name: str | None, model: str,
         raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
 
 
-def _said_of(change: KeepAtChange | None) -> list[str]:
-    return [] if change is None else [str(change)]
+def _said_of(change: KeepAtChange | None, choice: ThresholdChoice | None) -> list[str]:
+    if change is None:
+        return []
+    found = None if choice is None else choice.recommended
+    return [str(replace(change, provisional=found is not None and not found.is_shown))]
 
 
 def _check_task(task: str | None, *, asks: bool) -> None:
@@ -431,20 +428,6 @@ def _thresholds_in_force(
     return found
 
 
-def _denies_frontier(rules: Policy | None, task: str, tenant: str) -> bool:
-    """Return whether no model but the small one may answer: nothing may leave, and no tier is inside the house."""
-    if rules is None:
-        return False
-    inside = (
-        tier.host is not None
-        and rules.is_inside(tier.host)
-        and (not tier.tasks or task in tier.tasks)
-        and (not tier.tenants or tenant in tier.tenants)
-        for tier in rules.tiers
-    )
-    return rules.tenant(tenant).frontier == "deny" and not any(inside)
-
-
 def _chosen(
     assessment: Assessment, accuracy: float | None, budget_eur: float | None, page: Path, title: str, notes: list[str]
 ) -> ThresholdChoice | None:
@@ -481,4 +464,6 @@ def _summary(
         provisional = below is not None or (choice.recommended is not None and not choice.recommended.is_shown)
         said = recommendation(choice, denied=assessment.denied, unknown=assessment.unknown)
         lines.append(paint(said, "yellow" if provisional else "green"))
+        why = why_not_less(assessment, choice)
+        lines += [] if why is None else [why]
     return [*lines, *([] if below is None else [str(below)])]

@@ -41,12 +41,15 @@ class KeepAtChange:
     """The languages for which another number holds."""
     restart: str = "restart the router"
     """What applies it."""
+    provisional: bool = False
+    """Whether the texts do not show the accuracy that was asked for."""
 
     def __str__(self) -> str:
         if not self.changed:
             return f"{self.file}: {self.field} is {self.now:.2f} already; nothing is changed"
         before = f"{self.was or 'not set'}{self._but}"
-        return f"{self.file}: {self.field} is now {self.now:.2f}, was {before}; {self.restart}"
+        now = f"{self.now:.2f}{' (provisional: assess again with more texts)' * self.provisional}"
+        return f"{self.file}: {self.field} is now {now}, was {before}; {self.restart}"
 
     @property
     def _but(self) -> str:

@@ -10,6 +10,7 @@ from sprat.errors import UserError
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, existing_columns, read_column, read_labelled
 from sprat_training.datasets.rows import normalised_text
+from sprat_training.datasets.tables import has_semicolons, read_text
 from sprat_training.label_set_data import as_one_label
 
 _COST_COLUMN: Final = "cost_eur"
@@ -84,13 +85,17 @@ def _by_name(columns: ColumnNames, data: LabelledTexts) -> ColumnNames:
 
 def _costs(path: Path, answers: LabelledTexts, default_eur: float) -> list[float]:
     values = read_column(path, _COST_COLUMN)
+    comma = path.suffix.lower() == ".csv" and has_semicolons(read_text(path).text, path.suffix.lower())
     costs = []
     for row in answers.rows:
-        cost = _amount(values.get(row, ""), default_eur)
+        value = values.get(row, "")
+        if comma and isinstance(value, str) and "." not in value:
+            value = value.replace(",", ".", 1)
+        cost = _amount(value, default_eur)
         if cost is None:
             raise UserError(
-                f'{path}: row {row}, column "{_COST_COLUMN}": not an amount of euros; write a number, with a point, as '
-                "0.0003, or leave it out"
+                f'{path}: row {row}, column "{_COST_COLUMN}": not an amount of euros; write a number, with a point'
+                f"{' or a comma' * comma}, as 0.0003, or leave it out"
             )
         costs.append(cost)
     return costs

@@ -1,14 +1,19 @@
 """The report of an assessment as one HTML file: each way to divide the work, in pictures and in a table."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.routing import Assessment, StrategyResult, ThresholdChoice, ThresholdResult
 from sprat_training.html_report import HtmlPage, Plot, Scale
-from sprat_training.keep_at import LEAST_KEEP_AT
+from sprat_training.keep_at import LEAST_KEEP_AT, WITHIN_REACH
 
 _TABLE_STEPS: Final = tuple(step / 20 for step in range(21))
+_BOUNDS: Final = (
+    "(In brackets: what the share lies between, with 95 % confidence. Shown: what it is at least, with 95 % "
+    "confidence: a little more than the lower end in brackets.)"
+)
 
 
 def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], choice: ThresholdChoice | None) -> str:
@@ -25,6 +30,8 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     if choice is not None:
         page.add_heading("Recommended")
         page.add_paragraph(recommendation(choice, denied=assessment.denied, unknown=assessment.unknown))
+        if (why := why_not_less(assessment, choice)) is not None:
+            page.add_paragraph(why)
     if not assessment.small_only:
         page.add_heading("Accuracy against the share escalated")
         page.add_picture(
@@ -57,7 +64,49 @@ def recommendation(choice: ThresholdChoice, *, denied: bool = False, unknown: bo
     said = str(choice.recommended)
     if choice.recommended.is_shown:
         said = f"the least from {LEAST_KEEP_AT:.2f} on at which {choice.recommended.accuracy:.1%} right is shown {said}"
-    return f"{sentence}. {said[0].upper()}{said[1:]}"
+    return f"{sentence}. {said[0].upper()}{said[1:]}. {_BOUNDS}"
+
+
+def why_not_less(assessment: Assessment, choice: ThresholdChoice) -> str | None:
+    """Return why a lower threshold that reaches the accuracy on these texts was not taken, and what to do.
+
+    None where there is none, or where the accuracy is shown.
+    """
+    found = choice.recommended
+    if found is None or found.least is None:
+        return None
+    least, at, accuracy = found.least, found.at, f"{found.accuracy:.1%}"
+    less, more = assessment.at(least.keep_at).result, choice.chosen.result
+    kept = "kept " * assessment.small_only
+    if at.shown > least.shown:
+        rule = f"{at.keep_at:.2f} shows {_floor(at.shown)}, and the rule prefers what shows more"
+    else:
+        rule = "the rule takes none below the one that shows the most"
+    texts = f"{least.texts:,.0f} {kept}texts"
+    said = (
+        f"Why not {least.keep_at:.2f}? It reaches {accuracy} on these texts ({least.share:.1%}), but {texts} show only "
+        f"{_floor(least.shown)}. No keep_at shows {accuracy}; {rule}. "
+        f"{at.keep_at:.2f} {_price(assessment, less, more)}."
+    )
+    needed = least.texts_needed(found.accuracy)
+    ask = f"ask for what {least.keep_at:.2f} shows (--accuracy {math.floor(least.shown * 100) / 100:.2f})"
+    if needed is None or needed > WITHIN_REACH:
+        return f"{said} So little above {accuracy}, no number of texts within reach shows {least.keep_at:.2f}: {ask}."
+    more_texts = f"takes about {needed:,} {kept}texts, as often right"
+    return f"{said} To show {least.keep_at:.2f} {more_texts}: assess so many, or {ask}."
+
+
+def _price(assessment: Assessment, less: StrategyResult, more: StrategyResult) -> str:
+    """Return what the higher threshold costs, against the lower one."""
+    if assessment.costs_known and not assessment.small_only and less.eur_per_million.value > 0:
+        one, other = less.eur_per_million.value, more.eur_per_million.value
+        return f"costs {other / one:.1f} times as much, {other:.2f} instead of {one:.2f} EUR per million texts"
+    sent = "degrades" if assessment.denied else "escalates"
+    return f"{sent} {more.escalated:.1%} instead of {less.escalated:.1%}"
+
+
+def _floor(share: float) -> str:
+    return f"{math.floor(share * 1000) / 1000:.1%}"
 
 
 def shown(share: Interval | None) -> str:

@@ -275,9 +275,11 @@ def _intervals(values: Doubles, draws: NDArray[np.float32]) -> list[Interval]:
     return [Interval(float(value), float(least), float(most)) for value, least, most in columns]
 
 
-def _cost(each: ThresholdResult) -> tuple[float, float, float]:
+def _cost(each: ThresholdResult) -> tuple[float, float, bool, float]:
     """Return the order of preference: cost, then the share escalated, as costs may be unknown or some answers free.
 
-    Of two that escalate the same texts, the higher threshold is the safer one for other texts.
+    Of those that escalate the same texts it is the least from `LEAST_KEEP_AT` on, as for an accuracy; where all are
+    lower, the highest, which is the safer one for other texts.
     """
-    return each.result.eur_per_million.value, each.result.escalated, -each.keep_at
+    low = each.keep_at < LEAST_KEEP_AT
+    return each.result.eur_per_million.value, each.result.escalated, low, -each.keep_at if low else each.keep_at
