@@ -74,6 +74,14 @@ def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_mod
     assert "← recommended" in trained.stdout
 
 
+def test_the_report_says_what_a_margin_and_a_calibration_error_mean(file, trained):
+    page = (file.parent / "hr-report.html").read_text("utf-8")
+    assert "Margin: how much more probable the likely label is than the one in the file, from 0 to 1" in page
+    assert (
+        "Calibration error: how far the stated confidence and the share right lie apart, on average. 0 is best" in page
+    )
+
+
 def test_each_way_to_serve_the_model_is_said_with_all_that_belongs_to_it(file, trained, tmp_path, monkeypatch):
     card, folder = load_artefact(file.parent / "hr").card, file.parent / "hr"
     end = trained.stdout[trained.stdout.index("serve it beside the shipped model:\n") :].splitlines()

@@ -1,6 +1,7 @@
 """The rule by which a keep_at is recommended."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -77,3 +78,13 @@ def test_what_takes_too_many_texts_is_called_out_of_reach():
     found = Recommendation(0.97, RightAt(0.9, 0.9705, 100))
     assert found.texts_needed > 20_000
     assert str(found).endswith("it is not within reach with this share right")
+
+
+def test_the_example_of_the_page_is_what_the_rule_gives():
+    """Of `docs/own-models.md`: right and kept texts at three thresholds, and what they show."""
+    counts = {0.60: (136, 140), 0.75: (121, 123), 0.90: (56, 56)}
+    shares = [RightAt(at, right / kept, kept) for at, (right, kept) in counts.items()]
+    assert [f"{each.share:.1%}" for each in shares] == ["97.1%", "98.4%", "100.0%"]
+    assert [math.floor(each.shown * 1000) / 10 for each in shares] == [93.7, 95.2, 95.3]
+    found = recommend(shares, 0.97)
+    assert (found.keep_at, found.is_shown, found.least.keep_at) == (0.75, False, 0.60)

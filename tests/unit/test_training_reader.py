@@ -228,6 +228,15 @@ def test_a_file_is_read_as_a_spreadsheet_writes_it(tmp_path, encoding, said):
     assert (finding.encoding, finding.blank_rows, finding.unused_columns) == (said, 2, ("Datum",))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+@pytest.mark.parametrize(("end", "blank"), [("", 1), ("\n", 1), ("\n,\n,\n", 3), ("\n\n\n", 3), ("\n,", 2)])
+def test_blank_rows_are_counted_also_at_the_end(tmp_path, suffix, end, blank):
+    lines = f"text,label\nhello there,greeting\n,\nbye,greeting{end}"
+    file = write_file(tmp_path, f"a.{suffix}", lines.replace(",", "," if suffix == "csv" else "\t"))
+    read = read_labelled(file)
+    assert (len(read), read.findings[0].blank_rows) == (2, blank)
+
+
 def test_another_encoding_is_read_where_it_is_named(tmp_path):
     path = write_file(tmp_path, "a.csv", "text;label\nцена;a\n".encode("koi8-r"))
     assert read_labelled(path, encoding="koi8-r").texts == ("цена",)

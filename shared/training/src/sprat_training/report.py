@@ -36,6 +36,16 @@ _MATRIX_LABELS: Final = 30
 _MIN_TEXTS_DRAWN: Final = 12
 """Fewer texts in a bin or above a threshold mean nothing: they are drawn faint or not at all."""
 
+_CALIBRATION_ERROR: Final = (
+    "Calibration error: how far the stated confidence and the share right lie apart, on average. 0 is best; 0.05 means "
+    "five points of a hundred, as 75 % right where 80 % is stated. With some hundred texts or fewer, chance alone adds "
+    "some points."
+)
+_MARGIN: Final = (
+    "Margin: how much more probable the likely label is than the one in the file, from 0 to 1: near 1 the row is well "
+    "worth a look, near 0 it may well be right."
+)
+
 
 def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     """Return the report, an HTML file."""
@@ -235,6 +245,7 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
             )
         )
     page.add_table(head, rows, numbers=(1,))
+    page.add_paragraph(_CALIBRATION_ERROR)
     outside = ""
     for where, figures in (("", result.figures), (" of the test file", result.test)):
         if figures is not None and figures.outside_recall is not None:
@@ -265,11 +276,11 @@ def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> No
         page.add_paragraph(
             f"Labels that are {'doubted' if has_few_texts(result.data) else 'likely wrong'}, the likeliest first: a "
             "head that was not fitted on the row gives another label at least the probability that this label has on "
-            "average in the rows that carry it."
+            f"average in the rows that carry it. {_MARGIN}"
         )
         _add_issues(page, result, result.label_issues, show_texts=show_texts)
     if result.dropped:
-        page.add_paragraph("Rows that were left out because their labels are likely wrong:")
+        page.add_paragraph(f"Rows that were left out because their labels are likely wrong. {_MARGIN}")
         _add_issues(page, result, result.dropped, show_texts=show_texts)
 
 

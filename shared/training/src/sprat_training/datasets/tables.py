@@ -191,7 +191,7 @@ def _separator_of(text: str, suffix: str) -> str:
 def _quoted_csv(text: str, lines_above: int, separator: str, problems: FileProblems) -> Iterator[TableRow]:
     csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_TEXT))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    number = blank = 0
+    number = 0
     while True:
         number, lines_before = number + 1, reader.line_num
         line = lines_above + lines_before + 1
@@ -204,24 +204,19 @@ def _quoted_csv(text: str, lines_above: int, separator: str, problems: FileProbl
         if (lines := reader.line_num - lines_before) > _MAX_ROW_LINES:
             problems.fail(number, str(len(cells)), _open_quote(f"it goes on for {lines} lines"), line=line)
         if any(map(str.strip, cells)):
-            problems.blank_rows += blank
-            blank = 0
             yield TableRow(number, line, [*map(cell_text, cells)])
         else:
-            blank += 1  # counted where a row follows: line ends at the end of a file are no rows
+            problems.blank_rows += 1
 
 
 def _tab_separated(text: str, lines_above: int, problems: FileProblems) -> Iterator[TableRow]:
     """Yield rows where tabs separate and lines end, whatever quotes a text holds; cells quoted whole are unquoted."""
-    blank = 0
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         cells = [_unquoted(cell) for cell in line.rstrip("\r").split("\t")]
         if any(map(str.strip, cells)):
-            problems.blank_rows += blank
-            blank = 0
             yield TableRow(number, lines_above + number, [*map(cell_text, cells)])
         else:
-            blank += 1
+            problems.blank_rows += 1
 
 
 def _unquoted(cell: str) -> str:
