@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sprat_cli.main import app
 from sprat_inference.artefact import write_artefact
 from sprat_local import servers
 from sprat_local.installation import Installation
@@ -88,6 +90,17 @@ def test_where_its_port_was_taken_it_says_what_to_write(tmp_path: Path, monkeypa
     as_named = Installation(Options(bootstrap="127.0.0.1:19092", redis="redis://h/0"))
     assert "commands in this folder" not in "\n".join(greeting(as_named))
     assert "--bootstrap" not in example(as_named)
+
+
+def test_in_a_folder_of_init_nothing_is_to_be_written_for_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installation, "logs", "logs")
+    assert CliRunner().invoke(app, ["init", str(tmp_path)]).exit_code == 0
+    at_another = Installation(Options(bootstrap="127.0.0.1:43211", redis="redis://h/0"))
+    assert "commands in this folder" not in "\n".join(greeting(at_another))
+    assert "--bootstrap" not in example(at_another)
+    assert named_kafka_port() == 9092
 
 
 def test_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
