@@ -7,6 +7,7 @@ import shlex
 import stat
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -44,9 +45,9 @@ async def topics(kafka: Kafka, prefix: str):
 def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    async def run(*arguments: object):
+    async def run(*arguments: object, typed: str | None = None):
         env = environment(kafka.bootstrap, prefix)
-        result = await asyncio.to_thread(CliRunner().invoke, app, [*map(str, arguments)], env=env)
+        result = await asyncio.to_thread(CliRunner().invoke, app, [*map(str, arguments)], env=env, input=typed)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 
@@ -81,7 +82,7 @@ async def correct(kafka, topics, run, tmp_path) -> None:
 
 @pytest.mark.timeout(180)
 async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_trained_on(
-    kafka, topics, run, tmp_path
+    kafka, topics, run, tmp_path, monkeypatch
 ):
     before = await trained(run)
     await correct(kafka, topics, run, tmp_path)
@@ -137,10 +138,10 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert compared["better"] == "neither"
     assert compared["right"]["differing"] == 0
     assert written["version"] == load_artefact(Path("hr-2")).card.version == card.version  # the same files
-    await replaces_all_the_same(run, more, before)
+    await replaces_all_the_same(run, more, before, monkeypatch)
 
 
-async def replaces_all_the_same(run, more, before: str) -> None:
+async def replaces_all_the_same(run, more, before: str, monkeypatch) -> None:
     """Check what is said where no difference is shown, and `before` is kept as the version before the served one."""
     gone = f"{before}, keep_at {load_artefact(Path('hr.previous')).card.keep_at:.2f}"
     result = await run("retrain", "intent/hr", *more, "--replace", "--yes")
@@ -149,6 +150,14 @@ async def replaces_all_the_same(run, more, before: str) -> None:
     assert "\nreplaced all the same, as --yes says\nthen " in result.stdout
     assert f"hr.previous holds {gone}: to replace hr throws it away\n" in result.stderr
     assert f"; {gone}, which was kept there, is thrown away; back to it" in result.stdout
+    kept = load_artefact(Path("hr.previous")).card.version
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sprat_cli.retrain.command.sys", terminal)
+    result = await run("retrain", "intent/hr", *more, "--replace", typed="y\n")
+    assert result.exit_code == 0, result.output
+    asked = result.stderr.index("Replace hr?")
+    assert 0 <= result.stderr.index(f"hr.previous holds {kept}, keep_at ") < asked, "it is said before"
+    assert "\nreplaced all the same, as you answered\nthen " in result.stdout
 
 
 @pytest.mark.timeout(180)

@@ -401,14 +401,16 @@ def test_files_are_used_as_a_spreadsheet_writes_them(tmp_path):
     rows = [(text, "Leave" if label == "leave" and place % 3 == 0 else label) for place, (text, label) in ROWS]
     first = tmp_path / "hr.csv"
     lines = [f"{place};{text};{label}" for place, (text, label) in enumerate(rows)]
-    first.write_bytes("\r\n".join(["Nr;Anfrage;Kategorie", *lines, "99;;", "100;;für immer", ""]).encode("cp1252"))
+    first.write_bytes(
+        "\r\n".join(["Nr;Anfrage;Kategorie", *lines, "99;;", "100;;für immer", ";;", "", ""]).encode("cp1252")
+    )
     corrected = training_files.write(tmp_path / "corrected.csv", [(rows[training_files.WRONG_ROW - 2][0], "leave")])
     bad = tmp_path / "bad.csv"
     result = train(first, corrected, "--output", tmp_path / "hr", "--merge-case", "--skip-bad-rows", bad)
     assert result.exit_code == 0, result.output
     assert "hr.csv is read as Windows-1252" in result.stdout
     assert "hr.csv: columns that are not read: Nr" in result.stdout
-    assert "hr.csv: 1 row has neither text nor label" in result.stdout
+    assert "hr.csv: 3 rows have neither text nor label and are skipped" in result.stdout
     assert "1 row is left out, because" in result.stdout
     assert "1 text has another label in a later file" in result.stdout
     assert "für immer" in bad.read_text("utf-8-sig")
