@@ -100,6 +100,8 @@ def test_commands_that_are_told_nothing_find_the_users_own_one(tmp_path: Path) -
     folder.mkdir()
     (cache / kafka_dir().name).symlink_to(kafka_dir())
     named = {"SPRAT_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
+    (folder / ".env").write_text("SPRAT_POLICY=policy.yaml\n")
+    (folder / "policy.yaml").write_text("tasks: {intent: {keep_at: 1}}\ntenants: {acme-bank: {frontier: deny}}\n")
     env = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
     env |= {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     up = UpProcess("--prefix", "mine", "--with", "language-id", cwd=folder, env=env | named)
@@ -115,11 +117,18 @@ def test_commands_that_are_told_nothing_find_the_users_own_one(tmp_path: Path) -
         (result,) = (json.loads(line)["result"] for line in sent.stdout.splitlines())
         assert (sent.returncode, result["output"]["label"]) == (0, "nl")
         assert sent.stderr.startswith(f"using your `sprat up` at {up.bootstrap}; for another Kafka, name it with")
+        assert "\n  policy    policy.yaml\n" in up.output
+        denied = run("send", TEXT["text"], "--tenant", "acme-bank", "--frontier", "allow", "--task", "intent", "--json")
+        (result,) = (json.loads(line)["result"] for line in denied.stdout.splitlines())
+        assert (result["declined"]["code"], result["egress"]["left"]) == ("policy", False), "that of .env is in force"
         checks = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
         found = {check["about"]: check["found"] for check in checks}
         redis = up.redis.removeprefix("redis://").removesuffix("/0")
         where = f"Kafka at {up.bootstrap}, Redis at {redis} (process {up.process.pid})"
         assert found["ports"] == f"your `sprat up` runs: {where}"
+        in_force = f"the policy of your `sprat up`: {folder / 'policy.yaml'}: 1 tenant"
+        assert in_force in [check["found"] for check in checks if check["about"] == "policy"]
+        assert found["frontier"] == "your `sprat up` asks its simulator"
         assert found["redis"].startswith(f"{redis} answers in"), "with the password of this run"
     finally:
         up.end()

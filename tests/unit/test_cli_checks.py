@@ -411,7 +411,38 @@ def test_doctor_reads_the_policy_of_this_users_own_installation(tmp_path, monkey
     monkeypatch.delenv("SPRAT_POLICY", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text("tenants: {acme: {frontier: deny}}\n")
-    run = LocalRun(1, str(tmp_path), "", policy=str(tmp_path / "own.yaml"))
+    (tmp_path / "other.yaml").write_text("tenants: {one: {}, two: {}}\n")
+    own = tmp_path / "own.yaml"
+    run = LocalRun(1, str(tmp_path), "", policy=str(own))
     check, rules = find_policy(None, run)
     assert (check.status, rules.tenant("acme").frontier) == (CheckStatus.ok, "deny")
     assert find_policy(None, LocalRun(1, "", ""))[1] is None
+    in_force = f"the policy of your `sprat up`: {own}: 1 tenant"
+    assert check.finding == in_force
+    monkeypatch.setenv("SPRAT_POLICY", "own.yaml")
+    assert find_policy(None, run)[0].finding == in_force
+    monkeypatch.setenv("SPRAT_POLICY", "other.yaml")
+    check, rules = find_policy(None, run)
+    assert (check.status, list(rules.tenants)) == (CheckStatus.warning, ["acme"])
+    assert check.finding == f"{in_force}; SPRAT_POLICY names other.yaml, which is not in force there"
+    assert find_policy(tmp_path / "other.yaml", run)[0].finding == f"{tmp_path / 'other.yaml'}: 2 tenants"
+
+
+@pytest.mark.parametrize(
+    ("frontier", "said"),
+    [
+        ("simulated", "your `sprat up` asks its simulator"),
+        (
+            "https://models.example/v1",
+            "your `sprat up` asks https://models.example/v1; its other settings are those",
+        ),
+    ],
+)
+def test_doctor_says_which_frontier_this_users_own_installation_asks(tmp_path, monkeypatch, frontier, said):
+    for name in ("POLICY", "FRONTIER__BASE_URL", "FRONTIER__API_KEY"):
+        monkeypatch.delenv(f"SPRAT_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("tenants: {acme: {frontier: deny}}\n")
+    run = LocalRun(1, str(tmp_path), "", policy=str(tmp_path / "own.yaml"), frontier=frontier)
+    (check,) = (each for each in check_settings(*find_policy(None, run), run) if each.subject == "frontier")
+    assert (check.status, check.finding.startswith(said)) == (CheckStatus.ok, True), check

@@ -26,7 +26,7 @@ def run(*words: str, code: int = 0, typed: str | None = None) -> str:
 def test_init_writes_what_a_use_case_begins_with_and_overwrites_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "my case"
     said = run("init", str(folder))
-    assert f"next: cd '{folder}' && sprat up" in said
+    assert f"next: cd '{folder}' && sprat up; in another terminal: python producer.py" in said
     assert {each.name for each in folder.iterdir()} == {"policy.yaml", ".env", "producer.py"}
     assert all(str(each) in said for each in folder.iterdir())
     assert (folder / "policy.yaml").read_bytes() == POLICY.read_bytes()

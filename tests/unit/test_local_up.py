@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sprat.errors import UserError
 from sprat_cli.main import app
 from sprat_inference.artefact import write_artefact
 from sprat_local import servers
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice
-from sprat_local.options import Options, named_kafka_port
+from sprat_local.options import POLICY, Options, named_kafka_port, named_policy, without_password
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import PortClaims
 from sprat_local.processes.supervisor import Supervisor
-from sprat_local.up.session import example, greeting, without_password
+from sprat_local.up.session import example, greeting
 from sprat_operations.local_run import LocalRun
 from sprat_operations.services import ServedModel
 from support.stream import card
@@ -26,7 +27,7 @@ TRY = 'sprat send "please move 100 euros to my savings" --task '
 @pytest.fixture(autouse=True)
 def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("INTENT__MODEL", "KAFKA__BOOTSTRAP"):
+    for name in ("INTENT__MODEL", "KAFKA__BOOTSTRAP", "POLICY"):
         monkeypatch.delenv(f"SPRAT_{name}", raising=False)
 
 
@@ -108,8 +109,32 @@ def test_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installation, "logs", "logs")
     text = "\n".join(greeting(Installation(options)))
 
-    assert "  Redis     redis://host:6380/1\n  frontier  https://models/v1\n" in text
+    assert "  Redis     redis://host:6380/1\n" in text
+    assert "  frontier  https://models/v1\n" in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("by", ["environment", ".env"])
+def test_the_policy_is_the_one_that_the_settings_name(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert named_policy() is None
+    if by == ".env":
+        (tmp_path / ".env").write_text("SPRAT_POLICY=own.yaml\n")
+    else:
+        monkeypatch.setenv("SPRAT_POLICY", "own.yaml")
+    with pytest.raises(UserError, match=r"SPRAT_POLICY: there is no policy file at own\.yaml"):
+        named_policy()
+    (tmp_path / "own.yaml").write_text("tenants: {}\n")
+    assert named_policy() == Path("own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [(Path("own.yaml"), "own.yaml\n"), (POLICY, "the demo's: a text without a tenant may go, masked, to a model on ")],
+)
+def test_it_says_which_policy_is_in_force(policy: Path, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Installation, "logs", "logs")
+    shown = "\n".join(greeting(Installation(Options(bootstrap="h:1", redis="redis://h/0", policy=policy))))
+    assert f"  policy    {said}" in shown
 
 
 @pytest.mark.parametrize("url", ["redis://host/0?password=hunter2", "redis://[hunter2/0", "unix://hunter2@/socket"])

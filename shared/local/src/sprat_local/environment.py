@@ -12,10 +12,11 @@ from pydantic_settings import SettingsError
 from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
-from sprat_local.options import SIMULATED, Options
+from sprat_local.options import Options
 from sprat_local.processes import private
 from sprat_local.processes.ports import HOST, free_port
 from sprat_local.processes.service_process import LaunchSpec
+from sprat_operations.local_run import SIMULATED
 from sprat_operations.services import FRONTIER, GENERALIST, SIMULATOR, ServiceSpec
 
 _SIMULATED_MODEL = "simulated-frontier"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import sprat_cli.init
 from sprat.errors import UserError
@@ -12,10 +13,10 @@ from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
 from sprat_local.processes.ports import HOST
+from sprat_operations.local_run import SIMULATED
 from sprat_operations.services import GENERALIST, SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
 from sprat_policy import TaskFiles
 
-SIMULATED = "simulated"
 DEMO_FOLDER = Path(__file__).parent / "demo"
 """The packaged policy and samples of the demo."""
 POLICY = DEMO_FOLDER / "policy.yaml"
@@ -103,10 +104,31 @@ def named_tasks() -> Path | None:
     """Return the folder of task files that `SPRAT_TASKS` names, also in `.env`; None where it names none.
 
     Raises:
-        UserError: as `named_kafka`.
+        UserError: as `named_kafka_port`.
     """
     folder = environment().get("SPRAT_TASKS")
     return Path(folder) if folder else None
+
+
+def named_policy() -> Path | None:
+    """Return the policy file that `SPRAT_POLICY` names, also in `.env`; None where it names none.
+
+    Raises:
+        UserError: there is no such file; or as `named_kafka_port`.
+    """
+    named = environment().get("SPRAT_POLICY")
+    if named and not Path(named).is_file():
+        raise UserError(f"SPRAT_POLICY: there is no policy file at {named}; name another one, or --policy FILE")
+    return Path(named) if named else None
+
+
+def without_password(url: str) -> str:
+    """Return a URL without what may be secret in it: user, password, query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(set)"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 class _ModelName(VariableSettings):

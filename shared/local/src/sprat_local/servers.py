@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.notices import OnNotice, OnProgress
-from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options
+from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options, without_password
 from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import PortClaims, free_port
@@ -77,6 +77,7 @@ class BackingServers:
             for_commands=self._options.for_commands,
             tasks="" if tasks is None else str(tasks.absolute()),
             policy=str(self._options.policy.absolute()),
+            frontier=without_password(self._options.frontier),
         )
         if run.redis_url or run.for_commands:
             self._announced = run.announce()

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path
 
+SIMULATED = "simulated"
+"""The frontier of an installation that asks the simulator."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _REDIS_PORT = 6379
 
@@ -31,6 +33,8 @@ class LocalRun:
     """The folder of its task files; empty where it has none."""
     policy: str = ""
     """Its policy file; empty where an earlier version wrote it."""
+    frontier: str = ""
+    """`SIMULATED`, or the URL of its model, without a password; empty where an earlier version wrote it."""
     born: str = field(default="", compare=False)
     """When its process began, as `/proc` counts: a later process may get the same id. Empty where that is unknown."""
 

@@ -49,7 +49,7 @@ def doctor(
     policy: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="Check this policy. [SPRAT_POLICY, else that of your `sprat up`]"
+            metavar="FILE", show_default=False, help="Check this policy. [your `sprat up`, else SPRAT_POLICY]"
         ),
     ] = None,
     as_json: Json = False,

@@ -5,7 +5,7 @@ import ipaddress
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,12 +15,21 @@ from sprat.errors import UserError
 from sprat.settings import ServiceSettings, VariableSettings, environment, section_prefix
 from sprat.words import counted
 from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
-from sprat_cli.doctor.check import Check, broken, ok, unknown, warning
+from sprat_cli.doctor.check import Check, CheckStatus, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
-from sprat_operations.local_run import LocalRun
+from sprat_operations.local_run import SIMULATED, LocalRun
 from sprat_operations.services import CLASSIFY
-from sprat_policy import INSIDE, Policy, TenantPolicy, is_relayed, load_policy, problem_of_url, variable_of
+from sprat_policy import (
+    INSIDE,
+    Policy,
+    TenantPolicy,
+    is_relayed,
+    load_policy,
+    load_task_files,
+    problem_of_url,
+    variable_of,
+)
 
 _SHORTEST_SECRET = 16
 
@@ -37,12 +46,20 @@ class _ServiceVariables(VariableSettings):
 
 
 def find_policy(given: Path | None, run: LocalRun | None = None) -> tuple[Check, Policy | None]:
-    """Read the policy file given, else the one of `SPRAT_POLICY`, else that of this user's `sprat up`.
+    """Read the policy file given, else that of this user's `sprat up`, else the one of `SPRAT_POLICY`.
 
     None if there is none or it is invalid.
     """
-    found = chosen_policy(given)
-    return _policy(Path(run.policy) if found is None and run is not None and run.policy else found)
+    if given is not None or run is None or not run.policy:
+        return _policy(chosen_policy(given))
+    path, named = Path(run.policy), chosen_policy(None)
+    check, policy = _policy(path, Path(run.tasks) if run.tasks else None)
+    finding = f"the policy of your `sprat up`: {check.finding}"
+    if check.status is CheckStatus.ok and named is not None and named.resolve() != path.resolve():
+        said = f"{finding}; SPRAT_POLICY names {named}, which is not in force there"
+        fix = f"start `sprat up` again to use {named}, or look at it with --policy {shlex.quote(str(named))}"
+        return warning("policy", said, fix), policy
+    return replace(check, finding=finding), policy
 
 
 def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None = None) -> Iterator[Check]:
@@ -68,7 +85,12 @@ def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None =
         has_key=key,
     )
     if policy is None or not policy.tiers or any(tier.host is None for tier in policy.tiers):
-        yield from check_frontier(variables, policy)
+        if run is not None and run.frontier == SIMULATED:
+            yield ok("frontier", "your `sprat up` asks its simulator")
+        elif run is not None and run.frontier and run.frontier != variables.base_url:
+            yield ok("frontier", f"your `sprat up` asks {run.frontier}; its other settings are those of its shell")
+        else:
+            yield from check_frontier(variables, policy)
     if policy is not None:
         yield from check_tiers(policy, environment())
     if policy is not None and not policy.regions:
@@ -90,7 +112,7 @@ def _secret(secret: str, kept: Path | None) -> Check:
     )
 
 
-def _policy(path: Path | None) -> tuple[Check, Policy | None]:
+def _policy(path: Path | None, tasks: Path | None = None) -> tuple[Check, Policy | None]:
     if path is None:
         return unknown(
             "policy",
@@ -98,7 +120,8 @@ def _policy(path: Path | None) -> tuple[Check, Policy | None]:
             "export SPRAT_POLICY=FILE, or name it here with --policy FILE; example: compose/policy.yaml",
         ), None
     try:
-        policy = load_policy(path, tasks_beside(path).table)
+        files = tasks_beside(path) if tasks is None else load_task_files(tasks)
+        policy = load_policy(path, files.table)
     except UserError as error:
         said = str(error).replace("\n", "; ")
         return broken("policy", said, "fix it: router and frontier do not start with it"), None

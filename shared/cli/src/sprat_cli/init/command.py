@@ -69,7 +69,7 @@ def init(
     for line in table([(str(folder / name), what) for name, what in _FILES.values()]):
         say(line)
     here = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
-    say(f"next: {here}sprat up --policy policy.yaml; in another terminal: python producer.py")
+    say(f"next: {here}sprat up; in another terminal: python producer.py")
     if kafka != USUAL_KAFKA:
         say(f"your `sprat up` is at {kafka}: commands find it; for producer.py, set it in {folder / '.env'}")
 

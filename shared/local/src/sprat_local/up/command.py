@@ -82,7 +82,7 @@ def up(
     policy: Annotated[
         Path | None,
         typer.Option(
-            help="The policy file. Default: the demo's.",
+            help="The policy file. [SPRAT_POLICY, also in .env; else the demo's]",
             exists=True,
             dir_okay=False,
             readable=True,
@@ -126,10 +126,17 @@ def up(
 
     from sprat_local.models import served_models  # noqa: PLC0415 - as above
     from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
-    from sprat_local.options import POLICY, Options, named_kafka_port, named_tasks  # noqa: PLC0415 - as above
+    from sprat_local.options import (  # noqa: PLC0415 - as above
+        POLICY,
+        Options,
+        named_kafka_port,
+        named_policy,
+        named_tasks,
+    )
     from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
     from sprat_policy import load_task_files, tasks_folder  # noqa: PLC0415 - as above
 
+    policy = policy or named_policy()
     files = load_task_files(tasks_folder(named_tasks(), policy))
     options = Options(
         bootstrap=bootstrap,

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -23,7 +22,7 @@ from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
 from sprat_local.observe.programs import HOW_TO_GET
 from sprat_local.observe.stack import Observers
-from sprat_local.options import SIMULATED, Options
+from sprat_local.options import POLICY, Options, without_password
 from sprat_local.processes.ports import HOST
 from sprat_local.rollout import ModelRollout
 from sprat_local.servers import PASSWORD_FILE
@@ -31,6 +30,7 @@ from sprat_local.signals import Interrupted, StopSignals
 from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
+from sprat_operations.local_run import SIMULATED
 from sprat_operations.traffic import Traffic
 from sprat_policy import TierPolicy, keep_at_location, load_policy
 
@@ -38,6 +38,10 @@ _UPDATE_S = 1.0
 _SHORT_STOP_S = 0.01
 """After a shorter stop nothing had run, as after a wrong option: then the line of the error is enough."""
 _NAMED = "SPRAT_KAFKA__BOOTSTRAP"
+_DEMO_POLICY = (
+    "the demo's: a text without a tenant may go, masked, to a model on this machine alone; yours: --policy FILE or "
+    "SPRAT_POLICY"
+)
 _EXAMPLE = 'sprat send "please move 100 euros to my savings"'
 
 
@@ -145,6 +149,8 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
         yield f"            {_NAMED}={installation.bootstrap}"
     password = "" if installation.options.redis else f"  (password in {installation.folder / PASSWORD_FILE})"
     yield f"  Redis     {without_password(installation.redis_url)}{password}"
+    policy = installation.options.policy
+    yield f"  policy    {_DEMO_POLICY if policy == POLICY else policy}"
     tiers = _tiers(installation.options)
     asked = not tiers or any(tier.base_url is None for tier in tiers)
     shown = frontier if frontier == SIMULATED else without_password(frontier)
@@ -219,12 +225,3 @@ def _elsewhere(installation: Installation) -> str:
         return ""
     others = [run.bootstrap for run in local_run.for_commands() if run.bootstrap != installation.bootstrap]
     return " and ".join(others)
-
-
-def without_password(url: str) -> str:
-    """Return a URL without what may be secret in it: user, password, query."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(set)"
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
