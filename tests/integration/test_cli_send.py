@@ -43,7 +43,10 @@ def answer(event, task):
 async def test_a_text_is_published_and_its_results_are_shown(kafka, topics, send):
     async with answering(kafka.bootstrap, topics, answer) as seen:
         code, out, err = await send("move it", "--task", "intent", "--task", "translation=de", "--key", "customer-7")
-    assert (code, err) == (0, "sending the text itself\n")
+    assert (code, err) == (
+        0,
+        "sending the argument as a text, not as a file; with frontier: redact\n",
+    )
     assert "intent       transfer  97.6 % sure\n" in out
     assert "translation  [de] ti evom" in out
     (record, event) = seen[0]
@@ -113,12 +116,12 @@ async def test_a_file_and_standard_input_are_sent_line_by_line(kafka, topics, se
     (tmp_path / "texts.jsonl").write_text("\n".join(lines), "utf-8")
     async with answering(kafka.bootstrap, topics, answer):
         code, out, err = await send("texts.jsonl")
-        assert (code, err) == (1, "sending file texts.jsonl: 3 texts\n")
+        assert (code, err) == (1, "sending file texts.jsonl: 3 texts; with frontier: redact\n")
         assert out.count(" · trace ") == 3
         assert "transfer  97.6 % sure  “first”" in out
         assert "[de] dnoces  97.6 % sure  “second”" in out
         code, out, err = await send("-", stdin="third\nfourth\n")
-        assert (code, err, out.count(" · trace ")) == (0, "sending standard input: 2 texts\n", 2)
+        assert (code, err, out.count(" · trace ")) == (0, "sending standard input: 2 texts; with frontier: redact\n", 2)
 
 
 async def test_many_texts_each_get_their_result(kafka, topics, send):
@@ -174,7 +177,7 @@ async def test_a_missing_topic_of_a_task_from_a_file_says_who_reads_that_file_wh
 
 async def test_ctrl_c_ends_it_with_130_and_no_stack_trace(kafka, prefix, topics, tmp_path):
     process = await start_sprat("send", "silence", env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
-    assert await process.stderr.readline() == b"sending the text itself\n"
+    assert await process.stderr.readline() == b"sending the argument as a text, not as a file; with frontier: redact\n"
     await read_until(kafka.bootstrap, [topics.texts], 1)  # it waits for the result now
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(5):

@@ -340,6 +340,7 @@ def test_a_model_that_is_not_good_enough_keeps_nothing_however_sure_it_is(tmp_pa
     assert max(each.confidence for each in model.answer([Question(text, "en") for text in texts])) == 1.0
     assert model.card.keep_at == 1.0
     assert model.card.score("calibrated_kept_share") == 0
+    assert "calibrated_kept_accuracy" not in {score.name for score in model.card.scores}, "nothing is kept"
     assert "not good enough" in done.output
     assert "keep_at 1.00 keeps" not in done.output
     assert "serve it" not in done.output, "there is nothing to serve"

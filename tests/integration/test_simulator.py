@@ -28,6 +28,7 @@ def simulated(tmp_path_factory):
         {"text": "line\u2028separator", "tasks": {"intent": {}}, "gold": {"intent": None}},
         {"text": "Ann in Oslo", "tasks": {}, "gold": {"ner": [{"start": 0, "end": 3, "text": "Ann", "label": "PER"}]}},
         {"text": "hello", "tasks": {}, "gold": {"translation": "hallo", "intent": "balance"}},
+        {"text": "so-so", "tasks": {"mood": {}}, "gold": {"mood": "neutral", "topics": ["a"], "summary": "Fine."}},
         {"text": "bye", "tasks": {"translation": {"target": "de"}}, "gold": {"translation": "Tschüss"}},
     ]
     gold.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n")
@@ -251,6 +252,51 @@ def test_it_stops_at_once_with_hanging_requests():
         assert time.monotonic() - begun < 1
         client.join(5)
         assert not client.is_alive()
+
+
+MOOD = {"label": {"type": ["string", "null"], "enum": ["neutral", "good", None]}}
+
+
+def test_a_gold_label_of_a_task_from_a_file_may_be_a_string(simulated):
+    assert content(simulated, "so-so", "mood", MOOD) == {"label": "neutral"}
+    assert content(simulated, "so-so", "summary", {"content": {"type": "string"}}) == {"content": "Fine."}
+    several = {"labels": {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}}
+    assert content(simulated, "so-so", "topics", several) == {"labels": ["a"]}
+    others = {"label": {"type": ["string", "null"], "enum": ["up", "down", None]}}
+    assert refusal_of(simulated, "so-so", "mood", others).startswith("no_gold"), "none of the labels to choose from"
+    choices = [{"value": label} for label in ("neutral", "good", "none")]
+    question = {"type": "choice", "name": "mood", "instructions": "Which?", "choices": choices}
+    body = {"model": "m", "input": "so-so", "questions": [question]}
+    assert simulated.call("/v1/decisions", "POST", body)["answers"][0]["choice"] == "neutral"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"tasks": ["mood"], "gold": {"mood": "a"}}, 'tasks: expected an object, as {"mood": {}}'),
+        ({"gold": {"mood": 7}}, "gold.mood: expected a label"),
+        ({"gold": {"mood": {"labels": "a"}}}, "gold.mood: expected a label"),
+        ({"gold": {"intent": ["a"]}}, "gold.intent: expected a label"),
+        ({"gold": {"ner": [{"text": "Rome"}]}}, "gold.ner: expected a list of names"),
+        ({"gold": {"translation": None}}, "gold.translation: expected the translation"),
+        ({"gold": ["mood"]}, "not a line of"),
+    ],
+)
+def test_a_gold_line_that_can_be_no_answer_is_refused_at_the_start(tmp_path, line, said):
+    file = tmp_path / "gold.jsonl"
+    file.write_text("\n".join(json.dumps(each) for each in ({"text": "a", "gold": {}}, {"text": "b"} | line)))
+    variables = {"SPRAT_SIMULATOR_GOLD": str(file), "SPRAT_SIMULATOR_PORT": "0"}
+    command = [sys.executable, "-m", "sprat_simulator"]
+    ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, f"{file}:2: {said}" in ended.stderr) == (2, True), ended.stderr
+
+
+def test_help_says_where_the_settings_are_and_starts_nothing():
+    command = [sys.executable, "-m", "sprat_simulator", "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 0
+    assert "SPRAT_SIMULATOR_PORT" in ended.stdout
+    assert "docs/configuration.md" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sprat_intent.__main__ import IntentSettings
 from sprat_language_id.__main__ import LanguageIdSettings
 from sprat_ner.__main__ import NerSettings
 from sprat_router.__main__ import RouterSettings
+from sprat_simulator.settings import SimulatorSettings
 from sprat_translation.__main__ import TranslationSettings
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +78,7 @@ def settings() -> dict[str, str]:
         GeneralistSettings,
     ):
         found |= dict(_variables(service, "SPRAT_"))
-    return found
+    return found | dict(_variables(SimulatorSettings, "SPRAT_SIMULATOR_"))
 
 
 def _variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:

@@ -101,7 +101,7 @@ def test_the_tiers_that_were_asked_are_named_with_what_they_said():
             )
         }
     )
-    assert "· house: unsure transfer 40.0 % → large: kept balance ·" in result_lines(seen(result))[1]
+    assert "· house: unsure transfer 40.0 % (€0) → large: kept balance (€0) ·" in result_lines(seen(result))[1]
 
 
 def test_an_answer_of_a_simulator_says_so():
@@ -238,8 +238,27 @@ def test_what_the_small_model_said_of_an_escalated_text_is_shown_before_what_the
     step = TierStep(tier="house", provider="vllm", outcome="kept")
     result = result.model_copy(update={"tiers": (step,)})
     assert "· small: badge 61.4 % → house: kept" in result_line(seen(result))
+    outside = small.model_copy(update={"labels": ()})
+    result = result.model_copy(update={"small": outside})
+    assert "· small: outside every label 61.4 % → house: kept outside every label (€0)" in result_line(seen(result))
     degraded = kept(status="degraded").model_copy(update={"small": small})
     assert "small: badge" not in result_line(seen(degraded)), "it is the answer"
+
+
+def test_each_tier_of_the_chain_shows_what_it_cost():
+    steps = (
+        TierStep(tier="house", provider="vllm", outcome="unsure", label="badge", confidence=0.4, cost_eur=0),
+        TierStep(tier="cheap", provider="x", outcome="invalid_answer", cost_eur=0.00012),
+        TierStep(tier="gone", provider="y", outcome="provider", cost_eur=0),
+        TierStep(tier="large", provider="z", outcome="kept", label="badge", cost_eur=0.002),
+    )
+    result = kept(source="frontier", confidence=None, cost_eur=0.00212).model_copy(update={"tiers": steps})
+    first, last = "house: unsure badge 40.0 % (€0) → cheap: invalid_answer (€0.00012)", "large: kept badge (€0.002)"
+    assert f"· {first} → gone: provider → {last} ·" in result_lines(seen(result))[1]
+    declined = Declined(code="unsure")
+    assert "but the tiers declined: unsure" in route(
+        kept(status="degraded", declined=declined).model_copy(update={"tiers": steps[:1]})
+    )
 
 
 def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
@@ -249,7 +268,7 @@ def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
     said = result_lines(seen(result))[1]
     assert "no_confidence: not asked, its answer would have no confidence → task: not asked for this task" in said
     assert "→ policy: policy ·" in said
-    assert "but the frontier declined: no large model is asked for the task pii" in said
+    assert "but the tiers declined: no large model is asked for the task pii" in said
 
 
 def test_a_threshold_that_was_not_used_is_not_shown():

@@ -129,6 +129,12 @@ def test_a_task_of_several_labels_says_who_answers_without_a_model(run: Run) -> 
     assert "model      ../m" in run("check")
 
 
+def test_a_task_is_checked_by_its_name(run: Run) -> None:
+    run("init", "urgency", "--labels", "a,b")
+    assert f"{Path('tasks/urgency.yaml')} is valid" in run("check", "urgency")
+    assert "there is no task file tasks/urgent.yaml; give a file: tasks/NAME.yaml" in run("check", "urgent", code=2)
+
+
 def test_a_task_of_personal_data_is_its_kind_alone(run: Run) -> None:
     assert "neither labels nor a model" in run("init", "pii", "--kind", "pii", "--labels", "a,b", code=2)
     run("init", "pii", "--kind", "pii", "--language", "de")
@@ -146,6 +152,10 @@ def test_the_policy_is_described_with_the_tasks_beside_it(run: Run) -> None:
     assert lines["mood"] == "kept at 70 % or above"
     assert lines["summary"] == "the frontier alone answers"
     assert lines["intent"].startswith("kept at")
+    tier = "{preset: 'ollama:x', region: eu}"
+    Path("policy.yaml").write_text(f"tenants: {{}}\ntiers: [{tier}]\n", encoding="utf-8")
+    said = CliRunner().invoke(app, ["policy", "check", "policy.yaml"]).output
+    assert "  summary      the frontier or tiers alone answer\n" in said
 
 
 def test_who_has_given_every_meaning_is_not_asked_for_them(run: Run) -> None:

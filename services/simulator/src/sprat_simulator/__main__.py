@@ -12,6 +12,11 @@ from sprat_simulator.app import build
 from sprat_simulator.gold import load_gold
 from sprat_simulator.settings import SimulatorSettings
 
+_HELP = """python -m sprat_simulator: a simulated large model, on http://127.0.0.1:8089/v1, until Ctrl-C.
+
+It has no options. Its settings are variables of the environment: SPRAT_SIMULATOR_PORT, SPRAT_SIMULATOR_GOLD, …;
+docs/configuration.md describes them, under "Simulator"."""
+
 log = logging.getLogger("sprat_simulator")
 
 
@@ -24,7 +29,10 @@ class _Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Serve until a signal; return 2 where a setting is wrong."""
+    """Serve until a signal, or print where the settings are described; return 2 where a setting is wrong."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(_HELP)  # noqa: T201 - for the user
+        return 0
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         settings = SimulatorSettings()

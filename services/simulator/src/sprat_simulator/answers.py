@@ -137,6 +137,8 @@ def answer(request: CompletionRequest, gold: Gold, behaviour: Behaviour) -> Simu
     if request.schema is None:
         return SimulatedAnswer(f"{_MARK} {request.text}")
     right = answers_to(gold, request.text, request.target).get(request.task)
+    if isinstance(right, str):
+        right = {"label" if "label" in request.schema.get("properties", {}) else "content": right}
     if right is None or not _fits(request, right):
         if behaviour.invent:
             return SimulatedAnswer(_dump(_fill(request.schema, request.text, behaviour.seed)))
@@ -166,7 +168,7 @@ def chance(seed: int, *parts: str) -> float:
 
 def _fits(request: CompletionRequest, right: Any) -> bool:
     """Return whether the labels of a gold answer are among those to choose from: another model may have its own."""
-    if request.task == "intent":
+    if "label" in right:
         return not (labels := _enum(request.schema, "label")) or right["label"] in labels
     if request.task == "ner":
         labels = _enum(request.schema, "entities", "label")

@@ -8,16 +8,27 @@ from typing import Any
 
 Gold = Mapping[str, Mapping[str, Any]]
 """Text → task → answer, as a model writes it under the task's schema; a translation under `translation=TARGET` where
-the sample names the target."""
+the sample names the target. A string of a task from a file is a label or a text, as the question's schema says."""
 
 _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]*_[0-9]+\]")
+
+
+_EXPECTED: Mapping[str, str] = {
+    "intent": 'a label, as "transfer", or null where none fits',
+    "ner": 'a list of names, as [{"text": "Rome", "label": "LOC"}]',
+    "translation": "the translation, a string",
+}
+_OF_OTHERS = (
+    'a label, as "neutral", null where none fits, a list of labels where several may apply, the text of a task of kind '
+    'text, or an object as a model answers, as {"label": "neutral"}'
+)
 
 
 def load_gold(path: Path) -> Gold:
     """Read a file of samples.
 
     Raises:
-        ValueError: a line does not have the expected form; the message names file and line.
+        ValueError: a line does not have the expected form; the message names file, line and field.
         OSError: the file cannot be read.
     """
     gold: dict[str, dict[str, Any]] = {}
@@ -26,13 +37,31 @@ def load_gold(path: Path) -> Gold:
         if not line.strip():
             continue
         try:
-            sample = json.loads(line)
-            tasks = sample.get("tasks") or {}
-            answers = {_key(task, tasks): _shaped(task, answer) for task, answer in sample["gold"].items()}
-            gold.setdefault(str(sample["text"]), {}).update(answers)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise ValueError(f'{path}:{number}: not a line of {{"text", "gold": {{task: answer}}}}') from None
+            text, answers = _sample(line)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from None
+        gold.setdefault(text, {}).update(answers)
     return gold
+
+
+def _sample(line: str) -> tuple[str, dict[str, Any]]:
+    """Return the text of a line and its answers.
+
+    Raises:
+        ValueError: saying what is expected.
+    """
+    try:
+        sample = json.loads(line)
+        text, answers, tasks = sample["text"], sample["gold"], sample.get("tasks") or {}
+    except (ValueError, TypeError, KeyError):
+        answers = text = None
+    if not (isinstance(text, str) and isinstance(answers, dict)):
+        raise ValueError(  # noqa: TRY004 - of a file's content
+            'not a line of {"text": "…", "gold": {TASK: ANSWER}}'
+        )
+    if not (isinstance(tasks, dict) and all(isinstance(each, dict) for each in tasks.values())):
+        raise ValueError('tasks: expected an object, as {"mood": {}}; it may be left out')
+    return text, {_key(task, tasks): _shaped(task, answer) for task, answer in answers.items()}
 
 
 def _key(task: str, tasks: Mapping[str, Any]) -> str:
@@ -41,14 +70,43 @@ def _key(task: str, tasks: Mapping[str, Any]) -> str:
 
 
 def _shaped(task: str, answer: Any) -> Any:
-    """Return the gold answer as a model writes it under the schema of its task."""
-    if task == "intent":
-        return {"label": answer}
-    if task == "ner":
+    """Return the gold answer as a model writes it under its task's schema; a string of a task from a file as it is.
+
+    Raises:
+        ValueError: it cannot be an answer to this task.
+    """
+    if task == "ner" and _are(answer, {"text": str, "label": str}):
         return {"entities": [{"text": entity["text"], "label": entity["label"]} for entity in answer]}
-    if task == "translation":
+    if task == "translation" and isinstance(answer, str):
         return {"text": answer}
-    return answer
+    if task == "intent" and isinstance(answer, str | None):
+        return {"label": answer}
+    if task not in _EXPECTED:
+        if answer is None:
+            return {"label": None}
+        if isinstance(answer, list) and all(isinstance(label, str) for label in answer):
+            return {"labels": answer}
+        if isinstance(answer, str) or _is_output(answer):
+            return answer
+    raise ValueError(f"gold.{task}: expected {_EXPECTED.get(task, _OF_OTHERS)}")
+
+
+def _are(answer: Any, fields: Mapping[str, type]) -> bool:
+    """Return whether it is a list of objects with these fields."""
+    return isinstance(answer, list) and all(
+        isinstance(each, dict) and all(isinstance(each.get(name), kind) for name, kind in fields.items())
+        for each in answer
+    )
+
+
+def _is_output(answer: Any) -> bool:
+    """Return whether it is an object that a model may write for a task from a file."""
+    if not isinstance(answer, dict) or len(answer) != 1:
+        return False
+    ((name, value),) = answer.items()
+    if name == "labels":
+        return isinstance(value, list) and all(isinstance(label, str) for label in value)
+    return (name == "label" and isinstance(value, str | None)) or (name == "content" and isinstance(value, str))
 
 
 def answers_to(gold: Gold, text: str, target: str | None = None) -> Mapping[str, Any]:

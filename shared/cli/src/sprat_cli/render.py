@@ -28,6 +28,8 @@ _OUTCOMES: Mapping[str, str] = {
     ReasonCode.TASK: "not asked for this task",
 }
 """Outcomes of tiers whose codes do not say that they were not asked."""
+_ANSWERED = frozenset({"kept", ReasonCode.UNSURE})
+"""Outcomes of tiers that gave an answer."""
 TASK_COLUMNS = 11
 """Of a task without a model of its own."""
 _MAX_NAMES = 8
@@ -102,17 +104,17 @@ def route(result: Result) -> str:
     needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.4g} %)"
     kept = f"{result.route.decision}: {result.route.reason}{needed}"
     if result.output is not None and result.declined is not None:
-        kept += f", but {_not_better(result.declined)}"
+        kept += f", but {_not_better(result.declined, 'the tiers' if result.tiers else 'the frontier')}"
     return printable(kept)
 
 
-def _not_better(declined: Declined) -> str:
-    """Return why a small model's answer stands, though the text was escalated."""
+def _not_better(declined: Declined, who: str) -> str:
+    """Return why a small model's answer stands, though the text was escalated; `who` was asked for a better one."""
     if declined.code == ReasonCode.POLICY:
         return f"the policy kept it here{f': {declined.detail}' if declined.detail else ''}"
     # "task" alone would tell nothing: no large model is asked for it.
     why = declined.detail if declined.code == ReasonCode.TASK and declined.detail else declined.code
-    return f"the frontier declined: {why}"
+    return f"{who} declined: {why}"
 
 
 def cost(euros: float) -> str:
@@ -135,20 +137,32 @@ def left(result: Result) -> str:
 
 
 def tiers(result: Result) -> str:
-    """Return what the small model and each tier of the policy said, where the answer is another's; else empty."""
+    """Return what the small model and each tier said and cost, where the answer is not the small model's; else empty."""
     small = result.small
-    said = [f"{step.tier}: {_said(step)}" for step in result.tiers]
+    said = [f"{step.tier}: {_said(step, result)}" for step in result.tiers]
     if small is not None and (said or result.source != "small"):
         sure = "" if small.confidence is None else percent(small.confidence)
-        said.insert(0, f"small: {' '.join(filter(None, (', '.join(small.labels), sure))) or '—'}")
+        labels = ", ".join(small.labels) or _without_label(result)
+        said.insert(0, f"small: {' '.join(filter(None, (labels, sure))) or '—'}")
     return printable(" → ".join(said))
 
 
-def _said(step: TierStep) -> str:
+def _said(step: TierStep, result: Result) -> str:
     confidence = step.confidence if step.calibrated is None else step.calibrated
     sure = None if confidence is None else percent(confidence)
     labels = ", ".join([step.label] if step.label is not None else step.labels or ())
-    return " ".join(filter(None, (_OUTCOMES.get(step.outcome, step.outcome), labels, sure)))
+    answered = step.outcome in _ANSWERED
+    if answered and not labels:
+        labels = _without_label(result)
+    euros = f"({cost(step.cost_eur)})" if answered or step.cost_eur else ""
+    return " ".join(filter(None, (_OUTCOMES.get(step.outcome, step.outcome), labels, sure, euros)))
+
+
+def _without_label(result: Result) -> str:
+    """Return what an answer without a label says; empty of tasks without labels."""
+    if isinstance(result.output, LabelsOutput):
+        return "none of the labels"
+    return "outside every label" if isinstance(result.output, IntentOutput) else ""
 
 
 def _marks(result: Result, *, degraded: bool = True) -> list[str]:

@@ -90,7 +90,7 @@ def read_lines(argument: str, stdin: TextIO, *, as_text: bool, whole: bool) -> T
         return _split(content, f"file {path}", whole=whole)
     if not as_text and _PATH_OR_FILE_NAME.fullmatch(argument):
         raise UserError(f"there is no file {argument!r}; to send these words themselves, add --text")
-    return TextLines([("the text", argument)], "the text itself")
+    return TextLines([("the text", argument)], "the argument as a text, not as a file")
 
 
 def _split(content: str, where: str, *, whole: bool) -> TextLines:

@@ -569,6 +569,7 @@ def _scores(figures: TrainingFigures, keep_at: float) -> list[Score]:
         ("macro_f1", figures.macro_f1),
         ("calibration_error", figures.calibration_error),
         ("kept_share", kept.share),
-        ("kept_accuracy", kept.right.value),
     ]
+    if kept.share:  # of nothing, no share is right
+        values.append(("kept_accuracy", kept.right.value))
     return [Score(name=f"calibrated_{name}", value=value, protocol=protocol) for name, value in values]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sprat_cli.terminal import faint, printable, table
-from sprat_inference.card import Card
+from sprat_inference.card import Card, Score
 
 _WIDTH: Final = 110
 _LABELS: Final = 12
@@ -51,9 +51,16 @@ def _scores(card: Card) -> list[str]:
     """Return the scores; each protocol once, below the figures that share it."""
     lines: list[str] = []
     for protocol in dict.fromkeys(score.protocol for score in card.scores):
-        rows = [(score.name, f"{score.value:g}") for score in card.scores if score.protocol == protocol]
+        rows = [(score.name, _value(score, card)) for score in card.scores if score.protocol == protocol]
         lines += [*table(rows), *(faint(line) for line in _wrapped("    ", protocol))]
     return lines
+
+
+def _value(score: Score, card: Card) -> str:
+    """Return a score in words: of a model that keeps nothing, no accuracy of what it keeps."""
+    begin, kept, _ = score.name.partition("kept_accuracy")
+    nothing = kept and any(each.name == f"{begin}kept_share" and not each.value for each in card.scores)
+    return "none: nothing is kept" if nothing else f"{score.value:g}"
 
 
 def _works(card: Card) -> list[str]:

@@ -86,7 +86,8 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN) -> Iterator[str]:
     for task in tasks:
         rules = policy.task(task)
         large = isinstance(rules, TaskFile) and not rules.has_small_model
-        said = "the frontier alone answers" if large else f"kept at {kept_from(rules)}{_models(rules)}"
+        who = "the frontier or tiers alone answer" if policy.tiers else "the frontier alone answers"
+        said = who if large else f"kept at {kept_from(rules)}{_models(rules)}"
         yield f"  {task:{width}}  {said}"
     named = sorted(policy.tenants)
     rows = [(f"  {printable(name)}", *_allowed(policy, name)) for name in named if name != ALL_OTHERS]

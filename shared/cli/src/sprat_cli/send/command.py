@@ -132,7 +132,9 @@ def send(
     signs = None if sign_with is None else signing_key(sign_with, environment())
     submissions = prepare(lines, chosen, id=id, key=key, plain=text or whole, source=source, sign_with=signs)
     if not as_json:
-        remark(f"sending {lines.description}")
+        asked = " and ".join(sorted({str(each.message.frontier) for each in submissions}))
+        # The texts say it, not the policy: a reader of "masked" should know who asked for that.
+        remark(f"sending {lines.description}; with frontier: {asked}")
     with explain_kafka_errors(kafka):
         sending = SendRun(kafka, submissions, as_json=as_json)
         answered = asyncio.run(sending.run(timeout) if wait else sending.only_publish())

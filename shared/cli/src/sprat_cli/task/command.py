@@ -36,6 +36,7 @@ Exit codes:
 _CHECK = """\b
 Examples:
   sprat task check
+  sprat task check sentiment
   sprat task check tasks/sentiment.yaml --json
 
 \b
@@ -171,14 +172,14 @@ def init(
 def check(
     file: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE", show_default=False, help="Task files. [default: all of the folder]"),
+        typer.Argument(metavar="FILE|NAME", show_default=False, help="Task files, or names. [default: all]"),
     ] = None,
     *,
     as_json: Json = False,
 ) -> None:
     """Print what is wrong in task files, by line and field; or what they say. Nothing is asked or started."""
     folder = folder_for_tasks()
-    paths = file or sorted(folder.glob("*.yaml"))
+    paths = [_named(each, folder) for each in file or ()] or sorted(folder.glob("*.yaml"))
     if not paths:
         raise UserError(f"there is no task file in {folder}: sprat task init writes one")
     problems: list[str] = []
@@ -196,6 +197,20 @@ def check(
                 say(line)
     if problems:
         raise UserError("not valid:\n" + "\n".join(problems))
+
+
+def _named(file: Path, folder: Path) -> Path:
+    """Return a task file as given, or that of the task of this name in the folder.
+
+    Raises:
+        UserError: it looks like the name of a task, and has no file.
+    """
+    if file.exists() or file.suffix or file.parent != Path():
+        return file
+    path = folder / f"{file.name}.yaml"
+    if not path.exists():
+        raise UserError(f"there is no task file {path}; give a file: {folder / 'NAME.yaml'}")
+    return path
 
 
 def _described(path: Path, task: TaskFile) -> Iterator[str]:
