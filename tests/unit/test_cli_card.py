@@ -33,6 +33,17 @@ def test_a_folder_shows_what_it_is_how_good_made_of_what_and_not_good_for():
     assert max(map(len, lines)) <= 112
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.0, "none: nothing is kept"), (0.4, "1")])
+def test_a_model_that_keeps_nothing_has_no_accuracy_of_what_it_keeps(share, said):
+    card = load_artefact(SHIPPED).card
+    score = card.scores[0]
+    values = {"calibrated_kept_share": share, "calibrated_kept_accuracy": 1.0}
+    scores = [score.model_copy(update={"name": name, "value": value}) for name, value in values.items()]
+    lines = card_lines(card.model_copy(update={"scores": scores}), "hr")
+    (row,) = (line for line in lines if "calibrated_kept_accuracy" in line)
+    assert row.split(maxsplit=1)[1] == said
+
+
 def test_a_model_without_a_lexical_stage_says_nothing_of_one():
     card = load_artefact(SHIPPED).card.model_copy(update={"lexical": None})
     assert not any("by words" in line for line in card_lines(card, "hr"))

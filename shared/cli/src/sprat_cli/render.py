@@ -137,7 +137,7 @@ def left(result: Result) -> str:
 
 
 def tiers(result: Result) -> str:
-    """Return what the small model and each tier said and cost, where the answer is not the small model's; else empty."""
+    """Return what the small model and each tier said and cost; empty where the small model's answer stands alone."""
     small = result.small
     said = [f"{step.tier}: {_said(step, result)}" for step in result.tiers]
     if small is not None and (said or result.source != "small"):
