@@ -108,6 +108,14 @@ def test_a_service_gives_up_waiting_for_its_topics(kafka: Kafka, prefix: str, se
     assert f"topic {prefix}.{topic}.v1 does not exist: run `sprat topics create`" in last
 
 
+@pytest.mark.parametrize("module", ["sprat_router", "sprat_language_id", "sprat_generalist"])
+def test_help_says_where_the_settings_are_and_starts_nothing(module: str) -> None:
+    command = [sys.executable, "-m", module, "--help"]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"python -m {module}: it has no options. Its settings are SPRAT_… variables")
+
+
 def test_a_missing_setting_is_one_line_and_exit_code_2() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
     done = subprocess.run(

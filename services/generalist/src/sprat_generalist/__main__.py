@@ -12,7 +12,7 @@ from importlib.metadata import version
 import uvicorn
 
 from sprat.errors import UserError
-from sprat.settings import load_settings
+from sprat.settings import asked_for_help, load_settings
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.process import watch_process
 from sprat.telemetry.providers import configure_telemetry
@@ -57,6 +57,8 @@ def load_generator(section: GeneralistSection) -> Generator:
 
 def main() -> int:
     """Serve until a signal; return 2 where a setting is wrong."""
+    if asked_for_help("sprat_generalist"):
+        return 0
     try:
         settings = load_settings(GeneralistSettings)
         section = settings.generalist

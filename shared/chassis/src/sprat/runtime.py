@@ -27,7 +27,7 @@ from sprat.kafka.trailing_offsets import TrailingOffsets
 from sprat.model import DEFAULT_MODEL
 from sprat.retry import Deadline, retry_until
 from sprat.sealing import Seal
-from sprat.settings import ServiceSettings, load_settings
+from sprat.settings import ServiceSettings, asked_for_help, load_settings
 from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs, log_unhandled_errors
 from sprat.telemetry.process import watch_process
@@ -67,6 +67,8 @@ def run_service(
     Returns:
         The exit code: 0 stopped, 1 failed, 2 a mistake of the user.
     """
+    if asked_for_help(f"sprat_{name.replace('-', '_')}"):
+        return 0
     try:
         settings = load_settings(settings_type)
         name = name if name_of is None else name_of(settings)

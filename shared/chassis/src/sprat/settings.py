@@ -5,6 +5,7 @@ import os
 import pwd
 import ssl
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -288,6 +289,15 @@ def _group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def asked_for_help(module: str) -> bool:
+    """Return whether an argument of a service's program asks for help; print then where its settings are described."""
+    asked = bool({"--help", "-h"} & set(sys.argv[1:]))
+    if asked:
+        said = "it has no options. Its settings are SPRAT_… variables, also in .env; docs/configuration.md"
+        print(f"python -m {module}: {said} describes them.")  # noqa: T201 - for the user
+    return asked
 
 
 def load_settings(settings_type: type[S]) -> S:
