@@ -33,8 +33,8 @@ Asking = tuple[WorkItem, Ask]
 
 
 FEW_TEXTS: Final = 8
-"""So many texts the first stage reads on the event loop: to hand them to a thread and back takes longer than to read
-them, for each change of thread may wait 5 ms for the interpreter."""
+"""The first stage reads up to so many texts on the event loop. To hand them to a thread and back takes longer than to
+read them: a thread may wait 5 ms for the interpreter's lock (`sys.getswitchinterval`)."""
 
 
 class Inference:
