@@ -122,6 +122,37 @@ async def test_a_plain_text_that_has_no_result_yet_is_found_and_makes_it_fail(to
     assert out.endswith("└── no Result yet: intent\n")
 
 
+async def test_a_text_that_ended_as_a_dead_letter_has_an_exit_code_of_its_own(topics, producer, run):
+    way = TracedText(topics=topics)
+    place, way.began = await sent(producer, way)
+    way.place = place
+    letter = await publish(producer, way.letter(way.text()))
+    code, out, _ = await run("order-7")
+    assert code == 3
+    assert "dead letter  invalid_text: tasks: missing" in out
+    assert "no Result yet" not in out
+    code, out, _ = await run("order-7", "--json")
+    end = json.loads(out.splitlines()[-1])
+    assert (code, end["without_result"]) == (3, ["intent"])
+    where = {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}
+    assert end["ended_by"] == {"code": "invalid_text", **where}
+    await publish(producer, way.text())  # the corrected text, under the same id
+    code, out, _ = await run("order-7", "--json")
+    assert (code, json.loads(out.splitlines()[-1])["ended_by"]) == (1, None)
+    await publish(producer, way.prediction(), way.result(decision="kept", reason="confident"))
+    code, _, _ = await run("order-7")
+    assert code == 0
+
+
+async def test_a_text_that_waits_beside_a_rejected_one_of_the_same_id_is_waited_for(topics, producer, run):
+    rejected, waiting = TracedText(topics=topics), TracedText(source="/shop", topics=topics)
+    rejected.place, rejected.began = await sent(producer, rejected)
+    await publish(producer, rejected.letter(rejected.text()))
+    await sent(producer, waiting)
+    assert (await run("order-7"))[0] == 1
+    assert (await run("order-7", "--source", "/crm"))[0] == 3
+
+
 async def test_what_is_not_there_is_one_line(topics, producer, run):
     code, out, err = await run("nobody's", "--since", "5m")
     assert (code, out) == (1, "")

@@ -54,7 +54,7 @@ class Scenario:
         self.effects = 0
         """How many lines the store has in the end: one for each Result that counts and for each dead letter."""
         self.warned: set[str] = set()
-        """What is said of texts that were not understood as a whole."""
+        """What is said of texts that were not understood as a whole, and of those of another tenant."""
         self._texts()
         self._published_again()
         self._skipped()
@@ -155,7 +155,7 @@ class Scenario:
         ]
 
     def _misspelt(self) -> None:
-        """A misspelt field; a misspelt tenant, so that the Result is the default tenant's; and one of somebody else."""
+        """A misspelt field; a tenant that is misspelt, forgotten or in other letters; and texts of somebody else."""
         for id, name, fields in (
             ("warned", "fronteir, did you mean frontier?", {"place": 6}),
             ("misspelt", "tenent, did you mean tenant?", {"tenant": "default"}),
@@ -166,6 +166,15 @@ class Scenario:
             if id != "others":
                 self.warned.add(f"warning: {id} intent: unknown_field: {name}")
         self.joined("warned", 6, intent=None)
+        for id, tenant, source in (
+            ("forgotten", "default", SOURCE),
+            ("capital", "Acme-Bank", SOURCE),
+            ("theirs", "nordic-travel", f"{SOURCE}/other"),
+        ):
+            self.second.append(self.result(id, tenant=tenant, text_source=source))
+        for id, tenant in (("misspelt", "default"), ("forgotten", "default"), ("capital", "Acme-Bank")):
+            why = f"tenant is {tenant}, not {TENANT}: was `tenant` forgotten or misspelt?"
+            self.warned.add(f"stray: {id} intent: {why}")
 
     def _dead_letters(self) -> None:
         """Of ours, of others, of nobody; and one whose place is that of another, before Kafka was made anew."""
@@ -286,7 +295,7 @@ async def check_consumer(bootstrap: str, prefix: str, command: Sequence[str], fo
 
 
 def compare(scenario: Scenario, out: bytes, err: bytes, stored: list[dict[str, Any]]) -> None:
-    assert {line for line in err.decode().splitlines() if line.startswith("warning:")} == scenario.warned
+    assert {line for line in err.decode().splitlines() if line.startswith(("warning:", "stray:"))} == scenario.warned
     said = [json.loads(line) for line in out.splitlines()]
     texts = [line for line in said if "dead_letter" not in line]
     by_place = sorted(scenario.expected, key=lambda text: text["place"])

@@ -35,6 +35,23 @@ NOT_SHOWN = [("unknown_field", "1 unknown field whose name is not shown")]
             id="options",
         ),
         pytest.param({"tenent": None, "tasks": {"intent": {"target": None}}}, [], id="null"),
+        pytest.param({"Text": 1}, [("unknown_field", "Text, the field is text, which is there")], id="as text"),
+        pytest.param({"txt": 1}, [("unknown_field", "txt, the field is text, which is there")], id="like text"),
+        pytest.param({"textt": 1}, [("unknown_field", "textt, the field is text, which is there")], id="too long"),
+        pytest.param({"test": 1}, NOT_SHOWN, id="more like text than like tenant"),
+        pytest.param(
+            {"tenant": "acme", "TENANT": "acme-bank", "language": "de", "lang": "en"},
+            [
+                ("unknown_field", "TENANT, the field is tenant, which is there"),
+                ("unknown_field", "lang, the field is language, which is there"),
+            ],
+            id="like one that is there",
+        ),
+        pytest.param(
+            {"tasks": {"translation": {"target": "de", "Target": "fr"}}},
+            [("unknown_field", "tasks.translation.Target, the field is target, which is there")],
+            id="like an option that is there",
+        ),
         pytest.param({"ticket": 1}, NOT_SHOWN, id="like a mandatory one, which is there"),
         pytest.param({"jane@x.com": 1}, NOT_SHOWN, id="an address"),
         pytest.param({"AKIA4T7QZ": 1}, NOT_SHOWN, id="a key"),

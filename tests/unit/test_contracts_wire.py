@@ -89,7 +89,20 @@ BAD = [
     pytest.param(wrong(text="  "), "invalid_text", "text: the text is blank", id="blank"),
     pytest.param(wrong(text="x" * 20_001), "invalid_text", "text: String should have at most 20000", id="too long"),
     pytest.param(wrong(text=[SECRET]), "invalid_text", "text: Input should be a valid string", id="not a string"),
-    pytest.param(wrong(tasks={"Mood": {}}), "no_known_task", "tasks: at least one known task is needed", id="no task"),
+    pytest.param(
+        wrong(tasks={"Mood": {}}),
+        "no_known_task",
+        "tasks: 1 unknown; at least one known task is needed: ",
+        id="no task",
+    ),
+    pytest.param(wrong(tasks={"Intent": {}}), "no_known_task", "tasks: 1 unknown, did you mean intent?; at", id="case"),
+    pytest.param(
+        wrong(tasks={"INTENT": {}, "Ner": {}, SECRET + " 4711": {}}),
+        "no_known_task",
+        "tasks: 3 unknown, did you mean intent or ner?; at least one known task is needed: intent, ner,",
+        id="several in other letters",
+    ),
+    pytest.param(wrong(tasks={}), "no_known_task", "tasks: at least one known task is needed: intent", id="empty"),
     pytest.param(
         wrong(tasks={"ner": None, "intent": None}),
         "no_known_task",
@@ -115,12 +128,30 @@ BAD = [
     pytest.param(
         event(content_type="application/cloudevents+json"),
         "structured_mode",
-        "structured mode, but the value has no specversion 1.0; send content-type application/json, binary mode",
+        "structured mode, but the value has no specversion; send content-type application/json, binary mode",
         id="binary mode that says structured",
     ),
     pytest.param(structured(id=""), "invalid_cloudevent", "structured mode: attribute id: missing", id="empty id"),
     pytest.param(structured(source=["/app"]), "invalid_cloudevent", "mode: attribute source: missing", id="a list"),
-    pytest.param(structured(specversion="0.3"), "structured_mode", "no specversion 1.0", id="structured, version 0.3"),
+    pytest.param(structured(specversion=None), "structured_mode", "has no specversion;", id="structured, no version"),
+    pytest.param(
+        structured(specversion="0.3"),
+        "invalid_cloudevent",
+        "structured mode: attribute specversion: 0.3 is not 1.0",
+        id="structured, version 0.3",
+    ),
+    pytest.param(
+        structured(specversion=SECRET),
+        "invalid_cloudevent",
+        "structured mode: attribute specversion: missing, no string or not 1.0",
+        id="structured, another version",
+    ),
+    pytest.param(
+        structured(specversion=1.0),
+        "invalid_cloudevent",
+        "structured mode: attribute specversion: missing, no string or not 1.0",
+        id="structured, a number as version",
+    ),
     pytest.param(structured(type=SECRET), "unexpected_type", "structured mode: attribute type: dev.", id="its type"),
     pytest.param(structured(data=None), "structured_mode", "structured mode: data: missing", id="no data"),
     pytest.param(
@@ -169,7 +200,7 @@ BAD = [
     pytest.param(
         structured(id=7),
         "invalid_cloudevent",
-        "structured mode: attribute id: missing, empty or over 1024",
+        "structured mode: attribute id: missing, no string, empty or over 1024",
         id="structured, an id that is no string",
     ),
     pytest.param(event(content_type="text/plain"), "unsupported_content_type", "application/json", id="text/plain"),
@@ -188,7 +219,7 @@ BAD = [
         event(ce_specversion=None), "invalid_cloudevent", "ce_specversion: missing or not 1.0", id="no version"
     ),
     pytest.param(
-        event(ce_specversion="0.3"), "invalid_cloudevent", "ce_specversion: missing or not 1.0", id="version 0.3"
+        event(ce_specversion="0.3"), "invalid_cloudevent", "header ce_specversion: 0.3 is not 1.0", id="version 0.3"
     ),
     pytest.param(event(ce_id=None), "invalid_cloudevent", "ce_id: missing, empty or over 1024", id="no id"),
     pytest.param(event(ce_source=""), "invalid_cloudevent", "ce_source: missing, empty or over 1024", id="no source"),
@@ -394,3 +425,16 @@ def test_a_value_of_more_bytes_than_its_message_allows_is_refused_before_it_is_p
     assert decode(plain(value.ljust(limit)), TextSubmitted).message.text == "hi"
     with pytest.raises(WireError, match="too_large"):
         decode(plain(value.ljust(limit + 1)), TextSubmitted)
+
+
+@pytest.mark.parametrize("tenant", ['"y"', "null"])
+def test_of_a_key_that_an_object_has_twice_the_last_one_counts(tenant: str) -> None:
+    intent = '"intent": {"model": "a", "model": "b"}'
+    said = f'{{"text": "a", "text": "b", "tasks": {{"ner": {{}}}}, "tasks": {{{intent}}}, "tenant": {tenant}, "tenant": "x"}}'
+    whole = {"specversion": "1.0", "id": "1", "source": "/app", "type": TextSubmitted.event_type}
+    event = f'{json.dumps(whole)[:-1]}, "id": "2", "data": {{}}, "data": {said}}}'
+    for record in (plain(said.encode()), plain(event.encode(), headers=STRUCTURED)):
+        text = decode(record, TextSubmitted).message
+        asked = {task: options.model for task, options in text.tasks.known.items()}
+        assert (text.text, text.tenant, asked) == ("b", "x", {"intent": "b"})
+    assert decode(plain(event.encode(), headers=STRUCTURED), TextSubmitted).envelope.id == "2"

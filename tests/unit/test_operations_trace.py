@@ -13,6 +13,7 @@ from sprat_operations.trace_records import (
     TraceQuery,
     group_by_text,
     in_time_order,
+    rejection,
     requested_models,
     tasks_without_result,
     trace_trees,
@@ -150,14 +151,30 @@ async def test_a_task_that_is_null_is_not_asked_for():
     assert tasks_without_result(found.steps, ("intent", "ner", "desk")) == ()
 
 
-async def test_a_text_that_the_router_rejected_waits_for_nothing():
+async def test_a_text_that_the_router_rejected_is_ended_by_its_dead_letter():
     way = TracedText()
     text = way.text()
     found = await find(text, way.letter(text))
     assert shape(trace_trees(found.steps)) == [("text", ["dead_letter"])]
-    assert tasks_without_result(found.steps) == ()
-    unknown = await find(text, way.letter(text, code="unknown_task"))
-    assert tasks_without_result(unknown.steps) == ("intent",)
+    assert tasks_without_result(found.steps) == ("intent",)
+    assert rejection(found.steps).summary.reason == "invalid_text"
+    alone = await find(way.letter(text))
+    assert rejection(alone.steps) is not None, "the text may be older than the look back"
+
+
+async def test_a_dead_letter_of_a_task_of_a_service_or_of_an_earlier_record_does_not_end_the_text():
+    way = TracedText()
+    text = way.text()
+    corrected = replace(text, offset=text.offset + 1, timestamp=text.timestamp + 50)
+    for records in (
+        (text, way.letter(text, code="unknown_task")),
+        (text, way.letter(text, code="defect", service="intent")),
+        (text, way.letter(way.prediction(), code="defect")),
+        (text, way.letter(text), corrected),
+    ):
+        found = await find(*records)
+        assert rejection(found.steps) is None
+        assert tasks_without_result(found.steps) == ("intent",)
 
 
 async def test_a_plain_json_text_is_found_by_the_id_that_it_was_given():

@@ -19,10 +19,10 @@ from sprat_contracts import (
     Route,
     TextSignature,
     TextWarning,
+    texts,
 )
 from sprat_contracts.ids import RESULT, derive, plain_text_identity
 from sprat_policy import Policy
-from sprat_router import decisions
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,
@@ -143,6 +143,7 @@ def test_each_task_and_model_is_looked_up_by_itself() -> None:
         pytest.param(["mood"], "1 unknown", id="one"),
         pytest.param(["mood", "Anna", "AnnaSchmidt", "x" * 65, ""], "5 unknown", id="names that may be anything"),
         pytest.param(["intents"], "1 unknown, did you mean intent?", id="misspelt"),
+        pytest.param(["INTENT", "Ner"], "2 unknown, did you mean intent or ner?", id="capitals"),
         pytest.param(["intnet", "translate", "Intent"], "3 unknown, did you mean intent or translation?", id="several"),
     ],
 )
@@ -162,7 +163,7 @@ def test_many_unknown_tasks_are_counted_and_the_first_compared(monkeypatch: pyte
         compared.append(name)
         return ["intent"]
 
-    monkeypatch.setattr(decisions, "get_close_matches", similar)
+    monkeypatch.setattr(texts, "get_close_matches", similar)
     outcome = router().receive(received(text(tasks={f"intent-{number}": {} for number in range(1_000)})))
     assert outcome.rejected is not None
     assert "1000 unknown, did you mean intent?" in outcome.rejected.detail

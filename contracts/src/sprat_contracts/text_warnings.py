@@ -6,8 +6,7 @@ is like a known one, and values never.
 
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
-from functools import cache
+from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
 from typing import Final
 
@@ -20,6 +19,7 @@ MAX_WARNINGS: Final = 8
 
 _LOOKED_AT: Final = 64
 """Names that are compared: a text may have thousands."""
+_VERY_LIKE: Final = 0.8
 _QUOTABLE: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 """Secrets, and numbers of people, have digits."""
 
@@ -31,15 +31,15 @@ def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple
     """
     parts: list[tuple[str, Part]] = [("", text), *((f"tasks.{task}.", each) for task, each in text.tasks.known.items())]
     names = [
-        (path, name, _optional(type(part)))
+        (path, name, part)
         for path, part in parts
         for name, given in (part.model_extra or {}).items()
         if given is not None
     ]
     told = list(noted)
     count = max(0, len(names) - _LOOKED_AT)
-    for path, name, known in names[:_LOOKED_AT]:
-        quoted = _quoted(name, known) if len(told) < MAX_WARNINGS - 1 else None
+    for path, name, part in names[:_LOOKED_AT]:
+        quoted = _quoted(name, part) if len(told) < MAX_WARNINGS - 1 else None
         if quoted is None:
             count += 1
         else:
@@ -50,19 +50,26 @@ def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple
     return tuple(told)
 
 
-@cache
-def _optional(part: type[Part]) -> tuple[str, ...]:
-    """Return the fields that may be misspelt: a text that is read has all mandatory ones."""
-    return tuple(name for name, field in part.model_fields.items() if not field.is_required())
-
-
 def misspelt(missing: str, names: Iterable[str], known: Collection[str]) -> str | None:
     """Return the name that a sender has probably given to a missing field; None where none is like it."""
     unknown = [name for name in islice(names, _LOOKED_AT) if name not in known and _QUOTABLE.fullmatch(name)]
     return next(iter(get_close_matches(missing, unknown, n=1)), None)
 
 
-def _quoted(name: str, known: Iterable[str]) -> str | None:
-    """Return a name with the known one that it is like; None where it is like none, or may not be shown."""
-    meant = get_close_matches(name.lower(), known, n=1) if _QUOTABLE.fullmatch(name) else []
-    return f"{name}, did you mean {meant[0]}?" if meant else None
+def _quoted(name: str, part: Part) -> str | None:
+    """Return a name with the field of `part` that it is like; None where it is like none, or may not be shown.
+
+    Of a text that is read, all mandatory fields are there. So a name must be very like one of these.
+    """
+    fields = type(part).model_fields
+    meant = get_close_matches(name.lower(), fields, n=1) if _QUOTABLE.fullmatch(name) else []
+    if not meant or (fields[meant[0]].is_required() and not _very_like(name.lower(), meant[0])):
+        return None
+    if meant[0] in part.model_fields_set:
+        return f"{name}, the field is {meant[0]}, which is there"
+    return f"{name}, did you mean {meant[0]}?"
+
+
+def _very_like(name: str, field: str) -> bool:
+    """Return whether one or two letters are missing or too many: `txt` is so like `text`, and `ticket` is not."""
+    return SequenceMatcher(None, name, field).ratio() >= _VERY_LIKE

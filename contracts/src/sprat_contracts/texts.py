@@ -1,6 +1,7 @@
 """`TextSubmitted`: what an upstream system publishes."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -57,6 +58,16 @@ _HyphenatedTasks = create_model("_HyphenatedTasks", __base__=Part, **_FIELDS)
 _NEEDED = "at least one known task is needed: "
 
 
+_MOST_HINTS: Final = 8
+"""So many unknown task names are compared with the known ones: a text may name tens of thousands."""
+
+
+def unknown_names(names: Sequence[str], known: Collection[str]) -> str:
+    """Return how many names are unknown, with the known ones that were probably meant. It quotes none of `names`."""
+    meant = {task: None for name in names[:_MOST_HINTS] for task in get_close_matches(name.lower(), known, n=1)}
+    return f"{len(names)} unknown" + (f", did you mean {' or '.join(meant)}?" if meant else "")
+
+
 def _accept_added_tasks(schema: dict[str, Any]) -> None:
     """Describe the tasks that an installation adds beside those of this version."""
     schema["anyOf"] = [
@@ -86,8 +97,10 @@ class Tasks(_HyphenatedTasks):
         if not any(self.options(name) for name in (*TASKS, *self.unknown)):
             nulls = [task for task in TASKS if task in self.model_fields_set]
             hint = f'; null counts as not asked, write {{"{nulls[0]}": {{}}}}' if nulls else ""
+            unknown = [name for name in self.unknown if not TASK_NAME.fullmatch(name)]
+            counted = f"{unknown_names(unknown, TASKS)}; " if unknown else ""
             raise PydanticCustomError(
-                ReasonCode.NO_KNOWN_TASK.value, "{problem}", {"problem": f"{_NEEDED}{', '.join(TASKS)}{hint}"}
+                ReasonCode.NO_KNOWN_TASK.value, "{problem}", {"problem": f"{counted}{_NEEDED}{', '.join(TASKS)}{hint}"}
             )
         return self
 

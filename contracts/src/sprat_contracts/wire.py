@@ -5,6 +5,7 @@ All messages are written in binary mode. Texts may also come in structured mode 
 
 import codecs
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +41,8 @@ _KNOWN_HEADERS = frozenset({f"ce_{name}" for name in CONTEXT | _OPTIONAL}) | {
     SIGNATURE_HEADER,
 }
 _MAX_PROBLEMS = 5
+_VERSION = re.compile(r"[0-9]\.[0-9]")
+"""Of CloudEvents, as far as an error may show it: another value may be anything."""
 
 
 class RecordContent(Protocol):
@@ -173,7 +176,9 @@ def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope,
     event = _structured(headers, record, message_type)
     if event is not None:
         attributes = extensions_in(event)
-        source, event_id = _identity(attributes, message_type.event_type, "structured mode: attribute ")
+        source, event_id = _identity(
+            attributes, message_type.event_type, "structured mode: attribute ", absent="missing, no string"
+        )
         value = _data(event)
     elif any(name.startswith(ATTRIBUTE) for name in headers):
         attributes = {
@@ -216,11 +221,9 @@ def _structured(
         event = event_in(headers, record.value)
         if event is None:
             _check_json(record.value or b"")
-        elif event.get("specversion") == "1.0":
+        elif event.get("specversion") is not None:
             return event
-        detail = (
-            "structured mode, but the value has no specversion 1.0; send content-type application/json, binary mode"
-        )
+        detail = "structured mode, but the value has no specversion; send content-type application/json, binary mode"
     elif content_type != "application/json" and not content_type.endswith("+json"):
         raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, "header content-type: only application/json is read")
     else:
@@ -302,14 +305,21 @@ def _text_headers(record: KafkaRecord) -> dict[str, str]:
     return headers
 
 
-def _identity(attributes: Mapping[str, str], event_type: str, where: str) -> tuple[str, str]:
-    """Return source and id of a CloudEvent; `where` begins the place of an attribute in errors."""
-    if attributes.get("specversion") != "1.0":
-        raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"{where}specversion: missing or not 1.0")
+def _identity(
+    attributes: Mapping[str, str], event_type: str, where: str, *, absent: str = "missing"
+) -> tuple[str, str]:
+    """Return source and id of a CloudEvent; `where` begins the place of an attribute in errors.
+
+    `absent` says in errors why an attribute may not be among them.
+    """
+    version = attributes.get("specversion", "")
+    if version != "1.0":
+        why = f"{version} is not 1.0" if _VERSION.fullmatch(version) else f"{absent} or not 1.0"
+        raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"{where}specversion: {why}")
     for name in ("id", "source", "type"):
         if not 0 < len(attributes.get(name, "")) <= MAX_ATTRIBUTE:
             raise WireError(
-                ReasonCode.INVALID_CLOUDEVENT, f"{where}{name}: missing, empty or over {MAX_ATTRIBUTE} characters"
+                ReasonCode.INVALID_CLOUDEVENT, f"{where}{name}: {absent}, empty or over {MAX_ATTRIBUTE} characters"
             )
     if attributes["type"] != event_type:
         raise WireError(ReasonCode.UNEXPECTED_TYPE, f"{where}type: {event_type} is expected on this topic")

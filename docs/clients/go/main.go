@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -50,8 +51,10 @@ func take(store *Store, record *kgo.Record) {
 		return
 	}
 	if headers["ce_tenant"] != tenant {
-		var stray Result // of a text whose `tenant` is misspelt
-		if headers["ce_tenant"] == "default" && json.Unmarshal(record.Value, &stray) == nil && stray.TextSource == source {
+		var stray Result // its bytes say whether it may be of our source: most of the others need not be decoded
+		if bytes.Contains(record.Value, []byte(source)) && json.Unmarshal(record.Value, &stray) == nil && stray.TextSource == source {
+			fmt.Fprintf(os.Stderr, "stray: %s %s: tenant is %s, not %s: was `tenant` forgotten or misspelt?\n",
+				stray.TextID, stray.Task, headers["ce_tenant"], tenant)
 			stray.warn()
 		}
 		return

@@ -43,9 +43,13 @@ public class ReadResults {
     var tenant = header(record, "ce_tenant");
     if (!"dev.sprat.result.decided.v1".equals(header(record, "ce_type")) || record.value() == null) return;
     if (!TENANT.equals(tenant)) {
-      if (!tenant.equals("default")) return;
-      var stray = JSON.readTree(record.value()); // of a text whose `tenant` is misspelt, perhaps
-      if (SOURCE.equals(stray.path("text_source").asText())) warn(stray);
+      // Its text says whether it may be of our source: most of the others need not be decoded.
+      if (!new String(record.value(), UTF_8).contains(SOURCE)) return;
+      var stray = JSON.readTree(record.value());
+      if (!SOURCE.equals(stray.path("text_source").asText())) return;
+      System.err.printf("stray: %s %s: tenant is %s, not %s: was `tenant` forgotten or misspelt?%n",
+          stray.path("text_id").asText(), stray.path("task").asText(), stray.path("tenant").asText(), TENANT);
+      warn(stray);
       return;
     }
     // Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.

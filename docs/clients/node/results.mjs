@@ -80,8 +80,12 @@ function take(store, topic, { headers, value }) {
   const tenant = header("ce_tenant");
   if (header("ce_type") !== "dev.sprat.result.decided.v1" || value === null) return;
   if (tenant !== TENANT) {
-    const stray = tenant === "default" ? JSON.parse(value) : {};
-    if (stray.text_source === SOURCE) warn(stray); // of a text whose `tenant` is misspelt
+    // Its bytes say whether it may be of our source: most of the others need not be decoded.
+    const stray = value.includes(SOURCE) ? JSON.parse(value) : {};
+    if (stray.text_source !== SOURCE) return;
+    const why = `tenant is ${stray.tenant}, not ${TENANT}: was \`tenant\` forgotten or misspelt?`;
+    console.error(`stray: ${stray.text_id} ${stray.task}: ${why}`);
+    warn(stray);
     return;
   }
   // Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.

@@ -77,8 +77,11 @@ def take(store: Store, record: Message) -> None:
     if headers.get("ce_type") != b"dev.sprat.result.decided.v1" or value is None:
         return
     if tenant != TENANT:
-        if tenant == b"default" and (stray := json.loads(value))["text_source"].encode() == SOURCE:
-            warn(stray)  # of a text whose `tenant` is misspelt
+        # Its bytes say whether it may be of our source: most of the others need not be decoded.
+        if SOURCE in value and (stray := json.loads(value))["text_source"].encode() == SOURCE:
+            why = f"tenant is {stray['tenant']}, not {TENANT.decode()}: was `tenant` forgotten or misspelt?"
+            print(f"stray: {stray['text_id']} {stray['task']}: {why}", file=sys.stderr)
+            warn(stray)
         return
     # Rule 1: the first Result with an output counts, and all Results of a text and a task have the same `ce_id`.
     id, has_output = headers["ce_id"].decode(), headers.get("ce_status") != b"unanswered"

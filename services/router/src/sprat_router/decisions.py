@@ -1,7 +1,6 @@
 """The router's decisions: which tasks of a text nobody serves, and which predictions are kept or escalated."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from sprat.errors import Rejected
 from sprat.model import DEFAULT_MODEL
@@ -21,6 +20,7 @@ from sprat_contracts import (
     TextSubmitted,
 )
 from sprat_contracts.kept import least_kept
+from sprat_contracts.texts import unknown_names
 from sprat_policy import IntentPolicy, TaskPolicy
 
 CONFIDENT = "confident"
@@ -30,8 +30,6 @@ NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
 UNCALIBRATED = "uncalibrated"
 NO_SMALL_MODEL = "the task has no small model; a large one answers it"
-_MOST_HINTS = 8
-"""So many unknown task names are compared with the known ones: a text may name tens of thousands."""
 UNKNOWN_LABEL = ReasonCode.UNKNOWN_LABEL.value
 
 
@@ -160,9 +158,7 @@ def unknown_tasks(text: TextSubmitted, tasks: TaskTable) -> Rejected | None:
         return None
     problems = [f"tasks.{name}: its options are no object as {{}}, or name no model" for name in unread]
     if unknown:
-        similar = {task: None for name in unknown[:_MOST_HINTS] for task in get_close_matches(name, tasks, n=1)}
-        hint = f", did you mean {' or '.join(similar)}?" if similar else ""
-        problems.append(f"tasks: {len(unknown)} unknown{hint}; known are {', '.join(tasks)}")
+        problems.append(f"tasks: {unknown_names(unknown, tasks)}; known are {', '.join(tasks)}")
     code = ReasonCode.UNKNOWN_TASK if known else ReasonCode.NO_KNOWN_TASK
     return Rejected(code, "; ".join(problems))
 

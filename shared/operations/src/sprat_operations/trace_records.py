@@ -66,6 +66,8 @@ class TraceStep:
     """The time at which the text was appended, from the record: epoch milliseconds."""
     cause: Place | None = None
     """Of a dead letter: the record that could not be handled."""
+    ends_text: bool = False
+    """Of a dead letter: whether the router rejected the whole text; one for unknown tasks leaves the known ones."""
     call_id: str | None = None
     tasks: tuple[str, ...] = ()
     """Of a text: the tasks asked for."""
@@ -112,10 +114,12 @@ def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, 
     headers = decoded(record.headers)
     value = _value(submitted_in(headers, record.value) if kind is RecordKind.text else record.value)
     prediction = _prediction_in(kind, value)
-    identity, cause = _identity(kind, record, headers, prediction), None
+    identity, cause, ends_text = _identity(kind, record, headers, prediction), None, False
     summary, service = summarise(kind, value), headers.get("ce_source", "").rstrip("/").rpartition("/")[2]
     if kind is RecordKind.dead_letter:
         identity, cause, summary, service = _dead_letter(record, headers, record_kinds)
+        of_text = cause is not None and record_kinds.get(cause[0]) is RecordKind.text
+        ends_text = of_text and service == _ROUTER and summary.reason != _UNKNOWN_TASK
     elif kind is RecordKind.text:
         service = identity[0] if identity else ""
     return TraceStep(
@@ -131,6 +135,7 @@ def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, 
         origin=_place_in(prediction.get("origin")),
         text_at=_appended_at(prediction.get("origin")),
         cause=cause,
+        ends_text=ends_text,
         call_id=_string(value.get("call_id")) if kind is RecordKind.egress else None,
         tasks=tuple(_asked(value.get("tasks"))) if kind is RecordKind.text else (),
         models=_requested_models(value if kind is RecordKind.text else prediction.get("submitted")),
@@ -310,19 +315,22 @@ def requested_models(steps: Iterable[TraceStep]) -> dict[str, str]:
 
 
 def tasks_without_result(steps: Iterable[TraceStep], tasks: Container[str] = BUILT_IN) -> tuple[str, ...]:
-    """Return those of `tasks` that are asked for and have no Result yet; none where the router rejected the text.
+    """Return those of `tasks` that are asked for and have no Result, also where the text was rejected.
 
     Where the text itself was not found, its tasks are unknown, and none are returned.
     """
     every = in_time_order(steps)
-    models = [step for step in every if step.kind is RecordKind.text]
-    if not models or any(_rejects(step, models[-1]) for step in every):
-        return ()
+    texts = [step for step in every if step.kind is RecordKind.text]
     done = {step.task for step in every if step.kind is RecordKind.result}
-    return tuple(task for task in models[-1].tasks if task in tasks and task not in done)
+    return tuple(task for task in texts[-1].tasks if task in tasks and task not in done) if texts else ()
 
 
-def _rejects(step: TraceStep, text: TraceStep) -> bool:
-    """Return whether it is the dead letter of the whole text; one for unknown tasks leaves the known ones."""
-    by_router = step.kind is RecordKind.dead_letter and step.service == _ROUTER and step.cause == text.place
-    return by_router and step.summary.reason != _UNKNOWN_TASK
+def rejection(steps: Iterable[TraceStep]) -> TraceStep | None:
+    """Return the dead letter of the whole text, which ended it: nothing waits for a Result. None where there is none.
+
+    Of a text that was published again, under the same id, only the last record counts.
+    """
+    every = in_time_order(steps)
+    texts = [step for step in every if step.kind is RecordKind.text]
+    letters = [step for step in every if step.ends_text and (not texts or step.cause == texts[-1].place)]
+    return letters[-1] if letters else None

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +28,7 @@ from sprat_operations.trace_records import (
     cause_of,
     group_by_text,
     in_time_order,
+    rejection,
     requested_models,
     tasks_without_result,
     trace_trees,
@@ -50,7 +51,8 @@ task. Calls to a frontier are found by their trace id. Topics that you may not r
 Exit codes:
   0  found, and every known task that it asks for has its Result
   1  nothing was found, or a task has no Result yet
-  2  wrong usage, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached
+  3  the router rejected the text: it ended as a dead letter, and no Result will come"""
 
 _COLOURS = {
     RecordKind.dead_letter: "red",
@@ -98,9 +100,20 @@ def trace(
         remark(f"not looked at: {'; '.join(f'{topic}, {why}' for topic, why in found.unreadable_topics.items())}")
     if not texts:
         remark(f"no record of {printable(text_id)} in the last {since}; look back further with --since")
-    raise typer.Exit(
-        0 if texts and not any(tasks_without_result(steps, found.tasks) for steps in texts.values()) else 1
-    )
+    raise typer.Exit(_exit_code(texts.values(), found))
+
+
+def _exit_code(texts: Iterable[Sequence[TraceStep]], found: TraceResult) -> int:
+    """Return 1 where nothing was found or a Result may still come; else 3 where a text was rejected without one."""
+    codes = {_exit_code_of(steps, found) for steps in texts}
+    return 1 if not codes or 1 in codes else max(codes)
+
+
+def _exit_code_of(steps: Sequence[TraceStep], found: TraceResult) -> int:
+    waits = bool(tasks_without_result(steps, found.tasks))
+    if rejection(steps) is None:
+        return int(waits)
+    return 3 if waits or all(step.kind is not RecordKind.result for step in steps) else 0
 
 
 async def _find(kafka: KafkaSettings, query: TraceQuery, since_ms: int) -> TraceResult:
@@ -129,7 +142,7 @@ def _tree(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> Tree:
     tree = Tree(_head(steps))
     for root in trace_trees(steps):
         _grow(tree, root, began, models, found, raw=raw)
-    for task in tasks_without_result(steps, found.tasks):
+    for task in () if rejection(steps) is not None else tasks_without_result(steps, found.tasks):
         tree.add(Text(printable(f"no Result yet: {display_name(task, models.get(task))}"), style="red"))
     return tree
 
@@ -187,6 +200,7 @@ def _say_steps(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> 
         row = _step_json(step, cause_of(step, ordered), began, shared=step.call_id in found.shared_calls, raw=raw)
         say_json(row | {"asked_model": models.get(step.task or step.service)})
     source, id = steps[0].identity or ("", "")
+    ended_by = rejection(steps)
     say_json(
         {
             "type": "traced",
@@ -195,6 +209,7 @@ def _say_steps(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> 
             "records": len(steps),
             "took_ms": ordered[-1].at_ms - began,
             "without_result": list(tasks_without_result(steps, found.tasks)),
+            "ended_by": None if ended_by is None else {"code": ended_by.summary.reason, **_place_json(ended_by)},
             "not_looked_at": found.unreadable_topics,
         }
     )
