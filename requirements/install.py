@@ -102,7 +102,8 @@ class Progress:
         """Show that pip is still at work: since when, and how many packages are unpacked."""
         now = time.monotonic()
         of = f" of {self._total}" if self._total else ""
-        line = f"{self._said or '  starting pip'}; {installed}{of} installed, {now - self._began:.0f} s"
+        said = self._said or "  waiting for pip, which reads what to install"
+        line = f"{said}; {installed}{of} installed, {now - self._began:.0f} s"
         if self._terminal:
             print(f"\r{line[:78]:78}", end="", flush=True)
         elif now - self._at >= SILENCE_S:

@@ -2,12 +2,15 @@
 
 import base64
 import json
+import os
+from dataclasses import asdict
 from functools import partial
 
 import pytest
 
 from conftest import Kafka
 from sprat.settings import ServiceSettings
+from sprat_operations.local_run import LocalRun
 from support.cli_records import environment, sprat
 from support.letters import dlq, plain_record, rejected
 from support.stream import made_topics, publish, settings_for
@@ -81,6 +84,36 @@ async def test_a_key_that_is_the_id_is_shown_as_the_id_is(settings, run) -> None
     _, (listed,) = await run("list", "--json")
     _, (shown,) = await run("show", listed["letter"], "--json")
     assert (shown["key"], shown["text_id"]) == (id, id)
+
+
+@pytest.mark.parametrize("key", ["cust-1", "cust-3", "order-4711", "acme-bank"])
+async def test_a_key_of_one_word_is_shown(settings, run, key) -> None:
+    topics = await made_topics(settings)
+    await rejected(settings, plain_record(topics, key=key.encode()))
+    _, (listed,) = await run("list", "--json")
+    assert (await run("show", listed["letter"], "--json"))[1][0]["key"] == key
+
+
+async def test_the_policy_is_that_of_ones_own_running_installation(settings, run, prefix, kafka, tmp_path) -> None:
+    topics = await made_topics(settings)
+    await rejected(settings, plain_record(topics, b'{"text": "please cancel my blueberry account"}'))
+    await rejected(settings, plain_record(topics, b'{"text": "Anna Schmidt", "language": "tlh"}', offset=43))
+    env = environment(kafka.bootstrap, prefix) | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    listed = (await run("list", "--json"))[1]
+    show = ("dlq", "show", *(each["letter"] for each in listed))
+    _, out, said = await sprat(*show, env=env, cwd=tmp_path)
+    assert "cancel my blueberry account" in out
+    assert said == "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked\n"
+    assert "covers the text's language, and no policy accepts validators alone for it (language tlh;" in out
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("perimeter: {terms: [{type: PROJECT, words: [blueberry]}]}\n", "utf-8")
+    up = LocalRun(os.getpid(), str(tmp_path), "", kafka.bootstrap, prefix, policy=str(policy))
+    announced = tmp_path / "cache" / "sprat" / "run" / f"process-{os.getpid()}.json"
+    announced.parent.mkdir(0o700, parents=True)
+    announced.write_text(json.dumps(asdict(up)), "utf-8")
+    _, out, said = await sprat(*show, env=env, cwd=tmp_path)
+    assert "cancel my [PROJECT_1] account" in out
+    assert said == f"masked by the policy of your `sprat up`, {policy}\n"
 
 
 async def test_an_id_without_a_source_is_listed_and_found(settings, run) -> None:

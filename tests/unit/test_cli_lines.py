@@ -61,6 +61,8 @@ def test_the_detected_language_is_shown():
     result = kept(language="auto", language_detected=LanguageDetected(language="nl", confidence=0.978))
     assert "01234567 · detected nl (97.8 %) · kept: confident" in result_lines(seen(result))[1]
     assert "· detected nl (97.8 %)" in result_line(seen(result))
+    result = kept(language="auto", language_detected=LanguageDetected(language="en", confidence=0.0))
+    assert "01234567 · no language detected, read as en · kept: confident" in result_lines(seen(result))[1]
 
 
 def test_a_kept_answer_says_all_in_three_lines():
@@ -286,6 +288,7 @@ LONG = "äöü 東京 " * 40
         kept(source="frontier", confidence=None, egress=Egress(left=True, masked={}, simulated=True)),
         kept(task="translation", output=TranslationOutput(text=LONG, target="de"), status="degraded"),
         unanswered(),
+        unanswered(declined=Declined(code="no_service", detail=LONG), warnings=(TextWarning(code="unknown_field"),)),
     ],
 )
 def test_a_brief_line_fits_the_terminal(result, columns):

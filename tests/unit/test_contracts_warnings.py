@@ -83,9 +83,9 @@ def test_a_frontier_that_counts_as_deny_is_told(rule: Any) -> None:
 
 def test_thousands_of_unknown_fields_are_few_short_warnings_at_once() -> None:
     fields = {f"{'tenent' * 4}{number}": 1 for number in range(10_000)} | {"frontier": 1}
-    started = time.perf_counter()
+    started = time.process_time()
     warnings = warned(**{f"tenant{chr(97 + number)}": 1 for number in range(20)}, **fields)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert len(warnings) == MAX_WARNINGS
     assert warnings[-1] == ("unknown_field", "10014 unknown fields whose name is not shown")
     assert all(len(detail) < 80 for _, detail in warnings)

@@ -429,8 +429,8 @@ def test_a_value_of_more_bytes_than_its_message_allows_is_refused_before_it_is_p
 
 @pytest.mark.parametrize("tenant", ['"y"', "null"])
 def test_of_a_key_that_an_object_has_twice_the_last_one_counts(tenant: str) -> None:
-    intent = '"intent": {"model": "a", "model": "b"}'
-    said = f'{{"text": "a", "text": "b", "tasks": {{"ner": {{}}}}, "tasks": {{{intent}}}, "tenant": {tenant}, "tenant": "x"}}'
+    tasks = '"tasks": {"ner": {}}, "tasks": {"intent": {"model": "a", "model": "b"}}'
+    said = f'{{"text": "a", "text": "b", {tasks}, "tenant": {tenant}, "tenant": "x"}}'
     whole = {"specversion": "1.0", "id": "1", "source": "/app", "type": TextSubmitted.event_type}
     event = f'{json.dumps(whole)[:-1]}, "id": "2", "data": {{}}, "data": {said}}}'
     for record in (plain(said.encode()), plain(event.encode(), headers=STRUCTURED)):

@@ -63,7 +63,7 @@ def test_a_pip_that_hangs_is_not_silent(monkeypatch: pytest.MonkeyPatch, capsys:
     slow = [sys.executable, "-S", "-c", "import time; time.sleep(1)"]
     monkeypatch.setattr(install.subprocess, "Popen", lambda _, **more: real(slow, **more))
     assert install.main([]) == 0
-    assert "  starting pip; 0 installed, " in capsys.readouterr().out
+    assert "  waiting for pip, which reads what to install; 0 installed, " in capsys.readouterr().out
 
 
 def test_a_failure_is_pips_and_shown_whole() -> None:

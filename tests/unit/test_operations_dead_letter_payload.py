@@ -8,13 +8,13 @@ from sprat_operations.dead_letter_payload import MAX_SHOWN, hex_dump, readable, 
 from sprat_privacy import MaskedSpan, MaskedText
 
 
-def masked(text: str, *values: str) -> MaskedText:
+def masked(text: str, *values: str, type: str = "X") -> MaskedText:
     """What the perimeter makes of a text when it finds these values."""
     spans, pieces, last, length = [], [], 0, 0
     for value in values:
         start = text.index(value, last)
         length += start - last
-        spans.append(MaskedSpan(start, start + len(value), length, "[X_1]", "X", "test"))
+        spans.append(MaskedSpan(start, start + len(value), length, "[X_1]", type, "test"))
         pieces += (text[last:start], "[X_1]")
         length += 5
         last = start + len(value)
@@ -161,6 +161,15 @@ def test_a_short_number_in_a_key_of_one_word_is_no_address(key, doubted):
     shown = readable_key(key)
     assert shown is not None
     assert shown.masked(masked(shown.text, doubted)) == key.decode()
+
+
+@pytest.mark.parametrize(("key", "hidden"), [(b"cust-3", False), (b"acme/4711", False), (b"Lindenweg 12", True)])
+def test_a_key_of_one_word_is_no_address(key, hidden):
+    shown = readable_key(key)
+    assert shown is not None
+    whole = shown.text
+    assert (shown.masked(masked(whole, whole, type="ADDRESS")) == "[X_1]") is hidden
+    assert shown.masked(masked(whole, whole, type="PERSON")) == "[X_1]"
 
 
 @pytest.mark.parametrize(

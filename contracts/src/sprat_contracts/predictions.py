@@ -27,7 +27,11 @@ class IntentOutput(Part):
         ),
     ]
     alternatives: Annotated[
-        tuple[Alternative, ...], Field(description="The likeliest labels, best first, at most three are written.")
+        tuple[Alternative, ...],
+        Field(
+            description="The likeliest labels of a small model, best first, at most three are written; where the label "
+            "is null, those of which it was not sure enough. Empty from a large model."
+        ),
     ] = ()
 
 
@@ -83,7 +87,10 @@ class LabelsOutput(Part):
     ]
     alternatives: Annotated[
         tuple[Alternative, ...],
-        Field(description="The likeliest labels that do not apply, best first, at most three are written."),
+        Field(
+            description="The likeliest labels of a small model that do not apply, best first, at most three are "
+            "written. Empty from a large model."
+        ),
     ] = ()
 
 

@@ -62,8 +62,18 @@ def chosen_policy(given: Path | None) -> Path | None:
     return _PolicyVariable().policy if given is None else given
 
 
-def policy_for_masking(given: Path | None) -> Path | None:
-    """Return the same; where there is none, say on standard error what is not masked."""
+def policy_for_masking(given: Path | None, run: LocalRun | None = None) -> Path | None:
+    """Return the policy file given, else that of `run`, else the one of `SPRAT_POLICY`.
+
+    It says on standard error which one is that of a `sprat up`; and what is not masked where there is none.
+
+    Args:
+        given: the file that the command is given.
+        run: this user's `sprat up` that the command talks to; None: there is none.
+    """
+    if given is None and run is not None and run.policy:
+        remark(f"masked by the policy of your `sprat up`, {run.policy}")
+        return Path(run.policy)
     policy = chosen_policy(given)
     if policy is None:
         remark(NO_POLICY)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sprat.errors import UserError
 from sprat_cli.chosen_policy import policy_for_masking
+from sprat_operations.local_run import LocalRun
 
 if TYPE_CHECKING:
     from sprat_privacy import Detector
@@ -37,14 +38,18 @@ def shipped_tagger() -> Path:
     raise UserError(f"{SHIPPED_TAGGER}: the tagger, which finds names, is not there: {_INSTALL}; or {_ELSE}")
 
 
-def load_detectors(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:
-    """Load the detectors: validators, the terms of the policy given or of `SPRAT_POLICY`, unless `alone` the tagger.
+def load_detectors(
+    policy: Path | None, tagger: Path | None, *, alone: bool, run: LocalRun | None = None
+) -> DetectorSet:
+    """Load the detectors: validators, the terms of the policy, and unless `alone` the tagger.
+
+    The policy is the one given, else that of `run`, this user's `sprat up`, else the one of `SPRAT_POLICY`.
 
     Raises:
         UserError: the policy or the tagger cannot be used, or a package is missing.
     """
     try:
-        return _load(policy_for_masking(policy), tagger, alone=alone)
+        return _load(policy_for_masking(policy, run), tagger, alone=alone)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "sprat":
             raise

@@ -70,9 +70,13 @@ def warnings(result: Result) -> str:
 
 
 def language(result: Result) -> str:
-    """Return which language was detected, where the text asked for that."""
+    """Return which language was detected, where the text asked for that; at 0, there was no word to judge by."""
     detected = result.language_detected
-    return "" if detected is None else printable(f"detected {detected.language} ({percent(detected.confidence)})")
+    if detected is None:
+        return ""
+    if not detected.confidence:
+        return printable(f"no language detected, read as {detected.language}")
+    return printable(f"detected {detected.language} ({percent(detected.confidence)})")
 
 
 def _names(output: NerOutput) -> str:

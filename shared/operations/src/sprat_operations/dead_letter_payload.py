@@ -30,6 +30,7 @@ _SHORT_NUMBER: Final = re.compile(r"(?<!\d)\d{1,6}(?!\d)")
 """Shorter than a telephone number, an account or an identity card."""
 _TENANT: Final = re.compile(r"(?!(?:\D*\d){7})[A-Za-z][A-Za-z0-9._-]{0,63}")
 """A tenant in one word, with no more digits than a short number. Any other may be a person, an address or a number."""
+_ADDRESS: Final = "ADDRESS"
 _MOST_LAYERS: Final = 4
 """How many layers of escaped escapes are decoded."""
 _FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
@@ -51,6 +52,8 @@ class ReadablePayload:
     """Start and end of what is never masked: the contracts' own field names, the languages, rules, tenants and model
     names after them, and numbers in a key.
     """
+    is_word: bool = False
+    """Whether it is a key of one word: an identifier, which a finder of names takes for an address, as `cust-3`."""
 
     def shown(self, start: int = 0, end: int | None = None) -> str:
         """Return the text from `start` to `end`; bytes that are not UTF-8 are in hexadecimal."""
@@ -67,7 +70,9 @@ class ReadablePayload:
         return [
             span
             for span in masked.spans
-            if span.start < MAX_SHOWN and not any(start <= span.start and span.end <= end for start, end in self.ours)
+            if span.start < MAX_SHOWN
+            and not any(start <= span.start and span.end <= end for start, end in self.ours)
+            and not (self.is_word and span.type == _ADDRESS)
         ]
 
     def masked(self, masked: "MaskedText") -> str:
@@ -109,14 +114,16 @@ def readable(value: bytes) -> ReadablePayload | None:
 
 
 def readable_key(value: bytes) -> ReadablePayload | None:
-    """Return the readable part of a record's key; in one that is a single word, short numbers are never masked.
+    """Return the readable part of a record's key; in one that is a single word, no address is masked.
 
-    Such as `4711` or `user:1001`: a finder takes the number for that of a house.
+    Nor are short numbers, whatever they are taken for. Such as `cust-3`, `4711` or `user:1001`: a finder takes the
+    number for that of a house. Persons, forms (e-mail, telephone, IBAN, …) and the policy's terms stay masked.
     """
     content = readable(value)
     if content is None or re.search(r"\s", content.text):
         return content
-    return replace(content, ours=tuple(found.span() for found in _SHORT_NUMBER.finditer(content.text)))
+    numbers = tuple(found.span() for found in _SHORT_NUMBER.finditer(content.text))
+    return replace(content, ours=numbers, is_word=True)
 
 
 def hex_dump(value: bytes, limit: int = 4096) -> Iterator[str]:

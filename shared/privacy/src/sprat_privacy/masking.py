@@ -133,7 +133,7 @@ def _usable(tag: str, detectors: Sequence[Detector], validators_alone: Collectio
     usable = [detector for detector in detectors if detector.languages is None or tag in detector.languages]
     if not any(detector.languages is not None for detector in usable) and tag not in validators_alone:
         raise LanguageNotCovered(
-            "no detector of names covers the text's language, and the policy does not accept validators alone"
+            "no detector of names covers the text's language, and no policy accepts validators alone for it"
         )
     if not usable:
         raise NotVerified("there is no detector to run")

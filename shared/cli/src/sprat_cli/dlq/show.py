@@ -23,8 +23,10 @@ from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.headers import header_name
 from sprat_contracts.languages import primary_subtag
 from sprat_langid import DEFAULT, resolved
+from sprat_operations import local_run
 from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
 from sprat_operations.dead_letters import DeadLetter
+from sprat_operations.local_run import LocalRun
 from sprat_privacy import NotVerified
 from sprat_privacy import mask as masking
 
@@ -42,13 +44,15 @@ class Masker:
     alone: bool
 
     @classmethod
-    def load(cls, policy: Path | None, tagger: Path | None, language: str | None, *, alone: bool) -> Self:
-        """Load the detectors.
+    def load(
+        cls, policy: Path | None, tagger: Path | None, language: str | None, *, alone: bool, run: LocalRun | None
+    ) -> Self:
+        """Load the detectors, with the terms of the policy given, else of that of `run`.
 
         Raises:
             UserError: the policy or the tagger cannot be used, or is not installed.
         """
-        return cls(load_detectors(policy, tagger, alone=alone), language, alone)
+        return cls(load_detectors(policy, tagger, alone=alone, run=run), language, alone)
 
     def mask(self, content: ReadablePayload) -> tuple[str, Mapping[str, int]]:
         """Return what may be shown, and how many values of which type are masked in it.
@@ -79,8 +83,10 @@ Examples:
 The original is shown as it would be sent to a provider: with a placeholder for each personal value (see `sprat mask`).
 What cannot be verified is not shown. JSON is laid out one value a line; bytes that are not UTF-8 are shown as \\xff. Id
 and source (ce_id, ce_source), trace and key facts of the event are never masked: they are in logs and traces, too. Do
-not put personal data into an id. A key that is the id is shown, too, and in a key of one word numbers of up to six
-digits (user:1001). --raw shows the original as it is, binary data as a hex dump; with --json, in base64.
+not put personal data into an id. A key that is the id is shown, too; a key of one word is no address (cust-3), and its
+numbers of up to six digits are shown (user:1001). Terms and patterns are those of --policy, else of the policy of your
+own running `sprat up`, else of SPRAT_POLICY. --raw shows the original as it is, binary data as a hex dump; with --json,
+in base64.
 
 \b
 Exit codes:
@@ -118,9 +124,10 @@ def show(
     prefix: Prefix = None,
 ) -> None:
     """Show dead letters: headers, reason, and the original with personal data masked."""
-    masker = None if raw else Masker.load(policy, tagger, language, alone=validators_alone)
-    wanted = choice(None, None, None, None, names)
     kafka = kafka_settings(bootstrap, prefix)
+    run = local_run.find_by_kafka(kafka.bootstrap)
+    masker = None if raw else Masker.load(policy, tagger, language, alone=validators_alone, run=run)
+    wanted = choice(None, None, None, None, names)
     with explain_kafka_errors(kafka):
         found = asyncio.run(read(kafka, wanted, reading_signatures(), values=True))
     check_names(found)

@@ -40,7 +40,8 @@ Examples:
 
 \b
 A line: time, status, task (intent@hr where the text asked for the model hr), answer, how sure, milliseconds, and the
-text's id where the terminal is wide enough. The code in brackets says why an answer is degraded. With -v also: model ·
+text's id where the terminal is wide enough. A line is cut to the terminal's width; nothing is cut with -v and --json,
+and where the output is no terminal. The code in brackets says why an answer is degraded. With -v also: model ·
 kept or escalated and why · what the small model and each tier said · who received the text · cost · tenant · trace id.
 Texts are shown only with --with-text, each below its result: it is read from the topic of texts, which this user must
 be allowed to read, and it is said where it is no longer there.
