@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from sprat_contracts import Cause, Declined
+from sprat_contracts import Cause, Declined, Egress
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace import trace
 from sprat_operations.trace_records import TraceQuery
@@ -65,6 +65,17 @@ async def test_a_text_and_all_that_it_caused_are_shown_as_a_tree_without_the_tex
     ]
     assert [line.index("── ") // 4 for line in lines[1:]] == [0, 1, 2, 3, 4, 3, 4]
     assert SAID not in out
+
+
+async def test_what_a_call_cost_is_marked_where_the_result_says_that_a_simulator_received_it(topics, producer, run):
+    way = TracedText(topics=topics)
+    way.place, way.began = await sent(producer, way)
+    simulator = Egress(left=True, provider="mistral", region="eu", call_id="call-1", simulated=True)
+    calls = (way.call("attempt", 30), way.call("outcome", 190, offset=5))
+    await publish(producer, way.request(), *calls, way.answer(egress=simulator), way.result(egress=simulator))
+    _, out, _ = await run("order-7")
+    assert "egress  mistral: answered, €0.000100 (simulated)  " in out
+    assert out.count("simulated") == 1
 
 
 async def test_an_end_without_an_answer_says_in_words_who_declined_and_why(topics, producer, run):

@@ -117,6 +117,33 @@ def test_an_answer_of_a_simulator_says_so():
     assert result_lines(seen(declined))[0] == "intent       transfer  97.6 % sure  (degraded)"
 
 
+def test_what_a_simulator_would_cost_is_not_shown_as_a_price_that_was_paid():
+    simulator = Egress(left=True, masked={}, provider="simulator", region="local", simulated=True)
+    result = kept(source="frontier", confidence=None, egress=simulator, cost_eur=0.000113)
+    for line in (result_lines(seen(result))[1], result_line(seen(result))):
+        assert " ms · €0.000113 (simulated)" in line
+    real = simulator.model_copy(update={"simulated": False})
+    assert "€0.000113 (" not in result_lines(seen(result.model_copy(update={"egress": real})))[1]
+    steps = (
+        TierStep(tier="cheap", provider="x", outcome="unsure", label="badge", cost_eur=0.002, egress=real),
+        TierStep(tier="large", provider="simulator", outcome="kept", label="badge", cost_eur=0.001, egress=simulator),
+    )
+    mixed = result.model_copy(update={"tiers": steps, "cost_eur": 0.003})
+    said = result_lines(seen(mixed))[1]
+    assert "cheap: unsure badge (€0.002) → large: kept badge (€0.001, simulated) ·" in said
+    assert "€0.003 (" not in said
+
+    figures = TrafficFigures()
+    for each in (result, kept()):
+        figures.count(each.model_dump(mode="json"))
+    assert traffic_line(figures).endswith("cost 0.0001 EUR (simulated)")
+    figures.count(mixed.model_dump(mode="json"))
+    assert traffic_line(figures).endswith("cost 0.0031 EUR (0.0011 of it simulated)")
+    paid = TrafficFigures()
+    paid.count(result.model_copy(update={"egress": real}).model_dump(mode="json"))
+    assert traffic_line(paid).endswith("cost 0.0001 EUR")
+
+
 def test_a_degraded_answer_says_so_and_why():
     result = kept(status="degraded", confidence=0.61, declined=Declined(code="masking"))
     first, second, *_ = result_lines(seen(result))

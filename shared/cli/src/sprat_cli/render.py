@@ -126,6 +126,13 @@ def cost(euros: float) -> str:
     return "€0" if euros == 0 else f"€{euros:.6f}".rstrip("0").rstrip(".") if euros >= 1e-6 else "€<0.000001"
 
 
+def _cost_of(result: Result) -> str:
+    """Return what a Result cost, and that nobody was paid where a simulator received all that has a price."""
+    priced = [step.egress for step in result.tiers if step.cost_eur] or [result.egress]
+    simulated = result.cost_eur > 0 and all(egress is not None and egress.simulated for egress in priced)
+    return cost(result.cost_eur) + " (simulated)" * simulated
+
+
 def left(result: Result) -> str:
     """Return to which providers something was sent, those of tiers that were left among them."""
     sent = [each for each in (*(step.egress for step in result.tiers), result.egress) if each is not None and each.left]
@@ -158,7 +165,8 @@ def _said(step: TierStep, result: Result) -> str:
     answered = step.outcome in _ANSWERED
     if answered and not labels:
         labels = _without_label(result)
-    euros = f"({cost(step.cost_eur)})" if answered or step.cost_eur else ""
+    simulated = ", simulated" if step.cost_eur and step.egress is not None and step.egress.simulated else ""
+    euros = f"({cost(step.cost_eur)}{simulated})" if answered or step.cost_eur else ""
     return " ".join(filter(None, (_OUTCOMES.get(step.outcome, step.outcome), labels, sure, euros)))
 
 
@@ -195,7 +203,7 @@ def result_lines(seen: StoredResult, about: str = "", task: str | None = None) -
     if marks := _marks(result):
         first.append(f"({', '.join(marks)})")
     facts = [who(result), language(result), route(result), tiers(result), left(result), f"{seen.total_ms} ms"]
-    second = [fact for fact in (*facts, cost(result.cost_eur)) if fact]
+    second = [fact for fact in (*facts, _cost_of(result)) if fact]
     lines = ["  ".join(part for part in first if part)]
     lines[0] += f"  {faint(about)}" if about else ""
     if unclear := warnings(result):
@@ -273,7 +281,7 @@ def result_line(seen: StoredResult) -> str:
         f"· {detected}" if (detected := language(result)) else "",
         f"· {who(result)} · {route(result)}",
         f"· {steps}" if (steps := tiers(result)) else "",
-        f"· {left(result)} · {seen.total_ms} ms · {cost(result.cost_eur)}",
+        f"· {left(result)} · {seen.total_ms} ms · {_cost_of(result)}",
         faint(printable(f"· {result.tenant} · {result.text_id} · trace {seen.trace_id}")),
     ]
     return "  ".join(part for part in parts if part)

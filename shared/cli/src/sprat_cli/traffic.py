@@ -1,5 +1,7 @@
 """Traffic and pace of consumer groups, in words and as tables: for `sprat lag`, `sprat top` and `sprat up`."""
 
+import math
+
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -15,7 +17,17 @@ def traffic_line(figures: TrafficFigures) -> str:
     return (
         f"texts {figures.texts}  kept {figures.kept}  escalated {figures.escalated} (of these {of_these})  "
         f"lag {sum(figures.lag.values())}  cost {figures.cost_eur:.4f} EUR"
+        f"{_simulated(figures)}"
     )
+
+
+def _simulated(figures: TrafficFigures) -> str:
+    """Return which part of the cost nobody was paid, as a simulator received the texts."""
+    if not figures.simulated_eur:
+        return ""
+    if math.isclose(figures.simulated_eur, figures.cost_eur):
+        return " (simulated)"
+    return f" ({figures.simulated_eur:.4f} of it simulated)"
 
 
 def traffic_table(figures: TrafficFigures) -> RenderableType:
@@ -31,7 +43,7 @@ def traffic_table(figures: TrafficFigures) -> RenderableType:
         _share(figures.escalated, figures.results),
         f"{figures.degraded:,}",
         f"{figures.unanswered:,}",
-        f"€{figures.cost_eur:.4f}",
+        f"€{figures.cost_eur:.4f}{_simulated(figures)}",
     )
     return table
 

@@ -26,6 +26,8 @@ class RecordKind(StrEnum):
 
 ATTEMPT = "attempt"
 """The phase of an egress record that is written before the call."""
+OUTCOME = "outcome"
+"""That of the one after it."""
 
 CAUSAL_ORDER = {kind: number for number, kind in enumerate(RecordKind)}
 
@@ -111,7 +113,7 @@ def _egress(value: Mapping[str, Any]) -> RecordSummary:
         sentence = f"{value['bytes_out']:,} bytes are about to leave for {value['provider']} ({value['region']})"
         return RecordSummary(sentence, ATTEMPT, _masked(value.get("masked") or {}))
     outcome = value["outcome"]
-    return RecordSummary(f"{value['provider']}: {outcome}, €{value['cost_eur']:.6f}", "outcome", outcome)
+    return RecordSummary(f"{value['provider']}: {outcome}, €{value['cost_eur']:.6f}", OUTCOME, outcome)
 
 
 def _masked(counts: Mapping[str, int]) -> str:

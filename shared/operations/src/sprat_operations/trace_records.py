@@ -69,6 +69,8 @@ class TraceStep:
     ends_text: bool = False
     """Of a dead letter: whether the router rejected the whole text; one for unknown tasks leaves the known ones."""
     call_id: str | None = None
+    simulated_calls: tuple[str, ...] = ()
+    """Calls, by their ids in the audit, that a simulator received; the egress records do not say so."""
     tasks: tuple[str, ...] = ()
     """Of a text: the tasks asked for."""
     models: Mapping[str, str] = field(default_factory=dict)
@@ -137,12 +139,22 @@ def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, 
         cause=cause,
         ends_text=ends_text,
         call_id=_string(value.get("call_id")) if kind is RecordKind.egress else None,
+        simulated_calls=tuple(_simulated_calls(value)),
         tasks=tuple(_asked(value.get("tasks"))) if kind is RecordKind.text else (),
         models=_requested_models(value if kind is RecordKind.text else prediction.get("submitted")),
         tenant=_string(value.get("tenant")) or _tenant(prediction),
         replays=headers.get("sprat_replays", ""),
         raw=record.value or b"",
     )
+
+
+def _simulated_calls(value: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the calls that a Result, or an answer of the frontier, says a simulator received."""
+    tiers = value.get("tiers")
+    for each in (value, *(tiers if isinstance(tiers, list) else ())):
+        egress = each.get("egress") if isinstance(each, dict) else None
+        if isinstance(egress, dict) and egress.get("simulated") and isinstance(egress.get("call_id"), str):
+            yield egress["call_id"]
 
 
 def submitted_in(headers: Mapping[str, str], value: bytes | None) -> bytes | None:

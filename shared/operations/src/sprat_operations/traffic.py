@@ -38,6 +38,8 @@ class TrafficFigures:
     degraded: int = 0
     unanswered: int = 0
     cost_eur: float = 0.0
+    simulated_eur: float = 0.0
+    """The part of the cost that is a simulator's: nobody was paid."""
     lag: dict[str, int] = field(default_factory=dict)
     """Group, without the prefix → records."""
     reachable: bool = True
@@ -72,6 +74,13 @@ class TrafficFigures:
         self.degraded += counted["degraded"]
         self.unanswered += counted["unanswered"]
         self.cost_eur += float(result["cost_eur"])
+        self.simulated_eur += _simulated_eur(result)
+
+
+def _simulated_eur(result: Mapping[str, Any]) -> float:
+    """Return the part of a Result's cost for which nobody was paid: its tiers', where it was asked of some."""
+    priced = [step for step in result.get("tiers") or () if step["cost_eur"]] or [result]
+    return sum(float(each["cost_eur"]) for each in priced if (each.get("egress") or {}).get("simulated"))
 
 
 @dataclass(frozen=True, slots=True)

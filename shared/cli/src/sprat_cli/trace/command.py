@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark, say_json
-from sprat_operations.record_summary import RecordKind
+from sprat_operations.record_summary import OUTCOME, RecordKind
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace import TraceResult
 from sprat_operations.trace import trace as find
@@ -139,9 +140,10 @@ def _show(texts: Any, found: TraceResult, *, raw: bool) -> None:
 
 def _tree(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> Tree:
     began, models = began_at(steps), requested_models(steps)
+    simulated = {call for step in steps for call in step.simulated_calls}
     tree = Tree(_head(steps))
     for root in trace_trees(steps):
-        _grow(tree, root, began, models, found, raw=raw)
+        _grow(tree, root, _Shown(began, models, found.shared_calls, simulated, raw))
     for task in () if rejection(steps) is not None else tasks_without_result(steps, found.tasks):
         tree.add(Text(printable(f"no Result yet: {display_name(task, models.get(task))}"), style="red"))
     return tree
@@ -156,24 +158,40 @@ def _head(steps: Sequence[TraceStep]) -> Text:
     return head.append(printable("  " + " · ".join(parts)), style="not bold")
 
 
-def _grow(
-    above: Tree, node: TraceNode, began: int, models: Mapping[str, str], found: TraceResult, *, raw: bool
-) -> None:
-    branch = above.add(_line(node.step, began, models, shared=node.step.call_id in found.shared_calls))
-    if raw:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is known of all steps of a text, for the line of each."""
+
+    began: int
+    """When the text was appended: epoch milliseconds."""
+    models: Mapping[str, str]
+    """Task → the model of it that the text asks for."""
+    shared_calls: Container[str | None]
+    simulated_calls: Container[str | None]
+    raw: bool
+
+
+def _grow(above: Tree, node: TraceNode, shown: _Shown) -> None:
+    branch = above.add(_line(node.step, shown))
+    if shown.raw:
         branch.add(Text(printable(node.step.raw.decode("utf-8", "replace")), style="dim"))
     for child in node.children:
-        _grow(branch, child, began, models, found, raw=raw)
+        _grow(branch, child, shown)
 
 
-def _line(step: TraceStep, began: int, models: Mapping[str, str], *, shared: bool) -> Text:
-    line = Text(f"{step.at_ms - began:+,} ms".replace("+0 ms", "0 ms"), style="bold")
+def _line(step: TraceStep, shown: _Shown) -> Text:
+    line = Text(f"{step.at_ms - shown.began:+,} ms".replace("+0 ms", "0 ms"), style="bold")
     # A specialist is named after its task; the text's model says which one of several answered.
-    line.append(f"  {printable(display_name(step.service, models.get(step.service)))}  ", style="not bold")
+    line.append(f"  {printable(display_name(step.service, shown.models.get(step.service)))}  ", style="not bold")
     line.append(step.kind.replace("_", " "), style=_colour(step))
-    said = [step.summary.sentence, *_why(step), *([f"replay {step.replays}"] if step.replays.strip("0") else [])]
+    simulated = " (simulated)" * (step.summary.decision == OUTCOME and step.call_id in shown.simulated_calls)
+    said = [
+        step.summary.sentence + simulated,
+        *_why(step),
+        *([f"replay {step.replays}"] if step.replays.strip("0") else []),
+    ]
     line.append("  " + printable(" · ".join(part for part in said if part)), style="not bold")
-    if shared:
+    if step.call_id in shown.shared_calls:
         line.append(" · other texts have this trace: it may be theirs", style="not bold yellow")
     topic, partition, offset = step.place
     return line.append(f"  {topic} {partition}@{offset}", style="not bold dim")
