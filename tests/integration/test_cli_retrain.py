@@ -161,6 +161,42 @@ async def replaces_all_the_same(run, more, before: str, monkeypatch) -> None:
 
 
 @pytest.mark.timeout(180)
+async def test_corrections_that_the_served_version_has_learnt_are_not_taken_for_new_ones(kafka, topics, run, tmp_path):
+    rows = training_files.rows()
+    training_files.write(Path("hr.csv"), [*rows[1:], rows[0]])
+    both = ("hr.csv", "hr-corrections.jsonl", "--encoder", training_files.EN_FAST)
+    assert (await run("train", "intent", *both[::2], both[3])).exit_code == 0
+    await correct(kafka, topics, run, tmp_path)
+    await submit(kafka, topics, {"c-again": "The absence of Monday is what I ask about"})  # that of c-0
+    again = ("--text-id", "c-again", "--source", "/crm", "--task", "intent", "--label", "leave", "--by", "qa")
+    assert (await run("feedback", *again)).exit_code == 0
+    result = await run("retrain", "intent/hr", "--json", *both[2:])
+    assert result.exit_code == 0, result.output
+    first = json.loads(result.stdout)
+    assert (first["corrections"], first["new_corrections"]) == (33, 33)
+    assert first["learnt_corrections"] == 0
+    assert (await run("train", "intent", *both, "--output", "hr", "--force")).exit_code == 0
+    learnt = load_artefact(Path("hr")).card.version
+
+    result = await run("retrain", "intent/hr", *both[2:], "--replace", "--yes")
+    assert result.exit_code == 1
+    assert f"there is no new correction of intent/hr: the served version, {learnt}, was trained on " in result.stderr
+    assert (result.stdout, load_artefact(Path("hr")).card.version) == ("", learnt)
+
+    await submit(kafka, topics, {"new": "the wages of nobody"})
+    new = ("--text-id", "new", "--source", "/crm", "--task", "intent", "--label", "payroll", "--by", "qa")
+    assert (await run("feedback", *new)).exit_code == 0
+    result = await run("retrain", "intent/hr", *both[2:])
+    assert result.exit_code == 0, result.output
+    assert "hr-corrections.jsonl: 34 corrections, 34 of them read now" in result.stdout
+    alike = "one trained alike, without them but with the 33 corrections that are learnt already, stands for it"
+    assert alike in result.stdout
+    # The row whose label is wrong is named, as by `sprat train`, and no text is shown.
+    assert re.search(rf"\n +hr\.csv +{len(rows) + 1} +badge +leave *\n", result.stdout), result.stdout
+    assert rows[0][0] not in result.output
+
+
+@pytest.mark.timeout(180)
 async def test_a_file_is_retrained_with_the_options_of_its_training_which_the_model_remembers(
     kafka, topics, run, tmp_path
 ):

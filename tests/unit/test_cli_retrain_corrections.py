@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 from sprat_cli.feedback.export import LEFT_OUT_WHY, OTHER_MODEL
-from sprat_cli.retrain.corrections import divided, left_out_lines, waiting
+from sprat_cli.retrain.corrections import Added, add_corrections, divided, left_out_lines, waiting
 from sprat_operations.feedback import NOT_FOUND, SUPERSEDED
 from sprat_training.data import is_held_out
 
@@ -41,6 +41,15 @@ def test_it_is_said_how_many_corrections_are_trained_on_and_how_many_test(tmp_pa
     assert divided(path, {}) == (
         "1 of 2 corrections is trained on; 1 is held out and tests both versions, so the new one has not learnt it"
     )
+
+
+def test_a_text_that_is_corrected_under_two_ids_is_one_correction_and_the_last_label_counts(tmp_path):
+    path = tmp_path / "hr-corrections.jsonl"
+    rows = [("a day off", "badge"), ("my pay of May", "payroll"), ("A day off ", "leave")]
+    assert add_corrections(path, [{"text": text, "label": label} for text, label in rows]) == Added(total=2, read=2)
+    assert [json.loads(line)["label"] for line in path.read_text().splitlines()] == ["leave", "payroll"]
+    assert add_corrections(path, [{"text": "A DAY OFF", "label": "leave"}]) == Added(total=2, read=1)
+    assert json.loads(path.read_text().splitlines()[0])["text"] == "A day off ", "it says the same as before"
 
 
 def test_of_several_labels_each_one_with_too_few_texts_is_counted(tmp_path):

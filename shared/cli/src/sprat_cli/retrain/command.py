@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +36,7 @@ from sprat_cli.retrain.corrections import (
     waiting,
 )
 from sprat_cli.retrain.first import FirstTraining, train_first
+from sprat_cli.retrain.learnt import Learnt, check_learnt, own_works
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
 from sprat_cli.retrain.trained import Trained, train_version
 from sprat_cli.terminal import printable, remark, say, say_json
@@ -49,7 +50,7 @@ from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, compare
-from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, OWN_FILE, check_output, previous_folder
+from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, check_output, previous_folder
 from sprat_training.record import Reading, read_record
 from sprat_training.train import train
 from sprat_training.verdict import Verdict
@@ -78,8 +79,9 @@ NAME-answers.jsonl, and what was trained is compared with the nearest label, whi
 
 \b
 A fifth of the texts, chosen by a hash of the text, is never trained on, and both versions are compared on it. Where the
-served version was trained on it (by `sprat train`), a version trained alike, without corrections and without the
-fifth, stands for it. Intervals of differences are paired, by bootstrap.
+served version was trained on it (by `sprat train`), a version trained alike, without the fifth and without the
+corrections that the served one has not learnt, stands for it. Where it has learnt all of them, and no file has changed,
+nothing is trained. Intervals of differences are paired, by bootstrap.
 Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
 A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it. The last
 line says whether to replace the served version and why; on yes, a further one says which keep_at to write, if another
@@ -89,7 +91,8 @@ Without --output or --replace nothing is written but --corrections.
 \b
 Exit codes:
   0  done
-  1  there is no correction; or the new version keeps nothing, or is worse, and is not written over the served one
+  1  there is no correction, or none that the served version has not learnt; or the new version keeps nothing, or is
+     worse, and is not written over the served one
   2  an option or a file is wrong, or Kafka cannot be reached"""
 
 
@@ -230,8 +233,8 @@ def retrain(
     outside_file = out_of_scope or _outside_file_of(card, folder)
     _compare_announced(kafka, asked, card, folder)
     rows, left_out = new_corrections(kafka, asked, since, reading.outside_label, kept_in)
-    total = add_corrections(kept_in, rows, several=several)
-    if not total:
+    added = add_corrections(kept_in, rows, several=several)
+    if not added.total:
         raise SpratError(
             f"no correction of {display_name(asked.task, asked.name)} in the last {feedback}: nothing to train from"
             f"{_why(left_out)}"
@@ -259,11 +262,12 @@ def retrain(
         lexical=reading.lexical,
         threads=threads,
     )
-    result, comparison, stand_in = _compared(config, folder, card)
+    learnt = None if HELD_OUT in card.limits else check_learnt(config, card, folder, asked)
+    result, comparison, stand_in = _compared(config, folder, card, learnt)
     remark(divided(kept_in, result.dropped_labels, several=several))
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
-    retrained = Retrained(asked, card, result, comparison, stand_in, config, total, len(rows), left_out)
+    retrained = Retrained(asked, card, result, comparison, stand_in, learnt, config, added, left_out)
     keep_at = _keep_at_for(asked, file, card, result.card)
     advice = advise(result.verdict, comparison, keep_at)
     target = folder if replace_served else output
@@ -358,20 +362,25 @@ def _check_options(given: Mapping[str, Any], *, several: bool) -> None:
         raise UserError(f"{', '.join(named)}: not for a model that gives a text several labels")
 
 
-def _compared(config: TrainingConfig, folder: Path, card: Card) -> tuple[Trained, Comparison, Card | None]:
+def _compared(
+    config: TrainingConfig, folder: Path, card: Card, learnt: Learnt | None
+) -> tuple[Trained, Comparison, Card | None]:
     """Train in a temporary folder, and compare; the last value is the card of the version that stands for the served.
 
-    A served version that was trained on the texts that are held out now would seem better than it is.
+    A served version that was trained on the texts that are held out now would seem better than it is. What stands for
+    it has the corrections that it has learnt, else the new version would seem better; `learnt` is None where the served
+    version itself is compared.
     """
-    clean, several = HELD_OUT in card.limits, card.kind == MULTI_LABEL
+    several = card.kind == MULTI_LABEL
     with tempfile.TemporaryDirectory(prefix="sprat-retrain-") as temporary, ProgressBar() as bar:
         new, alike = Path(temporary) / "new", Path(temporary) / "alike"
         result = train_version(replace(config, output=new), bar.show, several=several)
         stand_in = None
-        if not clean:
-            without = replace(config, files=config.files[:-1], output=alike)
-            stand_in = train_version(without, bar.show, several=several).card
-        served, trained = (result.answers(each, config.threads, bar) for each in (folder if clean else alike, new))
+        if learnt is not None:
+            before = replace(learnt.before(config, Path(temporary)), output=alike)
+            stand_in = train_version(before, bar.show, several=several).card
+        compared = folder if learnt is None else alike, new
+        served, trained = (result.answers(each, config.threads, bar) for each in compared)
     return result, compare(served, trained), stand_in
 
 
@@ -420,7 +429,7 @@ def _files_of(card: Card, folder: Path) -> list[Path]:
         UserError: one is not found, or the card names none.
     """
     found = []
-    for work in _own_works(card, FITTED):
+    for work in own_works(card, FITTED):
         path = _found(work, folder)
         if path is None:
             raise UserError(
@@ -434,7 +443,7 @@ def _files_of(card: Card, folder: Path) -> list[Path]:
 
 def _outside_file_of(card: Card, folder: Path) -> Path | None:
     """Return the file of texts outside every label that the card names; say where it is not found."""
-    work = next(_own_works(card, OUTSIDE_TEXTS), None)
+    work = next(own_works(card, OUTSIDE_TEXTS), None)
     path = None if work is None else _found(work, folder)
     if work is not None and path is None:
         remark(
@@ -442,10 +451,6 @@ def _outside_file_of(card: Card, folder: Path) -> Path | None:
             "this training goes without it; give it with --out-of-scope FILE"
         )
     return path
-
-
-def _own_works(card: Card, use: str) -> Iterator[Work]:
-    return (work for work in card.made_of if work.source == OWN_FILE and work.used_for == use)
 
 
 def _found(work: Work, folder: Path) -> Path | None:

@@ -31,6 +31,16 @@ class AskedModel:
         return f"{self.task}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A file of corrections, after those that were read now are added."""
+
+    total: int
+    """Corrections in it, one for each text."""
+    read: int
+    """Of them, those that were read now."""
+
+
 def new_corrections(
     kafka: KafkaSettings, asked: AskedModel, since_ms: int, outside_label: str, path: Path
 ) -> tuple[list[dict[str, Any]], Counter[str]]:
@@ -58,8 +68,10 @@ def new_corrections(
     return good, left_out
 
 
-def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = False) -> int:
+def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = False) -> Added:
     """Add corrections to a file, where the last one of a text counts; return how many it holds then.
+
+    New ones come last, and rows that say the same as before stay as they are.
 
     Args:
         path: of the file.
@@ -72,17 +84,20 @@ def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = F
     if path.suffix != ".jsonl":
         raise UserError(f"--corrections {path}: the name must end in .jsonl, which holds every text")
     kept: dict[str, dict[str, Any]] = {}
+    columns = columns_of(several=several)
+    label = str(columns.label)
     if path.exists():
-        columns = columns_of(several=several)
         before = read_labelled(path, columns, several=several)
         kept = {
-            normalised_text(text): {"text": text, str(columns.label): label}
-            for text, label in zip(before.texts, before.labels, strict=True)
+            normalised_text(text): {"text": text, label: own}
+            for text, own in zip(before.texts, before.labels, strict=True)
         }
-    kept |= {normalised_text(row["text"]): row for row in rows}
-    if rows:
+    given = {normalised_text(row["text"]): row for row in rows}
+    changed = {text: row for text, row in given.items() if text not in kept or kept[text][label] != row[label]}
+    kept |= changed
+    if changed:
         write_rows(path, list(kept.values()), overwrite=True)
-    return len(kept)
+    return Added(len(kept), len(given))
 
 
 def columns_of(*, several: bool) -> ColumnNames:

@@ -77,8 +77,10 @@ def train_first(kafka: KafkaSettings, first: FirstTraining, *, as_json: bool) ->
         UserError: a file cannot be read or written, or Kafka cannot be reached.
     """
     rows, left_out = new_corrections(kafka, first.asked, first.since_ms, OUTSIDE, first.corrections)
-    corrected = add_corrections(first.corrections, rows, several=first.several)
-    answered = add_corrections(first.answered, _answers(kafka, first), several=first.several) if first.answers else 0
+    corrected = add_corrections(first.corrections, rows, several=first.several).total
+    answered = 0
+    if first.answers:
+        answered = add_corrections(first.answered, _answers(kafka, first), several=first.several).total
     for line in left_out_lines(left_out):
         remark(line)
     files = tuple(path for path in (first.answered, first.corrections) if path.is_file())

@@ -4,10 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sprat_cli.retrain.corrections import AskedModel
+from sprat_cli.retrain.corrections import Added, AskedModel
+from sprat_cli.retrain.learnt import Learnt
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_cli.train.options import training_command
+from sprat_cli.train.summary import issue_json, label_issue_lines
 from sprat_inference.card import Card
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison, Measured
@@ -28,12 +30,12 @@ class Retrained:
     comparison: Comparison
     stand_in: Card | None
     """Of the version trained alike that was compared; None where the served version itself was."""
+    learnt: Learnt | None
+    """The corrections that the served version has learnt, and what stands for it; None where nothing stands for it."""
     config: TrainingConfig
     """Of the new version; the last of its files is that of the corrections."""
-    total: int
-    """Corrections in it."""
-    new: int
-    """Of them, those that this run has read."""
+    corrections: Added
+    """In it."""
     left_out: Counter[str]
     """Corrections that this run could not use, by the reason."""
 
@@ -92,8 +94,9 @@ def summary_lines(retrained: Retrained) -> list[str]:
     if stand_in is not None:
         keep_ats += f", {stand_in.keep_at:.2f} its stand-in"
         compared = f"STAND-IN, KEEP_AT {stand_in.keep_at:.2f}"
+        alike = f"one trained alike, without them{_with_learnt(retrained)}, stands for it"
         served = [
-            f"served: version {version} was trained on these texts; one trained alike, without them, stands for it",
+            f"served: version {version} was trained on these texts; {alike}",
             "both learn from less than the served version, as a fifth of the texts is held out: they may keep less",
         ]
     head, *rest = table(
@@ -105,12 +108,13 @@ def summary_lines(retrained: Retrained) -> list[str]:
             ),
         ]
     )
-    corrections, fitted = counted(retrained.total, "correction"), counted(result.texts, "text")
+    corrections, fitted = counted(retrained.corrections.total, "correction"), counted(result.texts, "text")
     counting = "; what is said of labels above counts those held out, too" if result.findings else ""
     colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
     return [
-        f"{printable(str(retrained.config.files[-1]))}: {corrections}, {retrained.new:,} of them read now",
+        f"{printable(str(retrained.config.files[-1]))}: {corrections}, {retrained.corrections.read:,} of them read now",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in result.findings),
+        *label_issue_lines(result.doubted),
         f"trained on {fitted}{_outside(result)}{counting}",
         f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them {_none(result)}",
         *map(printable, served),
@@ -137,9 +141,11 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "served_version": retrained.served.version,
         "served_saw_the_test": retrained.stand_in is not None,
         "stand_in_keep_at": None if retrained.stand_in is None else retrained.stand_in.keep_at,
-        "corrections": retrained.total,
-        "new_corrections": retrained.new,
+        "corrections": retrained.corrections.total,
+        "new_corrections": retrained.corrections.read,
+        "learnt_corrections": None if retrained.learnt is None else len(retrained.learnt.lines),
         "left_out": {code: count for code, count in retrained.left_out.items() if count},
+        "likely_wrong": [issue_json(each) for each in result.doubted],
         "trained_on": result.texts,
         "trained_outside": result.outside,
         "tested_on": comparison.texts,
@@ -199,6 +205,14 @@ def _other_way(retrained: Retrained) -> list[str]:
         printable(f"  {instead}"),
         '  docs/own-models.md, "With few texts", says how to go on',
     ]
+
+
+def _with_learnt(retrained: Retrained) -> str:
+    """Return which corrections the version has that stands for the served one."""
+    learnt = 0 if retrained.learnt is None else len(retrained.learnt.lines)
+    if not learnt:
+        return ""
+    return f" but with the {counted(learnt, 'correction')} that {'is' if learnt == 1 else 'are'} learnt already"
 
 
 def _none(result: Trained) -> str:

@@ -13,6 +13,7 @@ from sprat_inference.card import Card
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.evaluation.comparison import VersionAnswers, answers_of, set_answers_of
 from sprat_training.findings import findings
+from sprat_training.label_issues import LabelIssue
 from sprat_training.label_set_data import named_labels
 from sprat_training.label_set_train import LabelSetTraining, train_label_sets
 from sprat_training.train import TrainingResult, train
@@ -38,6 +39,8 @@ class Trained:
     """Labels that were left out → texts."""
     findings: tuple[str, ...]
     """In the files, a sentence each."""
+    doubted: tuple[LabelIssue, ...]
+    """Rows whose labels are doubted, or that were left out for that."""
     verdict: Verdict
     outside_share: float
     """Assumed share of the traffic outside every label, in the figures of its verdict."""
@@ -82,6 +85,7 @@ def _of_labels(result: TrainingResult) -> Trained:
         gold=(*(() if test is None else test.labels), *(None for _ in sources.outside_test)),
         dropped_labels=sources.summary.dropped_labels,
         findings=tuple(findings(result)),
+        doubted=result.label_issues or result.dropped,
         verdict=result.verdict,
         outside_share=result.figures.outside_share,
         several=False,
@@ -99,6 +103,7 @@ def _of_sets(result: LabelSetTraining) -> Trained:
         gold=() if test is None else named_labels(test),
         dropped_labels=result.sources.dropped_labels,
         findings=tuple(label_set_findings(result)),
+        doubted=(),
         verdict=_verdict_of_sets(result),
         outside_share=0.0,
         several=True,

@@ -1,6 +1,7 @@
 """The outcome of a training for a terminal, and as JSON."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,11 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
     lines = [
         _sizes(result),
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in findings(result)),
-        *_label_issues(result, show_texts=show_texts),
+        *label_issue_lines(
+            result.label_issues or result.dropped,
+            texts=[excerpt(result, each.index) for each in result.label_issues or result.dropped] if show_texts else (),
+            more="more, in the report",
+        ),
         "",
         *_verdict(result.verdict),
         "",
@@ -108,8 +113,8 @@ def summary_json(result: TrainingResult, report: Path) -> dict[str, object]:
             {"file": str(each.path), "row": each.row, "column": each.column, "problem": each.problem}
             for each in result.sources.bad_rows
         ],
-        "likely_wrong": [_issue(each) for each in result.label_issues],
-        "dropped": [_issue(each) for each in result.dropped],
+        "likely_wrong": [issue_json(each) for each in result.label_issues],
+        "dropped": [issue_json(each) for each in result.dropped],
     }
 
 
@@ -134,7 +139,8 @@ def _test_doubles(result: TrainingResult) -> list[int]:
     return [row for row, double in zip(test.rows, result.doubles.test, strict=True) if double]
 
 
-def _issue(issue: LabelIssue) -> dict[str, object]:
+def issue_json(issue: LabelIssue) -> dict[str, object]:
+    """Return a row whose label is doubted, for `--json`."""
     return {
         "file": str(issue.path),
         "row": issue.row,
@@ -156,28 +162,22 @@ def _repeated(text: RepeatedText) -> dict[str, object]:
     return {"rows": text.rows, "files": [str(path) for path in text.paths], "labels": text.labels}
 
 
-def _label_issues(result: TrainingResult, *, show_texts: bool) -> list[str]:
-    issues = result.label_issues or result.dropped
+def label_issue_lines(issues: Sequence[LabelIssue], *, texts: Sequence[str] = (), more: str = "more") -> list[str]:
+    """Return the rows whose labels are doubted; `texts` are the beginnings of their texts, where they are shown."""
     if not issues:
         return []
     head, *rest = table(
         [
-            ("FILE", "ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if show_texts else [])),
+            ("FILE", "ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if texts else [])),
             *(
-                (
-                    each.path.name,
-                    str(each.row),
-                    each.label,
-                    each.likely_label,
-                    *([excerpt(result, each.index)] if show_texts else []),
-                )
-                for each in issues[:_MAX_ISSUES]
+                (each.path.name, str(each.row), each.label, each.likely_label, *texts[at : at + 1])
+                for at, each in enumerate(issues[:_MAX_ISSUES])
             ),
         ]
     )
     lines = [f"      {faint(head)}", *(f"      {printable(line)}" for line in rest)]
     if len(issues) > _MAX_ISSUES:
-        lines.append(faint(f"      and {len(issues) - _MAX_ISSUES:,} more, in the report"))
+        lines.append(faint(f"      and {len(issues) - _MAX_ISSUES:,} {more}"))
     return lines
 
 
@@ -187,7 +187,7 @@ def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> li
     traffic = "of the traffic is" if figures.outside_texts else "is"
     lines = [
         f"{name + ':':12}{figures.accuracy} of {texts} get their label if all are kept; macro F1 {f1:.1%}",
-        f"{'':12}at keep_at {kept.keep_at:.2f} {kept.share:.1%} {traffic} kept, {kept.shown_right} of them right",
+        f"{'':12}at keep_at {kept.keep_at:.2f}, {kept.share:.1%} {traffic} kept, {kept.shown_right} of them right",
     ]
     if figures.outside_recall is not None:
         lines.append(f"{'':12}{outside_said(figures, result)}")
