@@ -101,7 +101,8 @@ def test_commands_that_are_told_nothing_find_the_users_own_one(tmp_path: Path) -
     (cache / kafka_dir().name).symlink_to(kafka_dir())
     named = {"SPRAT_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
     (folder / ".env").write_text("SPRAT_POLICY=policy.yaml\n")
-    (folder / "policy.yaml").write_text("tasks: {intent: {keep_at: 1}}\ntenants: {acme-bank: {frontier: deny}}\n")
+    rules = "tasks: {intent: {keep_at: 1}}\ntenants: {acme-bank: {frontier: deny}}\ninside: [127.0.0.1]\n"
+    (folder / "policy.yaml").write_text(rules)
     env = {name: value for name, value in os.environ.items() if not name.startswith("SPRAT_")}
     env |= {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     up = UpProcess("--prefix", "mine", "--with", "language-id", cwd=folder, env=env | named)
@@ -120,7 +121,9 @@ def test_commands_that_are_told_nothing_find_the_users_own_one(tmp_path: Path) -
         assert "\n  policy    policy.yaml\n" in up.output
         denied = run("send", TEXT["text"], "--tenant", "acme-bank", "--frontier", "allow", "--task", "intent", "--json")
         (result,) = (json.loads(line)["result"] for line in denied.stdout.splitlines())
-        assert (result["declined"]["code"], result["egress"]["left"]) == ("policy", False), "that of .env is in force"
+        assert (result["declined"]["code"], result["egress"]["left"]) == ("policy", False), (
+            "that of .env, to which the simulator is outside"
+        )
         checks = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
         found = {check["about"]: check["found"] for check in checks}
         redis = up.redis.removeprefix("redis://").removesuffix("/0")

@@ -22,7 +22,7 @@ from sprat_cli.doctor.settings import (
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace
 from sprat_operations.clock import ClockSkew
-from sprat_operations.local_run import LocalRun
+from sprat_operations.local_run import SIMULATED, LocalRun
 from sprat_operations.topics import Difference, TopicState
 from sprat_operations.transactions import OpenTransaction
 from sprat_policy import Policy
@@ -405,6 +405,37 @@ def test_a_server_that_is_inside_by_its_host_and_said_to_be_elsewhere_is_warned_
     assert "warning: tier ollama, region eu: `inside` takes every server" in said.stderr
     assert "warning: the frontier (SPRAT_FRONTIER__BASE_URL), region local" in said.stderr
     assert "tier house" not in said.stderr
+
+
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", True)])
+@pytest.mark.parametrize("tiers", [[], [{"preset": "frontier"}]], ids=["no tiers", "a tier"])
+def test_a_simulator_of_sprat_up_that_is_inside_by_its_host_is_warned_of(tmp_path, monkeypatch, host, warned, tiers):
+    """`inside: [127.0.0.1]` leaves it outside, so that a rehearsal shows what would leave."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("POLICY", "FRONTIER__BASE_URL", "FRONTIER__API_KEY"):
+        monkeypatch.delenv(f"SPRAT_{name}", raising=False)
+    file = tmp_path / "own.yaml"
+    file.write_text(json.dumps({"tenants": {"vault": {"frontier": "deny"}}, "inside": [host], "tiers": tiers}))
+    said = CliRunner().invoke(app, ["policy", "check", str(file)])
+    assert said.exit_code == 0, said.output
+    warning = "warning: the simulator that `sprat up` starts, region local: `inside` takes every server on localhost"
+    assert (warning in said.stderr) is warned
+    run = LocalRun(1, str(tmp_path), "", policy=str(file), frontier=SIMULATED)
+    (check,) = (each for each in check_settings(*find_policy(None, run), run) if each.subject == "frontier")
+    assert check.status is (CheckStatus.warning if warned else CheckStatus.ok)
+    assert ("List 127.0.0.1 instead" in check.fix) is warned
+
+
+@pytest.mark.parametrize("tiers", [[], [{"preset": "frontier"}, {"preset": "vllm:http://gpu/v1", "model": "phi"}]])
+def test_policy_check_names_a_frontier_of_the_settings_that_texts_of_deny_reach(tmp_path, monkeypatch, tiers):
+    rules = {"tenants": {"vault": {"frontier": "deny"}}, "inside": ["gpu"], "tiers": tiers}
+    file = tmp_path / "own.yaml"
+    file.write_text(json.dumps(rules))
+    monkeypatch.setenv("SPRAT_FRONTIER__BASE_URL", "http://gpu:8000/v1")
+    said = CliRunner().invoke(app, ["policy", "check", str(file)]).stdout
+    asked = "frontier, vllm" if tiers else "the frontier"
+    assert f"  vault       deny  nothing leaves; hard cases go to {asked}, inside the house" in said
+    assert ("the model of the settings, inside the house" in said) is bool(tiers)
 
 
 def test_doctor_reads_the_policy_of_this_users_own_installation(tmp_path, monkeypatch):

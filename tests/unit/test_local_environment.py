@@ -66,7 +66,7 @@ def test_the_simulated_frontier_uses_the_simulators_port_and_gets_no_key(tmp_pat
     frontier = builder.build(spec("frontier"), "frontier", {}).environment
 
     assert port is not None
-    assert frontier["SPRAT_FRONTIER__BASE_URL"] == f"http://127.0.0.1:{port}/v1"
+    assert frontier["SPRAT_FRONTIER__BASE_URL"] == f"http://localhost:{port}/v1"
     assert frontier["SPRAT_FRONTIER__API_KEY"] == ""
 
 

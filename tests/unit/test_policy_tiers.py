@@ -231,7 +231,7 @@ async def test_the_simulated_decision_tier_of_the_documentation_is_valid(tmp_pat
     policy = load_policy(file)
     (tier,) = await opened(policy)
     assert (tier.api, tier.settings.host, tier.provider.region) == ("decisions", "127.0.0.1", "local")
-    assert "for tasks with labels" in list(describe(policy))[-1]
+    assert "for tasks of one label" in list(describe(policy))[-1]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from sprat_contracts import FrontierAnswered, LabelsOutput, Prediction, Result, TaskTable, Topics
 from sprat_policy import Policy, TaskFile, TaskFiles, TaskPolicy, TenantGuard
+from sprat_router import decisions
 from sprat_router.decisions import decide
 from sprat_router.handler import RouterHandler
 from support.router_records import (
@@ -29,12 +30,12 @@ BOTH = {
 NONE: dict[str, Any] = {"labels": [], "alternatives": [{"label": "billing", "probability": 0.1}]}
 
 
-def router(**file: Any) -> RouterHandler:
+def router(*, served: bool = True, **file: Any) -> RouterHandler:
     fields = {"kind": "multi_label", "labels": dict.fromkeys(LABELS, ""), "artefact": "m", "keep_at": 0.8} | file
     files = TaskFiles({"topics": TaskFile.model_validate(fields)})
     policy = Policy().with_added(files)
     topics = Topics(tasks=files.table)
-    models = table(announced("topics", labels=LABELS, label_set="h1"))
+    models = table(announced("topics", labels=LABELS, label_set="h1")) if served else table()
     return RouterHandler(topics, policy, TenantGuard(policy, {}), models, question_hash)
 
 
@@ -62,6 +63,18 @@ def test_a_sure_set_of_labels_is_kept() -> None:
     assert (kept.status, kept.route.reason, kept.confidence) == ("answered", "confident", 0.9)
     assert isinstance(kept.output, LabelsOutput)
     assert [each.label for each in kept.output.labels] == ["billing", "delivery"]
+
+
+@pytest.mark.parametrize(
+    ("artefact", "said"),
+    [(None, decisions.NO_SMALL_MODEL), ("m", "no model for topics is announced: is its service running?")],
+)
+def test_a_task_without_a_model_by_its_file_is_not_said_to_lack_a_service(artefact: str | None, said: str) -> None:
+    handler = router(served=False, artefact=artefact)
+    (request,) = requests(handler.receive(received(text(tasks={"topics": {}}))))
+    assert request.prediction.declined is not None
+    assert (request.reasons, request.prediction.declined.code) == (("no_service",), "no_service")
+    assert request.prediction.declined.detail.endswith(said)
 
 
 def test_no_label_is_an_answer_unless_the_file_says_otherwise() -> None:

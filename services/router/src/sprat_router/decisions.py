@@ -16,12 +16,11 @@ from sprat_contracts import (
     Prediction,
     ReasonCode,
     TaskTable,
-    TextOutput,
     TextSubmitted,
 )
 from sprat_contracts.kept import least_kept
 from sprat_contracts.texts import unknown_names
-from sprat_policy import IntentPolicy, TaskPolicy
+from sprat_policy import IntentPolicy, Policy, TaskPolicy
 
 CONFIDENT = "confident"
 DECLINED = "declined"
@@ -130,16 +129,11 @@ def _is_of(prediction: Prediction, announced: AnnouncedLabels) -> bool:
 
 
 def unserved(
-    text: TextSubmitted, received: Received[Message], models: ModelTable, tasks: TaskTable
+    text: TextSubmitted, received: Received[Message], models: ModelTable, tasks: TaskTable, policy: Policy
 ) -> list[Prediction]:
     """Return a declined prediction for each of the `tasks` that no model serves; specialists answer the others."""
     return [
-        _declined_prediction(
-            text,
-            received,
-            task,
-            NO_SMALL_MODEL if tasks[task] is TextOutput else _unserved_detail(task, options.model, models),
-        )
+        _declined_prediction(text, received, task, _unserved_detail(task, options.model, models, policy))
         for task, options in text.tasks.known_to(tasks).items()
         if models.served(task, options.model, received.appended_at) is None
     ]
@@ -179,13 +173,15 @@ def _declined_prediction(text: TextSubmitted, received: Received[Message], task:
     )
 
 
-def _unserved_detail(task: str, model: str, models: ModelTable) -> str:
+def _unserved_detail(task: str, model: str, models: ModelTable, policy: Policy) -> str:
     """Return which model did not serve, and what to do.
 
     Every tenant may ask, and a name can say what another tenant is about. So one is named only to who nearly wrote it;
     `default` is everybody's.
     """
     names = [each.model for each in models.announced() if each.task == task]
+    if not names and not policy.task(task).has_small_model:
+        return NO_SMALL_MODEL
     if model in names:
         hint = "it was announced for later texts; send the text again"
     elif meant := next((name for name in names if _one_slip(name.lower(), model.lower())), None):

@@ -132,7 +132,7 @@ class RouterHandler:
         # The model that failed on it may have been retired since.
         events = tuple(
             self._escalate(prediction, (NO_SERVICE,), None)
-            for prediction in unserved(text, received, self._models, self._topics.tasks)
+            for prediction in unserved(text, received, self._models, self._topics.tasks, self._policy)
             if prediction.task == service
         )
         return Outcome(events, skipped=None if events else "replay")
@@ -140,7 +140,7 @@ class RouterHandler:
     def _validate(self, text: TextSubmitted, received: Received[Message]) -> Outcome:
         events = tuple(
             self._escalate(prediction, (NO_SERVICE,), None)
-            for prediction in unserved(text, received, self._models, self._topics.tasks)
+            for prediction in unserved(text, received, self._models, self._topics.tasks, self._policy)
         )
         rejected = unknown_tasks(text, self._topics.tasks)
         return Outcome(events, rejected, None if events or rejected else "served", judged=True)

@@ -8,7 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from sprat.settings import VariableSettings
 from sprat_cli.terminal import remark
 from sprat_operations import local_run
-from sprat_operations.local_run import LocalRun
+from sprat_operations.local_run import SIMULATOR_HOST, LocalRun
 from sprat_policy import TASKS_FOLDER, TaskFiles, load_task_files, tasks_folder
 
 NO_POLICY: Final = "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked"
@@ -82,8 +82,10 @@ def policy_for_masking(given: Path | None, run: LocalRun | None = None) -> Path 
 
 def taken_inside(host: str) -> str:
     """Return what `inside` does to a server on one of its hosts that is said to be elsewhere, and what to do."""
+    taken = f"`inside` takes every server on {host} inside: it gets texts whole, those of deny, too, and nothing is in "
+    if host == SIMULATOR_HOST:
+        return f"{taken}the audit. List 127.0.0.1 instead, and reach what is inside by that"
     return (
-        f"`inside` takes every server on {host} inside: it gets texts whole, and nothing is in the audit. Reach what "
-        "is not inside by another name of the host (localhost for 127.0.0.1), or write no region for it (of the "
-        "frontier: inside)"
+        f"{taken}the audit. Reach what is not inside by another name of the host (localhost for 127.0.0.1), or write "
+        "no region for it (of the frontier: inside)"
     )

@@ -14,14 +14,13 @@ from sprat.errors import UserError
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_local.options import Options
 from sprat_local.processes import private
-from sprat_local.processes.ports import HOST, free_port
+from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import LaunchSpec
-from sprat_operations.local_run import SIMULATED
+from sprat_operations.local_run import SIMULATED, SIMULATOR_HOST, SIMULATOR_REGION
 from sprat_operations.services import FRONTIER, GENERALIST, SIMULATOR, ServiceSpec
 
 _SIMULATED_MODEL = "simulated-frontier"
 _SIMULATED_PROVIDER = "simulator"
-_SIMULATED_REGION = "local"
 _AUDIT = "SPRAT_AUDIT__"
 GENERALIST_PORT = 8090
 """Of the generalist service, unless `SPRAT_GENERALIST__PORT` says another: policies name it."""
@@ -195,10 +194,10 @@ def _frontier_environment(options: Options, simulator_port: int) -> dict[str, st
         return {"SPRAT_FRONTIER__BASE_URL": options.frontier}
     price = {"input_eur": options.simulation.input_eur, "output_eur": options.simulation.output_eur}
     return {
-        "SPRAT_FRONTIER__BASE_URL": f"http://{HOST}:{simulator_port}/v1",
+        "SPRAT_FRONTIER__BASE_URL": f"http://{SIMULATOR_HOST}:{simulator_port}/v1",
         "SPRAT_FRONTIER__MODEL": _SIMULATED_MODEL,
         "SPRAT_FRONTIER__PROVIDER": _SIMULATED_PROVIDER,
-        "SPRAT_FRONTIER__REGION": _SIMULATED_REGION,
+        "SPRAT_FRONTIER__REGION": SIMULATOR_REGION,
         "SPRAT_FRONTIER__PRICES": json.dumps({_SIMULATED_MODEL: price}),
         # The simulator must not receive the user's own key.
         "SPRAT_FRONTIER__API_KEY": "",

@@ -10,6 +10,9 @@ from platformdirs import user_cache_path
 
 SIMULATED = "simulated"
 """The frontier of an installation that asks the simulator."""
+SIMULATOR_HOST = "localhost"
+"""How its frontier reaches the simulator: a policy that takes the servers on 127.0.0.1 inside leaves it outside."""
+SIMULATOR_REGION = "local"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _REDIS_PORT = 6379
 

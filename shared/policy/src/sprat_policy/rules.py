@@ -116,6 +116,11 @@ class TaskPolicy(PolicySection):
     uncalibrated: Uncalibrated = "escalate"
     models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
 
+    @property
+    def has_small_model(self) -> bool:
+        """Whether a small model can answer it; not where a task's own file says otherwise."""
+        return True
+
     def of(self, model: str) -> Self:
         """Return the policy for the model that texts request by this name.
 

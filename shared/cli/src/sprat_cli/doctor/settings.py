@@ -18,7 +18,7 @@ from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
 from sprat_cli.doctor.check import Check, CheckStatus, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
-from sprat_operations.local_run import SIMULATED, LocalRun
+from sprat_operations.local_run import SIMULATED, SIMULATOR_HOST, SIMULATOR_REGION, LocalRun
 from sprat_operations.services import CLASSIFY
 from sprat_policy import (
     INSIDE,
@@ -86,7 +86,7 @@ def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None =
     )
     if policy is None or not policy.tiers or any(tier.host is None for tier in policy.tiers):
         if run is not None and run.frontier == SIMULATED:
-            yield ok("frontier", "your `sprat up` asks its simulator")
+            yield _simulator(policy)
         elif run is not None and run.frontier and run.frontier != variables.base_url:
             yield ok("frontier", f"your `sprat up` asks {run.frontier}; its other settings are those of its shell")
         else:
@@ -251,6 +251,15 @@ def _inside(settings: FrontierVariables, finding: str) -> Check:
         said = f"{finding}, inside the house by the policy, and its region is {settings.region}"
         return warning("frontier", said, taken_inside(settings.host))
     return ok("frontier", f"{finding}, inside the house: nothing leaves to it")
+
+
+def _simulator(policy: Policy | None) -> Check:
+    """Check that the policy does not take the simulator of `sprat up` inside: no rehearsal shows then what leaves."""
+    finding = "your `sprat up` asks its simulator"
+    if policy is not None and policy.is_inside(SIMULATOR_HOST):
+        said = f"{finding} at {SIMULATOR_HOST}, inside the house by the policy, and its region is {SIMULATOR_REGION}"
+        return warning("frontier", said, taken_inside(SIMULATOR_HOST))
+    return ok("frontier", finding)
 
 
 def _endpoint(settings: FrontierVariables, finding: str) -> Check:

@@ -14,12 +14,12 @@ from sprat_cli.chosen_policy import taken_inside, tasks_beside
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, remark, say, say_json, table
 from sprat_contracts import BUILT_IN
+from sprat_operations.local_run import SIMULATOR_HOST, SIMULATOR_REGION
 from sprat_policy import (
     ALL_OTHERS,
     INSIDE,
     IntentPolicy,
     Policy,
-    TaskFile,
     TaskPolicy,
     TierPolicy,
     load_guarded_policy,
@@ -70,9 +70,10 @@ def check(
         say_json({"type": "policy", "file": str(file), "policy": policy.model_dump(mode="json")})
         return
     say(f"{file} is valid")
-    for line in describe(policy.with_added(files), tasks):
+    variables = environment()
+    for line in describe(policy.with_added(files), tasks, _host_of_settings(variables)):
         say(line)
-    for line in _inside_by_host(policy, environment()):
+    for line in _inside_by_host(policy, variables):
         remark(line)
 
 
@@ -80,23 +81,28 @@ _OF_LABELS = frozenset({"decisions", "systemone"})
 """Interfaces of decision models."""
 
 
-def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN) -> Iterator[str]:
-    """Return what a policy says, in words; `tasks` are those of the installation."""
+def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN, host: str | None = None) -> Iterator[str]:
+    """Return what a policy says, in words.
+
+    Args:
+        policy: what is described.
+        tasks: those of the installation.
+        host: of the frontier that this shell's settings name; None where they name none.
+    """
     width = max(map(len, tasks))
     for task in tasks:
         rules = policy.task(task)
-        large = isinstance(rules, TaskFile) and not rules.has_small_model
         who = "the frontier or tiers alone answer" if policy.tiers else "the frontier alone answers"
-        said = who if large else f"kept at {kept_from(rules)}{_models(rules)}"
+        said = f"kept at {kept_from(rules)}{_models(rules)}" if rules.has_small_model else who
         yield f"  {task:{width}}  {said}"
     named = sorted(policy.tenants)
-    rows = [(f"  {printable(name)}", *_allowed(policy, name)) for name in named if name != ALL_OTHERS]
-    rows.append(("  all others", *_allowed(policy, ALL_OTHERS)))
+    rows = [(f"  {printable(name)}", *_allowed(policy, name, host)) for name in named if name != ALL_OTHERS]
+    rows.append(("  all others", *_allowed(policy, ALL_OTHERS, host)))
     yield "tenants"
     yield from table(rows)
     if policy.tiers:
         yield "tiers, in this order"
-        yield from table([(f"  {tier.label}", *_tier(policy, tier)) for tier in policy.tiers])
+        yield from table([(f"  {tier.label}", *_tier(policy, tier, host)) for tier in policy.tiers])
 
 
 def _inside_by_host(policy: Policy, variables: Mapping[str, str]) -> Iterator[str]:
@@ -104,12 +110,19 @@ def _inside_by_host(policy: Policy, variables: Mapping[str, str]) -> Iterator[st
     for tier in policy.tiers:
         if tier.host is not None and policy.is_inside(tier.host) and tier.is_elsewhere:
             yield f"warning: tier {tier.label}, region {tier.region_name}: {taken_inside(tier.host)}"
-    url = variables.get("SPRAT_FRONTIER__BASE_URL", "")
-    if not url or problem_of_url(url, ""):
-        return
-    host, region = urlsplit(url).hostname or "", variables.get("SPRAT_FRONTIER__REGION", "")
-    if policy.is_inside(host) and region not in {"", INSIDE}:
+    asks_settings = not policy.tiers or any(tier.host is None for tier in policy.tiers)
+    if asks_settings and not variables.get("SPRAT_FRONTIER__BASE_URL") and policy.is_inside(SIMULATOR_HOST):
+        who = f"the simulator that `sprat up` starts, region {SIMULATOR_REGION}"
+        yield f"warning: {who}: {taken_inside(SIMULATOR_HOST)}"
+    host, region = _host_of_settings(variables), variables.get("SPRAT_FRONTIER__REGION", "")
+    if host is not None and policy.is_inside(host) and region not in {"", INSIDE}:
         yield f"warning: the frontier (SPRAT_FRONTIER__BASE_URL), region {printable(region)}: {taken_inside(host)}"
+
+
+def _host_of_settings(variables: Mapping[str, str]) -> str | None:
+    """Return the host of the frontier that the settings of this shell name; None where they name none."""
+    url = variables.get("SPRAT_FRONTIER__BASE_URL", "")
+    return None if not url or problem_of_url(url, "") else urlsplit(url).hostname
 
 
 def kept_from(rules: TaskPolicy) -> str:
@@ -125,10 +138,10 @@ def _models(rules: object) -> str:
     return f"; models with rules of their own: {'; '.join(own)}"
 
 
-def _tier(policy: Policy, tier: TierPolicy) -> tuple[str, str, str]:
+def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str, str]:
     """Return where a tier is, what it keeps and whom it is for."""
     if tier.host is None:
-        where = "the model of the settings"
+        where = f"the model of the settings{', inside the house' if policy.is_inside(host or '') else ''}"
     else:
         place = "inside the house" if policy.is_inside(tier.host) else tier.region_name or ""
         where = f"{tier.model_name} at {tier.host}, {place}"
@@ -136,16 +149,17 @@ def _tier(policy: Policy, tier: TierPolicy) -> tuple[str, str, str]:
     if tier.keep_at is not None:
         keeps = f"labels at {tier.keep_at * 100:.4g} % or above, {tier.said_of_calibration}"
     whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
-    everything = "for tasks with labels" if tier.known.api in _OF_LABELS else "for all"
+    everything = "for tasks of one label" if tier.known.api in _OF_LABELS else "for all"
     return where, f"keeps {keeps}", f"for {whom}" if whom else everything
 
 
-def _allowed(policy: Policy, section: str) -> tuple[str, str]:
+def _allowed(policy: Policy, section: str, host: str | None) -> tuple[str, str]:
     tenant = policy.tenant(section)
     if tenant.frontier == "deny":
         its = [tier for tier in policy.tiers if not tier.tenants or section in tier.tenants]
-        inside = [tier.label for tier in its if tier.host is not None and policy.is_inside(tier.host)]
-        asked = f"; hard cases go to {', '.join(inside)}, inside the house" if inside else ""
-        return "deny", f"nothing leaves{asked}"
+        asked = [(tier.label, tier.host or host) for tier in its] if policy.tiers else [("the frontier", host)]
+        inside = [label for label, its_host in asked if policy.is_inside(its_host or "")]
+        said = f"; hard cases go to {', '.join(inside)}, inside the house" if inside else ""
+        return "deny", f"nothing leaves{said}"
     what = "whole" if tenant.frontier == "allow" else "with personal data masked"
     return tenant.frontier, f"hard cases leave {what}, to {', '.join(tenant.regions)}"
