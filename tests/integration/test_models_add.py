@@ -1,6 +1,7 @@
 """`sprat models add`: classifiers as transformers writes them become artefacts that say the same."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -308,7 +309,7 @@ def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_inte
     card = model.card
     assert (facts["calibrated_on"], facts["version"]) == (400, card.version)
     assert "400 rows" in card.scores[0].protocol
-    assert card.calibration.fitted_on == "440 rows of ours.csv"
+    assert card.calibration.fitted_on == "440 rows of ours.csv, 40 of them outside every label"
     assert card.calibration.outside_share == 0.1
     assert not any("Not calibrated" in limit for limit in card.limits)
     assert Temperatures.of(card.calibration).default == pytest.approx(TEMPERATURE, rel=0.3)
@@ -344,6 +345,39 @@ def test_a_model_that_is_not_good_enough_keeps_nothing_however_sure_it_is(tmp_pa
     assert "not good enough" in done.output
     assert "keep_at 1.00 keeps" not in done.output
     assert "serve it" not in done.output, "there is nothing to serve"
+    assert "is written, but it keeps nothing: every text that it is asked for is escalated" in printed(done.output)
+    assert re.search(r"at best, keep_at 0\.\d\d keeps [\d.]+% of the traffic, [67]\d\.\d% \(", printed(done.output)), (
+        done.output
+    )
+
+
+def test_texts_outside_that_are_kept_with_a_label_are_named_as_the_reason(labelled: Path, tmp_path: Path) -> None:
+    """All labels are right, and the texts outside are as sure as the others: 10 % of the traffic is kept wrong."""
+    saved = Path(shutil.copytree(MODELS / "bert", tmp_path / "sure"))
+    weights = load_file(saved / "model.safetensors")
+    weights |= {name: array * 1e6 for name, array in weights.items() if name.startswith("classifier.")}
+    save_file(weights, saved / "model.safetensors")
+    own = load_artefact(tmp_path / "gold").card.labels or ()
+    rows = [line.rpartition(",") for line in labelled.read_text("utf-8").splitlines()[1:]]
+    best = read(tmp_path / "gold", [text.strip('"') for text, _, _ in rows]).argmax(axis=1)
+    right = [f"{text},{label if label == 'oos' else own[number]}"
+             for (text, _, label), number in zip(rows, best, strict=True)]  # fmt: skip
+    labelled.write_text("\n".join(["text,label", *right]) + "\n", "utf-8")
+    done = CliRunner().invoke(app, [
+        "models", "add", str(saved), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
+        "--calibrate", str(labelled), "--quantization", "float32", "--language", "en",
+    ])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "not good enough" in printed(done.output)
+    assert "at best, keep_at 0.50 keeps 100.0% of the traffic, 90.0% (" in printed(done.output)
+    outside = "of 40 texts outside every label, at keep_at 0.50 100.0% are kept with a label, which is wrong"
+    assert outside in printed(done.output)
+    assert "such texts count as 10% of the traffic" in printed(done.output)
+
+
+def printed(output: str) -> str:
+    """Return what a command printed, whatever the width of its lines."""
+    return " ".join(output.split())
 
 
 GERMAN = "wo bleibt meine Bestellung Überweisung zurück und warum kommt das nicht bei mir an ich warte schon lange"
@@ -432,7 +466,8 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
     assert f"or as the model of the task, in {tasks / 'desk'}.yaml: artefact: ../a" in said
     advised = load_artefact(tmp_path / "a").card.keep_at
     assert f"and there, in place of the keep_at of the model before: keep_at: {advised:.2f}" in said
-    assert "models:" not in said
+    own_rule = f"models: {{bert: {{keep_at: {advised:.2f}}}}}"
+    assert f"and in {tasks / 'desk'}.yaml, so that it has a keep_at of its own: {own_rule}" in said
     init = run(
         "task", "init", "second", "--labels", "outside,refund,delivery,greeting", "--artefact", str(tmp_path / "a")
     )

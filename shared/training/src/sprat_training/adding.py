@@ -353,7 +353,10 @@ def _check_labels(labels: Sequence[str], config: AddConfig) -> None:
 def new_folder(output: Path) -> Iterator[Path]:
     """Yield a folder to write the artefact into; it becomes `output` where nothing is raised."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"{output}: exists already; name another --output")
+        raise UserError(
+            f"{output}: exists already; name another --output, or move that folder away first (--force is for a model "
+            "that differs from the original)"
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".sprat-add-") as temporary:
         folder = Path(temporary) / "artefact"
@@ -499,9 +502,10 @@ def _calibrate(
     figures = measure(readings, best[:count], gold, labels, config.outside_share)
     temperatures = fit_temperatures(logits[: len(fitted)], fitted, languages[: len(fitted)])
     of_languages = f", {' and '.join(temperatures.by_language)} apart" if temperatures.by_language else ""
+    of_outside = f", {len(outside):,} of them outside every label" if outside else ""
     calibration = Calibration(
         method=CALIBRATED,
-        fitted_on=f"{len(rows.texts):,} rows of {rows.path.name}{of_languages}",
+        fitted_on=f"{len(rows.texts):,} rows of {rows.path.name}{of_outside}{of_languages}",
         outside_share=config.outside_share if outside else 0.0,
         longest_code_points=max(map(len, rows.texts)),
         parameters=dict(temperatures.parameters()),

@@ -18,7 +18,7 @@ from sprat_training.evaluation.metrics import (
     reliability_bins,
     wilson,
 )
-from sprat_training.keep_at import STEPS, Recommendation, RightAt, recommend
+from sprat_training.keep_at import LEAST_KEEP_AT, STEPS, Recommendation, RightAt, recommend
 
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -144,6 +144,15 @@ class TrainingFigures:
     def recommended(self, accuracy: float) -> Recommendation | None:
         """Return the `keep_at` at which the kept answers reach an accuracy; None where there is none."""
         return recommend_on(self.curve, accuracy)
+
+    @property
+    def most_right(self) -> KeptAnswers | None:
+        """Return what is kept where the largest share of it is right, at a `keep_at` that may be recommended.
+
+        None where nothing is kept at these.
+        """
+        kept = [each for each in self.curve if each.keep_at >= LEAST_KEEP_AT and each.share]
+        return max(kept, key=lambda each: each.right.value, default=None)
 
     def kept_at(self, found: Recommendation | None) -> KeptAnswers | None:
         """Return what is kept at a recommended `keep_at`; None where none is recommended."""

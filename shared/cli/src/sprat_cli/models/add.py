@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sprat.errors import UserError
+from sprat.words import counted
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
 from sprat_cli.progress import ProgressBar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sprat_inference.card import Card
     from sprat_training.adding import AddedModel
     from sprat_training.evaluation.metrics import Interval
+    from sprat_training.figures import TrainingFigures
 
 EPILOG = """\b
 Examples:
@@ -271,6 +273,7 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
     elif figures is not None:
         kept = figures.at(card.keep_at)
         _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
+        _say_why(figures, card)
         if not card.calibration.outside_share:
             remark(
                 "none of these rows is outside every label, so how sure it is of such a text is not measured, and it "
@@ -281,7 +284,10 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
             "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says uncalibrated: keep"
         )
     if _keeps_nothing(added):
-        remark("so there is nothing to serve; other rows, a lower --accuracy or another model may give one")
+        remark(
+            f"{folder} is written, but it keeps nothing: every text that it is asked for is escalated. Other rows, a "
+            "lower --accuracy or another model may give a keep_at"
+        )
         return
     if added.needs is not None:
         remark(f"its service needs ONNX Runtime: {added.needs}")
@@ -293,6 +299,8 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
     )
     if task in files:
         beside = files.folder or Path()
+        remark(f"and in {beside / task}.yaml, so that it has a keep_at of its own:")
+        remark(f"  models: {{{card.name}: {{{own}}}}}")
         remark(f"or as the model of the task, in {beside / task}.yaml:  artefact: {os.path.relpath(folder, beside)}")
         remark(f"and there, in place of the keep_at of the model before:  {own.replace(', ', '  ')}")
     else:
@@ -314,6 +322,20 @@ def _say_kept(texts: int, right: str, card: "Card", share: float, of_kept: "Inte
         say(f"keep_at {card.keep_at:.2f} keeps {share:.1%} of the traffic, of which {of_kept} are right")
     else:
         remark("not good enough: no keep_at makes the kept answers as often right as --accuracy asks")
+
+
+def _say_why(figures: "TrainingFigures", card: "Card") -> None:
+    """Print what becomes of texts outside every label; where nothing is kept, also how near the rows come."""
+    from sprat_training.findings import outside_at  # noqa: PLC0415 - heavy; help must be quick
+
+    shown = figures.at(card.keep_at) if figures.at(card.keep_at).share else figures.most_right
+    if shown is None:
+        remark("none of them has a confidence of 0.50 or above")
+        return
+    if shown.keep_at != card.keep_at:
+        remark(f"at best, keep_at {shown.keep_at:.2f} keeps {shown.share:.1%} of the traffic, {shown.right} right")
+    if figures.outside_texts:
+        say(outside_at(figures, shown.keep_at, f"{counted(figures.outside_texts, 'text')} outside every label"))
 
 
 def _what(card: "Card") -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sprat_cli.terminal import faint, printable, table
-from sprat_inference.card import Card, Score
+from sprat_inference.card import Calibration, Card, Score
 
 _WIDTH: Final = 110
 _LABELS: Final = 12
@@ -40,11 +40,16 @@ def _facts(card: Card) -> list[str]:
         facts.append(("by words", f"texts in {read}, without the encoder, from {least:.3f} on, {card.lexical.rule}"))
     facts += [
         ("keep_at", ", ".join([f"{card.keep_at:.2f}", *by_language(card.keep_at_by_language), card.keep_at_rule])),
-        ("calibrated on", f"{card.calibration.fitted_on}; {card.calibration.outside_share:.0%} outside assumed"),
+        ("calibrated on", _calibrated_on(card.calibration)),
         ("licence", card.licence),
     ]
     width = max(len(title) for title, _ in facts) + 4
     return [line for title, said in facts for line in _wrapped(f"  {title}".ljust(width), said)]
+
+
+def _calibrated_on(calibration: Calibration) -> str:
+    """Return on what it was calibrated, and which share of the traffic the figures assume to be outside."""
+    return f"{calibration.fitted_on}; {calibration.outside_share:.0%} of the traffic assumed to be outside every label"
 
 
 def _scores(card: Card) -> list[str]:
