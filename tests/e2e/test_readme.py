@@ -275,7 +275,7 @@ async def test_the_commands_do_what_is_said_of_them(system: System, redis_server
     assert {line.split()[0] for line in two_tasks.splitlines()} >= {"ner", "translation"}
     assert "Ihre Rechnung wurde bezahlt" in without_tenant
     assert "(simulated)" in without_tenant
-    assert "sent to simulator (local), a simulator" in without_tenant
+    assert "sent to simulator (local, simulated)" in without_tenant
     assert len(re.findall(r"^\d\d:\d\d:\d\d  (?:un)?answered +", watch, re.MULTILINE)) == 1
     assert f"{PREFIX}.results.ner.v1" in topics
     assert "✗" not in doctor

@@ -112,7 +112,7 @@ def test_an_answer_of_a_simulator_says_so():
     first, second, *_ = result_lines(seen(result))
     assert first == "intent       transfer  how sure: unknown  (simulated)"
     assert "  how sure: unknown  (simulated)  · " in result_line(seen(result))
-    assert "sent to simulator (local), a simulator, masked: 1 IBAN" in second
+    assert "sent to simulator (local, simulated), masked: 1 IBAN" in second
     declined = kept(status="degraded", declined=Declined(code="no_gold"), egress=egress)
     assert result_lines(seen(declined))[0] == "intent       transfer  97.6 % sure  (degraded)"
 
@@ -250,13 +250,13 @@ def test_every_provider_that_received_the_text_is_named_and_no_other():
     def step(name, outcome, **egress):
         return TierStep(tier=name, provider=name, outcome=outcome, egress=Egress(provider=name, **egress))
 
-    first = step("fakeai", "unsure", left=True, region="local", masked={"PERSON": 1})
+    first = step("fakeai", "unsure", left=True, region="local", simulated=True, masked={"PERSON": 1})
     refused = step("gone", "provider", left=False, region=None)
     last = Egress(left=True, region="eu", provider="fakebig", masked={"PERSON": 1})
     result = kept(source="frontier", egress=last).model_copy(update={"tiers": (first, refused)})
-    assert left(result) == "sent to fakeai (local) and fakebig (eu), masked: 1 PERSON"
+    assert left(result) == "sent to fakeai (local, simulated) and to fakebig (eu); masked in each: 1 PERSON"
     whole = result.model_copy(update={"egress": last.model_copy(update={"masked": {}})})
-    assert left(whole) == "sent to fakeai (local), masked: 1 PERSON; fakebig (eu)"
+    assert left(whole) == "sent to fakeai (local, simulated), masked: 1 PERSON; to fakebig (eu)"
     assert left(whole) in result_line(seen(whole))
 
 

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.main import app
+from sprat_encoder import zero_shot
 from sprat_inference.artefact import load_artefact
 from sprat_operations.local_run import LocalRun
 from sprat_policy import load_task_file
@@ -123,10 +125,36 @@ def test_a_command_reads_the_folder_of_the_sprat_up_that_it_talks_to(
 
 def test_a_task_of_several_labels_says_who_answers_without_a_model(run: Run) -> None:
     run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery")
-    assert "none: the frontier alone answers" in run("check")
-    assert load_task_file(Path("tasks/topics.yaml")).keep_at == 0.8
+    said = run("check")
+    assert "none: the frontier or tiers alone answer" in said
+    assert ("languages  any" in said, "kept at" in said) == (True, False), "a keep_at would have no effect"
+    assert "\nkeep_at" not in Path("tasks/topics.yaml").read_text()
+    run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery", "--keep-at", "0.7", "--force")
+    assert load_task_file(Path("tasks/topics.yaml")).keep_at == 0.7
     run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery", "--artefact", "m", "--force")
     assert "model      ../m" in run("check")
+
+
+def test_without_a_model_the_languages_are_those_of_the_shared_encoder(run: Run) -> None:
+    read = load_artefact_card(zero_shot.ARTEFACT)["languages"]
+    run("init", "mood", "--labels", "a,b")
+    assert f"languages  {', '.join(read)}: those of the shared encoder" in run("check")
+    page = Path(__file__).parents[2] / "docs" / "tasks.md"
+    assert f"of the shared encoder, {', '.join(f'`{each}`' for each in read)}." in page.read_text("utf-8")
+    run("init", "mood", "--labels", "a,b", "--language", "sv", "--force")
+    assert "languages  sv\n" in run("check")
+
+
+def load_artefact_card(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "card.json").read_text("utf-8"))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", ["classification", "multi_label"])
+def test_the_rules_of_further_models_are_shown(run: Run, kind: str) -> None:
+    run("init", "mood", "--kind", kind, "--labels", "a,b")
+    with Path("tasks/mood.yaml").open("a") as file:
+        file.write("models: {hr: {keep_at: 0.5}}\n")
+    assert "  models     hr 50 % or above\n" in run("check")
 
 
 def test_a_task_is_checked_by_its_name(run: Run) -> None:

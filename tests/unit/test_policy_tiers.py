@@ -50,6 +50,7 @@ def tiers_of(write_policy: WritePolicy, *tiers: str, more: str = "") -> Path:
         ("{preset: 'vllm:http://gpu:8000/v1'}", "vllm needs `model`"),
         ("{preset: 'ollama:x', region: inside}", "the region inside is that of the hosts under `inside`"),
         ("{preset: 'openai:x'}", "openai needs `price`"),
+        ("{preset: 'openai:x'}", "for a server of your own {input_eur: 0, output_eur: 0}"),
         (f"{{preset: 'openai:x', {PRICE}}}", "it needs `region`: where api.openai.com runs; or name the host under"),
         ("{preset: 'ollama:x', region: eu, keep_at: 2}", "keep_at: '2': input should be less than or equal to 1"),
         ("{preset: 'ollama:x', region: eu, keepat: 0.5}", "no such field; did you mean keep_at?"),

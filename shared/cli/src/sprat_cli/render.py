@@ -1,6 +1,6 @@
 """Results and dead letters in words, and as JSON for machines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -139,12 +139,18 @@ def left(result: Result) -> str:
     receivers: dict[str, list[str]] = {}
     for egress in sent:
         masked = ", ".join(f"{count} {kind}" for kind, count in sorted(egress.masked.items()))
-        receiver = f"{egress.provider} ({egress.region}){', a simulator' * egress.simulated}"
-        receivers.setdefault(f", masked: {masked}" if masked else "", []).append(receiver)
+        receiver = f"to {egress.provider} ({egress.region}{', simulated' * egress.simulated})"
+        receivers.setdefault(masked, []).append(receiver)
     if not receivers:
         return "nothing was sent to a provider"
-    to = (f"{' and '.join(dict.fromkeys(names))}{masked}" for masked, names in receivers.items())
-    return printable(f"sent to {'; '.join(to)}")
+    sent_to = (_sent_to([*dict.fromkeys(names)], masked) for masked, names in receivers.items())
+    return printable(f"sent {'; '.join(sent_to)}")
+
+
+def _sent_to(receivers: Sequence[str], masked: str) -> str:
+    """Return which providers got the text, and what of it was masked; empty where nothing was."""
+    in_each = "; masked in each: " if len(receivers) > 1 else ", masked: "
+    return f"{' and '.join(receivers)}{f'{in_each}{masked}' if masked else ''}"
 
 
 def tiers(result: Result) -> str:

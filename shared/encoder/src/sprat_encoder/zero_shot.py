@@ -74,6 +74,15 @@ def head_of(vectors: Floats, text_mean: Floats, label_mean: Floats) -> LabelHead
     return LabelHead(text_mean, np.ascontiguousarray(weights), np.zeros(len(vectors), np.float32))
 
 
+def languages(folder: Path = ARTEFACT) -> tuple[str, ...]:
+    """Return the languages that such a model reads where its task names none, as its card states them: BCP 47.
+
+    Raises:
+        BrokenArtefact: the folder cannot be used.
+    """
+    return load_part(folder, reader=READER).languages
+
+
 def load_zero_shot(
     task: str, labels: Mapping[str, str], languages: Sequence[str] = (), *, threads: int = 1, folder: Path = ARTEFACT
 ) -> LabellingModel:

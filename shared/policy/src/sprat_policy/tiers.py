@@ -249,7 +249,10 @@ class TierPolicy(PolicySection):
         if self.model_name is None:
             yield f"{self.scheme} needs `model`: the name of the model there"
         if self.price is None and not known.own:
-            yield f"{self.scheme} needs `price`, as {{input_eur: 0.4, output_eur: 2}}: euros for a million tokens"
+            yield (
+                f"{self.scheme} needs `price`, as {{input_eur: 0.4, output_eur: 2}}: euros for a million tokens; for a "
+                "server of your own {input_eur: 0, output_eur: 0}"
+            )
         if self.api_key is None and known.key:
             yield f"{self.scheme} needs `api_key`: the variable with its key, as '${{SPRAT_TIER_KEY}}'"
         if self.keep_at is not None and not known.logprobs:

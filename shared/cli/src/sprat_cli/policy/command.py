@@ -18,7 +18,6 @@ from sprat_operations.local_run import SIMULATOR_HOST, SIMULATOR_REGION
 from sprat_policy import (
     ALL_OTHERS,
     INSIDE,
-    IntentPolicy,
     Policy,
     TaskPolicy,
     TierPolicy,
@@ -93,8 +92,9 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN, host: str | None =
     for task in tasks:
         rules = policy.task(task)
         who = "the frontier or tiers alone answer" if policy.tiers else "the frontier alone answers"
-        said = f"kept at {kept_from(rules)}{_models(rules)}" if rules.has_small_model else who
-        yield f"  {task:{width}}  {said}"
+        said = f"kept at {kept_from(rules)}" if rules.has_small_model else who
+        own = kept_of_models(rules)
+        yield f"  {task:{width}}  {said}{f'; models with rules of their own: {own}' if own else ''}"
     named = sorted(policy.tenants)
     rows = [(f"  {printable(name)}", *_allowed(policy, name, host)) for name in named if name != ALL_OTHERS]
     rows.append(("  all others", *_allowed(policy, ALL_OTHERS, host)))
@@ -131,11 +131,9 @@ def kept_from(rules: TaskPolicy) -> str:
     return f"{rules.keep_at * 100:.4g} % or above{', so nothing is' if rules.keep_at == 1 else ''}{''.join(own)}"
 
 
-def _models(rules: object) -> str:
-    if not isinstance(rules, IntentPolicy) or not rules.models:
-        return ""
-    own = (f"{printable(name)} {kept_from(rules.of(name))}" for name in sorted(rules.models))
-    return f"; models with rules of their own: {'; '.join(own)}"
+def kept_of_models(rules: TaskPolicy) -> str:
+    """Return the same of each model with rules of its own, as `hr 60 % or above`; empty where there is none."""
+    return "; ".join(f"{printable(name)} {kept_from(rules.of(name))}" for name in sorted(rules.models))
 
 
 def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from sprat.errors import UserError
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json
-from sprat_cli.policy.command import kept_from
+from sprat_cli.policy.command import kept_from, kept_of_models
 from sprat_cli.terminal import printable, say, say_json
 from sprat_policy import TaskFile, TaskKind, check_task_name, load_task_file
 
@@ -58,8 +58,9 @@ _ARTEFACT = """
 """
 _NO_ARTEFACT = """
 # The folder of its model, from this folder; `sprat train multi-label` makes one. Without a model, the frontier answers
-# every text.
+# every text; with one, an answer is kept at `keep_at` or above, for which `sprat train` recommends a figure.
 #artefact: ../models/{name}
+#keep_at: 0.8
 """
 _KEEP_AT = """
 # An answer is kept at this confidence or above; the others go to the frontier. `sprat train` recommends a figure.
@@ -119,8 +120,8 @@ def init(
             min=0.0,
             max=1.0,
             show_default=False,
-            help="Least confidence to keep an answer. [default: that of the model's card, else 0.8; 0.9 without a "
-            "model, 0.95 of pii]",
+            help="Least confidence to keep an answer. [default: that of the model's card, else 0.8; 0.9 where the "
+            "nearest label answers, 0.95 of pii, none where large models alone answer]",
         ),
     ] = None,
     artefact: Annotated[
@@ -225,10 +226,24 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
         yield printable(f"  writes     at most {task.max_characters:,} characters, by the frontier or tiers alone")
         return
     yield printable(f"  labels     {', '.join(task.labels)}")
-    yield printable(f"  languages  {', '.join(task.languages) or 'those of its model'}")
-    without = "the nearest label answers" if task.has_small_model else "the frontier alone answers"
+    yield printable(f"  languages  {', '.join(task.languages) or _languages_read(task)}")
+    without = "the nearest label answers" if task.has_small_model else "the frontier or tiers alone answer"
     yield printable(f"  model      {task.artefact or f'none: {without}'}")
-    yield f"  kept at    {kept_from(task)}"
+    if task.has_small_model:
+        yield f"  kept at    {kept_from(task)}"
+    if task.models:
+        yield f"  models     {kept_of_models(task)}"
+
+
+def _languages_read(task: TaskFile) -> str:
+    """Return which languages a task without `languages` has."""
+    if task.artefact is not None:
+        return "those of its model"
+    if not task.has_small_model:
+        return "any"
+    from sprat_encoder.zero_shot import languages  # noqa: PLC0415 - slow, and only used here
+
+    return f"{', '.join(languages())}: those of the shared encoder"
 
 
 def _card(artefact: Path) -> "Card | None":
@@ -260,9 +275,12 @@ def _labels_of(card: "Card | None", kind: TaskKind, artefact: Path) -> tuple[str
     return card.labels
 
 
-def _default_keep_at(kind: TaskKind, artefact: Path | None) -> float:
+def _default_keep_at(kind: TaskKind, artefact: Path | None) -> float | None:
+    """Return the `keep_at` where the user gives none; None where no small model answers, so that none has an effect."""
     if kind == "pii":
         return _KEEP_PII
+    if kind == "multi_label" and artefact is None:
+        return None
     return _KEEP_ZERO_SHOT if kind == "classification" and artefact is None else _KEEP_TRAINED
 
 
@@ -293,7 +311,7 @@ def _written(
     kind: str,
     meanings: Mapping[str, str],
     languages: tuple[str, ...] | list[str],
-    keep_at: float,
+    keep_at: float | None,
     artefact: str | None,
     instruction: str | None,
 ) -> str:
@@ -308,7 +326,8 @@ def _written(
         return text + _MASKED_AT.format(keep_at=keep_at)
     without = _NO_ARTEFACT if kind == "multi_label" else _ARTEFACT
     text += without.format(name=name) if artefact is None else "\n" + _yaml({"artefact": artefact})
-    text += _KEEP_AT.format(keep_at=keep_at)
+    if keep_at is not None:
+        text += _KEEP_AT.format(keep_at=keep_at)
     return text + ("\n" + _yaml({"instruction": instruction}) if instruction else _INSTRUCTION)
 
 
