@@ -117,7 +117,6 @@ class CachedInference:
         """Record the question of a work item."""
         item.ask = ask
         item.unfinished = Unfinished(ask.question)
-        item.cache_key = cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key)
         item.tokens = self.model.tokens(ask.question)
 
     async def begin(self, items: Sequence[WorkItem]) -> None:
@@ -151,7 +150,8 @@ class CachedInference:
         if not asking:
             return {}
         began, now_ms = time.perf_counter(), time.time() * 1000
-        by_key = {item.cache_key: (item, ask) for item, ask in asking}
+        keys = [cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key) for _, ask in asking]
+        by_key = dict(zip(keys, asking, strict=True))
         cached = await self._look_up({key: ask for key, (_, ask) in by_key.items()})
         cache_s = time.perf_counter() - began
         misses = {key: pair for key, pair in by_key.items() if key not in cached}
@@ -163,12 +163,12 @@ class CachedInference:
             fresh = dict(zip(misses, answers, strict=True))
             self._count([*misses.values()])
         self._record_stages(asking, now_ms, (cache_s, model_s))
-        for item, ask in asking:
+        for key, (item, ask) in zip(keys, asking, strict=True):
             timings = {**_wait(item, now_ms), "cache": _ms(cache_s)}
-            hit = cached.get(item.cache_key)
+            hit = cached.get(key)
             if hit is None and model_s is not None:
                 timings["model"] = _ms(model_s)
-            self._decide(item, ask, hit or fresh[item.cache_key], timings, cached=hit is not None)
+            self._decide(item, ask, hit or fresh[key], timings, cached=hit is not None)
         return {key: answer for key, answer in fresh.items() if answer is not None}
 
     def _decide(

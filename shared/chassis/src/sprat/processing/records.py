@@ -50,7 +50,6 @@ class WorkItem:
     ask: Ask | None = None
     unfinished: Unfinished | None = None
     """The question, with what the first stage of the model has found; None where no model is asked."""
-    cache_key: str = ""
     tokens: int = 0
     outcome: Outcome | None = None
     pending: list[PendingRecord] | None = None
