@@ -208,6 +208,7 @@ async def test_a_file_is_retrained_with_the_options_of_its_training_which_the_mo
     (tmp_path / "hr.csv").write_bytes("\r\n".join([*lines, ""]).encode("cp1252"))
     read = ("--text-column", "Was", "--label-column", "Wo hin", "--encoding", "cp1252", "--merge-case")
     read += ("--outside-label", "Sonstiges", "--accuracy", "0.9", "--no-lexical")
+    read += ("--outside-share", "0", "--licence", "CC0-1.0")
     read += ("--skip-bad-rows", "bad.csv", "--encoder", training_files.EN_FAST)
     result = await run("train", "intent", "hr.csv", *read)
     assert result.exit_code == 0, result.output
@@ -222,12 +223,13 @@ async def test_a_file_is_retrained_with_the_options_of_its_training_which_the_mo
     assert result.exit_code == 0, result.output
     assert (
         "as at the training of the served version: --text-column Was --label-column 'Wo hin' --encoding cp1252 "
-        "--merge-case --skip-bad-rows bad.csv --outside-label Sonstiges --accuracy 0.9 --no-lexical\n"
+        "--merge-case --skip-bad-rows bad.csv --outside-label Sonstiges --accuracy 0.9 --no-lexical "
+        "--outside-share 0.0 --licence CC0-1.0\n"
     ) in result.stderr
     instead = (  # without the encoding, which is found: the corrections are UTF-8
         "sprat train intent hr.csv hr-corrections.jsonl --text-column Was --label-column 'Wo hin' "
-        "--merge-case --skip-bad-rows bad.csv --outside-label Sonstiges --accuracy 0.9 --no-lexical --encoder hr "
-        "--output DIR"
+        "--merge-case --skip-bad-rows bad.csv --outside-label Sonstiges --accuracy 0.9 --no-lexical "
+        "--outside-share 0.0 --licence CC0-1.0 --encoder hr --output DIR"
     )
     assert f"\n  {instead}\n" in result.stdout
     alike = await run(*shlex.split(instead)[1:-1], "hr-3")
@@ -238,6 +240,7 @@ async def test_a_file_is_retrained_with_the_options_of_its_training_which_the_mo
     assert "1 row is left out, because it cannot be used" in result.stdout
     assert "für immer" in (tmp_path / "bad.csv").read_text("utf-8-sig")
     card = load_artefact(Path("hr-2")).card
+    assert card.licence.endswith(" AND CC0-1.0")
     assert card.labels == ("badge", "laptop", "leave", "payroll")
     assert card.built_on is None  # its own encoder, which is no option of this training
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]

@@ -22,8 +22,14 @@ def test_languages_names_and_texts_outside_are_named():
     found = command("Anfragen Mai.csv", name="anfragen", languages=("de", "fr"), **outside, drop_small=True)
     assert found[3:] == [
         *("Anfragen Mai.csv", "--name", "anfragen", "--language", "de", "--language", "fr"),
-        *("--outside-label", "Sonstiges & mehr", "--out-of-scope", "off topic.txt", "--outside-share", "0.3"),
+        *("--outside-label", "Sonstiges & mehr", "--outside-share", "0.3", "--out-of-scope", "off topic.txt"),
         *("--drop-small", "--output", "DIR"),
+    ]
+
+
+def test_a_licence_and_a_share_of_none_outside_are_named():
+    assert command("hr.csv", name="hr", licence="CC0-1.0", outside_share=0.0)[4:8] == [
+        *("--outside-share", "0.0", "--licence", "CC0-1.0"),
     ]
 
 

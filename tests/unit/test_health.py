@@ -18,8 +18,8 @@ async def served(page):
     serving = asyncio.create_task(server.serve_bound())
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         yield client
-    server.should_exit = True
-    await serving
+    server.stop()
+    await asyncio.wait_for(serving, 5)
 
 
 async def test_metrics_are_served_in_the_format_that_is_asked_for():

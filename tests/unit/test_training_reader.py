@@ -237,6 +237,13 @@ def test_blank_rows_are_counted_also_at_the_end(tmp_path, suffix, end, blank):
     assert (len(read), read.findings[0].blank_rows) == (2, blank)
 
 
+@pytest.mark.parametrize(("end", "blank"), [("", 1), ("\n", 1), ("\n\n\n", 3), ("\r\n \r\n", 2)])
+def test_blank_lines_of_json_are_counted_also_at_the_end(tmp_path, end, blank):
+    lines = '{"text": "hello", "label": "greeting"}\n\n{"text": "bye", "label": "greeting"}'
+    read = read_labelled(write_file(tmp_path, "a.jsonl", lines + end))
+    assert (len(read), read.findings[0].blank_rows) == (2, blank)
+
+
 def test_another_encoding_is_read_where_it_is_named(tmp_path):
     path = write_file(tmp_path, "a.csv", "text;label\nцена;a\n".encode("koi8-r"))
     assert read_labelled(path, encoding="koi8-r").texts == ("цена",)

@@ -1,5 +1,6 @@
 """What an artefact remembers of its training: options, and fingerprints that hold no text."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def folder(tmp_path):
         columns=ColumnNames("Was", None),
         merge_case=True,
         skip_bad_rows=Path("bad.csv"),
+        outside_share=0.0,
+        licence="CC0-1.0",
     )
     write_record(tmp_path, config, TEXTS, ["a hash"])
     return tmp_path
@@ -30,7 +33,16 @@ def folder(tmp_path):
 def test_the_options_of_a_training_are_remembered(folder):
     record = read_record(folder)
     assert record is not None
-    assert record.reading == Reading(text_column="Was", merge_case=True, skip_bad_rows="bad.csv")
+    files = {"text_column": "Was", "merge_case": True, "skip_bad_rows": "bad.csv"}
+    assert record.reading == Reading(**files, outside_share=0.0, licence="CC0-1.0")
+
+
+def test_an_option_of_a_later_version_is_left_out(folder):
+    record = read_record(folder)
+    content = json.loads((folder / FILE).read_text())
+    content["reading"]["an_option_of_later"] = True
+    (folder / FILE).write_text(json.dumps(content))
+    assert read_record(folder) == record
 
 
 def test_texts_that_were_trained_on_are_recognised_and_others_are_not_but_for_chance(folder):

@@ -1,5 +1,6 @@
 """`/livez` from the loop's progress, `/readyz` from assignment and model, and `/metrics`, over HTTP."""
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -88,18 +89,30 @@ class HealthServer(uvicorn.Server):
             return Response(body, headers={"content-type": content_type})
 
         app = Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        # A date would be that of the start: it is `main_loop` that keeps it current.
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", date_header=False)
         super().__init__(config)
+        self._stopping = asyncio.Event()
         self._socket = _bound(host, port)
         self.port = self._socket.getsockname()[1]
         """The bound port, also where the setting is 0."""
 
     async def serve_bound(self) -> None:
-        """Serve until `should_exit`."""
+        """Serve until `stop`."""
         try:
             await self.serve(sockets=[self._socket])
         finally:
             self._socket.close()
+
+    def stop(self) -> None:
+        """End `serve_bound`, and all connections with it."""
+        self.should_exit = self.force_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Wait for `stop`. uvicorn's own loop looks ten times a second: half of an idle service's wake-ups."""
+        await self.on_tick(0)
+        await self._stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -209,7 +209,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
                 raise Fatal(f"Kafka: {type(error).__name__}; `sprat doctor` says what is missing") from None
     finally:
         end_ready()
-        health.should_exit = health.force_exit = True
+        health.stop()
         await asyncio.gather(serving, return_exceptions=True)
 
 

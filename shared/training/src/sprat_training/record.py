@@ -8,7 +8,7 @@ have been there, not that it was.
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,8 @@ class Reading:
     accuracy: float = 0.97
     lexical: bool = True
     drop_suspects: bool = False
+    outside_share: float = 0.1
+    licence: str = "LicenseRef-own-data"
 
     @classmethod
     def of(cls, config: TrainingConfig) -> "Reading":
@@ -55,6 +57,8 @@ class Reading:
             accuracy=config.accuracy,
             lexical=config.lexical,
             drop_suspects=config.drop_suspects,
+            outside_share=config.outside_share,
+            licence=config.licence,
         )
 
 
@@ -127,16 +131,20 @@ def write_record(folder: Path, config: TrainingConfig, texts: Iterable[str], fil
 def read_record(folder: Path) -> TrainingRecord | None:
     """Return the record of an artefact; None where it has none, as those of earlier versions.
 
+    Options that this version does not know are left out: a later one wrote them.
+
     Raises:
         UserError: it cannot be read.
     """
     path = folder / FILE
     try:
         content: Any = json.loads(path.read_text("utf-8"))
-        return TrainingRecord(Reading(**content["reading"]), Fingerprints(**content["texts"]))
+        known = {each.name for each in fields(Reading)}
+        options = {name: value for name, value in content["reading"].items() if name in known}
+        return TrainingRecord(Reading(**options), Fingerprints(**content["texts"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise UserError(f"{path}: cannot be read; train the model again") from None
 
 

@@ -255,11 +255,12 @@ def retrain(
         languages=card.languages,
         encoder=encoder or (folder if card.built_on is None else None),
         accuracy=reading.accuracy,
-        outside_share=card.calibration.outside_share or 0.1,
+        outside_share=_outside_share(reading, card),
         hold_out=True,
         drop_small=True,
         drop_suspects=reading.drop_suspects,
         lexical=reading.lexical,
+        licence=reading.licence,
         threads=threads,
     )
     learnt = None if HELD_OUT in card.limits else check_learnt(config, card, folder, asked)
@@ -420,6 +421,12 @@ def _reading(folder: Path, given: Mapping[str, Any]) -> Reading:
     if reused:
         remark(f"as at the training of the served version: {printable(' '.join(reused))}")
     return replace(remembered, **chosen)
+
+
+def _outside_share(reading: Reading, card: Card) -> float:
+    """Return the assumed share outside every label; an artefact of an earlier version has it in its card alone."""
+    default = Reading().outside_share
+    return (card.calibration.outside_share or default) if reading.outside_share == default else reading.outside_share
 
 
 def _files_of(card: Card, folder: Path) -> list[Path]:

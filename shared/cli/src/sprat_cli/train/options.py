@@ -62,8 +62,6 @@ def training_command(config: TrainingConfig, *, several: bool, drop_small: bool)
     options = reading_options(Reading.of(config), ["encoding"] if _is_found(config.encoding) else [])
     named = {"out_of_scope": config.outside_file, "encoder": config.encoder}
     options += [_option(name, value) for name, value in named.items() if value is not None]
-    if config.outside_share != default["outside_share"]:
-        options.append(_option("outside_share", config.outside_share))
     return " ".join([shlex.join(words), *options, *(["--drop-small"] if drop_small else []), "--output DIR"])
 
 

@@ -297,8 +297,9 @@ def _json_entries(
     text: str, user_columns: ColumnNames, problems: FileProblems, *, with_labels: bool, several: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], Iterator[Entry]]:
     """Return the names of the fields that are read and of the others, and an entry for each line that is not blank."""
-    lines = [(row, line) for row, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    problems.blank_rows = lines[-1][0] - len(lines)
+    rows = text.removesuffix("\n").split("\n")
+    lines = [(row, line) for row, line in enumerate(rows, start=1) if line.strip()]
+    problems.blank_rows = len(rows) - len(lines)
     row, line = lines[0]
     if line.lstrip()[:1] == "[":
         problems.fail(row, None, 'a JSON array; write one object per line (JSON Lines), as {"text": …, "label": …}')
