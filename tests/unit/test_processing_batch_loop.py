@@ -219,6 +219,10 @@ class Model:
     async def begin(self, items):
         pass
 
+    async def look_up(self, items):
+        for item in items:
+            item.cache_s = 0.0
+
     async def finish(self, items):
         self.parts.append([item.record.offset for item in items])
         for item in items:

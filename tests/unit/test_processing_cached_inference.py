@@ -77,6 +77,7 @@ async def answer(cached_inference, *texts):
         cached_inference.prepare(item, Ask(Question(one, "en"), "intent", "acme", ("answer",)))
         items.append(item)
     await cached_inference.begin(items)
+    await cached_inference.look_up(items)
     await cached_inference.store(await cached_inference.finish(items))
     return [item.outcome.skipped for item in items]
 

@@ -18,7 +18,12 @@ from sprat.context import ServiceContext, Subscription
 from sprat.errors import Fatal, Retryable, SpratError, UserError
 from sprat.health import HealthServer
 from sprat.kafka.clients import AUTHORISATION_ERRORS
-from sprat.kafka.compat import install_bounded_records, install_offset_checks, on_consumer_created
+from sprat.kafka.compat import (
+    install_bounded_records,
+    install_offset_checks,
+    install_paced_fetches,
+    on_consumer_created,
+)
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
 from sprat.kafka.publisher import Publisher
@@ -181,6 +186,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     """
     install_bounded_records()
     install_offset_checks()
+    install_paced_fetches()
     signals.TENANT.limit = settings.telemetry.tenants
 
     def details() -> dict[str, object]:

@@ -4,6 +4,8 @@
   compressed batches are unpacked within limits, and header names may hold any bytes.
 * `install_offset_checks`: `aiokafka.consumer.consumer.GroupCoordinator` and its `_send_req`; an error about a whole
   group is not taken for a group without committed offsets.
+* `install_paced_fetches`: `aiokafka.consumer.consumer.Fetcher`, its `_get_actions_per_node` and `fetched_records`; no
+  option of aiokafka makes a fetch wait by how long records have waited.
 * `fetch_has_ended`: `AIOKafkaConsumer._fetcher._fetch_task`; aiokafka does not report that its fetch has ended.
 * `wrap_polls`, `wrap_commits`: methods of one consumer are replaced; FastStream has no hook for polls.
 * `on_consumer_created`: `broker.config.broker_config.builder`; FastStream has no hook before a consumer starts.
@@ -22,6 +24,7 @@ gone.
 
 import asyncio
 import struct
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +34,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import CorruptRecordException, NoError, NotCoordinatorForGroupError, for_code
@@ -67,6 +71,7 @@ from aiokafka.record.util import decode_varint_py as decode_varint
 from faststream.kafka import KafkaBroker
 
 from sprat.kafka.compression import MAX_BATCH, MAX_RECORD, MAX_RECORDS, Oversized, unpack
+from sprat.kafka.fetch_pace import FetchPace
 
 Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
@@ -116,6 +121,33 @@ class CheckedGroupCoordinator(GroupCoordinator):  # type: ignore[misc] # aiokafk
             if error is not NoError:
                 raise error
         return answer
+
+
+def install_paced_fetches() -> None:
+    """Let every consumer of this process that is behind fetch less often; see `sprat.kafka.fetch_pace`."""
+    consumer_module.Fetcher = PacedFetcher
+
+
+class PacedFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no types
+    """Fetches when its pace allows it. What is there meanwhile comes with the next fetch."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._pace = FetchPace()
+
+    def _get_actions_per_node(self, assignment: Any) -> tuple[list[Any], Any, float, Any, Any]:
+        requests, resets, timeout_s, *others = super()._get_actions_per_node(assignment)
+        now_s = time.monotonic()
+        pauses_s = [self._pace.pause_s(broker, now_s) for broker, _ in requests]
+        now = [request for request, pause_s in zip(requests, pauses_s, strict=True) if not pause_s]
+        return now, resets, min([timeout_s, *filter(None, pauses_s)]), *others
+
+    async def fetched_records(self, *arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
+        """Return records that were fetched, and note how long the oldest has waited."""
+        batches: Mapping[TopicPartition, list[Any]] = await super().fetched_records(*arguments, **options)
+        if batches:
+            self._pace.observe(min(records[0].timestamp for records in batches.values()), time.time() * 1000)
+        return batches
 
 
 def fetch_has_ended(consumer: Any) -> bool:

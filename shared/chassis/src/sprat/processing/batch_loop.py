@@ -1,8 +1,8 @@
 """The loop of a service that handles batches. The order of its steps is the promise that nothing is lost.
 
-begin: decode, and what the model's first stage answers → infer: cache, else model → publish: wait for all
-acknowledgements, then the dead letters, and wait for these too → commit: the offsets of these records → store: cache
-the model's answers.
+begin: decode, and what the model's first stage answers → look up: what is cached → infer: the model, for the others →
+publish: wait for all acknowledgements, then the dead letters, and wait for these too → commit: the offsets of these
+records → store: cache the model's answers.
 
 Each step is a task of its own, once at a time, so that what is answered is published while others are with the model.
 A record may be published before one that was polled earlier, unless both have the same key; of each partition only what
@@ -13,7 +13,7 @@ and all that is not committed is read again.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ COMMIT_EVERY_S: Final = 0.1
 """Records that are acknowledged within this time of a commit are committed together. A process that is killed answers
 the records of this time again, under the same ids."""
 
-Step = Literal["begin", "infer", "publish", "pause", "commit", "store"]
+Step = Literal["begin", "look up", "infer", "publish", "pause", "commit", "store"]
 """`pause` waits for the next commit."""
 Poll = Callable[[], Awaitable[Sequence[KafkaRecord]]]
 """Waits for records and returns them; cancelling it loses none."""
@@ -129,8 +129,8 @@ class BatchLoop:
 
     def _start_steps(self) -> None:
         """Start each step that has work and is not in progress."""
-        if "infer" not in self._steps and (part := self._part_to_infer()):
-            self._start("infer", self._infer(part))
+        if self.cached_inference is not None:
+            self._start_inference(self.cached_inference)
         if "publish" not in self._steps and (part := self._part_to_publish()):
             self._start("publish", self._publish(part))
         if "commit" not in self._steps and self._committable():
@@ -141,6 +141,16 @@ class BatchLoop:
                 self._start("pause", self._pause())
         if "store" not in self._steps and self._answers:
             self._start("store", self._store())
+
+    def _start_inference(self, inference: CachedInference) -> None:
+        """Start the steps of the undecided items; one part is looked up while another is with the model."""
+        if {"look up", "infer"} <= self._steps.keys():
+            return
+        left = self._to_answer()
+        if "look up" not in self._steps and (part := [item for item in left if item.cache_s is None]):
+            self._start("look up", inference.look_up(part))
+        if "infer" not in self._steps and (part := _first_tokens([item for item in left if item.cache_s is not None])):
+            self._start("infer", self._infer(inference, part))
 
     async def _wait(self) -> None:
         """Wait until a step ends or records come, and take up what there is.
@@ -176,7 +186,7 @@ class BatchLoop:
         A batch costs milliseconds whatever its size: here, in the broker and in whoever reads the answers. On a busy
         machine that is time which the model lacks.
         """
-        is_model_free = self.cached_inference is not None and "infer" not in self._steps
+        is_model_free = self.cached_inference is not None and not {"look up", "infer"} & self._steps.keys()
         return "publish" in self._steps and not is_model_free
 
     async def _poll(self) -> Sequence[KafkaRecord]:
@@ -217,24 +227,16 @@ class BatchLoop:
         self._undecoded = ()
         self.context.checkpoint("decoded", len(items))
 
-    def _part_to_infer(self) -> list[WorkItem]:
-        """Return what to ask the model next: the first undecided items, up to BATCH_TOKENS.
+    def _to_answer(self) -> list[WorkItem]:
+        """Return the undecided items.
 
-        After admission has closed, these are the items that published ones of their partition have overtaken: as those
-        cannot be committed before them, the partition's next owner would publish them again. More than fit are left.
+        After admission has closed, only those that published ones of their partition have overtaken: as those cannot be
+        committed before them, the partition's next owner would publish them again. None where that takes too long.
         """
-        is_open = self.context.admission.is_open
-        part: list[WorkItem] = []
-        tokens = 0
-        for item in self._undecided() if is_open else self._overtaken():
-            tokens += item.tokens
-            if part and tokens > BATCH_TOKENS:
-                return part if is_open else []
-            part.append(item)
-        return part
-
-    def _undecided(self) -> Iterator[WorkItem]:
-        return (item for item in self._items if item.outcome is None)
+        if self.context.admission.is_open:
+            return [item for item in self._items if item.outcome is None]
+        overtaken = self._overtaken()
+        return overtaken if len(_first_tokens(overtaken)) == len(overtaken) else []
 
     def _overtaken(self) -> list[WorkItem]:
         """Return the undecided items behind which one of their partition has published something."""
@@ -250,10 +252,8 @@ class BatchLoop:
         overtaken.reverse()
         return overtaken
 
-    async def _infer(self, part: Sequence[WorkItem]) -> None:
-        if self.cached_inference is None:
-            raise Fatal("an item asks a model, but the service has none")
-        self._answers |= await self.cached_inference.finish(part)
+    async def _infer(self, inference: CachedInference, part: Sequence[WorkItem]) -> None:
+        self._answers |= await inference.finish(part)
         self.context.checkpoint("inferred", 0)
 
     def _part_to_publish(self) -> list[WorkItem]:
@@ -426,3 +426,13 @@ class BatchLoop:
         count_retry(error)
         log.warning("%s; %d records held, retrying in %.1f s", error, len(records), pause)
         await self.context.sleep(pause)
+
+
+def _first_tokens(items: list[WorkItem]) -> list[WorkItem]:
+    """Return the first items, up to BATCH_TOKENS; at least one."""
+    tokens = 0
+    for place, item in enumerate(items):
+        tokens += item.tokens
+        if place and tokens > BATCH_TOKENS:
+            return items[:place]
+    return items

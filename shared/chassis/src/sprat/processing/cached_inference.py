@@ -18,7 +18,6 @@ from sprat.errors import Fatal
 from sprat.keys import KeyedHash
 from sprat.model import Answer, Model, Question, StagedModel, Unfinished
 from sprat.processing.handler import Answered, Ask, ModelHandler
-from sprat.processing.measure import SMALL_STAGES
 from sprat.processing.records import WorkItem
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
@@ -136,10 +135,29 @@ class CachedInference:
             self._decide(item, ask, step, {**_wait(item, now_ms), "model": _ms(seconds)})
         self._count(answered)
         if answered:
-            self._record_stages(answered, now_ms, (None, seconds))
+            _record_wait(answered, now_ms)
+            signals.STAGE_SECONDS.record(seconds, task=answered[0][1].task, stage="model")
+
+    async def look_up(self, items: Sequence[WorkItem]) -> None:
+        """Decide the items whose answers are cached; `cache_s` of all says that they were looked up."""
+        asking = _asking(items)
+        began, now_ms = time.perf_counter(), time.time() * 1000
+        for item, ask in asking:
+            item.cache_key = cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key)
+        cached = await self._look_up({item.cache_key: ask for item, ask in asking})
+        seconds = time.perf_counter() - began
+        hits = []
+        for item, ask in asking:
+            item.cache_s = seconds
+            if (hit := cached.get(item.cache_key)) is not None:
+                hits.append((item, ask))
+                self._decide(item, ask, hit, {**_wait(item, now_ms), "cache": _ms(seconds)}, cached=True)
+        if asking:
+            signals.STAGE_SECONDS.record(seconds, task=asking[0][1].task, stage="cache")
+        _record_wait(hits, now_ms)
 
     async def finish(self, items: Sequence[WorkItem]) -> dict[str, Answer]:
-        """Decide all items that still ask: look the answers up, and run the model on the misses.
+        """Decide items that were looked up and not found: run the model.
 
         Equal questions are asked once. Where the model fails on a text, the handler decides what becomes of it.
 
@@ -149,26 +167,17 @@ class CachedInference:
         asking = _asking(items)
         if not asking:
             return {}
-        began, now_ms = time.perf_counter(), time.time() * 1000
-        keys = [cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key) for _, ask in asking]
-        by_key = dict(zip(keys, asking, strict=True))
-        cached = await self._look_up({key: ask for key, (_, ask) in by_key.items()})
-        cache_s = time.perf_counter() - began
-        misses = {key: pair for key, pair in by_key.items() if key not in cached}
-        fresh: dict[str, Answer | None] = {}
-        model_s = None
-        if misses:
-            left = [item.unfinished or Unfinished(ask.question) for item, ask in misses.values()]
-            answers, model_s = await self._timed([*misses.values()], self.inference.finish(left))
-            fresh = dict(zip(misses, answers, strict=True))
-            self._count([*misses.values()])
-        self._record_stages(asking, now_ms, (cache_s, model_s))
-        for key, (item, ask) in zip(keys, asking, strict=True):
-            timings = {**_wait(item, now_ms), "cache": _ms(cache_s)}
-            hit = cached.get(key)
-            if hit is None and model_s is not None:
-                timings["model"] = _ms(model_s)
-            self._decide(item, ask, hit or fresh[key], timings, cached=hit is not None)
+        now_ms = time.time() * 1000
+        by_key = {item.cache_key: (item, ask) for item, ask in asking}
+        left = [item.unfinished or Unfinished(ask.question) for item, ask in by_key.values()]
+        answers, seconds = await self._timed([*by_key.values()], self.inference.finish(left))
+        fresh = dict(zip(by_key, answers, strict=True))
+        self._count([*by_key.values()])
+        _record_wait(asking, now_ms)
+        signals.STAGE_SECONDS.record(seconds, task=asking[0][1].task, stage="model")
+        for item, ask in asking:
+            timings = {**_wait(item, now_ms), "cache": _ms(item.cache_s or 0.0), "model": _ms(seconds)}
+            self._decide(item, ask, fresh[item.cache_key], timings)
         return {key: answer for key, answer in fresh.items() if answer is not None}
 
     def _decide(
@@ -186,20 +195,6 @@ class CachedInference:
     async def store(self, answers: Mapping[str, Answer]) -> None:
         """Cache answers of the model."""
         await self.cache.put_many({key: _encode(answer) for key, answer in answers.items()})
-
-    @staticmethod
-    def _record_stages(asking: Sequence[Asking], now_ms: float, spent: tuple[float | None, float | None]) -> None:
-        """Record how long a batch spent in each stage.
-
-        Args:
-            asking: the batch.
-            now_ms: when it was begun, epoch milliseconds; the wait before that is that of the oldest text.
-            spent: seconds with the cache and with the model; None where it was not asked.
-        """
-        wait_s = max(0.0, now_ms - min(item.record.timestamp for item, _ in asking)) / 1000
-        for stage, seconds in zip(SMALL_STAGES, (wait_s, *spent), strict=True):
-            if seconds is not None:
-                signals.STAGE_SECONDS.record(seconds, task=asking[0][1].task, stage=stage)
 
     @staticmethod
     async def _timed(asking: Sequence[Asking], computing: Awaitable[Out]) -> tuple[Out, float]:
@@ -235,8 +230,15 @@ def _asking(items: Iterable[WorkItem]) -> list[Asking]:
 
 
 def _wait(item: WorkItem, now_ms: float) -> dict[str, float]:
-    """Return how long a text has waited, in Kafka and for those before it."""
-    return {"wait": max(0.0, round(now_ms - item.record.timestamp, 3))}
+    """Return how long a text has waited until it was asked, in Kafka and for those before it, without the look-up."""
+    return {"wait": max(0.0, round(now_ms - item.record.timestamp - 1000 * (item.cache_s or 0.0), 3))}
+
+
+def _record_wait(asking: Sequence[Asking], now_ms: float) -> None:
+    """Record the wait of the oldest of these texts, asked at `now_ms`, epoch milliseconds."""
+    if asking:
+        wait_ms = max(_wait(item, now_ms)["wait"] for item, _ in asking)
+        signals.STAGE_SECONDS.record(wait_ms / 1000, task=asking[0][1].task, stage="wait")
 
 
 def _ms(seconds: float) -> float:

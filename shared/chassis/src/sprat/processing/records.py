@@ -50,6 +50,10 @@ class WorkItem:
     ask: Ask | None = None
     unfinished: Unfinished | None = None
     """The question, with what the first stage of the model has found; None where no model is asked."""
+    cache_key: str = ""
+    """Under which its answer is looked up and cached; empty before that."""
+    cache_s: float | None = None
+    """How long its answer was looked up; None before that."""
     tokens: int = 0
     outcome: Outcome | None = None
     pending: list[PendingRecord] | None = None

@@ -1,0 +1,58 @@
+"""How often a consumer fetches: at once, unless its records wait; then less often, so that its batches grow."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+APART_S: Final = 0.03
+"""Between the beginnings of two fetches from one broker by a consumer that is behind."""
+BEHIND_MS: Final = 25.0
+"""A consumer whose records wait longer is behind; they wait less than `APART_S` for the next fetch itself."""
+_SHARE: Final = 0.1
+"""Weight of the last poll in the average."""
+_RISE: Final = 0.001
+"""Share of the difference by which the least wait rises at each poll: clocks are set, and records may have any time."""
+_MOST_MS: Final = 8 * BEHIND_MS
+"""No poll counts for more: after a pause, the average forgets what was appended meanwhile within some dozen polls."""
+
+
+@dataclass(slots=True)
+class FetchPace:
+    """Paces the fetches of one consumer by how long its records waited.
+
+    A fetch, and the batch that comes of it, costs milliseconds whatever its size, in the broker, too. Where processors
+    are short, a consumer that fetches each record as it comes makes small batches of a backlog that grows elsewhere.
+
+    The wait is that above the least one: the broker's clock, which stamps records, need not agree with this one.
+    """
+
+    _least_ms: float | None = None
+    _average_ms: float = 0.0
+    _began_s: dict[int, float] = field(default_factory=dict)
+    """Broker → when the last fetch from it began."""
+
+    def observe(self, appended_ms: float, now_ms: float) -> None:
+        """Take up a poll.
+
+        Args:
+            appended_ms: when the oldest of its records was appended, epoch milliseconds.
+            now_ms: now, epoch milliseconds.
+        """
+        wait_ms = now_ms - appended_ms
+        least_ms = wait_ms if self._least_ms is None else self._least_ms
+        self._least_ms = min(wait_ms, least_ms + _RISE * (wait_ms - least_ms))
+        above_ms = min(wait_ms - self._least_ms, _MOST_MS)
+        self._average_ms += _SHARE * (above_ms - self._average_ms)
+
+    def pause_s(self, broker: int, now_s: float) -> float:
+        """Return how many seconds to wait before the next fetch from a broker; 0: it begins now.
+
+        Args:
+            broker: its number.
+            now_s: monotonic seconds.
+        """
+        if self._average_ms > BEHIND_MS:
+            pause_s = self._began_s.get(broker, float("-inf")) + APART_S - now_s
+            if pause_s > 0:
+                return pause_s
+        self._began_s[broker] = now_s
+        return 0.0
