@@ -26,7 +26,9 @@ def paused(monkeypatch):
 
 async def polls_of(kafka, topic, producer):
     """Publish one record after the other while a consumer polls; return its polls, and the seconds."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="latest")
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="latest", isolation_level="read_committed"
+    )
     await consumer.start()
     await consumer.seek_to_end()
     polls = []
