@@ -7,12 +7,12 @@ APART_S: Final = 0.03
 """Between the beginnings of two fetches from one broker by a consumer that is behind."""
 BEHIND_MS: Final = 25.0
 """A consumer whose records wait longer is behind; they wait less than `APART_S` for the next fetch itself."""
-_SHARE: Final = 0.1
+_SHARE: Final = 0.03
 """Weight of the last poll in the average."""
 _RISE: Final = 0.001
 """Share of the difference by which the least wait rises at each poll: clocks are set, and records may have any time."""
 _MOST_MS: Final = 8 * BEHIND_MS
-"""No poll counts for more: after a pause, the average forgets what was appended meanwhile within some dozen polls."""
+"""No poll counts for more: the average forgets a backlog within a hundred polls."""
 
 
 @dataclass(slots=True)
