@@ -63,7 +63,8 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert "RIGHT OF THOSE KEPT (95 % INTERVAL)" in said.out
     writes_the_one_number(desk)
     said = person.follow(
-        "sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M"
+        "sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M "
+        "--tenant acme-bank"
     )
     assert "assumed to be right 98.0% of the time, at 0.0004 EUR an answer" in said.out
     assert (folder / "hr-test-hr-assessment.html").read_text("utf-8").count("<svg") == 2
@@ -81,7 +82,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert LABELS.options == {
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--frontier", "--policy"),
-        *("--frontier-region", "--tenant", "--bootstrap"),
+        *("--frontier-region", "--tenant", "--bootstrap", "--frontier-accuracy", "--frontier-eur"),
         *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
         *("--language", "--outside-label", "--data", "--replace", "--budget"),
     }
@@ -156,7 +157,7 @@ def writes_the_one_number(desk: Desk) -> None:
         assert way in said
     told = said.rpartition("policy.yaml: tasks.intent.models.hr.keep_at is now ")[2]
     assert ", was 0.65; your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again" in told
-    assert told.endswith("with the same options, --data among them: without --data it begins anew\n")
+    assert told.splitlines()[0].endswith("with the same options, --data among them: without --data it begins anew")
     assert policy.read_text("utf-8") == before.replace("0.65", told[:4])
     router = up.pid_of("sprat_router")
     assert router is not None

@@ -246,8 +246,19 @@ def test_a_provisional_keep_at_below_that_of_the_card_is_written_only_with_force
     assert f"or add --force to write {at}" in result.stderr
     as_json = run(*more, "--write", "--json")
     assert (as_json.exit_code, json.loads(as_json.stdout)["written"]) == (2, None)
+    policy.write_text(f"{POLICY}    models: {{hr: {{keep_at: 0.99}}}}\n")
+    has_it = run(*more, "--write")
+    assert (has_it.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (2, 0.99)
+    assert (
+        "; nothing was written: 0.99 is in force already, so there is nothing to do. For a lower one, " in has_it.stderr
+    )
     forced = run(*more, "--write", "--force")
     assert (forced.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, float(at)), forced.output
+    assert f"tasks.intent.models.hr.keep_at is now {at}" in forced.stdout
+    lower = f"\n{at} is lower than 0.99, that of the card, which is for 97.0% of the kept answers right; here "
+    assert lower in forced.stdout
+    of_all = "; --accuracy is of all answers, the frontier's included\n"
+    assert (f" of those kept are right{of_all}" in forced.stdout) == ("--accuracy" in choose)
 
 
 def test_the_report_of_one_model_does_not_replace_that_of_another(folder, tmp_path):
@@ -306,6 +317,7 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     assert chosen["accuracy"][0] >= 0.97
     assert chosen["eur_per_million"][0] <= output["frontier"]["eur_per_million"][0] == pytest.approx(200)
     assert load_policy(policy).task("intent", "hr").keep_at == output["keep_at"]
+    assert "lower than" not in result.stdout
     own = f"    models:\n      hr:\n        keep_at: {output['keep_at']:.2f}\n"
     assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
     field = "tasks.intent.models.hr.keep_at"

@@ -200,7 +200,7 @@ def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp
     result = train(file, "--output", tmp_path / "hr", "--test", test)
     assert result.exit_code == 0, result.output
     assert re.search(
-        r" of 4 texts outside every label, at keep_at 0\.\d\d [\d.]+% are kept with a label", result.stdout
+        r" of 4 texts outside every label, at keep_at 0\.\d\d, [\d.]+% are kept with a label", result.stdout
     )
     assert "1 row of the test is trained on, too, and left out of its figures: 4 of test.csv" in result.stdout
     model = IntentModel.load(tmp_path / "hr")
@@ -470,6 +470,14 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_can_be_
     gone, kept = (f"{card.version}, keep_at {card.keep_at:.2f}" for card in versions[:2])
     said = f"{before}: the version before, {kept}; {gone}, which was kept there, is thrown away; back to it"
     assert said in result.stdout
+    before_now = re.search(
+        rf"\nbefore → now: keep_at {versions[1].keep_at:.2f} → {versions[2].keep_at:.2f}, "
+        r"[\d.]+% → [\d.]+% of the traffic kept; [\d.]+% \(.*\) → [\d.]+% \(.*\) of the texts get their label\n"
+        r"  the intervals overlap: that either version gets more labels right is not shown\n"
+        r"  a provisional keep_at jumps from training to training",
+        result.stdout,
+    )
+    assert before_now, result.stdout
     for line in result.stdout.splitlines()[-2:]:
         subprocess.run(line.strip(), shell=True, check=True)
     assert load_artefact(tmp_path / "hr").card == versions[1]

@@ -65,6 +65,15 @@ def test_what_the_task_says_is_the_owners_choice_for_its_own_model():
     )
 
 
+def test_what_is_looser_than_the_card_may_come_from_an_assessment():
+    (line,) = check_policy(named(models={"hr": {"keep_at": 0.77}}), [advising("hr", 0.93)])
+    may = " (right if `sprat assess` showed it on your texts)"
+    assert (line.status, line.finding) == (
+        CheckStatus.warning,
+        f"intent/hr: keep_at 0.77 in the policy, looser than its card advises, 0.93{may}{READ}",
+    )
+
+
 NER_CARD = {"keep_at": 0.9, "keep_at_by_language": {"de": 0.95}}
 GERMAN = "ner/default, texts in de: keep_at"
 

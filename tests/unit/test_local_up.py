@@ -53,6 +53,20 @@ def test_the_example_has_the_options_that_differ_from_the_defaults() -> None:
     assert example(Installation(options)) == f"{TRY}intent@hr --prefix other"
 
 
+def test_the_example_is_for_a_model_of_ones_own_where_there_is_one(tmp_path: Path) -> None:
+    german = card().model_copy(update={"languages": ("de",)})
+    write_artefact(tmp_path, german.model_dump(mode="json"))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tenants:\n  laden: {frontier: deny}\n")
+    models = (ServedModel("intent", "anfragen", tmp_path, "1"),)
+    own = Options(bootstrap="h:1", models=models, policy=policy)
+    assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen --language de --tenant laden'
+    policy.write_text("tenants:\n  laden: {frontier: deny}\n  default: {frontier: deny}\n")
+    assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen --language de'
+    write_artefact(tmp_path, german.model_copy(update={"languages": ("en", "de")}).model_dump(mode="json"))
+    assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen'
+
+
 @pytest.mark.parametrize(
     ("named", "port"),
     [

@@ -59,14 +59,25 @@ def test_an_accuracy_has_wilsons_interval_even_where_every_answer_is_right():
 
 
 def test_the_cheapest_threshold_that_reaches_the_accuracy_is_found():
-    choice = for_accuracy(assess(outcomes()), 0.9)
+    assessment = assess(outcomes())
+    choice = for_accuracy(assessment, 0.9)
     assert choice.chosen.result.escalated == 0.25
     assert choice.chosen.keep_at == 0.5  # of all from 0.31 to 0.90, which escalate the same texts, the least from 0.50
     assert choice.recommended.is_shown
     said = "The least from 0.50 on at which 90.0% right is shown with 95 % confidence"
     assert f". {said}. (In brackets: what the share lies between, with 95 % confidence. Shown: " in recommendation(
-        choice
+        assessment, choice
     )
+
+
+def test_what_rests_on_an_assumed_frontier_is_said_to():
+    assumed = assess(outcomes(), assumed=0.98)
+    said = (
+        "The least from 0.50 on at which 90.0% right is shown with 95 % confidence, if 98.0% of the frontier's answers"
+    )
+    assert f"{said} are right. (In brackets" in recommendation(assumed, for_accuracy(assumed, 0.9))
+    denied = assess(replace(outcomes(), denied=True), assumed=0.98)
+    assert "answers are right" not in recommendation(denied, for_accuracy(denied, 0.9))
 
 
 def test_where_no_costs_are_known_the_share_escalated_decides():
@@ -74,7 +85,7 @@ def test_where_no_costs_are_known_the_share_escalated_decides():
     choice = for_accuracy(assessment, 0.9)
     assert not assessment.costs_known
     assert (choice.chosen.keep_at, choice.chosen.result.escalated) == (0.5, 0.25)
-    assert "EUR" not in recommendation(choice)
+    assert "EUR" not in recommendation(assessment, choice)
 
 
 def test_nothing_is_escalated_where_the_small_model_alone_reaches_the_accuracy():
@@ -98,9 +109,10 @@ def test_a_lower_accuracy_never_gives_a_stricter_threshold_than_a_higher_one(den
 
 
 def test_what_the_texts_do_not_show_is_called_provisional():
-    choice = for_accuracy(assess(outcomes(40)), 0.93)
+    assessment = assess(outcomes(40))
+    choice = for_accuracy(assessment, 0.93)
     assert not choice.recommended.is_shown
-    assert "Provisional: these 40 texts show " in recommendation(choice)
+    assert "Provisional: these 40 texts show " in recommendation(assessment, choice)
 
 
 def few_outcomes(*, denied: bool = False) -> TextOutcomes:
@@ -124,7 +136,12 @@ def test_it_is_said_why_a_cheaper_threshold_that_reaches_the_accuracy_is_not_tak
         "186.67 EUR per million texts. To show 0.67 takes about 1,973 texts, as often right: assess so many, or ask "
         "for what 0.67 shows (--accuracy 0.81)."
     )
-    assert why in assessment_html(assessment, "", [], choice)
+    html = assessment_html(assessment, "", [], choice)
+    assert why in html
+    assert choice.named_keep_ats == {0.67, 0.85}
+    assert "<td>keep_at 0.67</td>" in html, "each that a sentence names has a row"
+    tight = for_accuracy(assessment, 0.84)
+    assert f"keep_at {tight.chosen.keep_at:.2f}<" in assessment_html(assessment, "", [], tight)
     asked = for_accuracy(assessment, 0.81)
     assert (asked.recommended.is_shown, why_not_less(assessment, asked)) == (True, None)
     assert asked.chosen.keep_at <= 0.67
@@ -180,7 +197,7 @@ def test_of_what_is_kept_the_share_right_is_shown_at_each_threshold():
     assert assessment.small.right_of_kept == wilson(300, 400) == assessment.at(0.3).result.right_of_kept
     assert assessment.at(0.5).result.right_of_kept == wilson(300, 300)
     assert assessment.frontier.right_of_kept is None
-    assert "100.0% (98.7% to 100.0%) right of those kept" in recommendation(for_accuracy(assessment, 0.9))
+    assert "100.0% (98.7% to 100.0%) right of those kept" in recommendation(assessment, for_accuracy(assessment, 0.9))
 
 
 def test_where_nothing_is_known_of_a_frontier_the_kept_answers_are_judged_and_nothing_is_said_of_all():
@@ -188,7 +205,7 @@ def test_where_nothing_is_known_of_a_frontier_the_kept_answers_are_judged_and_no
     choice = for_accuracy(unknown, 0.97)
     assert (choice.chosen.keep_at, choice.recommended.is_shown) == (0.5, True)
     said = "keep_at 0.50: 25.0% escalated, 100.0% (98.7% to 100.0%) right of those kept. "
-    assert recommendation(choice, unknown=True).startswith(said)
+    assert recommendation(unknown, choice).startswith(said)
     head, *rows = strategy_table(unknown, (0.5,), ("small", "frontier"))
     assert head == ("", "escalated", "right of those kept (95 % interval)")
     assert [row[0] for row in rows] == ["small", "keep_at 0.50"]

@@ -74,7 +74,7 @@ def outside_at(figures: TrainingFigures, keep_at: float, texts: str) -> str:
     """Return what becomes of texts outside every label at a `keep_at`; `texts` says in words which these are."""
     with_label, escalated = figures.outcomes(keep_at).outside[1], figures.outcomes(keep_at).outside[-1]
     return (
-        f"of {texts}, at keep_at {keep_at:.2f} {with_label:.1%} are kept with a "
+        f"of {texts}, at keep_at {keep_at:.2f}, {with_label:.1%} are kept with a "
         f"label, which is wrong, and {escalated:.1%} are escalated; {figures.outside_recall:.1%} are called outside if "
         f"all are kept; such texts count as {figures.outside_share:.0%} of the traffic"
     )

@@ -11,6 +11,8 @@ LEAST_KEEP_AT: Final = 0.5
 """No lower one is recommended: an answer that is more likely wrong than right is never kept, however easy the texts."""
 WITHIN_REACH: Final = 20_000
 """More texts with labels are hardly anybody's: that they would show it helps nobody."""
+PROVISIONAL: Final = "provisional"
+"""What a keep_at is called that the texts do not show to reach the accuracy."""
 Z_ONE_SIDED: Final = 1.644854
 """95 % of a normal distribution lie above minus so many standard deviations."""
 
@@ -74,7 +76,7 @@ class Recommendation:
             return "with 95 % confidence"
         shown = math.floor(self.at.shown * 1000) / 1000
         texts = self.counted.format(f"{self.at.texts:,.0f}")
-        provisional = f"provisional: {texts} show {shown:.1%} with 95 % confidence"
+        provisional = f"{PROVISIONAL}: {texts} show {shown:.1%} with 95 % confidence"
         if self.texts_needed is None:
             return f"{provisional}; no number of texts, as often right, shows {self.accuracy:.1%}"
         if self.texts_needed > WITHIN_REACH:

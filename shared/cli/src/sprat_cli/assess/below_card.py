@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from sprat_cli.assess.policy_file import field_of
-from sprat_training.evaluation.routing import ThresholdChoice
+from sprat_training.evaluation.report import shown
+from sprat_training.evaluation.routing import Assessment, ThresholdChoice
+from sprat_training.record import TrainingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +14,8 @@ class BelowCard:
 
     found: float
     card: float
+    in_force: float | None
+    """That of the task's file or of the policy; None where there is none."""
     by_budget: bool
     """Whether a budget chose it: then no accuracy was asked for, and none is shown."""
 
@@ -22,16 +26,49 @@ class BelowCard:
 
     def refusal(self, name: str | None) -> str:
         """Return why it is not written, and what to do; `name` is that by which texts ask for the model."""
-        return (
-            f"{self.found:.2f} is provisional and lower than the keep_at of the card; nothing was written. Write "
-            f"{self.card:.2f} under {field_of(name)}, or assess with more texts"
-            f"{' and --accuracy' * self.by_budget}; or add --force to write {self.found:.2f}"
-        )
+        refused = f"{self.found:.2f} is provisional and lower than the keep_at of the card; nothing was written"
+        more = f"assess with more texts{' and --accuracy' * self.by_budget}"
+        forced = f"or add --force to write {self.found:.2f}"
+        if self.in_force is not None and f"{self.in_force:.2f}" == f"{self.card:.2f}":
+            done = f"{self.card:.2f} is in force already, so there is nothing to do"
+            return f"{refused}: {done}. For a lower one, {more}; {forced}"
+        return f"{refused}. Write {self.card:.2f} under {field_of(name)}, or {more}; {forced}"
 
 
-def below_card(choice: ThresholdChoice | None, of_card: float) -> BelowCard | None:
-    """Return the `keep_at` found where it is lower than that of the card and not shown; None where that is not so."""
+def below_card(choice: ThresholdChoice | None, of_card: float, in_force: float | None) -> BelowCard | None:
+    """Return the `keep_at` found where it is lower than that of the card and not shown; None where that is not so.
+
+    Args:
+        choice: what was found.
+        of_card: the `keep_at` of the card.
+        in_force: that of the task's file or of the policy; None where there is none.
+    """
     if choice is None or choice.chosen.keep_at >= of_card:
         return None
     found = choice.recommended
-    return None if found is not None and found.is_shown else BelowCard(choice.chosen.keep_at, of_card, found is None)
+    return (
+        None
+        if found is not None and found.is_shown
+        else BelowCard(choice.chosen.keep_at, of_card, in_force, found is None)
+    )
+
+
+def lower_than_card(
+    assessment: Assessment, choice: ThresholdChoice, of_card: float, record: TrainingRecord | None
+) -> list[str]:
+    """Return how a `keep_at` that is written, and lower than that of the card, differs from it; else nothing.
+
+    Args:
+        assessment: in which it was found.
+        choice: what was found.
+        of_card: the `keep_at` of the card.
+        record: what the model remembers of its training, such as the accuracy that was asked for there.
+    """
+    chosen = choice.chosen
+    if chosen.keep_at >= of_card:
+        return []
+    asked = "" if record is None else f", which is for {record.reading.accuracy:.1%} of the kept answers right"
+    lower = f"{chosen.keep_at:.2f} is lower than {of_card:.2f}, that of the card{asked}"
+    here = f"here {shown(chosen.result.right_of_kept)} of those kept are right"
+    of_all = "; --accuracy is of all answers, the frontier's included"
+    return [f"{lower}; {here}{'' if assessment.small_only or choice.recommended is None else of_all}"]

@@ -24,7 +24,7 @@ from sprat_cli.assess.answers import (
 from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
-from sprat_cli.assess.below_card import BelowCard, below_card
+from sprat_cli.assess.below_card import BelowCard, below_card, lower_than_card
 from sprat_cli.assess.denial import denial, denies_frontier
 from sprat_cli.assess.policy_file import (
     KeepAtChange,
@@ -52,7 +52,7 @@ from sprat_training.evaluation.routing import (
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
-from sprat_training.record import SeenRows, read_record, seen_by
+from sprat_training.record import SeenRows, TrainingRecord, read_record, seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
@@ -270,7 +270,10 @@ def assess(
     unknown = not source.given and not denied
     outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied, unknown=unknown)
     also = _thresholds_in_force(loaded.card, asked, rules, name, language)
-    assessment, by_words = assess_routing(outcomes, named=also), answered_by_words(small, outcomes)
+    assessment, by_words = (
+        assess_routing(outcomes, named=also, assumed=frontier_accuracy),
+        answered_by_words(small, outcomes),
+    )
     f1 = small.micro_f1(data, outside)
     page = output or file.with_name(f"{file.stem}-{model.resolve().name}-assessment.html")
     notes = [
@@ -289,7 +292,7 @@ def assess(
     choice = _chosen(
         assessment, accuracy, budget_eur, page, f"Assessment of {small.name} on {file.name}", [*notes, *warnings]
     )
-    below = below_card(choice, card.keep_at_of(language))
+    below = below_card(choice, also["card"], also.get("task", also.get("policy")))
     refused = write and below is not None and not force
     change = (
         _written(asked, policy, choice.chosen.keep_at, name) if write and policy and choice and not refused else None
@@ -300,8 +303,8 @@ def assess(
         about = assessment_json(assessment, by_words, choice, page, change, seen) | of_sets
         say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
     else:
-        summary = _summary(assessment, choice, below, notes)
-        say("\n".join([*summary, f"{page}: the report", *_said_of(change, choice), *calibrated]))
+        said = _said_of(change, choice, assessment, also["card"], record)
+        say("\n".join([*_summary(assessment, choice, below, notes), f"{page}: the report", *said, *calibrated]))
     if below is not None and refused:
         raise UserError(f"--write: {below.refusal(name)}")
 
@@ -375,11 +378,18 @@ def _check_write(policy: Path, asked: TaskOfModel, name: str | None, model: str,
         raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
 
 
-def _said_of(change: KeepAtChange | None, choice: ThresholdChoice | None) -> list[str]:
-    if change is None:
+def _said_of(
+    change: KeepAtChange | None,
+    choice: ThresholdChoice | None,
+    assessment: Assessment,
+    of_card: float,
+    record: TrainingRecord | None,
+) -> list[str]:
+    if change is None or choice is None:
         return []
-    found = None if choice is None else choice.recommended
-    return [str(replace(change, provisional=found is not None and not found.is_shown))]
+    found = choice.recommended
+    said = str(replace(change, provisional=found is not None and not found.is_shown))
+    return [said, *lower_than_card(assessment, choice, of_card, record)]
 
 
 def _check_task(task: str | None, *, asks: bool) -> None:
@@ -456,13 +466,13 @@ def _write_page(page: Path, html: str) -> None:
 def _summary(
     assessment: Assessment, choice: ThresholdChoice | None, below: BelowCard | None, notes: list[str]
 ) -> list[str]:
-    steps = {*_TABLE_STEPS, *([choice.chosen.keep_at] if choice else [])}
+    steps = {*_TABLE_STEPS, *(choice.named_keep_ats if choice else ())}
     names, *cells = strategy_table(assessment, steps, ("small alone", "frontier alone"), brief=True)
     head, *rest = table([tuple(map(str.upper, names)), *cells])
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
         provisional = below is not None or (choice.recommended is not None and not choice.recommended.is_shown)
-        said = recommendation(choice, denied=assessment.denied, unknown=assessment.unknown)
+        said = recommendation(assessment, choice)
         lines.append(paint(said, "yellow" if provisional else "green"))
         why = why_not_less(assessment, choice)
         lines += [] if why is None else [why]

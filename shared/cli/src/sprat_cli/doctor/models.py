@@ -130,7 +130,8 @@ def _difference(name: str, holds: float, advised: float, place: str, file: str, 
         fix = (
             f"keep it where `sprat assess` shows that enough of what it keeps is right; or write {place}: {advised:.2f}"
         )
-        yield warning("policy", f"{said}looser than its card advises, {advised:.2f}; {read}", fix)
+        may = " (right if `sprat assess` showed it on your texts)" if place.startswith(_ASSESSED) else ""
+        yield warning("policy", f"{said}looser than its card advises, {advised:.2f}{may}; {read}", fix)
         return
     write = f"write {place}: {advised:.2f}"
     fix = f"`sprat assess` finds the one for your texts; or {write}" if place.startswith(_ASSESSED) else write

@@ -12,7 +12,7 @@ from sprat_cli.terminal import say, say_json
 from sprat_cli.train.label_sets import label_set_json, label_set_lines
 from sprat_cli.train.options import model_name
 from sprat_cli.train.summary import summary_json, summary_lines
-from sprat_cli.train.written import previous_lines, previous_version, write_report
+from sprat_cli.train.written import change_lines, previous_lines, previous_version, write_report
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.label_set_train import train_label_sets
@@ -191,7 +191,7 @@ def intent(
         return
     for line in summary_lines(result, page, show_texts=show_texts):
         say(line)
-    for line in previous_lines(folder, thrown_away) if replaces else []:
+    for line in [*change_lines(folder, result.card), *previous_lines(folder, thrown_away)] if replaces else []:
         say(line)
 
 

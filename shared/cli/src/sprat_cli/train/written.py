@@ -5,6 +5,9 @@ from pathlib import Path
 
 from sprat.errors import UserError
 from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.card import Card
+from sprat_training.evaluation.metrics import Interval
+from sprat_training.keep_at import PROVISIONAL
 from sprat_training.model_card import previous_folder, report_file
 from sprat_training.report import training_html
 from sprat_training.train import TrainingResult
@@ -50,6 +53,38 @@ def previous_lines(folder: Path, thrown_away: str | None) -> list[str]:
     lines = [f"{before}: the version before, {_version(before)}{gone}; back to it, with its keep_at in the policy:"]
     reports = report_file(folder), report_file(before)
     return lines + [f"  {_exchange(*pair)}" for pair in ((folder, before), reports) if all(map(Path.exists, pair))]
+
+
+def change_lines(folder: Path, card: Card) -> list[str]:
+    """Return how a version measures beside the one that it replaced, each at its own training.
+
+    Nothing is returned where it is the same version, or a card has no such figures.
+
+    Args:
+        folder: of the artefact.
+        card: of the new version.
+
+    Raises:
+        BrokenArtefact: the version before cannot be read.
+    """
+    cards = load_artefact(previous_folder(folder)).card, card
+    figures = [{score.name: score.value for score in each.scores} for each in cards]
+    names = [f"cross_validated_{name}" for name in ("kept_share", "accuracy", "accuracy_low", "accuracy_high")]
+    if cards[0].version == card.version or not all(name in each for each in figures for name in names):
+        return []
+    (kept_before, *before), (kept_now, *now) = ([each[name] for name in names] for each in figures)
+    kept = (
+        f"keep_at {cards[0].keep_at:.2f} → {card.keep_at:.2f}, {kept_before:.1%} → {kept_now:.1%} of the traffic kept"
+    )
+    lines = [f"before → now: {kept}; {Interval(*before)} → {Interval(*now)} of the texts get their label"]
+    if before[1] <= now[2] and now[1] <= before[2]:
+        lines.append("  the intervals overlap: that either version gets more labels right is not shown")
+    if any(PROVISIONAL in each.keep_at_rule for each in cards):
+        lines.append(
+            "  a provisional keep_at jumps from training to training, and what is kept with it: neither shows that a "
+            "version is better or worse"
+        )
+    return lines
 
 
 def _version(folder: Path) -> str:

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import CLOSE_S
-from sprat.model import DEFAULT_MODEL
+from sprat.model import display_name
 from sprat.settings import environment
 from sprat_cli.installation import USUAL_KAFKA
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_local.installation import Installation
 from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
@@ -43,6 +44,10 @@ _DEMO_POLICY = (
     "SPRAT_POLICY"
 )
 _EXAMPLE = 'sprat send "please move 100 euros to my savings"'
+_NO_TENANT = "default"
+"""The tenant of texts that name none."""
+_OWN_EXAMPLE = 'sprat send "…"'
+"""Of a model of the user's own: what its texts are like, the user knows."""
 
 
 class UpSession:
@@ -208,12 +213,30 @@ def observers(found: Observers) -> Iterator[str]:
 def example(installation: Installation) -> str:
     """Return a command that this installation answers, with the options that it needs."""
     model, prefix = installation.models["intent"], installation.options.prefix
-    parts = [_EXAMPLE, "--task", "intent" if model == DEFAULT_MODEL else f"intent@{model}"]
+    parts = _of_own_model(installation.options) or [_EXAMPLE, "--task", display_name("intent", model)]
     if _elsewhere(installation):
         parts += ["--bootstrap", installation.bootstrap]
     if prefix != DEFAULT_PREFIX:
         parts += ["--prefix", prefix]
     return " ".join(parts)
+
+
+def _of_own_model(options: Options) -> list[str]:
+    """Return how a text asks for the first intent model of the user's own: with its language, and a tenant's name."""
+    model = next((each for each in options.models if each.task == "intent"), None)
+    if model is None:
+        return []
+    parts = [_OWN_EXAMPLE, "--task", display_name(model.task, model.name)]
+    try:
+        languages = load_artefact(model.folder).card.languages
+        policy = load_policy(options.policy, options.task_files.table)
+    except (UserError, BrokenArtefact):  # the services that read them have said so
+        return parts
+    if languages and DEFAULT_LANGUAGE not in languages:
+        parts += ["--language", languages[0]]
+    if policy.section(_NO_TENANT) is None and policy.named_tenants:
+        parts += ["--tenant", policy.named_tenants[0]]
+    return parts
 
 
 def _elsewhere(installation: Installation) -> str:

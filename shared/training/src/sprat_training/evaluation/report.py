@@ -29,7 +29,7 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     page.add_list(notes)
     if choice is not None:
         page.add_heading("Recommended")
-        page.add_paragraph(recommendation(choice, denied=assessment.denied, unknown=assessment.unknown))
+        page.add_paragraph(recommendation(assessment, choice))
         if (why := why_not_less(assessment, choice)) is not None:
             page.add_paragraph(why)
     if not assessment.small_only:
@@ -45,14 +45,15 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
             accuracy_against_cost(assessment, choice).svg(), "Euros per million texts, kept ones included."
         )
     page.add_heading("In numbers")
-    head, *rows = strategy_table(assessment, _TABLE_STEPS, ("the small model alone", "the frontier alone"))
+    steps = {*_TABLE_STEPS, *(choice.named_keep_ats if choice else ())}
+    head, *rows = strategy_table(assessment, steps, ("the small model alone", "the frontier alone"))
     page.add_table(head, rows, numbers=(1,) if assessment.small_only else (1, 4, 5))
     return page.html()
 
 
-def recommendation(choice: ThresholdChoice, *, denied: bool = False, unknown: bool = False) -> str:
+def recommendation(assessment: Assessment, choice: ThresholdChoice) -> str:
     """Return the sentence on the recommended threshold, without its cost where no costs are known or none arise."""
-    result = choice.chosen.result
+    result, denied, unknown = choice.chosen.result, assessment.denied, assessment.unknown
     kept = f"{shown(result.right_of_kept)} right of those kept"
     right = "" if unknown else f"{result.accuracy} right, "
     sent = "degraded" if denied else "escalated"
@@ -64,7 +65,12 @@ def recommendation(choice: ThresholdChoice, *, denied: bool = False, unknown: bo
     said = str(choice.recommended)
     if choice.recommended.is_shown:
         said = f"the least from {LEAST_KEEP_AT:.2f} on at which {choice.recommended.accuracy:.1%} right is shown {said}"
-    return f"{sentence}. {said[0].upper()}{said[1:]}. {_BOUNDS}"
+    return f"{sentence}. {said[0].upper()}{said[1:]}{_if_assumed(assessment)}. {_BOUNDS}"
+
+
+def _if_assumed(assessment: Assessment) -> str:
+    """Return on what the shares rest besides the texts."""
+    return "" if assessment.assumed is None else f", if {assessment.assumed:.1%} of the frontier's answers are right"
 
 
 def why_not_less(assessment: Assessment, choice: ThresholdChoice) -> str | None:

@@ -92,6 +92,8 @@ class Assessment:
     """Nothing is known of a frontier: of `frontier` and of what is escalated nothing holds."""
     named: Mapping[str, ThresholdResult] = field(default_factory=dict)
     """Whose keep_at, as "card" or "policy" → what that gives."""
+    assumed: float | None = None
+    """The accuracy of the frontier, where it is assumed instead of measured."""
 
     @property
     def small_only(self) -> bool:
@@ -116,8 +118,20 @@ class ThresholdChoice:
     recommended: Recommendation | None
     """How sure it is that the accuracy is reached; None where a budget was required."""
 
+    @property
+    def named_keep_ats(self) -> set[float]:
+        """Return the thresholds that sentences on it name: the one chosen, and a lower one that was not taken."""
+        least = None if self.recommended is None else self.recommended.least
+        return {self.chosen.keep_at, *([] if least is None else [least.keep_at])}
 
-def assess(outcomes: TextOutcomes, *, named: Mapping[str, float] | None = None, seed: int = 0) -> Assessment:
+
+def assess(
+    outcomes: TextOutcomes,
+    *,
+    named: Mapping[str, float] | None = None,
+    assumed: float | None = None,
+    seed: int = 0,
+) -> Assessment:
     """Compute all ways, with 95 % intervals: Wilson's for shares of right answers.
 
     Costs have no known distribution, so theirs are bootstrapped: the texts are drawn with replacement, `RESAMPLES`
@@ -126,9 +140,11 @@ def assess(outcomes: TextOutcomes, *, named: Mapping[str, float] | None = None, 
     Args:
         outcomes: the answers of both models.
         named: further thresholds by whose they are, such as that of the card.
+        assumed: the accuracy of the frontier, where the answers do not give it.
         seed: of the resamples.
     """
     if outcomes.denied or outcomes.unknown:
+        assumed = None
         small_again = outcomes.small_right.astype(np.float64)
         outcomes = replace(outcomes, frontier_right=small_again, frontier_eur=np.zeros(len(outcomes)))
     count = len(outcomes)
@@ -146,7 +162,8 @@ def assess(outcomes: TextOutcomes, *, named: Mapping[str, float] | None = None, 
         for keep_at, result in zip(thresholds, routed, strict=True)
     )
     by_name = dict(zip(named, results[len(steps) :], strict=True))
-    return Assessment(count, small, frontier, results[: len(steps)], outcomes.denied, outcomes.unknown, by_name)
+    routed_by = results[: len(steps)]
+    return Assessment(count, small, frontier, routed_by, outcomes.denied, outcomes.unknown, by_name, assumed)
 
 
 def for_accuracy(assessment: Assessment, accuracy: float) -> ThresholdChoice:
