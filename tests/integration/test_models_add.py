@@ -370,7 +370,7 @@ def test_texts_outside_that_are_kept_with_a_label_are_named_as_the_reason(labell
     assert done.exit_code == 0, done.output
     assert "not good enough" in printed(done.output)
     assert "at best, keep_at 0.50 keeps 100.0% of the traffic, 90.0% (" in printed(done.output)
-    outside = "of 40 texts outside every label, at keep_at 0.50 100.0% are kept with a label, which is wrong"
+    outside = "of 40 texts outside every label, at keep_at 0.50, 100.0% are kept with a label, which is wrong"
     assert outside in printed(done.output)
     assert "such texts count as 10% of the traffic" in printed(done.output)
 
