@@ -141,6 +141,7 @@ class Model:
         self.failures = []
         self.easy = set()
         self.stored = []
+        self.looked_up = []
         self.storing = asyncio.Event()
         self.storing.set()
 
@@ -153,11 +154,14 @@ class Model:
                 answered(item)
 
     async def look_up(self, items):
+        await asyncio.sleep(0)
+        self.looked_up += [name_of(item.record) for item in items]
         for item in items:
             item.cache_s = 0.0
 
     async def finish(self, items):
         names = [name_of(item.record) for item in items]
+        assert all(item.cache_s is not None for item in items), "the model is asked before the cache"
         self.happened.append(("model", *names))
         self.called.set()
         await self.open.wait()
