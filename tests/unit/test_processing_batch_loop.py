@@ -210,6 +210,7 @@ class Model:
     def __init__(self, tokens=BATCH_TOKENS):
         self.tokens = tokens
         self.parts = []
+        self.looked_up = []
         self.after = lambda: None
 
     def prepare(self, item, ask):
@@ -220,6 +221,7 @@ class Model:
         pass
 
     async def look_up(self, items):
+        self.looked_up.append([item.record.offset for item in items])
         for item in items:
             item.cache_s = 0.0
 
@@ -241,6 +243,7 @@ def model(parts):
 async def test_the_model_is_asked_for_no_more_than_the_bound_at_a_time(parts, model):
     await parts.loop.handle(texts(5, 6))
     assert model.parts == [[5], [6]]
+    assert model.looked_up == [[5], [6]]
     assert parts.happened[-1] == ("commit", {PLACE: 7})
 
 

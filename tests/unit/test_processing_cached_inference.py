@@ -1,9 +1,12 @@
 """The cache before the model: what is looked up, asked once, kept, and ignored where it is not an answer."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 
+from sprat.errors import Fatal
 from sprat.keys import KeyedHash
 from sprat.model import Answer, Question, Unfinished
 from sprat.processing.cached_inference import FEW_TEXTS, CachedInference, Inference
@@ -87,6 +90,40 @@ async def test_equal_questions_are_asked_once_and_later_ones_come_from_the_cache
     assert await answer(cached_inference, "b", "c") == ["b, cached", "c, fresh"]
     assert model.batches == [["a", "b"], ["c"]]
     assert metrics.value("sprat.model.texts") == 3
+
+
+async def test_the_wait_of_a_cached_answer_is_without_the_look_up(cached_inference, monkeypatch):
+    await answer(cached_inference, "a")
+    timings = []
+    decide = cached_inference.handler.answered
+    cached_inference.handler.answered = lambda received, ask, answered: (
+        timings.append(answered.timings_ms),
+        decide(received, ask, answered),
+    )[1]
+    get_many = cached_inference.cache.get_many
+
+    async def slow(keys):
+        await asyncio.sleep(0.05)
+        return await get_many(keys)
+
+    monkeypatch.setattr(cached_inference.cache, "get_many", slow)
+    for question in ("a", "b"):
+        item = WorkItem(plain(timestamp=int(time.time() * 1000) - 200), received=received(text()))
+        cached_inference.prepare(item, Ask(Question(question, "en"), "intent", "acme", ("answer",)))
+        await cached_inference.look_up([item])
+        await cached_inference.finish([item])
+    for found in timings:
+        assert found["cache"] >= 50
+        assert found["wait"] >= 199
+    assert [*timings[0]] == ["wait", "cache"]
+    assert [*timings[1]] == ["wait", "cache", "model"]
+
+
+async def test_the_model_is_asked_for_no_text_that_was_not_looked_up(cached_inference):
+    item = WorkItem(plain(), received=received(text()))
+    cached_inference.prepare(item, Ask(Question("a", "en"), "intent", "acme", ("answer",)))
+    with pytest.raises(Fatal, match="without a key"):
+        await cached_inference.finish([item])
 
 
 async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(cached_inference, model):

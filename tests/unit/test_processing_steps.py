@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sprat.errors import Retryable
 from sprat.processing.batch_loop import COMMIT_EVERY_S
 from support.batch_parts import (
     ONE,
@@ -103,6 +104,36 @@ async def test_the_cache_is_asked_while_the_model_is_busy(parts):
     assert parts.happened == [("model", "1-0")]
     parts.model.open.set()
     await handling
+
+
+async def test_what_is_cached_is_published_while_others_are_with_the_model(parts):
+    parts.model.open.clear()
+    parts.model.cached = {"1-1", "2-0"}
+    parts.consumer.arrive(one=1)
+    handling = await begun(parts)
+    parts.consumer.arrive(one=1, two=1)
+    await turns()
+    assert parts.broker.taken == ["1-1", "2-0"]
+    parts.model.open.set()
+    await handling
+    assert parts.happened[0] == ("model", "1-0")
+    assert parts.consumer.committed == {ONE: 2, TWO: 1}
+
+
+async def test_a_look_up_that_fails_loses_and_doubles_nothing(parts):
+    parts.model.open.clear()
+    parts.model.cache_failures = [None, Retryable("away")]
+    parts.consumer.arrive(one=1)
+    handling = await begun(parts)
+    parts.consumer.arrive(one=1)
+    await turns()
+    assert parts.happened == [("model", "1-0")]
+    parts.model.open.set()
+    await handling
+    handling = await begun(parts)
+    await handling
+    assert parts.broker.taken == ["1-0", "1-1"]
+    assert parts.consumer.committed[ONE] == 2
 
 
 async def test_what_comes_while_the_model_is_busy_and_others_are_published_is_one_batch(parts):

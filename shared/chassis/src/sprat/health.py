@@ -90,7 +90,9 @@ class HealthServer(uvicorn.Server):
 
         app = Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
         # A date would be that of the start: it is `main_loop` that keeps it current.
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", date_header=False)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", date_header=False, timeout_graceful_shutdown=1
+        )
         super().__init__(config)
         self._stopping = asyncio.Event()
         self._socket = _bound(host, port)
@@ -110,7 +112,7 @@ class HealthServer(uvicorn.Server):
         self._stopping.set()
 
     async def main_loop(self) -> None:
-        """Wait for `stop`. uvicorn's own loop looks ten times a second: half of an idle service's wake-ups."""
+        """Wait for `stop`. uvicorn's own loop looks ten times a second: over 40 % of an idle service's wake-ups."""
         await self.on_tick(0)
         await self._stopping.wait()
 

@@ -1,4 +1,4 @@
-"""How often a consumer fetches: at once, unless its records wait; then less often, so that its batches grow."""
+"""How often a consumer fetches: at once, unless its records wait longer than lately; then less often, for batches."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -6,13 +6,14 @@ from typing import Final
 APART_S: Final = 0.03
 """Between the beginnings of two fetches from one broker by a consumer that is behind."""
 BEHIND_MS: Final = 25.0
-"""A consumer whose records wait longer is behind; they wait less than `APART_S` for the next fetch itself."""
+"""A consumer whose records wait so much longer than the least of lately is behind. As fetches that are apart let the
+oldest record wait nearly `APART_S`, it counts as behind for some seconds longer than it is."""
 _SHARE: Final = 0.03
 """Weight of the last poll in the average."""
 _RISE: Final = 0.001
 """Share of the difference by which the least wait rises at each poll: clocks are set, and records may have any time."""
 _MOST_MS: Final = 8 * BEHIND_MS
-"""No poll counts for more: the average forgets a backlog within a hundred polls."""
+"""No poll counts for more, so that the average forgets a backlog within a few hundred polls."""
 
 
 @dataclass(slots=True)
@@ -22,7 +23,8 @@ class FetchPace:
     A fetch, and the batch that comes of it, costs milliseconds whatever its size, in the broker, too. Where processors
     are short, a consumer that fetches each record as it comes makes small batches of a backlog that grows elsewhere.
 
-    The wait is that above the least one: the broker's clock, which stamps records, need not agree with this one.
+    The wait is that above the least of lately: the broker's clock, which stamps records, need not agree with this one.
+    So a wait that stays the same for minutes does not count.
     """
 
     _least_ms: float | None = None

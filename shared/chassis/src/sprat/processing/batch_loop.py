@@ -143,13 +143,19 @@ class BatchLoop:
             self._start("store", self._store())
 
     def _start_inference(self, inference: CachedInference) -> None:
-        """Start the steps of the undecided items; one part is looked up while another is with the model."""
+        """Start the steps of the undecided items; one part is looked up while another is with the model.
+
+        No more than that one: a text that is equal to one with the model is looked up once that is cached.
+        """
         if {"look up", "infer"} <= self._steps.keys():
             return
         left = self._to_answer()
-        if "look up" not in self._steps and (part := [item for item in left if item.cache_s is None]):
-            self._start("look up", inference.look_up(part))
-        if "infer" not in self._steps and (part := _first_tokens([item for item in left if item.cache_s is not None])):
+        missed = [item for item in left if item.cache_s is not None]
+        if "look up" not in self._steps and sum(item.tokens for item in missed) <= BATCH_TOKENS:
+            part = _first_tokens([item for item in left if item.cache_s is None])
+            if part:
+                self._start("look up", inference.look_up(part))
+        if "infer" not in self._steps and (part := _first_tokens(missed)):
             self._start("infer", self._infer(inference, part))
 
     async def _wait(self) -> None:

@@ -141,11 +141,11 @@ class CachedInference:
     async def look_up(self, items: Sequence[WorkItem]) -> None:
         """Decide the items whose answers are cached; `cache_s` of all says that they were looked up."""
         asking = _asking(items)
-        began, now_ms = time.perf_counter(), time.time() * 1000
+        began = time.perf_counter()
         for item, ask in asking:
             item.cache_key = cache_key(self.keyed_hash, ask.tenant, ask.question.text, *ask.cache_key)
         cached = await self._look_up({item.cache_key: ask for item, ask in asking})
-        seconds = time.perf_counter() - began
+        seconds, now_ms = time.perf_counter() - began, time.time() * 1000
         hits = []
         for item, ask in asking:
             item.cache_s = seconds
@@ -169,6 +169,10 @@ class CachedInference:
             return {}
         now_ms = time.time() * 1000
         by_key = {item.cache_key: (item, ask) for item, ask in asking}
+        if "" in by_key:
+            raise Fatal(
+                "the model is asked for a text that was not looked up: texts without a key would share an answer"
+            )
         left = [item.unfinished or Unfinished(ask.question) for item, ask in by_key.values()]
         answers, seconds = await self._timed([*by_key.values()], self.inference.finish(left))
         fresh = dict(zip(by_key, answers, strict=True))
@@ -230,12 +234,12 @@ def _asking(items: Iterable[WorkItem]) -> list[Asking]:
 
 
 def _wait(item: WorkItem, now_ms: float) -> dict[str, float]:
-    """Return how long a text has waited until it was asked, in Kafka and for those before it, without the look-up."""
+    """Return how long a text has waited until now, in Kafka and for those before it, without the look-up."""
     return {"wait": max(0.0, round(now_ms - item.record.timestamp - 1000 * (item.cache_s or 0.0), 3))}
 
 
 def _record_wait(asking: Sequence[Asking], now_ms: float) -> None:
-    """Record the wait of the oldest of these texts, asked at `now_ms`, epoch milliseconds."""
+    """Record the wait of the oldest of these texts until `now_ms`, epoch milliseconds."""
     if asking:
         wait_ms = max(_wait(item, now_ms)["wait"] for item, _ in asking)
         signals.STAGE_SECONDS.record(wait_ms / 1000, task=asking[0][1].task, stage="wait")
