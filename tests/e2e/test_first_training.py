@@ -118,6 +118,11 @@ def test_with_enough_of_each_label_a_model_is_trained_that_the_task_serves(
     # From here on it is a task with a trained model.
     task = folder / "tasks" / "desk.yaml"
     task.write_text(TASK.replace("keep_at: 1.0", "keep_at: 0.6") + "artefact: ../desk-model\n", encoding="utf-8")
+    none_new = cli(installation, folder, "retrain", "desk", code=1)
+    assert "there is no new correction of desk/default" in none_new
+    correct[correct.index("t-0")] = "t-1"
+    cli(installation, folder, "feedback", *correct)
     again = cli(installation, folder, "retrain", "desk", "--no-lexical", "--json")
     retrained = json.loads(again.splitlines()[-1])
-    assert (retrained["type"], retrained["task"], retrained["corrections"]) == ("retrained", "desk", 1)
+    assert (retrained["type"], retrained["task"], retrained["corrections"]) == ("retrained", "desk", 2)
+    assert retrained["learnt_corrections"] == 1

@@ -157,7 +157,7 @@ def test_figures_say_what_they_are_of(tmp_path):
         result.stdout
     )
     assert re.search(
-        r" of \d+ texts of labels held out in turn, which stand in for texts outside every label, at keep_at \d\.\d\d "
+        r" of \d+ texts of labels held out in turn, which stand in for texts outside every label, at keep_at \d\.\d\d, "
         r"\d+\.\d% are kept with a label, which is wrong, and \d+\.\d% are escalated; \d+\.\d% are called outside if ",
         result.stdout,
     )
