@@ -252,7 +252,9 @@ def test_a_byte_order_mark_and_underscores_in_a_tag_are_read(system: Sprat) -> N
     ("fields", "source", "warned"),
     [
         pytest.param({}, "small", [], id="all understood"),
-        pytest.param({"tenent": "x"}, "small", ["unknown_field: tenent, the field is tenant, which is there"], id="kept"),
+        pytest.param(
+            {"tenent": "x"}, "small", ["unknown_field: tenent, the field is tenant, which is there"], id="kept"
+        ),
         pytest.param(
             {"text": "what is my balance", "language": "fi", "jane@x.com": 1, "frontier": "yes"},
             "none",
