@@ -170,9 +170,19 @@ class Sprat:
         options = bench_options(BenchPlan(TASK, artefact=artefact), folder, bootstrap=bootstrap)
         self._installation = Installation(dataclasses.replace(options, restart=True))
         self._victim = victim
-        self._messages = BenchMessages([BenchText(text, "en", None) for text in given], TASK, "default")
+        self.given = given
         self.texts = self._installation.topics.texts
         self.answers = self._installation.topics.results(TASK)
+
+    @property
+    def given(self) -> Sequence[str]:
+        """The texts that are sent from now on; answers to earlier ones are not known any more."""
+        return self._given
+
+    @given.setter
+    def given(self, texts: Sequence[str]) -> None:
+        self._given = texts
+        self._messages = BenchMessages([BenchText(text, "en", None) for text in texts], TASK, "default")
 
     async def create_topics(self) -> None:
         """Start all but the intent service, which `start` starts."""
