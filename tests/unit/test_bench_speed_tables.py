@@ -1,8 +1,10 @@
-"""What the tables of speed state, and what they leave out."""
+"""What the tables of speed state and leave out, and on which texts Sprat is measured beside the peers."""
 
 import pytest
 
+from support import training_files
 from tests.bench import speed_tables
+from tests.bench.peers.systems import Sprat
 
 
 def on(cpu, others):
@@ -65,3 +67,11 @@ def test_what_each_kill_lost_and_doubled_is_added_up(lost, doubled):
     given = figures(0.0) | {"crashes": {"one": {"title": "a loop", "rounds": rounds}}}
 
     assert "| a loop | 200 in 2 runs | 3 | 5 | 9.0 s |" in speed_tables.peers(given)["peers-killed"]
+
+
+def test_sprat_gets_the_texts_of_the_set_that_is_measured(tmp_path):
+    both = ["one of the first set", "one of the second set"]
+    system = Sprat("127.0.0.1:1", both, tmp_path, training_files.EN_FAST)
+    system.given = both[1:]
+    values = [system.record(number)[1].decode() for number in range(3)]
+    assert all("one of the second set" in value for value in values)

@@ -146,7 +146,8 @@ def test_without_a_model_the_languages_are_those_of_the_shared_encoder(run: Run)
 
 
 def load_artefact_card(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "card.json").read_text("utf-8"))  # type: ignore[no-any-return]
+    card: dict[str, Any] = json.loads((folder / "card.json").read_text("utf-8"))
+    return card
 
 
 @pytest.mark.parametrize("kind", ["classification", "multi_label"])

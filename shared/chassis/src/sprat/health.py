@@ -89,7 +89,7 @@ class HealthServer(uvicorn.Server):
             return Response(body, headers={"content-type": content_type})
 
         app = Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
-        # A date would be that of the start: it is `main_loop` that keeps it current.
+        # No `Date` header: uvicorn's loop renews it every second, ours does not, so it would be that of the start.
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", date_header=False, timeout_graceful_shutdown=1
         )
