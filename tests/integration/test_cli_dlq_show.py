@@ -51,6 +51,13 @@ async def test_letters_are_listed_and_counted_by_reason_service_and_time(setting
     assert (await run("list", "--until", "1h"))[1] == "no dead letters\n"
 
 
+async def test_a_long_reason_is_cut_on_a_terminal_alone(settings, run) -> None:
+    topics = await made_topics(settings)
+    reason = "tasks: " + "a field is required, " * 6
+    await rejected(settings, plain_record(topics), detail=reason)
+    assert reason.strip() in (await run("list"))[1]
+
+
 async def test_an_original_is_shown_with_personal_data_masked_unless_raw(settings, run) -> None:
     topics = await made_topics(settings)
     value = b'{"text": "Please call Anna Schmidt on +49 30 901820.\\nAnna Schmidt", "phone": "+49 30 901820"}'

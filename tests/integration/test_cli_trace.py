@@ -67,6 +67,15 @@ async def test_a_text_and_all_that_it_caused_are_shown_as_a_tree_without_the_tex
     assert SAID not in out
 
 
+async def test_a_text_that_was_sent_again_for_another_tenant_has_both_in_their_order(topics, producer, run):
+    for tenant in ("default", "acme"):
+        await sent(producer, TracedText(topics=topics, tenant=tenant))
+    _, out, _ = await run("order-7")
+    assert out.startswith("order-7  from /crm · tenant default, then acme · trace ")
+    _, out, _ = await run("order-7", "--json")
+    assert [row["tenant"] for row in map(json.loads, out.splitlines()) if row["type"] == "text"] == ["default", "acme"]
+
+
 async def test_what_a_call_cost_is_marked_where_the_result_says_that_a_simulator_received_it(topics, producer, run):
     way = TracedText(topics=topics)
     way.place, way.began = await sent(producer, way)

@@ -79,7 +79,10 @@ def test_a_target_that_is_no_language_is_declined(tag: str) -> None:
         parts.request("Where is it?", task="translation", tasks={"translation": {"target": tag}})
     ).problem()
     assert problem is not None
-    assert (problem.code, problem.detail) == ("target", "the target is not language[-script][-region]")
+    assert (problem.code, problem.detail) == (
+        "target",
+        "the target is no known language; send a tag such as de or pt-BR",
+    )
 
 
 PLANTED = "Erika-Mustermann-4711"

@@ -34,8 +34,9 @@ TRANSFER = IntentOutput(label="transfer")
 class TracedText:
     """Makes the records of one text; each stands at the offset and the millisecond given."""
 
-    def __init__(self, id="order-7", source="/crm", tasks=("intent",), topics=None, traceparent=None):
+    def __init__(self, id="order-7", source="/crm", tasks=("intent",), topics=None, traceparent=None, tenant="acme"):
         self.topics = topics or Topics()
+        self.tenant = tenant
         self.id, self.source, self.tasks = id, source, tasks
         self.options = {task: {} for task in tasks}
         self.place = (self.topics.texts, 0, 41)
@@ -57,7 +58,7 @@ class TracedText:
 
     @property
     def submitted(self):
-        return TextSubmitted(text=SAID, tasks=self.options, tenant="acme")
+        return TextSubmitted(text=SAID, tasks=self.options, tenant=self.tenant)
 
     def text(self, after_ms=0, *, headers=True):
         value, standard = encode(self.submitted, Envelope(self.id, self.source, self.traceparent))

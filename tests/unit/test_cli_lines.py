@@ -304,6 +304,11 @@ def test_a_threshold_that_was_not_used_is_not_shown():
     assert route(kept(route=Route(decision="escalated", reason="declined"))) == "escalated: declined"
 
 
+def test_a_threshold_is_not_shown_where_the_small_model_gave_no_confidence_to_compare_with_it():
+    declined = Route(decision="escalated", reason="declined", threshold=0.63)
+    assert route(kept(route=declined)) == "escalated: declined"
+
+
 LONG = "äöü 東京 " * 40
 
 

@@ -326,6 +326,11 @@ async def test_a_declined_answer_and_the_degraded_result_say_why():
     assert steps[RecordKind.result].summary.sentence == "degraded by small: transfer (deadline)"
 
 
+def test_what_a_declined_text_would_have_needed_is_not_said_as_it_has_no_confidence():
+    value = {"prediction": {"confidence": None}, "reasons": ["declined"], "threshold": 0.72}
+    assert summarise(RecordKind.request, value).sentence == "escalated: declined"
+
+
 async def test_what_declined_and_what_was_not_understood_is_said_in_full():
     way = TracedText()
     gone = Cause(code="no_service", detail="no model intent/hrr served; did you mean hr?")

@@ -28,7 +28,9 @@ from support.router_records import (
     ANSWERED,
     APPENDED_AT,
     EGRESS,
+    INTENT,
     LABELS,
+    MODEL,
     TOPICS,
     announced,
     answer,
@@ -116,6 +118,27 @@ def test_a_known_task_that_nobody_serves_is_escalated(
         "appended_at": APPENDED_AT,
         "key": base64.b64encode(b"\xffk").decode(),
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "codes"),
+    [pytest.param("hrr", ["no_service"], id="misspelt"), pytest.param("default", [], id="none named")],
+)
+def test_an_answer_that_a_misspelt_model_made_a_large_one_give_warns_of_it(model: str, codes: list[str]) -> None:
+    handler = router(announced(model="hr"))
+    submitted = text(tasks={"intent": {"model": model}})
+    (request,) = requests(handler.receive(received(submitted)))
+    detail = f"no model intent/{model} served when the text arrived; "
+    made = request.prediction
+    (answered,) = results(handler.receive(received(answer(made, output=INTENT, model=MODEL, labels=LABELS))))
+    assert (answered.status, answered.declined) == ("answered", None)
+    assert [each.code for each in answered.warnings] == codes
+    assert all(each.detail.startswith(detail) for each in answered.warnings)
+    declined = answer(made, output=None, model=None, declined=Declined(code="policy").model_dump(mode="json"))
+    (unanswered,) = results(handler.receive(received(declined)))
+    assert (unanswered.status, unanswered.warnings) == ("unanswered", ())
+    assert unanswered.declined is not None
+    assert unanswered.declined.detail.startswith(detail), "said here already"
 
 
 def test_a_result_says_which_language_was_detected() -> None:

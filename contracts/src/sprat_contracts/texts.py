@@ -153,9 +153,10 @@ class LanguageDetected(Part):
 class TextWarning(Part):
     """What of a text was not understood."""
 
-    code: Annotated[str, Field(min_length=1, description="Open list: unknown_field, unknown_value.")]
+    code: Annotated[str, Field(min_length=1, description="Open list: unknown_field, unknown_value, no_service.")]
     detail: Annotated[
-        str, Field(description="Field and reason, for people: `tenent, did you mean tenant?`; never a value.")
+        str,
+        Field(description="Field and reason, for people: `tenent, did you mean tenant?`; no value but a model's name."),
     ] = ""
 
 

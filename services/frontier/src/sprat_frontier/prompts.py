@@ -137,7 +137,9 @@ class FrontierQuestion:
         if self.output is TranslationOutput and self.target is None:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
         if self.target is not None and registered(self.target) is None:
-            return Declined(code=ReasonCode.TARGET, detail="the target is not language[-script][-region]")
+            return Declined(
+                code=ReasonCode.TARGET, detail="the target is no known language; send a tag such as de or pt-BR"
+            )
         return None
 
     def _never_asked(self) -> str | None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from sprat.model import DEFAULT_MODEL
 from sprat.processing.handler import Emit, record_key
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import (
@@ -23,6 +24,7 @@ from sprat_contracts import (
     SmallAnswer,
     TaskOptions,
     TaskTable,
+    TextWarning,
     TierStep,
     Topics,
 )
@@ -122,7 +124,8 @@ def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
         tiers=answer.tiers,
         small=_said(request),
     )
-    return _result(prediction, _escalated(request), ending, tasks)
+    result = _result(prediction, _escalated(request), ending, tasks)
+    return result.model_copy(update={"warnings": (*result.warnings, *_unserved_model(result, prediction.declined))})
 
 
 def too_large(message: Result | FrontierRequested, tasks: TaskTable) -> Result:
@@ -188,6 +191,18 @@ def _said(request: FrontierRequested) -> SmallAnswer | None:
         case _:
             labels = ()
     return SmallAnswer(model=prediction.model, labels=labels, confidence=prediction.confidence)
+
+
+def _unserved_model(result: Result, declined: Declined | None) -> tuple[TextWarning, ...]:
+    """Return a warning where a large model answered because nobody served the model that the text names.
+
+    A misspelt name would else be paid for unnoticed. Where there is no answer, `declined` says it.
+    """
+    if declined is None or declined.code != ReasonCode.NO_SERVICE:
+        return ()
+    if result.output is None or result.asked_model == DEFAULT_MODEL:
+        return ()
+    return (TextWarning(code=declined.code, detail=declined.detail),)
 
 
 def _fallback(request: FrontierRequested, declined: Declined, tasks: TaskTable) -> _Ending:

@@ -105,7 +105,8 @@ def who(result: Result) -> str:
 
 def route(result: Result) -> str:
     """Return whether it was kept or escalated, and why."""
-    needed = "" if result.route.threshold is None else f" (needs {result.route.threshold * 100:.4g} %)"
+    threshold = None if result.route.reason == "declined" else result.route.threshold  # there is no confidence
+    needed = "" if threshold is None else f" (needs {threshold * 100:.4g} %)"
     kept = f"{result.route.decision}: {result.route.reason}{needed}"
     if result.output is not None and result.declined is not None:
         kept += f", but {_not_better(result.declined, 'the tiers' if result.tiers else 'the frontier')}"

@@ -104,7 +104,8 @@ def _prediction(value: Mapping[str, Any]) -> RecordSummary:
 def _request(value: Mapping[str, Any]) -> RecordSummary:
     reasons = ", ".join(value["reasons"])
     threshold = value["threshold"]
-    needs = f", {100 * threshold:.4g} % needed" if threshold is not None else ""
+    has_confidence = value["prediction"]["confidence"] is not None
+    needs = f", {100 * threshold:.4g} % needed" if threshold is not None and has_confidence else ""
     return RecordSummary(f"escalated: {reasons}{needs}", "escalated", reasons)
 
 

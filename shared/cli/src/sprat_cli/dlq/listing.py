@@ -14,7 +14,7 @@ from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_s
 from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.render import dead_letter_json
-from sprat_cli.terminal import faint, printable, remark, say, say_json, table
+from sprat_cli.terminal import columns, faint, printable, remark, say, say_json, table
 from sprat_contracts.codes import ReasonCode
 from sprat_operations.dead_letters import Cause, DeadLetter
 
@@ -38,7 +38,8 @@ _LONGEST_ID, _LONGEST_DETAIL = 40, 70
 
 
 def lines(letters: Sequence[DeadLetter]) -> list[str]:
-    """Return a header line, and a line for each."""
+    """Return a header line, and a line for each; details are cut on a terminal alone."""
+    longest = None if columns() is None else _LONGEST_DETAIL
     verified = any(letter.signed is not None for letter in letters)
     signed = ("SIGNED",) if verified else ()
     cells: list[tuple[str, ...]] = [("LETTER", "WRITTEN", *signed, "SERVICE", "REASON", "REPLAYS", "TEXT ID", "DETAIL")]
@@ -51,7 +52,7 @@ def lines(letters: Sequence[DeadLetter]) -> list[str]:
             printable(letter.reason.code, 30),
             str(letter.reason.replays),
             text_id(letter),
-            printable(letter.reason.detail, _LONGEST_DETAIL),
+            printable(letter.reason.detail, longest),
         )
         for letter in letters
     ]

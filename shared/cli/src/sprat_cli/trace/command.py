@@ -151,10 +151,14 @@ def _tree(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> Tree:
 
 def _head(steps: Sequence[TraceStep]) -> Text:
     source, id = steps[0].identity or ("", "")
-    tenant = next((step.tenant for step in steps if step.tenant is not None), None)
+    tenants = dict.fromkeys(step.tenant for step in in_time_order(steps) if step.tenant is not None)
     traces = sorted({step.trace_id for step in steps if step.trace_id is not None})
     head = Text(printable(id), style="bold")
-    parts = [f"from {source}", *([f"tenant {tenant}"] if tenant else []), *(f"trace {each}" for each in traces)]
+    parts = [
+        f"from {source}",
+        *([f"tenant {', then '.join(tenants)}"] if tenants else []),
+        *(f"trace {each}" for each in traces),
+    ]
     return head.append(printable("  " + " · ".join(parts)), style="not bold")
 
 
@@ -241,6 +245,7 @@ def _step_json(step: TraceStep, cause: TraceStep | None, began: int, *, shared: 
         "at_ms": step.at_ms,
         "service": step.service,
         "task": step.task,
+        "tenant": step.tenant,
         "says": step.summary.sentence,
         "decision": step.summary.decision or None,
         "reason": step.summary.reason or None,
