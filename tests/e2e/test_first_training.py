@@ -114,7 +114,8 @@ def test_with_enough_of_each_label_a_model_is_trained_that_the_task_serves(
     assert "the trained one is better" in output
     assert load_artefact(folder / "desk-model").card.labels == ("alpha", "beta", "delta", "gamma")
     corrected = [json.loads(line) for line in (folder / "desk-corrections.jsonl").read_text().splitlines()]
-    assert corrected == [{"text": ROWS[0][0], "label": "delta"}]
+    of = {"given": "delta", "text_id": "t-0", "text_source": SOURCE}
+    assert corrected == [{"text": ROWS[0][0], "label": "delta"} | of]
     # From here on it is a task with a trained model.
     task = folder / "tasks" / "desk.yaml"
     task.write_text(TASK.replace("keep_at: 1.0", "keep_at: 0.6") + "artefact: ../desk-model\n", encoding="utf-8")

@@ -109,6 +109,9 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert card.version != before
     written = f"then write in your policy file, under tasks.intent.models.hr: keep_at: {card.keep_at:.2f} (the card of "
     assert result.stdout.count(written) == 1
+    assert result.stdout.endswith(
+        "and restart the router, which reads it at its start: stop `sprat up` and start it again\n"
+    )
     few = "A comparison on so few texts rarely shows a difference. To learn from all of them instead:\n  "
     instead = f"sprat train intent hr.csv hr-corrections.jsonl --encoder {training_files.EN_FAST} --output DIR\n"
     assert few + instead in result.stdout
@@ -174,6 +177,7 @@ async def test_corrections_that_the_served_version_has_learnt_are_not_taken_for_
     assert result.exit_code == 0, result.output
     first = json.loads(result.stdout)
     assert (first["corrections"], first["new_corrections"]) == (33, 33)
+    await keeps_a_label_that_is_changed_in_the_file(run, both[2:])
     assert first["learnt_corrections"] == 0
     assert (await run("train", "intent", *both, "--output", "hr", "--force")).exit_code == 0
     learnt = load_artefact(Path("hr")).card.version
@@ -191,9 +195,28 @@ async def test_corrections_that_the_served_version_has_learnt_are_not_taken_for_
     assert "hr-corrections.jsonl: 34 corrections, 34 of them read now" in result.stdout
     alike = "one trained alike, without them but with the 33 corrections that are learnt already, stands for it"
     assert alike in result.stdout
+    assert "--text-id ID" not in result.stdout, "no correction is doubted"
     # The row whose label is wrong is named, as by `sprat train`, and no text is shown.
     assert re.search(rf"\n +hr\.csv +{len(rows) + 1} +badge +leave *\n", result.stdout), result.stdout
     assert rows[0][0] not in result.output
+
+
+async def keeps_a_label_that_is_changed_in_the_file(run, options) -> None:
+    """Check that it is not undone while Kafka holds its correction; change it back."""
+    path = Path("hr-corrections.jsonl")
+    before = path.read_text()
+    row, line = next((row, line) for row, line in enumerate(before.splitlines(), 1) if '"label": "badge"' in line)
+    assert {"given", "text_id", "text_source"} < json.loads(line).keys()
+    path.write_text(before.replace(line, line.replace('"label": "badge"', '"label": "payroll"')))
+    edited = path.read_text()
+    result = await run("retrain", "intent/hr", *options)
+    assert result.exit_code == 0, result.output
+    assert path.read_text() == edited
+    assert f"hr-corrections.jsonl: row {row} keeps the label that it was given in this file" in result.stderr
+    assert "columns that are not read" not in result.output
+    assert re.search(rf"\n +hr-corrections\.jsonl +{row} +payroll +badge *\n", result.stdout), result.stdout
+    assert "a wrong label in hr-corrections.jsonl: change it there, which stays; or, " in result.stdout
+    path.write_text(before)
 
 
 @pytest.mark.timeout(180)

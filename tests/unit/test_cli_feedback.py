@@ -156,7 +156,7 @@ def joined(monkeypatch):
 def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, joined, tmp_path, as_json):
     fields = {"tasks": {"intent": {}}}
     examples = [
-        CorrectedText(TextSubmitted.model_validate({"text": text} | fields), IntentOutput(label=label))
+        CorrectedText(TextSubmitted.model_validate({"text": text} | fields), IntentOutput(label=label), ("/crm", text))
         for text, label in (("plain", "a"), ("=A1", "a"), ("=B2", None), ("outside", None))
     ]
     joined(examples)
@@ -176,7 +176,11 @@ def of_two_models(joined):
     """Corrections of texts that asked for the default and for `bank`, and of one that asked for another task alone."""
     asked = (("one", {"intent": {}}), ("two", {"intent": {"model": "bank"}}), ("three", {"ner": {}}))
     examples = [
-        CorrectedText(TextSubmitted.model_validate({"text": text, "tasks": tasks}), IntentOutput(label=f"label-{text}"))
+        CorrectedText(
+            TextSubmitted.model_validate({"text": text, "tasks": tasks}),
+            IntentOutput(label=f"label-{text}"),
+            ("/crm", text),
+        )
         for text, tasks in asked
     ]
     return joined(examples)
@@ -343,8 +347,8 @@ def test_each_of_several_labels_is_judged():
 
 def test_rows_of_several_labels_can_be_trained_from(tmp_path):
     text = TextSubmitted.model_validate({"text": "late and broken", "tasks": {"topics": {}}})
-    rows = rows_of([CorrectedText(text, LabelsOutput(labels=(ScoredLabel(label="a"), ScoredLabel(label="b"))))])
-    rows += rows_of([CorrectedText(text, LabelsOutput(labels=()))])
+    both, none = LabelsOutput(labels=(ScoredLabel(label="a"), ScoredLabel(label="b"))), LabelsOutput(labels=())
+    rows = rows_of([CorrectedText(text, output, ("/crm", "t-1")) for output in (both, none)])
     assert [row["labels"] for row in rows] == ["a|b", ""]
     path = tmp_path / "rows.csv"
     check_format(path, "topics", LabelsOutput)

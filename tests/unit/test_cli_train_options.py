@@ -3,8 +3,9 @@
 import shlex
 from pathlib import Path
 
-from sprat_cli.train.options import training_command
+from sprat_cli.train.options import reading_options, training_command
 from sprat_training.config import TrainingConfig
+from sprat_training.record import Reading
 
 
 def command(*files: str, several: bool = False, drop_small: bool = False, **options) -> list[str]:
@@ -40,3 +41,9 @@ def test_an_encoding_is_named_where_it_is_not_found_by_itself():
 
 def test_of_several_labels_the_other_command_is_named():
     assert command("hr.csv", name="hr", several=True)[:3] == ["sprat", "train", "multi-label"]
+
+
+def test_the_languages_of_a_served_version_are_named_where_they_are_not_the_default():
+    assert reading_options(Reading(), ("en",)) == []
+    read = Reading(outside_label="Sonstiges")
+    assert reading_options(read, ("de", "fr")) == ["--language de", "--language fr", "--outside-label Sonstiges"]

@@ -16,9 +16,8 @@ TEXTS = ("plain", 'says "so", twice', "über 100 €", '"quoted"', "a;b")
 
 
 def example(text: str, label: str = "transfer") -> CorrectedText:
-    return CorrectedText(
-        TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}}), IntentOutput(label=label)
-    )
+    submitted = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {}}})
+    return CorrectedText(submitted, IntentOutput(label=label), ("/crm", "t-1"))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])

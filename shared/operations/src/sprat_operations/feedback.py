@@ -169,6 +169,7 @@ class CorrectedText:
 
     text: TextSubmitted = field(repr=False)
     output: Output
+    identity: Identity
 
 
 async def read_corrections(
@@ -206,7 +207,7 @@ async def join(
         expired = wanted.oldest is None or corrections.latest[identity].given_at < wanted.oldest
         corrections.left_out[INVALID_TEXT if identity in wanted.invalid else EXPIRED if expired else NOT_FOUND] += 1
     found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
-    return [CorrectedText(text.text, corrections.latest[identity].output) for identity, text in found]
+    return [CorrectedText(text.text, corrections.latest[identity].output, identity) for identity, text in found]
 
 
 @dataclass(frozen=True, slots=True)

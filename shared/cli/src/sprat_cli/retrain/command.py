@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -217,6 +217,7 @@ def retrain(
     _check_target(folder, output, replaces=replace_served)
     reading = _reading(
         folder,
+        card.languages,
         {
             "text_column": text_column,
             "label_column": label_column,
@@ -239,7 +240,7 @@ def retrain(
             f"no correction of {display_name(asked.task, asked.name)} in the last {feedback}: nothing to train from"
             f"{_why(left_out)}"
         )
-    for line in left_out_lines(left_out):
+    for line in (*added.edits, *left_out_lines(left_out)):
         remark(line)
     config = TrainingConfig(
         files=(*(file for file in files if file != kept_in), kept_in),
@@ -278,7 +279,7 @@ def retrain(
         if replace_served and not as_json:
             if not advice.replace:
                 say(f"replaced all the same, as {'--yes says' if yes else 'you answered'}")
-            say(f"then {keep_at}" if keep_at is not None else f"keep_at {result.card.keep_at:.2f} holds already")
+            _say_keep_at(keep_at, result.card)
     elif target is not None and not as_json:
         say(f"nothing is replaced: {folder} stays as it is")
 
@@ -306,6 +307,15 @@ def _show(retrained: Retrained, advice: Advice, folder: Path, target: Path | Non
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
     for line in advice.lines[: None if target != folder else 1]:  # where it is replaced, the rest stands at the end
         say(line)
+
+
+def _say_keep_at(to_write: str | None, card: Card) -> None:
+    """Print what to write so that the keep_at of a version holds that replaced the served one, and when it does."""
+    if to_write is None:
+        say(f"keep_at {card.keep_at:.2f} holds already")
+        return
+    say(f"then {to_write}")
+    say("and restart the router, which reads it at its start: stop `sprat up` and start it again")
 
 
 def _keep_at_for(asked: AskedModel, file: TaskFile | None, served: Card, new: Card) -> str | None:
@@ -412,12 +422,12 @@ def _served_card(folder: Path, asked: AskedModel) -> Card:
     return card
 
 
-def _reading(folder: Path, given: Mapping[str, Any]) -> Reading:
+def _reading(folder: Path, languages: Sequence[str], given: Mapping[str, Any]) -> Reading:
     """Return the options of the training of the served version, with what is given instead; say what was reused."""
     record = read_record(folder)
     remembered = Reading() if record is None else record.reading
     chosen = {name: value for name, value in given.items() if value is not None}
-    reused = reading_options(remembered, chosen)
+    reused = reading_options(remembered, languages, chosen)
     if reused:
         remark(f"as at the training of the served version: {printable(' '.join(reused))}")
     return replace(remembered, **chosen)

@@ -1,8 +1,9 @@
 """The corrections of one model: read from Kafka, and kept in a file beside the owner's, because texts there expire."""
 
 import asyncio
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from sprat_cli.connection import explain_kafka_errors
 from sprat_cli.feedback.export import LEFT_OUT_WHY, OTHER_MODEL, UNTRAINABLE, joined_corrections
 from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
 from sprat_cli.terminal import counted, printable
-from sprat_operations.feedback import requested_model
+from sprat_operations.feedback import CorrectedText, requested_model
 from sprat_training.data import is_held_out
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import read_labelled, split_labels
+from sprat_training.datasets.reader import GIVEN, ORIGIN_FIELDS, LabelledTexts, read_labelled, split_labels
 from sprat_training.datasets.rows import normalised_text
+from sprat_training.datasets.tables import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Added:
     """Corrections in it, one for each text."""
     read: int
     """Of them, those that were read now."""
+    edits: tuple[str, ...] = ()
+    """What became of labels that somebody changed in the file, a sentence each."""
 
 
 def new_corrections(
@@ -57,21 +61,29 @@ def new_corrections(
         examples, left_out = asyncio.run(joined_corrections(kafka, asked.task, since_ms))
     own = [each for each in examples if requested_model(each.text, asked.task) == asked.name]
     left_out[OTHER_MODEL] += len(examples) - len(own)
-    rows = [
-        {"text": row["text"], "labels": row["labels"]}
-        if "labels" in row
-        else {"text": row["text"], "label": row["label"] or outside_label}
-        for row in rows_of(own)
-    ]
+    rows = rows_to_keep(own, outside_label)
     good = [row for row in rows if trainable(path, row)]
     left_out[UNTRAINABLE] += len(rows) - len(good)
     return good, left_out
 
 
+def rows_to_keep(examples: Iterable[CorrectedText], outside_label: str) -> list[dict[str, Any]]:
+    """Return the rows: text, label or labels, and by which correction of which text they came."""
+    examples, rows = tuple(examples), []
+    for example, row in zip(examples, rows_of(examples), strict=True):
+        name = "labels" if "labels" in row else "label"
+        label = row[name] if name == "labels" else row[name] or outside_label
+        source, text_id = example.identity
+        origin = dict(zip(ORIGIN_FIELDS, (label, text_id, source), strict=True))
+        rows.append({"text": row["text"], name: label, **origin})
+    return rows
+
+
 def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = False) -> Added:
     """Add corrections to a file, where the last one of a text counts; return how many it holds then.
 
-    New ones come last, and rows that say the same as before stay as they are.
+    New ones come last, and rows that say the same as before stay as they are. So does a row whose label was changed in
+    the file, until another correction of its text is given.
 
     Args:
         path: of the file.
@@ -83,21 +95,65 @@ def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = F
     """
     if path.suffix != ".jsonl":
         raise UserError(f"--corrections {path}: the name must end in .jsonl, which holds every text")
-    kept: dict[str, dict[str, Any]] = {}
+    kept: dict[str, _KeptRow] = {}
     columns = columns_of(several=several)
     label = str(columns.label)
     if path.exists():
-        before = read_labelled(path, columns, several=several)
-        kept = {
-            normalised_text(text): {"text": text, label: own}
-            for text, own in zip(before.texts, before.labels, strict=True)
-        }
+        kept = _kept_rows(path, read_labelled(path, columns, several=several))
     given = {normalised_text(row["text"]): row for row in rows}
-    changed = {text: row for text, row in given.items() if text not in kept or kept[text][label] != row[label]}
-    kept |= changed
+    other = {text: row for text, row in given.items() if text not in kept or kept[text].label != row[label]}
+    edited = [kept[text].row for text, row in other.items() if text in kept and kept[text].is_edit_of(row[label])]
+    changed = {text: row for text, row in other.items() if text not in kept or not kept[text].is_edit_of(row[label])}
+    edits = [_replaced(path, kept[text], row, label) for text, row in changed.items() if text in kept]
     if changed:
-        write_rows(path, list(kept.values()), overwrite=True)
-    return Added(len(kept), len(given))
+        fields = {text: row.fields for text, row in kept.items()} | changed
+        write_rows(path, list(fields.values()), overwrite=True)
+    lines = (*_edited(path, edited), *filter(None, edits))
+    return Added(len(kept.keys() | changed.keys()), len(given), lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptRow:
+    """A row of the file, as it was found."""
+
+    row: int
+    label: str
+    fields: dict[str, Any]
+
+    def is_edit_of(self, given: str) -> bool:
+        """Return whether somebody changed the label in the file after it was given so."""
+        return self.fields.get(GIVEN) == given != self.label
+
+
+def _kept_rows(path: Path, before: LabelledTexts) -> dict[str, _KeptRow]:
+    """Return the rows of a file of corrections by their text, each with all of its fields; the last of equal texts."""
+    lines = read_text(path).text.split("\n")
+    return {
+        normalised_text(text): _KeptRow(row, label, json.loads(lines[row - 1]))
+        for text, label, row in zip(before.texts, before.labels, before.rows, strict=True)
+    }
+
+
+def _edited(path: Path, rows: list[int]) -> Iterator[str]:
+    """Yield that labels stay which were changed in the file."""
+    if rows:
+        one, named = len(rows) == 1, ", ".join(map(str, sorted(rows)))
+        rows_stay = (
+            f"row {named} keeps the label that it was" if one else f"rows {named} keep the labels that they were"
+        )
+        yield f"{path}: {rows_stay} given in this file, not that of the correction on Kafka"
+
+
+def _replaced(path: Path, kept: _KeptRow, row: dict[str, Any], label: str) -> str | None:
+    """Return that a label is replaced that may have been changed in the file; None where it was not."""
+    if kept.fields.get(GIVEN) == kept.label:
+        return None
+    text_id, source = (printable(repr(row.get(name))) for name in ORIGIN_FIELDS[1:])
+    now, was = (printable(repr(each), 60) for each in (row[label], kept.label))
+    return (
+        f"{path}: row {kept.row} had the label {was} and has {now} now, as the last correction of its text says "
+        f"(text_id {text_id}, text_source {source}); if {was} is right, give it again by `sprat feedback`"
+    )
 
 
 def columns_of(*, several: bool) -> ColumnNames:

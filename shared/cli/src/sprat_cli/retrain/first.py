@@ -13,9 +13,17 @@ from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors
-from sprat_cli.feedback.training_file import rows_of, trainable
+from sprat_cli.feedback.training_file import trainable
 from sprat_cli.progress import ProgressBar, read_progress
-from sprat_cli.retrain.corrections import AskedModel, add_corrections, columns_of, left_out_lines, new_corrections
+from sprat_cli.retrain.corrections import (
+    Added,
+    AskedModel,
+    add_corrections,
+    columns_of,
+    left_out_lines,
+    new_corrections,
+    rows_to_keep,
+)
 from sprat_cli.terminal import counted, printable, remark, say, say_json
 from sprat_encoder.zero_shot import load_zero_shot
 from sprat_operations.feedback import requested_model
@@ -77,11 +85,12 @@ def train_first(kafka: KafkaSettings, first: FirstTraining, *, as_json: bool) ->
         UserError: a file cannot be read or written, or Kafka cannot be reached.
     """
     rows, left_out = new_corrections(kafka, first.asked, first.since_ms, OUTSIDE, first.corrections)
-    corrected = add_corrections(first.corrections, rows, several=first.several).total
-    answered = 0
+    added = add_corrections(first.corrections, rows, several=first.several)
+    answers = Added(0, 0)
     if first.answers:
-        answered = add_corrections(first.answered, _answers(kafka, first), several=first.several).total
-    for line in left_out_lines(left_out):
+        answers = add_corrections(first.answered, _answers(kafka, first), several=first.several)
+    corrected, answered = added.total, answers.total
+    for line in (*added.edits, *answers.edits, *left_out_lines(left_out)):
         remark(line)
     files = tuple(path for path in (first.answered, first.corrections) if path.is_file())
     remark(
@@ -144,13 +153,7 @@ def _answers(kafka: KafkaSettings, first: FirstTraining) -> list[dict[str, Any]]
             read_large_answers(client_arguments(kafka), kafka.topics, task, first.since_ms, progress=progress)
         )
     own = [each for each in found if requested_model(each.text, task) == first.asked.name]
-    rows = [
-        {"text": row["text"], "labels": row["labels"]}
-        if first.several
-        else {"text": row["text"], "label": row["label"] or OUTSIDE}
-        for row in rows_of(own)
-    ]
-    return [row for row in rows if trainable(first.answered, row)]
+    return [row for row in rows_to_keep(own, OUTSIDE) if trainable(first.answered, row)]
 
 
 def _check_enough(first: FirstTraining, files: tuple[Path, ...]) -> None:

@@ -115,6 +115,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
         f"{printable(str(retrained.config.files[-1]))}: {corrections}, {retrained.corrections.read:,} of them read now",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in result.findings),
         *label_issue_lines(result.doubted),
+        *_how_to_correct(retrained),
         f"trained on {fitted}{_outside(result)}{counting}",
         f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them {_none(result)}",
         *map(printable, served),
@@ -205,6 +206,17 @@ def _other_way(retrained: Retrained) -> list[str]:
         printable(f"  {instead}"),
         '  docs/own-models.md, "With few texts", says how to go on',
     ]
+
+
+def _how_to_correct(retrained: Retrained) -> list[str]:
+    """Return how to correct doubted rows of the file of corrections; nothing where none of them is doubted."""
+    path = retrained.config.files[-1]
+    if all(each.path != path for each in retrained.result.doubted):
+        return []
+    said = f"a wrong label in {path}: change it there, which stays; or, so that others get it, too, run"
+    command = "sprat feedback --text-id ID --source SOURCE"
+    line = f"{said} `{command}` with text_id and text_source of its row"
+    return [faint(f"      {printable(line)}")]
 
 
 def _with_learnt(retrained: Retrained) -> str:

@@ -15,6 +15,8 @@ from sprat_training.record import Reading
 
 _OUTSIDE_A_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME: Final = 64
+_LANGUAGES: Final = next(each.default for each in fields(TrainingConfig) if each.name == "languages")
+"""Those of texts where none is named."""
 _FOUND_ENCODINGS: Final = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
 """Those that are found where none is named. A file of corrections beside such a file is UTF-8 always."""
 
@@ -30,18 +32,22 @@ def model_name(name: str | None, files: Sequence[Path]) -> str:
     return name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"
 
 
-def reading_options(reading: Reading, without: Iterable[str] = ()) -> list[str]:
+def reading_options(reading: Reading, languages: Sequence[str], without: Iterable[str] = ()) -> list[str]:
     """Return the options, quoted for a shell, that differ from the default.
 
     Args:
         reading: the options of a training.
-        without: names of fields that are left out.
+        languages: of its texts.
+        without: names of fields of `reading` that are left out.
     """
     default = asdict(Reading())
     return [
-        _option(name, value)
-        for name, value in asdict(reading).items()
-        if value != default[name] and name not in {*without}
+        *([] if tuple(languages) == _LANGUAGES else [_option("language", tag) for tag in languages]),
+        *(
+            _option(name, value)
+            for name, value in asdict(reading).items()
+            if value != default[name] and name not in {*without}
+        ),
     ]
 
 
@@ -53,13 +59,10 @@ def training_command(config: TrainingConfig, *, several: bool, drop_small: bool)
         several: whether a text may have several labels.
         drop_small: whether it leaves out labels with too few texts.
     """
-    default = {each.name: each.default for each in fields(TrainingConfig)}
     words = ["sprat", "train", "multi-label" if several else "intent", *map(str, config.files)]
     if config.name != model_name(None, config.files):
         words += ["--name", config.name]
-    if config.languages != default["languages"]:
-        words += [word for tag in config.languages for word in ("--language", tag)]
-    options = reading_options(Reading.of(config), ["encoding"] if _is_found(config.encoding) else [])
+    options = reading_options(Reading.of(config), config.languages, ["encoding"] if _is_found(config.encoding) else [])
     named = {"out_of_scope": config.outside_file, "encoder": config.encoder}
     options += [_option(name, value) for name, value in named.items() if value is not None]
     return " ".join([shlex.join(words), *options, *(["--drop-small"] if drop_small else []), "--output DIR"])

@@ -38,7 +38,7 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
         *label_issue_lines(
             result.label_issues or result.dropped,
             texts=[excerpt(result, each.index) for each in result.label_issues or result.dropped] if show_texts else (),
-            more="more, in the report",
+            most=_MAX_ISSUES,
         ),
         "",
         *_verdict(result.verdict),
@@ -162,8 +162,14 @@ def _repeated(text: RepeatedText) -> dict[str, object]:
     return {"rows": text.rows, "files": [str(path) for path in text.paths], "labels": text.labels}
 
 
-def label_issue_lines(issues: Sequence[LabelIssue], *, texts: Sequence[str] = (), more: str = "more") -> list[str]:
-    """Return the rows whose labels are doubted; `texts` are the beginnings of their texts, where they are shown."""
+def label_issue_lines(issues: Sequence[LabelIssue], *, texts: Sequence[str] = (), most: int | None = None) -> list[str]:
+    """Return the rows whose labels are doubted.
+
+    Args:
+        issues: the rows.
+        texts: the beginnings of their texts, where they are shown.
+        most: rows that are shown, where a report has the others; None for all.
+    """
     if not issues:
         return []
     head, *rest = table(
@@ -171,14 +177,14 @@ def label_issue_lines(issues: Sequence[LabelIssue], *, texts: Sequence[str] = ()
             ("FILE", "ROW", "LABEL", "LIKELY LABEL", *(["TEXT"] if texts else [])),
             *(
                 (each.path.name, str(each.row), each.label, each.likely_label, *texts[at : at + 1])
-                for at, each in enumerate(issues[:_MAX_ISSUES])
+                for at, each in enumerate(issues[:most])
             ),
         ]
     )
     lines = [f"      {faint(head)}", *(f"      {printable(line)}" for line in rest)]
-    if len(issues) > _MAX_ISSUES:
-        lines.append(faint(f"      and {len(issues) - _MAX_ISSUES:,} {more}"))
-    return lines
+    if most is not None and len(issues) > most:
+        lines.append(faint(f"      and {len(issues) - most:,} more, in the report"))
+    return [*lines, faint("      a row that you found right may be listed again where the texts are few: leave it")]
 
 
 def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> list[str]:

@@ -24,6 +24,9 @@ _TABLE_SUFFIXES: Final = (".csv", *TAB_SUFFIXES, ".txt")
 
 SEPARATOR: Final = "|"
 """Between the labels of a text that has several."""
+GIVEN: Final = "given"
+ORIGIN_FIELDS: Final = (GIVEN, "text_id", "text_source")
+"""Of a row that `sprat retrain` keeps: the label as it was given, and of which text. Training does not read them."""
 
 Entry = tuple[int, int, str, str, Sequence[str]]
 """Row, line, text, label, and the row as it was read."""
@@ -317,7 +320,8 @@ def _json_entries(
         elif name not in names:
             problems.fail(row, name, f"there is no such field; there are: {listing}")
     used_names = tuple(name for _, _, name in fields if name is not None)
-    unused = _shown([name for name in names if name not in used_names])
+    kept = ORIGIN_FIELDS if {*ORIGIN_FIELDS} <= {*names} else ()
+    unused = _shown([name for name in names if name not in (*used_names, *kept)])
     return used_names, unused, _entries_of_lines(lines, used_names, problems, several=several)
 
 
