@@ -106,6 +106,15 @@ def test_the_tiers_that_were_asked_are_named_with_what_they_said():
     assert "· house: unsure transfer 40.0 % (€0) → large: kept balance (€0) ·" in result_lines(seen(result))[1]
 
 
+def test_the_tier_that_answered_is_named_and_not_called_the_frontier():
+    step = TierStep(tier="house", provider="vllm", outcome="kept", label="transfer", confidence=0.93)
+    result = kept(source="frontier", confidence=None).model_copy(update={"tiers": (step,)})
+    said = result_lines(seen(result))[1]
+    assert "tier house, model en-fast 01234567 · " in said
+    assert "frontier" not in said
+    assert "nothing was sent to a provider" in said
+
+
 def test_an_answer_of_a_simulator_says_so():
     egress = Egress(left=True, masked={"IBAN": 1}, provider="simulator", region="local", simulated=True)
     result = kept(source="frontier", confidence=None, egress=egress)

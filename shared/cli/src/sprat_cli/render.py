@@ -95,12 +95,14 @@ def format_confidence(result: Result) -> str:
 
 
 def who(result: Result) -> str:
-    """Return which model answered."""
+    """Return which model answered; of a policy with tiers, which tier: one may be in the house."""
     if result.model is None:
         return "no model"
+    tier = next((step.tier for step in result.tiers if step.outcome == "kept"), None)
+    by = result.source if tier is None or result.source == "small" else f"tier {tier},"
     version = "" if result.model.version == result.model.name else f" {result.model.version[:8]}"
     cached = ", from the cache" if result.cached else ""
-    return printable(f"{result.source} model {result.model.name}{version}{cached}")
+    return printable(f"{by} model {result.model.name}{version}{cached}")
 
 
 def route(result: Result) -> str:
