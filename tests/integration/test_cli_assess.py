@@ -241,6 +241,10 @@ def test_a_provisional_keep_at_below_that_of_the_card_is_written_only_with_force
     assert why in result.stdout
     caution = f"The keep_at of the card is higher, 0.99: stay with it until {until} a lower one."
     assert result.stdout.count(caution) == 1
+    html = page.read_text("utf-8")
+    assert (html.count(caution), why in html) == (1, True), "the report gives the same advice"
+    assert ">Found, and not recommended</h2>" in html
+    assert ">Recommended</h2>" not in html
     at = re.search(r"--write: (0\.\d\d) is provisional and lower than the keep_at of the card; ", result.stderr)[1]
     assert "nothing was written. Write 0.99 under tasks.intent.models.hr.keep_at, or assess" in result.stderr
     assert f"or add --force to write {at}" in result.stderr

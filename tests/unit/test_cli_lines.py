@@ -124,6 +124,11 @@ def test_an_answer_of_a_simulator_says_so():
     assert "sent to simulator (local, simulated), masked: 1 IBAN" in second
     declined = kept(status="degraded", declined=Declined(code="no_gold"), egress=egress)
     assert result_lines(seen(declined))[0] == "intent       transfer  97.6 % sure  (degraded)"
+    detail = "the simulator has no answer to this text in its file of answers"
+    declined = kept(status="degraded", declined=Declined(code="no_gold", detail=detail), egress=egress)
+    why = f"but the frontier declined: no_gold: {detail}"
+    assert why in result_lines(seen(declined))[1]
+    assert why in result_line(seen(declined))
 
 
 def test_what_a_simulator_would_cost_is_not_shown_as_a_price_that_was_paid():

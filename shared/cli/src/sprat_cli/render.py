@@ -120,8 +120,9 @@ def _not_better(declined: Declined, who: str) -> str:
     if declined.code == ReasonCode.POLICY:
         return f"the policy kept it here{f': {declined.detail}' if declined.detail else ''}"
     # "task" alone would tell nothing: no large model is asked for it.
-    why = declined.detail if declined.code == ReasonCode.TASK and declined.detail else declined.code
-    return f"{who} declined: {why}"
+    if declined.code == ReasonCode.TASK and declined.detail:
+        return f"{who} declined: {declined.detail}"
+    return f"{who} declined: {causes_in_words([(declined.code, declined.detail)])}"
 
 
 def cost(euros: float) -> str:

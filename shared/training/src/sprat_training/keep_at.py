@@ -9,7 +9,7 @@ STEPS: Final = 100
 """A keep_at is a whole number of hundredths."""
 LEAST_KEEP_AT: Final = 0.5
 """No lower one is recommended: an answer that is more likely wrong than right is never kept, however easy the texts."""
-WITHIN_REACH: Final = 20_000
+WITHIN_REACH: Final = 10_000
 """More texts with labels are hardly anybody's: that they would show it helps nobody."""
 PROVISIONAL: Final = "provisional"
 """What a keep_at is called that the texts do not show to reach the accuracy."""
@@ -77,10 +77,9 @@ class Recommendation:
         shown = math.floor(self.at.shown * 1000) / 1000
         texts = self.counted.format(f"{self.at.texts:,.0f}")
         provisional = f"{PROVISIONAL}: {texts} show {shown:.1%} with 95 % confidence"
-        if self.texts_needed is None:
-            return f"{provisional}; no number of texts, as often right, shows {self.accuracy:.1%}"
-        if self.texts_needed > WITHIN_REACH:
-            return f"{provisional}; so little above {self.accuracy:.1%}, it is not within reach with this share right"
+        if self.texts_needed is None or self.texts_needed > WITHIN_REACH:
+            better = "ask for a lower --accuracy, or make the model better"
+            return f"{provisional}; more texts alone will hardly show {self.accuracy:.1%}: {better}"
         right = "all right" if self.at.share == 1 else "as often right"
         return f"{provisional}; to show {self.accuracy:.1%} takes {self.texts_needed:,}, {right}"
 

@@ -1,6 +1,6 @@
 """`sprat assess`: small model, frontier, and the router between them, on the user's own texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import IntentPolicy, Policy, check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
-from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table, why_not_less
+from sprat_training.evaluation.report import about_choice, assessment_html, strategy_table
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
     Assessment,
@@ -289,10 +289,8 @@ def assess(
     if not assessment.costs_known and not assessment.small_only:
         notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
     warnings = _warned(seen, denial(policy, rules, tenant, source.options) if denied and policy and rules else None)
-    choice = _chosen(
-        assessment, accuracy, budget_eur, page, f"Assessment of {small.name} on {file.name}", [*notes, *warnings]
-    )
-    below = below_card(choice, also["card"], also.get("task", also.get("policy")))
+    title, chooses = f"Assessment of {small.name} on {file.name}", (accuracy, budget_eur)
+    choice, below = _chosen(assessment, *chooses, also, page, title, [*notes, *warnings])
     refused = write and below is not None and not force
     change = (
         _written(asked, policy, choice.chosen.keep_at, name) if write and policy and choice and not refused else None
@@ -439,15 +437,30 @@ def _thresholds_in_force(
 
 
 def _chosen(
-    assessment: Assessment, accuracy: float | None, budget_eur: float | None, page: Path, title: str, notes: list[str]
-) -> ThresholdChoice | None:
-    """Return what was asked for; write the report, which shows what can be reached also where that is too little."""
+    assessment: Assessment,
+    accuracy: float | None,
+    budget_eur: float | None,
+    in_force: Mapping[str, float],
+    page: Path,
+    title: str,
+    notes: list[str],
+) -> tuple[ThresholdChoice | None, BelowCard | None]:
+    """Return what was asked for, and whether it is below the card and not shown.
+
+    Write the report, which shows what can be reached also where that is too little.
+    """
     choice: ThresholdChoice | None = None
+    below: BelowCard | None = None
     try:
         choice = _choose(assessment, accuracy, budget_eur)
+        below = below_card(choice, in_force["card"], in_force.get("task", in_force.get("policy")))
     finally:
-        _write_page(page, assessment_html(assessment, title, notes, choice))
-    return choice
+        _write_page(page, assessment_html(assessment, title, notes, choice, _caution(below)))
+    return choice, below
+
+
+def _caution(below: BelowCard | None) -> str | None:
+    return None if below is None else str(below)
 
 
 def _choose(assessment: Assessment, accuracy: float | None, budget_eur: float | None) -> ThresholdChoice | None:
@@ -472,8 +485,6 @@ def _summary(
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
         provisional = below is not None or (choice.recommended is not None and not choice.recommended.is_shown)
-        said = recommendation(assessment, choice)
-        lines.append(paint(said, "yellow" if provisional else "green"))
-        why = why_not_less(assessment, choice)
-        lines += [] if why is None else [why]
-    return [*lines, *([] if below is None else [str(below)])]
+        said, *more = about_choice(assessment, choice, _caution(below))
+        lines += [paint(said, "yellow" if provisional else "green"), *more]
+    return lines

@@ -16,22 +16,28 @@ _BOUNDS: Final = (
 )
 
 
-def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], choice: ThresholdChoice | None) -> str:
+def assessment_html(
+    assessment: Assessment,
+    title: str,
+    notes: Sequence[str],
+    choice: ThresholdChoice | None,
+    caution: str | None = None,
+) -> str:
     """Return the HTML file.
 
     Args:
         assessment: what was computed.
         title: of the page.
         notes: sentences on the source of the numbers.
-        choice: the recommended threshold, where the user asked for one.
+        choice: the threshold that was found, where the user asked for one.
+        caution: why it is not recommended; None where it is.
     """
     page = HtmlPage(title)
     page.add_list(notes)
     if choice is not None:
-        page.add_heading("Recommended")
-        page.add_paragraph(recommendation(assessment, choice))
-        if (why := why_not_less(assessment, choice)) is not None:
-            page.add_paragraph(why)
+        page.add_heading("Recommended" if caution is None else "Found, and not recommended")
+        for paragraph in about_choice(assessment, choice, caution):
+            page.add_paragraph(paragraph)
     if not assessment.small_only:
         page.add_heading("Accuracy against the share escalated")
         page.add_picture(
@@ -49,6 +55,18 @@ def assessment_html(assessment: Assessment, title: str, notes: Sequence[str], ch
     head, *rows = strategy_table(assessment, steps, ("the small model alone", "the frontier alone"))
     page.add_table(head, rows, numbers=(1,) if assessment.small_only else (1, 4, 5))
     return page.html()
+
+
+def about_choice(assessment: Assessment, choice: ThresholdChoice, caution: str | None) -> list[str]:
+    """Return what is said of the threshold that was found, in the report and on the terminal.
+
+    Args:
+        assessment: in which it was found.
+        choice: what was found.
+        caution: why it is not recommended; None where it is.
+    """
+    lines = (recommendation(assessment, choice), why_not_less(assessment, choice), caution)
+    return [each for each in lines if each is not None]
 
 
 def recommendation(assessment: Assessment, choice: ThresholdChoice) -> str:
@@ -97,7 +115,7 @@ def why_not_less(assessment: Assessment, choice: ThresholdChoice) -> str | None:
     needed = least.texts_needed(found.accuracy)
     ask = f"ask for what {least.keep_at:.2f} shows (--accuracy {math.floor(least.shown * 100) / 100:.2f})"
     if needed is None or needed > WITHIN_REACH:
-        return f"{said} So little above {accuracy}, no number of texts within reach shows {least.keep_at:.2f}: {ask}."
+        return f"{said} More texts alone will hardly show {least.keep_at:.2f}: {ask}, or make the model better."
     more_texts = f"takes about {needed:,} {kept}texts, as often right"
     return f"{said} To show {least.keep_at:.2f} {more_texts}: assess so many, or {ask}."
 
