@@ -19,6 +19,7 @@ from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.session import example, greeting
 from sprat_operations.local_run import LocalRun
 from sprat_operations.services import ServedModel
+from sprat_policy import load_task_files
 from support.stream import card
 
 TRY = 'sprat send "please move 100 euros to my savings" --task '
@@ -193,3 +194,26 @@ def test_a_model_whose_card_recommends_another_keep_at_than_the_policy_has_is_na
     assert f"{line}tasks.intent.models.anfragen\n" in said("{keep_at: 0.72}")
     assert "keep_at" not in said("{keep_at: 0.87}")
     assert "keep_at" not in said("{keep_at: 0.72, models: {anfragen: {keep_at: 0.8}}}")  # as the user set it
+
+
+def test_the_file_of_a_task_that_has_another_keep_at_than_the_card_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installation, "logs", "logs")
+    folder, policy, tasks = tmp_path / "strict", tmp_path / "policy.yaml", tmp_path / "tasks"
+    folder.mkdir()
+    tasks.mkdir()
+    policy.write_text("tasks: {intent: {keep_at: 0.72}}\n")
+    version = write_artefact(folder, {**card().model_dump(), "keep_at": 1.0}).version
+    model = ServedModel("shop", "strict", folder, version)
+
+    def said(more: str) -> str:
+        (tasks / "shop.yaml").write_text(f"kind: classification\nlabels: {{a: , b: }}\nkeep_at: 0.5\n{more}")
+        options = Options(
+            bootstrap="h:1", redis="redis://h/0", models=(model,), policy=policy, task_files=load_task_files(tasks)
+        )
+        return "\n".join(greeting(Installation(options)))
+
+    line = "  keep_at   shop/strict: the task's keep_at 0.50 holds; its card recommends 1.00: write it under "
+    assert f"{line}models.strict in {tasks / 'shop.yaml'}\n" in said("")
+    assert "keep_at" not in said("models: {strict: {keep_at: 0.8}}\n")

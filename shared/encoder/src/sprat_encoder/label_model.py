@@ -13,7 +13,7 @@ from sprat_contracts import Alternative, IntentOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.classifier import Classifier, Temperatures
+from sprat_inference.classifier import ClassCalibration, Classifier
 from sprat_inference.encoder import SentenceEncoder
 from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, ONNX_CLASSIFIER_READER, POOLED_READER, LabelHead
 from sprat_inference.label_calibration import (
@@ -114,24 +114,26 @@ class EncoderWithHead:
 
 
 class TrainedClassifier:
-    """A transformer that was trained together with its head, and its temperatures."""
+    """A transformer that was trained together with its head, and its calibration."""
 
-    def __init__(self, classifier: Classifier, labels: int, temperatures: Temperatures) -> None:
+    def __init__(self, classifier: Classifier, labels: int, calibration: ClassCalibration) -> None:
         self.tokenizer = classifier.tokenizer
-        self.calibrated = tuple(temperatures.by_language)
+        self.calibrated = tuple(calibration.by_language)
         self._classifier = classifier
         self._labels = labels
-        self._temperatures = temperatures
+        self._calibration = calibration
 
     @classmethod
     def load(cls, folder: Path, card: Card, threads: int) -> Self:
         """Load the network; see :meth:`LabellingModel.load`."""
-        return cls(Classifier.load(folder, card, threads), len(card.labels or ()), Temperatures.of(card.calibration))
+        return cls(
+            Classifier.load(folder, card, threads), len(card.labels or ()), ClassCalibration.of(card.calibration)
+        )
 
     def read(self, texts: Sequence[str], languages: Sequence[str]) -> NetworkReading:
         """Return logits and chances; see :class:`LabelNetwork`. A class beyond the labels is that of texts outside."""
         read = self._classifier.read(texts)
-        classes = softmax(self._temperatures.scale(read.logits, languages))
+        classes = self._calibration.chances(read.logits, languages)
         logits = read.logits[:, : self._labels]
         chances = np.zeros((len(texts), len(OUTCOMES)))
         chances[:, RIGHT] = np.take_along_axis(classes, logits.argmax(axis=1)[:, None], axis=1)[:, 0]

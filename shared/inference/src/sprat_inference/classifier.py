@@ -1,7 +1,7 @@
 """A transformer that was trained together with its head to label a whole text, such as a `…ForSequenceClassification`.
 
-It reads the state of the first token, as transformers does. A confidence is the softmax probability of the best class
-at the temperature of the text's language: Guo et al. 2017, On Calibration of Modern Neural Networks.
+It reads the state of the first token, as transformers does. A confidence is the chance that the best class is right:
+Platt scaling of its softmax probability, by the parameters of the text's language.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +17,25 @@ from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.card import Calibration, Card
 from sprat_inference.encoder import TokenEncoder, Vectors
 from sprat_inference.heads import ONNX_CLASSIFIER_READER, ClassifierHead, Floats
+from sprat_inference.label_calibration import softmax
 from sprat_inference.onnx_network import OnnxNetwork
+from sprat_inference.platt import UNFITTED, Platt
 from sprat_inference.tokenizer import SPECIAL_TOKENS, GuardedTokenizer
 
-TEMPERATURE: Final = "temperature"
-"""The parameter of the calibration that holds for every language without one of its own (`temperature_de`)."""
+RIGHT_PARAMETER: Final = "right"
+"""The parameter of the calibration, bias and slope, for every language without one of its own (`right_de`)."""
 
 NOT_CALIBRATED: Final = "none: the softmax probability of the best class, fitted to nothing"
-CALIBRATED: Final = "temperature scaling of the softmax probability of the best class"
+CALIBRATED: Final = "Platt scaling of the softmax probability of the best class"
+AS_IT_IS: Final = "the softmax probability of the best class: no row was wrong, so nothing could be fitted"
 
+_EARLIER: Final = "temperature"
+"""What earlier cards state: 1.0 where nothing was fitted."""
+
+_LEAST_SHARE: Final = 1e-12
+"""Of the classes beside the best one, to divide by."""
+
+Doubles = NDArray[np.float64]
 
 Network = Callable[[Sequence[Sequence[int]]], Floats]
 """Computes the logits of sequences of ids, float32, texts × classes. Thread-safe."""
@@ -42,37 +52,58 @@ class ClassifierReading:
 
 
 @dataclass(frozen=True, slots=True)
-class Temperatures:
-    """What logits are divided by, before the softmax."""
+class ClassCalibration:
+    """Turns logits into the chances of the classes."""
 
-    default: float
-    by_language: Mapping[str, float]
-    """Primary language tag → temperature."""
+    default: Platt
+    by_language: Mapping[str, Platt]
+    """Primary language tag → its own."""
 
     @classmethod
     def of(cls, calibration: Calibration) -> Self:
-        """Take them from a card.
+        """Take it from a card.
 
         Raises:
-            BrokenArtefact: when it has none, or one that is not positive.
+            BrokenArtefact: when it has none of this kind, or one that calls the surer answer the worse one.
         """
-        prefix = f"{TEMPERATURE}_"
-        found = {name: values[0] for name, values in calibration.parameters.items() if len(values) == 1}
-        if not found.get(TEMPERATURE, 0.0) > 0.0 or min(found.values()) <= 0.0:
-            raise BrokenArtefact("card.json: the calibration states no temperature above 0; write the artefact again")
-        languages = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
-        return cls(found[TEMPERATURE], languages)
+        parameters = dict(calibration.parameters)
+        if parameters == {_EARLIER: (1.0,)}:
+            parameters = {RIGHT_PARAMETER: (UNFITTED.bias, UNFITTED.slope)}
+        if _EARLIER in parameters:
+            raise BrokenArtefact(
+                "card.json: it was calibrated by an earlier version, to which texts outside every label did not count; "
+                "add the model again, with --calibrate"
+            )
+        named = {name: Platt(*values) for name, values in parameters.items() if len(values) == 2}
+        if RIGHT_PARAMETER not in named or min(each.slope for each in named.values()) < 0.0:
+            raise BrokenArtefact(
+                f"card.json: the calibration states no {RIGHT_PARAMETER} with a slope of 0 or above; write the "
+                "artefact again"
+            )
+        prefix = f"{RIGHT_PARAMETER}_"
+        own = {name.removeprefix(prefix): each for name, each in named.items() if name.startswith(prefix)}
+        return cls(named[RIGHT_PARAMETER], own)
 
     def parameters(self) -> Mapping[str, tuple[float, ...]]:
-        """Return them as a card states them."""
-        languages = {f"{TEMPERATURE}_{language}": (value,) for language, value in self.by_language.items()}
-        return {TEMPERATURE: (self.default,), **languages}
+        """Return it as a card states it."""
+        own = {f"{RIGHT_PARAMETER}_{language}": each for language, each in self.by_language.items()}
+        return {name: (each.bias, each.slope) for name, each in {RIGHT_PARAMETER: self.default, **own}.items()}
 
-    def scale(self, logits: Floats, languages: Sequence[str]) -> NDArray[np.float64]:
-        """Return the logits, each row divided by the temperature of its language; float64, in the same shape."""
+    def chances(self, logits: Floats, languages: Sequence[str]) -> Doubles:
+        """Return the chance of each class, float64, in the shape of `logits`, texts × classes.
+
+        The best class of a text has its calibrated chance. The others share what is left in proportion to their
+        softmax, but none gets more than the best. Where the text may be outside every class, a row adds up to less than
+        1.
+        """
+        shares = softmax(logits)
+        best = shares.max(axis=1)
         each = [self.by_language.get(primary_subtag(language), self.default) for language in languages]
-        scaled: NDArray[np.float64] = logits.astype(np.float64) / np.array(each)[:, None]
-        return scaled
+        right = np.array([platt.chance(share) for platt, share in zip(each, best.tolist(), strict=True)])
+        of_others = np.minimum((1.0 - right) / np.maximum(1.0 - best, _LEAST_SHARE), right / best)
+        chances: Doubles = shares * of_others[:, None]
+        chances[np.arange(len(shares)), shares.argmax(axis=1)] = right
+        return chances
 
 
 class Classifier:

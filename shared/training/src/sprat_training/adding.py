@@ -1,20 +1,19 @@
 """Make an artefact of a model of others: convert it, compare it with the original, calibrate it on own rows."""
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_contracts.languages import is_served
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Calibration, Card, Score
-from sprat_inference.classifier import CALIBRATED, Classifier, Temperatures
+from sprat_inference.classifier import Classifier
 from sprat_inference.converters.agreement import (
     AGREEMENT,
     Agreement,
@@ -42,41 +41,37 @@ from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_
 from sprat_inference.converters.token_classifier import NOT_CALIBRATED_LIMIT as SPANS_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.heads import Floats
-from sprat_inference.label_calibration import softmax
 from sprat_inference.label_sets import CALIBRATED as SETS_CALIBRATED
 from sprat_inference.onnx_network import HOW_TO_INSTALL
 from sprat_inference.text_to_text import CALIBRATED_READER, LanguageMarks, load_pieces, served_tag
 from sprat_inference.token_classifier import TokenClassifier
 from sprat_langid import detect
 from sprat_training.chance_calibration import ChanceFigures
+from sprat_training.class_calibration import (
+    FOLDS,
+    LEAST_ROWS,
+    READING,
+    calibrate_classes,
+    check_labels_of,
+    keep_at_of_classes,
+    protocol_of,
+    read_logits,
+    scores_of_classes,
+)
 from sprat_training.config import OnTrainingProgress
 from sprat_training.data import OUTSIDE
-from sprat_training.datasets.columns import safe_listing
 from sprat_training.datasets.reader import LabelledTexts, split_labels
-from sprat_training.evaluation.metrics import ModelReadings
-from sprat_training.figures import TrainingFigures, measure
-from sprat_training.keep_at import keep_at_rule
+from sprat_training.figures import TrainingFigures
 from sprat_training.label_set_fit import SetFigures, fit_set_calibration, keep_at_of_sets, measure_sets, scores_of_sets
 from sprat_training.span_calibration import calibrate_spans, read_span_rows
 from sprat_training.translation_calibration import calibrate_translations, read_translation_rows
 
-Doubles = NDArray[np.float64]
-
-LEAST_ROWS: Final = 50
-"""Rows with a label to calibrate on. With fewer, a temperature says nothing."""
-LEAST_ROWS_OF_LANGUAGE: Final = 100
-"""Rows of a language, in each fit, for a temperature of its own."""
-FOLDS: Final = 5
 LEAST_COMPARED: Final = 20
 """Texts whose translations are compared. The shipped ones are in English, German and French."""
 COMPARING: Final = "comparing with the original"
 """What is said of the progress."""
-_READING: Final = "reading the rows to calibrate on"
 _LONGEST_COMPARED: Final = 100
 """Pieces of a translation that are compared: more only takes longer."""
-_TEXTS_PER_BATCH: Final = 100
-_STEPS: Final = np.geomspace(0.05, 20.0, 400)
-"""Temperatures that are tried, 1.5 % apart: finer ones change no confidence by a hundredth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class AddedModel:
     card: Card
     agreement: Agreement | TranslationAgreement | None
     figures: TrainingFigures | None
-    """Of the rows to calibrate on, each with a temperature that was fitted without it; None where there are none."""
+    """Of the rows to calibrate on, each with a calibration that was fitted without it; None where there are none."""
     chances: ChanceFigures | None = None
     """The same of a model whose answer is right or wrong as a whole: spans, or a translation."""
     sets: SetFigures | None = None
@@ -159,11 +154,13 @@ def add_classifier(
             if config.several:
                 calibration, sets = _calibrate_sets(classifier, card, rows, progress)
                 keep_at, rule = keep_at_of_sets(sets, config.accuracy)
-                scores += scores_of_sets("calibrated", _protocol(sets.texts), sets, keep_at)
+                scores += scores_of_sets("calibrated", protocol_of(sets.texts), sets, keep_at)
             else:
-                calibration, figures = _calibrate(classifier, card, rows, config, progress)
-                keep_at, rule = _keep_at(figures, config.accuracy)
-                scores += _scores(figures, keep_at)
+                calibration, figures = calibrate_classes(
+                    classifier, card, rows, config.outside_label or OUTSIDE, config.outside_share, progress
+                )
+                keep_at, rule = keep_at_of_classes(figures, config.accuracy)
+                scores += scores_of_classes(figures, keep_at)
             limits = tuple(limit for limit in card.limits if limit != NOT_CALIBRATED_LIMIT)
             card = card.model_copy(
                 update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule, "limits": limits}
@@ -399,39 +396,6 @@ def _translatable(folder: Path, card: Card, texts: Sequence[str] | None) -> list
     return short
 
 
-def fit_temperature(logits: Floats, gold: NDArray[np.int64]) -> float:
-    """Return the temperature at which the right classes are the most likely.
-
-    Args:
-        logits: texts × classes.
-        gold: index of the right class of each text.
-    """
-    rows = np.arange(len(gold))
-    losses = [-np.log(softmax(logits / step)[rows, gold] + 1e-12).mean() for step in _STEPS]
-    return float(_STEPS[int(np.argmin(losses))])
-
-
-def fit_temperatures(logits: Floats, gold: NDArray[np.int64], languages: NDArray[np.str_]) -> Temperatures:
-    """Return the temperature of all rows, and where several languages have enough of them, that of each.
-
-    Args:
-        logits: texts × classes.
-        gold: index of the right class of each text.
-        languages: primary tag of each text; empty where it is not known.
-    """
-    names, counts = np.unique(languages, return_counts=True)
-    enough = [str(name) for name, count in zip(names, counts, strict=True) if name and count >= LEAST_ROWS_OF_LANGUAGE]
-    apart = enough if len(enough) > 1 else []  # that of a single one is nearly that of all
-    by_language = {name: fit_temperature(logits[languages == name], gold[languages == name]) for name in apart}
-    return Temperatures(fit_temperature(logits, gold), by_language)
-
-
-def _languages_of(texts: Sequence[str], card: Card) -> NDArray[np.str_]:
-    """Return the primary tag of the language that each text is detected to be in; empty for one that is not read."""
-    found = (detect(text).language or "" for text in texts)
-    return np.array([tag if not card.languages or is_served(tag, card.languages) else "" for tag in found])
-
-
 def _compare(
     saved: SavedModel,
     classifier: Classifier,
@@ -442,7 +406,7 @@ def _compare(
 ) -> tuple[Agreement, str]:
     compared = sample_texts() if texts is None else list(texts)
     original, versions = original_logits(saved.folder, compared, card.max_tokens)
-    ours, wanted = _read(classifier, compared, progress, COMPARING), np.concatenate(original)[:, order]
+    ours, wanted = read_logits(classifier, compared, progress, COMPARING), np.concatenate(original)[:, order]
     if gives_several(saved):
         return compare(_as_decisions(ours), _as_decisions(wanted), "pairs of a text and a label"), versions
     return compare(ours, wanted), versions
@@ -453,91 +417,17 @@ def _as_decisions(logits: Floats) -> Floats:
     return np.stack([-logits, logits], axis=-1).reshape(-1, 2)
 
 
-def _read(classifier: Classifier, texts: Sequence[str], progress: OnTrainingProgress, doing: str) -> Floats:
-    parts = []
-    for start in range(0, len(texts), _TEXTS_PER_BATCH):
-        parts.append(classifier.read(texts[start : start + _TEXTS_PER_BATCH]).logits)
-        progress(doing, min(start + _TEXTS_PER_BATCH, len(texts)), len(texts))
-    return np.concatenate(parts)
-
-
-def _calibrate(
-    classifier: Classifier, card: Card, rows: LabelledTexts, config: AddConfig, progress: OnTrainingProgress
-) -> tuple[Calibration, TrainingFigures]:
-    """Fit the temperature on the rows, and measure it on folds that it was not fitted on."""
-    labels = card.labels or ()
-    outside_label = config.outside_label or "oos"
-    numbers = {label: number for number, label in enumerate(labels)}
-    _check_rows(rows, rows.labels, {*labels, outside_label})
-    inside = np.array([label in numbers for label in rows.labels])
-    if (count := int(inside.sum())) < LEAST_ROWS:
-        raise UserError(
-            f"{rows.path}: has {count} rows with a label of the model; {LEAST_ROWS} are needed to calibrate"
-        )
-    texts = [text for text, use in zip(rows.texts, inside, strict=True) if use]
-    outside = [text for text, use in zip(rows.texts, inside, strict=True) if not use]
-    gold = np.array([numbers[label] for label in rows.labels if label in numbers], dtype=np.int64)
-    logits = _read(classifier, [*texts, *outside], progress, _READING)
-    has_class = logits.shape[1] > len(labels)  # a class of its own for texts outside
-    fitted = np.concatenate([gold, np.full(len(outside), len(labels))]) if has_class else gold
-    languages = _languages_of([*texts, *outside], card)
-    fold = np.random.default_rng(0).permutation(len(logits)) % FOLDS
-    chances = np.empty((len(logits), logits.shape[1]))
-    usable = np.arange(len(logits)) < len(fitted)
-    for number in range(FOLDS):
-        rest, held = usable & (fold != number), fold == number
-        temperatures = fit_temperatures(logits[rest], fitted[rest[: len(fitted)]], languages[rest])
-        chances[held] = softmax(temperatures.scale(logits[held], languages[held].tolist()))
-    best = logits[:, : len(labels)].argmax(axis=1)
-    right = chances[np.arange(len(logits)), best]
-    none = chances[:, len(labels)] if has_class else np.zeros(len(logits))
-    readings = ModelReadings(
-        in_scope=np.arange(len(logits)) < count,
-        best_right=np.concatenate([best[:count] == gold, np.zeros(len(outside), bool)]),
-        best_logit=logits[:, : len(labels)].max(axis=1).astype(np.float64),
-        outside_probability=none,
-        is_rejected=none > right,
-        confidence=np.maximum(none, right),
-    )
-    figures = measure(readings, best[:count], gold, labels, config.outside_share)
-    temperatures = fit_temperatures(logits[: len(fitted)], fitted, languages[: len(fitted)])
-    of_languages = f", {' and '.join(temperatures.by_language)} apart" if temperatures.by_language else ""
-    of_outside = f", {len(outside):,} of them outside every label" if outside else ""
-    calibration = Calibration(
-        method=CALIBRATED,
-        fitted_on=f"{len(rows.texts):,} rows of {rows.path.name}{of_outside}{of_languages}",
-        outside_share=config.outside_share if outside else 0.0,
-        longest_code_points=max(map(len, rows.texts)),
-        parameters=dict(temperatures.parameters()),
-    )
-    return calibration, figures
-
-
-def _check_rows(rows: LabelledTexts, named: Iterable[str], known: Collection[str]) -> None:
-    """Check that the rows name no label but those of the model.
-
-    Raises:
-        UserError: they do.
-    """
-    if unknown := sorted(set(named) - set(known)):
-        listed = safe_listing(unknown[:8])
-        raise UserError(
-            f"{rows.path}: {len(unknown)} labels are none of the model's{f': {listed}' if listed else ''}; rename them "
-            "as the model does, or name the label of texts outside all others with --outside-label"
-        )
-
-
 def _calibrate_sets(
     classifier: Classifier, card: Card, rows: LabelledTexts, progress: OnTrainingProgress
 ) -> tuple[Calibration, SetFigures]:
     """Fit the calibration of several labels a text, and measure it on folds that it was not fitted on."""
     labels = card.labels or ()
     sets = [set(split_labels(cell)) - {OUTSIDE} for cell in rows.labels]
-    _check_rows(rows, (label for each in sets for label in each), labels)
+    check_labels_of(rows, (label for each in sets for label in each), labels)
     if len(rows.texts) < LEAST_ROWS:
         raise UserError(f"{rows.path}: has {len(rows.texts)} rows; {LEAST_ROWS} are needed to calibrate")
     gold = np.array([[label in each for label in labels] for each in sets], dtype=bool)
-    logits = _read(classifier, rows.texts, progress, _READING)
+    logits = read_logits(classifier, rows.texts, progress, READING)
     fold = np.random.default_rng(0).permutation(len(logits)) % FOLDS
     chances, confidence = np.empty(gold.shape), np.empty(len(gold))
     for number in range(FOLDS):
@@ -553,27 +443,3 @@ def _calibrate_sets(
         parameters=dict(fit_set_calibration(logits, gold).parameters()),
     )
     return calibration, measure_sets(gold, chances, confidence, labels)
-
-
-def _protocol(texts: int) -> str:
-    return f"{texts:,} rows to calibrate on, each with a calibration that was fitted without it"
-
-
-def _keep_at(figures: TrainingFigures, accuracy: float) -> tuple[float, str]:
-    share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
-    where = f"the rows to calibrate on, {share}"
-    return keep_at_rule("the answers kept", accuracy, where, figures.recommended(accuracy))
-
-
-def _scores(figures: TrainingFigures, keep_at: float) -> list[Score]:
-    protocol = f"{figures.texts:,} rows to calibrate on, each with a temperature that was fitted without it"
-    kept = figures.at(keep_at)
-    values: list[tuple[str, float]] = [
-        ("accuracy", figures.accuracy.value),
-        ("macro_f1", figures.macro_f1),
-        ("calibration_error", figures.calibration_error),
-        ("kept_share", kept.share),
-    ]
-    if kept.share:  # of nothing, no share is right
-        values.append(("kept_accuracy", kept.right.value))
-    return [Score(name=f"calibrated_{name}", value=value, protocol=protocol) for name, value in values]

@@ -217,17 +217,21 @@ def micro_f1(said: Flags, gold: Flags) -> float:
     return 2 * hits / total if total else 1.0
 
 
-def fit_platt(features: NDArray[np.floating], right: Flags) -> tuple[Doubles, float]:
+def fit_platt(
+    features: NDArray[np.floating], right: Flags, row_weights: Doubles | None = None
+) -> tuple[Doubles, float]:
     """Return weights and bias of a logistic regression whose targets are Platt's: never 0 or 1, so it stays finite.
 
     Args:
         features: texts × features.
         right: of each text.
+        row_weights: of each text, adding up to the number of texts; 1 each where there are none.
     """
     raw = features.astype(np.float64)
     mean, spread = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-9)
     scaled = (raw - mean) / spread
-    yes, no = int(right.sum()), int((~right).sum())
+    counts = np.ones(len(raw)) if row_weights is None else row_weights
+    yes, no = float(counts[right].sum()), float(counts[~right].sum())
     target = np.where(right, (yes + 1.0) / (yes + 2.0), 1.0 / (no + 2.0))
     outcomes = np.concatenate([np.ones(len(raw), np.int64), np.zeros(len(raw), np.int64)])
     weights, bias = fit_multinomial(
@@ -235,7 +239,7 @@ def fit_platt(features: NDArray[np.floating], right: Flags) -> tuple[Doubles, fl
         outcomes,
         2,
         c=_CALIBRATION_C,
-        weights=np.concatenate([target, 1.0 - target]),
+        weights=np.concatenate([counts * target, counts * (1.0 - target)]),
         tolerance=_EXACT,
     )
     slopes = (weights[:, 1] - weights[:, 0]).astype(np.float64) / spread

@@ -54,7 +54,7 @@ float32, 97 % in int8; for ner their tokens, for generalist the first token of a
 of 95 against those of the original. That needs torch and transformers:
 pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
-Take rows that the model was not trained on, else its confidence is too high.
+Take rows that the model was not trained on, else its confidence is too high. Where none is wrong, it stays as it is.
 For ner each line is {"text": "…", "entities": [{"start": 0, "end": 4, "label": "PER"}]}, offsets in code points; for
 translation {"text": "…", "reference": "…"}, with language and target where the model has several.
 
@@ -264,30 +264,15 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         remark("  inside: [127.0.0.1]")
         remark(f'  tiers: [{{preset: "generalist:http://127.0.0.1:8090/v1", model: {card.name}, keep_at: YOURS}}]')
         return
-    if (chances := added.chances) is not None:
-        right = f"{chances.right} {chances.what}"
-        _say_kept(chances.texts, right, card, chances.kept_share, chances.kept_right)
-    elif added.sets is not None:
-        kept_sets = added.sets.at(card.keep_at)
-        _say_kept(added.sets.texts, f"{added.sets.exact} have all their labels", card, kept_sets.share, kept_sets.right)
-    elif figures is not None:
-        kept = figures.at(card.keep_at)
-        _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
-        _say_why(figures, card)
-        if not card.calibration.outside_share:
-            remark(
-                "none of these rows is outside every label, so how sure it is of such a text is not measured, and it "
-                "may keep one with a label; give some the label oos, or that of --outside-label"
-            )
-    else:
-        remark(
-            "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says uncalibrated: keep"
-        )
+    _say_measured(added)
+    where, entry = _own_entry(card.name, task, files)
     if _keeps_nothing(added):
+        other = f"the task's keep_at {files[task].keep_at:.2f}" if task in files else "the keep_at of the task"
         remark(
-            f"{folder} is written, but it keeps nothing: every text that it is asked for is escalated. Other rows, a "
-            "lower --accuracy or another model may give a keep_at"
+            f"{folder} is written, but by its card it keeps nothing. Other rows, a lower --accuracy or another model "
+            f"may give a keep_at. Before serving it all the same, write into {where}, else {other} holds:"
         )
+        remark(f"  {entry.format('keep_at: 1')}")
         return
     if added.needs is not None:
         remark(f"its service needs ONNX Runtime: {added.needs}")
@@ -298,14 +283,51 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         else "keep_at: YOURS, uncalibrated: keep"
     )
     if task in files:
+        remark(f"and in {where}, so that it has a keep_at of its own:")
+        remark(f"  {entry.format(own)}")
         beside = files.folder or Path()
-        remark(f"and in {beside / task}.yaml, so that it has a keep_at of its own:")
-        remark(f"  models: {{{card.name}: {{{own}}}}}")
-        remark(f"or as the model of the task, in {beside / task}.yaml:  artefact: {os.path.relpath(folder, beside)}")
+        remark(f"or as the model of the task, in {where}:  artefact: {os.path.relpath(folder, beside)}")
         remark(f"and there, in place of the keep_at of the model before:  {own.replace(', ', '  ')}")
     else:
-        remark("in your policy file, so that it has a keep_at of its own, not that of the task:")
-        remark(f"  tasks: {{{task}: {{models: {{{card.name}: {{{own}}}}}}}}}")
+        remark(f"in {where}, so that it has a keep_at of its own, not that of the task:")
+        remark(f"  {entry.format(own)}")
+
+
+def _say_measured(added: "AddedModel") -> None:
+    """Print what the rows to calibrate on say of the model, or that there were none."""
+    card, figures = added.card, added.figures
+    if (chances := added.chances) is not None:
+        right = f"{chances.right} {chances.what}"
+        _say_kept(chances.texts, right, card, chances.kept_share, chances.kept_right)
+    elif added.sets is not None:
+        kept_sets = added.sets.at(card.keep_at)
+        _say_kept(added.sets.texts, f"{added.sets.exact} have all their labels", card, kept_sets.share, kept_sets.right)
+    elif figures is not None:
+        kept = figures.at(card.keep_at)
+        _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
+        _say_why(figures, card)
+        if figures.readings.right.all():
+            remark(
+                "none of these rows is wrong, so they do not say when it is: its confidence stays the model's own "
+                "probability; harder rows, and texts outside every label, would calibrate it"
+            )
+        if not card.calibration.outside_share:
+            remark(
+                "none of these rows is outside every label, so how sure it is of such a text is not measured, and it "
+                "may keep one with a label; give some the label oos, or that of --outside-label"
+            )
+    else:
+        remark(
+            "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says uncalibrated: keep"
+        )
+
+
+def _own_entry(name: str, task: str, files: TaskFiles) -> tuple[str, str]:
+    """Return the file in which a model beside its task's has rules of its own, and the entry, with {} for them."""
+    entry = f"models: {{{{{name}: {{{{{{}}}}}}}}}}"
+    if task in files:
+        return f"{(files.folder or Path()) / task}.yaml", entry
+    return "your policy file", f"tasks: {{{{{task}: {{{{{entry}}}}}}}}}"
 
 
 def _keeps_nothing(added: "AddedModel") -> bool:

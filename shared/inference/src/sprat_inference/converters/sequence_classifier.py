@@ -9,7 +9,7 @@ import numpy as np
 from sprat.errors import UserError
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
-from sprat_inference.classifier import NOT_CALIBRATED, TEMPERATURE
+from sprat_inference.classifier import NOT_CALIBRATED, ClassCalibration
 from sprat_inference.converters.bert import Quantization, write_bert
 from sprat_inference.converters.cards import Provenance, WrittenNetwork, uncalibrated_card
 from sprat_inference.converters.families import encoder_of, family_of
@@ -18,6 +18,7 @@ from sprat_inference.converters.saved_model import SavedModel, Weights
 from sprat_inference.heads import CLASSIFIER_READER, ONNX_CLASSIFIER_READER, ClassifierHead, Floats
 from sprat_inference.label_sets import MULTI_LABEL, SetCalibration
 from sprat_inference.label_sets import NOT_CALIBRATED as SETS_NOT_CALIBRATED
+from sprat_inference.platt import UNFITTED
 
 NOT_CALIBRATED_LIMIT: Final = (
     "Not calibrated: its confidence is the network's own probability, which is usually too high."
@@ -58,7 +59,7 @@ def convert_classifier(
             outputs = Outputs(ONNX_CLASSIFIER_READER, len(order), of_tokens=False, order=order)
             network = write_onnx(saved, onnx, outputs, folder)
     labels = tuple(saved.labels[place] for place in order if saved.labels[place] != provenance.outside_label)
-    calibration: dict[str, Any] = {"method": NOT_CALIBRATED, "parameters": {TEMPERATURE: (1.0,)}}
+    calibration: dict[str, Any] = {"method": NOT_CALIBRATED, "parameters": ClassCalibration(UNFITTED, {}).parameters()}
     if gives_several(saved):
         calibration = {"method": SETS_NOT_CALIBRATED, "parameters": SetCalibration.none(len(labels)).parameters()}
     limits = (NOT_CALIBRATED_LIMIT, f"Reads the first {network.max_tokens:,} tokens of a text.")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -14,7 +15,6 @@ from sprat.kafka.clients import CLOSE_S
 from sprat.model import display_name
 from sprat.settings import environment
 from sprat_cli.installation import USUAL_KAFKA
-from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
@@ -178,18 +178,22 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
 
 
 def _other_keep_ats(options: Options) -> Iterator[str]:
-    """Return of which models the policy has another `keep_at` than their cards, though it sets none for them."""
+    """Return of which models the policy, or the file of their task, has another `keep_at` than their cards, unasked."""
+    files = options.task_files
     try:
-        policy = load_policy(options.policy, options.task_files.table)
-        cards = [(model, load_artefact(model.folder).card) for model in options.models if model.task in TASKS]
+        policy = load_policy(options.policy, files.table).with_added(files)
+        own = [model for model in options.models if model.task in policy.task_names]
+        cards = [(model, load_artefact(model.folder).card) for model in own]
     except (UserError, BrokenArtefact):  # the services that read them have said so
         return
     for model, card in cards:
         holds = policy.task(model.task, model.name).keep_at
         if f"{holds:.2f}" != f"{card.keep_at:.2f}" and not policy.sets_keep_at(model.task, model.name):
-            place = ".".join(keep_at_location(model.task, model.name)[:-1])
-            advised = f"its card recommends {card.keep_at:.2f}: write it under {place}"
-            yield f"  keep_at   {model}: the policy's keep_at {holds:.2f} holds; {advised}"
+            in_file = model.task in files
+            place = ".".join(keep_at_location(None if in_file else model.task, model.name)[:-1])
+            where = f" in {(files.folder or Path()) / model.task}.yaml" if in_file else ""
+            advised = f"its card recommends {card.keep_at:.2f}: write it under {place}{where}"
+            yield f"  keep_at   {model}: the {'task' if in_file else 'policy'}'s keep_at {holds:.2f} holds; {advised}"
 
 
 def _tiers(options: Options) -> tuple[TierPolicy, ...]:
