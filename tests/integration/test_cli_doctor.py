@@ -158,8 +158,12 @@ async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(kafka,
     assert checks["models"][1]["found"].startswith("intent/hr is announced, but no service runs for it")
 
 
+FOR_HR = b'{"text": "where is my payslip", "tasks": {"intent": {"model": "hr"}}}'
+
+
 async def test_texts_that_a_retired_model_left_behind_are_broken(kafka, topics, examine):
-    await announce(kafka, topics, ModelAnnounced(task="intent", model="hr", version="0123456789", owns_from=1))
+    hr = ModelAnnounced(task="intent", model="hr", version="0123456789", owns_from=1)
+    await announce(kafka, topics, hr, FOR_HR)
     service = await join(kafka, topics, "intent.hr")
     record = await service.getone()
     await service.commit({TopicPartition(record.topic, record.partition): 0})
@@ -171,6 +175,18 @@ async def test_texts_that_a_retired_model_left_behind_are_broken(kafka, topics, 
     assert row["found"].startswith("intent.hr is retired, 0 members: 1 text that was its own when it was retired waits")
     assert row["mend"].startswith("start its service once more")
     assert "no service runs for" not in str(checks["models"])
+
+
+async def test_texts_for_others_do_not_wait_for_a_retired_model(kafka, topics, examine):
+    hr = ModelAnnounced(task="intent", model="hr", version="0123456789", owns_from=1)
+    await announce(kafka, topics, hr, FOR_HR.replace(b"intent", b"ner"))
+    service = await join(kafka, topics, "intent.hr")
+    record = await service.getone()
+    await service.commit({TopicPartition(record.topic, record.partition): 0})
+    await service.stop()
+    await retire(kafka, topics, "intent", "hr")
+    _, checks = await examine()
+    assert not [row for row in checks["groups"] if "hr" in row["found"]]
 
 
 async def test_what_came_after_a_model_was_retired_does_not_wait_for_it(kafka, topics, examine):

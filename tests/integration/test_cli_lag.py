@@ -124,7 +124,9 @@ async def test_a_model_that_nobody_serves_while_texts_wait_is_named(topics, prod
 
 
 async def test_of_a_retired_model_only_the_texts_from_before_count(topics, producer, join, run, kafka):
-    await fill(producer, topics.texts, 2)
+    for model in ("hr", "hr", "default"):
+        text = f'{{"text": "x", "tasks": {{"intent": {{"model": "{model}"}}}}}}'
+        await producer.send_and_wait(topics.texts, text.encode(), partition=0)
     service = await join("intent.hr", topics.texts, {0: 1, 1: 0})
     settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=topics.prefix)
     await service.stop()

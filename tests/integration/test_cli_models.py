@@ -17,6 +17,11 @@ from support.stream import SIGNATURES, publish, read_all
 SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 
 
+FOR_HR = b'{"text": "where is my payslip", "tasks": {"intent": {"model": "hr"}}}'
+FOR_ANOTHER = FOR_HR.replace(b"hr", b"default")
+FOR_NER = b'{"text": "intent", "tasks": {"ner": {"model": "hr"}}}'
+
+
 @pytest.fixture
 async def topics(kafka, prefix):
     topics = Topics(prefix, 1)
@@ -151,7 +156,7 @@ async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, pref
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
     await producer.start()
     for _ in range(3):
-        await producer.send_and_wait(topics.texts, b"{}", partition=0)
+        await producer.send_and_wait(topics.texts, FOR_HR, partition=0)
     await producer.stop()
     service = AIOKafkaConsumer(
         topics.texts,
@@ -175,11 +180,27 @@ async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, pref
     assert json.loads(out) == {"type": "retired", "model": "intent/hr", "texts_left": 0, "members": 1}
 
 
+async def test_a_model_for_which_no_text_waits_is_retired_though_others_came(kafka, topics, run, prefix):
+    await announce(kafka, topics, model="hr")
+    service = AIOKafkaConsumer(
+        topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.hr", enable_auto_commit=False
+    )
+    await service.start()
+    await service.commit({TopicPartition(topics.texts, 0): 0})
+    await service.stop()
+    await publish(kafka.bootstrap, topics.texts, [FOR_NER, FOR_ANOTHER, b"no JSON"])
+    code, out, said = await run("retire", "intent/hr", "--yes", "--json")
+    assert (code, json.loads(out)) == (0, {"type": "retired", "model": "intent/hr", "texts_left": 0, "members": 0}), (
+        said
+    )
+
+
 async def test_texts_that_wait_for_a_withdrawn_model_which_nobody_serves_are_told(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
     await producer.start()
-    await producer.send_and_wait(topics.texts, b"{}", partition=0)
+    for text in (FOR_HR, FOR_NER, FOR_HR, FOR_ANOTHER, b"{}"):
+        await producer.send_and_wait(topics.texts, text, partition=0)
     await producer.stop()
     service = AIOKafkaConsumer(
         topics.texts,
@@ -193,5 +214,6 @@ async def test_texts_that_wait_for_a_withdrawn_model_which_nobody_serves_are_tol
     await service.stop()
     code, _, said = await run("retire", "intent/hr", "--yes")
     assert code == 1
-    assert "up to 1 text of intent/hr waits, and no service reads it: it gets no Result until one is" in said
+    assert "2 texts of intent/hr wait, and no service reads them: they get no Result until one is" in said
+    assert "up to" not in said
     assert "started once more. It then announces the model again: retire it again" in said

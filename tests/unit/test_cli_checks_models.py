@@ -53,8 +53,8 @@ def test_the_service_of_a_retired_model_may_stop_once_it_has_answered_its_own(me
 @pytest.mark.parametrize(
     ("lag", "ends", "mark", "said"),
     [
-        (20, {0: 12}, CheckStatus.broken, "12 texts that were its own when it was retired wait, and no service runs"),
-        (20, {0: 1}, CheckStatus.broken, "1 text that was its own when it was retired waits, and no service runs"),
+        (20, {0: 12}, CheckStatus.broken, "at most 12 texts that were its own when it was retired may wait, and"),
+        (20, {0: 1}, CheckStatus.broken, "at most 1 text that was its own when it was retired may wait, and"),
         (20, None, CheckStatus.warning, "up to 20 texts from before it was retired may wait, and no service runs"),
     ],
 )

@@ -12,7 +12,7 @@ from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFail
 
 from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
-from sprat.kafka.lag import LagMeter, LagSnapshot, OwnTexts
+from sprat.kafka.lag import LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.model import DEFAULT_MODEL
 from sprat.registry.announcements import ModelsReader, tombstone_record
 from sprat.registry.model_table import ModelTable, model_key
@@ -20,6 +20,7 @@ from sprat.registry.retirement import Ends, Retirement
 from sprat.settings import KafkaSettings, section_prefix
 from sprat.signatures import Signatures
 from sprat_contracts import ModelAnnounced, Topics
+from sprat_operations.own_texts import count_own_texts
 from sprat_operations.services import CLASSIFY, module_of, program_of
 
 _TRIES: Final = 10
@@ -152,9 +153,11 @@ class Backlog:
     """The texts that a withdrawn model still has to answer."""
 
     texts: int
-    """An upper bound: its service skips texts that do not ask for it."""
+    """Unless they were counted an upper bound: its service skips texts that do not ask for it."""
     members: int
     """Processes that serve it."""
+    is_counted: bool = False
+    """Whether the texts were read, and all of them ask for the model."""
 
 
 async def withdraw(
@@ -221,10 +224,14 @@ async def _partitions(client: Mapping[str, Any], topic: str) -> list[TopicPartit
     return [TopicPartition(topic, part["partition"]) for part in described[0]["partitions"]]
 
 
-async def watch_backlog(meter: LagMeter, group: str, ends: Ends) -> AsyncIterator[Backlog]:
-    """Measure and return what is left at each step, until no text is left.
+async def watch_backlog(
+    client: Mapping[str, Any], topics: Topics, meter: LagMeter, group: str, ends: Ends
+) -> AsyncIterator[Backlog]:
+    """Measure and return what is left at each step, until no text is left. Where no service runs, texts are counted.
 
     Args:
+        client: the arguments of an aiokafka client.
+        topics: of the installation.
         meter: the meter to measure with.
         group: the group of the model's service, without the prefix.
         ends: the offsets that :func:`withdraw` returned.
@@ -233,15 +240,14 @@ async def watch_backlog(meter: LagMeter, group: str, ends: Ends) -> AsyncIterato
         KafkaError: the broker does not answer.
     """
     while True:
-        left = _left(await meter.measure(), group, ends)
+        withdrawn = {group: ends}
+        measured = limit_to_owned(await meter.measure(), withdrawn)
+        left = _left(await count_own_texts(client, topics, measured, withdrawn), group)
         yield left
         if not left.texts:
             return
 
 
-def _left(measured: LagSnapshot, group: str, ends: Ends) -> Backlog:
+def _left(measured: LagSnapshot, group: str) -> Backlog:
     found = measured.groups.get(group)
-    if found is None:
-        return Backlog(0, 0)
-    texts = sum(max(0, ends.get(each.partition.partition, 0) - each.start) for each in found.partitions)
-    return Backlog(texts, len(found.group.members))
+    return Backlog(0, 0) if found is None else Backlog(found.lag, len(found.group.members), found.is_counted)

@@ -121,6 +121,19 @@ class TopicReader:
         async for records in self._read(starts, ends):
             yield records
 
+    async def read_between(
+        self, bounds: Mapping[TopicPartition, tuple[int, int]]
+    ) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """Return the records of partitions from an offset to before another, as `read_since` does.
+
+        Raises:
+            TimeoutError: the broker returns no more records.
+            KafkaError: Kafka refuses.
+        """
+        starts = {partition: start for partition, (start, _) in bounds.items()}
+        async for records in self._read(starts, {partition: end for partition, (_, end) in bounds.items()}):
+            yield records
+
     async def _read(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
     ) -> AsyncIterator[Sequence[ConsumerRecord]]:

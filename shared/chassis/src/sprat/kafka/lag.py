@@ -42,11 +42,13 @@ class PartitionLag:
     oldest_age_s: float | None = None
     """How long ago the first record that the group has not committed was appended; 0 without such a record. None: not
     measured."""
+    asking: int | None = None
+    """How many of the records that the group has not committed are for it, where that was counted."""
 
     @property
     def lag(self) -> int:
-        """Records that the group has not committed."""
-        return max(0, self.end - self.start)
+        """Records that the group has not committed; where it was counted, those for it."""
+        return max(0, self.end - self.start) if self.asking is None else self.asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class GroupLag:
     def lag(self) -> int:
         """Records that the group has not committed, in all partitions."""
         return sum(each.lag for each in self.partitions)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the lag holds only records that are for the group; else some may be for others."""
+        return all(each.asking is not None for each in self.partitions)
 
     def until(self, ends: Mapping[TopicPartition, int]) -> int:
         """Return how many of the records before these ends the group has not committed."""

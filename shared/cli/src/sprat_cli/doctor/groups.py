@@ -18,6 +18,7 @@ from sprat_contracts import BUILT_IN
 from sprat_operations.lag import as_metrics, stalled_members
 from sprat_operations.local_run import LocalRun
 from sprat_operations.models import RegisteredModels, group_of
+from sprat_operations.own_texts import count_own_texts
 from sprat_operations.services import module_of
 
 _LOOK_S = 2.0
@@ -34,7 +35,7 @@ async def measure(kafka: KafkaSettings, withdrawn: OwnTexts) -> tuple[LagSnapsho
                 break
             await asyncio.sleep(_LOOK_S)
             after = limit_to_owned(await meter.measure(), withdrawn)
-    return before, after
+    return before, await count_own_texts(client_arguments(kafka), kafka.topics, after, withdrawn)
 
 
 def check_groups(
@@ -89,7 +90,9 @@ def _check_group(
     members, lag = (len(group.group.members), group.lag) if group is not None else (0, 0)
     finding = _counted(name, members, lag)
     if registered is not None and name.partition(".")[0] in tasks and name not in map(group_of, registered.announced):
-        yield from _retired(name, members, lag, known=registered.withdrawn.get(name) is not None)
+        is_counted = group is not None and group.is_counted
+        known = registered.withdrawn.get(name) is not None
+        yield from _retired(name, members, lag, known=known, is_counted=is_counted)
     elif members:
         yield ok("groups", finding)
     elif name in REQUIRED_GROUPS:
@@ -157,8 +160,16 @@ def _kill(service: str, run: LocalRun) -> str:
     return f"pkill -9 -P {run.pid} -f {module_of(service)}"
 
 
-def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Check]:
-    """Check the group of a withdrawn model, which gets no new texts; `known`: its lag holds only its own texts."""
+def _retired(name: str, members: int, lag: int, *, known: bool, is_counted: bool = False) -> Iterator[Check]:
+    """Check the group of a withdrawn model, which gets no new texts.
+
+    Args:
+        name: of the group.
+        members: how many it has.
+        lag: how many texts it has not read.
+        known: whether these are only texts from before the model was withdrawn.
+        is_counted: whether all of them ask for the model.
+    """
     texts = counted(lag, "text")
     if members:
         rest = f" once it has answered the {texts} that came before" if lag else ""
@@ -171,8 +182,10 @@ def _retired(name: str, members: int, lag: int, *, known: bool) -> Iterator[Chec
         )
         if known:
             was, wait = ("was", "waits") if lag == 1 else ("were", "wait")
+            at_most, wait = ("", wait) if is_counted else ("at most ", "may wait")
             finding = (
-                f"{texts} that {was} its own when it was retired {wait}, and no service runs: no Result without it"
+                f"{at_most}{texts} that {was} its own when it was retired {wait}, and no service runs: no Result "
+                "without it"
             )
             yield broken("groups", f"{name} is retired, 0 members: {finding}", fix)
         else:

@@ -20,6 +20,7 @@ from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, t
 from sprat_cli.traffic import format_age, format_drain_time, format_rate, keeps_up
 from sprat_operations.lag import Pace, as_metrics, pace_between
 from sprat_operations.models import read_registered_models
+from sprat_operations.own_texts import count_own_texts
 
 EPILOG = """\b
 Examples:
@@ -32,8 +33,9 @@ It measures twice. COMING and GOING are records a second between the two; DRAINE
 this pace, "steady" if the lag is only the records of the last few seconds. OLDEST is how long ago the first of them was
 appended, by Kafka's clock; ? if you may not read the topic. Partitions without lag are left out, unless --all.
 COMMITTED is the next offset a group reads; - if it has committed nothing in a partition yet. "retired" marks the group
-of a withdrawn model: only texts that are still its own count, and END is the offset after the last of them. Once none
-is left and its service has stopped, the group is left out, unless --all or --group asks for it.
+of a withdrawn model: only texts from before its retirement count, and END is the offset after the last of them. Where
+no service runs, up to 100,000 of them are read, and only those that ask for the model count. Once none is left and its
+service has stopped, the group is left out, unless --all or --group asks for it.
 
 \b
 A group is named without the prefix here, and with it in metrics and in Kafka's own tools; --group takes both. Groups
@@ -201,7 +203,8 @@ async def _measure_twice(
         if not any(partition.topic == kafka.topics.texts for partition in after.ends):
             raise UserError(f"there is no topic {kafka.topics.texts}: run `sprat topics create`")
         withdrawn = await _withdrawn(kafka, after)
-        after = await meter.with_ages(limit_to_owned(after, withdrawn))
+        own = await count_own_texts(client_arguments(kafka), kafka.topics, limit_to_owned(after, withdrawn), withdrawn)
+        after = await meter.with_ages(own)
         names = await meter.group_names()
     for right in sorted(meter.denied):
         remark(f"not everything is shown; Kafka's ACLs deny: {printable(right)}")

@@ -101,11 +101,11 @@ async def _retire(
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         said = False
-        async for left in watch_backlog(meter, f"{task}.{model}", ends):
+        async for left in watch_backlog(client, kafka.topics, meter, f"{task}.{model}", ends):
             if not left.texts or not left.members or loop.time() >= until:
                 break
             if not said:
-                remark(f"still its own: up to {_texts(left)}; waiting for its service")
+                remark(f"still its own: {_texts(left)}; waiting for its service")
                 said = True
             await asyncio.sleep(_LOOK_EVERY_S)
     return left
@@ -116,12 +116,12 @@ def _unfinished(what: str, left: Backlog) -> str:
     if not left.members:
         wait, them, they_get = ("waits", "it", "it gets") if one else ("wait", "them", "they get")
         return (
-            f"up to {_texts(left)} of {what} {wait}, and no service reads {them}: {they_get} no Result until one is "
+            f"{_texts(left)} of {what} {wait}, and no service reads {them}: {they_get} no Result until one is "
             "started once more. It then announces the model again: retire it again, and stop it when it may stop"
         )
     are = "is" if one else "are"
-    return f"up to {_texts(left)} of {what} {are} not answered yet; let its service run, see `sprat lag`"
+    return f"{_texts(left)} of {what} {are} not answered yet; let its service run, see `sprat lag`"
 
 
 def _texts(left: Backlog) -> str:
-    return counted(left.texts, "text")
+    return f"{'' if left.is_counted else 'up to '}{counted(left.texts, 'text')}"
