@@ -183,7 +183,11 @@ async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, pref
 async def test_a_model_for_which_no_text_waits_is_retired_though_others_came(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
     service = AIOKafkaConsumer(
-        topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.intent.hr", enable_auto_commit=False
+        topics.texts,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=f"{prefix}.intent.hr",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
     )
     await service.start()
     await service.commit({TopicPartition(topics.texts, 0): 0})
