@@ -658,6 +658,20 @@ def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
         assert [tier["tier"] for tier in json.loads(denied.stdout)["tiers"]] == ["house"]
 
 
+def test_tiers_that_are_free_are_known_to_cost_nothing(folder, tmp_path):
+    training_files.write(tmp_path / "few.csv", [("call Ann, my badge is lost", "badge")])
+    free = "{input_eur: 0, output_eur: 0}"
+    with parts.simulator() as house, parts.simulator() as large:
+        outside = large.base_url.replace("127.0.0.1", "localhost")
+        (tmp_path / "tiers.yaml").write_text(TIERS.format(house=house.base_url, large=outside, price=free))
+        said = run("assess", tmp_path / "few.csv", "--model", folder / "hr", "--tiers", "--tenant", "acme",
+                   "--policy", tmp_path / "tiers.yaml", "--output", tmp_path / "page.html").output  # fmt: skip
+    assert "; costs: 0\n" in said
+    assert "costs: 0, by the prices of the tiers" in said
+    assert "no costs are known" not in said
+    assert "EUR per million texts asked" not in said
+
+
 def test_a_tier_is_calibrated_on_labelled_texts_and_its_keep_at_then_holds_for_that(folder, tmp_path, monkeypatch):
     """A tier that states 90 % and is right in 60 of 100."""
     monkeypatch.setattr(local_run, "for_commands", list)

@@ -157,12 +157,13 @@ async def test_results_of_others_and_earlier_ones_are_not_shown(kafka, topics, s
     assert [len(out.splitlines()) for _, out, _ in (first, second)] == [1, 1]
 
 
-async def test_missing_topics_are_said_before_anything_is_sent(send):
+async def test_missing_topics_are_said_before_anything_is_sent(kafka, send):
     async with asyncio.timeout(5):
         code, _, err = await send("hi")
     assert code == 2
     assert "sprat: there is no topic " in err
     assert "run `sprat topics create`" in err
+    assert f"That is Kafka at {kafka.bootstrap}, and no `sprat up` of your own runs" in err
     assert "restart" not in err
 
 

@@ -11,9 +11,11 @@ from typer.testing import CliRunner
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.main import app
 from sprat_encoder import zero_shot
-from sprat_inference.artefact import load_artefact
+from sprat_inference.artefact import load_artefact, write_artefact
+from sprat_inference.card import label_set_hash
 from sprat_operations.local_run import LocalRun
 from sprat_policy import load_task_file
+from support.stream import card
 from support.training_files import EN_FAST
 
 Run = Callable[..., str]
@@ -103,6 +105,30 @@ def test_check_tells_every_problem_and_what_the_others_say(run: Run) -> None:
     assert "tasks/odd.yaml:1:7: kind" in said
     told = json.loads(run("check", "tasks/mood.yaml", "--json"))
     assert (told["name"], told["task"]["labels"]) == ("mood", {"a": "", "b": ""})
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "said"),
+    [
+        (("a", "c"), None, "the task mood has the label 'b', which its model does not know: write the same labels in"),
+        (("a", "b", "c"), None, "the model of the task mood has the label 'c', which its file does not have: write"),
+        (("a", "b"), "multi_label", "is of the kind classification, and its model gives a text several labels"),
+    ],
+    ids=["missing", "surplus", "kind"],
+)
+def test_check_says_what_the_service_would_of_a_model_that_does_not_fit(
+    run: Run, tmp_path: Path, labels: tuple[str, ...], kind: str | None, said: str
+) -> None:
+    run("init", "mood", "--labels", "a,b", "--artefact", "m")
+    assert "is valid" in run("check"), "the model may be made later"
+    (tmp_path / "m").mkdir()
+    write_artefact(
+        tmp_path / "m", {**card().model_dump(), "labels": labels, "label_set": label_set_hash(labels), "kind": kind}
+    )
+    told = run("check", code=2)
+    assert "not valid:\ntasks/mood.yaml: the " in told
+    assert said in told
+    assert "is valid" not in told
 
 
 def test_without_any_file_check_says_how_to_write_one(run: Run) -> None:

@@ -235,6 +235,15 @@ async def test_the_simulated_decision_tier_of_the_documentation_is_valid(tmp_pat
     assert "for tasks of one label" in list(describe(policy))[-1]
 
 
+def test_a_tier_with_a_keep_at_is_for_tasks_with_labels(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    generalist = "preset: 'generalist:http://127.0.0.1:8090/v1'"
+    file.write_text(f"inside: [127.0.0.1]\ntiers: [{{{generalist}, keep_at: 0.8}}, {{{generalist}, name: texts}}]\n")
+    first, second = list(describe(load_policy(file)))[-2:]
+    assert first.endswith("for tasks with labels")
+    assert second.endswith("for all")
+
+
 @pytest.mark.parametrize(
     ("tier", "provider"),
     [

@@ -24,6 +24,7 @@ from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.installation import find_installation
 from sprat_cli.terminal import remark
 from sprat_operations import local_run
+from sprat_operations.result_stream import MissingTopics
 
 _ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 _OS_ERRORS = (
@@ -149,6 +150,9 @@ def explain_kafka_errors(kafka: KafkaSettings) -> Iterator[None]:
     try:
         with capture_refusals(kafka) as captured:
             yield
+    except MissingTopics as error:
+        own = "" if local_run.for_commands() else ", and no `sprat up` of your own runs"
+        raise UserError(f"{error}. That is Kafka at {kafka.bootstrap}{own}") from None
     except UserError as error:
         if isinstance(error.__cause__, KafkaConnectionError):
             raise _unreachable(kafka, captured) from None

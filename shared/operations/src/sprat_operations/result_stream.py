@@ -78,6 +78,10 @@ _OF_NEW_TASK: Final = (
 )
 
 
+class MissingTopics(UserError):
+    """Topics of the results do not exist on this Kafka."""
+
+
 class ResultStream:
     """A consumer of result topics, and of the dead letters where wanted, without a group."""
 
@@ -119,7 +123,7 @@ class ResultStream:
             await close_in_time(admin.close)
         if missing := missing_topics(described):
             after = _OF_NEW_TASK if self._added.intersection(missing) else ""
-            raise UserError(f"there is no topic {', '.join(missing)}: run `sprat topics create`{after}")
+            raise MissingTopics(f"there is no topic {', '.join(missing)}: run `sprat topics create`{after}")
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]
 
     async def read(self, timeout_s: float) -> list[Seen]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -122,6 +122,34 @@ class TaskFile(IntentPolicy):
     def form(self) -> type[Output]:
         """The form of its output."""
         return FORMS[self.kind]
+
+
+def check_model_fits(task: str, file: TaskFile, labels: Sequence[str], *, several: bool) -> None:
+    """Check that a model gives what the file of its task says.
+
+    Args:
+        task: its name.
+        file: its file.
+        labels: of the model.
+        several: whether the model gives a text several labels.
+
+    Raises:
+        UserError: it is of another kind than the file, or its labels are not those of the file.
+    """
+    if several != (file.kind == "multi_label"):
+        given = "several labels" if several else "one label"
+        right = "multi_label" if several else "classification"
+        raise UserError(
+            f"the task {task} is of the kind {file.kind}, and its model gives a text {given}: write kind: {right}, or "
+            "name another model"
+        )
+    fix = "write the same labels in both, or train the model again"
+    if missing := [label for label in file.labels if label not in labels]:
+        raise UserError(f"the task {task} has the label {missing[0]!r}, which its model does not know: {fix}")
+    if surplus := [label for label in labels if label not in file.labels]:
+        raise UserError(
+            f"the model of the task {task} has the label {surplus[0]!r}, which its file does not have: {fix}"
+        )
 
 
 class TaskFiles(Mapping[str, TaskFile]):

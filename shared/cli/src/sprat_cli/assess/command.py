@@ -106,6 +106,7 @@ Exit codes:
   2  an option or a file is wrong, no keep_at reaches what was asked for, or --write was refused"""
 
 _TABLE_STEPS = tuple(step / 10 for step in range(11))
+_COSTS_0 = "costs: 0, by the prices of the tiers"
 _SMALL_ALONE = (
     "of the small model alone: nothing is said of a large one, to which the rest is escalated; --accuracy is the share "
     "right of those kept; --frontier-answers, --frontier, --tiers or --frontier-accuracy compare it with a large model"
@@ -287,7 +288,10 @@ def assess(
         *map(_tier_note, frontier.tiers),
     ]
     if not assessment.costs_known and not assessment.small_only:
-        notes.append(UNKNOWN_COSTS + ("" if accuracy is None else ": the share escalated decides"))
+        notes.append(
+            (_COSTS_0 if frontier.tiers else UNKNOWN_COSTS)
+            + ("" if accuracy is None else ": the share escalated decides")
+        )
     warnings = _warned(seen, denial(policy, rules, tenant, source.options) if denied and policy and rules else None)
     title, chooses = f"Assessment of {small.name} on {file.name}", (accuracy, budget_eur)
     choice, below = _chosen(assessment, *chooses, also, page, title, [*notes, *warnings])
@@ -314,12 +318,12 @@ def _f1(interval: Interval) -> str:
 def _tier_note(tier: TierResult) -> str:
     """Return what a tier did, for the terminal and the report."""
     of_sets = "" if tier.micro_f1 is None else f"micro-F1 of them {_f1(tier.micro_f1)}; "
+    eur = tier.eur_per_million
+    costs = f"{eur.value:.2f} EUR per million texts asked ({eur.low:.2f} to {eur.high:.2f})" if eur.high else "costs: 0"
     return (
         f"tier {tier.tier}: {counted(tier.asked, 'text')} reached it; kept {tier.kept}; right of those kept "
         f"{tier.right_of_kept if tier.kept.value else '–'}; "
-        f"right of all {tier.answered} answers {tier.right_of_answered}; {of_sets}"
-        f"{tier.eur_per_million.value:.2f} EUR per million texts asked ({tier.eur_per_million.low:.2f} to "
-        f"{tier.eur_per_million.high:.2f})"
+        f"right of all {tier.answered} answers {tier.right_of_answered}; {of_sets}{costs}"
     )
 
 

@@ -147,7 +147,8 @@ def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str,
     if tier.keep_at is not None:
         keeps = f"labels at {tier.keep_at * 100:.4g} % or above, {tier.said_of_calibration}"
     whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
-    everything = "for tasks of one label" if tier.known.api in _OF_LABELS else "for all"
+    of_labels = "for all" if tier.keep_at is None else "for tasks with labels"
+    everything = "for tasks of one label" if tier.known.api in _OF_LABELS else of_labels
     return where, f"keeps {keeps}", f"for {whom}" if whom else everything
 
 

@@ -14,7 +14,7 @@ from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json
 from sprat_cli.policy.command import kept_from, kept_of_models
 from sprat_cli.terminal import printable, say, say_json
-from sprat_policy import TaskFile, TaskKind, check_task_name, load_task_file
+from sprat_policy import TaskFile, TaskKind, check_model_fits, check_task_name, load_task_file
 
 if TYPE_CHECKING:
     from sprat_inference.card import Card
@@ -178,7 +178,7 @@ def check(
     *,
     as_json: Json = False,
 ) -> None:
-    """Print what is wrong in task files, by line and field; or what they say. Nothing is asked or started."""
+    """Print what is wrong in task files, by line and field, or unlike their models; or what they say."""
     folder = folder_for_tasks()
     paths = [_named(each, folder) for each in file or ()] or sorted(folder.glob("*.yaml"))
     if not paths:
@@ -187,7 +187,9 @@ def check(
     tasks: dict[Path, TaskFile] = {}
     for path in paths:
         try:
-            tasks[path] = load_task_file(path)
+            task = load_task_file(path)
+            _check_model(path, task)
+            tasks[path] = task
         except UserError as error:
             problems.append(str(error))
     for path, task in tasks.items():
@@ -198,6 +200,20 @@ def check(
                 say(line)
     if problems:
         raise UserError("not valid:\n" + "\n".join(problems))
+
+
+def _check_model(path: Path, task: TaskFile) -> None:
+    """Check that the model of a task gives the labels of its file, where it is there: it may be made later.
+
+    Raises:
+        UserError: it does not, as its service would say.
+    """
+    if task.artefact is None or (card := _card(path.parent / task.artefact.expanduser())) is None:
+        return
+    try:
+        check_model_fits(path.stem, task, card.labels or (), several=card.kind == "multi_label")
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _named(file: Path, folder: Path) -> Path:
