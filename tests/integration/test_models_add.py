@@ -192,7 +192,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_calibration_must_be_of_this_kind_and_one_that_ignored_texts_outside_is_refused(tmp_path: Path) -> None:
+def test_a_calibration_must_be_of_this_kind_and_one_of_an_earlier_version_is_read_as_it_was(tmp_path: Path) -> None:
     calibration = converted(SavedModel.open(MODELS / "bert"), PROVENANCE, "intent", tmp_path / "a").calibration
 
     def read_of(**parameters: tuple[float, ...]) -> ClassCalibration:
@@ -201,10 +201,12 @@ def test_a_calibration_must_be_of_this_kind_and_one_that_ignored_texts_outside_i
     for parameters in ({}, {"right": (0.0,)}, {"right": (0.0, -1.0)}, {"right": (0.0, 1.0), "right_de": (0.0, -1.0)}):
         with pytest.raises(BrokenArtefact, match="no right with a slope of 0 or above"):
             read_of(**parameters)
-    for parameters in ({"temperature": (2.5,)}, {"temperature": (1.0,), "temperature_de": (2.5,)}):
-        with pytest.raises(BrokenArtefact, match="add the model again, with --calibrate"):
-            read_of(**parameters)
-    assert read_of(temperature=(1.0,)) == read_of(right=(0.0, 1.0)), "nothing was fitted, then as now"
+    logits = np.array([[2.0, 1.0, 0.5], [0.0, 3.0, -1.0]], np.float32)
+    earlier = read_of(temperature=(2.5,), temperature_de=(0.5,)).chances(logits, ["en", "de-AT"])
+    np.testing.assert_allclose(earlier, softmax(logits / np.array([[2.5], [0.5]], np.float32)), rtol=1e-6)
+    for temperature in ((0.0,), (-1.0,), (1.0, 2.0)):
+        with pytest.raises(BrokenArtefact, match="no temperature above 0"):
+            read_of(temperature=temperature)
 
 
 def test_a_model_that_differs_from_the_original_is_refused() -> None:

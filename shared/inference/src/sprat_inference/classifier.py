@@ -5,7 +5,7 @@ Platt scaling of its softmax probability, by the parameters of the text's langua
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
@@ -29,8 +29,9 @@ NOT_CALIBRATED: Final = "none: the softmax probability of the best class, fitted
 CALIBRATED: Final = "Platt scaling of the softmax probability of the best class"
 AS_IT_IS: Final = "the softmax probability of the best class: no row was wrong, so nothing could be fitted"
 
-_EARLIER: Final = "temperature"
-"""What earlier cards state: 1.0 where nothing was fitted."""
+_TEMPERATURE: Final = "temperature"
+"""What cards of earlier versions state, of every language or of one (`temperature_de`): logits are divided by it before
+the softmax. Texts outside every label did not count in its fit."""
 
 _LEAST_SHARE: Final = 1e-12
 """Of the classes beside the best one, to divide by."""
@@ -58,6 +59,8 @@ class ClassCalibration:
     default: Platt
     by_language: Mapping[str, Platt]
     """Primary language tag → its own."""
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    """Of a card of an earlier version: primary language tag, empty for every other → temperature. Else empty."""
 
     @classmethod
     def of(cls, calibration: Calibration) -> Self:
@@ -66,15 +69,9 @@ class ClassCalibration:
         Raises:
             BrokenArtefact: when it has none of this kind, or one that calls the surer answer the worse one.
         """
-        parameters = dict(calibration.parameters)
-        if parameters == {_EARLIER: (1.0,)}:
-            parameters = {RIGHT_PARAMETER: (UNFITTED.bias, UNFITTED.slope)}
-        if _EARLIER in parameters:
-            raise BrokenArtefact(
-                "card.json: it was calibrated by an earlier version, to which texts outside every label did not count; "
-                "add the model again, with --calibrate"
-            )
-        named = {name: Platt(*values) for name, values in parameters.items() if len(values) == 2}
+        if _TEMPERATURE in calibration.parameters:
+            return cls(UNFITTED, {}, _temperatures(calibration))
+        named = {name: Platt(*values) for name, values in calibration.parameters.items() if len(values) == 2}
         if RIGHT_PARAMETER not in named or min(each.slope for each in named.values()) < 0.0:
             raise BrokenArtefact(
                 f"card.json: the calibration states no {RIGHT_PARAMETER} with a slope of 0 or above; write the "
@@ -96,6 +93,10 @@ class ClassCalibration:
         softmax, but none gets more than the best. Where the text may be outside every class, a row adds up to less than
         1.
         """
+        if self.temperatures:
+            usual = self.temperatures[""]
+            divisors = [self.temperatures.get(primary_subtag(language), usual) for language in languages]
+            logits = logits / np.array(divisors, dtype=np.float32)[:, None]
         shares = softmax(logits)
         best = shares.max(axis=1)
         each = [self.by_language.get(primary_subtag(language), self.default) for language in languages]
@@ -104,6 +105,21 @@ class ClassCalibration:
         chances: Doubles = shares * of_others[:, None]
         chances[np.arange(len(shares)), shares.argmax(axis=1)] = right
         return chances
+
+
+def _temperatures(calibration: Calibration) -> Mapping[str, float]:
+    """Return the temperatures of a card of an earlier version; see `ClassCalibration.temperatures`.
+
+    Raises:
+        BrokenArtefact: one of them is not a positive number.
+    """
+    prefix, found = f"{_TEMPERATURE}_", {}
+    for name, values in calibration.parameters.items():
+        if name == _TEMPERATURE or name.startswith(prefix):
+            if len(values) != 1 or not values[0] > 0.0:
+                raise BrokenArtefact(f"card.json: the calibration states no {name} above 0; write the artefact again")
+            found[name.removeprefix(prefix) if name != _TEMPERATURE else ""] = values[0]
+    return found
 
 
 class Classifier:
