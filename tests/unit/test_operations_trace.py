@@ -314,6 +314,12 @@ async def test_records_that_are_not_what_their_topic_holds_do_no_harm():
     ]
 
 
+async def test_a_text_that_is_no_json_is_said_not_to_be_readable():
+    way = TracedText()
+    (step,) = (await find(replace(way.text(), value=b'{"text": "hi", "tasks"'))).steps
+    assert step.summary.sentence == "what it asks for cannot be read"
+
+
 async def test_a_declined_answer_and_the_degraded_result_say_why():
     way = TracedText()
     answer = way.answer(output=None, model=None, declined=Declined(code="deadline"))

@@ -58,11 +58,11 @@ def record_kinds(topics: Topics) -> dict[str, RecordKind]:
 
 
 def summarise(kind: RecordKind, value: Mapping[str, Any]) -> RecordSummary:
-    """Return the summary of a record's value; an empty one where the value does not fit its topic."""
+    """Return the summary of a record's value; where the value does not fit its topic, an empty one, but of a text."""
     try:
         return _SUMMARISERS[kind](value) if kind in _SUMMARISERS else RecordSummary()
     except (KeyError, TypeError, ValueError, AttributeError):
-        return RecordSummary()
+        return RecordSummary("what it asks for cannot be read" if kind is RecordKind.text else "")
 
 
 def percent(confidence: float) -> str:
