@@ -121,7 +121,7 @@ def test_a_process_that_ignores_sigterm_is_killed(supervised: Supervised) -> Non
 
     assert process.pid is None
     assert supervised.notices[-1].text == (
-        "did not stop within 0.3 s: it neither answered nor worked, and was killed; its texts wait in Kafka"
+        "did not stop within 0.3 s: it neither answered nor worked, and was killed; nothing unfinished was committed"
     )
     assert not supervised.supervisor.services
 
@@ -147,7 +147,7 @@ def test_one_that_gets_no_core_is_not_called_killed(supervised: Supervised, tmp_
         other.kill()
         other.wait()
     assert supervised.notices[-1].text == (
-        "did not stop within 1 s: it was at work, and was ended; its texts wait in Kafka"
+        "did not stop within 1 s: it was at work, and was ended; nothing unfinished was committed"
     )
 
 
@@ -161,7 +161,7 @@ def test_one_that_still_works_at_the_end_of_the_grace_is_not_called_killed(
 
     assert process.pid is None
     assert supervised.notices[-1].text == (
-        "did not stop within 0.3 s: it was at work, and was ended; its texts wait in Kafka"
+        "did not stop within 0.3 s: it was at work, and was ended; nothing unfinished was committed"
     )
 
 

@@ -207,7 +207,7 @@ class Supervisor:
                     if hangs.get(process)
                     else "was at work, and was ended"
                 )
-                told = f"did not stop within {grace_s:g} s: it {what}; its texts wait in Kafka"
+                told = f"did not stop within {grace_s:g} s: it {what}; nothing unfinished was committed"
                 self._on_notice(Notice(process.name, "warning", told))
             self.services.pop(process.name, None)  # only now: `kill_all` must find it as long as it runs
 
