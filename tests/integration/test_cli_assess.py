@@ -342,6 +342,18 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     assert again["written"]["was"] is not None
 
 
+def test_the_policy_of_the_folder_is_written_as_one_that_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    (tmp_path / ".env").write_text("SPRAT_POLICY=policy.yaml\n")
+    result = assess(folder, "--accuracy", "0.9", "--write", "--force", "--as", "hr", "--output", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    written = load_policy(policy).tasks.intent.models["hr"].keep_at
+    assert f"policy.yaml: tasks.intent.models.hr.keep_at is now {written:.2f}" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("policy", "named", "message"),
     [
@@ -719,10 +731,15 @@ tiers:
 
 
 def test_tiers_are_calibrated_in_a_policy_that_is_named(folder, tmp_path):
-    for more in ([], ["--tiers"]):
+    policy = "--policy FILE or SPRAT_POLICY: it asks the tiers of the policy"
+    for missing, more in (
+        (f"--tiers, and {policy}", []),
+        (policy, ["--tiers"]),
+        ("--tiers: it asks", ["--policy", "policy.yaml"]),
+    ):
         result = assess(folder, "--frontier-accuracy", "1", "--calibrate-tiers", *more)
         assert result.exit_code == 2
-        assert "--calibrate-tiers needs --tiers and --policy FILE" in result.stderr
+        assert f"--calibrate-tiers needs {missing}" in result.stderr
 
 
 def test_tiers_need_a_policy_that_has_some(folder, tmp_path):
@@ -758,7 +775,9 @@ def test_an_unreachable_frontier_gives_an_error_of_one_line(folder, tmp_path):
             ["--frontier-accuracy", "1", "--accuracy", "0.9", "--budget", "1EUR/1M"],
             "--accuracy and --budget exclude each other",
         ),
-        (["--frontier-accuracy", "1", "--write"], "--write needs --policy FILE"),
+        (["--write"], "--write needs --policy FILE or SPRAT_POLICY, and --accuracy or --budget to choose by\n"),
+        (["--write", "--accuracy", "0.9"], "--write needs --policy FILE or SPRAT_POLICY\n"),
+        (["--write", "--policy", "policy.yaml"], "--write needs --accuracy or --budget to choose by\n"),
         (["--frontier-accuracy", "1", "--as", "b nk"], "--as 'b nk': not a name of a model; expected: a model's name"),
         (["--frontier-accuracy", "1", "--as", "#x"], "--as '#x': not a name of a model; expected: a model's name"),
         (["--frontier-accuracy", "1", "--budget", "1EUR/1M"], "--budget: no costs are known: say what an answer costs"),

@@ -5,6 +5,7 @@ import random
 import re
 import shlex
 import subprocess
+from html import unescape
 
 import pytest
 from typer.testing import CliRunner
@@ -68,6 +69,7 @@ def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_mod
     assert re.search(rf"\bhr\.csv +{training_files.WRONG_ROW} +badge +leave", trained.stdout)
     assert "days off" not in trained.stdout
     assert "get their label" in trained.stdout
+    assert "by more than chance" not in trained.stdout
     assert re.search(r"(Good enough to serve|It can be served).*at keep_at 0\.\d\d it keeps", trained.stdout)
     assert "  1. Check the row whose label is likely wrong" in trained.stdout
     assert f"sprat up --model intent/hr={file.parent / 'hr'}\n" in trained.stdout
@@ -230,6 +232,11 @@ def test_a_keep_at_that_the_test_file_refutes_is_not_recommended(file, tmp_path)
     result = train(file, "--output", tmp_path / "hr", "--test", test)
     assert result.exit_code == 0, result.output
     assert "Worse on the test file than on held-out texts" in result.stdout
+    differs = "of the held-out texts is right than of the test file, by more than chance: the test file's texts are "
+    for said in (result.stdout, unescape((tmp_path / "hr-report.html").read_text("utf-8"))):
+        assert (
+            f"{differs}harder, or unlike those that were trained on, or have wrong labels; count on the lower" in said
+        )
     assert "← recommended" not in result.stdout
     assert "keep_at: 0" not in result.stdout
     assert "measure with `sprat assess` before you choose its keep_at" in result.stdout.splitlines()[-1]

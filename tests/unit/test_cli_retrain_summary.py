@@ -8,6 +8,7 @@ import pytest
 from sprat.errors import SpratError
 from sprat_cli.retrain.command import check_replaces
 from sprat_cli.retrain.corrections import AskedModel
+from sprat_cli.retrain.keep_at import KeepAtAdvice
 from sprat_cli.retrain.summary import advise, comparison_sentence
 from sprat_training.evaluation.comparison import VersionAnswers, compare
 from sprat_training.verdict import Verdict
@@ -69,7 +70,8 @@ def test_a_worse_version_replaces_the_served_one_only_where_the_user_is_asked():
 )
 def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new, line):
     verdict = Verdict("fair", "", None, (), keep_at_holds=True)
-    advice = advise(verdict, compare(version(*served), version(*new)), "write in policy.yaml: keep_at: 0.60 (now 0.50)")
+    keep_at = KeepAtAdvice("write in policy.yaml: keep_at: 0.60 (now 0.50)", writes=True)
+    advice = advise(verdict, compare(version(*served), version(*new)), keep_at)
     assert advice.lines[0].startswith(line)
     more = ["  then write in policy.yaml: keep_at: 0.60 (now 0.50)"] if advice.replace else []
     assert advice.lines[1:] == more

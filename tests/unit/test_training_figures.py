@@ -1,6 +1,7 @@
 """The figures of a model and its likely wrong labels, on made-up vectors: no encoder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from sprat_inference.label_calibration import LabelCalibrator, features
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import prepare
-from sprat_training.evaluation.metrics import ModelReadings, wilson
-from sprat_training.figures import NEAR_OUTSIDE, measure, readings_of
+from sprat_training.evaluation.metrics import Interval, ModelReadings, wilson
+from sprat_training.figures import NEAR_OUTSIDE, KeptAnswers, measure, readings_of
+from sprat_training.findings import differs_on_test
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import find_label_issues
 from sprat_training.verdict import conclude, kept_without
@@ -80,6 +82,44 @@ def test_spellings_of_one_label_are_no_wrong_labels_and_to_merge_them_is_the_fir
     verdict = conclude(config, data, summary, issues, figures, None, None, labels_held_out=False)
     assert verdict.steps[0].startswith("Labels differ by case or white space alone")
     assert "likely wrong" in verdict.steps[1]
+
+
+@pytest.mark.parametrize(
+    ("share", "why", "what"),
+    [
+        (0.985, "the texts are too few to show", "; to show 97.0% takes 350, as often right."),
+        (
+            0.9705,
+            "the texts do not show",
+            "; measuring with more texts will hardly show 97.0%: ask for a lower --accuracy, or make the model better.",
+        ),
+    ],
+)
+def test_texts_to_measure_with_are_told_from_texts_to_train_on(share, why, what):
+    vectors, gold = clusters(labels=2, each=12)
+    data, summary = prepare(labelled([(f"text {place}", f"label {label}") for place, label in enumerate(gold)]))
+    validation = cross_validate(vectors, gold, 2, NO_VECTORS, no_progress)
+    calibrator = fit_calibrator(validation.inside, validation.logits.argmax(axis=1) == gold, validation.outside, 0.1)
+    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
+    figures = measure(readings, gold, gold, data.labels, 0.1)
+    curve = tuple(KeptAnswers(step / 100, 0.9, Interval(share, 0.9, 1.0), 100) for step in range(101))
+    config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr")
+    measured = replace(figures, curve=curve)
+    verdict = conclude(config, data, summary, (), measured, None, None, labels_held_out=False)
+    assert verdict.sentence.startswith(f"It can be served, but {why} 97.0% right: ")
+    assert verdict.sentence.endswith(what)
+    assert verdict.steps[0].startswith("Train on more texts of the labels that have fewer than 20: label 0 (12), ")
+
+
+def test_a_test_file_that_differs_by_more_than_chance_is_said_to():
+    held_out, easier = wilson(76, 112), wilson(39, 40)  # the intervals do not overlap
+    assert differs_on_test(held_out, None) is None
+    assert differs_on_test(held_out, wilson(32, 40)) is None
+    better, worse = differs_on_test(held_out, easier), differs_on_test(easier, held_out)
+    assert better.startswith("more of the test file is right than of the held-out texts, by more than chance: ")
+    assert "easier, or much like those that were trained on, or the training file has wrong labels" in better
+    assert worse.startswith("more of the held-out texts is right than of the test file, by more than chance: ")
+    assert "harder, or unlike those that were trained on, or have wrong labels" in worse
 
 
 def test_where_texts_outside_are_the_reason_a_step_says_what_helps():

@@ -8,7 +8,9 @@ import pytest
 
 from sprat_training.keep_at import Recommendation, RightAt, keep_at_rule, recommend
 
-MORE_TEXTS_ALONE = "more texts alone will hardly show 97.0%: ask for a lower --accuracy, or make the model better"
+MORE_TEXTS_ALONE = (
+    "measuring with more texts will hardly show 97.0%: ask for a lower --accuracy, or make the model better"
+)
 
 
 def shares_of(confidence, right):

@@ -151,7 +151,10 @@ def test_where_the_frontier_is_denied_the_kept_texts_and_the_share_degraded_are_
     assessment = assess(few_outcomes(denied=True))
     why = why_not_less(assessment, for_accuracy(assessment, 0.9))
     assert "but 30 kept texts show only 77.4%" in why
-    assert "0.85 degrades 75.6% instead of 33.3%. More texts alone will hardly show 0.59: ask for what 0.59" in why
+    assert (
+        "0.85 degrades 75.6% instead of 33.3%. Measuring with more texts will hardly show 0.59: ask for what 0.59"
+        in why
+    )
     assert why.endswith("), or make the model better.")
 
 

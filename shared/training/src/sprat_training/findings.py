@@ -13,7 +13,7 @@ import numpy as np
 
 from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
-from sprat_training.evaluation.metrics import wilson
+from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.figures import OUTCOMES, TrainingFigures
 from sprat_training.label_issues import has_few_texts
 from sprat_training.lexical_gate import LEAST_SHARE
@@ -42,6 +42,31 @@ def findings(result: TrainingResult) -> list[str]:
         *_doubles(result),
         *_label_issues(result),
     ]
+
+
+def differs_on_test(held_out: Interval, test: Interval | None) -> str | None:
+    """Return what a test file means on which clearly more, or fewer, texts are right than of those held out.
+
+    Args:
+        held_out: the share right of texts of the training file, by heads that had not seen them.
+        test: that of the test file; None where there is none.
+
+    Returns:
+        None where the 95 % intervals overlap: then no difference is shown.
+    """
+    if test is None or held_out.overlaps(test):
+        return None
+    better = test.low > held_out.high
+    why = (
+        "easier, or much like those that were trained on, or the training file has wrong labels"
+        if better
+        else "harder, or unlike those that were trained on, or have wrong labels"
+    )
+    return (
+        f"more of the {'test file' if better else 'held-out texts'} is right than of the "
+        f"{'held-out texts' if better else 'test file'}, by more than chance: the test file's texts are {why}; count "
+        "on the lower figure until `sprat assess` shows more on new texts of your traffic"
+    )
 
 
 def lexical_sentence(result: TrainingResult) -> str:

@@ -71,15 +71,20 @@ class Recommendation:
         """Return how many texts would show the accuracy if as many of them were right; None where no number would."""
         return self.at.texts_needed(self.accuracy)
 
+    @property
+    def is_within_reach(self) -> bool:
+        """Return whether texts to measure with would show the accuracy that somebody can have."""
+        return self.texts_needed is not None and self.texts_needed <= WITHIN_REACH
+
     def __str__(self) -> str:
         if self.is_shown:
             return "with 95 % confidence"
         shown = math.floor(self.at.shown * 1000) / 1000
         texts = self.counted.format(f"{self.at.texts:,.0f}")
         provisional = f"{PROVISIONAL}: {texts} show {shown:.1%} with 95 % confidence"
-        if self.texts_needed is None or self.texts_needed > WITHIN_REACH:
+        if not self.is_within_reach:
             better = "ask for a lower --accuracy, or make the model better"
-            return f"{provisional}; more texts alone will hardly show {self.accuracy:.1%}: {better}"
+            return f"{provisional}; measuring with more texts will hardly show {self.accuracy:.1%}: {better}"
         right = "all right" if self.at.share == 1 else "as often right"
         return f"{provisional}; to show {self.accuracy:.1%} takes {self.texts_needed:,}, {right}"
 
@@ -111,6 +116,17 @@ def recommend(shares: Iterable[RightAt], accuracy: float) -> Recommendation | No
 def _in_half_per_cents(share: float) -> float:
     """Return the largest multiple of a half per cent that is no larger."""
     return math.floor(share * 200) / 200
+
+
+def lowers_unshown(keep_at: float, than: float, *, is_shown: bool) -> bool:
+    """Return whether a `keep_at` is lower than another and its texts do not show it: then the higher one stays.
+
+    Args:
+        keep_at: the one that was found.
+        than: the one that holds, or that of the card.
+        is_shown: whether its texts show what was asked for, with 95 % confidence.
+    """
+    return keep_at < than and not is_shown
 
 
 def keep_at_rule(what: str, accuracy: float, where: str, found: Recommendation | None) -> tuple[float, str]:

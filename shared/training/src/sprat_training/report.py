@@ -12,6 +12,7 @@ import numpy as np
 from sprat_training.data import RepeatedText
 from sprat_training.figures import LabelFigures, TrainingFigures
 from sprat_training.findings import (
+    differs_on_test,
     excerpt,
     findings,
     lexical_sentence,
@@ -245,6 +246,9 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
             )
         )
     page.add_table(head, rows, numbers=(1,))
+    said = differs_on_test(result.figures.accuracy, None if result.test is None else result.test.accuracy)
+    if said is not None:
+        page.add_paragraph(f"{said[0].upper()}{said[1:]}.")
     page.add_paragraph(_CALIBRATION_ERROR)
     outside = ""
     for where, figures in (("", result.figures), (" of the test file", result.test)):

@@ -127,7 +127,8 @@ def _judge(
         sentence = f"It can be served, but most of the traffic is escalated: {doing}."
         return "fair", sentence if found.is_shown else f"{sentence} This keep_at is {found}."
     if not found.is_shown:
-        sentence = f"It can be served, but the texts are too few to show {config.accuracy:.1%} right: {doing}."
+        why = "the texts are too few to show" if found.is_within_reach else "the texts do not show"
+        sentence = f"It can be served, but {why} {config.accuracy:.1%} right: {doing}."
         return "fair", f"{sentence} This keep_at is {found}."
     return "good", f"Good enough to serve: {doing}, by heads that had not seen the texts."
 
@@ -157,8 +158,8 @@ def _of_doubts(data: TrainingData, issues: tuple[LabelIssue, ...], without: Kept
     if not has_few_texts(data):
         return f"the {labels} of {of} {are} likely wrong; if {those} not counted, {kept}"
     return (
-        f"the {labels} of {of} {are} doubted; if {those} not counted, {kept}. If {they} right, the texts are too few: "
-        f"{_few_texts(data)}"
+        f"the {labels} of {of} {are} doubted; if {those} not counted, {kept}. If {they} right, the texts to train "
+        f"on are too few: {_few_texts(data)}"
     )
 
 
@@ -180,7 +181,7 @@ def _steps(
     if small := summary.small_labels:
         shown = ", ".join(f"{label} ({count})" for label, count in sorted(small.items(), key=_count)[:_MAX_LABELS])
         more = " …" if len(small) > _MAX_LABELS else ""
-        yield f"Add texts to the labels that have fewer than {FEW_TEXTS}: {shown}{more}"
+        yield f"Train on more texts of the labels that have fewer than {FEW_TEXTS}: {shown}{more}"
     often = [each for each in figures.confusions if each.texts >= 3 and each.texts >= _OFTEN_CONFUSED * each.total]
     if often:
         worst = often[0]
@@ -196,7 +197,7 @@ def _check_rows(config: TrainingConfig, data: TrainingData, issues: tuple[LabelI
     if has_few_texts(data):
         right = "if it is right, leave it" if one else "leave those that are right"
         wrong = "if it is wrong, correct it" if one else "correct those that are wrong"
-        return f"Check {rows} doubted: {wrong} and train again; {right}, then only more texts help"
+        return f"Check {rows} doubted: {wrong} and train again; {right}, then only more texts to train on help"
     step = f"Check {rows} likely wrong, correct the file and train again"
     return step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
 

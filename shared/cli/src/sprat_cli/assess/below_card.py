@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sprat_cli.assess.policy_file import field_of
 from sprat_training.evaluation.report import shown
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
+from sprat_training.keep_at import lowers_unshown
 from sprat_training.record import TrainingRecord
 
 
@@ -43,14 +44,12 @@ def below_card(choice: ThresholdChoice | None, of_card: float, in_force: float |
         of_card: the `keep_at` of the card.
         in_force: that of the task's file or of the policy; None where there is none.
     """
-    if choice is None or choice.chosen.keep_at >= of_card:
+    if choice is None:
         return None
-    found = choice.recommended
-    return (
-        None
-        if found is not None and found.is_shown
-        else BelowCard(choice.chosen.keep_at, of_card, in_force, found is None)
-    )
+    found, keep_at = choice.recommended, choice.chosen.keep_at
+    if not lowers_unshown(keep_at, of_card, is_shown=found is not None and found.is_shown):
+        return None
+    return BelowCard(keep_at, of_card, in_force, found is None)
 
 
 def lower_than_card(

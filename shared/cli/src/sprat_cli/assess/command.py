@@ -157,7 +157,7 @@ def assess(
     calibrate: Annotated[
         bool,
         typer.Option(
-            "--calibrate-tiers", help="Write into --policy what the probabilities mean that each tier states."
+            "--calibrate-tiers", help="Write into the policy what the probabilities mean that each tier states."
         ),
     ] = False,
     task: Annotated[
@@ -209,7 +209,7 @@ def assess(
     tenant: Annotated[
         str, typer.Option(metavar="NAME", help="The tenant whose rules in --policy hold.")
     ] = DEFAULT_TENANT,
-    write: Annotated[bool, typer.Option("--write", help="Write the keep_at found into --policy.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the keep_at found into the policy.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write it also where --write refuses it, see below.")] = False,
     name: Annotated[
         str | None,
@@ -229,9 +229,9 @@ def assess(
     if accuracy is not None and budget is not None:
         raise UserError("--accuracy and --budget exclude each other")
     asks = url is not None or tiers
-    given, policy = policy, (policy_for_masking if asks else chosen_policy)(policy)
+    policy = (policy_for_masking if asks else chosen_policy)(policy)
     _check_writes(
-        given, chooses=accuracy is not None or budget is not None, write=write, calibrate=calibrate, tiers=tiers
+        policy, chooses=accuracy is not None or budget is not None, write=write, calibrate=calibrate, tiers=tiers
     )
     _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
@@ -354,12 +354,19 @@ def _warned(*warnings: object) -> list[str]:
 
 
 def _check_writes(policy: Path | None, *, write: bool, chooses: bool, calibrate: bool, tiers: bool) -> None:
-    if write and (policy is None or not chooses):
-        raise UserError("--write needs --policy FILE, and --accuracy or --budget to choose by")
-    if calibrate and (policy is None or not tiers):
-        raise UserError(
-            "--calibrate-tiers needs --tiers and --policy FILE: it asks the tiers of FILE and writes into it"
-        )
+    file = ("--policy FILE or SPRAT_POLICY", policy is not None)
+    if write:
+        _check_given("--write", file, ("--accuracy or --budget to choose by", chooses))
+    if calibrate:
+        why = "it asks the tiers of the policy and writes into it"
+        _check_given("--calibrate-tiers", ("--tiers", tiers), file, why=why)
+
+
+def _check_given(option: str, *needed: tuple[str, bool], why: str | None = None) -> None:
+    """Check that all is given that an option needs; the message names what is missing."""
+    missing = [name for name, is_given in needed if not is_given]
+    if missing:
+        raise UserError(f"{option} needs {', and '.join(missing)}{'' if why is None else f': {why}'}")
 
 
 def _check_name(name: str | None) -> None:

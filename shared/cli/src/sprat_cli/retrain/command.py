@@ -14,7 +14,7 @@ import typer
 from sprat.errors import SpratError, UserError
 from sprat.model import DEFAULT_MODEL, display_name
 from sprat.settings import KafkaSettings
-from sprat_cli.chosen_policy import chosen_policy, chosen_tasks
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import kafka_settings
 from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
@@ -36,6 +36,7 @@ from sprat_cli.retrain.corrections import (
     waiting,
 )
 from sprat_cli.retrain.first import FirstTraining, train_first
+from sprat_cli.retrain.keep_at import KeepAtAdvice, keep_at_advice
 from sprat_cli.retrain.learnt import Learnt, check_learnt, own_works
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
 from sprat_cli.retrain.trained import Trained, train_version
@@ -46,7 +47,7 @@ from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
+from sprat_policy import TaskFile
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison, compare
@@ -85,7 +86,7 @@ nothing is trained. Intervals of differences are paired, by bootstrap.
 Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
 A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it. The last
 line says whether to replace the served version and why; on yes, a further one says which keep_at to write, if another
-holds now.
+holds now, or that the one that holds stays, as the new one is lower and provisional.
 Without --output or --replace nothing is written but --corrections.
 
 \b
@@ -270,7 +271,7 @@ def retrain(
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, result, comparison, stand_in, learnt, config, added, left_out)
-    keep_at = _keep_at_for(asked, file, card, result.card)
+    keep_at = keep_at_advice(asked, file, card, result.card)
     advice = advise(result.verdict, comparison, keep_at)
     target = folder if replace_served else output
     _show(retrained, advice, folder, target, as_json=as_json)
@@ -309,31 +310,14 @@ def _show(retrained: Retrained, advice: Advice, folder: Path, target: Path | Non
         say(line)
 
 
-def _say_keep_at(to_write: str | None, card: Card) -> None:
-    """Print what to write so that the keep_at of a version holds that replaced the served one, and when it does."""
-    if to_write is None:
+def _say_keep_at(advice: KeepAtAdvice | None, card: Card) -> None:
+    """Print what to do about the keep_at of a version that replaced the served one, and when it holds."""
+    if advice is None:
         say(f"keep_at {card.keep_at:.2f} holds already")
         return
-    say(f"then {to_write}")
-    say("and restart the router, which reads it at its start: stop `sprat up` and start it again")
-
-
-def _keep_at_for(asked: AskedModel, file: TaskFile | None, served: Card, new: Card) -> str | None:
-    """Return what to write so that the keep_at of a new version holds; None where it is known to hold already.
-
-    It is compared with that of the task's file or of the policy of SPRAT_POLICY.
-    """
-    policy, name = chosen_policy(None), None if asked.name == DEFAULT_MODEL else asked.name
-    if file is not None:
-        rules: TaskPolicy | None = file if name is None else file.of(name)
-        where = f"the file of the task {asked.task}"
-    else:
-        rules = None if policy is None else load_policy(policy).task(asked.task, asked.name)
-        where = f"{policy or 'your policy file'}, under {'.'.join(keep_at_location(asked.task, name)[:-1])}"
-    write = f"write in {where}: keep_at: {new.keep_at:.2f}"
-    if rules is None:
-        return f"{write} (the card of the served version: {served.keep_at:.2f})"
-    return None if f"{rules.keep_at:.2f}" == f"{new.keep_at:.2f}" else f"{write} (now {rules.keep_at:.2f})"
+    say(f"then {advice.said}")
+    if advice.writes:
+        say("and restart the router, which reads it at its start: stop `sprat up` and start it again")
 
 
 def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, unasked: bool) -> None:
@@ -497,7 +481,7 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
     if several:
         with ProgressBar() as bar:
             written = train_version(replace(config, output=target), bar.show, several=True).card
-        _say_written_sets(written, target, as_json=as_json, model=model)
+        _say_written_sets(written, target, as_json=as_json, model=model, replaces=replaces)
         for line in previous_lines(target, thrown_away) if replaces and not as_json else []:
             say(line)
         return
@@ -513,12 +497,13 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
         say(line)
 
 
-def _say_written_sets(card: Card, folder: Path, *, as_json: bool, model: AskedModel) -> None:
+def _say_written_sets(card: Card, folder: Path, *, as_json: bool, model: AskedModel, replaces: bool) -> None:
     if as_json:
         say_json({"type": "written", "folder": str(folder), "version": card.version})
         return
     say(f"{folder}: {model}, version {card.version}, keep_at {card.keep_at:.2f}: {card.keep_at_rule}")
-    say(f"serve it: in the file of the task, its `artefact` and `keep_at: {card.keep_at:.2f}`; then restart")
+    if not replaces:  # else it is served already, and what to do about its keep_at stands at the end
+        say(f"serve it: in the file of the task, its `artefact` and `keep_at: {card.keep_at:.2f}`; then restart")
 
 
 def _why(left_out: Counter[str]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sprat_cli.retrain.corrections import Added, AskedModel
+from sprat_cli.retrain.keep_at import KeepAtAdvice
 from sprat_cli.retrain.learnt import Learnt
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
@@ -46,23 +47,23 @@ class Advice:
 
     replace: bool
     because: str
-    keep_at: str | None
-    """What to write into the policy then; None where its keep_at is that of the new version already."""
+    keep_at: KeepAtAdvice | None
+    """What to do about its keep_at then; None where that of the new version holds already."""
 
     @property
     def lines(self) -> list[str]:
         """Return them for a terminal."""
         line = f"replace: {'yes' if self.replace else 'no'}, because {self.because}"
-        return [line, *([f"  then {self.keep_at}"] if self.replace and self.keep_at is not None else [])]
+        return [line, *([f"  then {self.keep_at.said}"] if self.replace and self.keep_at is not None else [])]
 
 
-def advise(verdict: Verdict, comparison: Comparison, keep_at: str | None) -> Advice:
+def advise(verdict: Verdict, comparison: Comparison, keep_at: KeepAtAdvice | None) -> Advice:
     """Return whether to replace the served version: only where the new one is shown to be better.
 
     Args:
         verdict: on the new version.
         comparison: of both.
-        keep_at: what to write into the policy for the new version; None for nothing.
+        keep_at: what to do about the keep_at for the new version; None for nothing.
     """
     right, kept = _difference(comparison.right), _difference(comparison.kept_right)
     more = f"it keeps clearly more that is right: {kept}"
@@ -154,7 +155,11 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "better": comparison.better,
         "keeps": comparison.keeps,
         "worse": comparison.is_worse,
-        "replace": {"advised": advice.replace, "because": advice.because, "policy": advice.keep_at},
+        "replace": {
+            "advised": advice.replace,
+            "because": advice.because,
+            "policy": None if advice.keep_at is None else advice.keep_at.said,
+        },
         "keep_at": result.card.keep_at,
         "verdict": {
             "grade": result.verdict.grade,

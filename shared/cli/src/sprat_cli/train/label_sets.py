@@ -3,6 +3,7 @@
 import shlex
 
 from sprat_cli.terminal import counted, faint, paint, printable, table
+from sprat_cli.train.summary import difference_line
 from sprat_training.label_set_fit import SetFigures
 from sprat_training.label_set_train import LabelSetTraining
 
@@ -19,6 +20,7 @@ def label_set_lines(result: LabelSetTraining) -> list[str]:
         "",
         _accuracy("held out", result.figures),
         *([] if result.test is None else [_accuracy("test", result.test)]),
+        *difference_line(result.figures.exact, None if result.test is None else result.test.exact),
         "",
         *_label_table(figures),
         "",

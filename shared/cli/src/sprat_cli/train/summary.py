@@ -8,8 +8,10 @@ from typing import Final
 
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_training.data import RepeatedText
+from sprat_training.evaluation.metrics import Interval
 from sprat_training.figures import OUTCOMES, TrainingFigures
 from sprat_training.findings import (
+    differs_on_test,
     excerpt,
     findings,
     lexical_sentence,
@@ -45,6 +47,7 @@ def summary_lines(result: TrainingResult, report: Path, *, show_texts: bool) -> 
         "",
         *_accuracy("held out", result.figures, result),
         *([] if result.test is None else _accuracy("test file", result.test, result)),
+        *difference_line(result.figures.accuracy, None if result.test is None else result.test.accuracy),
         *_stage(result),
         *_outcomes(result, figures, show_texts=show_texts),
         *_confusions(figures, result),
@@ -198,6 +201,12 @@ def _accuracy(name: str, figures: TrainingFigures, result: TrainingResult) -> li
     if figures.outside_recall is not None:
         lines.append(f"{'':12}{outside_said(figures, result)}")
     return lines
+
+
+def difference_line(held_out: Interval, test: Interval | None) -> list[str]:
+    """Return the line on a test file that differs from the held-out texts by more than chance; else nothing."""
+    said = differs_on_test(held_out, test)
+    return [] if said is None else [f"  {paint('!', 'yellow')} {said}"]
 
 
 def _stage(result: TrainingResult) -> list[str]:

@@ -77,7 +77,7 @@ def change_lines(folder: Path, card: Card) -> list[str]:
         f"keep_at {cards[0].keep_at:.2f} → {card.keep_at:.2f}, {kept_before:.1%} → {kept_now:.1%} of the traffic kept"
     )
     lines = [f"before → now: {kept}; {Interval(*before)} → {Interval(*now)} of the texts get their label"]
-    if before[1] <= now[2] and now[1] <= before[2]:
+    if Interval(*before).overlaps(Interval(*now)):
         lines.append("  the intervals overlap: that either version gets more labels right is not shown")
     if any(PROVISIONAL in each.keep_at_rule for each in cards):
         lines.append(

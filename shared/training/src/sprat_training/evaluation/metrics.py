@@ -44,6 +44,10 @@ class Interval:
         low, high = math.floor(self.low * 1000) / 1000, math.ceil(self.high * 1000) / 1000
         return f"{self.value:.1%} ({low:.1%} to {high:.1%})"
 
+    def overlaps(self, other: "Interval") -> bool:
+        """Return whether some value lies in both intervals: then they show no difference."""
+        return self.low <= other.high and other.low <= self.high
+
 
 def wilson(right: float, count: float) -> Interval:
     """Return Wilson's score interval for `right` of `count`; 0 to 1 where nothing was counted.
