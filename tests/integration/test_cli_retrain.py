@@ -17,6 +17,7 @@ from sprat.registry.announcements import announcement_record
 from sprat_cli.main import app
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_inference.artefact import load_artefact
+from sprat_inference.card import Card
 from sprat_inference.serving import announcement
 from sprat_training.data import is_held_out
 from sprat_training.model_card import HELD_OUT
@@ -91,7 +92,7 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert result.exit_code == 0, result.output
     output = json.loads(result.stdout)
     assert output["served_saw_the_test"] is True
-    assert output["new_corrections"] == len(CORRECTED) + 1
+    assert output["new_corrections"] == output["added_corrections"] == len(CORRECTED) + 1
     held_out = {text for text, _ in (*training_files.rows()[1:], *CORRECTED.values()) if is_held_out(text)}
     assert output["tested_on"] - output["tested_outside"] == len(held_out)
     assert output["trained_on"] == len(training_files.rows()) - 1 + len(CORRECTED) - len(held_out)
@@ -120,8 +121,12 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert f"hr.previous: the version before, {before}, keep_at " in result.stdout
     assert HELD_OUT in card.limits
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
-    assert "hr-corrections.jsonl: 33 corrections, 33 of them read now" in result.stdout
+    assert (
+        "hr-corrections.jsonl: 33 corrections, 0 of them new in it or with another label; 33 were read from Kafka"
+        in result.stdout
+    )
     assert "stands for it" in result.stdout
+    names_both_shares_kept(result.stdout, card, 1 - output["escalated"]["new"][0])
     kept_by_served = (
         r"^The served version, measured in this way at its own training: at keep_at 0\.\d\d it keeps \d+\.\d% "
     )
@@ -142,6 +147,15 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert compared["right"]["differing"] == 0
     assert written["version"] == load_artefact(Path("hr-2")).card.version == card.version  # the same files
     await replaces_all_the_same(run, more, before, monkeypatch)
+
+
+def names_both_shares_kept(said: str, card: Card, in_table: float) -> None:
+    """Check that the share kept by the training of the new version stands beside that of the table, and the lower."""
+    by_training = next(each.value for each in card.scores if each.name == "cross_validated_kept_share")
+    found = re.search(r" Kept: ([\d.]+)% here, ([\d.]+)% in the table\. Expect ([\d.]+)%, and less of texts ", said)
+    here, there, expected = map(float, found.groups())
+    assert (here, there) == (pytest.approx(100 * by_training, abs=0.06), pytest.approx(100 * in_table, abs=0.06))
+    assert expected == min(here, there)
 
 
 async def replaces_all_the_same(run, more, before: str, monkeypatch) -> None:
@@ -192,7 +206,10 @@ async def test_corrections_that_the_served_version_has_learnt_are_not_taken_for_
     assert (await run("feedback", *new)).exit_code == 0
     result = await run("retrain", "intent/hr", *both[2:])
     assert result.exit_code == 0, result.output
-    assert "hr-corrections.jsonl: 34 corrections, 34 of them read now" in result.stdout
+    assert (
+        "hr-corrections.jsonl: 34 corrections, 1 of them new in it or with another label; 34 were read from Kafka"
+        in result.stdout
+    )
     alike = "one trained alike, without them but with the 33 corrections that are learnt already, stands for it"
     assert alike in result.stdout
     assert "--text-id ID" not in result.stdout, "no correction is doubted"

@@ -101,7 +101,8 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     result = await run("retrain", "desk", "--served", "topics-2")
     assert result.exit_code == 0, result.output
     said = result.stdout
-    assert f"desk-corrections.jsonl: {len(ROWS)} corrections, {len(ROWS)} of them read now" in said
+    counted = f"{len(ROWS)} corrections, 0 of them new in it or with another label; {len(ROWS)} were read from Kafka"
+    assert f"desk-corrections.jsonl: {counted}\n" in said
     assert f"trained on {len(fitted)} texts, {fitted.count('')} of them without a label" in said
     assert f"compared on {len(held_out)} texts, {held_out.count('')} of them without a label" in said
     assert f"served: version {card.version}, which was not trained on these texts" in said

@@ -402,6 +402,7 @@ def test_the_help_has_examples_and_exit_codes():
     assert "sprat train intent" in shown.split("Examples:")[1]
     assert "Exit codes:" in shown
     assert "--json" in shown
+    assert "[default: --name, else the first file's name]" in re.sub(r"[│\s]+", " ", shown)
 
 
 def test_files_are_used_as_a_spreadsheet_writes_them(tmp_path):
@@ -461,9 +462,10 @@ def test_rows_that_differ_by_opening_and_ending_alone_are_counted_and_the_test_i
 def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_can_be_put_back(tmp_path):
     rows = training_files.rows()
     versions, reports = [], []
-    for kept in (rows, rows[:-4], rows[:-8]):
+    for kept, accuracy in ((rows, 0.97), (rows[:-4], 0.97), (rows[:-8], 0.96)):
         file = training_files.write(tmp_path / "hr.csv", kept)
-        result = train(file, "--output", tmp_path / "hr", "--force", "--no-lexical")
+        result = train(file, "--output", tmp_path / "hr", "--force", "--no-lexical", "--accuracy", accuracy)
+        assert "asked before" not in result.stdout or accuracy == 0.96
         assert result.exit_code == 0, result.output
         versions.append(load_artefact(tmp_path / "hr").card)
         reports.append((tmp_path / "hr-report.html").read_bytes())
@@ -481,6 +483,7 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_can_be_
         rf"\nbefore → now: keep_at {versions[1].keep_at:.2f} → {versions[2].keep_at:.2f}, "
         r"[\d.]+% → [\d.]+% of the traffic kept; [\d.]+% \(.*\) → [\d.]+% \(.*\) of the texts get their label\n"
         r"  the intervals overlap: that either version gets more labels right is not shown\n"
+        r"  97\.0% asked before, 96\.0% now: each keep_at is for its own --accuracy\n"
         r"  a provisional keep_at jumps from training to training",
         result.stdout,
     )

@@ -55,9 +55,11 @@ def test_it_is_said_how_many_corrections_are_trained_on_and_how_many_test(tmp_pa
 def test_a_text_that_is_corrected_under_two_ids_is_one_correction_and_the_last_label_counts(tmp_path):
     path = tmp_path / "hr-corrections.jsonl"
     rows = [("a day off", "badge"), ("my pay of May", "payroll"), ("A day off ", "leave")]
-    assert add_corrections(path, [{"text": text, "label": label} for text, label in rows]) == Added(total=2, read=2)
+    assert add_corrections(path, [{"text": text, "label": label} for text, label in rows]) == Added(
+        total=2, read=2, new=2
+    )
     assert [json.loads(line)["label"] for line in path.read_text().splitlines()] == ["leave", "payroll"]
-    assert add_corrections(path, [{"text": "A DAY OFF", "label": "leave"}]) == Added(total=2, read=1)
+    assert add_corrections(path, [{"text": "A DAY OFF", "label": "leave"}]) == Added(total=2, read=1, new=0)
     assert json.loads(path.read_text().splitlines()[0])["text"] == "A day off ", "it says the same as before"
 
 
@@ -108,7 +110,7 @@ def test_a_label_that_was_changed_in_the_file_stays_until_another_correction_is_
     change(path, "my pay of May", label="payroll", note="seen by Ann")
     kept = f"{path}: row 2 keeps the label that it was given in this file, not that of the correction on Kafka"
     assert add_corrections(path, given(t1="leave", t2="badge")).edits == (kept,)
-    assert add_corrections(path, given(t1="leave", t2="badge", t3="badge")) == Added(3, 3, (kept,))
+    assert add_corrections(path, given(t1="leave", t2="badge", t3="badge")) == Added(3, 3, 1, (kept,))
     assert labels_in(path) == ["leave", "payroll", "badge"]
     assert json.loads(path.read_text().splitlines()[1])["note"] == "seen by Ann"
 

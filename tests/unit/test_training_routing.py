@@ -133,8 +133,8 @@ def test_it_is_said_why_a_cheaper_threshold_that_reaches_the_accuracy_is_not_tak
     assert why == (
         "Why not 0.67? It reaches 90.0% on these texts (91.1%), but 45 texts show only 81.6%. No keep_at shows 90.0%; "
         "0.85 shows 87.4%, and the rule prefers what shows more. 0.85 costs 1.6 times as much, 302.22 instead of "
-        "186.67 EUR per million texts. To show 0.67 takes about 1,973 texts, as often right: assess so many, or ask "
-        "for what 0.67 shows (--accuracy 0.81)."
+        "186.67 EUR per million texts. To show that keep_at 0.67 is enough takes about 1,973 texts, as often "
+        "right: assess so many, or ask for what 0.67 shows (--accuracy 0.81)."
     )
     html = assessment_html(assessment, "", [], choice)
     assert why in html
@@ -151,10 +151,8 @@ def test_where_the_frontier_is_denied_the_kept_texts_and_the_share_degraded_are_
     assessment = assess(few_outcomes(denied=True))
     why = why_not_less(assessment, for_accuracy(assessment, 0.9))
     assert "but 30 kept texts show only 77.4%" in why
-    assert (
-        "0.85 degrades 75.6% instead of 33.3%. Measuring with more texts will hardly show 0.59: ask for what 0.59"
-        in why
-    )
+    said = "Measuring with more texts will hardly show that keep_at 0.59 is enough: ask for what 0.59"
+    assert f"0.85 degrades 75.6% instead of 33.3%. {said}" in why
     assert why.endswith("), or make the model better.")
 
 

@@ -40,7 +40,9 @@ class Added:
     total: int
     """Corrections in it, one for each text."""
     read: int
-    """Of them, those that were read now."""
+    """Of them, those that Kafka holds."""
+    new: int
+    """Of these, those that the file did not have, or had with another label."""
     edits: tuple[str, ...] = ()
     """What became of labels that somebody changed in the file, a sentence each."""
 
@@ -109,7 +111,7 @@ def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = F
         fields = {text: row.fields for text, row in kept.items()} | changed
         write_rows(path, list(fields.values()), overwrite=True)
     lines = (*_edited(path, edited), *filter(None, edits))
-    return Added(len(kept.keys() | changed.keys()), len(given), lines)
+    return Added(len(kept.keys() | changed.keys()), len(given), len(changed), lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def train_first(kafka: KafkaSettings, first: FirstTraining, *, as_json: bool) ->
     """
     rows, left_out = new_corrections(kafka, first.asked, first.since_ms, OUTSIDE, first.corrections)
     added = add_corrections(first.corrections, rows, several=first.several)
-    answers = Added(0, 0)
+    answers = Added(0, 0, 0)
     if first.answers:
         answers = add_corrections(first.answered, _answers(kafka, first), several=first.several)
     corrected, answered = added.total, answers.total

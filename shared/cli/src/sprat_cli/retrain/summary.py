@@ -109,11 +109,11 @@ def summary_lines(retrained: Retrained) -> list[str]:
             ),
         ]
     )
-    corrections, fitted = counted(retrained.corrections.total, "correction"), counted(result.texts, "text")
+    fitted = counted(result.texts, "text")
     counting = "; what is said of labels above counts those held out, too" if result.findings else ""
     colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
     return [
-        f"{printable(str(retrained.config.files[-1]))}: {corrections}, {retrained.corrections.read:,} of them read now",
+        f"{printable(str(retrained.config.files[-1]))}: {_corrections(retrained.corrections)}",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in result.findings),
         *label_issue_lines(result.doubted),
         *_how_to_correct(retrained),
@@ -128,7 +128,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
         paint(comparison_sentence(retrained.model, comparison), colour),
         *_other_way(retrained),
         *_new_version(result.verdict),
-        _why_figures_differ(result),
+        _why_figures_differ(result, comparison),
         *_served_keeps(retrained.served),
     ]
 
@@ -145,6 +145,7 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "stand_in_keep_at": None if retrained.stand_in is None else retrained.stand_in.keep_at,
         "corrections": retrained.corrections.total,
         "new_corrections": retrained.corrections.read,
+        "added_corrections": retrained.corrections.new,
         "learnt_corrections": None if retrained.learnt is None else len(retrained.learnt.lines),
         "left_out": {code: count for code, count in retrained.left_out.items() if count},
         "likely_wrong": [issue_json(each) for each in result.doubted],
@@ -213,6 +214,12 @@ def _other_way(retrained: Retrained) -> list[str]:
     ]
 
 
+def _corrections(added: Added) -> str:
+    """Return how many corrections the file holds, and how many of them this run put there."""
+    total = counted(added.total, "correction")
+    return f"{total}, {added.new:,} of them new in it or with another label; {added.read:,} were read from Kafka"
+
+
 def _how_to_correct(retrained: Retrained) -> list[str]:
     """Return how to correct doubted rows of the file of corrections; nothing where none of them is doubted."""
     path = retrained.config.files[-1]
@@ -243,14 +250,17 @@ def _outside(result: Trained) -> str:
     return f" and {result.outside:,} outside every label"
 
 
-def _why_figures_differ(result: Trained) -> str:
+def _why_figures_differ(result: Trained, comparison: Comparison) -> str:
     """Return why what the new version keeps by its own training is another share than that of the table."""
     outside = result.outside_share
     weighed = f", of which {outside:.0%} is outside every label" if outside else ""
+    figures = (_kept_by_training(result.card), 1 - comparison.escalated.new.value)
+    lower = min(each for each in figures if each is not None)
+    both = "" if figures[0] is None else f" Kept: {figures[0]:.1%} here, {figures[1]:.1%} in the table."
     return faint(
         f"These figures are of the {counted(result.texts, 'text')} that it was trained on, by heads that had "
-        f"not seen them, as traffic{weighed}; the table is of the held-out texts as they are. Expect the lower "
-        "one, and less of texts that are unlike your files: `sprat assess` measures a file of new ones."
+        f"not seen them, as traffic{weighed}; the table is of the held-out texts as they are.{both} "
+        f"Expect {lower:.1%}, and less of texts that are unlike your files: `sprat assess` measures a file of new ones."
     )
 
 
@@ -263,11 +273,16 @@ def _new_version(verdict: Verdict) -> list[str]:
 
 def _served_keeps(card: Card) -> list[str]:
     """Return what the served version keeps by its own training, as is said of the new one; nothing where unknown."""
-    share = next((each.value for each in card.scores if each.name == "cross_validated_kept_share"), None)
+    share = _kept_by_training(card)
     if share is None:
         return []
     measured = "The served version, measured in this way at its own training"
     return [faint(f"{measured}: at keep_at {card.keep_at:.2f} it keeps {share:.1%} of the traffic.")]
+
+
+def _kept_by_training(card: Card) -> float | None:
+    """Return the share of the traffic that a version keeps by its own training; None where its card has none."""
+    return next((each.value for each in card.scores if each.name == "cross_validated_kept_share"), None)
 
 
 def _difference(measured: Measured) -> str:

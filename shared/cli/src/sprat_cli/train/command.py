@@ -113,7 +113,9 @@ def intent(
     *,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the first file's name]"),
+        typer.Option(
+            metavar="DIR", show_default=False, help="The artefact. [default: --name, else the first file's name]"
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -204,7 +206,9 @@ def multi_label(
     *,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the first file's name]"),
+        typer.Option(
+            metavar="DIR", show_default=False, help="The artefact. [default: --name, else the first file's name]"
+        ),
     ] = None,
     name: Annotated[
         str | None,

@@ -9,6 +9,7 @@ from sprat_inference.card import Card
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.keep_at import PROVISIONAL
 from sprat_training.model_card import previous_folder, report_file
+from sprat_training.record import read_record
 from sprat_training.report import training_html
 from sprat_training.train import TrainingResult
 
@@ -79,6 +80,10 @@ def change_lines(folder: Path, card: Card) -> list[str]:
     lines = [f"before → now: {kept}; {Interval(*before)} → {Interval(*now)} of the texts get their label"]
     if Interval(*before).overlaps(Interval(*now)):
         lines.append("  the intervals overlap: that either version gets more labels right is not shown")
+    records = [read_record(each) for each in (previous_folder(folder), folder)]
+    asked = [each.reading.accuracy for each in records if each is not None]
+    if len(set(asked)) > 1:
+        lines.append(f"  {asked[0]:.1%} asked before, {asked[1]:.1%} now: each keep_at is for its own --accuracy")
     if any(PROVISIONAL in each.keep_at_rule for each in cards):
         lines.append(
             "  a provisional keep_at jumps from training to training, and what is kept with it: neither shows that a "

@@ -114,12 +114,11 @@ def why_not_less(assessment: Assessment, choice: ThresholdChoice) -> str | None:
     )
     needed = least.texts_needed(found.accuracy)
     ask = f"ask for what {least.keep_at:.2f} shows (--accuracy {math.floor(least.shown * 100) / 100:.2f})"
+    enough = f"keep_at {least.keep_at:.2f} is enough"
     if needed is None or needed > WITHIN_REACH:
-        return (
-            f"{said} Measuring with more texts will hardly show {least.keep_at:.2f}: {ask}, or make the model better."
-        )
+        return f"{said} Measuring with more texts will hardly show that {enough}: {ask}, or make the model better."
     more_texts = f"takes about {needed:,} {kept}texts, as often right"
-    return f"{said} To show {least.keep_at:.2f} {more_texts}: assess so many, or {ask}."
+    return f"{said} To show that {enough} {more_texts}: assess so many, or {ask}."
 
 
 def _price(assessment: Assessment, less: StrategyResult, more: StrategyResult) -> str:
