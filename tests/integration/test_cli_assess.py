@@ -15,7 +15,7 @@ from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_inference.platt import Platt
 from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
-from sprat_policy import load_policy
+from sprat_policy import load_policy, load_task_file
 from support import frontier_parts as parts
 from support import training_files
 from support.stream import SECRET, read_all
@@ -352,6 +352,68 @@ def test_the_policy_of_the_folder_is_written_as_one_that_is_named(folder, tmp_pa
     assert result.exit_code == 0, result.output
     written = load_policy(policy).tasks.intent.models["hr"].keep_at
     assert f"policy.yaml: tasks.intent.models.hr.keep_at is now {written:.2f}" in result.stdout
+
+
+@pytest.fixture
+def beside(folder, tmp_path, monkeypatch):
+    """Return a model as `models add --task mood` writes it, a policy, and the file of the task, whose model is `hr`."""
+    monkeypatch.delenv("SPRAT_TASKS", raising=False)
+    model, policy, file = tmp_path / "mood-80", tmp_path / "policy.yaml", tmp_path / "tasks" / "mood.yaml"
+    shutil.copytree(folder / "hr", model)
+    card = json.loads((model / "card.json").read_text())
+    write_artefact(model, card | {"task": "mood", "name": "mood-bert"})
+    policy.write_text(POLICY)
+    file.parent.mkdir()
+    labels = "{badge: , laptop: , leave: , payroll: }"
+    file.write_text(f"kind: classification\nlabels: {labels}\nartefact: {folder / 'hr'}\nkeep_at: 0.61\n")
+    return model, policy, file
+
+
+def test_a_model_beside_that_of_a_task_is_measured_and_written_there(folder, beside, tmp_path):
+    """As `sprat up --model mood/mood-bert=mood-80` serves it."""
+    model, policy, file = beside
+    file.write_text(f"{file.read_text()}models:\n  mood-bert:\n    keep_at: 0.66  # ours\n")
+    common = ["assess", folder / "test.csv", "--model", model, "--policy", policy, "--output", tmp_path / "page.html"]
+    alone = run(*common)
+    assert alone.exit_code == 0, alone.output
+    assert f"measured as the task mood, that of the card of {model}" in alone.stderr
+    assert "model: mood/mood-bert, version " in alone.stdout
+    assert re.search(r"^keep_at .*\btask 0\.66\b", alone.stdout, re.MULTILINE), alone.stdout
+    assert "policy 0." not in alone.stdout
+    named = run(*common, "--task", "mood", "--json")
+    assert {each["of"]: each["keep_at"] for each in json.loads(named.stdout)["named"]}["task"] == 0.66
+    found = run(*common, "--accuracy", "0.9", "--write", "--force", "--as", "mood-bert", "--json")
+    assert found.exit_code == 0, found.output
+    written = json.loads(found.stdout)["written"]
+    assert (written["file"], written["field"], written["was"]) == (str(file), "models.mood-bert.keep_at", 0.66)
+    tasks = load_task_file(file)
+    assert (tasks.keep_at, tasks.of("mood-bert").keep_at) == (0.61, pytest.approx(written["now"], abs=0.005))
+    assert policy.read_text() == POLICY
+
+
+def test_a_keep_at_of_a_model_beside_that_of_a_task_is_written_only_by_its_name(folder, beside, tmp_path):
+    model, policy, file = beside
+    before = file.read_text()
+    common = ["assess", folder / "test.csv", "--model", model, "--policy", policy, "--output", tmp_path / "page.html"]
+    writes = [*common, "--accuracy", "0.9", "--write", "--force"]
+    unnamed = run(*writes)
+    assert unnamed.exit_code == 2
+    assert "mood.yaml does not name this model as its artefact" in unnamed.stderr
+    assert "add --as mood-bert to write models.mood-bert.keep_at" in unnamed.stderr
+    other = run(*writes, "--as", "mood-bert", "--task", "intent")
+    assert other.exit_code == 2
+    assert "says that the model is for the task mood; nothing is written for another one" in other.stderr
+    assert (file.read_text(), policy.read_text()) == (before, POLICY)
+
+
+def test_where_a_keep_at_is_refused_its_place_in_the_file_of_the_task_is_named(folder, beside, tmp_path):
+    model, policy, file = beside
+    card = json.loads((model / "card.json").read_text())
+    write_artefact(model, card | {"keep_at": 0.99})
+    common = ["assess", folder / "test.csv", "--model", model, "--policy", policy, "--output", tmp_path / "page.html"]
+    refused = run(*common, "--accuracy", "0.9", "--write", "--as", "mood-bert")
+    assert refused.exit_code == 2
+    assert f"Write 0.99 under models.mood-bert.keep_at in {file}, or assess" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -728,6 +790,24 @@ tiers:
     model: phi
     keep_at: 0.8  # stays
 """
+
+
+def test_a_tier_is_calibrated_for_the_task_of_the_card(folder, beside, tmp_path, monkeypatch):
+    monkeypatch.setattr(local_run, "for_commands", list)
+    model, policy, _ = beside
+    rows = training_files.rows()[1:]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("\n".join(json.dumps({"text": text, "gold": {"mood": {"label": label}}}) for text, label in rows))
+    training_files.write(tmp_path / "rows.csv", rows)
+    more = ["--policy", policy, "--tenant", "closed", "--output", tmp_path / "page.html"]
+    with parts.simulator(GOLD=str(gold)) as house:
+        policy.write_text(CALIBRATED_TIERS.format(house=house.base_url))
+        house.reset(confidence=0.9, wrong_rate=0.4)
+        result = run("assess", tmp_path / "rows.csv", "--model", model, "--tiers", *more, "--calibrate-tiers")
+    assert result.exit_code == 0, result.output
+    assert f"asked as the task mood, that of the card of {model}" in result.stderr
+    assert "tiers.0.calibration.mood is now this" in result.stdout
+    assert list(load_policy(policy).tiers[0].calibration) == ["mood"]
 
 
 def test_tiers_are_calibrated_in_a_policy_that_is_named(folder, tmp_path):

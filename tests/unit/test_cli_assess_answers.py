@@ -1,5 +1,6 @@
 """What `sprat assess` refuses before any model reads a text."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ MODEL = SimpleNamespace(card=SimpleNamespace(kind=None, labels=("leave",), langu
 
 def error_of(path):
     with pytest.raises(UserError) as caught:
-        small_model_answers(MODEL, read_labelled(path), "en", "oos")
+        small_model_answers(MODEL, read_labelled(path), ONE, "en", "oos")
     return str(caught.value).removeprefix(f"{path}: ")
 
 
@@ -83,10 +84,11 @@ def asked(monkeypatch, tmp_path):
     monkeypatch.delenv("SPRAT_TASKS", raising=False)
     (tmp_path / "tasks").mkdir()
 
-    def asked(model, named=None, **files):
+    def asked(model, named=None, *, of_card=INTENT, writes=False, **files):
         for name, file in files.items():
             (tmp_path / "tasks" / f"{name}.yaml").write_text(file)
-        return asked_task(named, tmp_path / "policy.yaml", tmp_path / "model", model)
+        policy = tmp_path / "policy.yaml"
+        return asked_task(named, policy, tmp_path / "model", model, of_card=of_card, writes=writes)
 
     return asked
 
@@ -135,3 +137,38 @@ def test_two_files_that_name_one_model_leave_the_choice_to_the_user(asked):
     file = FILE.format(kind="multi_label", artefact=OURS)
     with pytest.raises(UserError, match=r"the files of a and b name .* as its artefact"):
         asked(SETS, a=file, b=file)
+
+
+def test_the_task_of_the_card_holds_where_no_file_names_the_model(asked, capsys):
+    mood = FILE.format(kind="classification", artefact=OTHERS)
+    beside = asked(ONE, of_card="mood", mood=mood)
+    assert (beside.name, list(beside.files), beside.is_beside) == ("mood", ["mood"], True)
+    assert "asked as the task mood, that of the card of" in capsys.readouterr().err
+    first = asked(ONE, of_card="mood", desk=FILE.format(kind="classification", artefact=OURS))
+    assert (first.name, first.is_beside) == ("desk", False)
+    assert "asked as the task desk, whose file names" in capsys.readouterr().err
+
+
+def test_a_task_of_the_card_without_a_file_is_refused_where_a_large_model_is_asked(asked, tmp_path, capsys):
+    with pytest.raises(UserError, match=r"the task mood, that of the card of .*: there is no file .* there are: none"):
+        asked(ONE, of_card="mood")
+    alone = asked_task(None, tmp_path / "policy.yaml", tmp_path / "model", ONE, of_card="mood", asks=False)
+    assert (alone.name, alone.files) == ("mood", {})
+    assert "measured as the task mood, that of the card of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [INTENT, "desk"])
+def test_nothing_is_written_for_another_task_than_that_of_the_card(asked, capsys, named):
+    desk = FILE.format(kind="classification", artefact=OTHERS)
+    assert asked(ONE, named, of_card="mood", desk=desk).name == named
+    differs = f"--task {named}: the card of .* says that the model is for the task mood"
+    assert re.search(differs, capsys.readouterr().err)
+    with pytest.raises(UserError, match=f"{differs}; nothing is written for another one"):
+        asked(ONE, named, of_card="mood", writes=True)
+    assert asked(ONE, named, writes=True).name == named, "a trained model says intent, whatever it is trained for"
+
+
+def test_a_task_is_named_without_a_policy_too(asked, tmp_path, monkeypatch):
+    asked(ONE, mood=FILE.format(kind="classification", artefact=OTHERS))
+    monkeypatch.chdir(tmp_path)
+    assert asked_task("mood", None, tmp_path / "model", ONE, asks=False).name == "mood"

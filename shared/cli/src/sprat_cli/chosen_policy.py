@@ -42,8 +42,10 @@ def chosen_tasks(run: LocalRun | None = None) -> TaskFiles:
     return load_task_files(tasks_folder(variables.tasks, variables.policy))
 
 
-def tasks_beside(policy: Path) -> TaskFiles:
+def tasks_beside(policy: Path | None) -> TaskFiles:
     """Return the task files that services with this policy file read: those of SPRAT_TASKS, else those beside it.
+
+    Without a policy file, they are in the working folder.
 
     Raises:
         UserError: one of them is not valid, or the setting names no folder.

@@ -13,7 +13,7 @@ from sprat import plugins
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat.settings import KafkaSettings
-from sprat_cli.assess.asked_task import TaskOfModel
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
@@ -210,7 +210,9 @@ def load_small_model(folder: Path, threads: int) -> Any:
         raise UserError(f"--model: {error}") from None
 
 
-def small_model_answers(model: Any, data: LabelledTexts, language: str, outside_label: str) -> SmallModelAnswers:
+def small_model_answers(
+    model: Any, data: LabelledTexts, asked: TaskOfModel, language: str, outside_label: str
+) -> SmallModelAnswers:
     """Run the small model on the texts.
 
     Raises:
@@ -237,7 +239,8 @@ def small_model_answers(model: Any, data: LabelledTexts, language: str, outside_
     outputs = tuple(_one_label(answer.output) for answer in answers)
     confidences = tuple(answer.confidence for answer in answers)
     by_words = None if model.card.lexical is None else tuple(answer.stage == BY_WORDS for answer in answers)
-    name = model.card.name if several else f"intent/{model.card.name}"
+    has_task = asked.name != INTENT or not several
+    name = f"{asked.name}/{model.card.name}" if has_task else model.card.name
     return SmallModelAnswers(name, model.card.version, labels, outputs, confidences, by_words, several)
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from sprat_cli.assess.policy_file import field_of
 from sprat_training.evaluation.report import shown
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
 from sprat_training.keep_at import lowers_unshown
@@ -25,15 +24,15 @@ class BelowCard:
         until = "a file with --accuracy shows" if self.by_budget else "more texts show"
         return f"{why}The keep_at of the card is higher, {self.card:.2f}: stay with it until {until} a lower one."
 
-    def refusal(self, name: str | None) -> str:
-        """Return why it is not written, and what to do; `name` is that by which texts ask for the model."""
+    def refusal(self, place: str) -> str:
+        """Return why it is not written, and what to do; `place` is where it would have been written."""
         refused = f"{self.found:.2f} is provisional and lower than the keep_at of the card; nothing was written"
         more = f"assess with more texts{' and --accuracy' * self.by_budget}"
         forced = f"or add --force to write {self.found:.2f}"
         if self.in_force is not None and f"{self.in_force:.2f}" == f"{self.card:.2f}":
             done = f"{self.card:.2f} is in force already, so there is nothing to do"
             return f"{refused}: {done}. For a lower one, {more}; {forced}"
-        return f"{refused}. Write {self.card:.2f} under {field_of(name)}, or {more}; {forced}"
+        return f"{refused}. Write {self.card:.2f} under {place}, or {more}; {forced}"
 
 
 def below_card(choice: ThresholdChoice | None, of_card: float, in_force: float | None) -> BelowCard | None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import UserError
-from sprat.model import DEFAULT_MODEL
 from sprat_cli.assess.answers import (
     DEFAULT_TENANT,
     UNKNOWN_PRICE,
@@ -26,19 +25,13 @@ from sprat_cli.assess.as_trained import language_of, outside_note, read_as_train
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.below_card import BelowCard, below_card, lower_than_card
 from sprat_cli.assess.denial import denial, denies_frontier
-from sprat_cli.assess.policy_file import (
-    KeepAtChange,
-    check_task_keep_at,
-    write_keep_at,
-    write_task_keep_at,
-    write_tier_calibrations,
-)
+from sprat_cli.assess.keep_at_target import KeepAtTarget
+from sprat_cli.assess.policy_file import KeepAtChange, write_tier_calibrations
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
-from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import IntentPolicy, Policy, check_model_name, load_policy
+from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import about_choice, assessment_html, strategy_table
@@ -52,7 +45,7 @@ from sprat_training.evaluation.routing import (
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
-from sprat_training.record import SeenRows, TrainingRecord, read_record, seen_by
+from sprat_training.record import TrainingRecord, read_record, seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
@@ -75,7 +68,8 @@ denies the frontier to --tenant, a text that is not kept ends as a degraded answ
 those of costs are by bootstrap, 1,000 resamples. The report of hr-test.csv and --model hr is written to
 hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep_at of the model that texts ask for by
 the name after --as, which may be left out only for the shipped model. Of a task whose file beside --policy names
-DIR as its artefact, it changes the keep_at of that file. Without --force it refuses texts that the model was trained
+DIR as its artefact, it changes the keep_at of that file; of a model beside that one (its card or --task names the
+task), models.NAME.keep_at there, with the name after --as. Without --force it refuses texts that the model was trained
 on, and a keep_at below that of the card which the texts do not show with 95 % confidence.
 
 \b
@@ -94,10 +88,10 @@ reaches it on these texts, but none below the one that shows the most; and it is
 only as the rules of --tenant allow, to a region that they name, masked, also by the policy's own terms and patterns. A
 text that cannot be masked is not sent; hosts inside the house get texts as they are. --tiers asks about every text of
 FILE, also about those that the model would keep. What a large model is told stands in the file of the task (--task),
-beside the policy; where that names DIR as its artefact, it is found. With a broker (--bootstrap or
-SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has its egress records on Kafka, the first before anything is sent;
-without a broker there are none. The API key is read from SPRAT_FRONTIER__API_KEY. --calibrate-tiers writes into the
-policy what the probabilities mean that a tier states for its labels; from then on the tier's keep_at holds for the
+beside the policy; where that names DIR as its artefact, or the card the task, it is found. With a broker (--bootstrap
+or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has its egress records on Kafka, the first before anything is
+sent; without a broker there are none. The API key is read from SPRAT_FRONTIER__API_KEY. --calibrate-tiers writes into
+the policy what the probabilities mean that a tier states for its labels; from then on the tier's keep_at holds for the
 calibrated chance. It needs 50 answers of a tier, 5 right and 5 wrong ones among them.
 
 \b
@@ -165,8 +159,8 @@ def assess(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="The task of yours that --frontier and --tiers are asked for. [default: whose file names DIR, else "
-            "intent]",
+            help="The task of yours that the model is assessed for. [default: whose file names DIR, else that of its "
+            "card]",
         ),
     ] = None,
     frontier_model: Annotated[
@@ -239,8 +233,9 @@ def assess(
     record, named = read_record(model), ColumnNames(text_column, label_column)
     card = card_of(model)
     several = card.kind == MULTI_LABEL
-    _check_task(task, asks=asks)
-    asked = asked_task(task, policy, model, TaskOfModel(INTENT, card.labels or (), several), asks=asks)
+    of_model = TaskOfModel(INTENT, card.labels or (), several)
+    asked = asked_task(task, policy, model, of_model, of_card=card.task, asks=asks, writes=write or calibrate)
+    target = KeepAtTarget(asked, name, card.name)
     denied = denies_frontier(rules, asked.name, tenant)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(
@@ -261,16 +256,15 @@ def assess(
     )
     source.check(budget=budget is not None, denied=denied)
     loaded = load_small_model(model, threads)
-    language = language_of(language, loaded.card.languages)
-    seen = seen_by(record, data.path, data.texts, data.rows)
+    language, seen = language_of(language, card.languages), seen_by(record, data.path, data.texts, data.rows)
     if write and policy:
-        _check_write(policy, asked, name, loaded.card.name, None if force else seen)
-    small = small_model_answers(loaded, data, language, outside)
-    escalates = _escalates_outside(asked, rules, name)
+        target.check(policy, None if force else seen)
+    small = small_model_answers(loaded, data, asked, language, outside)
+    escalates = target.escalates_outside(rules)
     frontier = frontier_result(source, data, asked, language, outside)
     unknown = not source.given and not denied
     outcomes = text_outcomes(data, small, frontier, outside, escalates=escalates, denied=denied, unknown=unknown)
-    also = _thresholds_in_force(loaded.card, asked, rules, name, language)
+    also = target.thresholds(loaded.card, rules, language)
     assessment, by_words = (
         assess_routing(outcomes, named=also, assumed=frontier_accuracy),
         answered_by_words(small, outcomes),
@@ -296,9 +290,7 @@ def assess(
     title, chooses = f"Assessment of {small.name} on {file.name}", (accuracy, budget_eur)
     choice, below = _chosen(assessment, *chooses, also, page, title, [*notes, *warnings])
     refused = write and below is not None and not force
-    change = (
-        _written(asked, policy, choice.chosen.keep_at, name) if write and policy and choice and not refused else None
-    )
+    change = target.write(policy, choice.chosen.keep_at) if write and policy and choice and not refused else None
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
@@ -308,7 +300,7 @@ def assess(
         said = _said_of(change, choice, assessment, also["card"], record)
         say("\n".join([*_summary(assessment, choice, below, notes), f"{page}: the report", *said, *calibrated]))
     if below is not None and refused:
-        raise UserError(f"--write: {below.refusal(name)}")
+        raise UserError(f"--write: {below.refusal(target.place)}")
 
 
 def _f1(interval: Interval) -> str:
@@ -378,15 +370,6 @@ def _check_name(name: str | None) -> None:
         raise UserError(f"--as {error}") from None
 
 
-def _check_write(policy: Path, asked: TaskOfModel, name: str | None, model: str, seen: SeenRows | None) -> None:
-    if asked.several and not asked.files:
-        raise UserError("--write: a model with several labels a text has its keep_at in the file of its task")
-    if name is None and not asked.files:
-        check_task_keep_at(policy, model)
-    if seen is not None:
-        raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
-
-
 def _said_of(
     change: KeepAtChange | None,
     choice: ThresholdChoice | None,
@@ -399,52 +382,6 @@ def _said_of(
     found = choice.recommended
     said = str(replace(change, provisional=found is not None and not found.is_shown))
     return [said, *lower_than_card(assessment, choice, of_card, record)]
-
-
-def _check_task(task: str | None, *, asks: bool) -> None:
-    if task is not None and not asks:
-        raise UserError("--task says for which task a large model is asked: it needs --frontier URL or --tiers")
-
-
-def _written(asked: TaskOfModel, policy: Path, keep_at: float, name: str | None) -> KeepAtChange:
-    """Write the `keep_at` where the router reads it: into the file of the task, or into the policy."""
-    if asked.files:
-        return write_task_keep_at((asked.files.folder or Path()) / f"{asked.name}.yaml", keep_at, name)
-    return write_keep_at(policy, keep_at, name)
-
-
-def _rule_of(asked: TaskOfModel, rules: Policy | None, name: str | None) -> IntentPolicy | None:
-    """Return the policy of the task, as it is for the model that texts ask for as `name`; None where there is none."""
-    if asked.files:
-        return asked.files[asked.name].of(name or DEFAULT_MODEL)
-    if rules is None or asked.several:
-        return None
-    return rules.tasks.intent if name is None else rules.tasks.intent.of(name)
-
-
-def _escalates_outside(asked: TaskOfModel, rules: Policy | None, name: str | None) -> bool:
-    rule = _rule_of(asked, rules, name)
-    return not asked.several and rule is not None and rule.out_of_scope == "escalate"
-
-
-def _thresholds_in_force(
-    card: Card, asked: TaskOfModel, rules: Policy | None, name: str | None, language: str
-) -> dict[str, float]:
-    """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.
-
-    Args:
-        card: of the model.
-        asked: the task.
-        rules: the policy.
-        name: the one that texts ask for the model by; that on its card where it is not given.
-        language: of the texts; it may have a threshold of its own.
-    """
-    found = {"card": card.keep_at_of(language)}
-    if asked.files and (rule := _rule_of(asked, rules, name)) is not None:
-        found["task"] = rule.keep_at_in(language)
-    elif rules is not None and not asked.several:
-        found["policy"] = rules.task("intent", name or card.name).keep_at_in(language)
-    return found
 
 
 def _chosen(

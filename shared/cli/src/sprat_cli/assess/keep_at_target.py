@@ -1,0 +1,108 @@
+"""The `keep_at` of an assessed model: where it stands, what holds there now, and writing another one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sprat.errors import UserError
+from sprat.model import DEFAULT_MODEL
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel
+from sprat_cli.assess.policy_file import (
+    KeepAtChange,
+    check_task_keep_at,
+    field_of,
+    write_keep_at,
+    write_task_keep_at,
+)
+from sprat_inference.card import Card
+from sprat_policy import IntentPolicy, Policy, keep_at_location
+from sprat_training.record import SeenRows
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAtTarget:
+    """Where the router reads the `keep_at` of the model: in the file of its task, or in the policy."""
+
+    task: TaskOfModel
+    name: str | None
+    """By which texts ask for the model, as the user says; None where nothing is said."""
+    card_name: str
+    """The name on its card."""
+
+    @property
+    def file(self) -> Path:
+        """The file of the task."""
+        return (self.task.files.folder or Path()) / f"{self.task.name}.yaml"
+
+    @property
+    def place(self) -> str:
+        """The field, and its file where that is not the policy."""
+        if self.task.files:
+            return f"{'.'.join(keep_at_location(None, self.name))} in {self.file}"
+        return field_of(self.name)
+
+    def check(self, policy: Path, seen: SeenRows | None) -> None:
+        """Check that a `keep_at` may be written there.
+
+        Args:
+            policy: the policy file.
+            seen: the assessed texts that the model was trained on, where those count against it; None: none.
+
+        Raises:
+            UserError: it may not; the message says what to do.
+        """
+        if self.task.several and not self.task.files:
+            raise UserError("--write: a model with several labels a text has its keep_at in the file of its task")
+        if self.name is None and self.task.is_beside:
+            own, card_name = ".".join(keep_at_location(None, self.card_name)), self.card_name
+            raise UserError(
+                f"--write: {self.file} does not name this model as its artefact, so the keep_at there is not that of "
+                f"{card_name}; add --as {card_name} to write {own}, or --as and the name that texts ask for it by; "
+                "where it is to answer the task itself, write its folder there as `artefact` first"
+            )
+        if self.name is None and not self.task.files:
+            check_task_keep_at(policy, self.card_name)
+        if seen is not None:
+            raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
+
+    def write(self, policy: Path, keep_at: float) -> KeepAtChange:
+        """Write the `keep_at`.
+
+        Raises:
+            UserError: see :func:`sprat_policy.set_keep_at`.
+        """
+        if self.task.files:
+            return write_task_keep_at(self.file, keep_at, self.name)
+        return write_keep_at(policy, keep_at, self.name)
+
+    def escalates_outside(self, rules: Policy | None) -> bool:
+        """Return whether texts outside every label are escalated."""
+        rule = self._rule(rules)
+        return not self.task.several and rule is not None and rule.out_of_scope == "escalate"
+
+    def thresholds(self, card: Card, rules: Policy | None, language: str) -> dict[str, float]:
+        """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.
+
+        Args:
+            card: of the model.
+            rules: the policy; None: there is none.
+            language: of the texts; it may have a threshold of its own.
+        """
+        found = {"card": card.keep_at_of(language)}
+        if self.task.files and (rule := self._rule(rules)) is not None:
+            found["task"] = rule.keep_at_in(language)
+        elif rules is not None and self._is_intent:
+            found["policy"] = rules.task(INTENT, self.name or self.card_name).keep_at_in(language)
+        return found
+
+    @property
+    def _is_intent(self) -> bool:
+        return self.task.name == INTENT and not self.task.several
+
+    def _rule(self, rules: Policy | None) -> IntentPolicy | None:
+        """Return the policy of the task, as it is for this model; None where there is none."""
+        if self.task.files:
+            unnamed = self.card_name if self.task.is_beside else DEFAULT_MODEL
+            return self.task.files[self.task.name].of(self.name or unnamed)
+        if rules is None or not self._is_intent:
+            return None
+        return rules.tasks.intent if self.name is None else rules.tasks.intent.of(self.name)
