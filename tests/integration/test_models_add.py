@@ -524,6 +524,8 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
     assert f"or as the model of the task, in {tasks / 'desk'}.yaml: artefact: ../a" in said
     advised = load_artefact(tmp_path / "a").card.keep_at
     assert f"and there, in place of the keep_at of the model before: keep_at: {advised:.2f}" in said
+    bare = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "bare")])
+    assert "of the model before:\n  keep_at: YOURS\n  uncalibrated: keep\n" in bare.stderr, bare.output
     own_rule = f"models: {{bert: {{keep_at: {advised:.2f}}}}}"
     assert f"and in {tasks / 'desk'}.yaml, so that it has a keep_at of its own: {own_rule}" in said
     init = run(

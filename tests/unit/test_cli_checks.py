@@ -146,6 +146,22 @@ async def test_where_only_this_shell_has_another_count_of_partitions_one_line_sa
 
 
 @pytest.mark.parametrize(
+    ("runs", "fix"),
+    [
+        ([], "sprat topics create"),
+        (
+            [LocalRun(1, "127.0.0.1:9092", "")],
+            "sprat topics create, or restart your `sprat up`, which makes them and reads new task files",
+        ),
+    ],
+)
+async def test_what_makes_a_missing_topic_is_said(monkeypatch, runs, fix):
+    monkeypatch.setattr(clock.local_run, "find_by_kafka", lambda _: next(iter(runs), None))
+    lines = await checked(check_topics(KAFKA, Admin(topics=[], brokers=3), [TopicState("t", "missing", 1)]))
+    assert lines == [(CheckStatus.broken, "1 of 1 missing: t", fix)]
+
+
+@pytest.mark.parametrize(
     ("skew", "mark", "said"),
     [
         (ClockSkew(2.0, 3.0), CheckStatus.ok, "as Kafka's, give or take 3 ms"),
@@ -274,6 +290,32 @@ def test_a_tier_whose_confidence_is_not_calibrated_is_named():
     assert said == "not calibrated: its keep_at 0.8 holds for what the model states of itself"
     fitted = {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 1_200}}
     assert found(keep_at=0.8, calibration=fitted) == (CheckStatus.ok, "calibrated for intent by 1,200 answers")
+
+
+def test_the_tasks_that_a_tier_is_asked_for_and_not_calibrated_for_are_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("SPRAT_TASKS", raising=False)
+    (tmp_path / "tasks").mkdir()
+    for name, kind in (("mood", "classification"), ("topics", "multi_label")):
+        (tmp_path / "tasks" / f"{name}.yaml").write_text(f"kind: {kind}\nlabels: {{good: , bad: }}\n")
+    (tmp_path / "tasks" / "short.yaml").write_text("kind: text\ninstruction: Shorten it.\n")
+    fitted = {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 100}}
+    file = tmp_path / "policy.yaml"
+
+    def found(**fields):
+        tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu", "keep_at": 0.8} | fields
+        file.write_text(json.dumps({"tenants": {}, "tiers": [tier | {"calibration": fitted}]}))
+        (check,) = (each for each in check_settings(*find_policy(file)) if each.subject == "tier")
+        shown = CliRunner().invoke(app, ["policy", "check", str(file)]).output
+        said = check.finding.partition("; ")[2].partition(": ")[0]
+        assert f"keeps labels at 80 % or above, {said}" in shown, "in the same words"
+        return check.status, said
+
+    of = "calibrated for intent by 100 answers"
+    assert found() == (CheckStatus.warning, f"{of}, not for mood, topics")
+    assert found(tasks=["intent", "topics", "short"]) == (CheckStatus.warning, f"{of}, not for topics")
+    assert found(tasks=["intent", "ner", "short"]) == (CheckStatus.ok, of)
+    decides = {"preset": "systemone:http://10.0.0.7/v1", "price": {"input_eur": 0, "output_eur": 0}}
+    assert found(**decides) == (CheckStatus.warning, f"{of}, not for mood")
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_what_a_simulator_would_cost_is_not_shown_as_a_price_that_was_paid():
     mixed = result.model_copy(update={"tiers": steps, "cost_eur": 0.003})
     said = result_lines(seen(mixed))[1]
     assert "cheap: unsure badge (€0.002) → large: kept badge (€0.001, simulated) ·" in said
-    assert "€0.003 (" not in said
+    assert "€0.003 (€0.001 of it simulated)" in said
 
     figures = TrafficFigures()
     for each in (result, kept()):

@@ -217,3 +217,14 @@ def test_clean_removes_nothing_through_a_link(cache: Path, tmp_path: Path) -> No
     run("clean", "--yes")
     assert not (cache / "npm").is_symlink()
     assert (others / "npm" / "mine").exists()
+
+
+def test_the_policy_of_the_folder_is_checked_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    assert "there is no policy: name its FILE, or set SPRAT_POLICY" in run("policy", "check", code=2)
+    Path("own.yaml").write_text("tenants: {}\n")
+    Path(".env").write_text("SPRAT_POLICY=own.yaml\n")
+    assert run("policy", "check").startswith("own.yaml is valid")

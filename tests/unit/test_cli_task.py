@@ -217,3 +217,10 @@ def test_who_has_given_every_meaning_is_not_asked_for_them(run: Run) -> None:
     assert "next: sprat task check" in run("init", "given", "--label", "a=one", "--label", "b=two")
     assert "restart router and frontier" in run("init", "third", "--label", "a=one", "--label", "b=two")
     assert "next: say in it what each label means" in run("init", "bare", "--label", "a=one", "--labels", "b")
+
+
+def test_languages_that_restrict_nothing_are_said_to(run: Run) -> None:
+    run("init", "short", "--kind", "text", "--instruction", "Shorten it.", "--language", "en")
+    assert "languages  any: `languages` restricts nothing" in run("check", "short")
+    run("init", "long", "--kind", "text", "--instruction", "Explain it.")
+    assert "languages" not in run("check", "long")

@@ -217,3 +217,5 @@ def test_the_file_of_a_task_that_has_another_keep_at_than_the_card_is_named(
     line = "  keep_at   shop/strict: the task's keep_at 0.50 holds; its card recommends 1.00: write it under "
     assert f"{line}models.strict in {tasks / 'shop.yaml'}\n" in said("")
     assert "keep_at" not in said("models: {strict: {keep_at: 0.8}}\n")
+    (tasks / "mood.yaml").write_text("kind: text\ninstruction: Say how the writer feels.\n")
+    assert f"\n  tasks     mood, shop, from {tasks}\n" in said("")

@@ -131,10 +131,14 @@ def cost(euros: float) -> str:
 
 
 def _cost_of(result: Result) -> str:
-    """Return what a Result cost, and that nobody was paid where a simulator received all that has a price."""
-    priced = [step.egress for step in result.tiers if step.cost_eur] or [result.egress]
-    simulated = result.cost_eur > 0 and all(egress is not None and egress.simulated for egress in priced)
-    return cost(result.cost_eur) + " (simulated)" * simulated
+    """Return what a Result cost, and of how much of it nobody was paid, because a simulator received it."""
+    priced = [(step.cost_eur, step.egress) for step in result.tiers if step.cost_eur]
+    priced = priced or [(result.cost_eur, result.egress)]
+    simulated = [euros for euros, egress in priced if egress is not None and egress.simulated]
+    if not sum(simulated):
+        return cost(result.cost_eur)
+    of_it = "" if len(simulated) == len(priced) else f"{cost(sum(simulated))} of it "
+    return f"{cost(result.cost_eur)} ({of_it}simulated)"
 
 
 def left(result: Result) -> str:

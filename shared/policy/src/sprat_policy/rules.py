@@ -121,6 +121,16 @@ class TaskPolicy(PolicySection):
         """Whether a small model can answer it; not where a task's own file says otherwise."""
         return True
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether its answers are labels."""
+        return False
+
+    @property
+    def has_several_labels(self) -> bool:
+        """Whether several of them may apply."""
+        return False
+
     def of(self, model: str) -> Self:
         """Return the policy for the model that texts request by this name.
 
@@ -143,6 +153,11 @@ class IntentPolicy(TaskPolicy):
 
     out_of_scope: OutOfScope = "keep"
     models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its answers are labels."""
+        return True
 
 
 _FIELDS: dict[str, Any] = {"language-id": (Annotated[TaskPolicy, Field(description=_TASK_FIELDS)], TaskPolicy())}
@@ -361,6 +376,25 @@ class Policy(PolicySection):
         for name, tenant in self.tenants.items():
             if variable in tenant.key_variables:
                 yield f"{variable} is a signing key of tenant {name!r}, which no provider may know; name another one"
+
+    def uncalibrated(self, tier: TierPolicy) -> tuple[str, ...]:
+        """Return the tasks with labels that a tier may be asked for and is not calibrated for."""
+        return tuple(
+            task
+            for task in self.task_names
+            if (not tier.tasks or task in tier.tasks)
+            and self.task(task).has_labels
+            and not (tier.is_of_one_label and self.task(task).has_several_labels)
+            and task not in tier.calibration
+        )
+
+    def said_of_calibration(self, tier: TierPolicy) -> str:
+        """Return for which tasks a tier is calibrated and for which not: `calibrated for desk by 400 answers`."""
+        if not tier.calibration:
+            return "not calibrated"
+        of = (f"{task} by {each.texts:,} answers" for task, each in sorted(tier.calibration.items()))
+        missing = ", ".join(self.uncalibrated(tier))
+        return f"calibrated for {', '.join(of)}{missing and f', not for {missing}'}"
 
     @property
     def named_tenants(self) -> tuple[str, ...]:

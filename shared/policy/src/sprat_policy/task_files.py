@@ -114,6 +114,11 @@ class TaskFile(IntentPolicy):
         return self.kind in {"classification", "multi_label"}
 
     @property
+    def has_several_labels(self) -> bool:
+        """Whether several of them may apply."""
+        return self.kind == "multi_label"
+
+    @property
     def has_small_model(self) -> bool:
         """Whether a small model can answer: one label and personal data need no artefact, several labels do."""
         return self.kind in {"classification", "pii"} or (self.kind == "multi_label" and self.artefact is not None)

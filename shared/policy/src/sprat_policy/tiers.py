@@ -214,12 +214,9 @@ class TierPolicy(PolicySection):
         return is_relayed(self.model_name or "")
 
     @property
-    def said_of_calibration(self) -> str:
-        """For which tasks its confidence is calibrated, in words: `calibrated for intent by 400 answers`."""
-        if not self.calibration:
-            return "not calibrated"
-        of = (f"{task} by {each.texts:,} answers" for task, each in sorted(self.calibration.items()))
-        return f"calibrated for {', '.join(of)}"
+    def is_of_one_label(self) -> bool:
+        """Whether it is a decision model, which is for tasks of one label a text alone."""
+        return self.known.api in {"decisions", "systemone"}
 
     def is_for(self, section: str, task: str) -> bool:
         """Return whether it is for the texts of a section of the policy, and a task."""

@@ -91,6 +91,25 @@ def asked_task(
     return replace(model, name=task, files=TaskFiles({task: files[task]}, files.folder), is_beside=not own)
 
 
+def model_of_task(task: str | None, policy: Path | None) -> Path:
+    """Return the artefact that the file of a task names.
+
+    Raises:
+        UserError: no task is named, or its file names none.
+    """
+    files = tasks_beside(policy) if task is not None else TaskFiles()
+    if task is None or task not in files:
+        raise UserError("name the model to assess: --model DIR; or --task NAME, a task whose file names one")
+    artefact = files.artefact(task)
+    if artefact is None:
+        train = "multi-label" if files[task].has_several_labels else "intent"
+        raise UserError(
+            f"the task {task} has no model of its own (no `artefact` in its file), and its labels alone are not "
+            f"measured: train one (sprat train {train} FILE), and name its folder with --model"
+        )
+    return artefact
+
+
 def _named_by_file(files: TaskFiles, folder: Path, model: TaskOfModel) -> str | None:
     """Return the task of the model's kind whose file names the model as its artefact; None where none does.
 

@@ -22,7 +22,7 @@ from sprat_cli.assess.answers import (
 )
 from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
-from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task, model_of_task
 from sprat_cli.assess.below_card import BelowCard, below_card, lower_than_card
 from sprat_cli.assess.denial import denial, denies_frontier
 from sprat_cli.assess.keep_at_target import KeepAtTarget
@@ -111,8 +111,13 @@ def assess(
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
     *,
     model: Annotated[
-        Path, typer.Option(metavar="DIR", show_default=False, help="The artefact of a model with labels.")
-    ],
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            show_default=False,
+            help="The artefact of a model with labels. [default: that of the file of --task]",
+        ),
+    ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
@@ -230,8 +235,8 @@ def assess(
     _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
     rules = None if policy is None else load_policy(policy)
-    record, named = read_record(model), ColumnNames(text_column, label_column)
-    card = card_of(model)
+    model = model or model_of_task(task, policy)
+    record, named, card = read_record(model), ColumnNames(text_column, label_column), card_of(model)
     several = card.kind == MULTI_LABEL
     of_model = TaskOfModel(INTENT, card.labels or (), several)
     asked = asked_task(task, policy, model, of_model, of_card=card.task, asks=asks, writes=write or calibrate)

@@ -34,7 +34,7 @@ _SUMS = f"""{_EXAMPLES}
 \b
 Calls, bytes and masked items are those of attempts, which are recorded before anything is sent; cost and failures are
 those of outcomes. At the edges of the time span, one may be in it and the other not. A record that stands there again
-is not counted.
+is not counted. The cost is by the prices that are set, also of what a simulator received, for which nobody was paid.
 
 \b
 Exit codes:

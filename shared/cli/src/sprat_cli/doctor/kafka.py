@@ -239,7 +239,9 @@ async def check_topics(
     different = [state for state in states if state.status == "differs"]
     if missing:
         finding = f"{len(missing)} of {len(states)} missing: {some_of(missing)}"
-        yield broken("topics", finding, "sprat topics create")
+        up = ", or restart your `sprat up`, which makes them and reads new task files"
+        fix = f"sprat topics create{up if local_run.find_by_kafka(kafka.bootstrap) else ''}"
+        yield broken("topics", finding, fix)
     for check in _differences(kafka, states, different):
         yield check
     if not missing and not different:

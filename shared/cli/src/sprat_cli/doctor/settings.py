@@ -121,7 +121,7 @@ def _policy(path: Path | None, tasks: Path | None = None) -> tuple[Check, Policy
         ), None
     try:
         files = tasks_beside(path) if tasks is None else load_task_files(tasks)
-        policy = load_policy(path, files.table)
+        policy = load_policy(path, files.table).with_added(files)
     except UserError as error:
         said = str(error).replace("\n", "; ")
         return broken("policy", said, "fix it: router and frontier do not start with it"), None
@@ -232,14 +232,16 @@ def check_tiers(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]
         elif tier.api_key is not None and not variables.get(variable_of(tier.api_key), "").strip():
             missing = f"{finding}; {variable_of(tier.api_key)} is not set here"
             yield unknown("tier", missing, "the frontier service does not start without it; export it here, too")
-        elif tier.keep_at is not None and not tier.calibration:
+        elif tier.keep_at is not None and (not tier.calibration or policy.uncalibrated(tier)):
+            there = " there" if tier.calibration else ""
             yield warning(
                 "tier",
-                f"{finding}; not calibrated: its keep_at {tier.keep_at:g} holds for what the model states of itself",
+                f"{finding}; {policy.said_of_calibration(tier)}: its keep_at {tier.keep_at:g} holds{there} for what "
+                "the model states of itself",
                 "sprat assess FILE --model DIR --tiers --calibrate-tiers --policy POLICY, with labelled texts in FILE",
             )
         else:
-            yield ok("tier", finding if tier.keep_at is None else f"{finding}; {tier.said_of_calibration}")
+            yield ok("tier", finding if tier.keep_at is None else f"{finding}; {policy.said_of_calibration(tier)}")
 
 
 def _inside(settings: FrontierVariables, finding: str) -> Check:

@@ -287,7 +287,9 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         remark(f"  {entry.format(own)}")
         beside = files.folder or Path()
         remark(f"or as the model of the task, in {where}:  artefact: {os.path.relpath(folder, beside)}")
-        remark(f"and there, in place of the keep_at of the model before:  {own.replace(', ', '  ')}")
+        remark("and there, in place of the keep_at of the model before:")
+        for line in own.split(", "):
+            remark(f"  {line}")
     else:
         remark(f"in {where}, so that it has a keep_at of its own, not that of the task:")
         remark(f"  {entry.format(own)}")

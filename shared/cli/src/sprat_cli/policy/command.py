@@ -10,7 +10,7 @@ import typer
 from sprat.errors import UserError
 from sprat.settings import environment
 from sprat_cli.app import group_help, make_app
-from sprat_cli.chosen_policy import taken_inside, tasks_beside
+from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, remark, say, say_json, table
 from sprat_contracts import BUILT_IN
@@ -30,6 +30,7 @@ app = make_app(epilog=group_help("policy", "check policy.yaml"))
 _CHECK = """\b
 Examples:
   sprat policy check policy.yaml
+  sprat policy check                           # the one of SPRAT_POLICY, also in .env
   sprat policy check policy.yaml --keys --json
 
 \b
@@ -45,7 +46,9 @@ def _policy() -> None:
 
 @app.command(epilog=_CHECK)
 def check(
-    file: Annotated[Path, typer.Argument(help="The policy file.", show_default=False)],
+    file: Annotated[
+        Path | None, typer.Argument(help="The policy file. [default: SPRAT_POLICY]", show_default=False)
+    ] = None,
     *,
     keys: Annotated[
         bool,
@@ -57,6 +60,9 @@ def check(
 
     `sprat doctor --policy FILE` also compares it with a running installation.
     """
+    file = chosen_policy(file)
+    if file is None:
+        raise UserError("there is no policy: name its FILE, or set SPRAT_POLICY, also in .env")
     try:
         files = tasks_beside(file)
         tasks = files.table
@@ -74,10 +80,6 @@ def check(
         say(line)
     for line in _inside_by_host(policy, variables):
         remark(line)
-
-
-_OF_LABELS = frozenset({"decisions", "systemone"})
-"""Interfaces of decision models."""
 
 
 def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN, host: str | None = None) -> Iterator[str]:
@@ -145,10 +147,10 @@ def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str,
         where = f"{tier.model_name} at {tier.host}, {place}"
     keeps = "every valid answer"
     if tier.keep_at is not None:
-        keeps = f"labels at {tier.keep_at * 100:.4g} % or above, {tier.said_of_calibration}"
+        keeps = f"labels at {tier.keep_at * 100:.4g} % or above, {policy.said_of_calibration(tier)}"
     whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
     of_labels = "for all" if tier.keep_at is None else "for tasks with labels"
-    everything = "for tasks of one label" if tier.known.api in _OF_LABELS else of_labels
+    everything = "for tasks of one label" if tier.is_of_one_label else of_labels
     return where, f"keeps {keeps}", f"for {whom}" if whom else everything
 
 

@@ -240,6 +240,8 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
         return
     if not task.has_labels:
         yield printable(f"  writes     at most {task.max_characters:,} characters, by the frontier or tiers alone")
+        if task.languages:
+            yield "  languages  any: `languages` restricts nothing where no small model answers; take it out"
         return
     yield printable(f"  labels     {', '.join(task.labels)}")
     yield printable(f"  languages  {', '.join(task.languages) or _languages_read(task)}")

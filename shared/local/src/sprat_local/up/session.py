@@ -162,6 +162,8 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     yield f"  frontier  {shown if asked else 'not asked: none of the tiers of the policy is the frontier'}"
     if tiers:
         yield f"  tiers     {', '.join(tier.label for tier in tiers)}, in this order"
+    if files := installation.options.task_files:
+        yield f"  tasks     {', '.join(files)}, from {files.folder}"
     yield f"  logs      {installation.logs}"
     if installation.observers is not None:
         yield from observers(installation.observers)
