@@ -43,10 +43,10 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
             right.text(p99 * 1.08, place, f"{p50:,.0f}–{p99:,.0f}", va="center", fontsize=8.5)
     left.set_yticks(range(len(systems)), [system["title"].replace("`", "") for _, system in systems])
     left.invert_yaxis()
-    left.set_xlabel("texts per CPU second of the process with the model")
+    left.set_xlabel("texts per CPU second\nof the process with the model")
     left.margins(x=0.12)
     if quiet:
-        right.set_xlabel("latency at half of its own saturation, ms: dot p50, end of the line p99")
+        right.set_xlabel("ms at half of its own saturation:\ndot p50, end of the line p99")
         right.set_xscale("log")
         right.margins(x=0.15)
     figure.suptitle(f"upper bar {SETS['clinc150'][0]}, lower bar {SETS['banking77'][0]}", fontsize=10)
