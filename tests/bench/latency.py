@@ -274,7 +274,6 @@ def _load(
     ways.sort(key=lambda way: way[0])
     middle = ways[int(0.4 * len(ways)) : max(1, int(0.6 * len(ways)))]
     slowest = ways[int(0.98 * len(ways)) :]
-    rest = [total - sum(stages.values()) for total, stages in ways]
     figures = {
         "share": share,
         "per_s": rate,
@@ -282,7 +281,6 @@ def _load(
         "texts_with_all_spans": len(ways),
         "end_to_end_ms": _quantiles([journey.total_ms for journey in plain]),
         "traced_end_to_end_ms": _quantiles([journey.total_ms for journey in traced]),
-        "rest_ms": _quantiles(rest),
         "stages_ms": {
             name: _quantiles([stages[name] for _, stages in ways])
             | {
@@ -312,9 +310,7 @@ def _print(figures: Mapping[str, Any]) -> None:
     )
     print(f"{'stage':26}{'p50':>8}{'p99':>8}{'typical':>9}{'slowest':>9}")
     for name, each in figures["stages_ms"].items():
-        print(f"{name:26}{each['p50']:8.2f}{each['p99']:8.2f}{each['typical']:9.2f}{each['slowest']:9.2f}")
-    rest = figures["rest_ms"]
-    print(f"{'unexplained rest':26}{rest['p50']:8.2f}{rest['p99']:8.2f}", flush=True)
+        print(f"{name:26}{each['p50']:8.2f}{each['p99']:8.2f}{each['typical']:9.2f}{each['slowest']:9.2f}", flush=True)
 
 
 def main() -> int:

@@ -10,8 +10,9 @@ from tests.bench.peers.systems import Sprat
 def on(cpu, others):
     return {
         "cpu_s_per_1000": {"intent": cpu, "router": 0.5},
+        "broker_cpu_s_per_1000": 0.5,
         "others_cores": others,
-        "half_load": {"p50": 0.0123, "p99": 0.0456},
+        "half_load": {"per_s": 50.0, "p50": 0.0123, "p99": 0.0456},
     }
 
 
@@ -39,21 +40,24 @@ def figures(others):
 def test_a_peer_that_needs_less_cpu_is_named_with_how_much_less():
     table = speed_tables.peers(figures(others=0.0))["peers"]
 
-    assert "CLINC150: Sprat's service with the same encoder needs more CPU than a rival (2.00 times)." in table
-    assert "BANKING77: no peer needs less CPU" in table
+    assert "CLINC150, `en-fast` with its lexical stage, its service: more CPU than a rival (2.00 times)." in table
+    assert (
+        "CLINC150, `en-fast` with its lexical stage, all its processes and Kafka: more CPU than a rival (1.33" in table
+    )
+    assert "BANKING77, `en-fast` with its lexical stage, its service: no peer needs less CPU." in table
 
 
 def test_on_a_quiet_machine_times_are_stated():
     table = speed_tables.peers(figures(others=0.1))["peers"]
 
-    assert "| a rival | 2,000, 250 | 12 / 46, 12 / 46 | 180 | 1.5 s |" in table
+    assert "| a rival | 2,000, 250 | 667, 200 | 12 / 46 at 50, 12 / 46 at 50 | 180 | 1.5 s |" in table
     assert "stated only where" not in table
 
 
 def test_beside_busy_programs_no_time_is_stated_and_the_page_says_why():
     table = speed_tables.peers(figures(others=0.9))["peers"]
 
-    assert "| a rival | 2,000, 250 | –, – | 180 | – |" in table
+    assert "| a rival | 2,000, 250 | 667, 200 | –, – | 180 | – |" in table
     assert "Times are stated only where other programs used at most 0.3 cores." in table
     assert "Other programs used 0.9 to 0.9 of its cores meanwhile." in table
 
@@ -66,7 +70,7 @@ def test_what_each_kill_lost_and_doubled_is_added_up(lost, doubled):
     ]
     given = figures(0.0) | {"crashes": {"one": {"title": "a loop", "rounds": rounds}}}
 
-    assert "| a loop | 200 in 2 runs | 3 | 5 | 9.0 s |" in speed_tables.peers(given)["peers-killed"]
+    assert "| a loop | 200, 2 kills | 3 | 5 | 9.0 s |" in speed_tables.peers(given)["peers-killed"]
 
 
 def test_sprat_gets_the_texts_of_the_set_that_is_measured(tmp_path):
