@@ -124,6 +124,15 @@ def test_a_label_that_was_changed_in_the_file_stays_until_another_correction_is_
     assert labels_in(path) == ["leave", "payroll", "badge"]
 
 
+def test_an_edit_that_was_given_as_a_correction_too_is_no_edit_any_more(tmp_path):
+    path = tmp_path / "hr-corrections.jsonl"
+    add_corrections(path, given(t2="badge"))
+    change(path, "my pay of May", label="payroll")
+    assert add_corrections(path, given(t2="payroll")) == Added(1, 1, 0)
+    assert add_corrections(path, given(t2="badge")) == Added(1, 1, 1), "another correction, which counts"
+    assert labels_in(path) == ["badge"]
+
+
 def test_of_a_row_of_an_earlier_version_it_cannot_be_known_who_changed_it_and_it_is_said_what_is_replaced(tmp_path):
     path = tmp_path / "hr-corrections.jsonl"
     path.write_text('{"text": "a day off", "label": "badge"}\n{"text": "my pay of May", "label": "payroll"}\n')

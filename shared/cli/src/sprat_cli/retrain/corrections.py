@@ -107,8 +107,14 @@ def add_corrections(path: Path, rows: list[dict[str, Any]], *, several: bool = F
     edited = [kept[text].row for text, row in other.items() if text in kept and kept[text].is_edit_of(row[label])]
     changed = {text: row for text, row in other.items() if text not in kept or not kept[text].is_edit_of(row[label])}
     edits = [_replaced(path, kept[text], row, label) for text, row in changed.items() if text in kept]
-    if changed:
-        fields = {text: row.fields for text, row in kept.items()} | changed
+    # A label that was changed in the file and then given as a correction, too, is no edit any more.
+    confirmed = {
+        text: kept[text].fields | row
+        for text, row in given.items()
+        if text in kept and kept[text].is_confirmed_by(row[label])
+    }
+    if changed or confirmed:
+        fields = {text: row.fields for text, row in kept.items()} | changed | confirmed
         write_rows(path, list(fields.values()), overwrite=True)
     lines = (*_edited(path, edited), *filter(None, edits))
     return Added(len(kept.keys() | changed.keys()), len(given), len(changed), lines)
@@ -125,6 +131,11 @@ class _KeptRow:
     def is_edit_of(self, given: str) -> bool:
         """Return whether somebody changed the label in the file after it was given so."""
         return self.fields.get(GIVEN) == given != self.label
+
+    def is_confirmed_by(self, given: str) -> bool:
+        """Return whether a correction says what somebody had changed in the file."""
+        before: str = self.fields.get(GIVEN, given)
+        return before != given == self.label
 
 
 def _kept_rows(path: Path, before: LabelledTexts) -> dict[str, _KeptRow]:
