@@ -41,6 +41,16 @@ def test_help_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stderr == "\n"
 
 
+def test_no_command_imports_what_only_services_run():
+    """FastStream and what comes with it take longer to import than all that a command needs."""
+    script = (
+        "import sys; from importlib import import_module; from sprat_cli.main import COMMANDS;"
+        "[import_module(each.target.partition(':')[0]) for each in COMMANDS.values() if ':' in each.target];"
+        "sys.exit(', '.join({'faststream', 'starlette', 'uvicorn', 'openai'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stderr == "\n"
+
+
 @pytest.mark.parametrize("name", MINE)
 def test_the_help_of_a_command_has_an_example_and_its_exit_codes(name):
     result = run(name, "--help")

@@ -16,7 +16,8 @@ from sprat_classify.handler import ClassifyHandler
 from sprat_classify.model import ClassifyModel, for_task
 from sprat_encoder.zero_shot import load_zero_shot
 from sprat_inference.artefact import BrokenArtefact
-from sprat_inference.serving import ModelSection, SpecialistModel, load_model, serve_model
+from sprat_inference.card import SpecialistModel
+from sprat_inference.serving import ModelSection, load_model, serve_model
 from sprat_policy import PrivacyPolicy, TaskFile, TaskSettings, load_policy
 
 

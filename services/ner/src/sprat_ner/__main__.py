@@ -9,7 +9,8 @@ from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
 from sprat_inference.artefact import load_artefact
-from sprat_inference.serving import ModelSection, SpecialistModel, load_model, serve_model
+from sprat_inference.card import SpecialistModel
+from sprat_inference.serving import ModelSection, load_model, serve_model
 from sprat_inference.token_classifier import READERS
 from sprat_ner.added import AddedNerModel
 from sprat_ner.handler import NerHandler

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from sprat.model import Model
 from sprat_contracts.languages import primary_subtag
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -148,3 +149,11 @@ def label_set_hash(labels: Iterable[str]) -> str:
     """Return 16 hexadecimal digits that are equal for equal sets of labels, whatever their order."""
     text = json.dumps(sorted(set(labels)), ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class SpecialistModel(Model, Protocol):
+    """A model that knows the card of its artefact."""
+
+    @property
+    def card(self) -> Card:
+        """Return the card."""

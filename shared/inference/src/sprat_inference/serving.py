@@ -11,7 +11,6 @@ from sprat.channels import specialist_channels
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import UserError
 from sprat.kafka.offsets import set_initial_offsets
-from sprat.model import Model
 from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.registry.announcements import ModelsReader, announce
 from sprat.registry.model_table import model_key
@@ -19,7 +18,7 @@ from sprat.registry.retirement import READ_EVERY_S, Ends, RetirementFollower
 from sprat.settings import Section, section_prefix
 from sprat_contracts import ModelAnnounced, Topics
 from sprat_inference.artefact import BrokenArtefact
-from sprat_inference.card import Card
+from sprat_inference.card import Card, SpecialistModel
 from sprat_inference.instruction_set import instruction_set
 from sprat_inference.specialist import SpecialistHandler
 
@@ -27,14 +26,6 @@ log = logging.getLogger(__name__)
 
 HandlerFactory = Callable[[Topics, Card, str, int, Ends], SpecialistHandler]
 """Makes a handler from topics, card, the model's name, and the bounds of its ownership: `owns_from` and `left`."""
-
-
-class SpecialistModel(Model, Protocol):
-    """A model that knows the card of its artefact."""
-
-    @property
-    def card(self) -> Card:
-        """Return the card."""
 
 
 Model_co = TypeVar("Model_co", covariant=True)

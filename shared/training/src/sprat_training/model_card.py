@@ -11,12 +11,11 @@ from typing import Final
 from sprat import plugins
 from sprat.errors import UserError
 from sprat_inference.artefact import CARD, write_artefact
-from sprat_inference.card import Calibration, Card, Score, Work, label_set_hash
+from sprat_inference.card import Calibration, Card, Score, SpecialistModel, Work, label_set_hash
 from sprat_inference.heads import LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import LexicalModel
-from sprat_inference.serving import SpecialistModel
 from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, TrainingData
 from sprat_training.encoding import BaseEncoder

@@ -29,7 +29,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as consumer_module
@@ -68,10 +68,12 @@ from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from aiokafka.record.util import decode_varint_py as decode_varint
-from faststream.kafka import KafkaBroker
 
 from sprat.kafka.compression import MAX_BATCH, MAX_RECORD, MAX_RECORDS, Oversized, unpack
 from sprat.kafka.fetch_pace import FetchPace
+
+if TYPE_CHECKING:  # a command reads with aiokafka alone, and FastStream takes longer to import than all else
+    from faststream.kafka import KafkaBroker
 
 Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
@@ -171,7 +173,7 @@ def wrap_commits(consumer: Any, wrap: Callable[[Commit], Commit]) -> None:
     consumer.commit = wrap(consumer.commit)
 
 
-async def on_consumer_created(broker: KafkaBroker, created: Callable[[Any], object]) -> None:
+async def on_consumer_created(broker: "KafkaBroker", created: Callable[[Any], object]) -> None:
     """Call `created` with each consumer that the broker makes, before it is started.
 
     FastStream makes and starts a consumer in one call, so the builder in the broker's configuration is wrapped.

@@ -20,7 +20,8 @@ from sprat.errors import SpratError, UserError
 from sprat.model import Question
 from sprat.settings import KafkaSettings, load_settings, section_field
 from sprat_contracts import Topics
-from sprat_inference.serving import SpecialistModel, load_model
+from sprat_inference.card import SpecialistModel
+from sprat_inference.serving import load_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_langid import resolved
 from sprat_local import environment
