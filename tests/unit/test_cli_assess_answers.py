@@ -7,7 +7,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_cli.assess.answers import FrontierSource, small_model_answers
-from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task, model_of_task
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
 from support.dataset_files import write_file
@@ -172,20 +172,3 @@ def test_a_task_is_named_without_a_policy_too(asked, tmp_path, monkeypatch):
     asked(ONE, mood=FILE.format(kind="classification", artefact=OTHERS))
     monkeypatch.chdir(tmp_path)
     assert asked_task("mood", None, tmp_path / "model", ONE, asks=False).name == "mood"
-
-
-def test_the_model_of_a_task_is_the_one_that_its_file_names(asked, tmp_path):
-    asked(
-        ONE,
-        mood=FILE.format(kind="classification", artefact=OTHERS),
-        queue="kind: classification\nlabels: {a: , b: }\n",
-    )
-    policy = tmp_path / "policy.yaml"
-    assert model_of_task("mood", policy).resolve() == (tmp_path / "other").resolve()
-    with pytest.raises(
-        UserError, match=r"the task queue has no model of its own .*: train one .sprat train intent FILE"
-    ):
-        model_of_task("queue", policy)
-    for named in (None, "intent"):
-        with pytest.raises(UserError, match="name the model to assess: --model DIR; or --task NAME"):
-            model_of_task(named, policy)

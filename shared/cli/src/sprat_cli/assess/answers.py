@@ -19,11 +19,8 @@ from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
 from sprat_contracts import IntentOutput, LabelsOutput, ReasonCode, TierStep
 from sprat_contracts.languages import primary_subtag
-from sprat_inference.artefact import BrokenArtefact, load_artefact
-from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import BY_WORDS
-from sprat_operations.services import CLASSIFY
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, split_labels
 from sprat_training.datasets.rows import look_like_texts
@@ -183,31 +180,6 @@ class FrontierSource:
                 "secret; set it, or give no broker (--bootstrap, SPRAT_KAFKA__BOOTSTRAP)"
             )
         return kafka_settings(self.bootstrap, self.prefix), settings.secret
-
-
-def card_of(folder: Path) -> Card:
-    """Return the card of the model of an artefact.
-
-    Raises:
-        UserError: the artefact cannot be read.
-    """
-    try:
-        return load_artefact(folder).card
-    except BrokenArtefact as error:
-        raise UserError(f"--model: {error}") from None
-
-
-def load_small_model(folder: Path, threads: int) -> Any:
-    """Load the model of an artefact: one label a text, or several.
-
-    Raises:
-        UserError: it cannot be loaded, or the service that serves it is not installed.
-    """
-    model = plugins.load(plugins.MODELS, CLASSIFY if card_of(folder).kind == MULTI_LABEL else "intent")
-    try:
-        return model.load(folder, threads=threads)
-    except BrokenArtefact as error:
-        raise UserError(f"--model: {error}") from None
 
 
 def small_model_answers(

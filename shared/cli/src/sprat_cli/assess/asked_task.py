@@ -38,7 +38,7 @@ class TaskOfModel:
 def asked_task(
     named: str | None,
     policy: Path | None,
-    folder: Path,
+    folder: Path | None,
     model: TaskOfModel,
     *,
     of_card: str = INTENT,
@@ -53,7 +53,7 @@ def asked_task(
     Args:
         named: the task that the user names.
         policy: the policy file, beside which the task files are; None: there is none, they are beside the folder here.
-        folder: the artefact of the model.
+        folder: the artefact of the model; None: the labels of the named task alone make it.
         model: its labels, as of the task `intent`.
         of_card: the task on its card.
         asks: whether a large model is asked.
@@ -91,26 +91,7 @@ def asked_task(
     return replace(model, name=task, files=TaskFiles({task: files[task]}, files.folder), is_beside=not own)
 
 
-def model_of_task(task: str | None, policy: Path | None) -> Path:
-    """Return the artefact that the file of a task names.
-
-    Raises:
-        UserError: no task is named, or its file names none.
-    """
-    files = tasks_beside(policy) if task is not None else TaskFiles()
-    if task is None or task not in files:
-        raise UserError("name the model to assess: --model DIR; or --task NAME, a task whose file names one")
-    artefact = files.artefact(task)
-    if artefact is None:
-        train = "multi-label" if files[task].has_several_labels else "intent"
-        raise UserError(
-            f"the task {task} has no model of its own (no `artefact` in its file), and its labels alone are not "
-            f"measured: train one (sprat train {train} FILE), and name its folder with --model"
-        )
-    return artefact
-
-
-def _named_by_file(files: TaskFiles, folder: Path, model: TaskOfModel) -> str | None:
+def _named_by_file(files: TaskFiles, folder: Path | None, model: TaskOfModel) -> str | None:
     """Return the task of the model's kind whose file names the model as its artefact; None where none does.
 
     Raises:
@@ -129,14 +110,14 @@ def _not_named(what: str) -> UserError:
     )
 
 
-def _check_fits(of: str, files: TaskFiles, task: str, folder: Path, model: TaskOfModel) -> bool:
+def _check_fits(of: str, files: TaskFiles, task: str, folder: Path | None, model: TaskOfModel) -> bool:
     """Check that there is a file of the task which fits the model; return whether it names the model as its artefact.
 
     Args:
         of: the task, as the message calls it.
         files: those of the tasks.
         task: its name.
-        folder: the artefact of the model.
+        folder: the artefact of the model; None: the labels of the task alone make it.
         model: its labels.
 
     Raises:
@@ -152,7 +133,7 @@ def _check_fits(of: str, files: TaskFiles, task: str, folder: Path, model: TaskO
     return _is_of(files.artefact(task), folder)
 
 
-def _check_card(task: str, stated: str | None, folder: Path, *, writes: bool) -> None:
+def _check_card(task: str, stated: str | None, folder: Path | None, *, writes: bool) -> None:
     """Check that nothing is written for another task than that of the card; say so where nothing is to be written.
 
     Raises:
@@ -170,5 +151,7 @@ def _kind(model: TaskOfModel) -> str:
     return "multi_label" if model.several else "classification"
 
 
-def _is_of(artefact: Path | None, folder: Path) -> bool:
-    return artefact is not None and artefact.resolve() == folder.resolve()
+def _is_of(artefact: Path | None, folder: Path | None) -> bool:
+    if artefact is None or folder is None:
+        return artefact is folder
+    return artefact.resolve() == folder.resolve()

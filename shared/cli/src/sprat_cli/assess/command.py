@@ -14,19 +14,18 @@ from sprat_cli.assess.answers import (
     FrontierResult,
     FrontierSource,
     answered_by_words,
-    card_of,
     frontier_result,
-    load_small_model,
     small_model_answers,
     text_outcomes,
 )
 from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
-from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task, model_of_task
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.below_card import BelowCard, below_card, lower_than_card
 from sprat_cli.assess.denial import denial, denies_frontier
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.policy_file import KeepAtChange, write_tier_calibrations
+from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
 from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
@@ -45,7 +44,7 @@ from sprat_training.evaluation.routing import (
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
-from sprat_training.record import TrainingRecord, read_record, seen_by
+from sprat_training.record import TrainingRecord, seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
@@ -56,6 +55,7 @@ Examples:
     --frontier-region local --policy policy.yaml --tenant acme --save-answers a.jsonl
   sprat assess hr-test.csv --model hr --policy policy.yaml --tenant inhouse --accuracy 0.97
   sprat assess hr-test.csv --model hr --tiers --policy policy.yaml --tenant acme
+  sprat assess desk-test.csv --task desk --accuracy 0.95
   sprat assess hr-hard.csv --model hr --tiers --calibrate-tiers --policy policy.yaml --tenant acme
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
   sprat assess hr-test.csv --model hr --frontier-answers a.jsonl --accuracy 0.97 --policy policy.yaml --write --as hr
@@ -71,6 +71,10 @@ the name after --as, which may be left out only for the shipped model. Of a task
 DIR as its artefact, it changes the keep_at of that file; of a model beside that one (its card or --task names the
 task), models.NAME.keep_at there, with the name after --as. Without --force it refuses texts that the model was trained
 on, and a keep_at below that of the card which the texts do not show with 95 % confidence.
+
+\b
+Without --model, what answers --task is measured: the artefact that its file names, or its labels alone where it names
+none.
 
 \b
 Without --tenant, the rules of the tenant "default" hold, as for a text that names no tenant: where the policy has
@@ -115,7 +119,7 @@ def assess(
         typer.Option(
             metavar="DIR",
             show_default=False,
-            help="The artefact of a model with labels. [default: that of the file of --task]",
+            help="The artefact of a model with labels. [default: that of --task, else its labels]",
         ),
     ] = None,
     text_column: TextColumn = None,
@@ -235,11 +239,11 @@ def assess(
     _check_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
     rules = None if policy is None else load_policy(policy)
-    model = model or model_of_task(task, policy)
-    record, named, card = read_record(model), ColumnNames(text_column, label_column), card_of(model)
+    assessed = model_of_task(task, policy, threads) if model is None else model_of_folder(model, threads)
+    record, named, card = assessed.record(), ColumnNames(text_column, label_column), assessed.card
     several = card.kind == MULTI_LABEL
     of_model = TaskOfModel(INTENT, card.labels or (), several)
-    asked = asked_task(task, policy, model, of_model, of_card=card.task, asks=asks, writes=write or calibrate)
+    asked = asked_task(task, policy, assessed.folder, of_model, of_card=card.task, asks=asks, writes=write or calibrate)
     target = KeepAtTarget(asked, name, card.name)
     denied = denies_frontier(rules, asked.name, tenant)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
@@ -260,7 +264,7 @@ def assess(
         tiers,
     )
     source.check(budget=budget is not None, denied=denied)
-    loaded = load_small_model(model, threads)
+    loaded = assessed.load()
     language, seen = language_of(language, card.languages), seen_by(record, data.path, data.texts, data.rows)
     if write and policy:
         target.check(policy, None if force else seen)
@@ -275,7 +279,7 @@ def assess(
         answered_by_words(small, outcomes),
     )
     f1 = small.micro_f1(data, outside)
-    page = output or file.with_name(f"{file.stem}-{model.resolve().name}-assessment.html")
+    page = output or file.with_name(f"{file.stem}-{assessed.name}-assessment.html")
     notes = [
         f"{counted(len(data), 'text')} of {file.name}",
         f"model: {small.name}, version {small.version}",

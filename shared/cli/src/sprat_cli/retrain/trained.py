@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat.model import Question
-from sprat_cli.assess.answers import load_small_model
+from sprat_cli.assess.small_model import load_model
 from sprat_cli.progress import ProgressBar
 from sprat_cli.train.label_sets import label_set_findings
 from sprat_inference.card import Card
@@ -54,7 +54,7 @@ class Trained:
 
     def answers(self, folder: Path, threads: int, bar: ProgressBar) -> VersionAnswers:
         """Return what a version answers to the texts that are held out."""
-        model: Any = load_small_model(folder, threads)
+        model: Any = load_model(folder, threads)
         answers: list[Any] = []
         for start in range(0, len(self.held_out), _TEXTS_PER_BATCH):
             batch = self.held_out[start : start + _TEXTS_PER_BATCH]
