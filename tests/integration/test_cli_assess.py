@@ -153,9 +153,7 @@ def test_options_about_a_frontier_that_the_policy_denies_are_said_to_have_no_eff
     assumed = ["--frontier-accuracy", "0.95", "--frontier-eur", "0.0004"]
     said = assess(folder, *options, *assumed)
     assert said.exit_code == 0, said.output
-    effect = (
-        "--frontier-accuracy and --frontier-eur have no effect: add --tenant acme or --tenant shop, which may ask it"
-    )
+    effect = "--frontier-accuracy and --frontier-eur have no effect: add --tenant acme or --tenant shop, which may"
     assert said.stderr.count(effect) == 1
     assert effect in page.read_text()
     assert "assumed to be right" not in said.stdout + page.read_text()
@@ -166,7 +164,7 @@ def test_options_about_a_frontier_that_the_policy_denies_are_said_to_have_no_eff
     assert "no effect" not in asked.output
     assert "assumed to be right 95.0% of the time" in asked.stdout
     policy.write_text("tenants: {closed: {frontier: deny}}\n")
-    assert "have no effect: no tenant that it names may ask it" in assess(folder, *options, *assumed).stderr
+    assert "have no effect: no tenant that it names may send anything" in assess(folder, *options, *assumed).stderr
 
 
 def test_why_a_cheaper_keep_at_is_not_taken_is_said_also_where_it_is_written(folder, tmp_path):
@@ -730,6 +728,12 @@ def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
         assert large.bodies == []
         denied = run(*asked, "--tenant", "closed", "--json")
         assert [tier["tier"] for tier in json.loads(denied.stdout)["tiers"]] == ["house"]
+        assert "not asked" not in denied.stderr, "no text reached the other one"
+        house.reset(confidence=0.5)
+        unsure = run(*asked, "--tenant", "closed")
+        assert "tier large: not asked, by the policy of closed; add --tenant acme, which may" in unsure.stderr
+        calibrated = run(*asked, "--calibrate-tiers")
+        assert "tier large: 0 answers with a probability; not calibrated: without a keep_at it is" in calibrated.stdout
 
 
 def test_tiers_that_are_free_are_known_to_cost_nothing(folder, tmp_path):

@@ -129,4 +129,4 @@ def test_the_file_of_a_task_is_named_and_what_is_looser_than_the_card_is_warned_
     assert line.status is CheckStatus.warning
     where = tmp_path / "desk.yaml"
     assert line.finding == f"desk/default: keep_at 0.70 in {where}, looser than its card advises, 0.90{READ}"
-    assert line.fix.endswith(f"or write in {where} models.default.keep_at: 0.90")
+    assert line.fix.endswith(f"or write in {where} keep_at: 0.90")

@@ -11,6 +11,7 @@ from sprat_cli.main import COMMANDS, app, load
 WITHOUT_JSON = {
     "up": "it runs until Ctrl-C; `sprat top --json` gives what its table shows",
     "init": "it writes the same files each time",
+    "task model": "as `sprat task init`",
     "task init": "it writes a file; `sprat task check --json` gives what it says",
 }
 """Commands that print no data, and why."""

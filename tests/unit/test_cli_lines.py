@@ -310,7 +310,7 @@ def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
     result = kept(status="degraded", declined=declined).model_copy(update={"tiers": steps})
     said = result_lines(seen(result))[1]
     assert "no_confidence: not asked, its answer would have no confidence → task: not asked for this task" in said
-    assert "→ policy: policy ·" in said
+    assert "→ policy: not asked, the policy lets nothing leave to it ·" in said
     assert "but the tiers declined: no large model is asked for the task pii" in said
 
 

@@ -61,6 +61,42 @@ def test_the_labels_of_a_model_are_those_of_its_card(run: Run) -> None:
     )
 
 
+def test_a_model_that_keeps_nothing_by_its_card_keeps_nothing_in_its_task(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_artefact(folder, card().model_dump() | {"keep_at": 1.0})
+    said = run("init", "desk", "--artefact", str(folder))
+    assert load_task_file(Path("tasks/desk.yaml")).keep_at == 1
+    assert f"keep_at 1 is that of the card of {folder}: nothing that it says is kept" in said
+
+
+def test_the_model_of_a_task_is_named_and_all_else_in_its_file_stays(run: Run) -> None:
+    card = load_artefact(EN_FAST).card
+    run("init", "desk", "--labels", ",".join(card.labels or ()), "--instruction", "Judge.", "--language", "en")
+    before = Path("tasks/desk.yaml").read_text()
+    said = run("model", "desk", str(EN_FAST))
+    task = load_task_file(Path("tasks/desk.yaml"))
+    assert (Path("tasks") / (task.artefact or "")).resolve() == EN_FAST.resolve()
+    assert task.keep_at == card.keep_at
+    assert task.instruction == "Judge."
+    assert "was none" in said
+    assert f"keep_at is now {card.keep_at:.2f}, was 0.90" in said
+    assert {*Path("tasks/desk.yaml").read_text().splitlines()} >= {*before.splitlines()} - {"keep_at: 0.9"}
+    run("model", "desk", str(EN_FAST), "--keep-at", "0.5")
+    assert load_task_file(Path("tasks/desk.yaml")).keep_at == 0.5
+
+
+def test_a_model_that_does_not_fit_is_not_named(run: Run) -> None:
+    run("init", "desk", "--labels", "a,b")
+    before = Path("tasks/desk.yaml").read_text()
+    assert "the task desk has the label 'a', which its model does not know" in run(
+        "model", "desk", str(EN_FAST), code=2
+    )
+    assert "nowhere: there is no model that can be read" in run("model", "desk", "nowhere", code=2)
+    assert "there is no task file tasks/mood.yaml" in run("model", "mood", str(EN_FAST), code=2)
+    assert Path("tasks/desk.yaml").read_text() == before
+
+
 def test_without_a_model_less_is_kept(run: Run) -> None:
     run("init", "zero", "--labels", "a,b")
     run("init", "trained", "--labels", "a,b", "--artefact", "m")

@@ -112,7 +112,19 @@ async def test_an_answer_says_which_tiers_were_asked_those_inside_the_house_too(
     )
     way = TracedText()
     (step,) = (await find(way.answer(tiers=tiers))).steps
-    assert step.summary.sentence == "large: transfer (house: unsure balance 40.0 % → big: kept)"
+    sentence = "large: transfer (house: unsure balance 40.0 % → big: kept outside every label)"
+    assert step.summary.sentence == sentence
+
+
+async def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
+    tiers = (TierStep(tier="house", provider="vllm", outcome="invalid_answer"),)
+    tiers += tuple(TierStep(tier=code, provider="x", outcome=code) for code in ("no_confidence", "policy"))
+    way = TracedText()
+    (step,) = (await find(way.answer(tiers=tiers, output=None, declined=Declined(code="policy")))).steps
+    assert "(house: invalid_answer → no_confidence: not asked, its answer would have no confidence" in (
+        step.summary.sentence
+    )
+    assert "→ policy: not asked, the policy lets nothing leave to it)" in step.summary.sentence
 
 
 async def test_each_task_has_a_branch_and_one_without_a_result_is_reported():

@@ -1,5 +1,7 @@
 """Changing one number of a policy file, and nothing else."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from sprat_policy import (
     load_task_file,
     set_keep_at,
     set_task_keep_at,
+    set_task_model,
     set_tier_calibration,
 )
 
@@ -290,3 +293,32 @@ def test_the_number_in_the_file_of_a_task_is_changed(tmp_path):
     assert load_task_file(path).keep_at == 0.9
     with pytest.raises(UserError, match="not a name of a model"):
         set_task_keep_at(path, 0.7, "two words")
+
+
+TASK = "kind: classification  # ours\nlabels: {badge: a card, leave: }\nlanguages: [en]\ninstruction: Judge.\n"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_the_model_of_a_task_is_written_and_all_else_stays(tmp_path, line_end):
+    path = tmp_path / "desk.yaml"
+    path.write_bytes(TASK.replace("\n", line_end).encode())
+    assert set_task_model(path, "../desk: one", 0.7).artefact is None
+    written = TASK + 'artefact: "../desk: one"\nkeep_at: 0.70\n'
+    assert path.read_bytes() == written.replace("\n", line_end).encode()
+    assert set_task_model(path, "../two", 1).artefact == Path("../desk: one")
+    assert path.read_bytes().decode().endswith(f'artefact: "../two"{line_end}keep_at: 1.00{line_end}')
+    task = load_task_file(path)
+    assert (dict(task.labels), task.instruction, task.artefact) == (
+        {"badge": "a card", "leave": ""},
+        "Judge.",
+        Path("../two"),
+    )
+
+
+@pytest.mark.parametrize("content", ["{kind: classification, labels: {a: , b: }}\n", TASK + "artefact: >-\n  ../a\n"])
+def test_a_layout_that_cannot_be_edited_safely_is_left_alone(tmp_path, content):
+    path = tmp_path / "desk.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError):
+        set_task_model(path, "../desk", 0.7)
+    assert path.read_text() == content

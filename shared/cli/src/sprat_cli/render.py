@@ -19,17 +19,10 @@ from sprat_contracts import (
     TranslationOutput,
 )
 from sprat_operations.dead_letters import DeadLetter
-from sprat_operations.record_summary import causes_in_words, percent
+from sprat_operations.record_summary import TIER_ANSWERED, TIER_OUTCOMES, causes_in_words, percent
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
-_OUTCOMES: Mapping[str, str] = {
-    ReasonCode.NO_CONFIDENCE: "not asked, its answer would have no confidence",
-    ReasonCode.TASK: "not asked for this task",
-}
-"""Outcomes of tiers whose codes do not say that they were not asked."""
-_ANSWERED = frozenset({"kept", ReasonCode.UNSURE})
-"""Outcomes of tiers that gave an answer."""
 TASK_COLUMNS = 11
 """Of a task without a model of its own."""
 _MAX_NAMES = 8
@@ -176,12 +169,12 @@ def _said(step: TierStep, result: Result) -> str:
     confidence = step.confidence if step.calibrated is None else step.calibrated
     sure = None if confidence is None else percent(confidence)
     labels = ", ".join([step.label] if step.label is not None else step.labels or ())
-    answered = step.outcome in _ANSWERED
+    answered = step.outcome in TIER_ANSWERED
     if answered and not labels:
         labels = _without_label(result)
     simulated = ", simulated" if step.cost_eur and step.egress is not None and step.egress.simulated else ""
     euros = f"({cost(step.cost_eur)}{simulated})" if answered or step.cost_eur else ""
-    return " ".join(filter(None, (_OUTCOMES.get(step.outcome, step.outcome), labels, sure, euros)))
+    return " ".join(filter(None, (TIER_OUTCOMES.get(step.outcome, step.outcome), labels, sure, euros)))
 
 
 def _without_label(result: Result) -> str:

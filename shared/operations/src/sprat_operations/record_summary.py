@@ -8,7 +8,7 @@ from typing import Any
 
 from sprat.model import DEFAULT_MODEL, display_name
 from sprat.words import counted
-from sprat_contracts import Topics
+from sprat_contracts import ReasonCode, Topics
 
 
 class RecordKind(StrEnum):
@@ -28,6 +28,15 @@ ATTEMPT = "attempt"
 """The phase of an egress record that is written before the call."""
 OUTCOME = "outcome"
 """That of the one after it."""
+
+TIER_ANSWERED = frozenset({"kept", ReasonCode.UNSURE})
+"""Outcomes of tiers that gave an answer."""
+TIER_OUTCOMES: Mapping[str, str] = {
+    ReasonCode.NO_CONFIDENCE: "not asked, its answer would have no confidence",
+    ReasonCode.TASK: "not asked for this task",
+    ReasonCode.POLICY: "not asked, the policy lets nothing leave to it",
+}
+"""In words: outcomes of tiers whose codes do not say that they were not asked."""
 
 CAUSAL_ORDER = {kind: number for number, kind in enumerate(RecordKind)}
 
@@ -122,7 +131,8 @@ def _masked(counts: Mapping[str, int]) -> str:
 
 
 def _answer(value: Mapping[str, Any]) -> RecordSummary:
-    tiers = " → ".join(_tier(step) for step in value.get("tiers") or ())
+    without_label = _without_label(value["output"] or value["request"]["prediction"].get("output") or {})
+    tiers = " → ".join(_tier(step, without_label) for step in value.get("tiers") or ())
     asked = f" ({tiers})" if tiers else ""
     if value["declined"] is not None:
         code = value["declined"]["code"]
@@ -132,12 +142,20 @@ def _answer(value: Mapping[str, Any]) -> RecordSummary:
     return RecordSummary(sentence, "answered", "from an earlier answer" if value.get("cached") else "")
 
 
-def _tier(step: Mapping[str, Any]) -> str:
+def _without_label(output: Mapping[str, Any]) -> str:
+    """Return what an answer like this one says without a label; empty of tasks without labels."""
+    return "none of the labels" if "labels" in output else "outside every label" if "label" in output else ""
+
+
+def _tier(step: Mapping[str, Any], without_label: str) -> str:
     """Return what a tier said; also of one inside the house, for which nothing is in the audit."""
     confidence = step["confidence"] if step.get("calibrated") is None else step["calibrated"]
-    sure = "" if confidence is None else f" {percent(confidence)}"
-    labels = [step["label"]] if step.get("label") is not None else step.get("labels") or ()
-    return f"{step['tier']}: {step['outcome']}{''.join(f' {each}' for each in (', '.join(labels),) if each)}{sure}"
+    sure = "" if confidence is None else percent(confidence)
+    labels = ", ".join([step["label"]] if step.get("label") is not None else step.get("labels") or ())
+    if step["outcome"] in TIER_ANSWERED:
+        labels = labels or without_label
+    outcome = TIER_OUTCOMES.get(step["outcome"], step["outcome"])
+    return f"{step['tier']}: {' '.join(filter(None, (outcome, labels, sure)))}"
 
 
 def _result(value: Mapping[str, Any]) -> RecordSummary:

@@ -1,6 +1,13 @@
 """The policy file: which answers are kept, and what may leave the perimeter."""
 
-from sprat_policy.edit import check_model_name, keep_at_location, set_keep_at, set_task_keep_at, set_tier_calibration
+from sprat_policy.edit import (
+    check_model_name,
+    keep_at_location,
+    set_keep_at,
+    set_task_keep_at,
+    set_task_model,
+    set_tier_calibration,
+)
 from sprat_policy.load import load_guarded_policy, load_policy
 from sprat_policy.rules import (
     ALL_OTHERS,
@@ -72,6 +79,7 @@ __all__ = [
     "problem_of_url",
     "set_keep_at",
     "set_task_keep_at",
+    "set_task_model",
     "set_tier_calibration",
     "tasks_folder",
     "unannounced_models",

@@ -15,7 +15,7 @@ from sprat_policy.load import load_policy, policy_of, section_of
 from sprat_policy.rules import MODEL_NAME, NamedModel, Policy, TaskPolicy
 from sprat_policy.task_files import TaskFile, load_task_file
 from sprat_policy.tiers import TierCalibration
-from sprat_policy.yaml_document import Document, Location, read_yaml
+from sprat_policy.yaml_document import Document, Location, UnreadableYamlError, read_yaml
 
 _INDENT: Final = "  "
 _EMPTY_SECTION: Final = re.compile(r"[ \t]*\{[ \t]*\}(?=[ \t]*(#.*)?\r?$)")
@@ -59,6 +59,41 @@ def set_task_keep_at(path: Path, keep_at: float, model: str | None = None) -> st
     """
     load_task_file(path)
     return _set_keep_at(path, None, keep_at, model, lambda raw, name: section_of(raw, "", TaskFile)[0].of(name))
+
+
+def set_task_model(path: Path, artefact: str, keep_at: float) -> TaskFile:
+    """Write the model of a task and its `keep_at` into the task's file; return what the file said before.
+
+    The new content is read back first, and the file replaced, as a whole, only if nothing else differs.
+
+    Args:
+        path: the file of the task.
+        artefact: the folder of the model, from the folder of the file.
+        keep_at: with two digits.
+
+    Raises:
+        UserError: the file is not valid; it cannot be written, or its layout cannot be edited safely. The file does not
+            change then.
+    """
+    before = load_task_file(path)
+    wanted = before.model_copy(update={"artefact": Path(artefact), "keep_at": round(keep_at, 2)})
+    raw = path.read_bytes().decode("utf-8")
+    byte_order_mark = raw[:1] if raw[:1] == "\ufeff" else ""
+    text = raw.removeprefix("\ufeff")
+    try:
+        for field, value in (("artefact", json.dumps(artefact, ensure_ascii=False)), ("keep_at", f"{keep_at:.2f}")):
+            text, _ = _set_value(text, (field,), value)
+        new = (byte_order_mark + text).encode("utf-8")
+        is_wanted = section_of(new, "", TaskFile)[0].model_dump() == wanted.model_dump()
+    except (UserError, UnreadableYamlError):
+        is_wanted = False
+    if not is_wanted:
+        raise UserError(
+            f"{path}: laid out in a way that is not edited safely; write it yourself: artefact: {artefact} and "
+            f"keep_at: {keep_at:.2f}"
+        )
+    _replace(path, new)
+    return before
 
 
 def _set_keep_at(

@@ -1,8 +1,10 @@
 """The answers that `sprat assess` compares: the small model's, and the frontier's (read, requested or assumed)."""
 
 import shlex
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ from sprat.errors import UserError
 from sprat.model import Question
 from sprat.settings import KafkaSettings
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel
+from sprat_cli.assess.denial import DEFAULT_TENANT, tenants_that_may
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
@@ -21,6 +24,7 @@ from sprat_contracts import IntentOutput, LabelsOutput, ReasonCode, TierStep
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import BY_WORDS
+from sprat_policy import load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, split_labels
 from sprat_training.datasets.rows import look_like_texts
@@ -32,7 +36,7 @@ from sprat_training.label_set_data import one_label
 
 _TEXTS_PER_BATCH: Final = 500
 _MIN_SECRET: Final = 16
-DEFAULT_TENANT: Final = "default"
+_NO_RECORDS: Final = "no broker is given (--bootstrap, and SPRAT_SECRET)"
 UNKNOWN_PRICE: Final = "0/0"
 """Euros per million tokens in and out, where the user gives no price."""
 
@@ -305,7 +309,7 @@ def _ask_frontier(
 ) -> tuple[FrontierAnswers, tuple[tuple[TierAnswer, ...], ...]]:
     provider = plugins.load(plugins.PROVIDERS, "frontier")
     broker = source.broker()
-    recorded = "no broker is given, so no egress records are written" if broker is None else "egress records on Kafka"
+    recorded = f"{_NO_RECORDS}, so no egress records are written" if broker is None else "egress records on Kafka"
     if source.tiers:
         remark(f"{counted(len(data), 'text')} put to the tiers by the policy of {source.tenant}; {recorded}")
     else:
@@ -326,9 +330,21 @@ def _ask_frontier(
             broker=None if broker is None else provider.Broker(*broker),
             progress=lambda done: bar.show("asking the frontier", done, len(data)),
         )
+    denied = _denied_tiers(answers[2])
+    if denied and source.policy is not None:
+        which = f"tier{'s' if len(denied) > 1 else ''} {' and '.join(denied)}"
+        remark(f"{which}: not asked, by the policy of {source.tenant}; {tenants_that_may(load_policy(source.policy))}")
     steps = tuple(tuple(_tier_answer(step, task, outside_label) for step in each) for each in answers[2])
     labels = tuple(None if each is None else task.as_one_label(each, outside_label) for each in answers[0])
     return FrontierAnswers(labels, tuple(answers[1])), steps
+
+
+def _denied_tiers(climbs: Iterable[Sequence[TierStep]]) -> tuple[str, ...]:
+    """Return the tiers to which the policy let no text go."""
+    outcomes: dict[str, set[str]] = {}
+    for step in chain.from_iterable(climbs):
+        outcomes.setdefault(step.tier, set()).add(step.outcome)
+    return tuple(tier for tier, found in outcomes.items() if found == {ReasonCode.POLICY})
 
 
 def _tier_answer(step: TierStep, task: TaskOfModel, outside_label: str) -> TierAnswer:

@@ -9,7 +9,6 @@ import typer
 
 from sprat.errors import UserError
 from sprat_cli.assess.answers import (
-    DEFAULT_TENANT,
     UNKNOWN_PRICE,
     FrontierResult,
     FrontierSource,
@@ -22,12 +21,12 @@ from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.below_card import BelowCard, below_card, lower_than_card
-from sprat_cli.assess.denial import denial, denies_frontier
+from sprat_cli.assess.denial import DEFAULT_TENANT, denial, denies_frontier
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.policy_file import KeepAtChange, write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
-from sprat_cli.options import Bootstrap, Encoding, Json, LabelColumn, Prefix, TextColumn
+from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import check_model_name, load_policy
@@ -225,7 +224,14 @@ def assess(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that run the model.")] = 2,
     as_json: Json = False,
-    bootstrap: Bootstrap = None,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            show_default=False,
+            help="Kafka for the egress records of --frontier and --tiers. [SPRAT_KAFKA__BOOTSTRAP; else none]",
+        ),
+    ] = None,
     prefix: Prefix = None,
 ) -> None:
     """Measure a model, a frontier model and the router between them on your own texts."""

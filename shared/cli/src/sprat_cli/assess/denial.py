@@ -2,9 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from sprat_cli.assess.answers import DEFAULT_TENANT
 from sprat_policy import Policy
+
+DEFAULT_TENANT: Final = "default"
+
+
+def tenants_that_may(rules: Policy) -> str:
+    """Return in words which of the tenants that the policy names may send something out."""
+    may = [name for name in rules.named_tenants if rules.tenant(name).frontier != "deny"]
+    if not may:
+        return "no tenant that it names may send anything"
+    return f"add --tenant {' or --tenant '.join(may)}, which may"
 
 
 def denies_frontier(rules: Policy | None, task: str, tenant: str) -> bool:
@@ -37,6 +47,5 @@ def denial(policy: Path, rules: Policy, tenant: str, options: Sequence[str]) -> 
     )
     if not options:
         return said
-    may = [name for name in rules.named_tenants if rules.tenant(name).frontier != "deny"]
-    add = f"add --tenant {' or --tenant '.join(may)}, which may ask it" if may else "no tenant that it names may ask it"
-    return f"{said}. {' and '.join(options)} {'has' if len(options) == 1 else 'have'} no effect: {add}"
+    have = "has" if len(options) == 1 else "have"
+    return f"{said}. {' and '.join(options)} {have} no effect: {tenants_that_may(rules)}"

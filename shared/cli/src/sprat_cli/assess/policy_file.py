@@ -16,6 +16,7 @@ from sprat_cli.terminal import counted
 from sprat_operations import local_run
 from sprat_policy import (
     TierCalibration,
+    TierPolicy,
     keep_at_location,
     load_policy,
     load_task_file,
@@ -128,7 +129,7 @@ def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) ->
         if fit.answers:
             found += f", {fit.right} of them right, {fit.stated:.1%} stated on average"
         if fit.platt is None:
-            yield f"{found}; not calibrated: {fit.problem}"
+            yield f"{found}; not calibrated: {_why_not(policy, fit)}"
             continue
         calibration = TierCalibration(
             bias=round(fit.platt.bias, 4),
@@ -146,9 +147,19 @@ def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) ->
         yield f"the keep_at of these tiers now holds for calibrated chances: assess again; {_restart('frontier')}"
 
 
+def _why_not(policy: Path, fit: TierFit) -> str:
+    if not fit.answers and _tier(policy, fit.tier).keep_at is None:
+        return "without a keep_at it is asked for no probabilities; write keep_at: 0 there, and assess again"
+    return fit.problem
+
+
+def _tier(policy: Path, label: str) -> TierPolicy:
+    return next(each for each in load_policy(policy).tiers if each.label == label)
+
+
 def _model(policy: Path, label: str) -> str:
     """Return the model of a tier; that of the settings where the policy names none."""
-    tier = next(each for each in load_policy(policy).tiers if each.label == label)
+    tier = _tier(policy, label)
     if tier.model_name is not None:
         return tier.model_name
     model: str = plugins.load(plugins.PROVIDERS, "frontier").model_of_settings()

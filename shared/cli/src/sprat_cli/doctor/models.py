@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sprat.kafka.lag import LagSnapshot
+from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_contracts import ModelAnnounced
@@ -98,12 +99,12 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: 
     """Compare the threshold of the model, then those of the languages for which the file or the card has another."""
     task, model = announced.task, announced.model
     rules = policy.task(task, model)
-    place, file = f"tasks.{task}.models.{model}", "the policy"
+    section, file = f"tasks.{task}.models.{model}.", "the policy"
     if task in files:
         file = str((files.folder or Path()) / f"{task}.yaml")
-        place = f"in {file} models.{model}"
+        section = f"in {file} " + ("" if model == DEFAULT_MODEL else f"models.{model}.")
     chosen = policy.sets_keep_at(task, model)
-    yield from _difference(f"{task}/{model}", rules.keep_at, advised, f"{place}.keep_at", file, chosen=chosen)
+    yield from _difference(f"{task}/{model}", rules.keep_at, advised, f"{section}keep_at", file, chosen=chosen)
     by_language = advised_by_language(announced)
     # Who set another number than the card's for all languages has chosen it for these, too.
     for_all = chosen and not _same(rules.keep_at, advised)
@@ -112,7 +113,7 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: 
             f"{task}/{model}, texts in {language}",
             rules.keep_at_in(language),
             by_language.get(language, advised),
-            f"{place}.keep_at_by_language.{language}",
+            f"{section}keep_at_by_language.{language}",
             file,
             chosen=for_all or language in rules.keep_at_by_language,
         )

@@ -238,7 +238,8 @@ def check_tiers(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]
                 "tier",
                 f"{finding}; {policy.said_of_calibration(tier)}: its keep_at {tier.keep_at:g} holds{there} for what "
                 "the model states of itself",
-                "sprat assess FILE --model DIR --tiers --calibrate-tiers --policy POLICY, with labelled texts in FILE",
+                "sprat assess FILE --model DIR --tiers --calibrate-tiers --policy POLICY --tenant NAME, with labelled "
+                "texts in FILE, and a tenant that may ask it",
             )
         else:
             yield ok("tier", finding if tier.keep_at is None else f"{finding}; {policy.said_of_calibration(tier)}")

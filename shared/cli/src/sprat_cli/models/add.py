@@ -260,7 +260,7 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         say(added.agreement.summary())
     if task == _GENERALIST:
         remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
-        remark("and in your policy file, in front of the other tiers:")
+        remark("and in your policy file; add to `inside` and `tiers` where it has them, in front of the other tiers:")
         remark("  inside: [127.0.0.1]")
         remark(f'  tiers: [{{preset: "generalist:http://127.0.0.1:8090/v1", model: {card.name}, keep_at: YOURS}}]')
         return

@@ -1,5 +1,6 @@
 """`sprat retrain`: export corrections, merge, train, compare with the served version; replace nothing unasked."""
 
+import shlex
 import sys
 import tempfile
 from collections import Counter
@@ -503,7 +504,7 @@ def _say_written_sets(card: Card, folder: Path, *, as_json: bool, model: AskedMo
         return
     say(f"{folder}: {model}, version {card.version}, keep_at {card.keep_at:.2f}: {card.keep_at_rule}")
     if not replaces:  # else it is served already, and what to do about its keep_at stands at the end
-        say(f"serve it: in the file of the task, its `artefact` and `keep_at: {card.keep_at:.2f}`; then restart")
+        say(f"serve it: sprat task model {model.task} {shlex.quote(str(folder))}; then restart")
 
 
 def _why(left_out: Counter[str]) -> str:

@@ -1,6 +1,7 @@
 """`sprat retrain` of a task without a trained model: its first one, from corrections and a large model's answers."""
 
 import asyncio
+import shlex
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -142,7 +143,7 @@ def train_first(kafka: KafkaSettings, first: FirstTraining, *, as_json: bool) ->
         say("nothing is written but the rows; write the model with --output DIR")
         return
     say(f"{first.output}: version {card.version}, keep_at {card.keep_at:.2f}: {card.keep_at_rule}")
-    say(f"serve it: in the file of the task, `artefact: DIR` and `keep_at: {card.keep_at:.2f}`; then restart")
+    say(f"serve it: sprat task model {first.asked.task} {shlex.quote(str(first.output))}; then restart")
 
 
 def _answers(kafka: KafkaSettings, first: FirstTraining) -> list[dict[str, Any]]:

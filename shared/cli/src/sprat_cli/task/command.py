@@ -1,4 +1,4 @@
-"""`sprat task init` and `sprat task check`: tasks of your own, each a file beside the policy."""
+"""`sprat task init`, `model` and `check`: tasks of your own, each a file beside the policy."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json
 from sprat_cli.policy.command import kept_from, kept_of_models
 from sprat_cli.terminal import printable, say, say_json
-from sprat_policy import TaskFile, TaskKind, check_model_fits, check_task_name, load_task_file
+from sprat_policy import TaskFile, TaskKind, check_model_fits, check_task_name, load_task_file, set_task_model
 
 if TYPE_CHECKING:
     from sprat_inference.card import Card
@@ -33,6 +33,19 @@ Examples:
 Exit codes:
   0  written
   2  a name or an option is wrong, or the file is there already"""
+_MODEL = """\b
+Examples:
+  sprat task model desk desk-model
+  sprat task model desk desk-model --keep-at 0.8
+
+\b
+What else the file says stays: what labels mean, languages, the instruction, comments. A keep_at was that of the model
+before, so it is written anew: that of the card of DIR, or --keep-at.
+
+\b
+Exit codes:
+  0  written
+  2  the task has no file, or DIR holds no model for it"""
 _CHECK = """\b
 Examples:
   sprat task check
@@ -142,8 +155,9 @@ def init(
     from_card = _labels_of(card, kind, artefact) if artefact is not None and not labels and not label else ()
     named = dict.fromkeys(from_card, "")
     meanings = named or (_meanings(labels, label or ()) if kind in {"classification", "multi_label"} else {})
-    advised = None if card is None or keep_at is not None or card.keep_at >= 1 else card.keep_at
-    threshold = keep_at if keep_at is not None else advised or _default_keep_at(kind, artefact)
+    advised = None if card is None or keep_at is not None else card.keep_at
+    default = _default_keep_at(kind, artefact) if advised is None else advised
+    threshold = default if keep_at is None else keep_at
     folder = folder_for_tasks()
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
@@ -160,13 +174,45 @@ def init(
     say(f"{path} is written")
     if from_card:
         say(printable(f"its labels are those of the card of {artefact}: {', '.join(from_card)}"))
-    if advised is not None:
-        say(f"keep_at {advised:g} is that of the card of {artefact}")
+    if advised is not None and artefact is not None:
+        say(_of_card(advised, artefact, name))
     meaning = "say in it what each label means; " if meanings and not all(meanings.values()) else ""
     say(
         f"next: {meaning}sprat task check; then sprat up, which reads the file when it starts. Where services run "
         "already: sprat topics create, start the task's service, and restart router and frontier"
     )
+
+
+@app.command(epilog=_MODEL, short_help="Name the model of a task in its file.")
+def model(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Of the task.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", show_default=False, file_okay=False, help="The folder of the model.")
+    ],
+    *,
+    keep_at: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            show_default=False,
+            help="Least confidence to keep an answer. [default: that of the model's card]",
+        ),
+    ] = None,
+) -> None:
+    """Write the model of a task, and the `keep_at` for it, into the file of the task; all else in it stays."""
+    path = _named(Path(name), folder_for_tasks())
+    card = _card(folder)
+    if card is None:
+        raise UserError(f"{folder}: there is no model that can be read; train one, or add one: sprat models add")
+    check_model_fits(path.stem, load_task_file(path), card.labels or (), several=card.kind == "multi_label")
+    threshold = card.keep_at if keep_at is None else keep_at
+    before = set_task_model(path, os.path.relpath(folder, path.parent), threshold)
+    say(printable(f"{path}: artefact is now {os.path.relpath(folder, path.parent)}, was {before.artefact or 'none'}"))
+    say(f"{path}: keep_at is now {threshold:.2f}, was {before.keep_at:.2f}")
+    if keep_at is None:
+        say(_of_card(card.keep_at, folder, path.stem))
+    say("next: start sprat up again; where services run already, restart the task's service, router and frontier")
 
 
 @app.command(epilog=_CHECK, short_help="Check task files.")
@@ -262,6 +308,14 @@ def _languages_read(task: TaskFile) -> str:
     from sprat_encoder.zero_shot import languages  # noqa: PLC0415 - slow, and only used here
 
     return f"{', '.join(languages())}: those of the shared encoder"
+
+
+def _of_card(keep_at: float, artefact: Path, task: str) -> str:
+    """Return that a `keep_at` is that of a card, and what it means where that keeps nothing."""
+    said = printable(f"keep_at {keep_at:g} is that of the card of {artefact}")
+    if keep_at < 1:
+        return said
+    return f"{said}: nothing that it says is kept; measure it (sprat assess FILE --task {task}), then set another"
 
 
 def _card(artefact: Path) -> "Card | None":
