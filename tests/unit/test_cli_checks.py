@@ -1,6 +1,7 @@
 """Checks of `sprat doctor` without Kafka: brokers, copies, clocks, unserved models, the frontier."""
 
 import json
+import socket
 from dataclasses import dataclass
 
 import pytest
@@ -17,6 +18,7 @@ from sprat_cli.doctor.settings import (
     check_settings,
     check_tenants,
     check_tiers,
+    check_tiers_inside,
     find_policy,
 )
 from sprat_cli.main import app
@@ -278,6 +280,17 @@ def test_each_tier_is_shown_with_what_is_wrong():
     assert [each.status for each in check_tiers(rules, {"SPRAT_NO_SUCH_KEY": "k"})][3] == CheckStatus.ok
 
 
+def test_a_tier_inside_the_house_where_nothing_listens_is_named_and_no_other_address_is_tried():
+    with socket.create_server(("127.0.0.1", 0)) as up, socket.create_server(("127.0.0.1", 0)) as down:
+        ports = [each.getsockname()[1] for each in (up, down)]
+        down.close()
+        urls = [f"vllm:http://127.0.0.1:{port}/v1" for port in ports]
+        tiers = [{"name": f"t{at}", "preset": url, "model": "m"} for at, url in enumerate(urls)]
+        tiers += [{"preset": "vllm:http://localhost:9/v1", "model": "m", "region": "eu"}, {"preset": "frontier"}]
+        (check,) = check_tiers_inside(Policy.model_validate({"tenants": {}, "inside": ["127.0.0.1"], "tiers": tiers}))
+    assert check.finding == f"t1: 127.0.0.1:{ports[1]} cannot be reached from here: Connection refused"
+
+
 def test_a_tier_whose_confidence_is_not_calibrated_is_named():
     def found(**fields):
         tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu"} | fields
@@ -304,7 +317,7 @@ def test_the_tasks_that_a_tier_is_asked_for_and_not_calibrated_for_are_named(tmp
     def found(**fields):
         tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu", "keep_at": 0.8} | fields
         file.write_text(json.dumps({"tenants": {}, "tiers": [tier | {"calibration": fitted}]}))
-        (check,) = (each for each in check_settings(*find_policy(file)) if each.subject == "tier")
+        check, *_ = (each for each in check_settings(*find_policy(file)) if each.subject == "tier")
         shown = CliRunner().invoke(app, ["policy", "check", str(file)]).output
         said = check.finding.partition("; ")[2].partition(": ")[0]
         assert f"keeps labels at 80 % or above, {said}" in shown, "in the same words"

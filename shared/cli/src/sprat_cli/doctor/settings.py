@@ -4,6 +4,7 @@ import difflib
 import ipaddress
 import os
 import shlex
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from sprat_policy import (
 )
 
 _SHORTEST_SECRET = 16
+_CONNECT_S = 2.0
 
 
 class _ServiceVariables(VariableSettings):
@@ -93,6 +95,7 @@ def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None =
             yield from check_frontier(variables, policy)
     if policy is not None:
         yield from check_tiers(policy, environment())
+        yield from check_tiers_inside(policy)
     if policy is not None and not policy.regions:
         yield warning(
             "hosts",
@@ -243,6 +246,24 @@ def check_tiers(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]
             )
         else:
             yield ok("tier", finding if tier.keep_at is None else f"{finding}; {policy.said_of_calibration(tier)}")
+
+
+def check_tiers_inside(policy: Policy) -> Iterator[Check]:
+    """Check that something listens where the tiers inside the house are. No other address is tried."""
+    for tier in policy.tiers:
+        if tier.base_url is None or tier.host is None or not policy.is_inside(tier.host):
+            continue
+        url = urlsplit(tier.base_url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            socket.create_connection((tier.host, port), _CONNECT_S).close()
+        except OSError as error:
+            reason = error.strerror or "no answer"
+            yield warning(
+                "tier",
+                f"{tier.label}: {tier.host}:{port} cannot be reached from here: {reason}",
+                "start its server, or correct its address in the policy; meanwhile texts go to the next tier",
+            )
 
 
 def _inside(settings: FrontierVariables, finding: str) -> Check:
