@@ -604,8 +604,9 @@ def test_the_policys_own_terms_and_patterns_do_not_reach_the_provider(asking):
 
 @pytest.mark.parametrize(
     ("tenant", "message"),
-    [("closed", "closed: text or tenant let nothing leave"), ("nobody", "nobody: text or tenant let nothing leave"),
-     ("abroad", "abroad: the tenant lets nothing go to the region local")],
+    [("closed", "nothing may leave: the policy lets nothing of the tenant closed leave"),
+     ("nobody", 'nothing may leave: the policy has no entry for the tenant nobody, nor "*" for all others'),
+     ("abroad", "nothing may leave: the policy lets nothing of the tenant abroad go to the region local")],
 )  # fmt: skip
 def test_a_tenant_whose_policy_lets_nothing_leave_is_refused(asking, tenant, message):
     result, bodies = asking("--tenant", tenant)

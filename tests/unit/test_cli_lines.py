@@ -166,11 +166,13 @@ def test_a_degraded_answer_says_so_and_why():
 
 
 def test_a_text_that_the_policy_does_not_let_leave_is_not_said_to_have_been_declined_by_a_model():
-    declined = Declined(code="policy", detail="text or tenant let nothing leave")
+    declined = Declined(code="policy", detail="the text says frontier: deny")
     result = kept(status="degraded", route=Route(decision="escalated", reason="low_confidence"), declined=declined)
     for line in (result_lines(seen(result))[1], result_line(seen(result))):
-        assert "escalated: low_confidence, but the policy kept it here: text or tenant let nothing leave" in line
+        assert "escalated: low_confidence, but it stayed here: the text says frontier: deny" in line
         assert "declined" not in line
+    unsaid = kept(status="degraded", route=result.route, declined=Declined(code="policy"))
+    assert "but the policy kept it here" in result_line(seen(unsaid))
 
 
 def test_a_brief_line_says_why_an_answer_is_degraded_and_leaves_room_for_the_longest_task():

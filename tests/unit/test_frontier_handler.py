@@ -6,7 +6,15 @@ import pytest
 
 from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Outcome
-from sprat_contracts import Egress, FrontierAnswered, FrontierRequested, IntentOutput, LanguageDetected, ids
+from sprat_contracts import (
+    Egress,
+    FrontierAnswered,
+    FrontierRequested,
+    IntentOutput,
+    LanguageDetected,
+    TextWarning,
+    ids,
+)
 from sprat_frontier.protocols import ProviderError
 from sprat_policy import Policy, TenantGuard
 from support import frontier_parts as parts
@@ -67,9 +75,9 @@ async def test_the_record_has_the_upstreams_key_or_the_texts_id(frontier, key, e
         ({"age_ms": 20_000}, "deadline", "too late"),
         ({"age_ms": 500, "deadline_ms": 500}, "deadline", "too late"),
         ({"age_ms": 500, "deadline_ms": 500, "frontier": "deny"}, "deadline", "too late"),
-        ({"frontier": "deny"}, "policy", "nothing leave"),
-        ({"frontier": "whatever"}, "policy", "nothing leave"),
-        ({"tenant": "nobody"}, "policy", "nothing leave"),
+        ({"frontier": "deny"}, "policy", "the text says frontier: deny"),
+        ({"frontier": "whatever"}, "policy", "the text says frontier: deny"),
+        ({"tenant": "nobody"}, "policy", 'the policy has no entry for the tenant nobody, nor "*" for all others'),
         ({"tenant": "abroad"}, "policy", "region eu"),
         ({"tenant": "abroad", "frontier": "redact"}, "policy", "region eu"),
         ({"frontier": "redact", "language": "fi"}, "masking", "no detector of names covers"),
@@ -92,6 +100,32 @@ async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_le
     assert not frontier.audit.records
     assert metrics.value("sprat.escalations", result="declined", reason=code, tenant=changes.get("tenant", "acme")) == 1
     assert metrics.value("sprat.escalations") == 1
+
+
+MISSPELT = TextWarning(code="unknown_value", detail="frontier: none of allow, redact and deny; counts as deny")
+
+
+@pytest.mark.parametrize(
+    ("tenants", "rule", "warnings", "detail"),
+    [
+        ({"acme": "allow"}, "deny", (), "the text says frontier: deny"),
+        ({"acme": "allow"}, "deny", (MISSPELT,),
+         "the text's frontier is none of allow, redact and deny, and counts as deny"),
+        ({"acme": "deny"}, "allow", (), "the policy lets nothing of the tenant acme leave"),
+        ({"acme": "deny"}, "deny", (),
+         "the text says frontier: deny; the policy lets nothing of the tenant acme leave"),
+        ({"*": "deny"}, "allow", (), 'the policy lets nothing of the tenant acme leave, by its entry "*"'),
+        ({"masked": "redact"}, "allow", (), 'the policy has no entry for the tenant acme, nor "*" for all others'),
+    ],
+)  # fmt: skip
+async def test_it_is_said_whether_the_text_or_the_policy_lets_nothing_leave(tenants, rule, warnings, detail):
+    policy = Policy.model_validate(
+        {"tenants": {name: {"frontier": each, "regions": ["eu"]} for name, each in tenants.items()}}
+    )
+    request = parts.request(frontier=rule)
+    request = request.model_copy(update={"prediction": request.prediction.model_copy(update={"warnings": warnings})})
+    answered = await parts.FrontierHarness(policies=policy).answer(request)
+    assert (answered.declined.code, answered.declined.detail) == ("policy", detail)
 
 
 @pytest.mark.parametrize("known", [None, {"language": "de", "confidence": 0.9}])

@@ -352,7 +352,7 @@ def test_what_a_declined_text_would_have_needed_is_not_said_as_it_has_no_confide
 async def test_what_declined_and_what_was_not_understood_is_said_in_full():
     way = TracedText()
     gone = Cause(code="no_service", detail="no model intent/hrr served; did you mean hr?")
-    denied = Cause(code="policy", detail="text or tenant let nothing leave")
+    denied = Cause(code="policy", detail="the policy lets nothing of the tenant acme leave")
     answer = way.answer(output=None, model=None, declined=Declined(code=denied.code, detail=denied.detail))
     result = way.result(
         status="unanswered",

@@ -221,7 +221,7 @@ class _BulkEscalation:
             self._answers[place] = _labels_of(answered.output)
             self._failures = 0
         elif declined is not None and declined.code == ReasonCode.POLICY:
-            raise UserError(f"--policy: nothing may leave for the tenant {self._tenant}: {declined.detail}")
+            raise UserError(f"--policy: nothing may leave: {declined.detail}")
         elif declined is not None and declined.code not in {ReasonCode.MASKING, ReasonCode.UNSURE}:
             self._failures += 1
             if self._failures >= _MAX_FAILURES:

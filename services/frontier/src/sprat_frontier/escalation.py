@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sprat.model import DEFAULT_MODEL
-from sprat_contracts import Declined, FrontierRequested, Output, ReasonCode, ids
+from sprat_contracts import Declined, FrontierRequested, Output, Prediction, ReasonCode, ids
 from sprat_frontier.deadline import EscalationDeadline
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion, question_of
@@ -27,6 +27,8 @@ class Escalation:
     """The question to the provider; under `redact`, with the masked text."""
     rule: str
     """allow, redact or deny: the stricter of the text's and the tenant's."""
+    denied: str
+    """Under `deny`: whose rule it is, the text's, the tenant's or both; else empty."""
     regions: tuple[str, ...]
     """The regions that the tenant allows."""
     deadline: EscalationDeadline
@@ -62,10 +64,11 @@ class Escalation:
         if tier.inside:
             return None
         if self.rule == "deny":
-            return Declined(code=ReasonCode.POLICY, detail="text or tenant let nothing leave")
+            return Declined(code=ReasonCode.POLICY, detail=self.denied)
         region = tier.provider.region
         if region not in self.regions:
-            return Declined(code=ReasonCode.POLICY, detail=f"the tenant lets nothing go to the region {region}")
+            detail = f"the policy lets nothing of the tenant {self.sender.tenant} go to the region {region}"
+            return Declined(code=ReasonCode.POLICY, detail=detail)
         return None
 
     def refusal(self, tier: Tier) -> Declined | None:
@@ -128,10 +131,33 @@ def escalation_of(
         sender=Sender(policies.section(submitted.tenant) or ALL_OTHERS, submitted.tenant),
         question=question_of(request, tasks.get(prediction.task)),
         rule=effective_rule(submitted.frontier, tenant),
+        denied=_denied_by(prediction, tenant.frontier, policies.section(submitted.tenant)),
         regions=tuple(tenant.regions),
         deadline=EscalationDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), clock),
         answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
     )
+
+
+def _denied_by(prediction: Prediction, tenant_rule: str, section: str | None) -> str:
+    """Return who lets nothing leave, in words: the text, the tenant's `section` of the policy, or both; empty: nobody.
+
+    Only a Result says it: it has the text's tenant anyway.
+    """
+    submitted = prediction.submitted
+    said = []
+    if submitted.frontier == "deny":
+        misspelt = any(each.code == ReasonCode.UNKNOWN_VALUE for each in prediction.warnings)
+        said.append(
+            "the text's frontier is none of allow, redact and deny, and counts as deny"
+            if misspelt
+            else "the text says frontier: deny"
+        )
+    if section is None:
+        said.append(f'the policy has no entry for the tenant {submitted.tenant}, nor "*" for all others')
+    elif tenant_rule == "deny":
+        by = "" if section == submitted.tenant else f', by its entry "{section}"'
+        said.append(f"the policy lets nothing of the tenant {submitted.tenant} leave{by}")
+    return "; ".join(said)
 
 
 def _with_language(request: FrontierRequested) -> FrontierRequested:

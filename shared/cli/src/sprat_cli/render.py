@@ -111,7 +111,7 @@ def route(result: Result) -> str:
 def _not_better(declined: Declined, who: str) -> str:
     """Return why a small model's answer stands, though the text was escalated; `who` was asked for a better one."""
     if declined.code == ReasonCode.POLICY:
-        return f"the policy kept it here{f': {declined.detail}' if declined.detail else ''}"
+        return f"it stayed here: {declined.detail}" if declined.detail else "the policy kept it here"
     # "task" alone would tell nothing: no large model is asked for it.
     if declined.code == ReasonCode.TASK and declined.detail:
         return f"{who} declined: {declined.detail}"
