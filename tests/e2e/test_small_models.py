@@ -123,6 +123,30 @@ def test_bad_input_ends_in_a_result(bootstrap: str, text: str, task: str) -> Non
     assert send(bootstrap, text, "--task", task)["task"] == task.partition("=")[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "target"),
+    [
+        ("Ihre Rechnung wurde bezahlt.", "de", "de"),
+        ("Ihre Rechnung wurde bezahlt.", "auto", "de"),
+        ("Your invoice is paid.", "en", "en"),
+        ("Laskunne on maksettu.", "fi", "fi"),
+    ],
+)
+def test_a_text_in_the_targets_language_stays_as_it_is(bootstrap: str, text: str, language: str, target: str) -> None:
+    result = send(bootstrap, text, "--language", language, "--task", f"translation={target}")
+    assert result["output"] == {"text": text, "target": target}
+    assert (result["source"], result["status"], result["route"]["decision"]) == ("small", "answered", "kept")
+    assert (result["model"]["stage"], result["cached"], result["cost_eur"]) == ("unchanged", False, 0)
+    detected = result["language_detected"]
+    assert result["confidence"] == (detected["confidence"] if language == "auto" else 1.0)
+
+
+def test_what_is_no_known_language_is_said_to_be_that(bootstrap: str) -> None:
+    result = send(bootstrap, "Wo bleibt meine Bestellung?", "--language", "deutsch", "--task", "ner")
+    assert (result["status"], result["declined"]["code"]) == ("unanswered", "language")
+    assert result["declined"]["detail"] == "deutsch is no known language; send a tag such as de"
+
+
 def test_an_unsupported_target_is_escalated(bootstrap: str) -> None:
     result = send(bootstrap, "Where is my order?", "--task", "translation=fi")
     assert (result["route"]["decision"], result["output"]) == ("escalated", None)

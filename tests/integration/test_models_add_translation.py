@@ -136,7 +136,7 @@ def test_a_model_of_many_languages_serves_the_pairs_that_are_named(tmp_path: Pat
     assert texts == [model.answer([each])[0].output.text for each in asked]
 
 
-def test_a_text_in_the_targets_language_is_declined(tmp_path: Path) -> None:
+def test_a_text_in_the_targets_language_does_not_reach_the_model(tmp_path: Path) -> None:
     handler = TranslationHandler(TOPICS, converted(MODELS / "nllb", tmp_path / "a"), "default", owns_from=0)
 
     def ask(language: str, target: str) -> object:
@@ -145,7 +145,9 @@ def test_a_text_in_the_targets_language_is_declined(tmp_path: Path) -> None:
         )
 
     assert isinstance(ask("de", "en"), Ask)
-    (declined,) = ask("de-AT", "de").events
+    (unchanged,) = ask("de-AT", "de").events
+    assert (unchanged.message.declined, unchanged.message.output.text) == (None, "Hallo")
+    (declined,) = ask("de", "de-AT").events
     assert (declined.message.declined.code, declined.message.output) == ("target", None)
     (declined,) = ask("it", "de").events
     assert declined.message.declined.code == "language"

@@ -213,7 +213,8 @@ def test_the_question_has_the_target_language(model):
     ("words", "fields", "code"),
     [
         ("Where is my order?", {"target": "fr"}, "target"),
-        ("Wo ist sie?", {"language": "de"}, "language"),
+        ("Missä se on?", {"language": "fi"}, "language"),
+        ("Wo ist sie?", {"language": "de", "target": "de-AT"}, "language"),
         ("x" * 101, {}, "too_long"),
         ("x" * 101, {"target": "fr"}, "target"),
     ],

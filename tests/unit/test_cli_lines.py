@@ -57,6 +57,14 @@ def seen(result):
     return StoredResult(Envelope("result-1", "/router", Traceparent.parse(TRACEPARENT)), result, decided_at=1_041)
 
 
+def test_a_text_that_is_its_own_translation_is_said_to_have_asked_no_model():
+    model = ModelRef(name="en-de", version="2f8d51a09c3e")
+    output = TranslationOutput(text="Hallo", target="de")
+    assert who(kept(task="translation", output=output, model=model)) == "small model en-de 2f8d51a0"
+    unchanged = kept(task="translation", output=output, model=model.model_copy(update={"stage": "unchanged"}))
+    assert who(unchanged) == "small model en-de 2f8d51a0, not asked: the text is in the target's language"
+
+
 def test_the_detected_language_is_shown():
     result = kept(language="auto", language_detected=LanguageDetected(language="nl", confidence=0.978))
     assert "01234567 · detected nl (97.8 %) · kept: confident" in result_lines(seen(result))[1]

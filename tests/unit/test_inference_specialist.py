@@ -168,6 +168,19 @@ def test_with_auto_it_declines_the_detected_language_and_says_which():
     assert emit.message.declined.detail.startswith("detected nl (1.00); intent/default serves en, de; send one of")
 
 
+@pytest.mark.parametrize("task", ["intent", "translation"])
+@pytest.mark.parametrize("tag", ["deutsch", "xx", "x-klingon", "deutsch-AT"])
+def test_what_is_no_known_language_is_said_to_be_that(task, tag):
+    tasks = {task: {"target": "de"} if task == "translation" else {}}
+    (emit,) = specialist(task).receive(received(text(language=tag, tasks=tasks))).events
+    assert emit.message.declined.code == "language"
+    assert emit.message.declined.detail == f"{tag} is no known language; send a tag such as de"
+
+
+def test_a_model_for_all_languages_takes_any():
+    assert isinstance(specialist(languages=()).receive(received(text(language="deutsch"))), Ask)
+
+
 def test_with_auto_a_text_of_no_sure_language_is_read_in_the_default_one():
     ask = specialist().receive(received(text(text="4711 / 0815", language="AUTO")))
     assert isinstance(ask, Ask)

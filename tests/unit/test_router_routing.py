@@ -139,6 +139,33 @@ def test_what_a_model_without_a_calibration_says_is_kept_only_where_the_policy_s
         assert emit.message.reasons == reasons
 
 
+@pytest.mark.parametrize(
+    ("stage", "confidence", "keep_at", "reasons"),
+    [
+        (None, 1.0, 0.8, ("uncalibrated",)),
+        (None, 1.0, 1.0, ("uncalibrated", "low_confidence")),
+        ("unchanged", 1.0, 0.8, None),
+        ("unchanged", 1.0, 1.0, None),
+        ("unchanged", 0.9, 0.8, None),
+        ("unchanged", 0.79, 0.8, ("low_confidence",)),
+        ("unchanged", 0.9999, 1.0, ("low_confidence",)),
+    ],
+)
+def test_a_text_that_is_its_own_translation_needs_no_calibrated_model(
+    stage: str | None, confidence: float, keep_at: float, reasons: tuple[str, ...] | None
+) -> None:
+    policy = Policy(tasks=TaskPolicies(translation=TaskPolicy(keep_at=keep_at)))
+    made = prediction("translation", confidence=confidence, model=MODEL | {"stage": stage})
+    announcement = announced(
+        "translation", labels=None, card={"calibration": {"fitted_on": "nothing"}}, version=MODEL["version"]
+    )
+    (emit,) = router(announcement, policy=policy).receive(received(made)).events
+    if reasons is None:
+        assert emit.message.route == Route(decision="kept", reason="confident", threshold=keep_at)
+    else:
+        assert emit.message.reasons == reasons
+
+
 def test_an_unsure_answer_without_a_calibration_has_both_reasons() -> None:
     announcement = announced(card={"calibration": {"fitted_on": "nothing"}}, version=MODEL["version"])
     (emit,) = router(announcement).receive(received(prediction(confidence=0.1))).events

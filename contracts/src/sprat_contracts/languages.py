@@ -30,6 +30,15 @@ def primary_subtag(tag: str) -> str:
     return tag.replace("_", "-").partition("-")[0].strip().lower()
 
 
+def is_variety(tag: str, of: str) -> bool:
+    """Return whether a text in `tag` is one in `of`: the language is the same, and `of` names nothing beyond `tag`.
+
+    `de-AT` is `de`, not the other way; `pt-BR` is not `pt-PT`, and `zh-Hans` not `zh-Hant`.
+    """
+    own, asked = (each.lower().replace("_", "-").split("-") for each in (tag, of))
+    return own[0] == asked[0] and set(asked[1:]) <= set(own[1:])
+
+
 def is_served(tag: str, served: Iterable[str]) -> bool:
     """Return whether a tag, or its primary subtag, is among those served: `en` serves `en-GB`, not the other way."""
     wanted = {tag.lower(), primary_subtag(tag)}

@@ -1,6 +1,6 @@
 """`Prediction`: a small model's answer to one text and task, or why there is none; and the outputs of all tasks."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -136,6 +136,10 @@ class Origin(Part):
     key: Annotated[str | None, Field(description="The upstream's record key, base64; null where it gave none.")] = None
 
 
+UNCHANGED: Final = "unchanged"
+"""The stage of a model that was not asked: the text is the answer, as it is in the target's language already."""
+
+
 class ModelRef(Part):
     """Which model answered."""
 
@@ -145,8 +149,8 @@ class ModelRef(Part):
         str | None,
         Field(
             min_length=1,
-            description="Which stage of it answered: `lexical`, by the words alone, or `encoder`; null where it has "
-            "one. Open list.",
+            description="Which stage of it answered: `lexical`, by the words alone, or `encoder`; `unchanged`: none, "
+            "the text is in the target's language already; null where it has one. Open list.",
         ),
     ] = None
 

@@ -9,12 +9,9 @@ has them: whatever else stands in a tag could be a name.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from langcodes import Language
 
 from sprat_contracts import (
     OUTPUTS,
@@ -30,6 +27,7 @@ from sprat_contracts import (
     TranslationOptions,
     TranslationOutput,
 )
+from sprat_langid.tags import is_known_language, registered
 from sprat_policy import TaskFile
 
 NER_LABELS = ("PER", "ORG", "LOC", "MISC")
@@ -77,9 +75,6 @@ _TRANSLATION = (
     "BCP 47 tag {target}. Keep the paragraphs, numbers, names, addresses and codes as they are; add nothing."
 )
 _UNDETERMINED = "und"
-_TAG = re.compile(
-    r"(?P<language>[A-Za-z]{2,3})(-(?P<script>[A-Za-z]{4}))?(-(?P<region>[A-Za-z]{2}|[0-9]{3}))?(-[A-Za-z0-9-]*)?"
-)
 _NER_TOKENS_PER_CHARACTER = 2
 _TRANSLATION_TOKENS_PER_CHARACTER = 2
 _FRAME_TOKENS = 256
@@ -136,9 +131,17 @@ class FrontierQuestion:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.output is TranslationOutput and self.target is None:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
+        return self._unknown_language()
+
+    def _unknown_language(self) -> Declined | None:
+        """Return which of target and language is in no registry; None where both are."""
         if self.target is not None and registered(self.target) is None:
             return Declined(
                 code=ReasonCode.TARGET, detail="the target is no known language; send a tag such as de or pt-BR"
+            )
+        if not is_known_language(self.language):
+            return Declined(
+                code=ReasonCode.LANGUAGE, detail="the text's language is no known language; send a tag such as de"
             )
         return None
 
@@ -171,17 +174,6 @@ class LabelChoice:
     """The labels with what they mean, empty where nobody says it, and last the option for none of them."""
     none: str
     """That option."""
-
-
-def registered(tag: str) -> str | None:
-    """Return language, script and region of a tag; None where one of them is not in IANA's registry."""
-    parts = _TAG.fullmatch(tag)
-    if parts is None:
-        return None
-    language, script, region = parts["language"].lower(), parts["script"], parts["region"]
-    # Not by `Language.get`: it keeps every tag that it has ever read.
-    bare = Language(language, script=script and script.title(), territory=region and region.upper())
-    return bare.to_tag() if bare.is_valid() else None
 
 
 def question_of(request: FrontierRequested, file: TaskFile | None = None) -> FrontierQuestion:

@@ -19,6 +19,7 @@ from sprat_contracts import (
     TextSubmitted,
 )
 from sprat_contracts.kept import least_kept
+from sprat_contracts.predictions import UNCHANGED
 from sprat_contracts.texts import unknown_names
 from sprat_policy import IntentPolicy, Policy, TaskPolicy
 
@@ -64,9 +65,12 @@ def decide(
     reasons = []
     if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)
-    if policy.uncalibrated == "escalate" and _is_uncalibrated(prediction, announced):
+    by_model = prediction.model is None or prediction.model.stage != UNCHANGED
+    if by_model and policy.uncalibrated == "escalate" and _is_uncalibrated(prediction, announced):
         reasons.append(UNCALIBRATED)
-    if prediction.confidence < least_kept(threshold):
+    # A keep_at of 1 keeps nothing that a model says.
+    least = least_kept(threshold) if by_model else threshold
+    if prediction.confidence < least:
         reasons.append(LOW_CONFIDENCE)
     if reasons:
         return Decision(kept=False, reasons=tuple(reasons), threshold=threshold)

@@ -1,21 +1,43 @@
-"""The decisions of the translation service: those that all specialists share, and two reasons of its own to decline."""
+"""The decisions of the translation service: those that all specialists share, and a few of its own."""
 
 from sprat.processing.handler import Answered, Ask, Outcome, Received
-from sprat_contracts import Declined, ReasonCode, TaskOptions, TextSubmitted, TranslationOptions
+from sprat_contracts import (
+    Declined,
+    Output,
+    ReasonCode,
+    TaskOptions,
+    TextSubmitted,
+    TranslationOptions,
+    TranslationOutput,
+)
+from sprat_contracts.languages import is_variety
 from sprat_inference.specialist import SpecialistHandler
 from sprat_inference.text_to_text import served_tag
+from sprat_langid.tags import registered
 
 
 class TranslationHandler(SpecialistHandler):
-    """Handles texts that ask for a translation. Declines texts that are too long, and answers that are a guess."""
+    """Handles texts that ask for a translation.
+
+    It returns those that are in the target's language already, whatever the model serves. It declines texts that are
+    too long, and answers that are a guess.
+    """
+
+    def known(self, text: TextSubmitted, options: TaskOptions) -> Output | None:
+        """Return the text itself where it is in the target's language; not for a target that is no known language."""
+        if not isinstance(options, TranslationOptions) or not is_variety(text.language, of=options.target):
+            return None
+        return None if registered(options.target) is None else TranslationOutput(text=text.text, target=options.target)
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
         """Check language and target, then the length: the confidence of a long text is that of its worst sentence."""
         if (declined := super().declines(text, options)) is not None:
             return declined
         target = options.target if isinstance(options, TranslationOptions) else ""
-        if served_tag(text.language, self.card.languages) == served_tag(target, self.card.targets):
-            return Declined(code=ReasonCode.TARGET, detail="the text is in the target's language already")
+        language = served_tag(text.language, self.card.languages)
+        if language == served_tag(target, self.card.targets):
+            detail = f"to the model, {text.language} and {target} are one language, {language}"
+            return Declined(code=ReasonCode.TARGET, detail=detail)
         longest = self.card.calibration.longest_code_points
         if len(text.text) > longest:
             return Declined(code=ReasonCode.TOO_LONG, detail=f"translates up to {longest} characters")

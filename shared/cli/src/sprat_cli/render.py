@@ -18,6 +18,7 @@ from sprat_contracts import (
     TierStep,
     TranslationOutput,
 )
+from sprat_contracts.predictions import UNCHANGED
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.record_summary import TIER_ANSWERED, TIER_OUTCOMES, causes_in_words, percent
 from sprat_operations.result_stream import StoredResult
@@ -95,7 +96,8 @@ def who(result: Result) -> str:
     by = result.source if tier is None or result.source == "small" else f"tier {tier},"
     version = "" if result.model.version == result.model.name else f" {result.model.version[:8]}"
     cached = ", from the cache" if result.cached else ""
-    return printable(f"{by} model {result.model.name}{version}{cached}")
+    unasked = ", not asked: the text is in the target's language" if result.model.stage == UNCHANGED else ""
+    return printable(f"{by} model {result.model.name}{version}{cached}{unasked}")
 
 
 def route(result: Result) -> str:

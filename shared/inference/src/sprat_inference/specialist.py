@@ -1,7 +1,7 @@
 """The decisions that all services with a small model share: which texts to answer, to skip and to decline."""
 
 from sprat.errors import Rejected
-from sprat.model import Question
+from sprat.model import Answer, Question
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received, origin_of, record_key
 from sprat.registry.asking import asking_pattern
 from sprat.registry.retirement import Ends
@@ -11,6 +11,7 @@ from sprat_contracts import (
     LanguageDetected,
     Message,
     ModelRef,
+    Output,
     Prediction,
     ReasonCode,
     TaskOptions,
@@ -20,8 +21,10 @@ from sprat_contracts import (
 )
 from sprat_contracts.ids import PREDICTION, derive
 from sprat_contracts.languages import is_served
+from sprat_contracts.predictions import UNCHANGED
 from sprat_inference.card import Card
 from sprat_langid import language_detected
+from sprat_langid.tags import is_known_language
 
 
 class SpecialistHandler:
@@ -29,7 +32,8 @@ class SpecialistHandler:
 
     It skips texts that are invalid (the router handles them), do not ask for its task and model, are older than the
     model's ownership, or are replayed for another service. It reads a text whose language is `auto` in the language
-    that is detected, and declines languages and targets that the model does not serve.
+    that is detected, answers what follows from it alone, and declines languages and targets that the model does not
+    serve.
     """
 
     def __init__(self, topics: Topics, card: Card, model: str, owns_from: int, left: Ends | None = None) -> None:
@@ -60,15 +64,16 @@ class SpecialistHandler:
         options = text.tasks.options(self.card.task)
         if options is None:
             return Outcome(skipped="not_asked")
-        if options.model != self.model:
-            return Outcome(skipped="other_model")
-        if received.envelope.replay_for not in {None, self.card.task}:
-            return Outcome(skipped="replay")
-        if received.appended_at < self.owns_from and received.offset >= self.left.get(received.partition, 0):
-            return Outcome(skipped="older")
+        if (skipped := self._skipped(received, options)) is not None:
+            return Outcome(skipped=skipped)
         detected = language_detected(text)
         if detected is not None:
             text = text.model_copy(update={"language": detected.language})
+        output = self.known(text, options)
+        if output is not None:
+            sure = 1.0 if detected is None else detected.confidence
+            answer = Answer(output, sure, UNCHANGED)
+            return self._predict(received, Answered(answer, cached=False, timings_ms={}))
         declined = self.declines(text, options)
         if declined is not None:
             return self._predict(received, declined=_because_of(detected, declined))
@@ -79,12 +84,30 @@ class SpecialistHandler:
             ("answer", self.card.task, options.model_dump_json(), text.language, self.card.version),
         )
 
+    def _skipped(self, received: Received[TextSubmitted], options: TaskOptions) -> str | None:
+        """Return why a text that asks for the task is another service's; None where it is this one's."""
+        if options.model != self.model:
+            return "other_model"
+        if received.envelope.replay_for not in {None, self.card.task}:
+            return "replay"
+        if received.appended_at < self.owns_from and received.offset >= self.left.get(received.partition, 0):
+            return "older"
+        return None
+
+    def known(self, text: TextSubmitted, options: TaskOptions) -> Output | None:
+        """Return the answer to a text that follows from its language alone, for any model; None: there is none."""
+        return None
+
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:
         """Return why the model cannot serve this language or target, or None; a model for `en` also serves `en-GB`."""
         if self.card.languages and not is_served(text.language, self.card.languages):
             served = ", ".join(self.card.languages)
             serving = f"{self.card.task}/{self.model} serves {served}"
-            detail = f"{serving}; send one of these, or name a model that serves the text's language"
+            detail = (
+                f"{serving}; send one of these, or name a model that serves the text's language"
+                if is_known_language(text.language)
+                else f"{text.language} is no known language; send a tag such as de"
+            )
             return Declined(code=ReasonCode.LANGUAGE, detail=detail)
         target = _target(options)
         if target is not None and not is_served(target, self.card.targets):

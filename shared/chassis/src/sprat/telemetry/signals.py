@@ -58,9 +58,10 @@ MODEL_VERSION = Attribute(
 MODEL_STAGE = Attribute(
     "model_stage",
     "sprat.model.stage",
-    "Which stage of a model answered: `lexical`, by the words alone, or `encoder`; `none` where it has one.",
+    "Which stage of a model answered: `lexical`, by the words alone, or `encoder`; `unchanged`: the text was its own "
+    "translation; `none` where it has one.",
     limit=10,
-    examples=("lexical", "encoder"),
+    examples=("lexical", "encoder", "unchanged"),
 )
 DECISION = Attribute("decision", "sprat.decision", "What the router decided on a prediction.", ("kept", "escalated"))
 REASON = Attribute(
