@@ -19,6 +19,8 @@ from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
 from sprat_inference.serving import announcement
+from sprat_operations import local_run
+from sprat_operations.local_run import LocalRun
 from sprat_training.data import is_held_out
 from sprat_training.model_card import HELD_OUT
 from sprat_training.record import read_record
@@ -45,6 +47,7 @@ async def topics(kafka: Kafka, prefix: str):
 @pytest.fixture
 def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local_run, "for_commands", lambda: [LocalRun(1, "/data", "")])
 
     async def run(*arguments: object, typed: str | None = None):
         env = environment(kafka.bootstrap, prefix)
@@ -111,7 +114,8 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     written = f"then write in your policy file, under tasks.intent.models.hr: keep_at: {card.keep_at:.2f} (the card of "
     assert result.stdout.count(written) == 1
     assert result.stdout.endswith(
-        "and restart the router, which reads it at its start: stop `sprat up` and start it again\n"
+        "\nyour `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
+        "among them: without --data it begins anew\n"
     )
     few = "A comparison on so few texts rarely shows a difference. To learn from all of them instead:\n  "
     instead = f"sprat train intent hr.csv hr-corrections.jsonl --encoder {training_files.EN_FAST} --output DIR\n"

@@ -59,7 +59,7 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
     assert 0.5 <= card.keep_at < 1
     assert "97.0% right on held-out texts, 10% of them outside" in card.keep_at_rule
     assert re.search(
-        r"; provisional: the kept texts, which count as \d+ when weighted, show 9\d\.\d% with 95 % conf",
+        r"; provisional: the kept texts \(\d+ when weighted to 10% outside every label\) show 9\d\.\d% with 95 % conf",
         card.keep_at_rule,
     )
     assert any("held out in turn" in limit for limit in card.limits)
@@ -95,6 +95,8 @@ def test_each_way_to_serve_the_model_is_said_with_all_that_belongs_to_it(file, t
         "  no policy yet: sprat init --tenant NAME",
         "or as a task of its own:",
         f"  sprat task init NAME --artefact {folder}",
+        "both answer alike: begin with the first, to change takes no training. A task of its own has its own topic of",
+        "results, and a file with its keep_at and what its labels mean, which a large model is told",
         f"keep_at {card.keep_at:.2f} is provisional: {provisional}",
     ]
     monkeypatch.chdir(tmp_path)
@@ -315,8 +317,8 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     check = r"1\. Check the \d rows whose labels are doubted: correct those that are wrong and train again; "
     assert re.search(check, result.stdout)
     provisional = (
-        r"This keep_at is provisional: the kept texts, which count as \d+ when weighted, show \d\d\.\d% with 95 % "
-        r"confidence; to show"
+        r"This keep_at is provisional: the kept texts \(\d+ when weighted to 10% outside every label\) show "
+        r"\d\d\.\d% with 95 % confidence; to show"
     )
     verdict = next(line for line in result.stdout.splitlines() if line.startswith("It can be served"))
     assert re.search(provisional, verdict)

@@ -12,15 +12,16 @@ from sprat_intent.__main__ import SHIPPED
 from sprat_local import rollout
 from sprat_local.models import served_models
 from sprat_local.notices import Notice
-from sprat_local.options import Options, service_table
+from sprat_local.options import POLICY, Options, service_table
 from sprat_local.rollout import ModelRollout
 
 
 class FakeInstallation:
     """A running installation: which services are restarted, and whether that works."""
 
-    def __init__(self, folder: Path) -> None:
-        self.specs = service_table(Options(models=served_models([f"intent/hr={folder}"])))
+    def __init__(self, folder: Path, policy: Path = POLICY) -> None:
+        self.options = Options(models=served_models([f"intent/hr={folder}"]), policy=policy)
+        self.specs = service_table(self.options)
         self.restarted: list[str] = []
         self.fails = False
 
@@ -80,6 +81,35 @@ def test_a_new_version_is_rolled_out_once(
     watcher.check()
     assert installed.restarted == ["intent.hr"]
     assert notices == [f"info: rolling out version {version}, was {before}", f"info: version {version} is in use"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("{keep_at: 0.72}", "the policy's keep_at 0.72 holds; its card recommends 0.87: write it under {}"),
+        (
+            "{keep_at: 0.72, models: {hr: {keep_at: 0.94}}}",
+            (
+                "the policy's keep_at 0.94 holds; its card recommends 0.87: `sprat assess` on new texts says which one "
+                "to write under {}"
+            ),
+        ),
+        ("{keep_at: 0.72, models: {hr: {keep_at: 0.87}}}", None),
+    ],
+)
+def test_a_keep_at_that_holds_and_is_not_that_of_the_new_card_is_named(
+    folder: Path, tmp_path: Path, rules: str, said: str | None
+) -> None:
+    notices: list[str] = []
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"tasks:\n  intent: {rules}\n")
+    watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
+    watcher.check()
+    policy.write_text("tasks:\n  intent: {keep_at: 0.5}\n")  # the router has read the policy when it started
+    version = write(folder, keep_at=0.87)
+    watcher.check()
+    more = [] if said is None else [f"keep_at: {said.format('tasks.intent.models.hr')}"]
+    assert notices[1:] == [f"version {version} is in use", *more]
 
 
 def test_a_version_for_other_code_is_not_rolled_out_though_its_files_are_complete(

@@ -19,6 +19,16 @@ from sprat_training.verdict import conclude, kept_without
 from support.training_data import NO_VECTORS, clusters, labelled
 
 
+def figures_of_two_labels(each):
+    """Return texts of two labels, their summary, and the figures of heads that had not seen them."""
+    vectors, gold = clusters(labels=2, each=each)
+    data, summary = prepare(labelled([(f"text {place}", f"label {label}") for place, label in enumerate(gold)]))
+    validation = cross_validate(vectors, gold, 2, NO_VECTORS, no_progress)
+    calibrator = fit_calibrator(validation.inside, validation.logits.argmax(axis=1) == gold, validation.outside, 0.1)
+    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
+    return data, summary, measure(readings, gold, gold, data.labels, 0.1)
+
+
 def test_held_out_labels_serve_as_texts_outside_and_texts_outside_are_recognised():
     vectors, gold = clusters(labels=12)
     validation = cross_validate(vectors, gold, 12, NO_VECTORS, no_progress)
@@ -96,12 +106,7 @@ def test_spellings_of_one_label_are_no_wrong_labels_and_to_merge_them_is_the_fir
     ],
 )
 def test_texts_to_measure_with_are_told_from_texts_to_train_on(share, why, what):
-    vectors, gold = clusters(labels=2, each=12)
-    data, summary = prepare(labelled([(f"text {place}", f"label {label}") for place, label in enumerate(gold)]))
-    validation = cross_validate(vectors, gold, 2, NO_VECTORS, no_progress)
-    calibrator = fit_calibrator(validation.inside, validation.logits.argmax(axis=1) == gold, validation.outside, 0.1)
-    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
-    figures = measure(readings, gold, gold, data.labels, 0.1)
+    data, summary, figures = figures_of_two_labels(each=12)
     curve = tuple(KeptAnswers(step / 100, 0.9, Interval(share, 0.9, 1.0), 100) for step in range(101))
     config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr")
     measured = replace(figures, curve=curve)
@@ -109,6 +114,39 @@ def test_texts_to_measure_with_are_told_from_texts_to_train_on(share, why, what)
     assert verdict.sentence.startswith(f"It can be served, but {why} 97.0% right: ")
     assert verdict.sentence.endswith(what)
     assert verdict.steps[0].startswith("Train on more texts of the labels that have fewer than 20: label 0 (12), ")
+
+
+@pytest.mark.parametrize(
+    ("hold_out", "said"),
+    [
+        (False, "Worse on the test file than on held-out texts: {} Choose a higher keep_at with `sprat assess`."),
+        (True, "Worse on the texts held out for the comparison than on those trained on: {}"),
+    ],
+)
+def test_a_test_that_refutes_the_keep_at_is_called_what_it_is(*, hold_out, said):
+    data, summary, figures = figures_of_two_labels(each=40)
+    measured, test = (
+        replace(
+            figures,
+            curve=tuple(KeptAnswers(step / 100, 0.9, right, 200) for step in range(101)),
+        )
+        for right in (Interval(0.99, 0.98, 1.0), Interval(0.75, 0.3, 0.955))
+    )
+    config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr", hold_out=hold_out)
+    verdict = conclude(config, data, summary, (), measured, test, None, labels_held_out=False)
+    there = "75.0% (30.0% to 95.5%) of what is kept is right there, 97.0% was asked for."
+    assert verdict.sentence == said.format(there)
+    assert not verdict.keep_at_holds
+
+
+def test_how_the_kept_texts_are_counted_is_said_where_they_are_weighted():
+    _, _, figures = figures_of_two_labels(each=12)
+    curve = tuple(KeptAnswers(step / 100, 0.9, Interval(1.0, 0.5, 1.0), 1.0) for step in range(101))
+    plain, weighted = replace(figures, curve=curve), replace(figures, curve=curve, outside_share=0.1)
+    shows = "show 26.9% with 95 % confidence; to show 97.0% takes 88, all right"
+    assert str(plain.recommended(0.97)) == f"provisional: the kept texts (1) {shows}"
+    said = "provisional: the kept texts (1 when weighted to 10% outside every label)"
+    assert str(weighted.recommended(0.97)) == f"{said} {shows}"
 
 
 def test_a_test_file_that_differs_by_more_than_chance_is_said_to():

@@ -32,7 +32,7 @@ def test_ten_right_ones_of_ten_do_not_show_97_percent_and_88_of_88_do():
     few, enough = (recommend([RightAt(0.5, 1.0, texts)], 0.97) for texts in (10, 88))
     assert not few.is_shown
     assert few.texts_needed == 88
-    shown = "provisional: the kept texts, which count as 10 when weighted, show 78.7% with 95 % confidence"
+    shown = "provisional: the kept texts (10) show 78.7% with 95 % confidence"
     assert str(few) == f"{shown}; to show 97.0% takes 88, all right"
     assert enough.is_shown
     keep_at, rule = keep_at_rule("the answers kept", 0.97, "held-out texts", enough)

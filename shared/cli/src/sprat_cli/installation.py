@@ -38,6 +38,16 @@ def find_installation() -> tuple[LocalRun | None, str]:
     raise UserError(f"several `sprat up` of yours run, at {others}: {_NAME_IT}")
 
 
+def how_to_restart(service: str) -> str:
+    """Return what makes a service read its files again: those of a `sprat up` are started again with all of it."""
+    if not local_run.for_commands():
+        return f"restart the {service}"
+    return (
+        "your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
+        "among them: without --data it begins anew"
+    )
+
+
 def _usual_port_of(address: str) -> str:
     """Return what to tell the user about who has this port; empty where it is free or the user's own.
 

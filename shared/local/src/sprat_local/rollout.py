@@ -17,6 +17,7 @@ from sprat import plugins
 from sprat.errors import SpratError, UserError
 from sprat_local import environment
 from sprat_local.installation import Installation
+from sprat_local.keep_ats import keep_ats_in_force
 from sprat_local.models import version_in
 from sprat_local.notices import Level, Notice, OnNotice
 from sprat_operations.services import ServedModel, program_of
@@ -72,6 +73,7 @@ class ModelRollout:
         self._report_after_s = report_after_s
         self._retry_after_s = retry_after_s
         self._stopped = threading.Event()
+        self._keep_ats = keep_ats_in_force(installation.options)
         self._folders = {
             spec.name: _FolderState(spec.model, spec.model.version)
             for spec in installation.specs
@@ -137,6 +139,10 @@ class ModelRollout:
         else:
             folder.version = version
             self._notify(name, "info", f"version {version} is in use")
+            held = self._keep_ats.get(folder.model)
+            said = None if held is None else held.unlike_card(folder.model.folder)
+            if said is not None:
+                self._notify(name, "info", f"keep_at: {said}")
 
     def _notify(self, name: str, level: Level, text: str) -> None:
         if not self._stopped.is_set():

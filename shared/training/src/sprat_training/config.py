@@ -65,3 +65,8 @@ class TrainingConfig:
     def source(self) -> str:
         """Return the names of the files, for a sentence."""
         return " and ".join(file.name for file in self.files)
+
+    @property
+    def test_name(self) -> str:
+        """Return what the texts are called that are not trained on and test the model."""
+        return "texts held out for the comparison" if self.hold_out else "test file"

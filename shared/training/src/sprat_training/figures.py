@@ -1,7 +1,7 @@
 """How good a fitted model is, from what heads say of texts that they were not fitted on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -143,7 +143,11 @@ class TrainingFigures:
 
     def recommended(self, accuracy: float) -> Recommendation | None:
         """Return the `keep_at` at which the kept answers reach an accuracy; None where there is none."""
-        return recommend_on(self.curve, accuracy)
+        found = recommend_on(self.curve, accuracy)
+        if found is None or not self.outside_share:
+            return found
+        weighted = f"the kept texts ({{}} when weighted to {self.outside_share:.0%} outside every label)"
+        return replace(found, counted=weighted)
 
     @property
     def most_right(self) -> KeptAnswers | None:

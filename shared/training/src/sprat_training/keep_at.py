@@ -51,7 +51,7 @@ class Recommendation:
     accuracy: float
     """The share right that was asked for."""
     at: RightAt
-    counted: str = "the kept texts, which count as {} when weighted,"
+    counted: str = "the kept texts ({})"
     """On which texts the share was counted; `{}` stands for their number."""
     least: RightAt | None = None
     """The least threshold that reaches the accuracy on these texts, where it is below the recommended one."""

@@ -107,7 +107,7 @@ def with_figures(
         where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
         scores += _scores("test", f"{test.texts:,} {'text' if test.texts == 1 else 'texts'} {where}", test, keep_at)
     if not verdict.keep_at_holds:
-        rule += "; on the test file fewer are right: measure with `sprat assess` first"
+        rule += f"; on the {config.test_name} fewer are right: measure with `sprat assess` first"
     if verdict.reason is not None:
         rule += f"; it keeps little: {verdict.reason}"
     return card.model_copy(update={"scores": tuple(scores), "keep_at": keep_at, "keep_at_rule": rule})

@@ -12,8 +12,8 @@ from typing import Any, Final
 from sprat import plugins
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
+from sprat_cli.installation import how_to_restart
 from sprat_cli.terminal import counted
-from sprat_operations import local_run
 from sprat_policy import (
     TierCalibration,
     TierPolicy,
@@ -103,7 +103,7 @@ def write_task_keep_at(file: Path, keep_at: float, name: str | None) -> KeepAtCh
     before = set_task_keep_at(file, keep_at, name)
     others = load_task_file(file).of(name or DEFAULT_MODEL).keep_at_by_language
     field = ".".join(keep_at_location(None, name))
-    return KeepAtChange(file, field, keep_at, before, tuple(sorted(others)), _restart("router"))
+    return KeepAtChange(file, field, keep_at, before, tuple(sorted(others)), how_to_restart("router"))
 
 
 def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChange:
@@ -114,7 +114,7 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChang
     """
     before = set_keep_at(policy, _TASK, keep_at, name)
     others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
-    return KeepAtChange(policy, field_of(name), keep_at, before, tuple(sorted(others)), _restart("router"))
+    return KeepAtChange(policy, field_of(name), keep_at, before, tuple(sorted(others)), how_to_restart("router"))
 
 
 def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) -> Iterator[str]:
@@ -144,7 +144,7 @@ def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) ->
             f"answer by a fit without it; {policy}: {place} is {'now this' if is_new else 'this already'}"
         )
     if changed:
-        yield f"the keep_at of these tiers now holds for calibrated chances: assess again; {_restart('frontier')}"
+        yield f"the keep_at of these tiers now holds for calibrated chances: assess again; {how_to_restart('frontier')}"
 
 
 def _why_not(policy: Path, fit: TierFit) -> str:
@@ -164,16 +164,6 @@ def _model(policy: Path, label: str) -> str:
         return tier.model_name
     model: str = plugins.load(plugins.PROVIDERS, "frontier").model_of_settings()
     return model
-
-
-def _restart(service: str) -> str:
-    """Return what makes a service read the file: those of a `sprat up` are started again with all of it."""
-    if not local_run.for_commands():
-        return f"restart the {service}"
-    return (
-        "your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
-        "among them: without --data it begins anew"
-    )
 
 
 def field_of(name: str | None) -> str:

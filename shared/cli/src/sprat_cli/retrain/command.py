@@ -17,6 +17,7 @@ from sprat.model import DEFAULT_MODEL, display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import kafka_settings
+from sprat_cli.installation import how_to_restart
 from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
     Bootstrap,
@@ -318,7 +319,7 @@ def _say_keep_at(advice: KeepAtAdvice | None, card: Card) -> None:
         return
     say(f"then {advice.said}")
     if advice.writes:
-        say("and restart the router, which reads it at its start: stop `sprat up` and start it again")
+        say(how_to_restart("router"))
 
 
 def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, unasked: bool) -> None:

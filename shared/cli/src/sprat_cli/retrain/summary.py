@@ -118,13 +118,13 @@ def summary_lines(retrained: Retrained) -> list[str]:
         *label_issue_lines(result.doubted),
         *_how_to_correct(retrained),
         f"trained on {fitted}{_outside(result)}{counting}",
-        f"compared on {counted(comparison.texts, 'text')}, {outside:,} of them {_none(result)}",
+        f"compared on {_held_out(comparison)}, {outside:,} of them {_none(result)}",
         *map(printable, served),
         "",
         faint(head),
         *rest,
         "",
-        f"keep_at: {keep_ats}, {result.card.keep_at:.2f} new, chosen on held-out folds",
+        f"keep_at: {keep_ats}, {result.card.keep_at:.2f} new, chosen by heads that had not seen the texts",
         paint(comparison_sentence(retrained.model, comparison), colour),
         *_other_way(retrained),
         *_new_version(result.verdict),
@@ -239,6 +239,10 @@ def _with_learnt(retrained: Retrained) -> str:
     return f" but with the {counted(learnt, 'correction')} that {'is' if learnt == 1 else 'are'} learnt already"
 
 
+def _held_out(comparison: Comparison) -> str:
+    return f"{counted(comparison.texts, 'text')} held out for it"
+
+
 def _none(result: Trained) -> str:
     return "without a label" if result.several else "outside every label"
 
@@ -259,7 +263,7 @@ def _why_figures_differ(result: Trained, comparison: Comparison) -> str:
     both = "" if figures[0] is None else f" Kept: {figures[0]:.1%} here, {figures[1]:.1%} in the table."
     return faint(
         f"These figures are of the {counted(result.texts, 'text')} that it was trained on, by heads that had "
-        f"not seen them, as traffic{weighed}; the table is of the held-out texts as they are.{both} "
+        f"not seen them, as traffic{weighed}; the table is of the texts held out, as they are.{both} "
         f"Expect {lower:.1%}, and less of texts that are unlike your files: `sprat assess` measures a file of new ones."
     )
 

@@ -28,6 +28,10 @@ from sprat_training.verdict import Verdict
 _MAX_ISSUES: Final = 10
 _MAX_CONFUSIONS: Final = 5
 _MAX_MISREAD: Final = 10
+_WHICH_WAY: Final = (
+    "both answer alike: begin with the first, to change takes no training. A task of its own has its own topic of",
+    "results, and a file with its keep_at and what its labels mean, which a large model is told",
+)
 _TABLE_KEEP_AT: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -293,7 +297,8 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
             "  and measure with `sprat assess` before you choose its keep_at: the test file is worse at "
             f"{card.keep_at:.2f}, that of the card"
         )
-    elif card.keep_at < 1.0:
+    lines += _WHICH_WAY
+    if result.verdict.keep_at_holds and card.keep_at < 1.0:
         found = result.figures.recommended(result.config.accuracy)
         if found is not None and not found.is_shown:
             lines.append(

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -19,6 +18,7 @@ from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_local.installation import Installation
+from sprat_local.keep_ats import keep_ats_in_force
 from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
 from sprat_local.observe.programs import HOW_TO_GET
@@ -33,7 +33,7 @@ from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
 from sprat_operations.local_run import SIMULATED
 from sprat_operations.traffic import Traffic
-from sprat_policy import TierPolicy, keep_at_location, load_policy
+from sprat_policy import TierPolicy, load_policy
 
 _UPDATE_S = 1.0
 _SHORT_STOP_S = 0.01
@@ -181,21 +181,10 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
 
 def _other_keep_ats(options: Options) -> Iterator[str]:
     """Return of which models the policy, or the file of their task, has another `keep_at` than their cards, unasked."""
-    files = options.task_files
-    try:
-        policy = load_policy(options.policy, files.table).with_added(files)
-        own = [model for model in options.models if model.task in policy.task_names]
-        cards = [(model, load_artefact(model.folder).card) for model in own]
-    except (UserError, BrokenArtefact):  # the services that read them have said so
-        return
-    for model, card in cards:
-        holds = policy.task(model.task, model.name).keep_at
-        if f"{holds:.2f}" != f"{card.keep_at:.2f}" and not policy.sets_keep_at(model.task, model.name):
-            in_file = model.task in files
-            place = ".".join(keep_at_location(None if in_file else model.task, model.name)[:-1])
-            where = f" in {(files.folder or Path()) / model.task}.yaml" if in_file else ""
-            advised = f"its card recommends {card.keep_at:.2f}: write it under {place}{where}"
-            yield f"  keep_at   {model}: the {'task' if in_file else 'policy'}'s keep_at {holds:.2f} holds; {advised}"
+    for model, held in keep_ats_in_force(options).items():
+        said = None if held.is_own else held.unlike_card(model.folder)
+        if said is not None:
+            yield f"  keep_at   {model}: {said}"
 
 
 def _tiers(options: Options) -> tuple[TierPolicy, ...]:
