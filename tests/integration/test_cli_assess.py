@@ -8,11 +8,13 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
+from sprat.model import Question
 from sprat_cli.assess.policy_file import write_keep_at
 from sprat_cli.main import app
 from sprat_contracts import EgressRecord, decode
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_inference.platt import Platt
+from sprat_intent.model import IntentModel
 from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
 from sprat_policy import load_policy, load_task_file
@@ -63,6 +65,36 @@ def test_all_ways_to_divide_the_work_are_shown_with_intervals_and_pictures(folde
     assert f"{note}training counts them as 10% of the traffic" in result.stdout
     assert note in page.read_text()
     assert "no policy" not in result.stderr  # nothing is sent
+
+
+def test_how_many_texts_outside_every_label_are_kept_with_a_label_is_said_at_each_keep_at(folder, tmp_path):
+    policy, page = tmp_path / "policy.yaml", tmp_path / "page.html"
+    policy.write_text(f"{POLICY}    models: {{hr: {{keep_at: 0.0}}}}\n")
+    common = ["--accuracy", "0.9", "--policy", policy, "--output", page]
+    found = json.loads(assess(folder, *common, "--json").stdout)
+    by = {each["of"]: each for each in found["outside_kept"]}
+    assert list(by) == ["chosen", "card", "policy"]
+    assert by["chosen"]["keep_at"] == found["keep_at"]
+    texts = ("who won the cup final", "what is the capital of Peru")
+    answers = IntentModel.load(folder / "hr").answer([Question(text, "en") for text in texts])
+    sure = [answer.confidence for answer in answers if answer.output.label is not None]
+    for each in by.values():
+        assert each["outside"] == 2
+        assert each["kept_with_label"] == sum(confidence >= each["keep_at"] for confidence in sure)
+    count, (share, low, high) = by["policy"]["kept_with_label"], by["policy"]["share"]
+    assert share == count / 2
+    assert low <= share <= high
+    shown = assess(folder, *common).stdout
+    line = next(each for each in shown.splitlines() if each.startswith("kept with a label, which is wrong, of the 2 "))
+    assert f"{count} at keep_at 0.00 (that of the policy), {share:.1%} (" in line
+    assert (
+        f"of the 2 texts outside every label: {by['chosen']['kept_with_label']} at keep_at {found['keep_at']:.2f}"
+        in line
+    )
+    assert line in page.read_text("utf-8")
+    training_files.write(tmp_path / "inside.csv", training_files.rows()[3::4])
+    inside = run("assess", tmp_path / "inside.csv", "--model", folder / "hr", "--output", page, "--json")
+    assert json.loads(inside.stdout)["outside_kept"] == []
 
 
 def test_rows_that_the_model_was_trained_on_are_named(folder, tmp_path):
@@ -237,7 +269,9 @@ def test_a_provisional_keep_at_below_that_of_the_card_is_written_only_with_force
     result = run(*more, "--write")
     assert (result.exit_code, policy.read_text()) == (2, POLICY), result.output
     assert why in result.stdout
-    caution = f"The keep_at of the card is higher, 0.99: stay with it until {until} a lower one."
+    higher = "The keep_at of the card is higher, 0.99: "
+    place = "tasks.intent.models.hr.keep_at"
+    caution = f"{higher}0.75 is in force, so write 0.99 under {place}, and keep that until {until} a lower one."
     assert result.stdout.count(caution) == 1
     html = page.read_text("utf-8")
     assert (html.count(caution), why in html) == (1, True), "the report gives the same advice"
@@ -251,6 +285,10 @@ def test_a_provisional_keep_at_below_that_of_the_card_is_written_only_with_force
     policy.write_text(f"{POLICY}    models: {{hr: {{keep_at: 0.99}}}}\n")
     has_it = run(*more, "--write")
     assert (has_it.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (2, 0.99)
+    stays = f"{higher}it is in force, stay with it until {until} a lower one."
+    assert (stays in has_it.stdout, stays in page.read_text("utf-8")) == (True, True)
+    no_policy = run("assess", folder / "test.csv", "--model", model, *choose, "--output", page)
+    assert f"{higher}use it until {until} a lower one." in no_policy.stdout
     assert (
         "; nothing was written: 0.99 is in force already, so there is nothing to do. For a lower one, " in has_it.stderr
     )
@@ -494,7 +532,7 @@ def test_a_lower_accuracy_gives_no_stricter_keep_at_and_what_few_texts_do_not_sh
     provisional = r"Provisional: the \d+ kept texts show \d\d\.\d% with 95 % confidence; to show 97\.0% takes "
     assert re.search(provisional, shown[-1])
     of_card = load_artefact(folder / "hr").card.keep_at
-    stays = f"The keep_at of the card is higher, {of_card:.2f}: stay with it until more texts show a lower one."
+    stays = f"The keep_at of the card is higher, {of_card:.2f}: "
     assert [stays in each for each in shown[:1]] == [False]  # it is shown
     assert (stays in shown[-1]) == (float(found[-1][0]) < of_card)
     assert re.search(provisional, (tmp_path / "page.html").read_text())

@@ -16,39 +16,54 @@ class BelowCard:
     card: float
     in_force: float | None
     """That of the task's file or of the policy; None where there is none."""
+    place: str
+    """Where that of the model stands, or is to be written."""
     by_budget: bool
     """Whether a budget chose it: then no accuracy was asked for, and none is shown."""
 
     def __str__(self) -> str:
         why = "Provisional: a budget asks for no accuracy, and none is shown. " if self.by_budget else ""
         until = "a file with --accuracy shows" if self.by_budget else "more texts show"
-        return f"{why}The keep_at of the card is higher, {self.card:.2f}: stay with it until {until} a lower one."
+        return f"{why}The keep_at of the card is higher, {self.card:.2f}: {self._advice} until {until} a lower one."
 
-    def refusal(self, place: str) -> str:
-        """Return why it is not written, and what to do; `place` is where it would have been written."""
+    @property
+    def _advice(self) -> str:
+        card = f"{self.card:.2f}"
+        if self.in_force is None:
+            return "use it"
+        if f"{self.in_force:.2f}" == card:
+            return "it is in force, stay with it"
+        if self.in_force > self.card:
+            return f"{self.in_force:.2f} is in force, go no lower than {card}"
+        return f"{self.in_force:.2f} is in force, so write {card} under {self.place}, and keep that"
+
+    @property
+    def refusal(self) -> str:
+        """Return why it is not written, and what to do."""
         refused = f"{self.found:.2f} is provisional and lower than the keep_at of the card; nothing was written"
         more = f"assess with more texts{' and --accuracy' * self.by_budget}"
         forced = f"or add --force to write {self.found:.2f}"
         if self.in_force is not None and f"{self.in_force:.2f}" == f"{self.card:.2f}":
             done = f"{self.card:.2f} is in force already, so there is nothing to do"
             return f"{refused}: {done}. For a lower one, {more}; {forced}"
-        return f"{refused}. Write {self.card:.2f} under {place}, or {more}; {forced}"
+        return f"{refused}. Write {self.card:.2f} under {self.place}, or {more}; {forced}"
 
 
-def below_card(choice: ThresholdChoice | None, of_card: float, in_force: float | None) -> BelowCard | None:
+def below_card(choice: ThresholdChoice | None, of_card: float, in_force: float | None, place: str) -> BelowCard | None:
     """Return the `keep_at` found where it is lower than that of the card and not shown; None where that is not so.
 
     Args:
         choice: what was found.
         of_card: the `keep_at` of the card.
         in_force: that of the task's file or of the policy; None where there is none.
+        place: where that of the model stands, or is to be written.
     """
     if choice is None:
         return None
     found, keep_at = choice.recommended, choice.chosen.keep_at
     if not lowers_unshown(keep_at, of_card, is_shown=found is not None and found.is_shown):
         return None
-    return BelowCard(keep_at, of_card, in_force, found is None)
+    return BelowCard(keep_at, of_card, in_force, place, found is None)
 
 
 def lower_than_card(

@@ -1,7 +1,7 @@
 """`sprat assess`: small model, frontier, and the router between them, on the user's own texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.below_card import BelowCard, below_card, lower_than_card
 from sprat_cli.assess.denial import DEFAULT_TENANT, denial, denies_frontier
 from sprat_cli.assess.keep_at_target import KeepAtTarget
+from sprat_cli.assess.outside_kept import CHOSEN, OutsideKept, outside_kept
 from sprat_cli.assess.policy_file import KeepAtChange, write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
@@ -108,6 +109,22 @@ _SMALL_ALONE = (
     "of the small model alone: nothing is said of a large one, to which the rest is escalated; --accuracy is the share "
     "right of those kept; --frontier-answers, --frontier, --tiers or --frontier-accuracy compare it with a large model"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What the report says besides the figures."""
+
+    page: Path
+    title: str
+    notes: list[str]
+    warnings: list[str]
+    """Which the terminal has said at once."""
+    outside: OutsideKept
+
+    def noted(self, keep_ats: Mapping[str, float]) -> list[str]:
+        """Return the notes, and what becomes of texts outside every label at each `keep_at`, by whose it is."""
+        return [*self.notes, *self.outside.lines(keep_ats)]
 
 
 def assess(
@@ -302,20 +319,31 @@ def assess(
             + ("" if accuracy is None else ": the share escalated decides")
         )
     warnings = _warned(seen, denial(policy, rules, tenant, source.options) if denied and policy and rules else None)
-    title, chooses = f"Assessment of {small.name} on {file.name}", (accuracy, budget_eur)
-    choice, below = _chosen(assessment, *chooses, also, page, title, [*notes, *warnings])
+    report = _Report(
+        page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)
+    )
+    choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, target.place, report)
     refused = write and below is not None and not force
     change = target.write(policy, choice.chosen.keep_at) if write and policy and choice and not refused else None
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
         about = assessment_json(assessment, by_words, choice, page, change, seen) | of_sets
-        say_json(about | _tiers_json(frontier.tiers) | _fits_json(fits))
+        say_json(about | report.outside.as_json(keep_ats) | _tiers_json(frontier.tiers) | _fits_json(fits))
     else:
         said = _said_of(change, choice, assessment, also["card"], record)
-        say("\n".join([*_summary(assessment, choice, below, notes), f"{page}: the report", *said, *calibrated]))
+        say(
+            "\n".join(
+                [
+                    *_summary(assessment, choice, below, report.noted(keep_ats)),
+                    f"{page}: the report",
+                    *said,
+                    *calibrated,
+                ]
+            )
+        )
     if below is not None and refused:
-        raise UserError(f"--write: {below.refusal(target.place)}")
+        raise UserError(f"--write: {below.refusal}")
 
 
 def _f1(interval: Interval) -> str:
@@ -403,23 +431,25 @@ def _chosen(
     assessment: Assessment,
     accuracy: float | None,
     budget_eur: float | None,
-    in_force: Mapping[str, float],
-    page: Path,
-    title: str,
-    notes: list[str],
-) -> tuple[ThresholdChoice | None, BelowCard | None]:
-    """Return what was asked for, and whether it is below the card and not shown.
+    named: Mapping[str, float],
+    place: str,
+    report: _Report,
+) -> tuple[ThresholdChoice | None, BelowCard | None, Mapping[str, float]]:
+    """Return what was asked for, whether it is below the card and not shown, and each keep_at by whose it is.
 
     Write the report, which shows what can be reached also where that is too little.
     """
     choice: ThresholdChoice | None = None
     below: BelowCard | None = None
+    keep_ats = named
     try:
         choice = _choose(assessment, accuracy, budget_eur)
-        below = below_card(choice, in_force["card"], in_force.get("task", in_force.get("policy")))
+        below = below_card(choice, named["card"], named.get("task", named.get("policy")), place)
+        keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
     finally:
-        _write_page(page, assessment_html(assessment, title, notes, choice, _caution(below)))
-    return choice, below
+        notes = [*report.noted(keep_ats), *report.warnings]
+        _write_page(report.page, assessment_html(assessment, report.title, notes, choice, _caution(below)))
+    return choice, below, keep_ats
 
 
 def _caution(below: BelowCard | None) -> str | None:

@@ -35,10 +35,11 @@ class KeepAtTarget:
 
     @property
     def place(self) -> str:
-        """The field, and its file where that is not the policy."""
+        """The field of this model, and its file where that is not the policy."""
         if self.task.files:
-            return f"{'.'.join(keep_at_location(None, self.name))} in {self.file}"
-        return field_of(self.name)
+            unnamed = self.card_name if self.task.is_beside else None
+            return f"{'.'.join(keep_at_location(None, self.name or unnamed))} in {self.file}"
+        return field_of(self.name or (None if self.card_name == DEFAULT_MODEL else self.card_name))
 
     def check(self, policy: Path, seen: SeenRows | None) -> None:
         """Check that a `keep_at` may be written there.

@@ -195,13 +195,13 @@ def distinct(assessment: Assessment, steps: Iterable[float]) -> list[tuple[str, 
 
 def _named(group: Sequence[ThresholdResult], named: Mapping[str, ThresholdResult]) -> str:
     """Return the thresholds of a strategy, and whose they are."""
-    first, last = _hundredths(group[0].keep_at), _hundredths(group[-1].keep_at)
-    of = [f"{who} {_hundredths(each.keep_at)}" for who, each in named.items() if any(each is one for one in group)]
+    first, last = hundredths(group[0].keep_at), hundredths(group[-1].keep_at)
+    of = [f"{who} {hundredths(each.keep_at)}" for who, each in named.items() if any(each is one for one in group)]
     span = f"keep_at {first}" if first == last else f"keep_at {first} to {last}"
     return span + (f" ({', '.join(of)})" if of else "")
 
 
-def _hundredths(keep_at: float) -> str:
+def hundredths(keep_at: float) -> str:
     """Return a threshold with two places, or with more where it has more: a policy may say 0.725."""
     return f"{keep_at:.2f}" if round(keep_at, 2) == keep_at else f"{keep_at:.4g}"
 
