@@ -104,7 +104,7 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     counted = f"{len(ROWS)} corrections, 0 of them new in it or with another label; {len(ROWS)} were read from Kafka"
     assert f"desk-corrections.jsonl: {counted}\n" in said
     assert f"trained on {len(fitted)} texts, {fitted.count('')} of them without a label" in said
-    assert f"compared on {len(held_out)} texts, {held_out.count('')} of them without a label" in said
+    assert f"compared on {len(held_out)} texts held out for it, {held_out.count('')} of them without a label" in said
     assert f"served: version {card.version}, which was not trained on these texts" in said
     assert "micro-F1 " in said
     assert f"On {len(held_out)} texts, right: no difference shown (+0.0 points (+0.0 to +0.0))" in said

@@ -241,7 +241,7 @@ def test_a_keep_at_that_the_test_file_refutes_is_not_recommended(file, tmp_path)
         )
     assert "← recommended" not in result.stdout
     assert "keep_at: 0" not in result.stdout
-    assert "measure with `sprat assess` before you choose its keep_at" in result.stdout.splitlines()[-1]
+    assert "measure with `sprat assess` before you choose its keep_at" in result.stdout.splitlines()[-3]
     assert ">Recommended" not in (tmp_path / "hr-report.html").read_text("utf-8")
     assert "measure with `sprat assess` first" in load_artefact(tmp_path / "hr").card.keep_at_rule
 
