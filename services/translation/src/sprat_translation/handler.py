@@ -24,8 +24,13 @@ class TranslationHandler(SpecialistHandler):
     """
 
     def known(self, text: TextSubmitted, options: TaskOptions) -> Output | None:
-        """Return the text itself where it is in the target's language; not for a target that is no known language."""
-        if not isinstance(options, TranslationOptions) or not is_variety(text.language, of=options.target):
+        """Return the text itself where it is in the target's language; not for a target that is no known language.
+
+        A text that does not name its language counts as one in `en`, and may well be in another.
+        """
+        if not isinstance(options, TranslationOptions) or "language" not in text.model_fields_set:
+            return None
+        if not is_variety(text.language, of=options.target):
             return None
         return None if registered(options.target) is None else TranslationOutput(text=text.text, target=options.target)
 
