@@ -43,6 +43,15 @@ _KNOWN_HEADERS = frozenset({f"ce_{name}" for name in CONTEXT | _OPTIONAL}) | {
 _MAX_PROBLEMS = 5
 _VERSION = re.compile(r"[0-9]\.[0-9]")
 """Of CloudEvents, as far as an error may show it: another value may be anything."""
+_JSON_TYPES: Mapping[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+"""What an attribute of an event is instead of a string, in words."""
 
 
 class RecordContent(Protocol):
@@ -176,9 +185,7 @@ def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope,
     event = _structured(headers, record, message_type)
     if event is not None:
         attributes = extensions_in(event)
-        source, event_id = _identity(
-            attributes, message_type.event_type, "structured mode: attribute ", absent="missing, no string"
-        )
+        source, event_id = _identity(event, message_type.event_type, "structured mode: attribute ")
         value = _data(event)
     elif any(name.startswith(ATTRIBUTE) for name in headers):
         attributes = {
@@ -305,25 +312,31 @@ def _text_headers(record: KafkaRecord) -> dict[str, str]:
     return headers
 
 
-def _identity(
-    attributes: Mapping[str, str], event_type: str, where: str, *, absent: str = "missing"
-) -> tuple[str, str]:
-    """Return source and id of a CloudEvent; `where` begins the place of an attribute in errors.
-
-    `absent` says in errors why an attribute may not be among them.
-    """
-    version = attributes.get("specversion", "")
+def _identity(attributes: Mapping[str, Any], event_type: str, where: str) -> tuple[str, str]:
+    """Return source and id of a CloudEvent; `where` begins the place of an attribute in errors."""
+    version = attributes.get("specversion")
     if version != "1.0":
-        why = f"{version} is not 1.0" if _VERSION.fullmatch(version) else f"{absent} or not 1.0"
-        raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"{where}specversion: {why}")
+        shown = isinstance(version, str) and _VERSION.fullmatch(version) is not None
+        wrong = f"{version} is not 1.0" if shown else _unusable(attributes, "specversion") or "not 1.0"
+        raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"{where}specversion: {wrong}")
     for name in ("id", "source", "type"):
-        if not 0 < len(attributes.get(name, "")) <= MAX_ATTRIBUTE:
-            raise WireError(
-                ReasonCode.INVALID_CLOUDEVENT, f"{where}{name}: {absent}, empty or over {MAX_ATTRIBUTE} characters"
-            )
+        if (why := _unusable(attributes, name)) is not None:
+            raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"{where}{name}: {why}")
     if attributes["type"] != event_type:
         raise WireError(ReasonCode.UNEXPECTED_TYPE, f"{where}type: {event_type} is expected on this topic")
     return attributes["source"], attributes["id"]
+
+
+def _unusable(attributes: Mapping[str, Any], name: str) -> str | None:
+    """Return why an attribute is no string of 1 to 1,024 characters; None where it is one."""
+    if name not in attributes:
+        return "missing"
+    value = attributes[name]
+    if not isinstance(value, str):
+        return f"{_JSON_TYPES[type(value)]}; it must be a string"
+    if len(value) > MAX_ATTRIBUTE:
+        return f"over {MAX_ATTRIBUTE} characters"
+    return None if value else "empty"
 
 
 def _wire_error(error: ValidationError, message_type: type[Message], value: bytes) -> WireError:
