@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -176,7 +177,30 @@ async def test_a_text_that_waits_beside_a_rejected_one_of_the_same_id_is_waited_
 async def test_what_is_not_there_is_one_line(topics, producer, run):
     code, out, err = await run("nobody's", "--since", "5m")
     assert (code, out) == (1, "")
-    assert err == "no record of nobody's in the last 5m; look back further with --since\n"
+    assert err == (
+        "no record of nobody's in the last 5m: look back further with --since; its transaction may have been aborted; "
+        "or its id or source could not be read, then `sprat dlq list` has it\n"
+    )
+
+
+async def test_a_text_without_a_source_that_can_be_read_is_found_by_its_id(topics, producer, run):
+    way = TracedText("b-14", topics=topics)
+    text = way.text()
+    headers = [each for each in text.headers if each[0] not in {"ce_source", "traceparent"}]
+    place = await publish(producer, replace(text, headers=headers))
+    rejected = replace(text, headers=headers, partition=place.partition, offset=place.offset)
+    await publish(producer, way.letter(rejected, code="invalid_cloudevent"))
+    code, out, err = await run("b-14")
+    assert (code, err) == (3, "")
+    head, asked, letter = out.splitlines()
+    assert head == "b-14  without a source · tenant acme"
+    assert "  text  asks for intent" in asked
+    assert "└── " in letter
+    assert "router  dead letter  invalid_cloudevent" in letter
+    code, out, _ = await run("b-14", "--json")
+    end = json.loads(out.splitlines()[-1])
+    assert (code, end["text_id"], end["text_source"]) == (3, "b-14", None)
+    assert (await run("b-14", "--source", "/crm"))[0] == 1
 
 
 async def test_a_topic_that_is_not_there_is_named_beside_what_was_found(kafka, topics, producer, run):

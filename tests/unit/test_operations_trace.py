@@ -206,6 +206,36 @@ async def test_a_text_in_structured_mode_is_found_by_the_id_in_its_value():
     assert [str(step.kind) for step in in_time_order(found.steps)][:2] == ["text", "prediction"]
 
 
+@pytest.mark.parametrize("mode", ["binary", "source empty", "structured", "source a number"])
+async def test_a_text_without_a_source_and_its_dead_letter_are_found_by_the_id(mode):
+    way = TracedText()
+    text = way.text()
+    kept = [each for each in text.headers if each[0] not in {"ce_source", "traceparent"}]
+    if mode == "source empty":
+        kept.append(("ce_source", b""))
+    if mode in {"structured", "source a number"}:
+        event = {"specversion": "1.0", "id": "order-7", "data": json.loads(text.value)}
+        event |= {"source": 7} if mode != "structured" else {}
+        text = replace(text, value=json.dumps(event).encode())
+        kept = [("content-type", b"application/cloudevents+json")]
+    text = replace(text, headers=kept)
+    letter = way.letter(text, code="invalid_cloudevent")
+    found = await find(text, letter, TracedText("order-71").text())
+    assert shape(trace_trees(found.steps)) == [("text", ["dead_letter"])]
+    assert group_by_text(found.steps).keys() == {("", "order-7")}
+    assert [step.trace_id for step in found.steps] == [None, None], "nobody has a trace of it"
+    assert rejection(found.steps) is not None
+    alone = await find(letter)
+    assert rejection(alone.steps) is not None, "the text may be older than the look back"
+    assert (await find(text, letter, source="/crm")).steps == []
+
+
+async def test_the_id_of_another_record_than_a_text_is_none_of_a_text():
+    way = TracedText()
+    prediction = replace(way.prediction(), value=b"{", headers=[("ce_id", b"order-7")])
+    assert (await find(way.letter(prediction, code="invalid_json"))).steps == []
+
+
 async def test_a_dead_letter_of_any_record_is_below_it_even_without_its_value():
     way = TracedText()
     prediction = way.prediction()

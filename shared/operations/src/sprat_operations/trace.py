@@ -136,6 +136,8 @@ class _Search:
         return kind is RecordKind.dead_letter and not record.value
 
     def _add_if_related(self, step: TraceStep) -> None:
+        if step.identity is None and step.bare_id is not None:
+            step = replace(step, identity=("", step.bare_id))
         if step.kind is RecordKind.egress:
             if self._may_be_call(step):
                 self.steps.append(step)

@@ -76,6 +76,8 @@ class TraceStep:
     models: Mapping[str, str] = field(default_factory=dict)
     """Task → the model of it that the text asks for, where the record holds what was submitted."""
     tenant: str | None = None
+    bare_id: str | None = None
+    """Of a CloudEvent that was to be a text, or its dead letter: the id, where the source is missing or unreadable."""
     replays: str = ""
     raw: bytes = field(default=b"", repr=False)
 
@@ -117,12 +119,13 @@ def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, 
     value = _value(submitted_in(headers, record.value) if kind is RecordKind.text else record.value)
     prediction = _prediction_in(kind, value)
     identity, cause, ends_text = _identity(kind, record, headers, prediction), None, False
+    is_text = kind is RecordKind.text
     summary, service = summarise(kind, value), headers.get("ce_source", "").rstrip("/").rpartition("/")[2]
     if kind is RecordKind.dead_letter:
         identity, cause, summary, service = _dead_letter(record, headers, record_kinds)
-        of_text = cause is not None and record_kinds.get(cause[0]) is RecordKind.text
-        ends_text = of_text and service == _ROUTER and summary.reason != _UNKNOWN_TASK
-    elif kind is RecordKind.text:
+        is_text = cause is not None and record_kinds.get(cause[0]) is RecordKind.text
+        ends_text = is_text and service == _ROUTER and summary.reason != _UNKNOWN_TASK
+    elif is_text:
         service = identity[0] if identity else ""
     return TraceStep(
         kind=kind,
@@ -143,6 +146,7 @@ def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, 
         tasks=tuple(_asked(value.get("tasks"))) if kind is RecordKind.text else (),
         models=_requested_models(value if kind is RecordKind.text else prediction.get("submitted")),
         tenant=_string(value.get("tenant")) or _tenant(prediction),
+        bare_id=_bare_id(headers, record.value) if is_text and identity is None else None,
         replays=headers.get("sprat_replays", ""),
         raw=record.value or b"",
     )
@@ -199,6 +203,12 @@ def text_identity(
         source, id = headers.get("ce_source"), headers.get("ce_id")
         return (source, id) if source and id else None
     return plain_text_identity(topic, partition, offset, timestamp_ms)
+
+
+def _bare_id(headers: Mapping[str, str], value: bytes | None) -> str | None:
+    """Return the id of a CloudEvent, whatever its source; None where it has none."""
+    event = event_in(headers, value)
+    return (_string(event.get("id")) if event is not None else None) or headers.get("ce_id") or None
 
 
 def _dead_letter(

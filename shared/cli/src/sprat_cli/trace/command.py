@@ -100,7 +100,10 @@ def trace(
     if found.unreadable_topics:
         remark(f"not looked at: {'; '.join(f'{topic}, {why}' for topic, why in found.unreadable_topics.items())}")
     if not texts:
-        remark(f"no record of {printable(text_id)} in the last {since}; look back further with --since")
+        remark(
+            f"no record of {printable(text_id)} in the last {since}: look back further with --since; its transaction "
+            "may have been aborted; or its id or source could not be read, then `sprat dlq list` has it"
+        )
     raise typer.Exit(_exit_code(texts.values(), found))
 
 
@@ -155,7 +158,7 @@ def _head(steps: Sequence[TraceStep]) -> Text:
     traces = sorted({step.trace_id for step in steps if step.trace_id is not None})
     head = Text(printable(id), style="bold")
     parts = [
-        f"from {source}",
+        f"from {source}" if source else "without a source",
         *([f"tenant {', then '.join(tenants)}"] if tenants else []),
         *(f"trace {each}" for each in traces),
     ]
@@ -227,7 +230,7 @@ def _say_steps(steps: Sequence[TraceStep], found: TraceResult, *, raw: bool) -> 
         {
             "type": "traced",
             "text_id": id,
-            "text_source": source,
+            "text_source": source or None,
             "records": len(steps),
             "took_ms": ordered[-1].at_ms - began,
             "without_result": list(tasks_without_result(steps, found.tasks)),
@@ -254,7 +257,7 @@ def _step_json(step: TraceStep, cause: TraceStep | None, began: int, *, shared: 
         "call_id": step.call_id,
         "perhaps_of_another": shared,
         "text_id": id,
-        "text_source": source,
+        "text_source": source or None,
         "trace_id": step.trace_id,
     }
     return row | {"value": step.raw.decode("utf-8", "replace")} if raw else row
