@@ -93,6 +93,33 @@ async def test_a_key_that_is_the_id_is_shown_as_the_id_is(settings, run) -> None
     assert (shown["key"], shown["text_id"]) == (id, id)
 
 
+async def test_of_an_event_in_structured_mode_the_attributes_are_shown_and_the_data_is_masked(settings, run) -> None:
+    topics = await made_topics(settings)
+    attributes = {
+        "specversion": "1.0",
+        "type": "dev.sprat.text.submitted.v1",
+        "source": "/crm/Lindenweg 12",
+        "id": 4711,
+    }
+    attributes |= {"time": "2026-01-05T10:00:00Z", "datacontenttype": "application/json"}
+    personal = {"subject": "Anna Schmidt", "caller": "anna.schmidt@example.org"}
+    data = {"text": "Anna Schmidt, Lindenweg 12", "id": "Anna Schmidt", "source": "+49 30 901820"}
+    value = json.dumps(attributes | personal | {"data": data}).encode()
+    structured = (("content-type", b"application/cloudevents+json"),)
+    await rejected(settings, plain_record(topics, value, headers=structured), code="invalid_cloudevent")
+    await rejected(settings, plain_record(topics, value, offset=42), code="invalid_cloudevent")  # as old SDKs write it
+    await rejected(settings, plain_record(topics, value[:-1], headers=structured, offset=43), code="invalid_json")
+    *whole, broken = (await run("list", "--json"))[1]
+    for letter in whole:
+        (shown,) = (await run("show", letter["letter"], "--json"))[1]
+        lines = shown["value"].splitlines()
+        assert lines[:6] == [f"{name}: {given}" for name, given in attributes.items()]
+        assert not any(word in json.dumps(shown) for word in ("Anna", "Schmidt", "anna", "901820"))
+        assert shown["value"].count("Lindenweg") == 1
+    (shown,) = (await run("show", broken["letter"], "--json"))[1]
+    assert not any(word in json.dumps(shown) for word in ("Anna", "Schmidt", "anna", "901820", "Lindenweg"))
+
+
 @pytest.mark.parametrize("key", ["cust-1", "cust-3", "order-4711", "acme-bank"])
 async def test_a_key_of_one_word_is_shown(settings, run, key) -> None:
     topics = await made_topics(settings)

@@ -149,6 +149,29 @@ def test_languages_rules_tenants_and_models_are_not_hidden_where_they_are_as_the
     assert "Anna" not in odd.masked(masked(odd.text, "Anna Schmidt", "Anna", "de"))
 
 
+def test_of_an_event_only_the_attributes_that_are_in_logs_are_not_hidden():
+    attributes = {"id": 4711, "source": "/Anna", "specversion": "1.0", "type": "Anna", "time": "Anna"}
+    attributes |= {"datacontenttype": "Anna"}
+    others = {"subject": "Anna", "dataschema": "Anna", "caller": "Anna", "data": {"id": "Anna", "text": "Anna"}}
+    value = json.dumps(attributes | others).encode()
+    shown = readable(value, is_event=True)
+    assert shown is not None
+    *known, subject, schema, caller, id, text = shown.masked(masked(shown.text, "4711", *["Anna"] * 9)).splitlines()
+    assert known == [f"{name}: {given}" for name, given in attributes.items()]
+    assert [subject, schema, caller] == ["subject: [X_1]", "dataschema: [X_1]", "caller: [X_1]"]
+    assert [id, text] == ["data.id: [X_1]", "data.text: [X_1]"]
+    plain = readable(value)
+    assert plain is not None
+    assert "4711" not in plain.masked(masked(plain.text, "4711"))
+
+
+@pytest.mark.parametrize("id", [["Anna"], {"name": "Anna"}, "Anna" + "x" * 1021, "x\nAnna"])
+def test_what_cannot_be_an_attribute_is_masked(id):
+    shown = readable(json.dumps({"specversion": "1.0", "id": id}).encode(), is_event=True)
+    assert shown is not None
+    assert "Anna" not in shown.masked(masked(shown.text, "Anna"))
+
+
 @pytest.mark.parametrize("tenant", ["Anna Schmidt", "anna@example.org", "DE89370400440532013000", "4930901820"])
 def test_a_tenant_that_may_be_personal_is_masked(tenant):
     shown = readable(json.dumps({"tenant": tenant}).encode())

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from sprat.words import counted
 from sprat_contracts import FrontierAnswered, FrontierRequested, Prediction, TextSubmitted
 from sprat_contracts.languages import LanguageTag
+from sprat_contracts.structured import CONTEXT, MAX_ATTRIBUTE
 from sprat_contracts.texts import FrontierRule, ModelName
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _SHORT_NUMBER: Final = re.compile(r"(?<!\d)\d{1,6}(?!\d)")
 _TENANT: Final = re.compile(r"(?!(?:\D*\d){7})[A-Za-z][A-Za-z0-9._-]{0,63}")
 """A tenant in one word, with no more digits than a short number. Any other may be a person, an address or a number."""
 _ADDRESS: Final = "ADDRESS"
+_ATTRIBUTES: Final = CONTEXT | {"datacontenttype"}
+"""Of an event, the attributes that are in logs and traces, too, and so are never masked."""
 _MOST_LAYERS: Final = 4
 """How many layers of escaped escapes are decoded."""
 _FEW_ESCAPED, _MOST_ESCAPED = 8, 0.1
@@ -50,7 +53,7 @@ class ReadablePayload:
     """The language that the value itself names."""
     ours: tuple[tuple[int, int], ...] = ()
     """Start and end of what is never masked: the contracts' own field names, the languages, rules, tenants and model
-    names after them, and numbers in a key.
+    names after them, the attributes of an event, and numbers in a key.
     """
     is_word: bool = False
     """Whether it is a key of one word: an identifier, which a finder of names takes for an address, as `cust-3`."""
@@ -86,8 +89,8 @@ class ReadablePayload:
         return "".join((*pieces, self.shown(last, max(last, limit))))
 
 
-def readable(value: bytes) -> ReadablePayload | None:
-    """Return the readable part of a value; None where it is not a text."""
+def readable(value: bytes, *, is_event: bool = False) -> ReadablePayload | None:
+    """Return the readable part of a value, of an event in structured mode where `is_event`; None: it is not a text."""
     try:
         decoded = value.decode()
     except UnicodeDecodeError:
@@ -96,7 +99,7 @@ def readable(value: bytes) -> ReadablePayload | None:
         return None
     try:
         pairs = json.loads(decoded, object_pairs_hook=_Pairs)
-        lines = list(_lines((), pairs)) if isinstance(pairs, _Pairs | list | str) else None
+        lines = list(_lines((), pairs, is_event=is_event)) if isinstance(pairs, _Pairs | list | str) else None
     except (ValueError, RecursionError):
         lines = None
     if lines is None:
@@ -140,11 +143,11 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object as it was written, with its duplicate keys."""
 
 
-def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]:
+def _lines(path: tuple[str | int, ...], value: Any, *, is_event: bool) -> Iterator[tuple[str, int]]:
     """Return the lines, each with the length of its start that is never masked: its path, path and value, or 0."""
     if isinstance(value, _Pairs | list) and value:
         for step, inner in value if isinstance(value, _Pairs) else enumerate(value):
-            yield from _lines((*path, step), inner)
+            yield from _lines((*path, step), inner, is_event=is_event)
         return
     if isinstance(value, _Pairs | list):
         content = "{}" if isinstance(value, _Pairs) else "[]"
@@ -153,7 +156,7 @@ def _lines(path: tuple[str | int, ...], value: Any) -> Iterator[tuple[str, int]]
     named = _whole(".".join(map(str, path)))
     first, *more = content.split("\n")
     line = f"{named}: {first}" if path else first
-    if _is_plain(path, value):
+    if _is_plain(path, value) or (is_event and _is_attribute(path, value)):
         yield line, len(line)
     else:
         yield line, len(named) if all(isinstance(step, int) or step in _names() for step in path) else 0
@@ -180,6 +183,13 @@ def _is_plain(path: tuple[str | int, ...], value: Any) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _is_attribute(path: tuple[str | int, ...], value: Any) -> bool:
+    """Return whether the value is an attribute of an event that is never masked, also where it should be a string."""
+    if len(path) != 1 or path[0] not in _ATTRIBUTES or isinstance(value, list):
+        return False
+    return not isinstance(value, str) or len(value) <= MAX_ATTRIBUTE
 
 
 @cache

@@ -110,6 +110,12 @@ class DeadLetter:
         return original_headers(self.headers, self.value)
 
     @property
+    def is_event(self) -> bool:
+        """Return whether the value is an event in structured mode that can be read, with its `specversion`."""
+        event = event_in(decoded(self.original_headers), self.value)
+        return event is not None and "specversion" in event
+
+    @property
     def subject(self) -> Subject:
         """Return what distinguishes events: the identity, empty strings without one, and the digest."""
         return (*(self.identity or ("", "")), self.digest)

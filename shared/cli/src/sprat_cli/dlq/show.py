@@ -82,11 +82,11 @@ Examples:
 \b
 The original is shown as it would be sent to a provider: with a placeholder for each personal value (see `sprat mask`).
 What cannot be verified is not shown. JSON is laid out one value a line; bytes that are not UTF-8 are shown as \\xff. Id
-and source (ce_id, ce_source), trace and key facts of the event are never masked: they are in logs and traces, too. Do
-not put personal data into an id. A key that is the id is shown, too; a key of one word is no address (cust-3), and its
-numbers of up to six digits are shown (user:1001). Terms and patterns are those of --policy, else of the policy of your
-own running `sprat up`, else of SPRAT_POLICY. --raw shows the original as it is, binary data as a hex dump; with --json,
-in base64.
+and source (ce_id, ce_source), trace and key facts of the event are never masked, as headers or in structured mode: they
+are in logs and traces, too. Do not put personal data into an id. A key that is the id is shown, too; a key of one word
+is no address (cust-3), and its numbers of up to six digits are shown (user:1001). Terms and patterns are those of
+--policy, else of the policy of your own running `sprat up`, else of SPRAT_POLICY. --raw shows the original as it is,
+binary data as a hex dump; with --json, in base64.
 
 \b
 Exit codes:
@@ -163,15 +163,17 @@ def _masked(letter: DeadLetter, masker: Masker) -> dict[str, Any]:
         parts["key"] = _escaped(letter.key)
     else:
         parts["key"] = _part_masked("key", letter.key, masker, parts)
-    parts["value"] = _part_masked("value", letter.value, masker, parts)
+    parts["value"] = _part_masked("value", letter.value, masker, parts, is_event=letter.is_event)
     return parts
 
 
-def _part_masked(part: str, value: bytes | None, masker: Masker, parts: dict[str, Any]) -> str | None:
+def _part_masked(
+    part: str, value: bytes | None, masker: Masker, parts: dict[str, Any], *, is_event: bool = False
+) -> str | None:
     """Mask one part of a record; add to `parts` what was masked, or why it is not shown."""
     if not value:
         return None if value is None else ""
-    content = readable_key(value) if part == "key" else readable(value)
+    content = readable_key(value) if part == "key" else readable(value, is_event=is_event)
     if content is None:
         parts["withheld"][part] = f"{counted(len(value), 'byte')}, not UTF-8 text"
         return None
