@@ -128,16 +128,20 @@ class Scenario:
         expect("repaired", 1, intent=None)
 
     def _published_again(self) -> None:
-        """Ids that were published with one task, and at once again with two more; rule 1 drops a Result of intent."""
+        """Ids that were published with one task, and at once again with two more; rule 1 drops a Result of intent.
+
+        The last was published again under another key: the smallest pair of partition and offset is its place.
+        """
         three = ("intent", "ner", "translation")
-        for id, place, counted, early in (
-            ("again", 10, 10, "intent"),
-            ("again-swapped", 14, 16, "intent"),
-            ("again-late", 18, 18, "ner"),
+        for id, place, again, first, early, counted in (
+            ("again", 10, 12, "alone", "intent", 10),
+            ("again-swapped", 14, 16, "others", "intent", 16),
+            ("again-late", 18, 20, "alone", "ner", 18),
+            ("again-elsewhere", 29, 30, "alone", "intent", 30),
         ):
             alone = self.result(id, place=place, requested=("intent",))
-            others = [self.result(id, task, place + 2, requested=three) for task in three]
-            intents = [alone, others[0]] if counted == place else [others[0], alone]
+            others = [self.result(id, task, again, requested=three) for task in three]
+            intents = [alone, others[0]] if first == "alone" else [others[0], alone]
             for task, records in zip(three, (intents, *([each] for each in others[1:])), strict=True):
                 (self.first if task == early else self.second).extend(records)
             self.joined(id, counted, intent=None, ner=None, translation=None)
@@ -178,12 +182,13 @@ class Scenario:
 
     def _dead_letters(self) -> None:
         """Of ours, of others, of nobody; and one whose place is that of another, before Kafka was made anew."""
-        for offset, timestamp, code, source in (
-            ("0", "1000", "invalid_json", SOURCE),
-            ("0", "2000", "invalid_json", SOURCE),
-            ("1", "1000", "brand_new", SOURCE),
-            ("2", "1000", "invalid_json", "/other"),
-            ("3", "1000", "invalid_json", None),
+        for offset, timestamp, code, source, id in (
+            ("0", "1000", "invalid_json", SOURCE, b"mail-1"),
+            ("0", "2000", "invalid_json", SOURCE, "größer".encode()),
+            ("1", "1000", "brand_new", SOURCE, None),
+            ("1", "2000", "invalid_header", SOURCE, b"\xff"),
+            ("2", "1000", "invalid_json", "/other", b"mail-2"),
+            ("3", "1000", "invalid_json", None, b"mail-3"),
         ):
             letter = {
                 "origin_topic": self.topics.texts,
@@ -195,11 +200,12 @@ class Scenario:
                 "error_detail": "text: größer",
             }
             headers = [(f"sprat_{name}", each.encode()) for name, each in letter.items()]
+            headers += [] if id is None else [("ce_id", id)]
             record = (self.topics.dead_letters, b"{", headers + ([("ce_source", source.encode())] if source else []))
             self.first.append(record)
             self.second.append(record)
             if source == SOURCE:
-                self.letters.append(letter)
+                self.letters.append(letter | {"ce_id": (id or b"").decode("utf-8", "replace")})
                 self.effects += 1
 
     def last(self) -> list[Record]:

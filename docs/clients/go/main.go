@@ -34,7 +34,10 @@ func take(store *Store, record *kgo.Record) {
 			return
 		}
 		var id []string // a repeat has the same
-		letter := map[string]string{"error_detail": headers["sprat_error_detail"]}
+		letter := map[string]string{
+			"ce_id":        headers["ce_id"], // of the text; empty: none
+			"error_detail": headers["sprat_error_detail"],
+		}
 		place := []string{"origin_topic", "origin_partition", "origin_offset", "origin_timestamp"}
 		for _, name := range append(place, "service", "error_code") {
 			letter[name] = headers["sprat_"+name]

@@ -34,6 +34,7 @@ public class ReadResults {
       var id = new StringJoiner("/"); // a repeat has the same
       letter.forEach(value -> id.add(value.asText()));
       letter.put("error_detail", header(record, "sprat_error_detail"));
+      letter.put("ce_id", header(record, "ce_id")); // of the text; empty: none
       if (store.letters.containsKey(id.toString())) return;
       store.add(JSON.createObjectNode().put("id", id.toString()).set("dead_letter", letter));
       return;
