@@ -1,8 +1,11 @@
 """`sprat dlq replay` on a real broker: what could not be handled is sent again, to whom it is for, with its id."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,15 +14,20 @@ from sprat.context import ServiceContext, Subscription
 from sprat.model import Answer, Question
 from sprat.processing.handler import Received
 from sprat.settings import ServiceSettings
-from sprat_contracts import DeadLetterReason, NerOutput, Record, Result, TextSubmitted, decode
+from sprat_contracts import DeadLetterReason, IntentOutput, NerOutput, Record, Result, TextSubmitted, decode
 from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
 from sprat_contracts.wire import read_envelope
+from sprat_frontier.__main__ import FrontierServiceSettings
+from sprat_frontier.__main__ import build as build_frontier
+from sprat_frontier.settings import FrontierSettings, Price
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_testing.service import running
+from support.frontier_parts import AUDIT
 from support.letters import dlq
+from support.readme import DOCS
 from support.stream import (
     FakeModel,
     card,
@@ -60,6 +68,10 @@ def serving(model: FakeModel, handler: type[SpecialistHandler] = SpecialistHandl
     return build
 
 
+def router_of(settings: ServiceSettings) -> RouterSettings:
+    return RouterSettings(policy=POLICY, **settings.model_dump(exclude={"policy"}), _env_file=None)
+
+
 @pytest.fixture
 def settings(kafka: Kafka, prefix: str) -> ServiceSettings:
     return settings_for(kafka.bootstrap, prefix)
@@ -76,7 +88,7 @@ async def test_a_text_that_a_service_failed_on_is_replayed_to_it_alone_and_ends_
 ) -> None:
     topics = await made_topics(settings)
     results = [topics.results("intent"), topics.results("ner")]
-    router = RouterSettings(policy=POLICY, **settings.model_dump(exclude={"policy"}), _env_file=None)
+    router = router_of(settings)
     async with running("router", router, build_router), running("ner", settings, serving(FakeNer())):
         async with running("intent", settings, serving(FakeModel(), Defective)):
             await publish(kafka.bootstrap, topics.texts, [TEXT], key=b"k")
@@ -113,7 +125,7 @@ async def test_a_text_that_a_service_failed_on_is_replayed_to_it_alone_and_ends_
 
 async def test_what_the_router_rejected_goes_to_all_with_the_same_id_at_most_three_times(settings, run, kafka) -> None:
     topics = await made_topics(settings)
-    router = RouterSettings(policy=POLICY, **settings.model_dump(exclude={"policy"}), _env_file=None)
+    router = router_of(settings)
     async with running("router", router, build_router):
         place = await first_place(kafka, topics.texts, b'{"text": "no tasks"}')
         await read_until(kafka.bootstrap, [topics.dead_letters], 1)
@@ -150,7 +162,7 @@ async def test_a_letter_of_a_text_in_structured_mode_names_id_and_source_in_head
 ) -> None:
     topics = await made_topics(settings)
     value = json.dumps(STRUCTURED | {"data": {"text": "no tasks"}}).encode()
-    router = RouterSettings(policy=POLICY, **settings.model_dump(exclude={"policy"}), _env_file=None)
+    router = router_of(settings)
     async with running("router", router, build_router):
         await publish(kafka.bootstrap, topics.texts, [value], headers=headers)
         (letter,) = await read_until(kafka.bootstrap, [topics.dead_letters], 1)
@@ -223,3 +235,114 @@ async def test_a_letter_of_an_earlier_version_is_replayed_where_that_is_set_and_
         await run("replay", "--yes", SPRAT_UNSIGNED_RECORDS="accept")
         await read_until(kafka.bootstrap, [topics.predictions("intent")], 1)
     assert metrics.value("sprat.records.refused") is None
+
+
+HEADERS = (
+    ("ce_specversion", b"1.0"),
+    ("ce_id", b"mail-1"),
+    ("ce_source", b"/crm"),
+    ("ce_type", TextSubmitted.event_type.encode()),
+)
+
+
+class Repaired(FakeModel):
+    """A model that no text breaks."""
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        return [Answer(IntentOutput(label="greet"), 0.9) for _ in questions]
+
+
+def reader() -> Any:
+    """Return `take` of the reader in docs/results.md, which follows rules 1 and 3."""
+    page = (DOCS / "results.md").read_text("utf-8")
+    names: dict[str, Any] = {}
+    exec("texts = {}" + page.partition("texts = {}")[2].partition("try:")[0], names)
+    return names["take"]
+
+
+async def results_of(kafka: Kafka, settings: ServiceSettings, count: int) -> list[Any]:
+    """Return the records of that many Results, in the order of the broker's clock."""
+    names = [settings.kafka.topics.results(task) for task in ("intent", "ner")]
+    found: list[Any] = []
+
+    async def there() -> bool:
+        found[:] = sorted(await read_all(kafka.bootstrap, *names), key=lambda record: record.timestamp)
+        return len(found) >= count
+
+    await eventually(there, 30)
+    assert len(found) == count
+    return found
+
+
+async def test_a_task_whose_name_was_wrong_is_answered_under_the_same_id_and_no_other_counts_twice(
+    settings, kafka: Kafka
+) -> None:
+    topics = await made_topics(settings)
+    send = partial(publish, kafka.bootstrap, topics.texts, headers=HEADERS, key=b"customer-17")
+    async with (
+        running("router", router_of(settings), build_router),
+        running("intent", settings, serving(FakeModel())),
+        running("ner", settings, serving(FakeNer())),
+    ):
+        await send([b'{"text": "hello", "tasks": {"intent": {}, "nre": {}}}'])
+        await results_of(kafka, settings, 1)
+        await eventually(lambda: read_all(kafka.bootstrap, topics.dead_letters))
+        (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
+        assert DeadLetterReason.from_headers(letter.headers).code == "unknown_task"
+        await send([b'{"text": "hello", "tasks": {"intent": {}, "ner": {}}}'])
+        records = await results_of(kafka, settings, 3)
+    results = [decode(record, Result) for record in records]
+    assert sorted(each.message.task for each in results) == ["intent", "intent", "ner"]
+    assert len({each.envelope.id for each in results if each.message.task == "intent"}) == 1
+    take = reader()
+    wholes = [whole for each in results if (whole := take(each.message.model_dump(mode="json"))) is not None]
+    assert wholes[-1].keys() == {"intent", "ner"}, "nothing is lost"
+    intents = {whole["intent"]["origin"]["offset"] for whole in wholes if "intent" in whole}
+    assert intents == {results[0].message.origin.offset}, "the answer that came first counts, and no other"
+
+
+@pytest.mark.parametrize("way", ["the same id", "a replay"])
+async def test_a_text_that_broke_the_model_is_answered_under_the_same_id_once_the_model_is_repaired(
+    settings, kafka: Kafka, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    topics = await made_topics(settings)
+    price = {"large": Price(input_eur=1.0, output_eur=1.0)}
+    provider = FrontierSettings(
+        base_url="http://127.0.0.1:9/v1", model="large", provider="none", region="local", prices=price
+    )
+    frontier = FrontierServiceSettings(
+        policy=POLICY,
+        frontier=provider,
+        audit=AUDIT.model_copy(update={"checkpoints": tmp_path}),
+        **settings.model_dump(exclude={"policy"}),
+        _env_file=None,
+    )
+    text = b'{"text": "poison", "tasks": {"intent": {}, "ner": {}}, "frontier": "deny"}'
+    async with (
+        running("router", router_of(settings), build_router),
+        running("frontier", frontier, build_frontier),
+        running("ner", settings, serving(FakeNer())),
+    ):
+        async with running("intent", settings, serving(FakeModel())):
+            await publish(kafka.bootstrap, topics.texts, [text], HEADERS, b"k")
+            first = await results_of(kafka, settings, 2)
+        async with running("intent", settings, serving(Repaired())):
+            if way == "a replay":
+                code, out = await dlq(kafka.bootstrap, prefix, "replay", "--reason", "model_error", "--yes", "--json")
+                assert (code, out[-1]["sent"]) == (0, 1)
+                records = await results_of(kafka, settings, 3)
+            else:
+                await publish(kafka.bootstrap, topics.texts, [text], HEADERS, b"k")
+                records = await results_of(kafka, settings, 4)
+    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
+    assert DeadLetterReason.from_headers(letter.headers).code == "model_error"
+    assert {record.offset for record in first} <= {record.offset for record in records}
+    results = [decode(record, Result) for record in records]
+    statuses = [each.message.status for each in results if each.message.task == "intent"]
+    assert statuses == ["unanswered", "answered"]
+    assert len({each.envelope.id for each in results}) == 2, "one for each task"
+    take = reader()
+    wholes = [whole for each in results if (whole := take(each.message.model_dump(mode="json"))) is not None]
+    assert wholes[-1]["intent"]["output"]["label"] == "greet"
+    assert len({whole["ner"]["origin"]["offset"] for whole in wholes}) == 1
