@@ -92,6 +92,17 @@ async def test_the_first_cause_and_what_was_not_understood_are_said(env, topics,
     assert "· warning: unknown_field: tenent, did you mean tenant?" in out
 
 
+async def test_a_task_that_is_not_rolled_out_yet_keeps_nobody_from_the_others(env, topics, producer, tmp_path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "mood.yaml").write_text("kind: classification\nlabels: {good: , bad: }\n")
+    await publish(producer, topics, kept(text_id="before"))
+    code, out, err = await sprat("watch", "--since", "1h", "--count", "1", env=env, cwd=tmp_path)
+    assert (code, out.splitlines()[-1].split()[-1]) == (0, "before")
+    assert f"not followed: {topics.prefix}.results.mood.v1, which is not there yet; `sprat topics create`" in err
+    code, _, err = await sprat("watch", "--task", "mood", "--count", "1", env=env, cwd=tmp_path)
+    assert (code, f"there is no topic {topics.prefix}.results.mood.v1" in err) == (2, True)
+
+
 async def test_following_ends_by_itself_when_nothing_comes_any_more(env, topics, producer, tmp_path):
     await publish(producer, topics, kept(text_id="before"))
     async with asyncio.timeout(10):

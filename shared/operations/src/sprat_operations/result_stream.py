@@ -86,12 +86,30 @@ class ResultStream:
     """A consumer of result topics, and of the dead letters where wanted, without a group."""
 
     def __init__(
-        self, kafka: KafkaSettings, tasks: Collection[str], *, dead_letters: bool, wanted: Filter | None = None
+        self,
+        kafka: KafkaSettings,
+        tasks: Collection[str],
+        *,
+        dead_letters: bool,
+        wanted: Filter | None = None,
+        without_new: bool = False,
     ) -> None:
+        """Make a consumer that is not connected.
+
+        Args:
+            kafka: with the names of the topics.
+            tasks: whose results are read.
+            dead_letters: whether they are read as well.
+            wanted: which records; None: all.
+            without_new: whether tasks that were added are left out where their topics are not made yet; see `left_out`.
+        """
         self._dead_letters = kafka.topics.dead_letters
         self._topics = [kafka.topics.results(task) for task in tasks] + [self._dead_letters] * dead_letters
         self._added = {kafka.topics.results(task) for task in tasks if task not in TASKS}
         self._wanted = wanted
+        self._without_new = without_new
+        self.left_out: tuple[str, ...] = ()
+        """Topics that do not exist, of tasks that were added."""
         self._client = client_arguments(kafka)
         self._consumer: Any = None
 
@@ -121,7 +139,11 @@ class ResultStream:
             described = await admin.describe_topics(self._topics)
         finally:
             await close_in_time(admin.close)
-        if missing := missing_topics(described):
+        missing = missing_topics(described)
+        if self._without_new and self._added.issuperset(missing) and len(missing) < len(described):
+            self.left_out = tuple(missing)
+            described = [each for each in described if each["topic"] not in missing]
+        elif missing:
             after = _OF_NEW_TASK if self._added.intersection(missing) else ""
             raise MissingTopics(f"there is no topic {', '.join(missing)}: run `sprat topics create`{after}")
         return [TopicPartition(each["topic"], part["partition"]) for each in described for part in each["partitions"]]

@@ -358,7 +358,7 @@ def _tier_note(tier: TierResult) -> str:
     return (
         f"tier {tier.tier}: {counted(tier.asked, 'text')} reached it; kept {tier.kept}; right of those kept "
         f"{tier.right_of_kept if tier.kept.value else '–'}; "
-        f"right of all {tier.answered} answers {tier.right_of_answered}; {of_sets}{costs}"
+        f"right of all {tier.answered} answers {tier.right_of_answered if tier.answered else '–'}; {of_sets}{costs}"
     )
 
 

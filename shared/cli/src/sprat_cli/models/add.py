@@ -341,9 +341,14 @@ def _keeps_nothing(added: "AddedModel") -> bool:
 
 
 def _say_kept(texts: int, right: str, card: "Card", share: float, of_kept: "Interval") -> None:
+    from sprat_training.keep_at import PROVISIONAL  # noqa: PLC0415 - heavy; help must be quick
+
     say(f"of {texts:,} rows {right}")
     if share:
         say(f"keep_at {card.keep_at:.2f} keeps {share:.1%} of the traffic, of which {of_kept} are right")
+        _, is_provisional, why = card.keep_at_rule.partition(f"{PROVISIONAL}: ")
+        if is_provisional:
+            remark(f"it is {PROVISIONAL}: {why}")
     else:
         remark("not good enough: no keep_at makes the kept answers as often right as --accuracy asks")
 

@@ -132,7 +132,7 @@ def watch(
         )
 
     tasks = () if dead_letters else task or tuple(kafka.topics.tasks)
-    stream = ResultStream(kafka, tasks, dead_letters=dead_letters, wanted=wanted)
+    stream = ResultStream(kafka, tasks, dead_letters=dead_letters, wanted=wanted, without_new=not task)
     form = _Form.JSON if as_json else _Form.LONG if verbose else _Form.BRIEF
     with explain_kafka_errors(kafka):
         try:
@@ -172,6 +172,9 @@ async def _follow(
         await stream.start(since_ms)
         if lookup is not None:
             await lookup.start()
+        if stream.left_out:
+            made = "`sprat topics create`, or a restart of your `sprat up`, makes it"
+            remark(f"not followed: {', '.join(stream.left_out)}, which is not there yet; {made}")
         if form is not _Form.JSON:
             remark(f"following; {limits}")
         probing = asyncio.create_task(report_outages(stream, bootstrap))
