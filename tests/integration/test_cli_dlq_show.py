@@ -138,7 +138,7 @@ async def test_the_policy_is_that_of_ones_own_running_installation(settings, run
     _, out, said = await sprat(*show, env=env, cwd=tmp_path)
     assert "cancel my blueberry account" in out
     assert said == "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked\n"
-    assert "covers the text's language, and no policy accepts validators alone for it (language tlh;" in out
+    assert "lists it under perimeter.validators_alone (language tlh;" in out
     policy = tmp_path / "policy.yaml"
     policy.write_text("perimeter: {terms: [{type: PROJECT, words: [blueberry]}]}\n", "utf-8")
     up = LocalRun(os.getpid(), str(tmp_path), "", kafka.bootstrap, prefix, policy=str(policy))

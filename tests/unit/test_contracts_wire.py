@@ -129,7 +129,7 @@ BAD = [
     pytest.param(
         event(content_type="application/cloudevents+json"),
         "structured_mode",
-        "structured mode, but the value has no specversion; send content-type application/json, binary mode",
+        'structured mode, but the value has no specversion; add "specversion": "1.0", or send the text alone, as',
         id="binary mode that says structured",
     ),
     pytest.param(structured(specversion=None), "structured_mode", "has no specversion;", id="structured, no version"),

@@ -150,6 +150,8 @@ def test_it_says_which_policy_is_in_force(policy: Path, said: str, monkeypatch: 
     monkeypatch.setattr(Installation, "logs", "logs")
     shown = "\n".join(greeting(Installation(Options(bootstrap="h:1", redis="redis://h/0", policy=policy))))
     assert f"  policy    {said}" in shown
+    tenants = "  tenants   acme-bank, nordic-travel, default; any other: nothing leaves\n"
+    assert (tenants in shown) == (policy == POLICY)
 
 
 @pytest.mark.parametrize("url", ["redis://host/0?password=hunter2", "redis://[hunter2/0", "unix://hunter2@/socket"])

@@ -112,7 +112,7 @@ async def test_an_answer_says_which_tiers_were_asked_those_inside_the_house_too(
     )
     way = TracedText()
     (step,) = (await find(way.answer(tiers=tiers))).steps
-    sentence = "large: transfer (house: unsure balance 40.0 % → big: kept outside every label)"
+    sentence = "large: transfer (house: unsure balance 40.0 % (it states 90.0 %) → big: kept outside every label)"
     assert step.summary.sentence == sentence
 
 
@@ -125,6 +125,27 @@ async def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
         step.summary.sentence
     )
     assert "→ policy: not asked, the policy lets nothing leave to it)" in step.summary.sentence
+
+
+@pytest.mark.parametrize(
+    "way", [TracedText(), TracedText.plain((TOPICS.texts, 1, 9), 1_700_000_000_000)], ids=["CloudEvent", "plain JSON"]
+)
+async def test_a_text_is_found_by_its_trace_as_by_its_id(way):
+    other = TracedText("order-8")
+    headers = way.source == "/crm"
+    records = [
+        way.text(headers=headers),
+        way.prediction(),
+        way.request(),
+        way.call("attempt", 100),
+        way.answer(),
+        way.result(),
+    ]
+    records += [other.text(), other.prediction(), other.result(decision="kept")]
+    by_id = await find(*records, id=way.id)
+    assert len(by_id.steps) == 6
+    assert await find(*records, id=way.traceparent.trace_id) == by_id
+    assert (await find(*records, id="f" * 32)).steps == []
 
 
 async def test_each_task_has_a_branch_and_one_without_a_result_is_reported():

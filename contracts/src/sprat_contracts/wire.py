@@ -230,7 +230,10 @@ def _structured(
             _check_json(record.value or b"")
         elif event.get("specversion") is not None:
             return event
-        detail = "structured mode, but the value has no specversion; send content-type application/json, binary mode"
+        detail = (
+            'structured mode, but the value has no specversion; add "specversion": "1.0", or send the text alone, as '
+            "application/json"
+        )
     elif content_type != "application/json" and not content_type.endswith("+json"):
         raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, "header content-type: only application/json is read")
     else:

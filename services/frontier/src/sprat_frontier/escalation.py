@@ -74,10 +74,13 @@ class Escalation:
     def refusal(self, tier: Tier) -> Declined | None:
         """Return why nothing may be sent to a tier, most serious reason first; None if it may."""
         if self.deadline.passed:
-            return Declined(code=ReasonCode.DEADLINE, detail="it came too late")
+            return Declined(code=ReasonCode.DEADLINE, detail=self._too_late())
         if barred := self.bar(tier):
             return barred
         if tier.masks(self.rule) and self.masked is None:
+            # Of a language that is none, that is the cause: nothing can look for names in it either.
+            if (unknown := self.question.unknown_language()) is not None:
+                return unknown
             return Declined(code=ReasonCode.MASKING, detail=self.masking_failure or "the text is not masked")
         if self.labels_to_keep:
             return Declined(code=ReasonCode.POLICY, detail=self._labels_stay())
@@ -89,6 +92,11 @@ class Escalation:
         left_ms = max(0, self.deadline.at_ms - now_ms)
         at_ms = min(self.deadline.at_ms, now_ms + round(share * left_ms))
         return replace(self, deadline=EscalationDeadline(at_ms, self.deadline.clock))
+
+    def _too_late(self) -> str:
+        arrived = self.request.prediction.origin.appended_at
+        waited, may_wait = (max(0, ms - arrived) / 1000 for ms in (self.deadline.clock.now_ms(), self.deadline.at_ms))
+        return f"it is {waited:,.1f} s after the text, and its deadline was after {may_wait:,.1f} s"
 
     def _labels_stay(self) -> str:
         prediction = self.request.prediction

@@ -131,9 +131,9 @@ class FrontierQuestion:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.output is TranslationOutput and self.target is None:
             return Declined(code=ReasonCode.TARGET, detail="the text names no target language")
-        return self._unknown_language()
+        return self.unknown_language()
 
-    def _unknown_language(self) -> Declined | None:
+    def unknown_language(self) -> Declined | None:
         """Return which of target and language is in no registry; None where both are."""
         if self.target is not None and registered(self.target) is None:
             return Declined(

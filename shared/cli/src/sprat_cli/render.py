@@ -20,7 +20,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.predictions import UNCHANGED
 from sprat_operations.dead_letters import DeadLetter
-from sprat_operations.record_summary import TIER_ANSWERED, TIER_OUTCOMES, causes_in_words, percent
+from sprat_operations.record_summary import TIER_ANSWERED, TIER_OUTCOMES, causes_in_words, percent, tier_confidence
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
@@ -168,8 +168,7 @@ def tiers(result: Result) -> str:
 
 
 def _said(step: TierStep, result: Result) -> str:
-    confidence = step.confidence if step.calibrated is None else step.calibrated
-    sure = None if confidence is None else percent(confidence)
+    sure = tier_confidence(step.confidence, step.calibrated)
     labels = ", ".join([step.label] if step.label is not None else step.labels or ())
     answered = step.outcome in TIER_ANSWERED
     if answered and not labels:

@@ -112,7 +112,11 @@ class SpecialistHandler:
         target = _target(options)
         if target is not None and not is_served(target, self.card.targets):
             served = ", ".join(self.card.targets) or "nothing"
-            detail = f"translates into {served}; ask for one of these, or name a model that translates into the target"
+            detail = (
+                f"translates into {served}; ask for one of these, or name a model that translates into the target"
+                if is_known_language(target)
+                else f"{target} is no known language; send a tag such as de or pt-BR"
+            )
             return Declined(code=ReasonCode.TARGET, detail=detail)
         return None
 

@@ -142,6 +142,13 @@ def _answer(value: Mapping[str, Any]) -> RecordSummary:
     return RecordSummary(sentence, "answered", "from an earlier answer" if value.get("cached") else "")
 
 
+def tier_confidence(stated: float | None, calibrated: float | None) -> str:
+    """Return how sure a tier is, and what it states of itself where that was calibrated; empty where it states none."""
+    if calibrated is None or stated is None:
+        return "" if stated is None else percent(stated)
+    return f"{percent(calibrated)} (it states {percent(stated)})"
+
+
 def _without_label(output: Mapping[str, Any]) -> str:
     """Return what an answer like this one says without a label; empty of tasks without labels."""
     return "none of the labels" if "labels" in output else "outside every label" if "label" in output else ""
@@ -149,8 +156,7 @@ def _without_label(output: Mapping[str, Any]) -> str:
 
 def _tier(step: Mapping[str, Any], without_label: str) -> str:
     """Return what a tier said; also of one inside the house, for which nothing is in the audit."""
-    confidence = step["confidence"] if step.get("calibrated") is None else step["calibrated"]
-    sure = "" if confidence is None else percent(confidence)
+    sure = tier_confidence(step["confidence"], step.get("calibrated"))
     labels = ", ".join([step["label"]] if step.get("label") is not None else step.get("labels") or ())
     if step["outcome"] in TIER_ANSWERED:
         labels = labels or without_label
@@ -164,10 +170,16 @@ def _result(value: Mapping[str, Any]) -> RecordSummary:
         sentence = f"{value['status']}{f', {causes}' if causes else ''}"
     else:
         said = _short(value["output"], value["task"])
-        sentence = f"{value['status']} by {value['source']}: {said}{f' ({causes})' if causes else ''}"
+        sentence = f"{value['status']} by {_source(value)}: {said}{f' ({causes})' if causes else ''}"
     unclear = causes_in_words((each["code"], each.get("detail") or "") for each in value.get("warnings") or ())
     sentence += f" · warning: {unclear}" if unclear else ""
     return RecordSummary(sentence, route["decision"], route["reason"])
+
+
+def _source(value: Mapping[str, Any]) -> str:
+    """Return who answered: the small model, the frontier, or which tier."""
+    tier = next((each["tier"] for each in value.get("tiers") or () if each["outcome"] == "kept"), None)
+    return str(value["source"]) if tier is None or value["source"] == "small" else f"tier {tier}"
 
 
 def _feedback(value: Mapping[str, Any]) -> RecordSummary:

@@ -42,6 +42,15 @@ async def trace(reader: TopicReader, topics: Topics, query: TraceQuery, since_ms
         TimeoutError: the broker gives nothing more.
         KafkaError: Kafka cannot be reached or refuses.
     """
+    found = await _find(reader, topics, query, since_ms)
+    if not query.is_trace_id or any(step.kind is RecordKind.text for step in found.steps):
+        return found
+    # A text of plain JSON has no header with its trace; the records that it caused name it.
+    named = next((step.identity for step in found.steps if step.identity is not None), None)
+    return found if named is None else await _find(reader, topics, TraceQuery(named[1], named[0]), since_ms)
+
+
+async def _find(reader: TopicReader, topics: Topics, query: TraceQuery, since_ms: int) -> TraceResult:
     search = _Search(topics, query)
     await search.read(reader, (topics.texts,), since_ms)
     begin_ms = max(since_ms, search.first_ms - _LEAD_MS) if search.steps else since_ms
@@ -123,8 +132,8 @@ class _Search:
                 plain = self._query.plain  # it has no id of its own: its dead letter holds its time
                 times = () if plain is None else (str(plain[1]).encode(),)
                 return _Needles.of(self._needles, (*self._needles, *times))
-            case _:
-                return _Needles.of(self._needles, ())
+            case _:  # a trace stands in a header alone
+                return _Needles.of(self._needles, self._needles if self._query.is_trace_id else ())
 
     def _traces(self) -> tuple[bytes, ...]:
         return tuple({step.trace_id.encode() for step in self.steps if step.trace_id is not None})
@@ -141,10 +150,13 @@ class _Search:
         if step.kind is RecordKind.egress:
             if self._may_be_call(step):
                 self.steps.append(step)
-        elif self._query.matches(step.identity) or (step.cause and step.cause in {each.place for each in self.steps}):
+        elif self._is_named_by(step) or (step.cause and step.cause in {each.place for each in self.steps}):
             self.steps.append(step)
         elif step.kind in {RecordKind.request, RecordKind.answer}:
             self._others.add(step.traceparent)
+
+    def _is_named_by(self, step: TraceStep) -> bool:
+        return self._query.matches(step.identity, step.trace_id)
 
     def _may_be_call(self, step: TraceStep) -> bool:
         """Return whether it is a call of this text. The record names no text, only trace, tenant and task."""

@@ -25,6 +25,7 @@ Place = tuple[str, int, int]
 Identity = tuple[str, str]
 """Source and id of a text."""
 
+_TRACE_ID = re.compile("[0-9a-f]{32}")
 _PLAIN_ID = re.compile(r"(\d{1,19})-(\d{1,19})")
 _INSIDE: Mapping[RecordKind, tuple[str, ...]] = {
     RecordKind.request: ("prediction",),
@@ -92,6 +93,7 @@ class TraceQuery:
     """The text to find."""
 
     id: str
+    """Its own id, or that of its trace."""
     source: str | None = None
     """None: whatever its source."""
 
@@ -108,9 +110,16 @@ class TraceQuery:
         found = _PLAIN_ID.fullmatch(self.id)
         return (int(found[1]), int(found[2])) if found else None
 
-    def matches(self, identity: Identity | None) -> bool:
+    @property
+    def is_trace_id(self) -> bool:
+        """Return whether the id has the form of a trace's, which an id of a text may have, too."""
+        return _TRACE_ID.fullmatch(self.id) is not None
+
+    def matches(self, identity: Identity | None, trace_id: str | None = None) -> bool:
         """Return whether it is this text."""
-        return identity is not None and identity[1] == self.id and self.source in (None, identity[0])
+        if identity is None or self.source not in (None, identity[0]):
+            return False
+        return identity[1] == self.id or trace_id == self.id
 
 
 def read_step(kind: RecordKind, record: KafkaRecord, record_kinds: Mapping[str, RecordKind]) -> TraceStep:

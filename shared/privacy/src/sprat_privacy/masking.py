@@ -133,7 +133,8 @@ def _usable(tag: str, detectors: Sequence[Detector], validators_alone: Collectio
     usable = [detector for detector in detectors if detector.languages is None or tag in detector.languages]
     if not any(detector.languages is not None for detector in usable) and tag not in validators_alone:
         raise LanguageNotCovered(
-            "no detector of names covers the text's language, and no policy accepts validators alone for it"
+            "no detector of names covers the text's language; the policy takes it without one where it lists it under "
+            "perimeter.validators_alone"
         )
     if not usable:
         raise NotVerified("there is no detector to run")

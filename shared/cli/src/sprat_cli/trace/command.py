@@ -44,9 +44,10 @@ Examples:
 
 \b
 TEXT_ID is the text's CloudEvents id; of a text sent as plain JSON, OFFSET-TIMESTAMP: `sprat send`, `sprat watch` and
-every Result show it. Below each record are those that it caused, with the milliseconds since the text by the
-broker's clock, the service that wrote it, what it says and why. `intent@hr`: the text asks for the model `hr` of that
-task. Calls to a frontier are found by their trace id. Topics that you may not read are skipped, and named.
+every Result show it. The id of its trace, of 32 digits from 0 to f, finds it, too. Below each record are those that
+it caused, with the milliseconds since the text by the broker's clock, the service that wrote it, what it says and
+why. `intent@hr`: the text asks for the model `hr` of that task. Calls to a frontier are found by their trace id.
+Topics that you may not read are skipped, and named.
 
 \b
 Exit codes:

@@ -33,7 +33,7 @@ from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
 from sprat_operations.local_run import SIMULATED
 from sprat_operations.traffic import Traffic
-from sprat_policy import TierPolicy, load_policy
+from sprat_policy import Policy, load_policy
 
 _UPDATE_S = 1.0
 _SHORT_STOP_S = 0.01
@@ -156,7 +156,10 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     yield f"  Redis     {without_password(installation.redis_url)}{password}"
     policy = installation.options.policy
     yield f"  policy    {_DEMO_POLICY if policy == POLICY else policy}"
-    tiers = _tiers(installation.options)
+    rules = _policy(installation.options)
+    if rules is not None:
+        yield f"  tenants   {_tenants(rules)}"
+    tiers = () if rules is None else rules.tiers
     asked = not tiers or any(tier.base_url is None for tier in tiers)
     shown = frontier if frontier == SIMULATED else without_password(frontier)
     yield f"  frontier  {shown if asked else 'not asked: none of the tiers of the policy is the frontier'}"
@@ -179,6 +182,12 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     yield "  Ctrl-C stops everything\n"
 
 
+def _tenants(policy: Policy) -> str:
+    """Return the tenants that a policy names, and what holds for the others."""
+    others = "any other: nothing leaves" if policy.section("") is None else 'any other: by the entry "*"'
+    return "; ".join(filter(None, (", ".join(policy.named_tenants), others)))
+
+
 def _other_keep_ats(options: Options) -> Iterator[str]:
     """Return of which models the policy, or the file of their task, has another `keep_at` than their cards, unasked."""
     for model, held in keep_ats_in_force(options).items():
@@ -187,11 +196,11 @@ def _other_keep_ats(options: Options) -> Iterator[str]:
             yield f"  keep_at   {model}: {said}"
 
 
-def _tiers(options: Options) -> tuple[TierPolicy, ...]:
+def _policy(options: Options) -> Policy | None:
     try:
-        return load_policy(options.policy, options.task_files.table).tiers
+        return load_policy(options.policy, options.task_files.table)
     except UserError:  # the services that read it have said so
-        return ()
+        return None
 
 
 def observers(found: Observers) -> Iterator[str]:
