@@ -92,3 +92,40 @@ def test_what_has_no_labels_to_answer_with_is_refused(assess, tmp_path, options,
     result = assess(*options)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+GERMAN = {
+    "Der Verein hat das Spiel gestern verloren": "sport",
+    "Wo kann man hier abends gut und günstig essen?": "food",
+    "Wann geht das Flugzeug nach Rom?": "travel",
+    "Der Koch hat die Suppe schon wieder versalzen": "food",
+    "Die Mannschaft steht im Finale der Meisterschaft": "sport",
+    "Ich möchte meinen Flug nach Wien umbuchen": "travel",
+    "Das Restaurant am Markt hat montags geschlossen": "food",
+}
+
+
+@pytest.mark.parametrize(
+    ("english", "german", "options", "said"),
+    [
+        (0, 7, (), "the texts look German (de), and are read as en: --language de"),
+        (
+            7,
+            7,
+            (),
+            "many texts look German (de), and all are read as en: put these into a file of their own, and assess",
+        ),
+        (0, 7, ("--language", "de"), None),
+        (7, 0, (), None),
+    ],
+    ids=["German", "both", "named", "English"],
+)
+def test_texts_that_are_read_in_another_language_are_noticed(assess, tmp_path, english, german, options, said):
+    rows = [*[*TEXTS.items()][:english], *[*GERMAN.items()][:german]]
+    (tmp_path / "test.jsonl").write_text(
+        "\n".join(json.dumps({"text": text, "label": label}) for text, label in rows), "utf-8"
+    )
+    result = assess("--task", "subject", *options)
+    assert result.exit_code == 0, result.output
+    assert (said or "") in result.stderr
+    assert ("read as" in result.stderr) == (said is not None)

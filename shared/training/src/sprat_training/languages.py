@@ -21,15 +21,27 @@ _NAMES: Final = {
 
 def language_note(texts: Sequence[str], languages: Sequence[str]) -> str | None:
     """Return what to say where many texts look like another language than `languages`, BCP 47; else None."""
+    others, kept = languages_seen(texts, languages)
+    if not others:
+        return None
+    options = " ".join(f"--language {tag}" for tag in (*others, *kept))
+    return f"the texts look {named(others)}, and the model is trained for {', '.join(languages)}: {options}"
+
+
+def languages_seen(texts: Sequence[str], languages: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the languages that many texts look like: those that are not among `languages`, BCP 47, and those that are.
+
+    The first ones come in the order of their texts, the others in that of `languages`.
+    """
     chosen = texts[:: max(1, len(texts) // READ_TEXTS)]
     guesses = [guess for guess in map(detect, chosen) if guess.confidence >= LEAST_CONFIDENCE]
     found = Counter(guess.language for guess in guesses if guess.language is not None)
     stated = {tag.split("-")[0].lower() for tag in languages}
     least = max(_LEAST_TEXTS, LEAST_SHARE * len(chosen))
     others = [tag for tag, count in found.most_common() if count >= least and tag not in stated]
-    if not others:
-        return None
-    named = " and ".join(f"{_NAMES[tag]} ({tag})" if tag in _NAMES else tag for tag in others)
-    kept = [tag for tag in languages if found[tag.split("-")[0].lower()] >= least]
-    options = " ".join(f"--language {tag}" for tag in (*others, *kept))
-    return f"the texts look {named}, and the model is trained for {', '.join(languages)}: {options}"
+    return others, [tag for tag in languages if found[tag.split("-")[0].lower()] >= least]
+
+
+def named(tags: Sequence[str]) -> str:
+    """Return languages by their names: "German (de) and Dutch (nl)"."""
+    return " and ".join(f"{_NAMES[tag]} ({tag})" if tag in _NAMES else tag for tag in tags)

@@ -14,6 +14,7 @@ from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, columns_of_further, read_labelled
 from sprat_training.label_set_data import as_one_label
+from sprat_training.languages import languages_seen, named
 from sprat_training.record import TrainingRecord
 
 
@@ -67,9 +68,28 @@ def _remembered(
     return columns, outside
 
 
-def language_of(given: str | None, languages: Sequence[str]) -> str:
-    """Return the language of the texts: as given, else the default one or, where the model lacks that, its first."""
-    return given or (DEFAULT if DEFAULT in languages or not languages else languages[0])
+def language_of(given: str | None, languages: Sequence[str], texts: Sequence[str]) -> str:
+    """Return the language of the texts: as given, else the default one or, where the model lacks that, its first.
+
+    Where it is not given, and many texts look like another one, that is said.
+    """
+    if given is not None:
+        return given
+    language = DEFAULT if DEFAULT in languages or not languages else languages[0]
+    if (note := _language_note(texts, language)) is not None:
+        remark(note)
+    return language
+
+
+def _language_note(texts: Sequence[str], language: str) -> str | None:
+    """Return what to say where many texts look like another language than the one in which all are read; else None."""
+    others, kept = languages_seen(texts, (language,))
+    if not others:
+        return None
+    if kept:
+        own = f"put these into a file of their own, and assess it with --language {others[0]}"
+        return f"many texts look {named(others)}, and all are read as {language}: {own}"
+    return f"the texts look {named(others)}, and are read as {language}: --language {others[0]}"
 
 
 def outside_note(outside: int, texts: int, card: Card) -> list[str]:

@@ -287,8 +287,8 @@ def assess(
         tiers,
     )
     source.check(budget=budget is not None, denied=denied)
-    loaded = assessed.load()
-    language, seen = language_of(language, card.languages), seen_by(record, data.path, data.texts, data.rows)
+    loaded, language = assessed.load(), language_of(language, card.languages, data.texts)
+    seen = seen_by(record, data.path, data.texts, data.rows)
     if write and policy:
         target.check(policy, None if force else seen)
     small = small_model_answers(loaded, data, asked, language, outside)
