@@ -246,53 +246,79 @@ def test_without_a_large_model_the_small_one_is_measured_alone(folder, tmp_path)
     assert {each["accuracy"] is None for each in found["routed"] if each["escalated"]} == {True}
 
 
-@pytest.mark.parametrize(
-    ("choose", "why", "until"),
-    [
-        (["--frontier-accuracy", "1", "--accuracy", "0.97"], "Provisional: these 26 texts show ", "more texts show"),
-        (
-            ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M"],
-            "Provisional: a budget asks for no accuracy, and none is shown. ",
-            "a file with --accuracy shows",
-        ),
-    ],
-)
-def test_a_provisional_keep_at_below_that_of_the_card_is_written_only_with_force(folder, tmp_path, choose, why, until):
-    model, policy, page = tmp_path / "hr", tmp_path / "policy.yaml", tmp_path / "page.html"
+PROVISIONAL = [
+    (["--frontier-accuracy", "1", "--accuracy", "0.97"], "Provisional: these 26 texts show ", "More texts"),
+    (
+        ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M"],
+        "Provisional: a budget asks for no accuracy, and none is shown. ",
+        "A file with --accuracy",
+    ),
+]
+
+
+@pytest.fixture
+def assess_stricter(folder, tmp_path):
+    """Assess a model whose card says 0.99, which was shown, with the policy `policy.yaml`."""
+    rule = "the least hundredth at which the answers kept are right, with 95 % confidence"
+    model, page = tmp_path / "hr", tmp_path / "page.html"
     shutil.copytree(folder / "hr", model)
-    card = json.loads((model / "card.json").read_text())
-    card["keep_at"] = 0.99
-    write_artefact(model, card)
-    policy.write_text(POLICY)
-    more = ["assess", folder / "test.csv", "--model", model, *choose, "--policy", policy, "--output", page]
-    more += ["--as", "hr"]
-    result = run(*more, "--write")
-    assert (result.exit_code, policy.read_text()) == (2, POLICY), result.output
-    assert why in result.stdout
-    higher = "The keep_at of the card is higher, 0.99: "
-    place = "tasks.intent.models.hr.keep_at"
-    caution = f"{higher}0.75 is in force, so write 0.99 under {place}, and keep that until {until} a lower one."
-    assert result.stdout.count(caution) == 1
-    html = page.read_text("utf-8")
-    assert (html.count(caution), why in html) == (1, True), "the report gives the same advice"
+    write_artefact(model, json.loads((model / "card.json").read_text()) | {"keep_at": 0.99, "keep_at_rule": rule})
+    (tmp_path / "policy.yaml").write_text(POLICY)
+
+    def assess_stricter(*more, policy=("--policy", tmp_path / "policy.yaml", "--as", "hr")):
+        return run("assess", folder / "test.csv", "--model", model, "--output", page, *policy, *more)
+
+    return assess_stricter
+
+
+@pytest.mark.parametrize(("choose", "why", "later"), PROVISIONAL)
+def test_that_of_the_card_is_written_where_a_lower_one_is_found_and_not_shown(
+    assess_stricter, tmp_path, choose, why, later
+):
+    policy, place = tmp_path / "policy.yaml", "tasks.intent.models.hr.keep_at"
+    found = assess_stricter(*choose)
+    assert (found.exit_code, policy.read_text()) == (0, POLICY), found.output
+    assert why in found.stdout
+    higher = "The keep_at of the card is higher, 0.99. "
+    write = f"Write 0.99 under {place}: the card's keep_at is higher than 0.75, which is in force. "
+    caution = f"{higher}{write}{later} may show a lower one."
+    assert found.stdout.count(caution) == 1
+    html = (tmp_path / "page.html").read_text("utf-8")
+    assert (html.count(caution.replace("'", "&#x27;")), why in html) == (1, True), "the report gives the same advice"
     assert ">Found, and not recommended</h2>" in html
     assert ">Recommended</h2>" not in html
-    at = re.search(r"--write: (0\.\d\d) is provisional and lower than the keep_at of the card; ", result.stderr)[1]
-    assert "nothing was written. Write 0.99 under tasks.intent.models.hr.keep_at, or assess" in result.stderr
-    assert f"or add --force to write {at}" in result.stderr
-    as_json = run(*more, "--write", "--json")
-    assert (as_json.exit_code, json.loads(as_json.stdout)["written"]) == (2, None)
-    policy.write_text(f"{POLICY}    models: {{hr: {{keep_at: 0.99}}}}\n")
-    has_it = run(*more, "--write")
-    assert (has_it.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (2, 0.99)
-    stays = f"{higher}it is in force, stay with it until {until} a lower one."
-    assert (stays in has_it.stdout, stays in page.read_text("utf-8")) == (True, True)
-    no_policy = run("assess", folder / "test.csv", "--model", model, *choose, "--output", page)
-    assert f"{higher}use it until {until} a lower one." in no_policy.stdout
-    assert (
-        "; nothing was written: 0.99 is in force already, so there is nothing to do. For a lower one, " in has_it.stderr
+    no_policy = assess_stricter(*choose, policy=())
+    assert f"{higher}Write 0.99, the card's keep_at, under {place}. {later} may" in no_policy.stdout
+    written = assess_stricter(*choose, "--write")
+    assert (written.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, 0.99), written.output
+    now = rf"{place} is now 0\.99 \(that of the card; 0\.\d\d, found here, is lower and provisional\), was not set; "
+    assert re.search(now, written.stdout)
+    policy.write_text(POLICY)
+    as_json = json.loads(assess_stricter(*choose, "--write", "--json").stdout)
+    assert (as_json["written"]["now"], as_json["written"]["changed"]) == (0.99, True)
+
+
+@pytest.mark.parametrize(("choose", "why", "later"), PROVISIONAL)
+@pytest.mark.parametrize("in_force", ["0.99", "1"])
+def test_nothing_is_written_where_one_is_found_that_is_not_shown_and_that_of_the_card_is_in_force(
+    assess_stricter, tmp_path, choose, why, later, in_force
+):
+    policy, has_it = tmp_path / "policy.yaml", f"{POLICY}    models: {{hr: {{keep_at: {in_force}}}}}\n"
+    policy.write_text(has_it)
+    found = assess_stricter(*choose, "--write")
+    assert (found.exit_code, policy.read_text()) == (0, has_it), found.output
+    stays = "It is in force, so there is nothing to do" if in_force == "0.99" else "0.99 may be written under "
+    higher = f"The keep_at of the card is higher, 0.99. {stays}"
+    assert (higher in found.stdout, why in found.stdout, f". {later} may show" in found.stdout) == (True, True, True)
+    nothing = (
+        r"nothing is written: (0\.\d\d) is provisional and lower than the keep_at of the card, and "
+        rf"{float(in_force):.2f} is in force; --force writes \1"
     )
-    forced = run(*more, "--write", "--force")
+    at = re.search(nothing, found.stdout)[1]
+    as_json = assess_stricter(*choose, "--write", "--json")
+    assert (as_json.exit_code, json.loads(as_json.stdout)["written"]) == (0, None)
+    assert re.search(nothing, as_json.stderr)
+    forced = assess_stricter(*choose, "--write", "--force")
     assert (forced.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, float(at)), forced.output
     assert f"tasks.intent.models.hr.keep_at is now {at}" in forced.stdout
     lower = f"\n{at} is lower than 0.99, that of the card, which is for 97.0% of the kept answers right; here "
@@ -442,14 +468,16 @@ def test_a_keep_at_of_a_model_beside_that_of_a_task_is_written_only_by_its_name(
     assert (file.read_text(), policy.read_text()) == (before, POLICY)
 
 
-def test_where_a_keep_at_is_refused_its_place_in_the_file_of_the_task_is_named(folder, beside, tmp_path):
+def test_that_of_the_card_is_written_into_the_file_of_the_task(folder, beside, tmp_path):
     model, policy, file = beside
     card = json.loads((model / "card.json").read_text())
     write_artefact(model, card | {"keep_at": 0.99})
     common = ["assess", folder / "test.csv", "--model", model, "--policy", policy, "--output", tmp_path / "page.html"]
-    refused = run(*common, "--accuracy", "0.9", "--write", "--as", "mood-bert")
-    assert refused.exit_code == 2
-    assert f"Write 0.99 under models.mood-bert.keep_at in {file}, or assess" in refused.stderr
+    written = run(*common, "--accuracy", "0.9", "--write", "--as", "mood-bert")
+    assert written.exit_code == 0, written.output
+    assert f"Write 0.99 under models.mood-bert.keep_at in {file}: the card's keep_at is higher" in written.stdout
+    assert f"{file}: models.mood-bert.keep_at is now 0.99 (that of the card; " in written.stdout
+    assert load_task_file(file).of("mood-bert").keep_at == 0.99
 
 
 @pytest.mark.parametrize(
@@ -638,6 +666,40 @@ def test_the_policys_own_terms_and_patterns_do_not_reach_the_provider(asking):
     assert len(bodies) == 2
     assert [word for word in ("Heron", "HR-1234", "Schmidt") if any(word in body for body in bodies)] == []
     assert "no egress records" in result.stderr
+    masked = (
+        "masked by the policy of acme, which lets the frontier service send them whole: `sprat assess` always masks"
+    )
+    assert masked in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "tenant", "said"),
+    [
+        ("  careful: {frontier: redact, regions: [local]}\n", "careful", "masked by the policy of careful; no broker"),
+        ("inside: [127.0.0.1]\n", "acme", "masked by the policy of acme, although that host is inside the house: "),
+    ],
+)
+def test_how_the_texts_are_sent_is_said(asking, tmp_path, more, tenant, said):
+    policy = tmp_path / "more.yaml"
+    rules = FRONTIER_POLICY.replace("perimeter:", f"{more}perimeter:")
+    policy.write_text(rules)
+    result, bodies = asking("--tenant", tenant, policy=policy)
+    assert result.exit_code == 0, result.output
+    assert said in result.stderr
+    assert len(bodies) == 2
+    assert [word for word in ("Heron", "HR-1234", "Schmidt") if any(word in body for body in bodies)] == []
+
+
+def test_what_a_simulator_cost_is_called_simulated(folder, tmp_path):
+    (tmp_path / "policy.yaml").write_text(FRONTIER_POLICY)
+    training_files.write(tmp_path / "few.csv", [("my badge is lost", "badge"), ("time off in May", "leave")])
+    with parts.simulator() as simulated:
+        more = ["--frontier", simulated.base_url, "--frontier-model", "any", "--frontier-price", "1/1"]
+        own = ["--policy", tmp_path / "policy.yaml", "--tenant", "acme", "--frontier-region", "local"]
+        page = tmp_path / "page.html"
+        result = run("assess", tmp_path / "few.csv", "--model", folder / "hr", *more, *own, "--output", page)
+    said = "2 texts went to a simulator: what they cost is simulated"
+    assert (said in result.stdout, said in page.read_text("utf-8")) == (True, True), result.output
 
 
 @pytest.mark.parametrize(

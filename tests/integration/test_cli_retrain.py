@@ -111,7 +111,7 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert result.exit_code == 0, result.output
     card = load_artefact(Path("hr")).card
     assert card.version != before
-    written = f"then write in your policy file, under tasks.intent.models.hr: keep_at: {card.keep_at:.2f} (the card of "
+    written = f"then write {card.keep_at:.2f}, the card's keep_at, under tasks.intent.models.hr.keep_at in your policy "
     assert result.stdout.count(written) == 1
     assert result.stdout.endswith(
         "\nyour `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "

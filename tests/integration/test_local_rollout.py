@@ -86,12 +86,15 @@ def test_a_new_version_is_rolled_out_once(
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ("{keep_at: 0.72}", "the policy's keep_at 0.72 holds; its card recommends 0.87: write it under {}"),
+        (
+            "{keep_at: 0.72}",
+            "write 0.87 under {}: the card's keep_at is higher than 0.72, which is in force",
+        ),
         (
             "{keep_at: 0.72, models: {hr: {keep_at: 0.94}}}",
             (
-                "the policy's keep_at 0.94 holds; its card recommends 0.87: `sprat assess` on new texts says which one "
-                "to write under {}"
+                "0.87 may be written under {}, unless `sprat assess` showed 0.94 for this version: the card's keep_at "
+                "is lower than 0.94, which is in force, and not provisional, so it keeps more"
             ),
         ),
         ("{keep_at: 0.72, models: {hr: {keep_at: 0.87}}}", None),
@@ -108,8 +111,20 @@ def test_a_keep_at_that_holds_and_is_not_that_of_the_new_card_is_named(
     policy.write_text("tasks:\n  intent: {keep_at: 0.5}\n")  # the router has read the policy when it started
     version = write(folder, keep_at=0.87)
     watcher.check()
-    more = [] if said is None else [f"keep_at: {said.format('tasks.intent.models.hr')}"]
+    more = [] if said is None else [f"keep_at: {said.format('tasks.intent.models.hr.keep_at')}"]
     assert notices[1:] == [f"version {version} is in use", *more]
+
+
+def test_a_provisional_keep_at_of_the_new_card_does_not_lower_what_is_in_force(folder: Path, tmp_path: Path) -> None:
+    notices: list[str] = []
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tasks:\n  intent: {models: {hr: {keep_at: 0.94}}}\n")
+    watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
+    watcher.check()
+    write(folder, keep_at=0.87, keep_at_rule="the least hundredth; provisional: 20 kept texts show 88.1 %")
+    watcher.check()
+    leave = "leave 0.94, which is in force: the card's keep_at, 0.87, is lower and provisional; "
+    assert notices[-1].startswith(f"keep_at: {leave}"), notices
 
 
 def test_a_version_for_other_code_is_not_rolled_out_though_its_files_are_complete(

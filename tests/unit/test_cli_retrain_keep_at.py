@@ -1,16 +1,16 @@
-"""What `sprat retrain` says of the keep_at of a new version: a provisional one does not lower what holds."""
+"""What `sprat retrain` says of the keep_at of a new version: the rule, with what is in force there."""
 
 import pytest
 
 from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.keep_at import KeepAtAdvice, keep_at_advice
+from sprat_cli.retrain.keep_at import advice_for_new
 from sprat_inference.card import Card
 from sprat_policy import load_task_file
 from sprat_training.keep_at import RightAt, keep_at_rule, recommend
 from support.stream import card
 
 HR = AskedModel("intent", "hr")
-WHERE = "policy.yaml, under tasks.intent.models.hr"
+FIELD = "tasks.intent.models.hr.keep_at"
 
 
 def version(keep_at: float, *, texts: int = 400) -> Card:
@@ -29,37 +29,37 @@ def policy(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("new", "advice"),
+    ("new", "said", "writes"),
     [
-        (version(0.80), KeepAtAdvice(f"write in {WHERE}: keep_at: 0.80 (now 0.83)", writes=True)),
-        (version(0.90, texts=20), KeepAtAdvice(f"write in {WHERE}: keep_at: 0.90 (now 0.83)", writes=True)),
-        (
-            version(0.80, texts=20),
-            KeepAtAdvice(
-                f"keep 0.83 in {WHERE}, until `sprat assess` shows a lower one: 0.80 is provisional", writes=False
-            ),
-        ),
-        (version(0.83, texts=20), None),
+        (version(0.80), f"0.80 may be written under {FIELD} in policy.yaml: ", True),
+        (version(0.90, texts=20), f"write 0.90 under {FIELD} in policy.yaml: ", True),
+        (version(0.80, texts=20), "leave 0.83, which is in force: ", False),
     ],
-    ids=["lower and shown", "higher", "lower and provisional", "the same"],
+    ids=["lower and shown", "higher", "lower and provisional"],
 )
-def test_a_provisional_keep_at_does_not_lower_that_of_the_policy(policy, new, advice):
-    assert keep_at_advice(HR, None, version(0.7), new) == advice
+def test_that_of_the_policy_is_compared_with_the_new_cards(policy, new, said, writes):
+    advice = advice_for_new(HR, None, new)
+    assert (advice.said.startswith(said), advice.writes) == (True, writes), advice
+    assert "for this version" not in advice.said, "no assessment has seen the new one"
 
 
-def test_where_no_policy_is_known_that_of_the_served_versions_card_stays(tmp_path, monkeypatch):
+def test_the_same_one_is_not_written_again(policy):
+    assert advice_for_new(HR, None, version(0.83, texts=20)) is None
+
+
+def test_where_no_policy_is_known_the_cards_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPRAT_POLICY", raising=False)
-    where = "in your policy file, under tasks.intent.models.hr"
-    written = keep_at_advice(HR, None, version(0.83), version(0.8))
-    assert written == KeepAtAdvice(f"write {where}: keep_at: 0.80 (the card of the served version: 0.83)", writes=True)
-    kept = keep_at_advice(HR, None, version(0.83), version(0.8, texts=20))
-    assert kept.said.startswith(f"keep 0.83, that of the card of the served version, {where}, until `sprat assess`")
-    assert not kept.writes
+    shown = advice_for_new(HR, None, version(0.8))
+    assert (shown.said, shown.writes) == (f"write 0.80, the card's keep_at, under {FIELD} in your policy file", True)
+    provisional = advice_for_new(HR, None, version(0.8, texts=20))
+    assert provisional.said == f"{shown.said}, unless a higher one is in force: 0.80 is provisional"
 
 
 def test_that_of_a_task_is_in_its_file(tmp_path):
     file = tmp_path / "desk.yaml"
     file.write_text("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 0.83\n")
-    kept = keep_at_advice(AskedModel("desk", "default"), load_task_file(file), version(0.7), version(0.8, texts=20))
-    assert kept.said.startswith("keep 0.83 in the file of the task desk, until ")
+    written = advice_for_new(AskedModel("desk", "default"), load_task_file(file), version(0.9))
+    assert written.said.startswith("write 0.90 under keep_at in the file of the task desk: ")
+    beside = advice_for_new(AskedModel("desk", "new"), load_task_file(file), version(0.9))
+    assert beside.said.startswith("write 0.90 under models.new.keep_at in the file of the task desk: ")

@@ -192,8 +192,8 @@ def test_a_model_whose_card_recommends_another_keep_at_than_the_policy_has_is_na
             greeting(Installation(Options(bootstrap="h:1", redis="redis://h/0", models=(model,), policy=policy)))
         )
 
-    line = "  keep_at   intent/anfragen: the policy's keep_at 0.72 holds; its card recommends 0.87: write it under "
-    assert f"{line}tasks.intent.models.anfragen\n" in said("{keep_at: 0.72}")
+    line = "  keep_at   intent/anfragen: write 0.87 under tasks.intent.models.anfragen.keep_at: the card's keep_at is "
+    assert f"{line}higher than 0.72, which is in force\n" in said("{keep_at: 0.72}")
     assert "keep_at" not in said("{keep_at: 0.87}")
     assert "keep_at" not in said("{keep_at: 0.72, models: {anfragen: {keep_at: 0.8}}}")  # as the user set it
 
@@ -216,8 +216,8 @@ def test_the_file_of_a_task_that_has_another_keep_at_than_the_card_is_named(
         )
         return "\n".join(greeting(Installation(options)))
 
-    line = "  keep_at   shop/strict: the task's keep_at 0.50 holds; its card recommends 1.00: write it under "
-    assert f"{line}models.strict in {tasks / 'shop.yaml'}\n" in said("")
+    line = f"  keep_at   shop/strict: write 1.00 under models.strict.keep_at in {tasks / 'shop.yaml'}: the card's "
+    assert f"{line}keep_at is higher than 0.50, which is in force\n" in said("")
     assert "keep_at" not in said("models: {strict: {keep_at: 0.8}}\n")
     (tasks / "mood.yaml").write_text("kind: text\ninstruction: Say how the writer feels.\n")
     assert f"\n  tasks     mood, shop, from {tasks}\n" in said("")

@@ -56,10 +56,10 @@ _PATIENT: Final = BreakerSettings(failures=1000)
 _MAX_FAILURES: Final = 20
 """In a row. The server is unavailable then, or refuses the key: more calls would only cost time."""
 
-Answers = tuple[list[tuple[str, ...] | None], list[float], list[tuple[TierStep, ...]]]
+Answers = tuple[list[tuple[str, ...] | None], list[float], list[tuple[TierStep, ...]], int]
 """Of each text: the labels, the cost in euros, and what the tiers of the policy said, where they were asked.
 
-Where a text has one label, there is one, or none; None: there is no usable answer.
+Where a text has one label, there is one, or none; None: there is no usable answer. Last: how many a simulator received.
 """
 
 
@@ -108,6 +108,8 @@ def ask_all(
     progress: Callable[[int], None],
 ) -> Answers:
     """Return the labels and the cost in euros of each text; None without a usable answer, or if nothing may leave.
+
+    Whatever leaves is masked, also where the policy lets the tenant's texts go whole.
 
     Args:
         texts: the texts to ask about.
@@ -158,6 +160,7 @@ class _BulkEscalation:
         self._steps: list[tuple[TierStep, ...]] = [()] * len(texts)
         self._remaining = iter(range(len(texts)))
         self._finished = 0
+        self._simulated = 0
         self._failures = 0
 
     async def ask_all(
@@ -193,7 +196,7 @@ class _BulkEscalation:
                         group.create_task(self._work(handler, settings))
             except* SpratError as errors:
                 raise errors.exceptions[0] from errors.exceptions[0].__cause__
-        return self._answers, self._costs, self._steps
+        return self._answers, self._costs, self._steps, self._simulated
 
     async def _tiers(
         self, settings: FrontierSettings, policy: Policy, stack: AsyncExitStack, *, of_policy: bool
@@ -216,6 +219,9 @@ class _BulkEscalation:
     def _record(self, place: int, answered: FrontierAnswered, url: str) -> None:
         self._costs[place] = answered.cost_eur
         self._steps[place] = answered.tiers
+        self._simulated += any(
+            each is not None and each.simulated for each in (answered.egress, *(step.egress for step in answered.tiers))
+        )
         declined = answered.declined
         if declined is None:
             self._answers[place] = _labels_of(answered.output)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprat.errors import UserError
+from sprat_cli.which_keep_at import CardKeepAt, is_assessed, keep_at_advice, place_of_keep_at, written_name
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_local.options import Options
 from sprat_operations.services import ServedModel
-from sprat_policy import keep_at_location, load_policy
+from sprat_policy import load_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,25 +16,23 @@ class KeepAtInForce:
     """The `keep_at` of a model, as the router read it when it started."""
 
     keep_at: float
-    whose: str
-    """Where it stands: "policy" or "task"."""
     place: str
     """Where one for this model alone is written."""
     is_own: bool
     """Whether it was written for this model alone."""
+    is_assessed: bool
+    """Whether `sprat assess` takes this model."""
 
-    def unlike_card(self, folder: Path) -> str | None:
-        """Return what to say where the card of the model in a folder recommends another one; None where it does not."""
+    def advice(self, folder: Path) -> str | None:
+        """Return which one to write for the model in a folder; None where its card recommends what is in force."""
         try:
-            recommended = load_artefact(folder).card.keep_at
+            card = load_artefact(folder).card
         except BrokenArtefact:  # the service that reads it has said so
             return None
-        if f"{self.keep_at:.2f}" == f"{recommended:.2f}":
-            return None
-        said = f"the {self.whose}'s keep_at {self.keep_at:.2f} holds; its card recommends {recommended:.2f}"
-        if self.is_own:
-            return f"{said}: `sprat assess` on new texts says which one to write under {self.place}"
-        return f"{said}: write it under {self.place}"
+        found = keep_at_advice(
+            self.keep_at, CardKeepAt.of(card), self.place, may_be_shown=self.is_own, assessed=self.is_assessed
+        )
+        return None if found is None else found.said
 
 
 def keep_ats_in_force(options: Options) -> dict[ServedModel, KeepAtInForce]:
@@ -49,17 +48,10 @@ def keep_ats_in_force(options: Options) -> dict[ServedModel, KeepAtInForce]:
     return {
         model: KeepAtInForce(
             policy.task(model.task, model.name).keep_at,
-            "task" if model.task in files else "policy",
-            _place(options, model),
+            place_of_keep_at(model.task, written_name(policy, model.task, model.name), files),
             policy.sets_keep_at(model.task, model.name),
+            is_assessed(model.task, files),
         )
         for model in options.models
         if model.task in policy.task_names
     }
-
-
-def _place(options: Options, model: ServedModel) -> str:
-    files = options.task_files
-    in_file = model.task in files
-    field = ".".join(keep_at_location(None if in_file else model.task, model.name)[:-1])
-    return f"{field} in {(files.folder or Path()) / model.task}.yaml" if in_file else field

@@ -140,7 +140,7 @@ class ModelRollout:
             folder.version = version
             self._notify(name, "info", f"version {version} is in use")
             held = self._keep_ats.get(folder.model)
-            said = None if held is None else held.unlike_card(folder.model.folder)
+            said = None if held is None else held.advice(folder.model.folder)
             if said is not None:
                 self._notify(name, "info", f"keep_at: {said}")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 from pydantic import SecretStr
@@ -259,12 +260,14 @@ def frontier_result(
             f"the frontier: assumed to be right {source.accuracy:.1%} of the time, at {source.eur:g} EUR an answer"
         )
         return FrontierResult(None, source.accuracy, source.eur, description)
-    answers, steps = _ask_frontier(source, data, task, language, outside_label)
+    answers, steps, simulated = _ask_frontier(source, data, task, language, outside_label)
     if source.save is not None:
         write_answers(source.save, data, answers)
     unusable = sum(label is None for label in answers.labels)
     who = f"the tiers of {source.policy}" if source.tiers else f"{source.model} at {source.url}"
     description = f"the frontier: {who}, asked now; {counted(unusable, 'text')} got no usable answer"
+    if simulated:
+        description += f"; {counted(simulated, 'text')} went to a simulator: what they cost is simulated"
     return FrontierResult(answers, 0.0, 0.0, description, compare_tiers(steps, data.labels, several), steps)
 
 
@@ -306,16 +309,11 @@ def text_outcomes(
 
 def _ask_frontier(
     source: FrontierSource, data: LabelledTexts, task: TaskOfModel, language: str, outside_label: str
-) -> tuple[FrontierAnswers, tuple[tuple[TierAnswer, ...], ...]]:
+) -> tuple[FrontierAnswers, tuple[tuple[TierAnswer, ...], ...], int]:
     provider = plugins.load(plugins.PROVIDERS, "frontier")
     broker = source.broker()
     recorded = f"{_NO_RECORDS}, so no egress records are written" if broker is None else "egress records on Kafka"
-    if source.tiers:
-        remark(f"{counted(len(data), 'text')} put to the tiers by the policy of {source.tenant}; {recorded}")
-    else:
-        remark(
-            f"{counted(len(data), 'text')} sent to {source.url}, masked by the policy of {source.tenant}; {recorded}"
-        )
+    remark(f"{counted(len(data), 'text')} {_how_sent(source)}; {recorded}")
     with ExitStack() as stack:
         bar = stack.enter_context(ProgressBar())
         if broker is not None:
@@ -336,7 +334,21 @@ def _ask_frontier(
         remark(f"{which}: not asked, by the policy of {source.tenant}; {tenants_that_may(load_policy(source.policy))}")
     steps = tuple(tuple(_tier_answer(step, task, outside_label) for step in each) for each in answers[2])
     labels = tuple(None if each is None else task.as_one_label(each, outside_label) for each in answers[0])
-    return FrontierAnswers(labels, tuple(answers[1])), steps
+    return FrontierAnswers(labels, tuple(answers[1])), steps, answers[3]
+
+
+def _how_sent(source: FrontierSource) -> str:
+    """Return where the texts go and what of them is masked: all that goes to an API, whatever the policy lets go."""
+    if source.tiers or source.url is None or source.policy is None:
+        inside = "whole to those inside the house without `mask: true`"
+        return f"put to the tiers by the policy of {source.tenant}: masked on the way to those outside, {inside}"
+    policy = load_policy(source.policy)
+    sent = f"sent to {source.url}, masked by the policy of {source.tenant}"
+    if policy.is_inside(urlsplit(source.url).hostname or ""):
+        return f"{sent}, although that host is inside the house: a tier there (--tiers) gets them whole"
+    if policy.tenant(source.tenant).frontier == "allow":
+        return f"{sent}, which lets the frontier service send them whole: `sprat assess` always masks here"
+    return sent
 
 
 def _denied_tiers(climbs: Iterable[Sequence[TierStep]]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sprat_cli.which_keep_at import CardKeepAt, keep_at_advice
 from sprat_training.evaluation.report import shown
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
 from sprat_training.keep_at import lowers_unshown
@@ -10,10 +11,10 @@ from sprat_training.record import TrainingRecord
 
 @dataclass(frozen=True, slots=True)
 class BelowCard:
-    """A provisional `keep_at` below that of the card."""
+    """A provisional `keep_at` below that of the card: that of the card goes before it."""
 
     found: float
-    card: float
+    card: CardKeepAt
     in_force: float | None
     """That of the task's file or of the policy; None where there is none."""
     place: str
@@ -23,33 +24,42 @@ class BelowCard:
 
     def __str__(self) -> str:
         why = "Provisional: a budget asks for no accuracy, and none is shown. " if self.by_budget else ""
-        until = "a file with --accuracy shows" if self.by_budget else "more texts show"
-        return f"{why}The keep_at of the card is higher, {self.card:.2f}: {self._advice} until {until} a lower one."
+        later = "A file with --accuracy" if self.by_budget else "More texts"
+        higher = f"{why}The keep_at of the card is higher, {self.card.value:.2f}."
+        return f"{higher} {self._advice}. {later} may show a lower one."
 
     @property
     def _advice(self) -> str:
-        card = f"{self.card:.2f}"
-        if self.in_force is None:
-            return "use it"
-        if f"{self.in_force:.2f}" == card:
-            return "it is in force, stay with it"
-        if self.in_force > self.card:
-            return f"{self.in_force:.2f} is in force, go no lower than {card}"
-        return f"{self.in_force:.2f} is in force, so write {card} under {self.place}, and keep that"
+        advice = keep_at_advice(self.in_force, self.card, self.place, assessed=False)
+        if advice is None:
+            return "It is in force, so there is nothing to do"
+        return f"{advice.said[0].upper()}{advice.said[1:]}"
 
     @property
-    def refusal(self) -> str:
-        """Return why it is not written, and what to do."""
-        refused = f"{self.found:.2f} is provisional and lower than the keep_at of the card; nothing was written"
-        more = f"assess with more texts{' and --accuracy' * self.by_budget}"
-        forced = f"or add --force to write {self.found:.2f}"
-        if self.in_force is not None and f"{self.in_force:.2f}" == f"{self.card:.2f}":
-            done = f"{self.card:.2f} is in force already, so there is nothing to do"
-            return f"{refused}: {done}. For a lower one, {more}; {forced}"
-        return f"{refused}. Write {self.card:.2f} under {self.place}, or {more}; {forced}"
+    def to_write(self) -> float | None:
+        """Return what `--write` writes: the card's, unless what is in force is at least that; None for nothing."""
+        card = self.card.value
+        return None if self.in_force is not None and f"{self.in_force:.2f}" >= f"{card:.2f}" else card
+
+    @property
+    def why_card(self) -> str:
+        """Return why `--write` writes the card's."""
+        return f"that of the card; {self.found:.2f}, found here, is lower and provisional"
+
+    @property
+    def why_nothing(self) -> str | None:
+        """Return why `--write` writes nothing; None where it writes the card's."""
+        if self.to_write is not None:
+            return None
+        return (
+            f"nothing is written: {self.found:.2f} is provisional and lower than the keep_at of the card, and "
+            f"{self.in_force:.2f} is in force; --force writes {self.found:.2f}"
+        )
 
 
-def below_card(choice: ThresholdChoice | None, of_card: float, in_force: float | None, place: str) -> BelowCard | None:
+def below_card(
+    choice: ThresholdChoice | None, of_card: CardKeepAt, in_force: float | None, place: str
+) -> BelowCard | None:
     """Return the `keep_at` found where it is lower than that of the card and not shown; None where that is not so.
 
     Args:
@@ -61,7 +71,7 @@ def below_card(choice: ThresholdChoice | None, of_card: float, in_force: float |
     if choice is None:
         return None
     found, keep_at = choice.recommended, choice.chosen.keep_at
-    if not lowers_unshown(keep_at, of_card, is_shown=found is not None and found.is_shown):
+    if not lowers_unshown(keep_at, of_card.value, is_shown=found is not None and found.is_shown):
         return None
     return BelowCard(keep_at, of_card, in_force, place, found is None)
 

@@ -29,6 +29,7 @@ from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
 from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
+from sprat_cli.which_keep_at import CardKeepAt
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
@@ -70,7 +71,8 @@ hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep
 the name after --as, which may be left out only for the shipped model. Of a task whose file beside --policy names
 DIR as its artefact, it changes the keep_at of that file; of a model beside that one (its card or --task names the
 task), models.NAME.keep_at there, with the name after --as. Without --force it refuses texts that the model was trained
-on, and a keep_at below that of the card which the texts do not show with 95 % confidence.
+on. In place of a keep_at below that of the card which the texts do not show with 95 % confidence, it writes the card's
+where a lower one is in force, and else nothing.
 
 \b
 Without --model, what answers --task is measured: the artefact that its file names, or its labels alone where it names
@@ -89,14 +91,15 @@ reaches it on these texts, but none below the one that shows the most; and it is
 
 \b
 --frontier and --tiers take the same path as the frontier service: they need --policy or SPRAT_POLICY, and send a text
-only as the rules of --tenant allow, to a region that they name, masked, also by the policy's own terms and patterns. A
-text that cannot be masked is not sent; hosts inside the house get texts as they are. --tiers asks about every text of
-FILE, also about those that the model would keep. What a large model is told stands in the file of the task (--task),
-beside the policy; where that names DIR as its artefact, or the card the task, it is found. With a broker (--bootstrap
-or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET, each call has its egress records on Kafka, the first before anything is
-sent; without a broker there are none. The API key is read from SPRAT_FRONTIER__API_KEY. --calibrate-tiers writes into
-the policy what the probabilities mean that a tier states for its labels; from then on the tier's keep_at holds for the
-calibrated chance. It needs 50 answers of a tier, 5 right and 5 wrong ones among them.
+only as the rules of --tenant allow, to a region that they name, masked, also by the policy's own terms and patterns,
+and where the rules let texts go whole. A text that cannot be masked is not sent. Tiers inside the house get texts as
+they are, unless they have `mask: true`. --tiers asks about every text of FILE, also those that the model would keep.
+What a large model is told stands in the file of the task (--task), beside the policy; where that names DIR as its
+artefact, or the card the task, it is found. With a broker (--bootstrap or SPRAT_KAFKA__BOOTSTRAP) and SPRAT_SECRET,
+each call has its egress records on Kafka, the first before anything is sent; without a broker there are none. The API
+key is read from SPRAT_FRONTIER__API_KEY. --calibrate-tiers writes into the policy what the probabilities mean that a
+tier states for its labels; from then on the tier's keep_at holds for the calibrated chance. It needs 50 answers of a
+tier, 5 right and 5 wrong ones among them.
 
 \b
 Exit codes:
@@ -228,8 +231,10 @@ def assess(
     tenant: Annotated[
         str, typer.Option(metavar="NAME", help="The tenant whose rules in --policy hold.")
     ] = DEFAULT_TENANT,
-    write: Annotated[bool, typer.Option("--write", help="Write the keep_at found into the policy.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write it also where --write refuses it, see below.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the keep_at found, or the card's, into the policy.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write the one found all the same, see below.")] = False,
     name: Annotated[
         str | None,
         typer.Option(
@@ -322,16 +327,18 @@ def assess(
     report = _Report(
         page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)
     )
-    choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, target.place, report)
-    refused = write and below is not None and not force
-    change = target.write(policy, choice.chosen.keep_at) if write and policy and choice and not refused else None
+    of_card = CardKeepAt.of(loaded.card, language)
+    choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, of_card, target.place, report)
+    held = None if force or not write else below
+    change = _write_chosen(target, policy, choice, held) if write and policy and choice else None
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
         about = assessment_json(assessment, by_words, choice, page, change, seen) | of_sets
+        _warned(held and held.why_nothing)
         say_json(about | report.outside.as_json(keep_ats) | _tiers_json(frontier.tiers) | _fits_json(fits))
     else:
-        said = _said_of(change, choice, assessment, also["card"], record)
+        said = _said_of(change, choice, held, assessment, of_card.value, record)
         say(
             "\n".join(
                 [
@@ -342,8 +349,6 @@ def assess(
                 ]
             )
         )
-    if below is not None and refused:
-        raise UserError(f"--write: {below.refusal}")
 
 
 def _f1(interval: Interval) -> str:
@@ -413,17 +418,29 @@ def _check_name(name: str | None) -> None:
         raise UserError(f"--as {error}") from None
 
 
+def _write_chosen(
+    target: KeepAtTarget, policy: Path, choice: ThresholdChoice, held: BelowCard | None
+) -> KeepAtChange | None:
+    """Write the `keep_at` found, or what goes before it; return what was written."""
+    keep_at = choice.chosen.keep_at if held is None else held.to_write
+    return None if keep_at is None else target.write(policy, keep_at)
+
+
 def _said_of(
     change: KeepAtChange | None,
     choice: ThresholdChoice | None,
+    held: BelowCard | None,
     assessment: Assessment,
     of_card: float,
     record: TrainingRecord | None,
 ) -> list[str]:
     if change is None or choice is None:
-        return []
+        return [] if held is None or held.why_nothing is None else [held.why_nothing]
+    if held is not None:
+        return [str(replace(change, why=held.why_card))]
     found = choice.recommended
-    said = str(replace(change, provisional=found is not None and not found.is_shown))
+    is_shown = found is None or found.is_shown
+    said = str(replace(change, why="" if is_shown else "provisional: assess again with more texts"))
     return [said, *lower_than_card(assessment, choice, of_card, record)]
 
 
@@ -432,6 +449,7 @@ def _chosen(
     accuracy: float | None,
     budget_eur: float | None,
     named: Mapping[str, float],
+    of_card: CardKeepAt,
     place: str,
     report: _Report,
 ) -> tuple[ThresholdChoice | None, BelowCard | None, Mapping[str, float]]:
@@ -444,7 +462,7 @@ def _chosen(
     keep_ats = named
     try:
         choice = _choose(assessment, accuracy, budget_eur)
-        below = below_card(choice, named["card"], named.get("task", named.get("policy")), place)
+        below = below_card(choice, of_card, named.get("task", named.get("policy")), place)
         keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
     finally:
         notes = [*report.noted(keep_ats), *report.warnings]

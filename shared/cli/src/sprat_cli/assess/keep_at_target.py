@@ -9,10 +9,10 @@ from sprat_cli.assess.asked_task import INTENT, TaskOfModel
 from sprat_cli.assess.policy_file import (
     KeepAtChange,
     check_task_keep_at,
-    field_of,
     write_keep_at,
     write_task_keep_at,
 )
+from sprat_cli.which_keep_at import place_of_keep_at
 from sprat_inference.card import Card
 from sprat_policy import IntentPolicy, Policy, keep_at_location
 from sprat_training.record import SeenRows
@@ -36,10 +36,8 @@ class KeepAtTarget:
     @property
     def place(self) -> str:
         """The field of this model, and its file where that is not the policy."""
-        if self.task.files:
-            unnamed = self.card_name if self.task.is_beside else None
-            return f"{'.'.join(keep_at_location(None, self.name or unnamed))} in {self.file}"
-        return field_of(self.name or (None if self.card_name == DEFAULT_MODEL else self.card_name))
+        is_default = not self.task.is_beside if self.task.files else self.card_name == DEFAULT_MODEL
+        return place_of_keep_at(self.task.name, self.name or (None if is_default else self.card_name), self.task.files)
 
     def check(self, policy: Path, seen: SeenRows | None) -> None:
         """Check that a `keep_at` may be written there.

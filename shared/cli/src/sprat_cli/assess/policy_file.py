@@ -42,14 +42,14 @@ class KeepAtChange:
     """The languages for which another number holds."""
     restart: str = "restart the router"
     """What applies it."""
-    provisional: bool = False
-    """Whether the texts do not show the accuracy that was asked for."""
+    why: str = ""
+    """What is to be known of it."""
 
     def __str__(self) -> str:
         if not self.changed:
             return f"{self.file}: {self.field} is {self.now:.2f} already; nothing is changed"
         before = f"{self.was or 'not set'}{self._but}"
-        now = f"{self.now:.2f}{' (provisional: assess again with more texts)' * self.provisional}"
+        now = f"{self.now:.2f}{f' ({self.why})' if self.why else ''}"
         return f"{self.file}: {self.field} is now {now}, was {before}; {self.restart}"
 
     @property

@@ -4,16 +4,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sprat.kafka.lag import LagSnapshot
-from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
+from sprat_cli.which_keep_at import (
+    CardKeepAt,
+    is_assessed,
+    is_provisional,
+    keep_at_advice,
+    place_of_keep_at,
+    written_name,
+)
 from sprat_contracts import ModelAnnounced
 from sprat_operations.models import advised_by_language, advised_keep_at, group_of, serving_advice
 from sprat_policy import NO_FILES, Policy, TaskFiles, UnannouncedModel, unannounced_models
 from sprat_privacy.labels import labels_to_keep, numbered
-
-_ASSESSED = "tasks.intent."
-"""The place of the thresholds that `sprat assess` finds: it takes intent models alone."""
 
 
 def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
@@ -99,45 +103,44 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: 
     """Compare the threshold of the model, then those of the languages for which the file or the card has another."""
     task, model = announced.task, announced.model
     rules = policy.task(task, model)
-    section, file = f"tasks.{task}.models.{model}.", "the policy"
-    if task in files:
-        file = str((files.folder or Path()) / f"{task}.yaml")
-        section = f"in {file} " + ("" if model == DEFAULT_MODEL else f"models.{model}.")
+    file = str((files.folder or Path()) / f"{task}.yaml") if task in files else "the policy"
+    provisional = is_provisional(str(announced.card.get("keep_at_rule", "")))
+
+    def difference(
+        name: str, holds: float, advised: float, *, chosen: bool, language: str | None = None
+    ) -> Check | None:
+        place = place_of_keep_at(task, written_name(policy, task, model), files, language)
+        card = CardKeepAt(advised, provisional)
+        advice = keep_at_advice(holds, card, place, may_be_shown=chosen, assessed=is_assessed(task, files))
+        return (
+            None
+            if advice is None
+            else _difference(f"{name}: keep_at {holds:.2f} in {file}", holds, advised, advice.said, chosen=chosen)
+        )
+
     chosen = policy.sets_keep_at(task, model)
-    yield from _difference(f"{task}/{model}", rules.keep_at, advised, f"{section}keep_at", file, chosen=chosen)
+    of_model = difference(f"{task}/{model}", rules.keep_at, advised, chosen=chosen)
     by_language = advised_by_language(announced)
     # Who set another number than the card's for all languages has chosen it for these, too.
-    for_all = chosen and not _same(rules.keep_at, advised)
-    for language in sorted({*rules.keep_at_by_language, *by_language}):
-        yield from _difference(
+    for_all = chosen and of_model is not None
+    of_languages = (
+        difference(
             f"{task}/{model}, texts in {language}",
             rules.keep_at_in(language),
             by_language.get(language, advised),
-            f"{section}keep_at_by_language.{language}",
-            file,
             chosen=for_all or language in rules.keep_at_by_language,
+            language=language,
         )
+        for language in sorted({*rules.keep_at_by_language, *by_language})
+    )
+    yield from (each for each in (of_model, *of_languages) if each is not None)
 
 
-def _difference(name: str, holds: float, advised: float, place: str, file: str, *, chosen: bool) -> Iterator[Check]:
-    if _same(holds, advised):
-        return
-    said = f"{name}: keep_at {holds:.2f} in {file}, "
+def _difference(said: str, holds: float, advised: float, advice: str, *, chosen: bool) -> Check:
+    """Return a check that passes where the owner has chosen a stricter threshold than the card's."""
+    if not chosen:
+        return warning("policy", f"{said}, its card advises {advised:.2f}", advice)
     read = "the router reads the file when it starts"
-    if chosen and holds > advised:
-        yield ok("policy", f"{said}stricter than its card advises, {advised:.2f}; {read}")
-        return
-    if chosen:
-        fix = (
-            f"keep it where `sprat assess` shows that enough of what it keeps is right; or write {place}: {advised:.2f}"
-        )
-        may = " (right if `sprat assess` showed it on your texts)" if place.startswith(_ASSESSED) else ""
-        yield warning("policy", f"{said}looser than its card advises, {advised:.2f}{may}; {read}", fix)
-        return
-    write = f"write {place}: {advised:.2f}"
-    fix = f"`sprat assess` finds the one for your texts; or {write}" if place.startswith(_ASSESSED) else write
-    yield warning("policy", f"{said}its card advises {advised:.2f}", fix)
-
-
-def _same(one: float, other: float) -> bool:
-    return f"{one:.2f}" == f"{other:.2f}"
+    if holds > advised:
+        return ok("policy", f"{said}, stricter than its card advises: {advice}; {read}")
+    return warning("policy", f"{said}, looser than its card advises, {advised:.2f}; {read}", advice)

@@ -38,13 +38,14 @@ from sprat_cli.retrain.corrections import (
     waiting,
 )
 from sprat_cli.retrain.first import FirstTraining, train_first
-from sprat_cli.retrain.keep_at import KeepAtAdvice, keep_at_advice
+from sprat_cli.retrain.keep_at import advice_for_new
 from sprat_cli.retrain.learnt import Learnt, check_learnt, own_works
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
 from sprat_cli.retrain.trained import Trained, train_version
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.train.options import reading_options
 from sprat_cli.train.written import previous_lines, previous_version, write_report
+from sprat_cli.which_keep_at import KeepAtAdvice
 from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
@@ -273,7 +274,7 @@ def retrain(
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, result, comparison, stand_in, learnt, config, added, left_out)
-    keep_at = keep_at_advice(asked, file, card, result.card)
+    keep_at = advice_for_new(asked, file, result.card)
     advice = advise(result.verdict, comparison, keep_at)
     target = folder if replace_served else output
     _show(retrained, advice, folder, target, as_json=as_json)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sprat_cli.retrain.corrections import Added, AskedModel
-from sprat_cli.retrain.keep_at import KeepAtAdvice
 from sprat_cli.retrain.learnt import Learnt
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_cli.train.options import training_command
 from sprat_cli.train.summary import issue_json, label_issue_lines
+from sprat_cli.which_keep_at import KeepAtAdvice
 from sprat_inference.card import Card
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison, Measured

@@ -189,9 +189,9 @@ def _tenants(policy: Policy) -> str:
 
 
 def _other_keep_ats(options: Options) -> Iterator[str]:
-    """Return of which models the policy, or the file of their task, has another `keep_at` than their cards, unasked."""
+    """Return which `keep_at` to write for the models for which nobody has written one."""
     for model, held in keep_ats_in_force(options).items():
-        said = None if held.is_own else held.unlike_card(model.folder)
+        said = None if held.is_own else held.advice(model.folder)
         if said is not None:
             yield f"  keep_at   {model}: {said}"
 

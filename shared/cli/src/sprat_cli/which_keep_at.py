@@ -1,0 +1,106 @@
+"""Which `keep_at` to write for the served version of a model: the one rule, in the same words for every command.
+
+What is in force is compared with the `keep_at` of the card. The card's is written where it is higher; where it is
+lower and shown, it may be; where it is lower and provisional, what is in force stays. One that `sprat assess` shows
+for the served version goes before the card's.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sprat.model import DEFAULT_MODEL
+from sprat_inference.card import Card
+from sprat_policy import Policy, TaskFiles, keep_at_location
+from sprat_training.keep_at import PROVISIONAL, lowers_unshown
+
+_INTENT: Final = "intent"
+
+
+@dataclass(frozen=True, slots=True)
+class CardKeepAt:
+    """The `keep_at` that a card recommends."""
+
+    value: float
+    is_provisional: bool
+    """Whether the texts of the training do not show it."""
+
+    @classmethod
+    def of(cls, card: Card, language: str | None = None) -> "CardKeepAt":
+        """Return that of a card, for a language where one is given."""
+        return cls(card.keep_at if language is None else card.keep_at_of(language), is_provisional(card.keep_at_rule))
+
+
+def is_provisional(rule: str) -> bool:
+    """Return whether a card says of its `keep_at` that the texts do not show it; `rule` is its `keep_at_rule`."""
+    return PROVISIONAL in rule
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAtAdvice:
+    """What to do about the `keep_at` of a served version."""
+
+    said: str
+    """As "write 0.90 under PLACE: …", or "leave 0.90, which is in force: …"."""
+    writes: bool
+    """Whether something is to be written, or may be; else what is in force stays."""
+
+
+def keep_at_advice(
+    in_force: float | None, card: CardKeepAt, place: str, *, may_be_shown: bool = False, assessed: bool = True
+) -> KeepAtAdvice | None:
+    """Return what to do; None for nothing, as what is in force is the card's.
+
+    Args:
+        in_force: of the policy or the task's file; where nothing is chosen for the model, that of its task. None where
+            it is not known.
+        card: of the version that is served.
+        place: where one for this model is written.
+        may_be_shown: whether what is in force was written for this model, so that `sprat assess` may have shown it.
+        assessed: whether `sprat assess` takes models of this task.
+    """
+    its = f"{card.value:.2f}"
+    if in_force is None:
+        unless = f", unless a higher one is in force: {its} is provisional" if card.is_provisional else ""
+        return KeepAtAdvice(f"write {its}, the card's keep_at, under {place}{unless}", writes=True)
+    now = f"{in_force:.2f}"
+    if now == its:
+        return None
+    if lowers_unshown(card.value, in_force, is_shown=not card.is_provisional):
+        later = "; `sprat assess` on new texts may show a lower one" if assessed else ""
+        said = f"leave {now}, which is in force: the card's keep_at, {its}, is lower and provisional"
+        return KeepAtAdvice(f"{said}; {now} keeps less and is no less right{later}", writes=False)
+    where = f"under {place}"
+    if may_be_shown and assessed:
+        where += f", unless `sprat assess` showed {now} for this version"
+    if card.value > in_force:
+        said = f"write {its} {where}: the card's keep_at is higher than {now}, which is in force"
+    else:
+        why = f"the card's keep_at is lower than {now}, which is in force, and not provisional, so it keeps more"
+        said = f"{its} may be written {where}: {why}"
+    return KeepAtAdvice(said, writes=True)
+
+
+def written_name(policy: Policy, task: str, model: str) -> str | None:
+    """Return the name under which the `keep_at` of a model is written; None: it is that of the task."""
+    return None if model == DEFAULT_MODEL and model not in policy.task(task, "").models else model
+
+
+def place_of_keep_at(task: str, name: str | None, files: TaskFiles, language: str | None = None) -> str:
+    """Return where the `keep_at` is written of the model that texts ask for as `name`; None: of the task itself.
+
+    Args:
+        task: name of the task.
+        name: of the model.
+        files: the tasks that have a file; the place names it.
+        language: for texts in this language alone.
+    """
+    field = ".".join(keep_at_location(None if task in files else task, name))
+    if language is not None:
+        field += f"_by_language.{language}"
+    return f"{field} in {(files.folder or Path()) / task}.yaml" if task in files else field
+
+
+def is_assessed(task: str, files: TaskFiles) -> bool:
+    """Return whether `sprat assess` takes models of a task: those with labels of texts."""
+    return task == _INTENT if task not in files else files[task].has_labels

@@ -1,0 +1,80 @@
+"""Which keep_at to write for the served version: one rule, in the same words for every command."""
+
+import pytest
+
+from sprat_cli.which_keep_at import (
+    CardKeepAt,
+    KeepAtAdvice,
+    is_assessed,
+    keep_at_advice,
+    place_of_keep_at,
+    written_name,
+)
+from sprat_policy import NO_FILES, Policy, TaskFile, TaskFiles
+
+PLACE = "tasks.intent.models.hr.keep_at"
+ANOTHER = "; `sprat assess` on new texts may show a lower one"
+SHOWED = ", unless `sprat assess` showed 0.89 for this version"
+
+
+@pytest.mark.parametrize("provisional", [False, True])
+def test_where_the_cards_is_in_force_there_is_nothing_to_do(provisional):
+    assert keep_at_advice(0.9, CardKeepAt(0.9, is_provisional=provisional), PLACE) is None
+    assert keep_at_advice(0.9, CardKeepAt(0.901, is_provisional=provisional), PLACE) is None, (
+        "it is written with two digits"
+    )
+
+
+@pytest.mark.parametrize("provisional", [False, True])
+def test_a_higher_one_of_the_card_is_written(provisional):
+    card = CardKeepAt(0.9, is_provisional=provisional)
+    write, why = f"write 0.90 under {PLACE}", ": the card's keep_at is higher than 0.89, which is in force"
+    assert keep_at_advice(0.89, card, PLACE) == KeepAtAdvice(write + why, writes=True)
+    own = keep_at_advice(0.89, card, PLACE, may_be_shown=True)
+    assert own == KeepAtAdvice(write + SHOWED + why, writes=True)
+
+
+def test_a_lower_one_of_the_card_may_be_written_where_it_is_shown():
+    may = f"0.80 may be written under {PLACE}"
+    why = ": the card's keep_at is lower than 0.89, which is in force, and not provisional, so it keeps more"
+    card = CardKeepAt(0.8, is_provisional=False)
+    assert keep_at_advice(0.89, card, PLACE) == KeepAtAdvice(may + why, writes=True)
+    own = keep_at_advice(0.89, card, PLACE, may_be_shown=True)
+    assert own == KeepAtAdvice(may + SHOWED + why, writes=True)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_lower_and_provisional_one_of_the_card_leaves_what_is_in_force(own):
+    said = (
+        "leave 0.89, which is in force: the card's keep_at, 0.80, is lower and provisional; 0.89 keeps less and is no "
+        "less right"
+    )
+    card = CardKeepAt(0.8, is_provisional=True)
+    assert keep_at_advice(0.89, card, PLACE, may_be_shown=own) == KeepAtAdvice(said + ANOTHER, writes=False)
+    assert keep_at_advice(0.89, card, PLACE, may_be_shown=own, assessed=False) == KeepAtAdvice(said, writes=False)
+
+
+def test_nothing_is_said_of_assess_for_a_task_that_it_does_not_take(tmp_path):
+    files = TaskFiles(
+        {
+            "desk": TaskFile(kind="classification", labels={"a": "", "b": ""}),
+            "mood": TaskFile(kind="text", instruction="Say how the writer feels."),
+        },
+        tmp_path,
+    )
+    assert [name for name in ("intent", "ner", "desk", "mood") if is_assessed(name, files)] == ["intent", "desk"]
+    card = CardKeepAt(0.9, is_provisional=False)
+    assert "assess" not in keep_at_advice(0.8, card, PLACE, may_be_shown=True, assessed=False).said
+
+
+def test_the_place_is_in_the_policy_or_in_the_file_of_the_task(tmp_path):
+    files = TaskFiles({"desk": TaskFile(kind="classification", labels={"a": "", "b": ""})}, tmp_path)
+    assert place_of_keep_at("intent", "hr", NO_FILES) == PLACE
+    assert place_of_keep_at("ner", None, NO_FILES, "de") == "tasks.ner.keep_at_by_language.de"
+    assert place_of_keep_at("desk", "new", files) == f"models.new.keep_at in {tmp_path / 'desk.yaml'}"
+
+
+def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
+    sections = Policy.model_validate({"tasks": {"intent": {"models": {"default": {"keep_at": 0.9}}}}})
+    assert written_name(Policy(), "intent", "default") is None
+    assert (written_name(sections, "intent", "default"), written_name(sections, "intent", "hr")) == ("default", "hr")
