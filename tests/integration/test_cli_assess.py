@@ -813,6 +813,7 @@ def test_the_tiers_of_a_policy_are_compared(folder, tmp_path):
         large.reset()
         result = run(*asked, "--json")
         assert result.exit_code == 0, result.output
+        assert "by the policy of acme: masked on the way to those outside, whole to those inside the" in result.stderr
         first, last = json.loads(result.stdout)["tiers"]
         assert (first["tier"], first["asked"], first["answered"], first["kept"][0]) == ("house", 4, 4, 0)
         assert (last["tier"], last["asked"], last["answered"], last["kept"][0]) == ("large", 4, 4, 1)
