@@ -119,7 +119,9 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     )
     few = "A comparison on so few texts rarely shows a difference. To learn from all of them instead:\n  "
     instead = f"sprat train intent hr.csv hr-corrections.jsonl --encoder {training_files.EN_FAST} --output DIR\n"
-    assert few + instead in result.stdout
+    assert (few + instead in result.stdout) == ((output["better"], output["keeps"]) == ("neither", "alike"))
+    at = f"\nboth at keep_at {output['compared_at']['keep_at']:.2f}, that of the card of the served version, as no "
+    assert at in result.stdout
     assert "thrown away" not in result.output  # there was no version before
     assert load_artefact(Path("hr.previous")).card.version == before
     assert f"hr.previous: the version before, {before}, keep_at " in result.stdout
@@ -130,7 +132,7 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
         in result.stdout
     )
     assert "stands for it" in result.stdout
-    names_both_shares_kept(result.stdout, card, 1 - output["escalated"]["new"][0])
+    names_both_shares_kept(result.stdout, card, output["kept_at_own_keep_at"])
     kept_by_served = (
         r"^The served version, measured in this way at its own training: at keep_at 0\.\d\d it keeps \d+\.\d% "
     )
@@ -143,26 +145,59 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert f"\nreplace: {advised}, because {output['replace']['because']}\n" in result.stdout
     assert ("\nreplaced all the same, as --yes says\nthen " in result.stdout) == (advised == "no")
 
-    # Now the served version itself is compared: it has not seen the texts that are held out.
+    await does_not_take_the_same_version_for_a_new_one(run, more, before)
+    await compares_the_served_version_itself(kafka, topics, run, more, monkeypatch)
+    await replaces_all_the_same(run, more, before)
+    await correct_one(kafka, topics, run, "new-2", "the wages of both", "payroll")
+    await asks_before_it_replaces(run, more, monkeypatch)
+
+
+async def does_not_take_the_same_version_for_a_new_one(run, more, before: str) -> None:
+    served = load_artefact(Path("hr")).card.version
+    result = await run("retrain", "intent/hr", *more, "--replace", "--yes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    same = "the same version comes out: there is nothing new to learn; hr stays as it is, version"
+    assert result.stderr.endswith(f"sprat: {same} {served}\n")
+    assert load_artefact(Path("hr.previous")).card.version == before
+
+
+async def compares_the_served_version_itself(kafka, topics, run, more, monkeypatch) -> None:
+    """Check that it is compared, as it has not seen the texts held out; and at the keep_at that is in force."""
+    await correct_one(kafka, topics, run, "new-1", "the wages of nobody", "payroll")
+    Path("policy.yaml").write_text("tasks: {intent: {models: {hr: {keep_at: 0.93}}}}\n")
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
     result = await run("retrain", "intent/hr", *more, "--output", "hr-2", "--json")
     compared, written = map(json.loads, result.stdout.splitlines())
     assert compared["served_saw_the_test"] is False
     assert compared["better"] == "neither"
-    assert compared["right"]["differing"] == 0
-    assert written["version"] == load_artefact(Path("hr-2")).card.version == card.version  # the same files
-    await replaces_all_the_same(run, more, before, monkeypatch)
+    assert compared["compared_at"] == {"keep_at": 0.93, "origin": "in_force"}
+    assert written["version"] == load_artefact(Path("hr-2")).card.version != load_artefact(Path("hr")).card.version
+    assert compared["keep_at"] < 0.93
+    result = await run("retrain", "intent/hr", *more)
+    in_force = "\nboth at keep_at 0.93, the one in force (tasks.intent.models.hr.keep_at in policy.yaml)\n"
+    assert in_force in result.stdout
+    monkeypatch.delenv("SPRAT_POLICY")
 
 
-def names_both_shares_kept(said: str, card: Card, in_table: float) -> None:
-    """Check that the share kept by the training of the new version stands beside that of the table, and the lower."""
+async def correct_one(kafka, topics, run, id: str, text: str, label: str) -> None:
+    """Publish a text, which is not held out, and its correction."""
+    assert not is_held_out(text)
+    await submit(kafka, topics, {id: text})
+    given = ("--text-id", id, "--source", "/crm", "--task", "intent", "--label", label, "--by", "qa")
+    assert (await run("feedback", *given)).exit_code == 0
+
+
+def names_both_shares_kept(said: str, card: Card, of_held_out: float) -> None:
+    """Check that the share kept by the training of the new version stands beside that of the texts held out."""
     by_training = next(each.value for each in card.scores if each.name == "cross_validated_kept_share")
-    found = re.search(r" Kept: ([\d.]+)% here, ([\d.]+)% in the table\. Expect ([\d.]+)%, and less of texts ", said)
+    both = r" Kept at its own keep_at, 0\.\d\d: ([\d.]+)% here, ([\d.]+)% of those held out\."
+    found = re.search(both + r" Expect ([\d.]+)%, and less of texts ", said)
     here, there, expected = map(float, found.groups())
-    assert (here, there) == (pytest.approx(100 * by_training, abs=0.06), pytest.approx(100 * in_table, abs=0.06))
+    assert (here, there) == (pytest.approx(100 * by_training, abs=0.06), pytest.approx(100 * of_held_out, abs=0.06))
     assert expected == min(here, there)
 
 
-async def replaces_all_the_same(run, more, before: str, monkeypatch) -> None:
+async def replaces_all_the_same(run, more, before: str) -> None:
     """Check what is said where no difference is shown, and `before` is kept as the version before the served one."""
     gone = f"{before}, keep_at {load_artefact(Path('hr.previous')).card.keep_at:.2f}"
     result = await run("retrain", "intent/hr", *more, "--replace", "--yes")
@@ -171,6 +206,9 @@ async def replaces_all_the_same(run, more, before: str, monkeypatch) -> None:
     assert "\nreplaced all the same, as --yes says\nthen " in result.stdout
     assert f"hr.previous holds {gone}: to replace hr throws it away\n" in result.stderr
     assert f"; {gone}, which was kept there, is thrown away; back to it" in result.stdout
+
+
+async def asks_before_it_replaces(run, more, monkeypatch) -> None:
     kept = load_artefact(Path("hr.previous")).card.version
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("sprat_cli.retrain.command.sys", terminal)

@@ -15,7 +15,7 @@ from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact
 from sprat_intent.model import IntentModel
 from sprat_policy import load_task_file
-from support import training_files
+from support import label_sets, training_files
 
 ROWS = list(enumerate(training_files.rows()))
 
@@ -300,6 +300,30 @@ def test_a_model_that_keeps_little_says_why_and_what_helps(tmp_path):
     assert "it keeps little" in load_artefact(tmp_path / "hr").card.keep_at_rule
 
 
+def test_of_a_model_that_keeps_nothing_it_is_not_said_how_to_serve_it_but_what_to_do_first(tmp_path):
+    draws = random.Random(9)
+    rows = [(text, draws.choice([*training_files.PHRASES])) for text, _ in training_files.rows()]
+    result = train(training_files.write(tmp_path / "hr.csv", rows), "--output", tmp_path / "hr")
+    assert result.exit_code == 0, result.output
+    assert "Not good enough to serve: no keep_at reaches 97.0% right, so nothing is kept." in result.stdout
+    first = "correct the rows whose labels are doubted, add texts of each label to the files, and train again"
+    assert result.stdout.endswith(f": the report\n\nnothing is kept, so do not serve it yet: {first}\n")
+    html = (tmp_path / "hr-report.html").read_text("utf-8")
+    assert f"Nothing is kept, so do not serve it yet: {first}." in html
+    for said in (result.stdout, html):
+        assert "sprat up --model" not in said
+        assert "sprat task init" not in said
+
+
+def test_each_lower_end_on_the_card_names_the_score_that_it_belongs_to(trained, file):
+    card = load_artefact(file.parent / "hr").card
+    names = {each.name for each in card.scores}
+    ends = {each.name: each.protocol for each in card.scores if each.name.endswith(("_low", "_high"))}
+    assert {"cross_validated_accuracy_low", "cross_validated_kept_right_low"} < ends.keys() <= names
+    for name, protocol in ends.items():
+        assert f" end of the 95 % interval of {name.rpartition('_')[0]}" in protocol
+
+
 def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show_the_accuracy(file, tmp_path):
     rows = [row for place, row in enumerate(training_files.rows()) if place % 24 < 12]
     others = dict(zip(training_files.PHRASES, [*list(training_files.PHRASES)[1:], "leave"], strict=True))
@@ -516,3 +540,18 @@ def test_the_command_that_sends_a_text_names_the_language(file, tmp_path):
     assert result.exit_code == 0, result.output
     assert 'sprat send "…" --task intent@hr --language de\n' in result.stdout
     assert "the texts look English (en), and the model is trained for de: --language en" in result.stdout
+
+
+def test_of_labels_that_the_texts_do_not_tell_nothing_is_kept_and_no_task_is_begun(tmp_path):
+    draws = random.Random(4)
+    labels = [labels for _, labels in label_sets.rows()]
+    draws.shuffle(labels)
+    rows = [("text", "labels"), *((text, of) for (text, _), of in zip(label_sets.rows(), labels, strict=True))]
+    file = tmp_path / "topics.csv"
+    file.write_text("".join(f"{text},{of}\n" for text, of in rows))
+    encoder = ("--encoder", training_files.EN_FAST, "--output", tmp_path / "topics")
+    result = CliRunner().invoke(app, [*map(str, ("train", "multi-label", file, *encoder))])
+    assert result.exit_code == 0, result.output
+    assert load_artefact(tmp_path / "topics").card.keep_at == 1
+    first = "correct wrong labels, add texts, and train again"
+    assert result.stdout.endswith(f"so nothing is kept\nnothing is kept, so do not serve it yet: {first}\n")

@@ -3,7 +3,7 @@
 import pytest
 
 from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.keep_at import advice_for_new
+from sprat_cli.retrain.keep_at import advice_for_new, compared_at
 from sprat_inference.card import Card
 from sprat_policy import load_task_file
 from sprat_training.keep_at import RightAt, keep_at_rule, recommend
@@ -63,3 +63,37 @@ def test_that_of_a_task_is_in_its_file(tmp_path):
     assert written.said.startswith("write 0.90 under keep_at in the file of the task desk: ")
     beside = advice_for_new(AskedModel("desk", "new"), load_task_file(file), version(0.9))
     assert beside.said.startswith("write 0.90 under models.new.keep_at in the file of the task desk: ")
+
+
+def test_both_versions_are_compared_at_the_keep_at_in_force(policy):
+    at = compared_at(HR, None, version(0.95, texts=20), version(0.9))
+    assert (at.keep_at, at.origin, at.said) == (
+        0.83,
+        "in_force",
+        "the one in force (tasks.intent.models.hr.keep_at in policy.yaml)",
+    )
+
+
+def test_without_a_policy_they_are_compared_at_that_of_the_served_versions_card(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    at = compared_at(HR, None, version(0.95, texts=20), version(0.9))
+    assert (at.keep_at, at.origin) == (0.95, "served_card")
+    nothing = version(0.9).model_copy(update={"keep_at": 1.0})
+    at = compared_at(HR, None, nothing, version(0.9))
+    assert (at.keep_at, at.origin) == (0.9, "new_card")
+    assert at.said == (
+        "that of the new version: at 1.00, that of the card of the served version, as no policy is known, nothing is "
+        "kept"
+    )
+
+
+def test_where_1_is_in_force_they_are_compared_at_that_of_the_new_version(tmp_path):
+    file = tmp_path / "desk.yaml"
+    file.write_text("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 1.0\n")
+    at = compared_at(AskedModel("desk", "default"), load_task_file(file), version(0.7), version(0.8))
+    assert (at.keep_at, at.origin) == (0.8, "new_card")
+    assert (
+        at.said
+        == "that of the new version: at 1.00, the one in force (keep_at in the file of the task desk), nothing is kept"
+    )

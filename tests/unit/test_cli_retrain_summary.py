@@ -1,19 +1,29 @@
 """What `sprat retrain` says of two versions."""
 
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from sprat.errors import SpratError
 from sprat_cli.retrain.command import check_replaces
-from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.keep_at import KeepAtAdvice
-from sprat_cli.retrain.summary import advise, comparison_sentence
+from sprat_cli.retrain.compared import VersionsCompared, check_is_new
+from sprat_cli.retrain.corrections import Added, AskedModel
+from sprat_cli.retrain.keep_at import ComparedAt
+from sprat_cli.retrain.summary import Retrained, advise, comparison_sentence, summary_lines
+from sprat_cli.retrain.trained import Trained
+from sprat_cli.which_keep_at import KeepAtAdvice
+from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import VersionAnswers, compare
+from sprat_training.record import FILE as RECORD
 from sprat_training.verdict import Verdict
+from support.stream import card
 
 MODEL = AskedModel("intent", "fm")
+AT = ComparedAt(0.89, "in_force", "the one in force (tasks.intent.models.fm.keep_at in policy.yaml)")
+NEW = card().model_copy(update={"keep_at": 0.95})
 
 
 def version(right, kept, texts=67):
@@ -23,27 +33,29 @@ def version(right, kept, texts=67):
 
 
 def test_a_version_that_is_as_often_right_but_keeps_clearly_less_is_called_worse():
-    said = comparison_sentence(MODEL, compare(version(56, 24), version(54, 14)))
+    said = comparison_sentence(MODEL, compare(version(56, 24), version(54, 14)), AT)
     assert said.startswith(
         "The new version of intent/fm is worse on 67 texts: right: no difference shown (-3.0 points ("
     )
-    assert "the new one keeps clearly less: -14.9 points (" in said
+    assert "the new one keeps clearly less at keep_at 0.89: -14.9 points (" in said
     assert "kept and right, +14.9 points (" in said
 
 
 def test_no_difference_is_said_of_each_share_of_its_own():
-    said = comparison_sentence(MODEL, compare(version(56, 24), version(55, 24)))
+    said = comparison_sentence(MODEL, compare(version(56, 24), version(55, 24)), AT)
     assert said.startswith("On 67 texts, right: no difference shown (-1.5 points (")
-    assert "; kept and right: no difference shown (+0.0 points (+0.0 to +0.0)); more corrections" in said
+    assert (
+        "; kept and right at keep_at 0.89: no difference shown (+0.0 points (+0.0 to +0.0)); more corrections" in said
+    )
 
 
 def test_of_the_better_version_too_it_is_said_how_much_it_keeps():
-    said = comparison_sentence(MODEL, compare(version(40, 24), version(56, 14)))
+    said = comparison_sentence(MODEL, compare(version(40, 24), version(56, 14)), AT)
     assert said.startswith("The new version of intent/fm is better: right: +23.9 points (")
-    assert "the new one keeps clearly less: -14.9 points (" in said
-    said = comparison_sentence(MODEL, compare(version(56, 14), version(40, 24)))
+    assert "the new one keeps clearly less at keep_at 0.89: -14.9 points (" in said
+    said = comparison_sentence(MODEL, compare(version(56, 14), version(40, 24)), AT)
     assert said.startswith("The served version of intent/fm is better: keep it. Right: -23.9 points (")
-    assert "the new one keeps clearly more" in said
+    assert "the new one keeps clearly more at keep_at 0.89: " in said
 
 
 def test_a_worse_version_replaces_the_served_one_only_where_the_user_is_asked():
@@ -63,15 +75,23 @@ def test_a_worse_version_replaces_the_served_one_only_where_the_user_is_asked():
     [
         ((40, 24), (56, 24), "replace: yes, because the new version gets clearly more texts right: +23.9 points ("),
         ((56, 24), (40, 24), "replace: no, because the new version gets clearly fewer texts right: -23.9 points ("),
-        ((56, 14), (55, 24), "replace: yes, because it keeps clearly more that is right: +14.9 points ("),
-        ((56, 24), (54, 14), "replace: no, because it keeps clearly less that is right: -14.9 points ("),
-        ((56, 24), (55, 24), "replace: no, because no difference is shown on 67 texts"),
+        (
+            (56, 14),
+            (55, 24),
+            "replace: yes, because it keeps clearly more that is right at keep_at 0.89: +14.9 points (",
+        ),
+        (
+            (56, 24),
+            (54, 14),
+            "replace: no, because it keeps clearly less that is right at keep_at 0.89: -14.9 points (",
+        ),
+        ((56, 24), (55, 24), "replace: no, because no difference is shown on 67 texts at keep_at 0.89"),
     ],
 )
 def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new, line):
     verdict = Verdict("fair", "", None, (), keep_at_holds=True)
     keep_at = KeepAtAdvice("write in policy.yaml: keep_at: 0.60 (now 0.50)", writes=True)
-    advice = advise(verdict, compare(version(*served), version(*new)), keep_at)
+    advice = advise(verdict, compare(version(*served), version(*new)), keep_at, AT, NEW)
     assert advice.lines[0].startswith(line)
     more = ["  then write in policy.yaml: keep_at: 0.60 (now 0.50)"] if advice.replace else []
     assert advice.lines[1:] == more
@@ -80,6 +100,105 @@ def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new
 def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is_not_written():
     poor = Verdict("poor", "", None, (), keep_at_holds=True)
     better = compare(version(40, 24), version(56, 24))
-    assert advise(poor, better, None).lines == ["replace: no, because the new version keeps nothing"]
+    assert advise(poor, better, None, AT, NEW).lines == ["replace: no, because the new version keeps nothing"]
     good = Verdict("good", "", None, (), keep_at_holds=True)
-    assert len(advise(good, better, None).lines) == 1
+    assert len(advise(good, better, None, AT, NEW).lines) == 1
+
+
+def test_a_version_that_keeps_nothing_at_the_keep_at_of_the_comparison_is_not_better_however_many_it_gets_right():
+    fair = Verdict("fair", "", None, (), keep_at_holds=True)
+    none_kept = compare(version(40, 24), version(60, 0))
+    assert (none_kept.better, none_kept.keeps, none_kept.is_worse) == ("new", "less", True)
+    said = advise(fair, none_kept, KeepAtAdvice("write 0.95", writes=True), AT, NEW).lines
+    none_of_67 = "replace: no, because at keep_at 0.89 the new version keeps none of 67 texts"
+    assert said == [f"{none_of_67}; its own keep_at would be 0.95"]
+    own = NEW.model_copy(update={"keep_at": 0.89})
+    assert advise(fair, none_kept, None, AT, own).lines == [none_of_67]
+    worse = comparison_sentence(MODEL, none_kept, AT)
+    assert worse.startswith("The new version of intent/fm is worse on 67 texts: right: +29.9 points (")
+    with pytest.raises(SpratError, match="the new version is worse, so fm stays as it is"):
+        check_replaces(Path("fm"), fair, none_kept, unasked=True)
+    neither_keeps = compare(version(56, 0), version(55, 0))
+    assert not neither_keeps.is_worse
+    assert not advise(fair, neither_keeps, None, AT, NEW).replace
+
+
+def shown(served, new, texts=67) -> str:
+    """Return what is said of two versions that were trained alike, as `version` makes them."""
+    comparison = compare(version(*served, texts), version(*new, texts))
+    verdict = Verdict("fair", "It can be served.", None, (), keep_at_holds=True)
+    result = Trained(
+        card=NEW,
+        language="en",
+        texts=300,
+        outside=0,
+        held_out=("text",) * texts,
+        gold=("a",) * texts,
+        dropped_labels={},
+        findings=(),
+        doubted=(),
+        verdict=verdict,
+        outside_share=0.1,
+        several=False,
+    )
+    compared = VersionsCompared(result, comparison, AT, 0.25, card().model_copy(update={"keep_at": 0.7}))
+    config = TrainingConfig(files=(Path("fm.csv"), Path("fm-corrections.jsonl")), output=Path(), name="fm")
+    retrained = Retrained(MODEL, card(), compared, None, config, Added(9, 9, 9), Counter())
+    return "\n".join(summary_lines(retrained))
+
+
+def test_the_table_says_at_which_keep_at_both_versions_are_compared_and_what_the_new_one_keeps_at_its_own():
+    said = shown((56, 24), (55, 24))
+    assert "\nboth at keep_at 0.89, the one in force (tasks.intent.models.fm.keep_at in policy.yaml)\n" in said
+    assert "0.70 its stand-in, 0.95 new, chosen by heads that had not seen the texts\n" in said
+    assert "Kept at its own keep_at, 0.95: 25.0% of those held out. Expect 25.0%" in said
+
+
+@pytest.mark.parametrize(
+    ("served", "new", "texts", "is_named"),
+    [
+        ((56, 24), (55, 24), 67, True),
+        ((56, 14), (55, 24), 67, False),
+        ((40, 24), (56, 24), 67, False),
+        ((56, 24), (54, 14), 67, False),
+        ((56, 24), (55, 24), 100, False),
+    ],
+    ids=["no difference", "keeps more", "more right", "worse", "enough texts"],
+)
+def test_another_way_is_named_only_where_few_texts_show_no_difference(served, new, texts, is_named):
+    assert ("To learn from all of them instead:" in shown(served, new, texts)) == is_named
+
+
+def test_the_served_version_that_comes_out_again_is_refused_also_where_only_its_record_is_another():
+    served = card().model_copy(update={"files": {"head.npz": "1" * 64, RECORD: "2" * 64}})
+    with pytest.raises(
+        SpratError,
+        match=f"the same version comes out: there is nothing new to learn; fm stays as it is, version {served.version}",
+    ):
+        check_is_new(Path("fm"), served, served)
+    alike = served.model_copy(update={"version": "f" * 16, "files": {"head.npz": "1" * 64, RECORD: "3" * 64}})
+    with pytest.raises(SpratError, match="comes out, as what is new in the files changes nothing in it: there is"):
+        check_is_new(Path("fm"), served, alike)
+    check_is_new(Path("fm"), served, alike.model_copy(update={"files": {"head.npz": "4" * 64}}))
+    check_is_new(Path("fm"), served, alike.model_copy(update={"keep_at": 0.97}))
+
+
+def test_the_answers_of_a_version_are_judged_at_the_keep_at_of_the_comparison():
+    trained = Trained(
+        NEW,
+        "en",
+        9,
+        0,
+        ("x", "y"),
+        ("a", "a"),
+        {},
+        (),
+        (),
+        Verdict("fair", "", None, (), keep_at_holds=True),
+        0.1,
+        several=False,
+    )
+    output = SimpleNamespace(label="a", alternatives=(SimpleNamespace(label="a"),))
+    answers = [SimpleNamespace(output=output, confidence=confidence) for confidence in (0.9, 0.8)]
+    assert trained.judged(answers, 0.89).kept.tolist() == [True, False]
+    assert trained.judged(answers, NEW.keep_at).kept.tolist() == [False, False]

@@ -126,6 +126,12 @@ def serve_command(result: TrainingResult) -> str:
     return shlex.join(["sprat", "up", "--model", f"intent/{result.card.name}={result.config.output}"])
 
 
+def before_serving(result: TrainingResult) -> str:
+    """Return what to do before a model is served that keeps nothing."""
+    rows = "correct the rows whose labels are doubted, " if result.label_issues or result.dropped else ""
+    return f"{rows}add texts of each label to the files, and train again"
+
+
 @dataclass(frozen=True, slots=True)
 class MisreadText:
     """A text with a label that is kept with another one, or as outside every label."""

@@ -198,8 +198,8 @@ def scores_of_sets(prefix: str, protocol: str, figures: SetFigures, keep_at: flo
     kept = figures.at(keep_at)
     rows = [
         ("exact", figures.exact.value, f"{protocol}: the whole set of labels is right"),
-        ("exact_low", figures.exact.low, "lower end of the 95 % interval of the above (Wilson)"),
-        ("exact_high", figures.exact.high, "upper end of the same interval"),
+        ("exact_low", figures.exact.low, f"lower end of the 95 % interval of {prefix}_exact (Wilson)"),
+        ("exact_high", figures.exact.high, f"upper end of the 95 % interval of {prefix}_exact (Wilson)"),
         ("micro_f1", figures.micro_f1, f"{protocol}: over all decisions of a label for a text"),
         ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
         ("ece", figures.calibration_error, f"{protocol}: expected calibration error of the whole set, 15 equal bins"),
@@ -207,7 +207,7 @@ def scores_of_sets(prefix: str, protocol: str, figures: SetFigures, keep_at: flo
     ]
     if kept.share:
         rows.append(("kept_right", kept.right.value, f"{protocol}: of those kept, the whole set is right"))
-        rows.append(("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"))
+        rows.append(("kept_right_low", kept.right.low, f"lower end of the 95 % interval of {prefix}_kept_right"))
     return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
 
 

@@ -238,15 +238,15 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
     traffic = f"{protocol}; weighted so that {figures.outside_share:.0%} is outside every label"
     rows = [
         ("accuracy", figures.accuracy.value, f"{protocol}: the best label, nothing sent out"),
-        ("accuracy_low", figures.accuracy.low, "lower end of the 95 % interval of the above (Wilson)"),
-        ("accuracy_high", figures.accuracy.high, "upper end of the same interval"),
+        ("accuracy_low", figures.accuracy.low, f"lower end of the 95 % interval of {prefix}_accuracy (Wilson)"),
+        ("accuracy_high", figures.accuracy.high, f"upper end of the 95 % interval of {prefix}_accuracy (Wilson)"),
         ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
         ("ece", figures.calibration_error, f"{traffic}: expected calibration error, 15 equal bins"),
         ("kept_share", kept.share, f"{traffic}: answers with confidence ≥ keep_at"),
     ]
     if kept.share:
         rows.append(("kept_right", kept.right.value, f"{traffic}: of those kept, right as published"))
-        rows.append(("kept_right_low", kept.right.low, "lower end of the 95 % interval of the above"))
+        rows.append(("kept_right_low", kept.right.low, f"lower end of the 95 % interval of {prefix}_kept_right"))
     if figures.outside_recall is not None:
         noun = "text" if figures.outside_texts == 1 else "texts"
         rule = f"{figures.outside_texts:,} {noun} outside: the share that is published without a label"

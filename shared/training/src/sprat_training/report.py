@@ -12,6 +12,7 @@ import numpy as np
 from sprat_training.data import RepeatedText
 from sprat_training.figures import LabelFigures, TrainingFigures
 from sprat_training.findings import (
+    before_serving,
     differs_on_test,
     excerpt,
     findings,
@@ -266,7 +267,10 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     if result.config.lexical:
         sentence = lexical_sentence(result)
         page.add_paragraph(f"{sentence[0].upper()}{sentence[1:]}.")
-    page.add_command(serve_command(result))
+    if result.verdict.grade == "poor":
+        page.add_paragraph(f"Nothing is kept, so do not serve it yet: {before_serving(result)}.")
+    else:
+        page.add_command(serve_command(result))
 
 
 def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> None:

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +28,7 @@ from sprat_cli.options import (
     time_before_now,
 )
 from sprat_cli.progress import ProgressBar
+from sprat_cli.retrain.compared import train_and_compare
 from sprat_cli.retrain.corrections import (
     AskedModel,
     add_corrections,
@@ -39,9 +39,9 @@ from sprat_cli.retrain.corrections import (
 )
 from sprat_cli.retrain.first import FirstTraining, train_first
 from sprat_cli.retrain.keep_at import advice_for_new
-from sprat_cli.retrain.learnt import Learnt, check_learnt, own_works
+from sprat_cli.retrain.learnt import check_learnt, own_works
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
-from sprat_cli.retrain.trained import Trained, train_version
+from sprat_cli.retrain.trained import train_version
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.train.options import reading_options
 from sprat_cli.train.written import previous_lines, previous_version, write_report
@@ -53,7 +53,8 @@ from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import TaskFile
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.evaluation.comparison import Comparison, compare
+from sprat_training.evaluation.comparison import Comparison
+from sprat_training.findings import before_serving
 from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, check_output, previous_folder
 from sprat_training.record import Reading, read_record
 from sprat_training.train import train
@@ -86,6 +87,9 @@ A fifth of the texts, chosen by a hash of the text, is never trained on, and bot
 served version was trained on it (by `sprat train`), a version trained alike, without the fifth and without the
 corrections that the served one has not learnt, stands for it. Where it has learnt all of them, and no file has changed,
 nothing is trained. Intervals of differences are paired, by bootstrap.
+Both are compared at one keep_at, that in force for MODEL (of SPRAT_POLICY or of the task's file), else that of the
+served version's card: a version with a lower one would keep more by that alone. Where it keeps nothing, it is that of
+the new version.
 Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
 A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it. The last
 line says whether to replace the served version and why; on yes, a further one says which keep_at to write, if another
@@ -95,8 +99,8 @@ Without --output or --replace nothing is written but --corrections.
 \b
 Exit codes:
   0  done
-  1  there is no correction, or none that the served version has not learnt; or the new version keeps nothing, or is
-     worse, and is not written over the served one
+  1  there is no correction, or none that the served version has not learnt, or the same version comes out; or the new
+     version keeps nothing, or is worse, and is not written over the served one
   2  an option or a file is wrong, or Kafka cannot be reached"""
 
 
@@ -269,13 +273,14 @@ def retrain(
         threads=threads,
     )
     learnt = None if HELD_OUT in card.limits else check_learnt(config, card, folder, asked)
-    result, comparison, stand_in = _compared(config, folder, card, learnt)
+    compared = train_and_compare(config, folder, card, learnt, asked, file)
+    result, comparison = compared.result, compared.comparison
     remark(divided(kept_in, result.dropped_labels, several=several))
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
-    retrained = Retrained(asked, card, result, comparison, stand_in, learnt, config, added, left_out)
+    retrained = Retrained(asked, card, compared, learnt, config, added, left_out)
     keep_at = advice_for_new(asked, file, result.card)
-    advice = advise(result.verdict, comparison, keep_at)
+    advice = advise(result.verdict, comparison, keep_at, compared.at, result.card)
     target = folder if replace_served else output
     _show(retrained, advice, folder, target, as_json=as_json)
     if target is not None and (not replace_served or _agreed(folder, result.verdict, comparison, yes=yes)):
@@ -358,28 +363,6 @@ def _check_options(given: Mapping[str, Any], *, several: bool) -> None:
     named = [option for option, value in given.items() if value is not None]
     if several and named:
         raise UserError(f"{', '.join(named)}: not for a model that gives a text several labels")
-
-
-def _compared(
-    config: TrainingConfig, folder: Path, card: Card, learnt: Learnt | None
-) -> tuple[Trained, Comparison, Card | None]:
-    """Train in a temporary folder, and compare; the last value is the card of the version that stands for the served.
-
-    A served version that was trained on the texts that are held out now would seem better than it is. What stands for
-    it has the corrections that it has learnt, else the new version would seem better; `learnt` is None where the served
-    version itself is compared.
-    """
-    several = card.kind == MULTI_LABEL
-    with tempfile.TemporaryDirectory(prefix="sprat-retrain-") as temporary, ProgressBar() as bar:
-        new, alike = Path(temporary) / "new", Path(temporary) / "alike"
-        result = train_version(replace(config, output=new), bar.show, several=several)
-        stand_in = None
-        if learnt is not None:
-            before = replace(learnt.before(config, Path(temporary)), output=alike)
-            stand_in = train_version(before, bar.show, several=several).card
-        compared = folder if learnt is None else alike, new
-        served, trained = (result.answers(each, config.threads, bar) for each in compared)
-    return result, compare(served, trained), stand_in
 
 
 def _asked(model: str, tasks: TaskTable) -> AskedModel:
@@ -495,7 +478,10 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
         say_json({"type": "written", "folder": str(target), "version": result.card.version, "report": str(page)})
         return
     say(f"{target}: {model}, version {result.card.version}, keep_at {result.card.keep_at:.2f}; {page}: the report")
-    say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
+    if result.verdict.grade == "poor":
+        say(f"do not serve it yet: {before_serving(result)}")
+    else:
+        say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
     for line in previous_lines(target, thrown_away) if replaces else []:
         say(line)
 

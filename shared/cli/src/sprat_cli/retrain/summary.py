@@ -4,7 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sprat_cli.retrain.compared import VersionsCompared
 from sprat_cli.retrain.corrections import Added, AskedModel
+from sprat_cli.retrain.keep_at import ComparedAt
 from sprat_cli.retrain.learnt import Learnt
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
@@ -27,10 +29,7 @@ class Retrained:
 
     model: AskedModel
     served: Card
-    result: Trained
-    comparison: Comparison
-    stand_in: Card | None
-    """Of the version trained alike that was compared; None where the served version itself was."""
+    compared: VersionsCompared
     learnt: Learnt | None
     """The corrections that the served version has learnt, and what stands for it; None where nothing stands for it."""
     config: TrainingConfig
@@ -57,44 +56,53 @@ class Advice:
         return [line, *([f"  then {self.keep_at.said}"] if self.replace and self.keep_at is not None else [])]
 
 
-def advise(verdict: Verdict, comparison: Comparison, keep_at: KeepAtAdvice | None) -> Advice:
+def advise(verdict: Verdict, comparison: Comparison, keep_at: KeepAtAdvice | None, at: ComparedAt, new: Card) -> Advice:
     """Return whether to replace the served version: only where the new one is shown to be better.
 
     Args:
         verdict: on the new version.
         comparison: of both.
         keep_at: what to do about the keep_at for the new version; None for nothing.
+        at: the keep_at of the comparison.
+        new: the card of the new version.
     """
-    right, kept = _difference(comparison.right), _difference(comparison.kept_right)
-    more = f"it keeps clearly more that is right: {kept}"
-    less = f"it keeps clearly less that is right: {kept}"
     if verdict.grade == "poor":
         return Advice(replace=False, because="the new version keeps nothing", keep_at=None)
-    if comparison.better == "served":
-        return Advice(replace=False, because=f"the new version gets clearly fewer texts right: {right}", keep_at=None)
-    if comparison.better == "new":
-        because = f"the new version gets clearly more texts right: {right}"
-        return Advice(
-            replace=True, because=because + (f"; but {less}" if comparison.keeps == "less" else ""), keep_at=keep_at
-        )
-    if comparison.keeps == "more":
-        return Advice(replace=True, because=f"{more}, and gets no fewer texts right", keep_at=keep_at)
-    if comparison.keeps == "less":
-        return Advice(replace=False, because=f"{less}, and gets no more texts right", keep_at=None)
-    because = f"no difference is shown on {counted(comparison.texts, 'text')}"
-    return Advice(replace=False, because=because, keep_at=None)
+    if comparison.keeps_nothing:
+        own = "" if f"{new.keep_at:.2f}" == f"{at.keep_at:.2f}" else f"; its own keep_at would be {new.keep_at:.2f}"
+        because = f"at {at} the new version keeps none of {counted(comparison.texts, 'text')}{own}"
+        return Advice(replace=False, because=because, keep_at=None)
+    yes, because = _judged(comparison, at)
+    return Advice(replace=yes, because=because, keep_at=keep_at if yes else None)
+
+
+def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
+    """Return whether the new version is shown to be better, and why."""
+    right, kept = _difference(comparison.right), _difference(comparison.kept_right)
+    less = f"it keeps clearly less that is right at {at}: {kept}"
+    match comparison.better, comparison.keeps:
+        case "served", _:
+            return False, f"the new version gets clearly fewer texts right: {right}"
+        case "new", keeps:
+            but = f"; but {less}" if keeps == "less" else ""
+            return True, f"the new version gets clearly more texts right: {right}{but}"
+        case _, "more":
+            return True, f"it keeps clearly more that is right at {at}: {kept}, and gets no fewer texts right"
+        case _, "less":
+            return False, f"{less}, and gets no more texts right"
+        case _:
+            return False, f"no difference is shown on {counted(comparison.texts, 'text')} at {at}"
 
 
 def summary_lines(retrained: Retrained) -> list[str]:
     """Return the lines for a terminal."""
-    result, comparison = retrained.result, retrained.comparison
+    compared = retrained.compared
+    result, comparison, at = compared.result, compared.comparison, compared.at
     version, outside = retrained.served.version, result.held_out_outside
-    stand_in, keep_ats = retrained.stand_in, f"{retrained.served.keep_at:.2f} served"
-    compared = f"SERVED, KEEP_AT {retrained.served.keep_at:.2f}"
+    stand_in, keep_ats = compared.stand_in, f"{retrained.served.keep_at:.2f} served"
     served = [f"served: version {version}, which was not trained on these texts"]
     if stand_in is not None:
         keep_ats += f", {stand_in.keep_at:.2f} its stand-in"
-        compared = f"STAND-IN, KEEP_AT {stand_in.keep_at:.2f}"
         alike = f"one trained alike, without them{_with_learnt(retrained)}, stands for it"
         served = [
             f"served: version {version} was trained on these texts; {alike}",
@@ -102,7 +110,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
         ]
     head, *rest = table(
         [
-            ("", compared, f"NEW, KEEP_AT {result.card.keep_at:.2f}", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
+            ("", "SERVED" if stand_in is None else "STAND-IN", "NEW", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
             *(
                 (each.name, str(each.served), str(each.new), _difference(each), f"{each.differing:,}")
                 for each in comparison.all
@@ -120,29 +128,31 @@ def summary_lines(retrained: Retrained) -> list[str]:
         f"trained on {fitted}{_outside(result)}{counting}",
         f"compared on {_held_out(comparison)}, {outside:,} of them {_none(result)}",
         *map(printable, served),
+        printable(f"both at {at}, {at.said}"),
         "",
         faint(head),
         *rest,
         "",
-        f"keep_at: {keep_ats}, {result.card.keep_at:.2f} new, chosen by heads that had not seen the texts",
-        paint(comparison_sentence(retrained.model, comparison), colour),
+        f"keep_at of the cards: {keep_ats}, {result.card.keep_at:.2f} new, chosen by heads that had not seen the texts",
+        paint(comparison_sentence(retrained.model, comparison, at), colour),
         *_other_way(retrained),
         *_new_version(result.verdict),
-        _why_figures_differ(result, comparison),
+        _why_figures_differ(compared),
         *_served_keeps(retrained.served),
     ]
 
 
 def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
     """Return the fields of `--json`."""
-    result, comparison = retrained.result, retrained.comparison
+    compared = retrained.compared
+    result, comparison = compared.result, compared.comparison
     return {
         "type": "retrained",
         "task": retrained.model.task,
         "model": retrained.model.name,
         "served_version": retrained.served.version,
-        "served_saw_the_test": retrained.stand_in is not None,
-        "stand_in_keep_at": None if retrained.stand_in is None else retrained.stand_in.keep_at,
+        "served_saw_the_test": compared.stand_in is not None,
+        "stand_in_keep_at": None if compared.stand_in is None else compared.stand_in.keep_at,
         "corrections": retrained.corrections.total,
         "new_corrections": retrained.corrections.read,
         "added_corrections": retrained.corrections.new,
@@ -153,6 +163,8 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "trained_outside": result.outside,
         "tested_on": comparison.texts,
         "tested_outside": result.held_out_outside,
+        "compared_at": {"keep_at": compared.at.keep_at, "origin": compared.at.origin},
+        "kept_at_own_keep_at": round(compared.kept_at_own, 4),
         "better": comparison.better,
         "keeps": comparison.keeps,
         "worse": comparison.is_worse,
@@ -181,20 +193,21 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
     }
 
 
-def comparison_sentence(model: AskedModel, comparison: Comparison) -> str:
+def comparison_sentence(model: AskedModel, comparison: Comparison, at: ComparedAt) -> str:
     """Return which version is better, in what is right and in what is kept."""
     kept, escalated = _difference(comparison.kept_right), _difference(comparison.escalated)
     keeps = {
-        "alike": f"kept and right: no difference shown ({kept})",
-        "more": f"the new one keeps clearly more: {kept} kept and right, {escalated} escalated",
-        "less": f"the new one keeps clearly less: {kept} kept and right, {escalated} escalated",
+        "alike": f"kept and right at {at}: no difference shown ({kept})",
+        "more": f"the new one keeps clearly more at {at}: {kept} kept and right, {escalated} escalated",
+        "less": f"the new one keeps clearly less at {at}: {kept} kept and right, {escalated} escalated",
     }[comparison.keeps]
-    if comparison.better == "new":
+    if comparison.better == "new" and not comparison.is_worse:
         return f"The new version of {model} is better: right: {_difference(comparison.right)}; {keeps}."
     if comparison.better == "served":
         right = _difference(comparison.right)
         return f"The served version of {model} is better: keep it. Right: {right}; {keeps}."
-    shown = f"right: no difference shown ({_difference(comparison.right)}); {keeps}"
+    right = _difference(comparison.right)
+    shown = f"right: {right if comparison.better == 'new' else f'no difference shown ({right})'}; {keeps}"
     if comparison.is_worse:
         return f"The new version of {model} is worse on {counted(comparison.texts, 'text')}: {shown}."
     more = "more corrections and more texts narrow the intervals"
@@ -202,10 +215,10 @@ def comparison_sentence(model: AskedModel, comparison: Comparison) -> str:
 
 
 def _other_way(retrained: Retrained) -> list[str]:
-    """Return how to learn from every text, where those held out are so few that they rarely show a difference."""
-    if retrained.comparison.texts >= _FEW:
+    """Return how to learn from every text, where those held out show no difference: so few rarely show one."""
+    comparison, result = retrained.compared.comparison, retrained.compared.result
+    if comparison.texts >= _FEW or (comparison.better, comparison.keeps) != ("neither", "alike"):
         return []
-    result = retrained.result
     instead = training_command(retrained.config, several=result.several, drop_small=bool(result.dropped_labels))
     return [
         "A comparison on so few texts rarely shows a difference. To learn from all of them instead:",
@@ -223,7 +236,7 @@ def _corrections(added: Added) -> str:
 def _how_to_correct(retrained: Retrained) -> list[str]:
     """Return how to correct doubted rows of the file of corrections; nothing where none of them is doubted."""
     path = retrained.config.files[-1]
-    if all(each.path != path for each in retrained.result.doubted):
+    if all(each.path != path for each in retrained.compared.result.doubted):
         return []
     said = f"a wrong label in {path}: change it there, which stays; or, so that others get it, too, run"
     command = "sprat feedback --text-id ID --source SOURCE"
@@ -254,16 +267,19 @@ def _outside(result: Trained) -> str:
     return f" and {result.outside:,} outside every label"
 
 
-def _why_figures_differ(result: Trained, comparison: Comparison) -> str:
+def _why_figures_differ(compared: VersionsCompared) -> str:
     """Return why what the new version keeps by its own training is another share than that of the table."""
+    result = compared.result
     outside = result.outside_share
     weighed = f", of which {outside:.0%} is outside every label" if outside else ""
-    figures = (_kept_by_training(result.card), 1 - comparison.escalated.new.value)
+    figures = (_kept_by_training(result.card), compared.kept_at_own)
     lower = min(each for each in figures if each is not None)
-    both = "" if figures[0] is None else f" Kept: {figures[0]:.1%} here, {figures[1]:.1%} in the table."
+    both = f" Kept at its own keep_at, {result.card.keep_at:.2f}: "
+    both += "" if figures[0] is None else f"{figures[0]:.1%} here, "
+    both += f"{figures[1]:.1%} of those held out."
     return faint(
         f"These figures are of the {counted(result.texts, 'text')} that it was trained on, by heads that had "
-        f"not seen them, as traffic{weighed}; the table is of the texts held out, as they are.{both} "
+        f"not seen them, as traffic{weighed}; the table is of the texts held out, as they are, at {compared.at}.{both} "
         f"Expect {lower:.1%}, and less of texts that are unlike your files: `sprat assess` measures a file of new ones."
     )
 

@@ -52,16 +52,20 @@ class Trained:
         """Return how many of the texts that are held out have no label."""
         return sum(not each for each in self.gold)
 
-    def answers(self, folder: Path, threads: int, bar: ProgressBar) -> VersionAnswers:
-        """Return what a version answers to the texts that are held out."""
+    def answers(self, folder: Path, threads: int, bar: ProgressBar) -> list[Any]:
+        """Return what a version answers to the texts that are held out, see `sprat.model.Answer`."""
         model: Any = load_model(folder, threads)
         answers: list[Any] = []
         for start in range(0, len(self.held_out), _TEXTS_PER_BATCH):
             batch = self.held_out[start : start + _TEXTS_PER_BATCH]
             answers += model.answer([Question(text, self.language) for text in batch])
             bar.show("comparing", len(answers), len(self.held_out))
+        return answers
+
+    def judged(self, answers: list[Any], keep_at: float) -> VersionAnswers:
+        """Return what these answers are worth at a `keep_at`."""
         judge: Any = set_answers_of if self.several else answers_of
-        judged: VersionAnswers = judge(answers, self.gold, model.card.keep_at)
+        judged: VersionAnswers = judge(answers, self.gold, keep_at)
         return judged
 
 

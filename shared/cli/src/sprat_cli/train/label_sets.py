@@ -27,8 +27,7 @@ def label_set_lines(result: LabelSetTraining) -> list[str]:
         *_keep_at_table(figures, card.keep_at),
         "",
         f"{result.config.output}: version {card.version}, keep_at {card.keep_at:.2f}: {card.keep_at_rule}",
-        "serve it as a task of your own:",
-        f"  {_init_command(result)}",
+        *_next_steps(result),
     ]
 
 
@@ -115,6 +114,13 @@ def _keep_at_table(figures: SetFigures, keep_at: float) -> list[str]:
         rows.append((f"{at:.2f}", f"{1 - kept.share:.1%}", f"{kept.shown_right}{mark}"))
     head, *rest = table(rows)
     return [f"  {faint(head)}", *(f"  {line}" for line in rest)]
+
+
+def _next_steps(result: LabelSetTraining) -> list[str]:
+    """Return how to serve the model; where it keeps nothing, what to do before."""
+    if result.card.keep_at >= 1.0:
+        return ["nothing is kept, so do not serve it yet: correct wrong labels, add texts, and train again"]
+    return ["serve it as a task of your own:", f"  {_init_command(result)}"]
 
 
 def _init_command(result: LabelSetTraining) -> str:

@@ -11,6 +11,7 @@ from sprat_training.data import RepeatedText
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.figures import OUTCOMES, TrainingFigures
 from sprat_training.findings import (
+    before_serving,
     differs_on_test,
     excerpt,
     findings,
@@ -282,6 +283,10 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
         f"{output}: intent/{card.name}, version {card.version}",
         f"{report}: the report",
         "",
+    ]
+    if result.verdict.grade == "poor":
+        return [*lines, f"nothing is kept, so do not serve it yet: {printable(before_serving(result))}"]
+    lines += [
         "serve it beside the shipped model:",
         f"  {serve_command(result)}",
         f"  {send_command(result)}",

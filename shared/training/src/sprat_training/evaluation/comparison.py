@@ -22,7 +22,7 @@ class VersionAnswers:
     right: Flags
     """The most likely label is right; of a text outside every label: it gets none."""
     kept: Flags
-    """The confidence reaches the keep_at of the version's own card."""
+    """The confidence reaches the keep_at of the comparison, the same of both versions."""
     kept_right: Flags
     """Kept, and right as published."""
     called_outside: Flags
@@ -81,8 +81,17 @@ class Comparison:
 
     @property
     def is_worse(self) -> bool:
-        """Return whether the new version gets clearly fewer texts right, or no more of them and keeps clearly less."""
-        return self.better == "served" or (self.better == "neither" and self.keeps == "less")
+        """Return whether the new version gets clearly fewer texts right, or no more of them and keeps clearly less.
+
+        One that keeps clearly less, and nothing at all, is worse however many it gets right: nobody sees its answers.
+        """
+        less = self.keeps == "less" and (self.better == "neither" or self.keeps_nothing)
+        return self.better == "served" or less
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Return whether the new version keeps none of the texts."""
+        return self.escalated.new.value == 1
 
 
 def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: float) -> VersionAnswers:
@@ -91,7 +100,7 @@ def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: fl
     Args:
         answers: of an intent model, see `sprat.model.Answer`.
         labels: the right label of each text; None for a text outside every label.
-        keep_at: the threshold of the version.
+        keep_at: the threshold of the comparison.
     """
     published = [answer.output.label for answer in answers]
     likeliest = [answer.output.alternatives[0].label for answer in answers]
@@ -111,7 +120,7 @@ def set_answers_of(answers: Sequence[Any], labels: Sequence[frozenset[str]], kee
     Args:
         answers: of the model, see `sprat.model.Answer`.
         labels: the right labels of each text.
-        keep_at: the threshold of the version.
+        keep_at: the threshold of the comparison.
     """
     said = [frozenset(each.label for each in answer.output.labels) for answer in answers]
     right = np.array([one == other for one, other in zip(said, labels, strict=True)])
