@@ -246,14 +246,8 @@ def test_without_a_large_model_the_small_one_is_measured_alone(folder, tmp_path)
     assert {each["accuracy"] is None for each in found["routed"] if each["escalated"]} == {True}
 
 
-PROVISIONAL = [
-    (["--frontier-accuracy", "1", "--accuracy", "0.97"], "Provisional: these 26 texts show ", "More texts"),
-    (
-        ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M"],
-        "Provisional: a budget asks for no accuracy, and none is shown. ",
-        "A file with --accuracy",
-    ),
-]
+PROVISIONAL = ["--frontier-accuracy", "1", "--accuracy", "0.97"]
+WHY = "Provisional: these 26 texts show "
 
 
 @pytest.fixture
@@ -271,60 +265,69 @@ def assess_stricter(folder, tmp_path):
     return assess_stricter
 
 
-@pytest.mark.parametrize(("choose", "why", "later"), PROVISIONAL)
-def test_that_of_the_card_is_written_where_a_lower_one_is_found_and_not_shown(
-    assess_stricter, tmp_path, choose, why, later
-):
+def test_that_of_the_card_is_written_where_a_lower_one_is_found_and_not_shown(assess_stricter, tmp_path):
     policy, place = tmp_path / "policy.yaml", "tasks.intent.models.hr.keep_at"
-    found = assess_stricter(*choose)
+    found = assess_stricter(*PROVISIONAL)
     assert (found.exit_code, policy.read_text()) == (0, POLICY), found.output
-    assert why in found.stdout
+    assert WHY in found.stdout
     higher = "The keep_at of the card is higher, 0.99. "
     write = f"Write 0.99 under {place}: the card's keep_at is higher than 0.75, which is in force. "
-    caution = f"{higher}{write}{later} may show a lower one."
+    caution = f"{higher}{write}More texts may show a lower one."
     assert found.stdout.count(caution) == 1
     html = (tmp_path / "page.html").read_text("utf-8")
-    assert (html.count(caution.replace("'", "&#x27;")), why in html) == (1, True), "the report gives the same advice"
+    assert (html.count(caution.replace("'", "&#x27;")), WHY in html) == (1, True), "the report gives the same advice"
     assert ">Found, and not recommended</h2>" in html
     assert ">Recommended</h2>" not in html
-    no_policy = assess_stricter(*choose, policy=())
-    assert f"{higher}Write 0.99, the card's keep_at, under {place}. {later} may" in no_policy.stdout
-    written = assess_stricter(*choose, "--write")
+    no_policy = assess_stricter(*PROVISIONAL, policy=())
+    assert f"{higher}Write 0.99, the card's keep_at, under {place}. More texts may" in no_policy.stdout
+    written = assess_stricter(*PROVISIONAL, "--write")
     assert (written.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, 0.99), written.output
     now = rf"{place} is now 0\.99 \(that of the card; 0\.\d\d, found here, is lower and provisional\), was not set; "
     assert re.search(now, written.stdout)
     policy.write_text(POLICY)
-    as_json = json.loads(assess_stricter(*choose, "--write", "--json").stdout)
+    as_json = json.loads(assess_stricter(*PROVISIONAL, "--write", "--json").stdout)
     assert (as_json["written"]["now"], as_json["written"]["changed"]) == (0.99, True)
 
 
-@pytest.mark.parametrize(("choose", "why", "later"), PROVISIONAL)
 @pytest.mark.parametrize("in_force", ["0.99", "1"])
 def test_nothing_is_written_where_one_is_found_that_is_not_shown_and_that_of_the_card_is_in_force(
-    assess_stricter, tmp_path, choose, why, later, in_force
+    assess_stricter, tmp_path, in_force
 ):
     policy, has_it = tmp_path / "policy.yaml", f"{POLICY}    models: {{hr: {{keep_at: {in_force}}}}}\n"
     policy.write_text(has_it)
-    found = assess_stricter(*choose, "--write")
+    found = assess_stricter(*PROVISIONAL, "--write")
     assert (found.exit_code, policy.read_text()) == (0, has_it), found.output
     stays = "It is in force, so there is nothing to do" if in_force == "0.99" else "0.99 may be written under "
     higher = f"The keep_at of the card is higher, 0.99. {stays}"
-    assert (higher in found.stdout, why in found.stdout, f". {later} may show" in found.stdout) == (True, True, True)
+    assert (higher in found.stdout, WHY in found.stdout, ". More texts may show" in found.stdout) == (True, True, True)
     nothing = (
         r"nothing is written: (0\.\d\d) is provisional and lower than the keep_at of the card, and "
         rf"{float(in_force):.2f} is in force; --force writes \1"
     )
     at = re.search(nothing, found.stdout)[1]
-    as_json = assess_stricter(*choose, "--write", "--json")
+    as_json = assess_stricter(*PROVISIONAL, "--write", "--json")
     assert (as_json.exit_code, json.loads(as_json.stdout)["written"]) == (0, None)
     assert re.search(nothing, as_json.stderr)
-    forced = assess_stricter(*choose, "--write", "--force")
+    forced = assess_stricter(*PROVISIONAL, "--write", "--force")
     assert (forced.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, float(at)), forced.output
     assert f"tasks.intent.models.hr.keep_at is now {at}" in forced.stdout
     lower = f"\n{at} is lower than 0.99, that of the card, which is for 97.0% of the kept answers right; here "
     assert lower in forced.stdout
     of_all = "; --accuracy is of all answers, the frontier's included\n"
-    assert (f" of those kept are right{of_all}" in forced.stdout) == ("--accuracy" in choose)
+    assert f" of those kept are right{of_all}" in forced.stdout
+
+
+@pytest.mark.parametrize("in_force", ["", "    models: {hr: {keep_at: 0.99}}\n"], ids=["lower", "the card's"])
+def test_a_budget_writes_neither_one_that_is_not_shown_nor_one_that_may_cost_more(assess_stricter, tmp_path, in_force):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY + in_force)
+    budget = ["--frontier-accuracy", "1", "--frontier-eur", "0.001", "--budget", "100EUR/1M", "--write"]
+    found = assess_stricter(*budget)
+    assert (found.exit_code, policy.read_text()) == (0, POLICY + in_force), found.output
+    assert "a budget asks for no accuracy, and none is shown. The keep_at of the card is higher, 0.99" in found.stdout
+    assert "and 0.99, the card's, may cost more than the budget; --force writes" in found.stdout
+    forced = assess_stricter(*budget, "--force")
+    assert (forced.exit_code, policy.read_text() == POLICY + in_force) == (0, False), forced.output
 
 
 def test_the_report_of_one_model_does_not_replace_that_of_another(folder, tmp_path):

@@ -520,6 +520,9 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_can_be_
     assert load_artefact(before).card == versions[2]
     assert (tmp_path / "hr-report.html").read_bytes() == reports[1], "a report stays beside its version"
     assert (tmp_path / "hr.previous-report.html").read_bytes() == reports[2]
+    fewer = train(file, "--output", tmp_path / "hr", "--force", "--no-lexical", "--outside-label", "badge")
+    assert "the labels are others than before, and so are the texts" in fewer.stdout
+    assert "the labels are others" not in result.stdout
 
 
 def test_a_folder_of_others_is_not_taken_for_the_version_before(file, tmp_path):

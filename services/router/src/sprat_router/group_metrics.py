@@ -118,7 +118,8 @@ class GroupMetrics:
         KAFKA_REACHABLE.set(0)
         if self._failure.due():
             expected = isinstance(error, (*NO_ANSWER, asyncio.CancelledError))
-            log.warning("groups cannot be measured: %s", type(error).__name__ if expected else describe(error))
+            what = type(error).__name__ if expected else describe(error)
+            log.warning("groups cannot be measured: %s; it is tried again, and no text is affected", what)
         await self._close()
 
     async def _end(self) -> None:

@@ -23,7 +23,12 @@ MAX_TEXTS: Final = 100_000
 HELD_OUT_PARTS: Final = 5
 OUTSIDE: Final = "oos"
 """The label that means "outside every label" in every file, beside the one that the user names."""
-_REMAINDERS: Final = {"sonstiges", "sonstige", "other", "others", "autre", "autres", "otro", "otros"}
+_REMAINDERS: Final = {
+    *("other", "others", "none", "misc", "miscellaneous", "unknown"),
+    *("sonstiges", "sonstige", "anderes", "keine"),
+    *("autre", "autres", "aucun", "aucune", "otro", "otros", "ninguno", "ninguna"),
+}
+"""Names of what belongs to no other label."""
 _MAX_LISTED: Final = 8
 
 

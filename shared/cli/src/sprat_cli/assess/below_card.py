@@ -23,10 +23,13 @@ class BelowCard:
     """Whether a budget chose it: then no accuracy was asked for, and none is shown."""
 
     def __str__(self) -> str:
-        why = "Provisional: a budget asks for no accuracy, and none is shown. " if self.by_budget else ""
-        later = "A file with --accuracy" if self.by_budget else "More texts"
-        higher = f"{why}The keep_at of the card is higher, {self.card.value:.2f}."
-        return f"{higher} {self._advice}. {later} may show a lower one."
+        if self.by_budget:
+            return (
+                "Provisional: a budget asks for no accuracy, and none is shown. The keep_at of the card is higher, "
+                f"{self.card.value:.2f}, and may cost more. A file with --accuracy may show a lower one."
+            )
+        higher = f"The keep_at of the card is higher, {self.card.value:.2f}."
+        return f"{higher} {self._advice}. More texts may show a lower one."
 
     @property
     def _advice(self) -> str:
@@ -37,8 +40,13 @@ class BelowCard:
 
     @property
     def to_write(self) -> float | None:
-        """Return what `--write` writes: the card's, unless what is in force is at least that; None for nothing."""
+        """Return what `--write` writes: the card's, unless what is in force is at least that; None for nothing.
+
+        The card's may be above a budget.
+        """
         card = self.card.value
+        if self.by_budget:
+            return None
         return None if self.in_force is not None and f"{self.in_force:.2f}" >= f"{card:.2f}" else card
 
     @property
@@ -51,6 +59,12 @@ class BelowCard:
         """Return why `--write` writes nothing; None where it writes the card's."""
         if self.to_write is not None:
             return None
+        if self.by_budget:
+            return (
+                f"nothing is written: {self.found:.2f} is lower than the keep_at of the card and its accuracy is not "
+                f"shown, and {self.card.value:.2f}, the card's, may cost more than the budget; --force writes "
+                f"{self.found:.2f}"
+            )
         return (
             f"nothing is written: {self.found:.2f} is provisional and lower than the keep_at of the card, and "
             f"{self.in_force:.2f} is in force; --force writes {self.found:.2f}"

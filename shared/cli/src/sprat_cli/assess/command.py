@@ -72,7 +72,7 @@ the name after --as, which may be left out only for the shipped model. Of a task
 DIR as its artefact, it changes the keep_at of that file; of a model beside that one (its card or --task names the
 task), models.NAME.keep_at there, with the name after --as. Without --force it refuses texts that the model was trained
 on. In place of a keep_at below that of the card which the texts do not show with 95 % confidence, it writes the card's
-where a lower one is in force, and else nothing.
+where a lower one is in force, and else nothing; with --budget nothing.
 
 \b
 Without --model, what answers --task is measured: the artefact that its file names, or its labels alone where it names

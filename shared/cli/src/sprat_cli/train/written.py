@@ -80,6 +80,8 @@ def change_lines(folder: Path, card: Card) -> list[str]:
     lines = [f"before → now: {kept}; {Interval(*before)} → {Interval(*now)} of the texts get their label"]
     if Interval(*before).overlaps(Interval(*now)):
         lines.append("  the intervals overlap: that either version gets more labels right is not shown")
+    if cards[0].label_set != card.label_set:
+        lines.append("  the labels are others than before, and so are the texts: the shares are not of the same texts")
     records = [read_record(each) for each in (previous_folder(folder), folder)]
     asked = [each.reading.accuracy for each in records if each is not None]
     if len(set(asked)) > 1:
