@@ -183,14 +183,16 @@ def test_up_says_that_it_starts_before_it_imports_what_it_needs() -> None:
         "--redis",
         "redis://127.0.0.1:1/0",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        used = psutil.Process(process.pid).cpu_times()
-        process.kill()
+    used = []
+    for _ in range(3):  # a busy machine lets it run on before its time is read
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"starting Kafka, Redis and the services\n"
+            spent = psutil.Process(process.pid).cpu_times()
+            process.kill()
+        used.append(spent.user + spent.system)
 
-    assert first == b"starting Kafka, Redis and the services\n"
-    assert used.user + used.system < 0.5
+    assert min(used) < 0.5, used
 
 
 def test_up_says_why_it_cannot_start() -> None:
