@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 import pytest
 
 from sprat_local.processes import lifeline
@@ -141,3 +143,28 @@ def test_a_child_that_ignores_sigterm_is_killed_after_the_grace_time():
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the program is started directly")
 def test_a_program_that_does_not_exist_ends_with_127():
     assert lifeline.spawn(["/nonexistent/program"]).wait(5) == 127
+
+
+TRY_OUT = """
+import sys
+from pathlib import Path
+from sprat_local.rollout import probe_in_process
+probe_in_process("intent", Path(sys.argv[1]))
+"""
+
+
+def test_the_try_out_of_a_model_dies_with_the_process_that_began_it(tmp_path: Path) -> None:
+    """`sprat up` that was stopped while a new version was being tried left that process behind."""
+    os.mkfifo(tmp_path / "card.json")  # whoever reads it waits
+    children: list[psutil.Process] = []
+
+    def is_tried() -> bool:
+        children[:] = [
+            each for each in psutil.Process(parent.pid).children() if "sprat_local.rollout" in each.cmdline()
+        ]
+        return bool(children)
+
+    with subprocess.Popen([sys.executable, "-c", TRY_OUT, str(tmp_path)]) as parent:
+        assert within(20, is_tried)
+        parent.kill()
+    assert within(2, lambda: not lives(children[0].pid))

@@ -7,6 +7,7 @@ it cannot be served.
 import argparse
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sprat_local.installation import Installation
 from sprat_local.keep_ats import keep_ats_in_force
 from sprat_local.models import version_in
 from sprat_local.notices import Level, Notice, OnNotice
+from sprat_local.processes import lifeline
 from sprat_operations.services import ServedModel, program_of
 
 _CHECK_EVERY_S: Final = 1.0
@@ -161,24 +163,24 @@ def _stamp(folder: Path) -> _Stamp:
 def probe_in_process(task: str, folder: Path) -> None:
     """Load and probe the model in `folder` in another process, so that a model that crashes cannot crash this one.
 
+    It ends with this process.
+
     Raises:
         UserError: it cannot be served; the message says why.
     """
     argv = [sys.executable, "-P", "-m", "sprat_local.rollout", task, str(folder)]
-    try:
-        done = subprocess.run(
-            argv,
-            env=environment.single_threaded(),
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{folder}: it does not answer its probe within {_PROBE_TIMEOUT_S:.0f} s") from None
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise UserError(lines[-1] if lines else f"{folder}: loading it ends the process, code {done.returncode}")
+    with tempfile.TemporaryFile() as errors:
+        child = lifeline.spawn(argv, env=environment.single_threaded(), stderr=errors)
+        try:
+            code = child.wait(_PROBE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            raise UserError(f"{folder}: it does not answer its probe within {_PROBE_TIMEOUT_S:.0f} s") from None
+        errors.seek(0)
+        lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+    if code:
+        raise UserError(lines[-1] if lines else f"{folder}: loading it ends the process, code {code}")
 
 
 def main() -> int:
