@@ -72,8 +72,8 @@ def test_a_lower_one_of_the_card_that_is_provisional_is_not_to_be_written():
     (line,) = check_policy(named(keep_at=0.72), [advising("hr", 0.5, "the least hundredth; provisional: 20 texts")])
     assert line.status is CheckStatus.warning
     assert line.fix == (
-        "leave 0.72, which is in force: the card's keep_at, 0.50, is lower and provisional; 0.72 keeps less and is no "
-        "less right; `sprat assess` on new texts may show a lower one"
+        "leave 0.72, which is in force: the card's keep_at, 0.50, is lower and provisional; 0.72 keeps less; "
+        "`sprat assess` on new texts may show a lower one"
     )
 
 

@@ -45,10 +45,7 @@ def test_a_lower_one_of_the_card_may_be_written_where_it_is_shown():
 
 @pytest.mark.parametrize("own", [False, True])
 def test_a_lower_and_provisional_one_of_the_card_leaves_what_is_in_force(own):
-    said = (
-        "leave 0.89, which is in force: the card's keep_at, 0.80, is lower and provisional; 0.89 keeps less and is no "
-        "less right"
-    )
+    said = "leave 0.89, which is in force: the card's keep_at, 0.80, is lower and provisional; 0.89 keeps less"
     card = CardKeepAt(0.8, is_provisional=True)
     assert keep_at_advice(0.89, card, PLACE, may_be_shown=own) == KeepAtAdvice(said + ANOTHER, writes=False)
     assert keep_at_advice(0.89, card, PLACE, may_be_shown=own, assessed=False) == KeepAtAdvice(said, writes=False)

@@ -69,7 +69,7 @@ def keep_at_advice(
     if lowers_unshown(card.value, in_force, is_shown=not card.is_provisional):
         later = "; `sprat assess` on new texts may show a lower one" if assessed else ""
         said = f"leave {now}, which is in force: the card's keep_at, {its}, is lower and provisional"
-        return KeepAtAdvice(f"{said}; {now} keeps less and is no less right{later}", writes=False)
+        return KeepAtAdvice(f"{said}; {now} keeps less{later}", writes=False)
     where = f"under {place}"
     if may_be_shown and assessed:
         where += f", unless `sprat assess` showed {now} for this version"

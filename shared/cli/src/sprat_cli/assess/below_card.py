@@ -42,12 +42,10 @@ class BelowCard:
     def to_write(self) -> float | None:
         """Return what `--write` writes: the card's, unless what is in force is at least that; None for nothing.
 
-        The card's may be above a budget.
+        The card's may cost more than a budget, so there is nothing to write then.
         """
-        card = self.card.value
-        if self.by_budget:
-            return None
-        return None if self.in_force is not None and f"{self.in_force:.2f}" >= f"{card:.2f}" else card
+        stays = self.in_force is not None and round(self.in_force, 2) >= round(self.card.value, 2)
+        return None if self.by_budget or stays else self.card.value
 
     @property
     def why_card(self) -> str:
