@@ -10,6 +10,8 @@ from sprat_contracts import IntentOutput, TranslationOutput
 from support.cli_records import answering, environment, kept, sprat, start_sprat, unanswered
 from support.stream import read_until
 
+DEFAULT = "with frontier: redact; redact is the default of this command, --frontier allow or --frontier deny changes it"
+
 
 @pytest.fixture
 def send(kafka, prefix, tmp_path):
@@ -45,7 +47,7 @@ async def test_a_text_is_published_and_its_results_are_shown(kafka, topics, send
         code, out, err = await send("move it", "--task", "intent", "--task", "translation=de", "--key", "customer-7")
     assert (code, err) == (
         0,
-        "sending the argument as a text, not as a file; with frontier: redact\n",
+        f"sending the argument as a text, not as a file; {DEFAULT}\n",
     )
     assert "intent       transfer  97.6 % sure\n" in out
     assert "translation  [de] ti evom" in out
@@ -116,12 +118,22 @@ async def test_a_file_and_standard_input_are_sent_line_by_line(kafka, topics, se
     (tmp_path / "texts.jsonl").write_text("\n".join(lines), "utf-8")
     async with answering(kafka.bootstrap, topics, answer):
         code, out, err = await send("texts.jsonl")
-        assert (code, err) == (1, "sending file texts.jsonl: 3 texts; with frontier: redact\n")
+        assert (code, err) == (1, f"sending file texts.jsonl: 3 texts; {DEFAULT}\n")
         assert out.count(" · trace ") == 3
         assert "transfer  97.6 % sure  “first”" in out
         assert "[de] dnoces  97.6 % sure  “second”" in out
         code, out, err = await send("-", stdin="third\nfourth\n")
-        assert (code, err, out.count(" · trace ")) == (0, "sending standard input: 2 texts; with frontier: redact\n", 2)
+        assert (code, err, out.count(" · trace ")) == (0, f"sending standard input: 2 texts; {DEFAULT}\n", 2)
+
+
+async def test_the_default_is_named_only_where_it_holds(topics, send):
+    _, _, named = await send("silence", "--no-wait", "--frontier", "allow")
+    assert named == "sending the argument as a text, not as a file; with frontier: allow\n"
+    own, other = json.dumps({"text": "silence", "frontier": "allow"}), "silence"
+    _, _, mixed = await send("-", "--no-wait", stdin=f"{own}\n{other}\n")
+    assert "; with frontier: allow and redact; redact is the default of this command, --frontier allow" in mixed
+    _, _, own_alone = await send("-", "--no-wait", stdin=f"{own}\n")
+    assert "default" not in own_alone
 
 
 async def test_many_texts_each_get_their_result(kafka, topics, send):
@@ -178,7 +190,7 @@ async def test_a_missing_topic_of_a_task_from_a_file_says_who_reads_that_file_wh
 
 async def test_ctrl_c_ends_it_with_130_and_no_stack_trace(kafka, prefix, topics, tmp_path):
     process = await start_sprat("send", "silence", env=environment(kafka.bootstrap, prefix), cwd=tmp_path)
-    assert await process.stderr.readline() == b"sending the argument as a text, not as a file; with frontier: redact\n"
+    assert await process.stderr.readline() == f"sending the argument as a text, not as a file; {DEFAULT}\n".encode()
     await read_until(kafka.bootstrap, [topics.texts], 1)  # it waits for the result now
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(5):

@@ -80,7 +80,32 @@ def test_a_new_version_is_rolled_out_once(
     watcher.check()
     watcher.check()
     assert installed.restarted == ["intent.hr"]
-    assert notices == [f"info: rolling out version {version}, was {before}", f"info: version {version} is in use"]
+    tried = (
+        f"it is loaded and tried now, and {before} stays in use meanwhile; then it is rolled out, or a line says why"
+    )
+    assert notices == [
+        f"info: {folder} holds another version, {version}: {tried} not",
+        f"info: rolling out version {version}, was {before}",
+        f"info: version {version} is in use",
+    ]
+
+
+def test_that_a_version_is_tried_is_said_before_it_is_tried_and_once(
+    watcher: ModelRollout, notices: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said_before: list[int] = []
+
+    def fail(task: str, folder: Path) -> None:
+        said_before.append(len(notices))
+        raise UserError("it does not answer its probe")
+
+    monkeypatch.setattr(rollout, "probe_in_process", fail)
+    write(folder, limits=["the second"])
+    watcher.check()
+    (folder / "card.json").touch()  # the same version is tried again
+    watcher.check()
+    assert said_before == [1, 2], "the second line says that it cannot be served"
+    assert [line.partition(":")[0] for line in notices] == ["info", "warning"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +137,7 @@ def test_a_keep_at_that_holds_and_is_not_that_of_the_new_card_is_named(
     version = write(folder, keep_at=0.87)
     watcher.check()
     more = [] if said is None else [f"keep_at: {said.format('tasks.intent.models.hr.keep_at')}"]
-    assert notices[1:] == [f"version {version} is in use", *more]
+    assert notices[2:] == [f"version {version} is in use", *more]
 
 
 def test_a_provisional_keep_at_of_the_new_card_does_not_lower_what_is_in_force(folder: Path, tmp_path: Path) -> None:
@@ -135,7 +160,7 @@ def test_a_version_for_other_code_is_not_rolled_out_though_its_files_are_complet
     watcher.check()
     watcher.check()
     assert installed.restarted == []
-    (line,) = notices
+    _, line = notices
     assert line.startswith(f"warning: its folder has changed and cannot be served; {before} stays in use: ")
     assert "made for sprat-intent-linear/9" in line
 
@@ -165,8 +190,8 @@ def test_a_version_that_did_not_start_is_tried_again(
     watcher.check()
     watcher.check()
     assert installed.restarted == ["intent.hr", "intent.hr"]
-    assert notices[1].startswith(f"error: version {version} does not start, next try in 0 s: ")
-    assert notices[2:] == [f"info: rolling out version {version}, was none", f"info: version {version} is in use"]
+    assert notices[2].startswith(f"error: version {version} does not start, next try in 0 s: ")
+    assert notices[3:] == [f"info: rolling out version {version}, was none", f"info: version {version} is in use"]
 
 
 def test_a_folder_that_stays_broken_is_read_once(

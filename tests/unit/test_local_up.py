@@ -1,9 +1,11 @@
 """What `sprat up` prints when everything runs."""
 
 import os
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from sprat.errors import UserError
@@ -16,9 +18,12 @@ from sprat_local.options import POLICY, Options, named_kafka_port, named_policy,
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.ports import PortClaims
 from sprat_local.processes.supervisor import Supervisor
+from sprat_local.up.answer_notices import AnswerNotices
+from sprat_local.up.board import PlainBoard
 from sprat_local.up.session import example, greeting
 from sprat_operations.local_run import LocalRun
 from sprat_operations.services import ServedModel
+from sprat_operations.traffic import TrafficFigures
 from sprat_policy import load_task_files
 from support.stream import card
 
@@ -221,3 +226,27 @@ def test_the_file_of_a_task_that_has_another_keep_at_than_the_card_is_named(
     assert "keep_at" not in said("models: {strict: {keep_at: 0.8}}\n")
     (tasks / "mood.yaml").write_text("kind: text\ninstruction: Say how the writer feels.\n")
     assert f"\n  tasks     mood, shop, from {tasks}\n" in said("")
+
+
+def test_a_server_that_answers_again_is_told_with_how_long_it_took() -> None:
+    notices: list[Notice] = []
+    now = iter((10.0, 52.4, 100.0, 400.0))
+    kafka = AnswerNotices("kafka", "the services try it again", notices.append, clock=lambda: next(now))
+    for answers in (True, False, False, True, True, False, True):
+        kafka.tell(answers=answers)
+    assert notices == [
+        Notice("kafka", "warning", "does not answer; the services try it again"),
+        Notice("kafka", "info", "answers again, after 42 s"),
+        Notice("kafka", "warning", "does not answer; the services try it again"),
+        Notice("kafka", "info", "answers again, after 5 min"),
+    ]
+
+
+def test_plain_lines_leave_it_to_the_notices_that_kafka_does_not_answer() -> None:
+    out = StringIO()
+    board, figures = PlainBoard(Console(file=out)), TrafficFigures(texts=3, results=3, kept=3)
+    for reachable in (True, False, True):
+        figures.reachable = reachable
+        board.show_traffic(figures)
+    (line,) = out.getvalue().splitlines()
+    assert line.startswith("texts 3  kept 3 ")

@@ -36,6 +36,8 @@ class _FolderState:
     model: ServedModel
     version: str
     """The version in use; empty if none could be started."""
+    tried: str = ""
+    """The version of which the user was told last that it is tried."""
     stamp: _Stamp | None = None
     """Of the files at the last check; None: check again."""
     problem: str = ""
@@ -117,6 +119,7 @@ class ModelRollout:
         try:
             version = version_in(model.folder, model.task)
             if version != folder.version:
+                self._say_tried(name, folder, version)
                 probe_in_process(model.task, model.folder)
         except UserError as error:
             folder.problem_since = folder.problem_since if folder.problem else time.monotonic()
@@ -127,6 +130,19 @@ class ModelRollout:
         folder.problem, folder.reported = "", False
         if version != folder.version:
             self._roll_out(name, folder, version)
+
+    def _say_tried(self, name: str, folder: _FolderState, version: str) -> None:
+        """Send a notice of the new version and of what comes next, before it is loaded, which takes seconds."""
+        if folder.tried == version:
+            return
+        folder.tried = version
+        meanwhile = f"{folder.version} stays in use" if folder.version else "nothing is served"
+        self._notify(
+            name,
+            "info",
+            f"{folder.model.folder} holds another version, {version}: it is loaded and tried now, and {meanwhile} "
+            "meanwhile; then it is rolled out, or a line says why not",
+        )
 
     def _roll_out(self, name: str, folder: _FolderState, version: str) -> None:
         self._notify(name, "info", f"rolling out version {version}, was {folder.version or 'none'}")

@@ -37,6 +37,8 @@ Exit codes:
     2  wrong usage, or Kafka cannot be reached; if a text is not valid, nothing was sent
   130  interrupted; what was sent is still answered on the result topics"""
 
+_DEFAULT = "; redact is the default of this command, --frontier allow or --frontier deny changes it"
+
 
 class Frontier(StrEnum):
     """Whether a hard case may be sent to a provider."""
@@ -134,7 +136,8 @@ def send(
     if not as_json:
         asked = " and ".join(sorted({str(each.message.frontier) for each in submissions}))
         # The texts say it, not the policy: a reader of "masked" should know who asked for that.
-        remark(f"sending {lines.description}; with frontier: {asked}")
+        is_default = any("frontier" not in each.message.model_fields_set for each in submissions)
+        remark(f"sending {lines.description}; with frontier: {asked}{_DEFAULT if is_default else ''}")
     with explain_kafka_errors(kafka):
         sending = SendRun(kafka, submissions, as_json=as_json)
         answered = asyncio.run(sending.run(timeout) if wait else sending.only_publish())

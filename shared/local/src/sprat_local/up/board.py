@@ -59,7 +59,9 @@ class PlainBoard:
     def show_traffic(
         self, figures: TrafficFigures, groups: Sequence[GroupPace] = (), *, redis_answers: bool = True
     ) -> None:
-        """Print them if they have changed."""
+        """Print them if they have changed; that Kafka does not answer, a notice says."""
+        if not figures.reachable:
+            return
         line = traffic_line(figures)
         if figures.results + figures.texts and line != self._last:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)

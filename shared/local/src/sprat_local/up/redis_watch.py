@@ -5,10 +5,11 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from sprat_local.notices import Notice, OnNotice
+from sprat_local.notices import OnNotice
+from sprat_local.up.answer_notices import AnswerNotices
 
 _TIMEOUT_S: Final = 0.5
-_AWAY: Final = "does not answer; the services go on without it, and their circuit breakers try it every 15 s at most"
+_MEANING: Final = "the services go on without it, and their circuit breakers try it every 15 s at most"
 
 
 class RedisWatch:
@@ -16,8 +17,7 @@ class RedisWatch:
 
     def __init__(self, url: str, on_notice: OnNotice) -> None:
         self._redis: Redis = Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
-        self._on_notice = on_notice
-        self._answered = True
+        self._notices = AnswerNotices("redis", _MEANING, on_notice)
 
     async def look(self) -> bool:
         """Return whether it answers now."""
@@ -25,9 +25,7 @@ class RedisWatch:
             answers = bool(await self._redis.ping())
         except (RedisError, OSError):
             answers = False
-        if answers != self._answered:
-            self._on_notice(Notice("redis", "info", "answers again") if answers else Notice("redis", "warning", _AWAY))
-        self._answered = answers
+        self._notices.tell(answers=answers)
         return answers
 
     async def close(self) -> None:

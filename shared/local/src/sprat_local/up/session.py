@@ -28,6 +28,7 @@ from sprat_local.processes.ports import HOST
 from sprat_local.rollout import ModelRollout
 from sprat_local.servers import PASSWORD_FILE
 from sprat_local.signals import Interrupted, StopSignals
+from sprat_local.up.answer_notices import AnswerNotices
 from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
@@ -121,9 +122,11 @@ class UpSession:
 
     async def _update(self, traffic: Traffic) -> None:
         redis = RedisWatch(self._installation.redis_url, self._show_notice)
+        kafka = AnswerNotices("kafka", "the services try it again, and go on once it answers", self._show_notice)
         try:
             while True:
                 figures, redis_answers = await traffic.look(), await redis.look()
+                kafka.tell(answers=figures.reachable)
                 self._board.show_traffic(figures, traffic.groups, redis_answers=redis_answers)
                 await asyncio.sleep(_UPDATE_S)
         finally:

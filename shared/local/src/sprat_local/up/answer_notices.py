@@ -1,0 +1,38 @@
+"""Notices of a server that stops to answer, and of one that answers again, for the view of a running installation."""
+
+import time
+from collections.abc import Callable
+
+from sprat_cli.traffic import format_age
+from sprat_local.notices import Notice, OnNotice
+
+
+class AnswerNotices:
+    """Sends a notice when a server stops to answer, and one with how long it took once it answers again."""
+
+    def __init__(
+        self, service: str, meaning: str, on_notice: OnNotice, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begin with a server that answers.
+
+        Args:
+            service: the name of the server.
+            meaning: what follows while it does not answer.
+            on_notice: receives what happens.
+            clock: in seconds.
+        """
+        self._service = service
+        self._meaning = meaning
+        self._on_notice = on_notice
+        self._clock = clock
+        self._away_since: float | None = None
+
+    def tell(self, *, answers: bool) -> None:
+        """Send a notice of a change against the last time."""
+        if not answers and self._away_since is None:
+            self._away_since = self._clock()
+            self._on_notice(Notice(self._service, "warning", f"does not answer; {self._meaning}"))
+        elif answers and self._away_since is not None:
+            took = format_age(self._clock() - self._away_since)
+            self._away_since = None
+            self._on_notice(Notice(self._service, "info", f"answers again, after {took}"))
