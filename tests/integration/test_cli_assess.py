@@ -246,6 +246,34 @@ def test_without_a_large_model_the_small_one_is_measured_alone(folder, tmp_path)
     assert {each["accuracy"] is None for each in found["routed"] if each["escalated"]} == {True}
 
 
+def test_where_a_keep_at_goes_that_is_not_provisional_is_said_where_it_is_not_written(folder, tmp_path, monkeypatch):
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    policy, place = tmp_path / "policy.yaml", "tasks.intent.models.hr.keep_at"
+    policy.write_text(POLICY)
+    options = ["--accuracy", "0.6", "--output", tmp_path / "page.html"]
+    measured = assess(folder, *options)
+    assert measured.exit_code == 0, measured.output
+    last = measured.stdout.splitlines()[-1]
+    assert re.match(rf"write 0\.\d\d under {place} in your policy file: it is shown here, ", last), last
+    assert last.endswith("; add `--policy FILE --write --as hr` to this command")
+    with_policy = assess(folder, *options, "--policy", policy, "--tenant", "default").stdout.splitlines()[-1]
+    assert f" under {place} in {policy}: it is shown here, so it goes before the card's, " in with_policy
+    assert with_policy.endswith("; add `--write --as hr` to this command")
+    assumed = ["--frontier-accuracy", "0.9", *options, "--policy", policy]
+    plan = assess(folder, *assumed).stdout.splitlines()[-1]
+    rests = (
+        r"keep_at 0\.\d\d is a plan, not a measurement: it rests on --frontier-accuracy 0\.9\. Until the frontier is "
+    )
+    assert re.match(rests, plan), plan
+    assert f"To write {plan.split()[1]} under {place} in {policy} all the same, add `--write --as hr`" in plan
+    assert policy.read_text() == POLICY
+    written = assess(folder, *assumed, "--write", "--as", "hr").stdout
+    assert (
+        f"{place} is now {plan.split()[1]} (it rests on --frontier-accuracy 0.9, a plan until the frontier" in written
+    )
+    assert load_policy(policy).task("intent", "hr").keep_at == float(plan.split()[1])
+
+
 PROVISIONAL = ["--frontier-accuracy", "1", "--accuracy", "0.97"]
 WHY = "Provisional: these 26 texts show "
 

@@ -38,6 +38,8 @@ def record(offset: int = 0, at: int = 0, **changes) -> Record:
     [
         ({"task": "sentiment"}, "task: unknown; known are intent, ner, translation"),
         ({"task": 5}, "task: unknown"),
+        ({"task": "intent/members"}, "task: write intent: the correction is of the text, whichever model answered"),
+        ({"task": "banana@members"}, "task: unknown"),
         ({"text_id": ""}, "text_id: String should have at least 1 character"),
         ({"by": "x" * 257}, "by: String should have at most 256 characters"),
         ({"output": {"labels": "secret words"}}, "output.label: Field required"),
@@ -85,6 +87,14 @@ def test_unknown_fields_are_passed_on():
         (
             [*COMMON, "--task", "banana", "--label", "x"],
             "--task banana: no such task; known are intent, ner, translation",
+        ),
+        (
+            [*COMMON, "--task", "intent@members", "--label", "x"],
+            "--task intent@members: write --task intent: the correction is of the text, whichever model answered",
+        ),
+        (
+            ["export", "--output", "x.csv", "--task", "intent@members"],
+            "--task intent@members: write --task intent --model members",
         ),
         (["--from", "-", "--task", "banana"], "--task banana: no such task; known are intent, ner, translation"),
         (["--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
@@ -248,6 +258,9 @@ def test_only_a_label_that_some_models_know_and_others_do_not_asks_for_the_text(
             {},
             ["no announced model knows the intent Sonstiges; where Sonstiges means outside every label, "],
         ),
+        ("fess", "bank", ["no announced model knows the intent fess; did you mean fees?"]),
+        ("fess", "default", ["no announced model knows the intent fess"]),
+        ("fess", "gone", ["no announced model knows the intent fess"]),
         ("transfer", {}, []),
         (None, {}, []),
     ],
@@ -257,6 +270,31 @@ def test_a_label_is_judged_by_the_model_that_the_text_asked_for(label, asked, sa
     lines = [*problems, *notes]
     assert len(lines) == len(said)
     assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
+
+
+def test_only_labels_of_the_model_that_is_asked_for_are_suggested():
+    bank_only = ["no announced model knows the intent fess"]
+    assert judge_labels([given("fess")], KNOWN, {("/crm", "t-1"): "default"}) == (bank_only, [])
+    both = {("/crm", "t-1"): "default", ("/crm", "t-2"): "bank"}
+    (line,), _ = judge_labels([given("fess"), given("fess", "t-2")], KNOWN, both)
+    assert line.endswith("; did you mean fees?")
+    (line,), _ = judge_labels([given("fees")], {"a": {"feed"}, "b": {"fees"}}, {("/crm", "t-1"): "a"})
+    assert line == "the model a, which 1 text asks for, does not know the intent fees; b does; did you mean feed?"
+
+
+def test_that_no_label_is_right_is_named_before_a_label_that_is_near():
+    known = {"default": {"misc", "balance"}, "bank": {"transfer"}}
+    outside = "; where miscellaneous means outside every label, give --outside (in a file: null)"
+    (line,), _ = judge_labels([given("miscellaneous")], {"default": {"Miscellaneus", "other"}}, {})
+    assert line == f"no announced model knows the intent miscellaneous{outside}"
+    (line,), _ = judge_labels([given("Sonstiges")], {"default": {"Sonstige"}}, {})
+    assert line.endswith(
+        "; where Sonstiges means outside every label, give --outside (in a file: null); did you mean Sonstige?"
+    )
+    (line,), _ = judge_labels([given("misc")], known, {("/crm", "t-1"): "bank"})
+    assert line.startswith(
+        "the model bank, which 1 text asks for, does not know the intent misc; default does; where misc"
+    )
 
 
 def test_a_label_of_many_texts_is_reported_once():

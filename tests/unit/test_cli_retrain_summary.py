@@ -16,7 +16,7 @@ from sprat_cli.retrain.summary import Retrained, advise, comparison_sentence, su
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.which_keep_at import KeepAtAdvice
 from sprat_training.config import TrainingConfig
-from sprat_training.evaluation.comparison import VersionAnswers, compare
+from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare
 from sprat_training.record import FILE as RECORD
 from sprat_training.verdict import Verdict
 from support.stream import card
@@ -30,6 +30,12 @@ def version(right, kept, texts=67):
     """Return a version that gets the first `right` texts right and keeps the first `kept`."""
     rights, keeps = np.arange(texts) < right, np.arange(texts) < kept
     return VersionAnswers(rights, keeps, rights & keeps, np.zeros(texts, bool))
+
+
+def advised(verdict, comparison, keep_at=None, at=AT, new=NEW, stand_in=None, accuracy=0.97):
+    """Return the advice on versions that compare so."""
+    result = Trained(new, "en", 300, 0, (), (), {}, (), (), verdict, 0.1, several=False)
+    return advise(VersionsCompared(result, comparison, at, 0.25, stand_in), keep_at, accuracy)
 
 
 def test_a_version_that_is_as_often_right_but_keeps_clearly_less_is_called_worse():
@@ -91,7 +97,7 @@ def test_a_worse_version_replaces_the_served_one_only_where_the_user_is_asked():
 def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new, line):
     verdict = Verdict("fair", "", None, (), keep_at_holds=True)
     keep_at = KeepAtAdvice("write in policy.yaml: keep_at: 0.60 (now 0.50)", writes=True)
-    advice = advise(verdict, compare(version(*served), version(*new)), keep_at, AT, NEW)
+    advice = advised(verdict, compare(version(*served), version(*new)), keep_at, AT, NEW)
     assert advice.lines[0].startswith(line)
     more = ["  then write in policy.yaml: keep_at: 0.60 (now 0.50)"] if advice.replace else []
     assert advice.lines[1:] == more
@@ -100,27 +106,75 @@ def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new
 def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is_not_written():
     poor = Verdict("poor", "", None, (), keep_at_holds=True)
     better = compare(version(40, 24), version(56, 24))
-    assert advise(poor, better, None, AT, NEW).lines == ["replace: no, because the new version keeps nothing"]
+    assert advised(poor, better, None, AT, NEW).lines == ["replace: no, because the new version keeps nothing"]
     good = Verdict("good", "", None, (), keep_at_holds=True)
-    assert len(advise(good, better, None, AT, NEW).lines) == 1
+    assert len(advised(good, better, None, AT, NEW).lines) == 1
 
 
 def test_a_version_that_keeps_nothing_at_the_keep_at_of_the_comparison_is_not_better_however_many_it_gets_right():
     fair = Verdict("fair", "", None, (), keep_at_holds=True)
     none_kept = compare(version(40, 24), version(60, 0))
     assert (none_kept.better, none_kept.keeps, none_kept.is_worse) == ("new", "less", True)
-    said = advise(fair, none_kept, KeepAtAdvice("write 0.95", writes=True), AT, NEW).lines
+    said = advised(fair, none_kept, KeepAtAdvice("write 0.95", writes=True), AT, NEW).lines
     none_of_67 = "replace: no, because at keep_at 0.89 the new version keeps none of 67 texts"
     assert said == [f"{none_of_67}; its own keep_at would be 0.95"]
     own = NEW.model_copy(update={"keep_at": 0.89})
-    assert advise(fair, none_kept, None, AT, own).lines == [none_of_67]
+    assert advised(fair, none_kept, None, AT, own).lines == [none_of_67]
     worse = comparison_sentence(MODEL, none_kept, AT)
     assert worse.startswith("The new version of intent/fm is worse on 67 texts: right: +29.9 points (")
     with pytest.raises(SpratError, match="the new version is worse, so fm stays as it is"):
         check_replaces(Path("fm"), fair, none_kept, unasked=True)
-    neither_keeps = compare(version(56, 0), version(55, 0))
-    assert not neither_keeps.is_worse
-    assert not advise(fair, neither_keeps, None, AT, NEW).replace
+
+
+@pytest.mark.parametrize(
+    ("served", "new", "right", "shows"),
+    [
+        (56, 55, "83.6% served, 82.1% new, -1.5 points (", "the interval holds 0, so no difference is shown"),
+        (40, 60, "59.7% served, 89.6% new, +29.9 points (", "the new version is shown to be better in that"),
+        (60, 40, "89.6% served, 59.7% new, -29.9 points (", "the served version is shown to be better in that"),
+    ],
+)
+def test_where_neither_version_keeps_any_the_texts_are_said_to_show_nothing_and_what_to_do(served, new, right, shows):
+    fair = Verdict("fair", "", None, (), keep_at_holds=True)
+    neither = compare(version(served, 0), version(new, 0))
+    advice = advised(fair, neither, KeepAtAdvice("write 0.95", writes=True), AT, NEW, accuracy=0.9)
+    verdict, accuracy, assess, rows = advice.lines
+    assert verdict == (
+        "replace: no, because at keep_at 0.89 neither the new version nor the served one keeps any of 67 texts, so "
+        "these texts show nothing at it; its own keep_at would be 0.95"
+    )
+    assert accuracy.startswith(f"  next: compare what both get right, whatever is kept: {right}")
+    assert accuracy.endswith(shows)
+    assert "`sprat assess FILE --model DIR --accuracy 0.9`" in assess
+    assert rows.startswith("  next: more rows with labels ")
+    assert advice.verdict_lines == advice.lines
+    stood_for = advised(fair, neither, None, AT, NEW, stand_in=card()).lines[0]
+    assert "neither the new version nor the stand-in of the served one keeps any of 67 texts" in stood_for
+    assert "no version keeps any at keep_at 0.89" in comparison_sentence(MODEL, neither, AT)
+
+
+def test_the_verdict_turns_with_the_keep_at_in_force():
+    """Both get the same texts right. The served version is sure of half of them, the new one fairly sure of all."""
+    random, texts = np.random.default_rng(7), 400
+    right = random.random(texts) < 0.95
+    served = np.concatenate((0.6 + 0.2 * random.beta(2, 2, texts // 2), 0.95 + 0.05 * random.beta(2, 2, texts // 2)))
+    new = 0.85 + 0.11 * random.beta(2, 2, texts)
+
+    def judged(confidences, keep_at):
+        outputs = {word: SimpleNamespace(label=word, alternatives=[SimpleNamespace(label=word)]) for word in "ab"}
+        answers = [
+            SimpleNamespace(output=outputs["a" if is_right else "b"], confidence=confidence)
+            for is_right, confidence in zip(right, confidences, strict=True)
+        ]
+        return answers_of(answers, ["a"] * texts, keep_at)
+
+    def verdict(keep_at):
+        fair = Verdict("fair", "", None, (), keep_at_holds=True)
+        comparison = compare(judged(served, keep_at), judged(new, keep_at))
+        return advised(fair, comparison, None, ComparedAt(keep_at, "in_force", "the one in force"), NEW).lines[0]
+
+    assert verdict(0.85).startswith("replace: yes, because it keeps clearly more that is right at keep_at 0.85: +")
+    assert verdict(0.95).startswith("replace: no, because it keeps clearly less that is right at keep_at 0.95: -")
 
 
 def shown(served, new, texts=67) -> str:

@@ -4,7 +4,9 @@ import pytest
 
 from sprat_cli.which_keep_at import (
     CardKeepAt,
+    FoundKeepAt,
     KeepAtAdvice,
+    found_advice,
     is_assessed,
     keep_at_advice,
     place_of_keep_at,
@@ -75,3 +77,50 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
     sections = Policy.model_validate({"tasks": {"intent": {"models": {"default": {"keep_at": 0.9}}}}})
     assert written_name(Policy(), "intent", "default") is None
     assert (written_name(sections, "intent", "default"), written_name(sections, "intent", "hr")) == ("default", "hr")
+
+
+@pytest.mark.parametrize(
+    ("found", "in_force", "said"),
+    [
+        (
+            FoundKeepAt(0.83, is_shown=True, assumed=None),
+            0.9,
+            f"write 0.83 under {PLACE}: it is shown here, so it goes before the card's, 0.95; add it",
+        ),
+        (
+            FoundKeepAt(0.95, is_shown=True, assumed=None),
+            None,
+            f"write 0.95 under {PLACE}: it is shown here, and is the card's, too; add it",
+        ),
+        (
+            FoundKeepAt(0.83, is_shown=True, assumed=None),
+            0.83,
+            f"keep_at 0.83 is in force already: nothing is to be written under {PLACE}",
+        ),
+        (
+            FoundKeepAt(0.97, is_shown=False, assumed=None),
+            0.9,
+            f"0.97 may be written under {PLACE}: the budget chose it, and it is no lower than the card's, 0.95; add it",
+        ),
+        (
+            FoundKeepAt(0.83, is_shown=True, assumed=0.98),
+            0.9,
+            (
+                "keep_at 0.83 is a plan, not a measurement: it rests on --frontier-accuracy 0.98. Until the frontier "
+                f"is measured, the card's goes before it: write 0.95 under {PLACE}: the card's keep_at is higher than "
+                f"0.90, which is in force. To write 0.83 under {PLACE} all the same, add it"
+            ),
+        ),
+        (
+            FoundKeepAt(0.83, is_shown=True, assumed=0.98),
+            0.95,
+            (
+                "keep_at 0.83 is a plan, not a measurement: it rests on --frontier-accuracy 0.98. Until the frontier "
+                f"is measured, the card's goes before it: 0.95, which is in force. To write 0.83 under {PLACE} all the "
+                "same, add it"
+            ),
+        ),
+    ],
+)
+def test_where_one_goes_that_assess_found_and_whether_before_that_of_the_card(found, in_force, said):
+    assert found_advice(found, in_force, CardKeepAt(0.95, is_provisional=False), PLACE, "add it") == said

@@ -2,7 +2,7 @@
 
 What is in force is compared with the `keep_at` of the card. The card's is written where it is higher; where it is
 lower and shown, it may be; where it is lower and provisional, what is in force stays. One that `sprat assess` shows
-for the served version goes before the card's.
+for the served version goes before the card's, unless it rests on an assumed accuracy of the frontier: that is a plan.
 """
 
 from dataclasses import dataclass
@@ -79,6 +79,46 @@ def keep_at_advice(
         why = f"the card's keep_at is lower than {now}, which is in force, and not provisional, so it keeps more"
         said = f"{its} may be written {where}: {why}"
     return KeepAtAdvice(said, writes=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKeepAt:
+    """A `keep_at` that `sprat assess` found, which is not provisional."""
+
+    value: float
+    is_shown: bool
+    """Whether its texts show the accuracy that was asked for; a budget asks for none."""
+    assumed: float | None
+    """The accuracy of the frontier on which it rests, where that was assumed and not measured."""
+
+
+def found_advice(found: FoundKeepAt, in_force: float | None, card: CardKeepAt, place: str, how: str) -> str:
+    """Return where a `keep_at` goes that `sprat assess` found, and how it gets there.
+
+    Args:
+        found: what was found.
+        in_force: of the policy or the task's file; None where it is not known.
+        card: of the version that was assessed.
+        place: where one for this model is written, with its file.
+        how: what writes it there, as "add `--write` to this command".
+    """
+    its = f"{found.value:.2f}"
+    if found.assumed is not None:
+        advice = keep_at_advice(in_force, card, place, assessed=False)
+        stands = f"{card.value:.2f}, which is in force" if advice is None else advice.said
+        return (
+            f"keep_at {its} is a plan, not a measurement: it rests on --frontier-accuracy {found.assumed:g}. Until "
+            f"the frontier is measured, the card's goes before it: {stands}. To write {its} under {place} all the "
+            f"same, {how}"
+        )
+    if in_force is not None and f"{in_force:.2f}" == its:
+        return f"keep_at {its} is in force already: nothing is to be written under {place}"
+    if not found.is_shown:
+        why = f"the budget chose it, and it is no lower than the card's, {card.value:.2f}"
+        return f"{its} may be written under {place}: {why}; {how}"
+    if f"{card.value:.2f}" == its:
+        return f"write {its} under {place}: it is shown here, and is the card's, too; {how}"
+    return f"write {its} under {place}: it is shown here, so it goes before the card's, {card.value:.2f}; {how}"
 
 
 def written_name(policy: Policy, task: str, model: str) -> str | None:

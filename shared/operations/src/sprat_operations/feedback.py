@@ -52,6 +52,9 @@ WHY: Final[Mapping[str, str]] = {
 }
 """An explanation of each reason, in the order in which they are reported."""
 
+OF_THE_TEXT: Final = "the correction is of the text, whichever model answered"
+"""Why a correction names a task, and no model."""
+
 
 class InvalidCorrection(ValueError):
     """The fields are not a valid correction. The message names field and reason, never a text."""
@@ -75,7 +78,9 @@ def correction(fields: Mapping[str, Any], tasks: TaskTable = BUILT_IN) -> Feedba
     kind = tasks.get(task) if isinstance(task, str) else None
     try:
         if kind is None and "task" in given:
-            raise InvalidCorrection(f"task: unknown; known are {', '.join(tasks)}")
+            alone = task_alone(str(task), tasks)
+            known = f"unknown; known are {', '.join(tasks)}"
+            raise InvalidCorrection(f"task: {known if alone is None else f'write {alone}: {OF_THE_TEXT}'}")
         if kind is not None and "output" in given:
             kind.model_validate_json(json.dumps(given["output"]))
         message = FeedbackGiven.model_validate_json(json.dumps(given))
@@ -90,6 +95,12 @@ def correction(fields: Mapping[str, Any], tasks: TaskTable = BUILT_IN) -> Feedba
     if isinstance(message.output, NerOutput):
         _check_spans(message.output)
     return message
+
+
+def task_alone(name: str, tasks: TaskTable) -> str | None:
+    """Return the task of a name with a model, as `intent@hr` or `intent/hr`; None where it is none."""
+    task, *model = name.replace("@", "/", 1).split("/", 1)
+    return task if model and task in tasks else None
 
 
 def feedback_record(message: FeedbackGiven, topic: str) -> OutRecord:

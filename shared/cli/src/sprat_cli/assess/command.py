@@ -1,7 +1,7 @@
 """`sprat assess`: small model, frontier, and the router between them, on the user's own texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,12 +20,13 @@ from sprat_cli.assess.answers import (
 from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
-from sprat_cli.assess.below_card import BelowCard, below_card, lower_than_card
+from sprat_cli.assess.below_card import BelowCard, below_card
 from sprat_cli.assess.denial import DEFAULT_TENANT, denial, denies_frontier
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.outside_kept import CHOSEN, OutsideKept, outside_kept
-from sprat_cli.assess.policy_file import KeepAtChange, write_tier_calibrations
+from sprat_cli.assess.policy_file import write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
+from sprat_cli.assess.written import said_of_written, where_to_write, write_chosen
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
 from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
@@ -45,7 +46,7 @@ from sprat_training.evaluation.routing import (
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
-from sprat_training.record import TrainingRecord, seen_by
+from sprat_training.record import seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
@@ -330,7 +331,7 @@ def assess(
     of_card = CardKeepAt.of(loaded.card, language)
     choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, of_card, target.place, report)
     held = None if force or not write else below
-    change = _write_chosen(target, policy, choice, held) if write and policy and choice else None
+    change = write_chosen(target, policy, choice, held) if write and policy and choice else None
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
@@ -338,13 +339,14 @@ def assess(
         _warned(held and held.why_nothing)
         say_json(about | report.outside.as_json(keep_ats) | _tiers_json(frontier.tiers) | _fits_json(fits))
     else:
-        said = _said_of(change, choice, held, assessment, of_card.value, record)
+        goes = [] if write or seen else where_to_write(target, policy, choice, below, assessment, of_card, also)
         say(
             "\n".join(
                 [
                     *_summary(assessment, choice, below, report.noted(keep_ats)),
                     f"{page}: the report",
-                    *said,
+                    *goes,
+                    *said_of_written(change, choice, held, assessment, of_card.value, record),
                     *calibrated,
                 ]
             )
@@ -416,32 +418,6 @@ def _check_name(name: str | None) -> None:
         check_model_name(name)
     except UserError as error:
         raise UserError(f"--as {error}") from None
-
-
-def _write_chosen(
-    target: KeepAtTarget, policy: Path, choice: ThresholdChoice, held: BelowCard | None
-) -> KeepAtChange | None:
-    """Write the `keep_at` found, or what goes before it; return what was written."""
-    keep_at = choice.chosen.keep_at if held is None else held.to_write
-    return None if keep_at is None else target.write(policy, keep_at)
-
-
-def _said_of(
-    change: KeepAtChange | None,
-    choice: ThresholdChoice | None,
-    held: BelowCard | None,
-    assessment: Assessment,
-    of_card: float,
-    record: TrainingRecord | None,
-) -> list[str]:
-    if change is None or choice is None:
-        return [] if held is None or held.why_nothing is None else [held.why_nothing]
-    if held is not None:
-        return [str(replace(change, why=held.why_card))]
-    found = choice.recommended
-    is_shown = found is None or found.is_shown
-    said = str(replace(change, why="" if is_shown else "provisional: assess again with more texts"))
-    return [said, *lower_than_card(assessment, choice, of_card, record)]
 
 
 def _chosen(

@@ -36,8 +36,22 @@ class KeepAtTarget:
     @property
     def place(self) -> str:
         """The field of this model, and its file where that is not the policy."""
-        is_default = not self.task.is_beside if self.task.files else self.card_name == DEFAULT_MODEL
+        is_default = not self.task.is_beside if self.task.files else self._is_shipped
         return place_of_keep_at(self.task.name, self.name or (None if is_default else self.card_name), self.task.files)
+
+    def place_and_how(self, policy: Path | None) -> tuple[str, str]:
+        """Return where its `keep_at` is written, with the file, and which options write it.
+
+        Args:
+            policy: the policy file; None: none is known.
+        """
+        if self.task.several and not self.task.files:
+            return "keep_at in the file of its task", "name the task with --task and its policy with --policy"
+        is_named = self.name is not None or self.task.is_beside or not (self.task.files or self._is_shipped)
+        named = [f"--as {self.name or self.card_name}"] if is_named else []
+        options = " ".join(["--write", *named] if policy is not None else ["--policy FILE --write", *named])
+        place = self.place if self.task.files else f"{self.place} in {policy or 'your policy file'}"
+        return place, f"add `{options}` to this command"
 
     def check(self, policy: Path, seen: SeenRows | None) -> None:
         """Check that a `keep_at` may be written there.
@@ -92,6 +106,10 @@ class KeepAtTarget:
         elif rules is not None and self._is_intent:
             found["policy"] = rules.task(INTENT, self.name or self.card_name).keep_at_in(language)
         return found
+
+    @property
+    def _is_shipped(self) -> bool:
+        return self.card_name == DEFAULT_MODEL
 
     @property
     def _is_intent(self) -> bool:

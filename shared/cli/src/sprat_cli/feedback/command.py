@@ -23,7 +23,8 @@ Examples:
 Id and source are the result's text_id and text_source; of what `sprat send` sent, the source is /sprat/send.
 A line of corrections.jsonl: {"text_id": "…", "text_source": "/crm", "task": "intent", "label": "transfer", "by": "…"},
 or "output" as a result holds it, instead of "label". Options fill in what a line leaves out. The last correction of a
-text and task counts.
+text and task counts. The correction is of the text, whichever model answered: --task is intent, not intent@hr. The text
+says which model it asked for, and so which labels are known.
 
 \b
 Exit codes:
@@ -44,7 +45,8 @@ def feedback(
     text_id: Annotated[str | None, typer.Option(metavar="ID", show_default=False, help="Of the text.")] = None,
     source: Annotated[str | None, typer.Option(metavar="SOURCE", show_default=False, help="Of the text.")] = None,
     task: Annotated[
-        str | None, typer.Option(metavar="TASK", show_default=False, help="intent, ner or translation.")
+        str | None,
+        typer.Option(metavar="TASK", show_default=False, help="intent, ner or translation, without a model."),
     ] = None,
     label: Annotated[str | None, typer.Option(show_default=False, metavar="LABEL", help="The right intent.")] = None,
     outside: Annotated[bool, typer.Option("--outside", help="The right intent is none of the known ones.")] = False,

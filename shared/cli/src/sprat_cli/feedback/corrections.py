@@ -12,7 +12,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.text_input import read_lines
 from sprat_contracts import BUILT_IN, FeedbackGiven, IntentOutput, LabelsOutput, TaskTable
-from sprat_operations.feedback import InvalidCorrection, correction, feedback_record
+from sprat_operations.feedback import OF_THE_TEXT, InvalidCorrection, correction, feedback_record, task_alone
 from sprat_training.datasets.reader import split_labels
 
 _OPTIONS = {"text_id": "--text-id", "text_source": "--source", "task": "--task", "by": "--by"}
@@ -36,8 +36,10 @@ class CorrectionOptions:
         """Check the task.
 
         Raises:
-            UserError: it is not known.
+            UserError: it is not known, or names a model.
         """
+        if self.task is not None and (alone := task_alone(self.task, self.tasks)) is not None:
+            raise UserError(f"--task {self.task}: write --task {alone}: {OF_THE_TEXT}")
         if self.task is not None and self.task not in self.tasks:
             raise UserError(f"--task {self.task}: no such task; known are {', '.join(self.tasks)}")
 

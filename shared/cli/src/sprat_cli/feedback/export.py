@@ -17,7 +17,7 @@ from sprat_cli.feedback.training_file import check_format, rows_of, trainable, w
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import counted, printable, remark, say, say_json
-from sprat_operations.feedback import WHY, CorrectedText, join, read_corrections, requested_model
+from sprat_operations.feedback import WHY, CorrectedText, join, read_corrections, requested_model, task_alone
 from sprat_training.datasets.reader import split_labels
 
 EXPORT = """\b
@@ -75,6 +75,8 @@ def export(
 ) -> None:
     """Join corrections with their texts into a training file."""
     kafka = kafka_settings(bootstrap, prefix)
+    if (alone := task_alone(task, kafka.topics.tasks)) is not None:
+        raise UserError(f"--task {task}: write --task {alone} --model {task[len(alone) + 1 :]}")
     if task not in (known := kafka.topics.tasks):
         raise UserError(f"--task {task}: no such task; known are {', '.join(known)}")
     for path in (output, *([out_of_scope] if out_of_scope else [])):

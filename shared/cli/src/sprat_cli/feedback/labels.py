@@ -99,7 +99,10 @@ def judge_labels(
     given = [(each, label) for each in messages for label in _labels(each) if label not in new_labels]
     labels = {label for _, label in given}
     unknown = sorted(labels - every)
-    lines = [f"no announced model knows the {word} {printable(each, 60)}{_near(each, every)}" for each in unknown]
+    lines = []
+    for label in unknown:
+        meant = _meant(label, _of_concerned(label, given, known, asked))
+        lines.append(f"no announced model knows the {word} {printable(label, 60)}{meant}")
     doubtful = [(asked.get((each.text_source, each.text_id)), label) for each, label in given if in_doubt(label, known)]
     judged = [(model, label) for model, label in doubtful if model is not None and model in known]
     wrong = Counter((model, label) for model, label in judged if label not in known[model])
@@ -107,6 +110,7 @@ def judge_labels(
         texts = "1 text asks for" if count == 1 else f"{count:,} texts ask for"
         others = [name for name in known if label in known[name]]
         do = f"{', '.join(others)} {'does' if len(others) == 1 else 'do'}"
+        do += _meant(label, known[model])
         lines.append(f"the model {model}, which {texts}, does not know the {word} {printable(label, 60)}; {do}")
     notes = []
     if unchecked := len(doubtful) - len(judged):
@@ -141,11 +145,25 @@ def _labels(message: FeedbackGiven) -> tuple[str, ...]:
     return ()
 
 
-def _near(label: str, known: Collection[str]) -> str:
+def _of_concerned(
+    label: str, given: Sequence[tuple[FeedbackGiven, str]], known: Known, asked: Mapping[Identity, str]
+) -> Collection[str]:
+    """Return the labels of the models that the texts with a label ask for; of all models where a text was not found."""
+    models = {asked.get((each.text_source, each.text_id)) for each, its in given if its == label}
+    concerned = known.values() if None in models else [labels for name, labels in known.items() if name in models]
+    return {each for labels in concerned for each in labels}
+
+
+def _meant(label: str, known: Collection[str]) -> str:
+    """Return what may have been meant by a label: that no label is right comes first, then one of a model's labels."""
+    is_outside = label == OUTSIDE or is_remainder(label)
     near = get_close_matches(label, known, 1)
-    if (label == OUTSIDE or is_remainder(label)) and not any(map(is_remainder, near)):
-        return f"; where {printable(label, 60)} means outside every label, give --outside (in a file: null)"
-    return f"; did you mean {printable(near[0], 60)}?" if near else ""
+    said = ""
+    if is_outside:
+        said = f"; where {printable(label, 60)} means outside every label, give --outside (in a file: null)"
+    if near and (not is_outside or is_remainder(near[0])):
+        said += f"; did you mean {printable(near[0], 60)}?"
+    return said
 
 
 async def _announced_labels(kafka: KafkaSettings) -> dict[str, dict[str, Collection[str]]]:

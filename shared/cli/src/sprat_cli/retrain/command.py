@@ -280,7 +280,7 @@ def retrain(
         remark(waits)
     retrained = Retrained(asked, card, compared, learnt, config, added, left_out)
     keep_at = advice_for_new(asked, file, result.card)
-    advice = advise(result.verdict, comparison, keep_at, compared.at, result.card)
+    advice = advise(compared, keep_at, config.accuracy)
     target = folder if replace_served else output
     _show(retrained, advice, folder, target, as_json=as_json)
     if target is not None and (not replace_served or _agreed(folder, result.verdict, comparison, yes=yes)):
@@ -314,7 +314,7 @@ def _show(retrained: Retrained, advice: Advice, folder: Path, target: Path | Non
         say(line)
     if target is None:
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
-    for line in advice.lines[: None if target != folder else 1]:  # where it is replaced, the rest stands at the end
+    for line in advice.lines if target != folder else advice.verdict_lines:  # the rest stands at the end then
         say(line)
 
 

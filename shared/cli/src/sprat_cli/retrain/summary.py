@@ -48,32 +48,65 @@ class Advice:
     because: str
     keep_at: KeepAtAdvice | None
     """What to do about its keep_at then; None where that of the new version holds already."""
+    next_steps: tuple[str, ...] = ()
+    """What to do where the comparison shows nothing."""
+
+    @property
+    def verdict_lines(self) -> list[str]:
+        """Return whether to replace it, and what to do where that is not shown, for a terminal."""
+        line = f"replace: {'yes' if self.replace else 'no'}, because {self.because}"
+        return [line, *(f"  next: {each}" for each in self.next_steps)]
 
     @property
     def lines(self) -> list[str]:
-        """Return them for a terminal."""
-        line = f"replace: {'yes' if self.replace else 'no'}, because {self.because}"
-        return [line, *([f"  then {self.keep_at.said}"] if self.replace and self.keep_at is not None else [])]
+        """Return all lines for a terminal."""
+        then = [f"  then {self.keep_at.said}"] if self.replace and self.keep_at is not None else []
+        return [*self.verdict_lines, *then]
 
 
-def advise(verdict: Verdict, comparison: Comparison, keep_at: KeepAtAdvice | None, at: ComparedAt, new: Card) -> Advice:
+def advise(compared: VersionsCompared, keep_at: KeepAtAdvice | None, accuracy: float) -> Advice:
     """Return whether to replace the served version: only where the new one is shown to be better.
 
     Args:
-        verdict: on the new version.
-        comparison: of both.
+        compared: both versions.
         keep_at: what to do about the keep_at for the new version; None for nothing.
-        at: the keep_at of the comparison.
-        new: the card of the new version.
+        accuracy: the share right that was asked of the new version.
     """
-    if verdict.grade == "poor":
+    comparison, at, new = compared.comparison, compared.at, compared.result.card
+    if compared.result.verdict.grade == "poor":
         return Advice(replace=False, because="the new version keeps nothing", keep_at=None)
+    own = "" if f"{new.keep_at:.2f}" == f"{at.keep_at:.2f}" else f"; its own keep_at would be {new.keep_at:.2f}"
+    if comparison.neither_keeps:
+        served = "the served one" if compared.stand_in is None else "the stand-in of the served one"
+        because = (
+            f"at {at} neither the new version nor {served} keeps any of {counted(comparison.texts, 'text')}, so these "
+            f"texts show nothing at it{own}"
+        )
+        return Advice(replace=False, because=because, keep_at=None, next_steps=_next_steps(comparison, accuracy))
     if comparison.keeps_nothing:
-        own = "" if f"{new.keep_at:.2f}" == f"{at.keep_at:.2f}" else f"; its own keep_at would be {new.keep_at:.2f}"
         because = f"at {at} the new version keeps none of {counted(comparison.texts, 'text')}{own}"
         return Advice(replace=False, because=because, keep_at=None)
     yes, because = _judged(comparison, at)
     return Advice(replace=yes, because=because, keep_at=keep_at if yes else None)
+
+
+def _next_steps(comparison: Comparison, accuracy: float) -> tuple[str, ...]:
+    """Return what to do where no version keeps any of the texts."""
+    right = comparison.right
+    shares = f"{right.served.value:.1%} served, {right.new.value:.1%} new, {_difference(right)}"
+    assess = f"`sprat assess FILE --model DIR --accuracy {accuracy:g}`"
+    return (
+        f"compare what both get right, whatever is kept: {shares}; {_shows(comparison)}",
+        f"write the new version with --output DIR, and find its keep_at on texts that it was not trained on: {assess}",
+        "more rows with labels make the model surer, and narrow the intervals",
+    )
+
+
+def _shows(comparison: Comparison) -> str:
+    """Return which version the interval of what is right shows to be better."""
+    if comparison.better == "neither":
+        return "the interval holds 0, so no difference is shown"
+    return f"the interval leaves out 0, so the {comparison.better} version is shown to be better in that"
 
 
 def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
@@ -201,6 +234,8 @@ def comparison_sentence(model: AskedModel, comparison: Comparison, at: ComparedA
         "more": f"the new one keeps clearly more at {at}: {kept} kept and right, {escalated} escalated",
         "less": f"the new one keeps clearly less at {at}: {kept} kept and right, {escalated} escalated",
     }[comparison.keeps]
+    if comparison.neither_keeps:
+        keeps = f"no version keeps any at {at}"
     if comparison.better == "new" and not comparison.is_worse:
         return f"The new version of {model} is better: right: {_difference(comparison.right)}; {keeps}."
     if comparison.better == "served":

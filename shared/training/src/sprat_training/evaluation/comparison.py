@@ -93,6 +93,11 @@ class Comparison:
         """Return whether the new version keeps none of the texts."""
         return self.escalated.new.value == 1
 
+    @property
+    def neither_keeps(self) -> bool:
+        """Return whether no version keeps any of the texts: then they show nothing at the keep_at of the comparison."""
+        return self.keeps_nothing and self.escalated.served.value == 1
+
 
 def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: float) -> VersionAnswers:
     """Return what a model's answers are worth.

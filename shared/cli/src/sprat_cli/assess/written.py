@@ -1,0 +1,71 @@
+"""Where the `keep_at` goes that `sprat assess` found: into the file with `--write`, else a line says where."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from sprat_cli.assess.below_card import BelowCard, lower_than_card
+from sprat_cli.assess.keep_at_target import KeepAtTarget
+from sprat_cli.assess.policy_file import KeepAtChange
+from sprat_cli.which_keep_at import CardKeepAt, FoundKeepAt, found_advice
+from sprat_training.evaluation.routing import Assessment, ThresholdChoice
+from sprat_training.record import TrainingRecord
+
+
+def write_chosen(
+    target: KeepAtTarget, policy: Path, choice: ThresholdChoice, held: BelowCard | None
+) -> KeepAtChange | None:
+    """Write the `keep_at` found, or what goes before it; return what was written."""
+    keep_at = choice.chosen.keep_at if held is None else held.to_write
+    return None if keep_at is None else target.write(policy, keep_at)
+
+
+def said_of_written(
+    change: KeepAtChange | None,
+    choice: ThresholdChoice | None,
+    held: BelowCard | None,
+    assessment: Assessment,
+    of_card: float,
+    record: TrainingRecord | None,
+) -> list[str]:
+    """Return what is said of what was written, or of why nothing was."""
+    if change is None or choice is None:
+        return [] if held is None or held.why_nothing is None else [held.why_nothing]
+    if held is not None:
+        return [str(replace(change, why=held.why_card))]
+    found = choice.recommended
+    is_shown = found is None or found.is_shown
+    why = [] if is_shown else ["provisional: assess again with more texts"]
+    if assessment.assumed is not None:
+        why.append(f"it rests on --frontier-accuracy {assessment.assumed:g}, a plan until the frontier is measured")
+    said = str(replace(change, why="; ".join(why)))
+    return [said, *lower_than_card(assessment, choice, of_card, record)]
+
+
+def where_to_write(
+    target: KeepAtTarget,
+    policy: Path | None,
+    choice: ThresholdChoice | None,
+    below: BelowCard | None,
+    assessment: Assessment,
+    of_card: CardKeepAt,
+    named: Mapping[str, float],
+) -> list[str]:
+    """Return where the `keep_at` found goes and what writes it; nothing where it is provisional or there is none.
+
+    Args:
+        target: where that of the model stands.
+        policy: the policy file; None: none is known.
+        choice: what was found.
+        below: what is said of one that is lower than that of the card and not shown.
+        assessment: in which it was found.
+        of_card: the `keep_at` of the card.
+        named: the thresholds shown besides, by whose they are.
+    """
+    if choice is None or below is not None:
+        return []
+    recommended = choice.recommended
+    if recommended is not None and not recommended.is_shown:
+        return []
+    found = FoundKeepAt(choice.chosen.keep_at, recommended is not None, assessment.assumed)
+    return [found_advice(found, named.get("task", named.get("policy")), of_card, *target.place_and_how(policy))]
