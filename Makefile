@@ -8,7 +8,7 @@ SHARED := chassis langid policy inference encoder privacy training operations cl
 SERVICES := intent ner translation language-id classify router frontier generalist simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
-.PHONY: help setup check types test test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -48,8 +48,11 @@ types: $(STAMP) ## mypy alone
 	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs observability
 
 # Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
-test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below need more
+test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below take longer or need more
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
+
+test-long: $(STAMP) $(KAFKA) ## faults under traffic, sprat up and the demo, the chapters of the docs, a model from its training to its next version, the wheels in an environment of their own
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/long
 
 test-attacks: $(STAMP) $(KAFKA) ## attacks on a whole installation that take longer than tests/security
 	$(BIN)/python -m pytest -rs tests/attacks

@@ -37,6 +37,7 @@ _KINDS = (
     "contract",
     "integration",
     "e2e",
+    "long",
     "observability",
     "bench",
     "containers",
