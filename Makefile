@@ -105,8 +105,7 @@ wheels: $(STAMP) ## a wheel of each member in dist/, for pip install --find-link
 	mkdir -p $(DIST)/.source
 	@tar -ch --exclude=__pycache__ --exclude='*.egg-info' $(foreach part,$(WHEEL_PARTS),$(MEMBERS:=/$(part))) \
 		| tar -x -C $(DIST)/.source
-	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python -m pip wheel --quiet \
-		--disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) \
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/python requirements/wheels.py $(DIST) \
 		$(MEMBERS:%=$(DIST)/.source/%)
 	rm -rf $(DIST)/.source
 	@large=$$(find $(DIST) -name '*.whl' -size +$(MAX_WHEEL_MB)000k); test -z "$$large" \
