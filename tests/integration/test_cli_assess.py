@@ -301,6 +301,8 @@ def test_that_of_the_card_is_written_where_a_lower_one_is_found_and_not_shown(as
     higher = "The keep_at of the card is higher, 0.99. "
     write = f"Write 0.99 under {place}: the card's keep_at is higher than 0.75, which is in force. "
     caution = f"{higher}{write}More texts may show a lower one."
+    to_write = f"to write 0.99, the card's, under {place} in {policy}, add `--write --as hr` to this command"
+    assert found.stdout.splitlines()[-1] == to_write
     assert found.stdout.count(caution) == 1
     html = (tmp_path / "page.html").read_text("utf-8")
     assert (html.count(caution.replace("'", "&#x27;")), WHY in html) == (1, True), "the report gives the same advice"
@@ -696,6 +698,7 @@ def test_the_policys_own_terms_and_patterns_do_not_reach_the_provider(asking):
     assert result.exit_code == 0, result.output
     assert len(bodies) == 2
     assert [word for word in ("Heron", "HR-1234", "Schmidt") if any(word in body for body in bodies)] == []
+    assert "2 texts to send to http://" in result.stderr
     assert "no egress records" in result.stderr
     masked = (
         "masked by the policy of acme, which lets the frontier service send them whole: `sprat assess` always masks"

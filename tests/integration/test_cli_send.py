@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from sprat_contracts import IntentOutput, TranslationOutput
+from sprat_contracts import Egress, IntentOutput, TranslationOutput
 from support.cli_records import answering, environment, kept, sprat, start_sprat, unanswered
 from support.stream import read_until
 
@@ -35,6 +35,9 @@ def answer(event, task):
         return None
     if text == "reject":
         return "invalid_text"
+    if text == "call Ada":
+        egress = Egress(left=True, masked={"PERSON": 1}, provider="simulator", region="local", simulated=True)
+        return kept(**about, source="frontier", egress=egress)
     if text == "hard":
         return unanswered(**about)
     if task == "translation":
@@ -55,6 +58,15 @@ async def test_a_text_is_published_and_its_results_are_shown(kafka, topics, send
     assert record.key == b"customer-7"
     assert event.message.text == "move it"
     assert out.count(f"text_id {event.envelope.id} · trace {event.envelope.traceparent.trace_id}\n") == 2
+
+
+async def test_how_to_see_what_was_masked_is_said_once_where_something_was(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer):
+        code, out, err = await send("call Ada", "--task", "intent")
+        assert (code, "masked: 1 PERSON" in out) == (0, True)
+        assert err.count("`sprat mask TEXT` shows what is masked of a text; nothing is sent\n") == 1
+        _, _, quiet = await send("call Ada", "--task", "intent", "--json")
+        assert quiet == ""
 
 
 async def test_json_gives_the_result_itself_and_nothing_else(kafka, topics, send):

@@ -1,6 +1,7 @@
 """Checks of `sprat doctor` without Kafka: brokers, copies, clocks, unserved models, the frontier."""
 
 import json
+import os
 import socket
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError
 from typer.testing import CliRunner
 
 from sprat.settings import KafkaSettings
+from sprat_cli.chosen_policy import remark_unread
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_brokers, check_checkpoints, check_topics, check_transactions
@@ -23,6 +25,7 @@ from sprat_cli.doctor.settings import (
 )
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace
+from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew
 from sprat_operations.local_run import SIMULATED, LocalRun
 from sprat_operations.topics import Difference, TopicState
@@ -514,6 +517,27 @@ def test_doctor_reads_the_policy_of_this_users_own_installation(tmp_path, monkey
     assert find_policy(tmp_path / "other.yaml", run)[0].finding == f"{tmp_path / 'other.yaml'}: 2 tenants"
 
 
+def test_doctor_says_which_files_changed_after_this_users_own_installation_read_them(tmp_path, monkeypatch):
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    policy, task = tmp_path / "own.yaml", tmp_path / "tasks" / "mood.yaml"
+    task.parent.mkdir()
+    policy.write_text("tenants: {acme: {frontier: deny}}\n")
+    task.write_text("kind: classification\nlabels: {good: , bad: }\n")
+    run = LocalRun(1, str(tmp_path), "", policy=str(policy), tasks=str(task.parent), announced_at=1_000.0)
+    for written, changed in (
+        ({policy: 990, task: 990}, ""),
+        ({policy: 1_010}, f"{policy}"),
+        ({task: 1_010}, f"{task}"),
+    ):
+        for file in (policy, task):
+            os.utime(file, (written.get(file, 990),) * 2)
+        check, _ = find_policy(None, run)
+        assert (check.status is CheckStatus.ok) is not bool(changed)
+        said = f"; {changed} changed after your `sprat up` read it, and is not in force yet"
+        assert check.finding.endswith(said if changed else ": 1 tenant")
+
+
 @pytest.mark.parametrize(
     ("frontier", "said"),
     [
@@ -532,3 +556,18 @@ def test_doctor_says_which_frontier_this_users_own_installation_asks(tmp_path, m
     run = LocalRun(1, str(tmp_path), "", policy=str(tmp_path / "own.yaml"), frontier=frontier)
     (check,) = (each for each in check_settings(*find_policy(None, run), run) if each.subject == "frontier")
     assert (check.status, check.finding.startswith(said)) == (CheckStatus.ok, True), check
+
+
+def test_a_command_that_says_what_is_in_force_says_where_sprat_up_has_not_read_it(tmp_path, monkeypatch, capsys):
+    policy, other = tmp_path / "own.yaml", tmp_path / "other.yaml"
+    for file in (policy, other):
+        file.write_text("tenants: {acme: {frontier: deny}}\n")
+        os.utime(file, (1_010, 1_010))
+    run = LocalRun(1, str(tmp_path), "", policy=str(policy), announced_at=1_000.0)
+    monkeypatch.setattr(local_run, "for_commands", lambda: [run])
+    for read, said in ((None, ""), (other, ""), (policy, f"{policy} changed after your `sprat up` read it: ")):
+        remark_unread(read)
+        assert capsys.readouterr().err.startswith(said)
+    os.utime(policy, (990, 990))
+    remark_unread(policy)
+    assert capsys.readouterr().err == ""

@@ -82,6 +82,29 @@ def policy_for_masking(given: Path | None, run: LocalRun | None = None) -> Path 
     return policy
 
 
+def changed_since(run: LocalRun) -> list[Path]:
+    """Return the policy and the files of tasks that were written after an installation read them."""
+    if not run.policy or not run.announced_at:  # an earlier version announced it
+        return []
+    files = [Path(run.policy), *(sorted(Path(run.tasks).glob("*.yaml")) if run.tasks else [])]
+    return [each for each in files if each.is_file() and each.stat().st_mtime > run.announced_at]
+
+
+def remark_unread(policy: Path | None) -> None:
+    """Say where this user's `sprat up` reads the same policy and has not read what it says now.
+
+    Args:
+        policy: the file whose `keep_at` a command calls the one in force; None for none.
+    """
+    for run in local_run.for_commands():
+        if policy is not None and run.policy and Path(run.policy).resolve() == policy.resolve():
+            for file in changed_since(run):
+                remark(
+                    f"{file} changed after your `sprat up` read it: what is called in force here is what the file "
+                    "says, and `sprat up` takes it once it is stopped and started again"
+                )
+
+
 def taken_inside(host: str) -> str:
     """Return what `inside` does to a server on one of its hosts that is said to be elsewhere, and what to do."""
     taken = f"`inside` takes every server on {host} inside: it gets texts whole, those of deny, too, and nothing is in "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ class LocalRun:
     """`SIMULATED`, or the URL of its model, without a password; empty where an earlier version wrote it."""
     born: str = field(default="", compare=False)
     """When its process began, as `/proc` counts: a later process may get the same id. Empty where that is unknown."""
+    announced_at: float = field(default=0.0, compare=False)
+    """When it was announced, in epoch seconds: its services read the policy then. 0 where that is unknown."""
 
     def announce(self) -> Path:
         """Write it where `find` and `running` look, for this user alone; the caller removes the file at the end."""
@@ -47,7 +50,7 @@ class LocalRun:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(asdict(self) | {"born": _born(self.pid)}, file)
+            json.dump(asdict(self) | {"born": _born(self.pid), "announced_at": time.time()}, file)
         return path
 
 

@@ -116,7 +116,10 @@ def columns_to_read(file: Path, config: TrainingConfig, notes: list[str], *, wit
 
 def _may_mean_outside(label: str) -> str:
     option = shlex.join(["--outside-label", label])
-    return f'"{label}" may hold texts that belong to no other label; if it does: {option}, so it is not learnt'
+    return (
+        f'"{label}" may hold texts that belong to no other label; if it does: {option}: they then count as outside '
+        "every label"
+    )
 
 
 def _checked(

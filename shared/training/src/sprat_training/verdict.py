@@ -1,6 +1,7 @@
 """The conclusion of a training: is the model good enough, why not, and what to do next."""
 
 import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_training.config import TrainingConfig
-from sprat_training.data import FEW_TEXTS, DataSummary, TrainingData, quoted_group
+from sprat_training.data import FEW_TEXTS, DataSummary, TrainingData, is_remainder, quoted_group
 from sprat_training.figures import KeptAnswers, TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, fit_calibrator
 from sprat_training.keep_at import Recommendation
@@ -97,7 +98,7 @@ def conclude(
         *_steps(config, data, summary, issues, figures),
         *_of_outside(reason, figures, labels_held_out=labels_held_out),
         *_enough_texts(data, found),
-        *_further(config, labels_held_out=labels_held_out),
+        *_further(config, data, labels_held_out=labels_held_out),
     )
     return Verdict(grade, sentence, reason, steps, keep_at_holds=refuted is None)
 
@@ -175,6 +176,7 @@ def _steps(
     issues: tuple[LabelIssue, ...],
     figures: TrainingFigures,
 ) -> Iterator[str]:
+    yield from map(_decide_outside, filter(is_remainder, data.labels))
     if summary.similar_labels:
         yield f"Labels differ by case or white space alone, as {quoted_group(summary.similar_labels[0])}: --merge-case"
     if issues:
@@ -190,6 +192,14 @@ def _steps(
             f'"{worst.label}" is often read as "{worst.predicted}" ({worst.texts} of {worst.total} held-out texts): '
             "make them one label, or add texts that show the difference"
         )
+
+
+def _decide_outside(label: str) -> str:
+    option = shlex.join(["--outside-label", label])
+    return (
+        f'Decide what "{label}" means. If its texts belong to no other label, train with {option}: they then teach '
+        "what is outside every label"
+    )
 
 
 def _check_rows(config: TrainingConfig, data: TrainingData, issues: tuple[LabelIssue, ...]) -> str:
@@ -225,8 +235,8 @@ def _enough_texts(data: TrainingData, found: Recommendation | None) -> Iterator[
         )
 
 
-def _further(config: TrainingConfig, *, labels_held_out: bool) -> Iterator[str]:
-    if labels_held_out:
+def _further(config: TrainingConfig, data: TrainingData, *, labels_held_out: bool) -> Iterator[str]:
+    if labels_held_out and not any(map(is_remainder, data.labels)):  # else its texts are those of the traffic
         yield "Name texts of your traffic that belong to no label, with --out-of-scope FILE: labels held out stood in"
     if config.test_file is None:
         yield "Measure it on texts that come from elsewhere than the file, with --test FILE"

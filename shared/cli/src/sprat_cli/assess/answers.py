@@ -341,9 +341,9 @@ def _how_sent(source: FrontierSource) -> str:
     """Return where the texts go and what of them is masked: all that goes to an API, whatever the policy lets go."""
     if source.tiers or source.url is None or source.policy is None:
         inside = "whole to those inside the house without `mask: true`"
-        return f"put to the tiers by the policy of {source.tenant}: masked on the way to those outside, {inside}"
+        return f"to put to the tiers by the policy of {source.tenant}: masked on the way to those outside, {inside}"
     policy = load_policy(source.policy)
-    sent = f"sent to {source.url}, masked by the policy of {source.tenant}"
+    sent = f"to send to {source.url}, masked by the policy of {source.tenant}"
     if policy.is_inside(urlsplit(source.url).hostname or ""):
         return f"{sent}, although that host is inside the house: a tier there (--tiers) gets them whole"
     if policy.tenant(source.tenant).frontier == "allow":

@@ -27,7 +27,7 @@ from sprat_cli.assess.outside_kept import CHOSEN, OutsideKept, outside_kept
 from sprat_cli.assess.policy_file import write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.assess.written import said_of_written, where_to_write, write_chosen
-from sprat_cli.chosen_policy import chosen_policy, policy_for_masking
+from sprat_cli.chosen_policy import chosen_policy, policy_for_masking, remark_unread
 from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_cli.which_keep_at import CardKeepAt
@@ -261,7 +261,7 @@ def assess(
     if accuracy is not None and budget is not None:
         raise UserError("--accuracy and --budget exclude each other")
     asks = url is not None or tiers
-    policy = (policy_for_masking if asks else chosen_policy)(policy)
+    policy = _policy(policy, asks=asks)
     _check_writes(
         policy, chooses=accuracy is not None or budget is not None, write=write, calibrate=calibrate, tiers=tiers
     )
@@ -409,6 +409,13 @@ def _check_given(option: str, *needed: tuple[str, bool], why: str | None = None)
     missing = [name for name, is_given in needed if not is_given]
     if missing:
         raise UserError(f"{option} needs {', and '.join(missing)}{'' if why is None else f': {why}'}")
+
+
+def _policy(given: Path | None, *, asks: bool) -> Path | None:
+    """Return the policy file; say what is not masked without one, and what `sprat up` has not read of it."""
+    policy = (policy_for_masking if asks else chosen_policy)(given)
+    remark_unread(policy)
+    return policy
 
 
 def _check_name(name: str | None) -> None:

@@ -51,7 +51,7 @@ def where_to_write(
     of_card: CardKeepAt,
     named: Mapping[str, float],
 ) -> list[str]:
-    """Return where the `keep_at` found goes and what writes it; nothing where it is provisional or there is none.
+    """Return which `keep_at` goes where and what writes it; nothing where none was found or what is in force stays.
 
     Args:
         target: where that of the model stands.
@@ -62,6 +62,9 @@ def where_to_write(
         of_card: the `keep_at` of the card.
         named: the thresholds shown besides, by whose they are.
     """
+    if below is not None and below.to_write is not None:
+        place, how = target.place_and_how(policy)
+        return [f"to write {below.to_write:.2f}, the card's, under {place}, {how}"]
     if choice is None or below is not None:
         return []
     recommended = choice.recommended

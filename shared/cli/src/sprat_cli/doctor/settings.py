@@ -15,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 from sprat.errors import UserError
 from sprat.settings import ServiceSettings, VariableSettings, environment, section_prefix
 from sprat.words import counted
-from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
+from sprat_cli.chosen_policy import changed_since, chosen_policy, taken_inside, tasks_beside
 from sprat_cli.doctor.check import Check, CheckStatus, broken, ok, unknown, warning
 from sprat_contracts import TASKS
 from sprat_contracts.signing import MIN_KEY_BYTES
@@ -61,6 +61,11 @@ def find_policy(given: Path | None, run: LocalRun | None = None) -> tuple[Check,
         said = f"{finding}; SPRAT_POLICY names {named}, which is not in force there"
         fix = f"start `sprat up` again to use {named}, or look at it with --policy {shlex.quote(str(named))}"
         return warning("policy", said, fix), policy
+    if check.status is CheckStatus.ok and (changed := changed_since(run)):
+        said = (
+            f"{finding}; {', '.join(map(str, changed))} changed after your `sprat up` read it, and is not in force yet"
+        )
+        return warning("policy", said, "stop `sprat up` with Ctrl-C and start it again to use the change"), policy
     return replace(check, finding=finding), policy
 
 

@@ -14,7 +14,7 @@ import typer
 from sprat.errors import SpratError, UserError
 from sprat.model import DEFAULT_MODEL, display_name
 from sprat.settings import KafkaSettings
-from sprat_cli.chosen_policy import chosen_tasks
+from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.connection import kafka_settings
 from sprat_cli.installation import how_to_restart
 from sprat_cli.models.announced import announced_models
@@ -282,6 +282,7 @@ def retrain(
     keep_at = advice_for_new(asked, file, result.card)
     advice = advise(compared, keep_at, config.accuracy)
     target = folder if replace_served else output
+    remark_unread(chosen_policy(None))
     _show(retrained, advice, folder, target, as_json=as_json)
     if target is not None and (not replace_served or _agreed(folder, result.verdict, comparison, yes=yes)):
         _write(config, target, as_json=as_json, model=asked, several=several)

@@ -36,6 +36,8 @@ class SendRun:
         """Text and task → the requested model, which a Result does not hold."""
         self._awaited = set(self._models)
         self._all_answered = True
+        self._masked = False
+        """Whether values of a text that was shown were masked on its way to a provider."""
         self._publisher = Publisher(kafka, "sprat-send")
 
     async def only_publish(self) -> bool:
@@ -64,6 +66,8 @@ class SendRun:
             await asyncio.gather(self._publisher.stop(), stream.stop())
         for pair in sorted(self._awaited):
             self._show_missing(*pair, timeout_s)
+        if self._masked and not self._json:
+            remark("`sprat mask TEXT` shows what is masked of a text; nothing is sent")
         return self._all_answered and not self._awaited
 
     async def _follow(
@@ -112,6 +116,8 @@ class SendRun:
             return False
         self._awaited.discard(pair)
         self._all_answered &= seen.result.output is not None
+        sent = (seen.result.egress, *(step.egress for step in seen.result.tiers))
+        self._masked |= any(each.masked for each in sent if each is not None)
         self._show_result(seen, submission)
         return True
 
