@@ -274,6 +274,24 @@ def test_where_a_keep_at_goes_that_is_not_provisional_is_said_where_it_is_not_wr
     assert load_policy(policy).task("intent", "hr").keep_at == float(plan.split()[1])
 
 
+def test_that_another_version_is_served_is_said_before_its_keep_at_is_replaced(folder, tmp_path, monkeypatch):
+    served, policy = tmp_path / "served", tmp_path / "policy.yaml"
+    shutil.copytree(folder / "hr", served)
+    card = json.loads((served / "card.json").read_text())
+    write_artefact(served, card | {"limits": ["another version"]})
+    policy.write_text(POLICY)
+    running = {"intent/hr": str(served)}
+    monkeypatch.setattr(local_run, "for_commands", lambda: [LocalRun(1, str(tmp_path), "", models=running)])
+    common = ["--policy", policy, "--as", "hr", "--output", tmp_path / "page.html"]
+    said = f"this is version {card['version']}; your `sprat up` serves version "
+    assert said not in assess(folder, *common).stderr, "nothing is chosen"
+    chosen = assess(folder, *common, "--accuracy", "0.6", "--write")
+    assert (chosen.exit_code, said in chosen.stderr) == (0, True), chosen.output
+    assert "What stands under tasks.intent.models.hr.keep_at holds for that one: write this one's" in chosen.stderr
+    running["intent/hr"] = str(folder / "hr")
+    assert said not in assess(folder, *common, "--accuracy", "0.6").stderr
+
+
 PROVISIONAL = ["--frontier-accuracy", "1", "--accuracy", "0.97"]
 WHY = "Provisional: these 26 texts show "
 

@@ -108,32 +108,50 @@ def test_that_a_version_is_tried_is_said_before_it_is_tried_and_once(
     assert [line.partition(":")[0] for line in notices] == ["info", "warning"]
 
 
+WAITS = "; the router has 0.72 until `sprat up` is stopped and started again"
+
+
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "then", "said"),
     [
         (
             "{keep_at: 0.72}",
+            None,
             "write 0.87 under {}: the card's keep_at is higher than 0.72, which is in force",
         ),
         (
+            "{keep_at: 0.72}",
+            "{keep_at: 0.72, models: {hr: {keep_at: 0.8}}}",
+            (
+                "write 0.87 under {}, unless `sprat assess` showed 0.80 for this version: the card's keep_at is higher "
+                f"than 0.80, which is in force{WAITS}"
+            ),
+        ),
+        (
+            "{keep_at: 0.72}",
+            "{models: {hr: {keep_at: 0.87}}}",
+            f"0.87, the card's keep_at, is written under {{}}{WAITS}",
+        ),
+        (
             "{keep_at: 0.72, models: {hr: {keep_at: 0.94}}}",
+            None,
             (
                 "0.87 may be written under {}, unless `sprat assess` showed 0.94 for this version: the card's keep_at "
                 "is lower than 0.94, which is in force, and not provisional, so it keeps more"
             ),
         ),
-        ("{keep_at: 0.72, models: {hr: {keep_at: 0.87}}}", None),
+        ("{keep_at: 0.72, models: {hr: {keep_at: 0.87}}}", None, None),
     ],
 )
 def test_a_keep_at_that_holds_and_is_not_that_of_the_new_card_is_named(
-    folder: Path, tmp_path: Path, rules: str, said: str | None
+    folder: Path, tmp_path: Path, rules: str, then: str | None, said: str | None
 ) -> None:
     notices: list[str] = []
     policy = tmp_path / "policy.yaml"
     policy.write_text(f"tasks:\n  intent: {rules}\n")
     watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
     watcher.check()
-    policy.write_text("tasks:\n  intent: {keep_at: 0.5}\n")  # the router has read the policy when it started
+    policy.write_text(f"tasks:\n  intent: {then or rules}\n")  # the router has read the policy when it started
     version = write(folder, keep_at=0.87)
     watcher.check()
     more = [] if said is None else [f"keep_at: {said.format('tasks.intent.models.hr.keep_at')}"]

@@ -91,7 +91,7 @@ def changed_since(run: LocalRun) -> list[Path]:
 
 
 def remark_unread(policy: Path | None) -> None:
-    """Say where this user's `sprat up` reads the same policy and has not read what it says now.
+    """Print a remark where this user's `sprat up` reads the same policy and has not read what it says now.
 
     Args:
         policy: the file whose `keep_at` a command calls the one in force; None for none.

@@ -13,7 +13,7 @@ from sprat_policy import load_policy
 
 @dataclass(frozen=True, slots=True)
 class KeepAtInForce:
-    """The `keep_at` of a model, as the router read it when it started."""
+    """The `keep_at` of a model, as the policy or the file of its task says it."""
 
     keep_at: float
     place: str
@@ -23,8 +23,13 @@ class KeepAtInForce:
     is_assessed: bool
     """Whether `sprat assess` takes this model."""
 
-    def advice(self, folder: Path) -> str | None:
-        """Return which one to write for the model in a folder; None where its card recommends what is in force."""
+    def advice(self, folder: Path, router: float | None = None) -> str | None:
+        """Return which one to write for the model in a folder; None where its card recommends what is in force.
+
+        Args:
+            folder: of the model.
+            router: what the router read when it started; None: this.
+        """
         try:
             card = load_artefact(folder).card
         except BrokenArtefact:  # the service that reads it has said so
@@ -32,7 +37,11 @@ class KeepAtInForce:
         found = keep_at_advice(
             self.keep_at, CardKeepAt.of(card), self.place, may_be_shown=self.is_own, assessed=self.is_assessed
         )
-        return None if found is None else found.said
+        if router is None or f"{router:.2f}" == f"{self.keep_at:.2f}":
+            return None if found is None else found.said
+        its = f"{self.keep_at:.2f}, the card's keep_at, is written under {self.place}"
+        said = its if found is None else found.said
+        return f"{said}; the router has {router:.2f} until `sprat up` is stopped and started again"
 
 
 def keep_ats_in_force(options: Options) -> dict[ServedModel, KeepAtInForce]:

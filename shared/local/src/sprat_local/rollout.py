@@ -157,10 +157,14 @@ class ModelRollout:
         else:
             folder.version = version
             self._notify(name, "info", f"version {version} is in use")
-            held = self._keep_ats.get(folder.model)
-            said = None if held is None else held.advice(folder.model.folder)
+            said = self._keep_at_advice(folder.model)
             if said is not None:
                 self._notify(name, "info", f"keep_at: {said}")
+
+    def _keep_at_advice(self, model: ServedModel) -> str | None:
+        """Return which `keep_at` to write for a model, by what is written now; None for nothing."""
+        written, router = keep_ats_in_force(self._installation.options).get(model), self._keep_ats.get(model)
+        return None if written is None or router is None else written.advice(model.folder, router.keep_at)
 
     def _notify(self, name: str, level: Level, text: str) -> None:
         if not self._stopped.is_set():

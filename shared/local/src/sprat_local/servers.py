@@ -77,6 +77,7 @@ class BackingServers:
             for_commands=self._options.for_commands,
             tasks="" if tasks is None else str(tasks.absolute()),
             policy=str(self._options.policy.absolute()),
+            models={str(model): str(model.folder.absolute()) for model in self._options.models},
             frontier=without_password(self._options.frontier),
         )
         if run.redis_url or run.for_commands:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ class LocalRun:
     """The folder of its task files; empty where it has none."""
     policy: str = ""
     """Its policy file; empty where an earlier version wrote it."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """The folders of the models of one's own that it was told to serve, by their names, such as `intent/hr`."""
     frontier: str = ""
     """`SIMULATED`, or the URL of its model, without a password; empty where an earlier version wrote it."""
     born: str = field(default="", compare=False)

@@ -324,7 +324,11 @@ def assess(
             (_COSTS_0 if frontier.tiers else UNKNOWN_COSTS)
             + ("" if accuracy is None else ": the share escalated decides")
         )
-    warnings = _warned(seen, denial(policy, rules, tenant, source.options) if denied and policy and rules else None)
+    warnings = _warned(
+        seen,
+        denial(policy, rules, tenant, source.options) if denied and policy and rules else None,
+        None if accuracy is None and budget is None else target.served_instead(small.version),
+    )
     report = _Report(
         page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)
     )

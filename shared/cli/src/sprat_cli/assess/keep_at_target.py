@@ -13,7 +13,9 @@ from sprat_cli.assess.policy_file import (
     write_task_keep_at,
 )
 from sprat_cli.which_keep_at import place_of_keep_at
+from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
+from sprat_operations import local_run
 from sprat_policy import IntentPolicy, Policy, keep_at_location
 from sprat_training.record import SeenRows
 
@@ -36,8 +38,35 @@ class KeepAtTarget:
     @property
     def place(self) -> str:
         """The field of this model, and its file where that is not the policy."""
+        return place_of_keep_at(self.task.name, self._own_name, self.task.files)
+
+    @property
+    def _own_name(self) -> str | None:
+        """Return the name under which its `keep_at` stands; None: it is that of the task."""
         is_default = not self.task.is_beside if self.task.files else self._is_shipped
-        return place_of_keep_at(self.task.name, self.name or (None if is_default else self.card_name), self.task.files)
+        return self.name or (None if is_default else self.card_name)
+
+    def served_instead(self, version: str) -> str | None:
+        """Return that this user's `sprat up` serves another version under its name; None where that is not known.
+
+        Args:
+            version: of the model that is assessed.
+        """
+        model = f"{self.task.name}/{self._own_name or DEFAULT_MODEL}"
+        for run in local_run.for_commands():
+            if model not in run.models:
+                continue
+            try:
+                served = load_artefact(Path(run.models[model])).card.version
+            except BrokenArtefact:
+                continue
+            if served != version:
+                return (
+                    f"this is version {version}; your `sprat up` serves version {served} as {model}, from "
+                    f"{run.models[model]}. What stands under {self.place} holds for that one: write this one's once it "
+                    "is served"
+                )
+        return None
 
     def place_and_how(self, policy: Path | None) -> tuple[str, str]:
         """Return where its `keep_at` is written, with the file, and which options write it.
