@@ -186,6 +186,8 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
     assert written["plain"]["language"] == "en"
     assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
     assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "text 2,,en"]
+    code, out, _ = await run("export", "--output", "again.csv")
+    assert "left out: 1  no text that is still there has this id and source: never of /crm\n" in out
     code, out, err = await run("export", "--output", "out.csv")
     assert (code, err) == (2, "sprat: out.csv is there already; --force writes over it\n")
     code, (exported,), _ = await run("export", "--task", "translation", "--output", "de.jsonl", "--json")

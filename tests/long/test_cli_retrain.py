@@ -176,6 +176,12 @@ async def compares_the_served_version_itself(kafka, topics, run, more, monkeypat
     result = await run("retrain", "intent/hr", *more)
     in_force = "\nboth at keep_at 0.93, the one in force (tasks.intent.models.hr.keep_at in policy.yaml)\n"
     assert in_force in result.stdout
+    kept = 1 - compared["escalated"]["new"][0]
+    at, own = re.findall(r"\nThe new version (keeps|at the keep_at of its own card alone,) ([\d.]+)", result.stdout)
+    assert (at[0], float(at[1])) == ("keeps", pytest.approx(100 * kept, abs=0.06))
+    assert float(own[1].rstrip(".")) == pytest.approx(compared["keep_at"], abs=0.006)
+    assert ", not at 0.93, at which it would be served while that is in force: " in result.stdout
+    assert "Expect " not in result.stdout
     monkeypatch.delenv("SPRAT_POLICY")
 
 
@@ -191,10 +197,12 @@ def names_both_shares_kept(said: str, card: Card, of_held_out: float) -> None:
     """Check that the share kept by the training of the new version stands beside that of the texts held out."""
     by_training = next(each.value for each in card.scores if each.name == "cross_validated_kept_share")
     both = r" Kept at its own keep_at, 0\.\d\d: ([\d.]+)% here, ([\d.]+)% of those held out\."
-    found = re.search(both + r" Expect ([\d.]+)%, and less of texts ", said)
-    here, there, expected = map(float, found.groups())
+    found = re.search(both + r" (?:Expect ([\d.]+)%, and less|Less is kept) of texts ", said)
+    here, there = map(float, found.groups()[:2])
     assert (here, there) == (pytest.approx(100 * by_training, abs=0.06), pytest.approx(100 * of_held_out, abs=0.06))
-    assert expected == min(here, there)
+    at, own = (re.search(said_at, said)[1] for said_at in (r"\nboth at keep_at ([\d.]+)", r"own keep_at, ([\d.]+): "))
+    assert (found[3] is None) == (at != own)
+    assert found[3] is None or float(found[3]) == min(here, there)
 
 
 async def replaces_all_the_same(run, more, before: str) -> None:
@@ -398,7 +406,7 @@ async def test_corrections_move_texts_into_and_out_of_all_labels_and_what_keeps_
     assert kept == pytest.approx(1, abs=1e-3)
 
     result = await run("retrain", "intent/hr", "--accuracy", "0.999", "--replace", "--yes")
-    assert "The new version: not good enough to serve: no keep_at reaches 99.9% right" in result.stdout
+    assert ": not good enough to serve: no keep_at reaches 99.9% right" in result.stdout
     assert (result.exit_code, load_artefact(Path("hr")).card.version) == (1, before)
     assert "the new version keeps nothing, so hr stays as it is" in result.stderr
 

@@ -119,6 +119,10 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert (
         "\nboth at keep_at 0.80, the one in force (keep_at in the file of the task desk)\n" in said
     )  # that of every file
-    assert re.search(r"The new version: at keep_at [01]\.\d\d, ", said)
+    assert re.search(
+        r"\nThe new version keeps [\d.]+% of the texts held out at keep_at 0\.80\.\n"
+        r"The new version at the keep_at of its own card alone, ([01]\.\d\d), not at 0\.80, .*: at keep_at \1, ",
+        said,
+    )
     assert ", all labels are right in " in said
     assert "nothing is replaced; write it with --output DIR, or over topics-2 with --replace" in said

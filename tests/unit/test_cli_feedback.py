@@ -154,7 +154,7 @@ def joined(monkeypatch):
 
     def replace(examples):
         async def join(*_):
-            return examples, Counter()
+            return examples, Counter(), []
 
         monkeypatch.setattr(export, "joined_corrections", join)
         return examples

@@ -19,11 +19,17 @@ from sprat_training.datasets.reader import read_labelled
 
 
 def test_corrections_that_are_left_out_are_counted_with_the_reason_and_those_of_other_models_are_not():
-    assert left_out_lines(Counter({NOT_FOUND: 1, SUPERSEDED: 2, OTHER_MODEL: 5})) == [
+    assert left_out_lines(Counter({NOT_FOUND: 1, SUPERSEDED: 2, OTHER_MODEL: 5}), [("/crm", "t-9")]) == [
         f"left out: 2 corrections: {LEFT_OUT_WHY[SUPERSEDED]}",
-        "left out: 1 correction: no text that is still there has this id and source",
+        "left out: 1 correction: no text that is still there has this id and source: t-9 of /crm",
     ]
-    assert left_out_lines(Counter({OTHER_MODEL: 5})) == []
+    assert left_out_lines(Counter({OTHER_MODEL: 5}), []) == []
+
+
+def test_of_texts_that_are_not_found_five_are_named_with_their_sources_and_the_others_counted():
+    missing = [("/crm", f"t-{number}") for number in range(7)]
+    (line,) = left_out_lines(Counter({NOT_FOUND: 7}), missing)
+    assert line.endswith(": t-0 of /crm, t-1 of /crm, t-2 of /crm, t-3 of /crm, t-4 of /crm and 2 more")
 
 
 def test_corrections_with_a_label_that_has_too_few_texts_are_said_to_stay(tmp_path):

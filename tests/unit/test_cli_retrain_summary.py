@@ -177,7 +177,7 @@ def test_the_verdict_turns_with_the_keep_at_in_force():
     assert verdict(0.95).startswith("replace: no, because it keeps clearly less that is right at keep_at 0.95: -")
 
 
-def shown(served, new, texts=67) -> str:
+def shown(served, new, texts=67, at=AT) -> str:
     """Return what is said of two versions that were trained alike, as `version` makes them."""
     comparison = compare(version(*served, texts), version(*new, texts))
     verdict = Verdict("fair", "It can be served.", None, (), keep_at_holds=True)
@@ -195,7 +195,7 @@ def shown(served, new, texts=67) -> str:
         outside_share=0.1,
         several=False,
     )
-    compared = VersionsCompared(result, comparison, AT, 0.25, card().model_copy(update={"keep_at": 0.7}))
+    compared = VersionsCompared(result, comparison, at, 0.25, card().model_copy(update={"keep_at": 0.7}))
     config = TrainingConfig(files=(Path("fm.csv"), Path("fm-corrections.jsonl")), output=Path(), name="fm")
     retrained = Retrained(MODEL, card(), compared, None, config, Added(9, 9, 9), Counter())
     return "\n".join(summary_lines(retrained))
@@ -205,7 +205,27 @@ def test_the_table_says_at_which_keep_at_both_versions_are_compared_and_what_the
     said = shown((56, 24), (55, 24))
     assert "\nboth at keep_at 0.89, the one in force (tasks.intent.models.fm.keep_at in policy.yaml)\n" in said
     assert "0.70 its stand-in, 0.95 new, chosen by heads that had not seen the texts\n" in said
-    assert "Kept at its own keep_at, 0.95: 25.0% of those held out. Expect 25.0%" in said
+    assert "Kept at its own keep_at, 0.95: 25.0% of those held out. Less is kept of texts that are unlike " in said
+
+
+def test_what_the_new_version_keeps_at_the_keep_at_of_the_comparison_comes_before_what_holds_at_its_own_alone():
+    lines = shown((56, 24), (55, 24)).splitlines()
+    own = next(number for number, line in enumerate(lines) if line.endswith(": it can be served."))
+    assert lines[own - 1] == "The new version keeps 35.8% of the texts held out at keep_at 0.89."
+    assert lines[own] == (
+        "The new version at the keep_at of its own card alone, 0.95, not at 0.89, at which it would be served while "
+        "that is in force: it can be served."
+    )
+    assert "Expect" not in "\n".join(lines)
+    by_card = shown((56, 24), (55, 24), at=ComparedAt(0.89, "served_card", "that"))
+    assert "not at 0.89, at which it is compared here: it can be served." in by_card
+
+
+def test_a_comparison_at_the_keep_at_of_the_new_card_says_the_verdict_as_it_is_and_what_to_expect():
+    said = shown((56, 24), (55, 24), at=ComparedAt(0.95, "in_force", "the one in force"))
+    assert "\nThe new version: it can be served.\n" in said
+    assert "The new version keeps" not in said
+    assert "0.95: 25.0% of those held out. Expect 25.0%, and less of texts that are unlike " in said
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """A simulated model is right about a masked text, too."""
 
+from pathlib import Path
+
 import pytest
 
-from sprat_simulator.gold import answers_to
+from sprat_simulator.gold import answers_to, load_gold
+from support.readme import programs
 
 GOLD = {
     "Call Anna Weber, Anna Weber of Rome": {
@@ -46,3 +49,16 @@ def test_a_text_that_fits_no_sample_or_several_has_no_answer(text: str) -> None:
 
 def test_one_placeholder_means_one_value() -> None:
     assert answers_to({"Anna met Peter": {"intent": {"label": None}}}, "[PERSON_1] met [PERSON_1]") == {}
+
+
+def test_the_gold_file_of_the_documentation_has_the_answers_that_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / "gold.jsonl").write_text(programs()["simulator-gold"], "utf-8")
+    assert list(load_gold(tmp_path / "gold.jsonl").values()) == [
+        {"intent": {"label": "transfer"}},
+        {"intent": {"label": None}},
+        {"ner": {"entities": [{"text": "Anna Weber", "label": "PER"}, {"text": "Rome", "label": "LOC"}]}},
+        {"translation=de": {"text": "Wo ist mein Paket?"}},
+        {"mood": "neutral"},
+        {"topics": {"labels": ["late", "broken"]}},
+        {"summary": "No heating since Monday."},
+    ]

@@ -153,6 +153,8 @@ class Corrections:
     """Of the task's output."""
     latest: dict[Identity, Correction] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    not_found: list[Identity] = field(default_factory=list)
+    """Texts that are counted as `NOT_FOUND`."""
 
     def add(self, record: KafkaRecord) -> None:
         """Add a record of the feedback topic; ignore those of other tasks."""
@@ -206,7 +208,7 @@ async def read_corrections(
 async def join(
     client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: OnReadProgress = no_progress
 ) -> list[CorrectedText]:
-    """Return the corrected texts in the order of their arrival; count in `left_out` why others were not found.
+    """Return the corrected texts in the order of their arrival; count in `left_out` why others are not there.
 
     Raises:
         UserError: there is no such topic.
@@ -214,9 +216,12 @@ async def join(
     """
     wanted = TextSearch(set(corrections.latest))
     await find_texts(client, texts, wanted, progress=progress)
-    for identity in wanted.missing:
+    for identity in sorted(wanted.missing):
         expired = wanted.oldest is None or corrections.latest[identity].given_at < wanted.oldest
-        corrections.left_out[INVALID_TEXT if identity in wanted.invalid else EXPIRED if expired else NOT_FOUND] += 1
+        reason = INVALID_TEXT if identity in wanted.invalid else EXPIRED if expired else NOT_FOUND
+        corrections.left_out[reason] += 1
+        if reason == NOT_FOUND:
+            corrections.not_found.append(identity)
     found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
     return [CorrectedText(text.text, corrections.latest[identity].output, identity) for identity, text in found]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +13,21 @@ from sprat.kafka.clients import client_arguments
 from sprat.model import display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
+from sprat_cli.feedback.labels import named_texts
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import counted, printable, remark, say, say_json
-from sprat_operations.feedback import WHY, CorrectedText, join, read_corrections, requested_model, task_alone
+from sprat_operations.dead_letters import Identity
+from sprat_operations.feedback import (
+    NOT_FOUND,
+    WHY,
+    CorrectedText,
+    join,
+    read_corrections,
+    requested_model,
+    task_alone,
+)
 from sprat_training.datasets.reader import split_labels
 
 EXPORT = """\b
@@ -29,7 +39,8 @@ Examples:
 \b
 Of each text the last correction counts. Its text is looked for on the topic of texts, all of which is read; texts are
 kept there for 7 days by default, so export more often than that. What cannot be joined is counted
-with the reason. Where the texts asked for several models of the task, --model names one: each has labels of its own.
+with the reason, and up to five ids that no text has are named. Where the texts asked for several models of the task,
+--model names one: each has labels of its own.
 Columns: text, label, language; what is outside every known intent goes to --out-of-scope. The file holds texts as they
 are, personal data too, and is readable by you alone.
 
@@ -85,7 +96,7 @@ def export(
             raise UserError(f"{path} is there already; --force writes over it")
     since_ms = None if since is None else time_before_now(since)
     with explain_kafka_errors(kafka):
-        examples, left_out = asyncio.run(joined_corrections(kafka, task, since_ms))
+        examples, left_out, not_found = asyncio.run(joined_corrections(kafka, task, since_ms))
     model, examples = _of_one_model(task, model, examples, left_out)
     rows = rows_of(examples)
     outside = _trainable(out_of_scope, [row for row in rows if row.get("label", "") is None], left_out)
@@ -96,7 +107,7 @@ def export(
         left_out[OUTSIDE] += len(outside)
     elif outside:
         write_rows(out_of_scope, [row | {"label": ""} for row in outside], overwrite=force)
-    _say_end(output, out_of_scope, task, model, inside, outside, left_out, as_json=as_json)
+    _say_end(output, out_of_scope, task, model, inside, outside, left_out, not_found, as_json=as_json)
     raise typer.Exit(1 if not (inside or (out_of_scope and outside)) or left_out["unreadable"] else 0)
 
 
@@ -134,14 +145,22 @@ def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[
 
 async def joined_corrections(
     kafka: KafkaSettings, task: str, since_ms: int | None
-) -> tuple[list[CorrectedText], Counter[str]]:
-    """Return the corrections given since a time, joined with their texts, and why others are left out."""
+) -> tuple[list[CorrectedText], Counter[str], list[Identity]]:
+    """Return the corrections given since a time with their texts, why others are left out, and texts not found."""
     client = client_arguments(kafka)
     with read_progress("corrections") as progress:
         corrections = await read_corrections(client, kafka.topics, task, since_ms, progress=progress)
     with read_progress("texts") as progress:
         examples = await join(client, kafka.topics.texts, corrections, progress=progress)
-    return examples, corrections.left_out
+    return examples, corrections.left_out, corrections.not_found
+
+
+def left_out_reasons(left_out: Counter[str], not_found: Sequence[Identity]) -> Iterator[tuple[str, int, str]]:
+    """Yield code, number of corrections and reason of what is left out; with the texts that were not found."""
+    for code, why in LEFT_OUT_WHY.items():
+        if left_out[code]:
+            named = f": {named_texts(not_found)}" if code == NOT_FOUND and not_found else ""
+            yield code, left_out[code], f"{why}{named}"
 
 
 def _say_end(
@@ -152,6 +171,7 @@ def _say_end(
     inside: Sequence[Mapping[str, Any]],
     outside: Sequence[Mapping[str, Any]],
     left_out: Counter[str],
+    not_found: Sequence[Identity],
     *,
     as_json: bool,
 ) -> None:
@@ -178,9 +198,8 @@ def _say_end(
         say("no correction could be joined with its text; nothing is written")
     if out_of_scope is not None and outside:
         say(f"{out_of_scope}: {counted(len(outside), 'row')} outside every known intent")
-    for code, why in LEFT_OUT_WHY.items():
-        if left_out[code]:
-            say(f"left out: {left_out[code]:,}  {why}")
+    for _, count, why in left_out_reasons(left_out, not_found):
+        say(f"left out: {count:,}  {why}")
     if conflicts:
         one = conflicts == 1
         texts, them = ("1 text has", "it") if one else (f"{conflicts:,} texts have", "them")

@@ -120,10 +120,15 @@ def judge_labels(
     return lines, notes
 
 
+def named_texts(identities: Collection[Identity]) -> str:
+    """Return ids and sources of the first five texts, and how many more there are."""
+    shown = ", ".join(f"{printable(id, 60)} of {printable(source, 60)}" for source, id in sorted(identities)[:_SHOWN])
+    return shown + (f" and {len(identities) - _SHOWN:,} more" if len(identities) > _SHOWN else "")
+
+
 def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven], topic: str) -> str:
     """Return that texts with these ids and sources are not there, and what it means."""
-    shown = ", ".join(f"{printable(id, 60)} of {printable(source, 60)}" for source, id in sorted(missing)[:_SHOWN])
-    more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+    shown = named_texts(missing)
     count = len({(each.text_source, each.text_id) for each in messages})
     if count == 1:
         return f"{topic} holds no text {shown}: nothing can be learnt from its correction, until the text is there"
@@ -131,8 +136,7 @@ def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven],
         ("is", "its correction, until it is") if len(missing) == 1 else ("are", "their corrections, until they are")
     )
     return (
-        f"{len(missing):,} of {count:,} texts {are} not in {topic}: {shown}{more}; nothing can be learnt from {until} "
-        "there"
+        f"{len(missing):,} of {count:,} texts {are} not in {topic}: {shown}; nothing can be learnt from {until} there"
     )
 
 

@@ -16,6 +16,7 @@ from sprat.model import DEFAULT_MODEL, display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.connection import kafka_settings
+from sprat_cli.feedback.labels import named_texts
 from sprat_cli.installation import how_to_restart
 from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
@@ -50,6 +51,7 @@ from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL
+from sprat_operations.dead_letters import Identity
 from sprat_policy import TaskFile
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
@@ -241,14 +243,14 @@ def retrain(
     files = data or _files_of(card, folder)
     outside_file = out_of_scope or _outside_file_of(card, folder)
     _compare_announced(kafka, asked, card, folder)
-    rows, left_out = new_corrections(kafka, asked, since, reading.outside_label, kept_in)
+    rows, left_out, not_found = new_corrections(kafka, asked, since, reading.outside_label, kept_in)
     added = add_corrections(kept_in, rows, several=several)
     if not added.total:
         raise SpratError(
             f"no correction of {display_name(asked.task, asked.name)} in the last {feedback}: nothing to train from"
-            f"{_why(left_out)}"
+            f"{_why(left_out, not_found)}"
         )
-    for line in (*added.edits, *left_out_lines(left_out)):
+    for line in (*added.edits, *left_out_lines(left_out, not_found)):
         remark(line)
     config = TrainingConfig(
         files=(*(file for file in files if file != kept_in), kept_in),
@@ -496,6 +498,7 @@ def _say_written_sets(card: Card, folder: Path, *, as_json: bool, model: AskedMo
         say(f"serve it: sprat task model {model.task} {shlex.quote(str(folder))}; then restart")
 
 
-def _why(left_out: Counter[str]) -> str:
+def _why(left_out: Counter[str], not_found: Sequence[Identity]) -> str:
     reasons = ", ".join(f"{code} {count:,}" for code, count in left_out.items() if count)
-    return f" (left out: {reasons})" if reasons else ""
+    named = f"; not found: {named_texts(not_found)}" if not_found else ""
+    return f" (left out: {reasons}{named})" if reasons else ""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors
-from sprat_cli.feedback.export import LEFT_OUT_WHY, OTHER_MODEL, UNTRAINABLE, joined_corrections
+from sprat_cli.feedback.export import OTHER_MODEL, UNTRAINABLE, joined_corrections, left_out_reasons
 from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
 from sprat_cli.terminal import counted, printable
+from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import CorrectedText, requested_model
 from sprat_training.data import is_held_out
 from sprat_training.datasets.columns import ColumnNames
@@ -49,8 +50,8 @@ class Added:
 
 def new_corrections(
     kafka: KafkaSettings, asked: AskedModel, since_ms: int, outside_label: str, path: Path
-) -> tuple[list[dict[str, Any]], Counter[str]]:
-    """Return the rows of corrections of a model that training accepts, and why others are left out.
+) -> tuple[list[dict[str, Any]], Counter[str], list[Identity]]:
+    """Return the rows of corrections of a model that training accepts, why others are left out, and texts not found.
 
     Args:
         kafka: where they are.
@@ -60,13 +61,13 @@ def new_corrections(
         path: of the file they are meant for.
     """
     with explain_kafka_errors(kafka):
-        examples, left_out = asyncio.run(joined_corrections(kafka, asked.task, since_ms))
+        examples, left_out, not_found = asyncio.run(joined_corrections(kafka, asked.task, since_ms))
     own = [each for each in examples if requested_model(each.text, asked.task) == asked.name]
     left_out[OTHER_MODEL] += len(examples) - len(own)
     rows = rows_to_keep(own, outside_label)
     good = [row for row in rows if trainable(path, row)]
     left_out[UNTRAINABLE] += len(rows) - len(good)
-    return good, left_out
+    return good, left_out, not_found
 
 
 def rows_to_keep(examples: Iterable[CorrectedText], outside_label: str) -> list[dict[str, Any]]:
@@ -174,12 +175,12 @@ def columns_of(*, several: bool) -> ColumnNames:
     return ColumnNames("text", "labels" if several else "label")
 
 
-def left_out_lines(left_out: Counter[str]) -> list[str]:
+def left_out_lines(left_out: Counter[str], not_found: Sequence[Identity]) -> list[str]:
     """Return how many corrections are not learnt from, and why; those of other models need no line."""
     return [
-        f"left out: {counted(left_out[code], 'correction')}: {why}"
-        for code, why in LEFT_OUT_WHY.items()
-        if left_out[code] and code != OTHER_MODEL
+        f"left out: {counted(count, 'correction')}: {why}"
+        for code, count, why in left_out_reasons(left_out, not_found)
+        if code != OTHER_MODEL
     ]
 
 

@@ -85,13 +85,13 @@ def train_first(kafka: KafkaSettings, first: FirstTraining, *, as_json: bool) ->
         SpratError: a label has too few texts.
         UserError: a file cannot be read or written, or Kafka cannot be reached.
     """
-    rows, left_out = new_corrections(kafka, first.asked, first.since_ms, OUTSIDE, first.corrections)
+    rows, left_out, not_found = new_corrections(kafka, first.asked, first.since_ms, OUTSIDE, first.corrections)
     added = add_corrections(first.corrections, rows, several=first.several)
     answers = Added(0, 0, 0)
     if first.answers:
         answers = add_corrections(first.answered, _answers(kafka, first), several=first.several)
     corrected, answered = added.total, answers.total
-    for line in (*added.edits, *answers.edits, *left_out_lines(left_out)):
+    for line in (*added.edits, *answers.edits, *left_out_lines(left_out, not_found)):
         remark(line)
     files = tuple(path for path in (first.answered, first.corrections) if path.is_file())
     remark(

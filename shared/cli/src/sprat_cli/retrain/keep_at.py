@@ -23,6 +23,10 @@ class ComparedAt:
     def __str__(self) -> str:
         return f"keep_at {self.keep_at:.2f}"
 
+    def is_of(self, card: Card) -> bool:
+        """Return whether it is the one of a card, as both are printed."""
+        return f"{self.keep_at:.2f}" == f"{card.keep_at:.2f}"
+
 
 def compared_at(asked: AskedModel, file: TaskFile | None, served: Card, new: Card) -> ComparedAt:
     """Return at which `keep_at` both versions are compared: the one in force, else that of the served version's card.

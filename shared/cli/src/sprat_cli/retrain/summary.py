@@ -16,7 +16,6 @@ from sprat_cli.which_keep_at import KeepAtAdvice
 from sprat_inference.card import Card
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison, Measured
-from sprat_training.verdict import Verdict
 
 _FEW: Final = 100
 """Texts held out, of 500: a paired difference must be some 6 points for its 95 % interval to leave out 0, where the
@@ -75,7 +74,7 @@ def advise(compared: VersionsCompared, keep_at: KeepAtAdvice | None, accuracy: f
     comparison, at, new = compared.comparison, compared.at, compared.result.card
     if compared.result.verdict.grade == "poor":
         return Advice(replace=False, because="the new version keeps nothing", keep_at=None)
-    own = "" if f"{new.keep_at:.2f}" == f"{at.keep_at:.2f}" else f"; its own keep_at would be {new.keep_at:.2f}"
+    own = "" if at.is_of(new) else f"; its own keep_at would be {new.keep_at:.2f}"
     if comparison.neither_keeps:
         served = "the served one" if compared.stand_in is None else "the stand-in of the served one"
         because = (
@@ -169,7 +168,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
         f"keep_at of the cards: {keep_ats}, {result.card.keep_at:.2f} new, chosen by heads that had not seen the texts",
         paint(comparison_sentence(retrained.model, comparison, at), colour),
         *_other_way(retrained),
-        *_new_version(result.verdict),
+        *_new_version(compared),
         _why_figures_differ(compared),
         *_served_keeps(retrained.served),
     ]
@@ -312,18 +311,32 @@ def _why_figures_differ(compared: VersionsCompared) -> str:
     both = f" Kept at its own keep_at, {result.card.keep_at:.2f}: "
     both += "" if figures[0] is None else f"{figures[0]:.1%} here, "
     both += f"{figures[1]:.1%} of those held out."
+    expected = f"Expect {lower:.1%}, and less of" if compared.at.is_of(result.card) else "Less is kept of"
     return faint(
         f"These figures are of the {counted(result.texts, 'text')} that it was trained on, by heads that had "
         f"not seen them, as traffic{weighed}; the table is of the texts held out, as they are, at {compared.at}.{both} "
-        f"Expect {lower:.1%}, and less of texts that are unlike your files: `sprat assess` measures a file of new ones."
+        f"{expected} texts that are unlike your files: `sprat assess` measures a file of new ones."
     )
 
 
-def _new_version(verdict: Verdict) -> list[str]:
-    """Return what a training would say of the new version."""
+def _new_version(compared: VersionsCompared) -> list[str]:
+    """Return what the new version keeps at the keep_at of the comparison, and what a training would say of it.
+
+    A training judges it at the keep_at of its own card; where the comparison is at another, the lines say so.
+    """
+    verdict, at, card = compared.result.verdict, compared.at, compared.result.card
     colour = {"good": "green", "fair": "yellow", "poor": "red"}[verdict.grade]
-    said = f"The new version: {verdict.sentence[0].lower()}{verdict.sentence[1:]}"
-    return [paint(printable(each), colour) for each in (said, *([f"Why: {verdict.reason}."] if verdict.reason else []))]
+    first, of = [], "The new version"
+    if not at.is_of(card):
+        kept = 1 - compared.comparison.escalated.new.value
+        served = "would be served while that is in force" if at.origin == "in_force" else "is compared here"
+        first = [f"The new version keeps {kept:.1%} of the texts held out at {at}."]
+        of += (
+            f" at the keep_at of its own card alone, {card.keep_at:.2f}, not at {at.keep_at:.2f}, at which it {served}"
+        )
+    said = f"{of}: {verdict.sentence[0].lower()}{verdict.sentence[1:]}"
+    why = [f"Why: {verdict.reason}."] if verdict.reason else []
+    return [*first, *(paint(printable(each), colour) for each in (said, *why))]
 
 
 def _served_keeps(card: Card) -> list[str]:
