@@ -8,6 +8,9 @@ SHARED := chassis langid policy inference encoder privacy training operations cl
 SERVICES := intent ner translation language-id classify router frontier generalist simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
+# Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
 
 help: ## this list
@@ -47,9 +50,9 @@ check: $(STAMP) ## format, lint, spelling, types, import rules
 types: $(STAMP) ## mypy alone
 	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs observability
 
-# Two at a time: most of them wait, for brokers and processes. A file's tests share what they have started.
+# Three at a time, on two cores too: many of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below take longer or need more
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
+	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
 
 test-long: $(STAMP) $(KAFKA) ## faults under traffic, sprat up and the demo, the chapters of the docs, a model from its training to its next version, the wheels in an environment of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/long

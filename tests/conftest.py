@@ -3,6 +3,7 @@
 `SPRAT_TEST_BOOTSTRAP` and `SPRAT_TEST_REDIS` name servers that run already; else they are started, and die with pytest.
 """
 
+import gc
 import os
 import secrets
 import signal
@@ -71,6 +72,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kind = item.path.relative_to(_HERE).parts[0]
         if kind in _KINDS:
             item.add_marker(kind)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of garbage collection: else each full one walks over all tests again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
