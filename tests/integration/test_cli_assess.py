@@ -288,6 +288,8 @@ def test_that_another_version_is_served_is_said_before_its_keep_at_is_replaced(f
     chosen = assess(folder, *common, "--accuracy", "0.6", "--write")
     assert (chosen.exit_code, said in chosen.stderr) == (0, True), chosen.output
     assert "What stands under tasks.intent.models.hr.keep_at holds for that one: write this one's" in chosen.stderr
+    not_written = assess(folder, *common, "--accuracy", "0.7").stdout
+    assert not_written.splitlines()[-1].endswith("; once this version is served, add `--write --as hr` to this command")
     running["intent/hr"] = str(folder / "hr")
     assert said not in assess(folder, *common, "--accuracy", "0.6").stderr
 
@@ -345,6 +347,8 @@ def test_nothing_is_written_where_one_is_found_that_is_not_shown_and_that_of_the
     policy.write_text(has_it)
     found = assess_stricter(*PROVISIONAL, "--write")
     assert (found.exit_code, policy.read_text()) == (0, has_it), found.output
+    not_written = assess_stricter(*PROVISIONAL)
+    assert not_written.stdout.splitlines()[-1].startswith("with --write, nothing is written: 0.")
     stays = "It is in force, so there is nothing to do" if in_force == "0.99" else "0.99 may be written under "
     higher = f"The keep_at of the card is higher, 0.99. {stays}"
     assert (higher in found.stdout, WHY in found.stdout, ". More texts may show" in found.stdout) == (True, True, True)

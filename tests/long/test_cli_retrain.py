@@ -117,9 +117,8 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
         "\nyour `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
         "among them: without --data it begins anew\n"
     )
-    few = "A comparison on so few texts rarely shows a difference. To learn from all of them instead:\n  "
     instead = f"sprat train intent hr.csv hr-corrections.jsonl --encoder {training_files.EN_FAST} --output DIR\n"
-    assert (few + instead in result.stdout) == ((output["better"], output["keeps"]) == ("neither", "alike"))
+    assert f" To learn from all of them instead:\n  {instead}" in result.stdout
     at = f"\nboth at keep_at {output['compared_at']['keep_at']:.2f}, that of the card of the served version, as no "
     assert at in result.stdout
     assert "thrown away" not in result.output  # there was no version before

@@ -103,6 +103,19 @@ def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new
     assert advice.lines[1:] == more
 
 
+def test_a_comparison_with_a_stand_in_says_so_and_asks_for_one_with_the_served_version_where_texts_are_few():
+    verdict = Verdict("fair", "", None, (), keep_at_holds=True)
+    better = advised(verdict, compare(version(40, 24), version(56, 24)), stand_in=card())
+    assert better.because.endswith("stand-in, which learnt from less than the served version, as it did itself")
+    assert [step.partition(":")[0] for step in better.next_steps] == [
+        "with so few texts, compare it with the served version itself before you replace that"
+    ]
+    many = advised(verdict, compare(version(80, 48, 134), version(112, 48, 134)), stand_in=card())
+    assert (many.replace, many.next_steps) == (True, ())
+    worse = advised(verdict, compare(version(56, 24), version(40, 24)), stand_in=card())
+    assert (worse.replace, worse.next_steps) == (False, ())
+
+
 def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is_not_written():
     poor = Verdict("poor", "", None, (), keep_at_holds=True)
     better = compare(version(40, 24), version(56, 24))
@@ -177,8 +190,12 @@ def test_the_verdict_turns_with_the_keep_at_in_force():
     assert verdict(0.95).startswith("replace: no, because it keeps clearly less that is right at keep_at 0.95: -")
 
 
-def shown(served, new, texts=67, at=AT) -> str:
-    """Return what is said of two versions that were trained alike, as `version` makes them."""
+STAND_IN = card().model_copy(update={"keep_at": 0.7})
+LESS = "Both learnt from less than the served version, which costs most with so few texts."
+
+
+def shown(served, new, texts=67, at=AT, stand_in=STAND_IN) -> str:
+    """Return what is said of two versions, as `version` makes them; by default, they were trained alike."""
     comparison = compare(version(*served, texts), version(*new, texts))
     verdict = Verdict("fair", "It can be served.", None, (), keep_at_holds=True)
     result = Trained(
@@ -195,7 +212,7 @@ def shown(served, new, texts=67, at=AT) -> str:
         outside_share=0.1,
         several=False,
     )
-    compared = VersionsCompared(result, comparison, at, 0.25, card().model_copy(update={"keep_at": 0.7}))
+    compared = VersionsCompared(result, comparison, at, 0.25, stand_in)
     config = TrainingConfig(files=(Path("fm.csv"), Path("fm-corrections.jsonl")), output=Path(), name="fm")
     retrained = Retrained(MODEL, card(), compared, None, config, Added(9, 9, 9), Counter())
     return "\n".join(summary_lines(retrained))
@@ -229,18 +246,21 @@ def test_a_comparison_at_the_keep_at_of_the_new_card_says_the_verdict_as_it_is_a
 
 
 @pytest.mark.parametrize(
-    ("served", "new", "texts", "is_named"),
+    ("served", "new", "why"),
     [
-        ((56, 24), (55, 24), 67, True),
-        ((56, 14), (55, 24), 67, False),
-        ((40, 24), (56, 24), 67, False),
-        ((56, 24), (54, 14), 67, False),
-        ((56, 24), (55, 24), 100, False),
+        ((56, 24), (55, 24), "A comparison on so few texts rarely shows a difference."),
+        ((56, 14), (55, 24), LESS),
+        ((40, 24), (56, 24), LESS),
+        ((56, 24), (54, 14), LESS),
     ],
-    ids=["no difference", "keeps more", "more right", "worse", "enough texts"],
+    ids=["no difference", "keeps more", "more right", "worse"],
 )
-def test_another_way_is_named_only_where_few_texts_show_no_difference(served, new, texts, is_named):
-    assert ("To learn from all of them instead:" in shown(served, new, texts)) == is_named
+def test_how_to_learn_from_all_texts_is_named_where_few_are_held_out(served, new, why):
+    assert f"\n{why} To learn from all of them instead:\n" in shown(served, new)
+    enough = shown((2 * served[0], 2 * served[1]), (2 * new[0], 2 * new[1]), 134)
+    assert "To learn from all of them instead:" not in enough
+    no_stand_in = shown(served, new, stand_in=None)
+    assert ("To learn from all of them instead:" in no_stand_in) == (why != LESS)
 
 
 def test_the_served_version_that_comes_out_again_is_refused_also_where_only_its_record_is_another():

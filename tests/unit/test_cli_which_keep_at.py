@@ -83,27 +83,27 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
     ("found", "in_force", "said"),
     [
         (
-            FoundKeepAt(0.83, is_shown=True, assumed=None),
+            FoundKeepAt(0.83, not_shown=None, assumed=None),
             0.9,
             f"write 0.83 under {PLACE}: it is shown here, so it goes before the card's, 0.95; add it",
         ),
         (
-            FoundKeepAt(0.95, is_shown=True, assumed=None),
+            FoundKeepAt(0.95, not_shown=None, assumed=None),
             None,
             f"write 0.95 under {PLACE}: it is shown here, and is the card's, too; add it",
         ),
         (
-            FoundKeepAt(0.83, is_shown=True, assumed=None),
+            FoundKeepAt(0.83, not_shown=None, assumed=None),
             0.83,
             f"keep_at 0.83 is in force already: nothing is to be written under {PLACE}",
         ),
         (
-            FoundKeepAt(0.97, is_shown=False, assumed=None),
+            FoundKeepAt(0.97, not_shown="the budget chose it", assumed=None),
             0.9,
             f"0.97 may be written under {PLACE}: the budget chose it, and it is no lower than the card's, 0.95; add it",
         ),
         (
-            FoundKeepAt(0.83, is_shown=True, assumed=0.98),
+            FoundKeepAt(0.83, not_shown=None, assumed=0.98),
             0.9,
             (
                 "keep_at 0.83 is a plan, not a measurement: it rests on --frontier-accuracy 0.98. Until the frontier "
@@ -112,7 +112,7 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
             ),
         ),
         (
-            FoundKeepAt(0.83, is_shown=True, assumed=0.98),
+            FoundKeepAt(0.83, not_shown=None, assumed=0.98),
             0.95,
             (
                 "keep_at 0.83 is a plan, not a measurement: it rests on --frontier-accuracy 0.98. Until the frontier "

@@ -83,11 +83,11 @@ def keep_at_advice(
 
 @dataclass(frozen=True, slots=True)
 class FoundKeepAt:
-    """A `keep_at` that `sprat assess` found, which is not provisional."""
+    """A `keep_at` that `sprat assess` found, and that is no lower than the card's, or shown."""
 
     value: float
-    is_shown: bool
-    """Whether its texts show the accuracy that was asked for; a budget asks for none."""
+    not_shown: str | None
+    """Why its texts do not show the accuracy that was asked for; None where they do."""
     assumed: float | None
     """The accuracy of the frontier on which it rests, where that was assumed and not measured."""
 
@@ -113,9 +113,11 @@ def found_advice(found: FoundKeepAt, in_force: float | None, card: CardKeepAt, p
         )
     if in_force is not None and f"{in_force:.2f}" == its:
         return f"keep_at {its} is in force already: nothing is to be written under {place}"
-    if not found.is_shown:
-        why = f"the budget chose it, and it is no lower than the card's, {card.value:.2f}"
-        return f"{its} may be written under {place}: {why}; {how}"
+    if found.not_shown is not None:
+        return (
+            f"{its} may be written under {place}: {found.not_shown}, and it is no lower than the card's, "
+            f"{card.value:.2f}; {how}"
+        )
     if f"{card.value:.2f}" == its:
         return f"write {its} under {place}: it is shown here, and is the card's, too; {how}"
     return f"write {its} under {place}: it is shown here, so it goes before the card's, {card.value:.2f}; {how}"

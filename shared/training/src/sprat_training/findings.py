@@ -320,7 +320,8 @@ def _label_issues(result: TrainingResult) -> Iterator[str]:
         one, labels = len(issues) == 1, _label_of_rows(len(issues))
         if has_few_texts(result.data):
             right = "it may well be right" if one else "many of them may be right"
-            yield f"{labels} doubted; with so few texts a label {right}: check {'it' if one else 'them'}"
+            check = f"check {'it' if one else 'them'}; a wrong row may be missing"
+            yield f"{labels} doubted; with so few texts a label {right}: {check}"
         else:
             yield f"{labels} likely wrong; correct {'it' if one else 'them'} and train again"
 

@@ -273,7 +273,7 @@ def assess(
     several = card.kind == MULTI_LABEL
     of_model = TaskOfModel(INTENT, card.labels or (), several)
     asked = asked_task(task, policy, assessed.folder, of_model, of_card=card.task, asks=asks, writes=write or calibrate)
-    target = KeepAtTarget(asked, name, card.name)
+    target = KeepAtTarget(asked, name, card.name, card.version)
     denied = denies_frontier(rules, asked.name, tenant)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(
@@ -327,7 +327,7 @@ def assess(
     warnings = _warned(
         seen,
         denial(policy, rules, tenant, source.options) if denied and policy and rules else None,
-        None if accuracy is None and budget is None else target.served_instead(small.version),
+        None if accuracy is None and budget is None else target.served_instead,
     )
     report = _Report(
         page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)

@@ -29,6 +29,8 @@ class KeepAtTarget:
     """By which texts ask for the model, as the user says; None where nothing is said."""
     card_name: str
     """The name on its card."""
+    version: str
+    """On its card."""
 
     @property
     def file(self) -> Path:
@@ -46,12 +48,9 @@ class KeepAtTarget:
         is_default = not self.task.is_beside if self.task.files else self._is_shipped
         return self.name or (None if is_default else self.card_name)
 
-    def served_instead(self, version: str) -> str | None:
-        """Return that this user's `sprat up` serves another version under its name; None where that is not known.
-
-        Args:
-            version: of the model that is assessed.
-        """
+    @property
+    def served_instead(self) -> str | None:
+        """Return that this user's `sprat up` serves another version under its name; None where that is not known."""
         model = f"{self.task.name}/{self._own_name or DEFAULT_MODEL}"
         for run in local_run.for_commands():
             if model not in run.models:
@@ -60,9 +59,9 @@ class KeepAtTarget:
                 served = load_artefact(Path(run.models[model])).card.version
             except BrokenArtefact:
                 continue
-            if served != version:
+            if served != self.version:
                 return (
-                    f"this is version {version}; your `sprat up` serves version {served} as {model}, from "
+                    f"this is version {self.version}; your `sprat up` serves version {served} as {model}, from "
                     f"{run.models[model]}. What stands under {self.place} holds for that one: write this one's once it "
                     "is served"
                 )
@@ -80,7 +79,8 @@ class KeepAtTarget:
         named = [f"--as {self.name or self.card_name}"] if is_named else []
         options = " ".join(["--write", *named] if policy is not None else ["--policy FILE --write", *named])
         place = self.place if self.task.files else f"{self.place} in {policy or 'your policy file'}"
-        return place, f"add `{options}` to this command"
+        when = "" if self.served_instead is None else "once this version is served, "
+        return place, f"{when}add `{options}` to this command"
 
     def check(self, policy: Path, seen: SeenRows | None) -> None:
         """Check that a `keep_at` may be written there.

@@ -51,7 +51,7 @@ def where_to_write(
     of_card: CardKeepAt,
     named: Mapping[str, float],
 ) -> list[str]:
-    """Return which `keep_at` goes where and what writes it; nothing where none was found or what is in force stays.
+    """Return which `keep_at` goes where and what writes it, or why none is written; nothing where none was found.
 
     Args:
         target: where that of the model stands.
@@ -62,13 +62,20 @@ def where_to_write(
         of_card: the `keep_at` of the card.
         named: the thresholds shown besides, by whose they are.
     """
-    if below is not None and below.to_write is not None:
-        place, how = target.place_and_how(policy)
-        return [f"to write {below.to_write:.2f}, the card's, under {place}, {how}"]
-    if choice is None or below is not None:
+    if choice is None:
         return []
-    recommended = choice.recommended
-    if recommended is not None and not recommended.is_shown:
-        return []
-    found = FoundKeepAt(choice.chosen.keep_at, recommended is not None, assessment.assumed)
-    return [found_advice(found, named.get("task", named.get("policy")), of_card, *target.place_and_how(policy))]
+    place, how = target.place_and_how(policy)
+    if below is not None:
+        writes = below.to_write
+        return [
+            f"with --write, {below.why_nothing}"
+            if writes is None
+            else f"to write {writes:.2f}, the card's, under {place}, {how}"
+        ]
+    recommended, not_shown = choice.recommended, None
+    if recommended is None:
+        not_shown = "the budget chose it"
+    elif not recommended.is_shown:
+        not_shown = "it is provisional"
+    found = FoundKeepAt(choice.chosen.keep_at, not_shown, assessment.assumed)
+    return [found_advice(found, named.get("task", named.get("policy")), of_card, place, how)]

@@ -22,6 +22,12 @@ _FEW: Final = 100
 versions differ in one text of ten (1.96 times the root of 0.1 / 100)."""
 
 
+_ITSELF: Final = (
+    "with so few texts, compare it with the served version itself before you replace that: `sprat assess FILE --model "
+    "DIR` of both, on texts that neither was trained on"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Retrained:
     """What was trained, and how it compares."""
@@ -48,7 +54,7 @@ class Advice:
     keep_at: KeepAtAdvice | None
     """What to do about its keep_at then; None where that of the new version holds already."""
     next_steps: tuple[str, ...] = ()
-    """What to do where the comparison shows nothing."""
+    """What to do where the comparison shows nothing, or not all."""
 
     @property
     def verdict_lines(self) -> list[str]:
@@ -86,7 +92,11 @@ def advise(compared: VersionsCompared, keep_at: KeepAtAdvice | None, accuracy: f
         because = f"at {at} the new version keeps none of {counted(comparison.texts, 'text')}{own}"
         return Advice(replace=False, because=because, keep_at=None)
     yes, because = _judged(comparison, at)
-    return Advice(replace=yes, because=because, keep_at=keep_at if yes else None)
+    if compared.stand_in is None:
+        return Advice(replace=yes, because=because, keep_at=keep_at if yes else None)
+    because += "; so it compares with the stand-in, which learnt from less than the served version, as it did itself"
+    steps = (_ITSELF,) if yes and comparison.texts < _FEW else ()
+    return Advice(replace=yes, because=because, keep_at=keep_at if yes else None, next_steps=steps)
 
 
 def _next_steps(comparison: Comparison, accuracy: float) -> tuple[str, ...]:
@@ -249,13 +259,23 @@ def comparison_sentence(model: AskedModel, comparison: Comparison, at: ComparedA
 
 
 def _other_way(retrained: Retrained) -> list[str]:
-    """Return how to learn from every text, where those held out show no difference: so few rarely show one."""
-    comparison, result = retrained.compared.comparison, retrained.compared.result
-    if comparison.texts >= _FEW or (comparison.better, comparison.keeps) != ("neither", "alike"):
+    """Return how to learn from every text, where those held out are few: they rarely show a difference.
+
+    What they show is of versions that learnt from less than the served one, where a stand-in was compared.
+    """
+    compared = retrained.compared
+    comparison, result = compared.comparison, compared.result
+    is_alike = (comparison.better, comparison.keeps) == ("neither", "alike")
+    if comparison.texts >= _FEW or not (is_alike or compared.stand_in is not None):
         return []
+    why = (
+        "A comparison on so few texts rarely shows a difference."
+        if is_alike
+        else "Both learnt from less than the served version, which costs most with so few texts."
+    )
     instead = training_command(retrained.config, several=result.several, drop_small=bool(result.dropped_labels))
     return [
-        "A comparison on so few texts rarely shows a difference. To learn from all of them instead:",
+        f"{why} To learn from all of them instead:",
         printable(f"  {instead}"),
         '  docs/own-models.md, "With few texts", says how to go on',
     ]
