@@ -439,7 +439,9 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     assert chosen["eur_per_million"][0] <= output["frontier"]["eur_per_million"][0] == pytest.approx(200)
     assert load_policy(policy).task("intent", "hr").keep_at == output["keep_at"]
     assert "lower than" not in result.stdout
-    own = f"    models:\n      hr:\n        keep_at: {output['keep_at']:.2f}\n"
+    shown = "" if output["recommended"]["is_shown"] else ", provisional"
+    of = f"# sprat assess: version {load_artefact(folder / 'hr').card.version}, --accuracy 0.97{shown}"
+    own = f"    models:\n      hr:\n        keep_at: {output['keep_at']:.2f}  {of}\n"
     assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
     field = "tasks.intent.models.hr.keep_at"
     assert output["written"] == {
@@ -597,7 +599,7 @@ def test_without_costs_the_share_escalated_decides_and_the_output_says_so(folder
     assert "no costs are known: the share escalated decides" in page.read_text()
     output = json.loads(assess(folder, *common, "--json").stdout)
     assert output["costs_known"] is False
-    assert output["recommended"]["shown"] >= 0.5
+    assert output["recommended"]["is_shown"] >= 0.5
     chosen = output["routed"][round(output["keep_at"] * 100)]["escalated"]
     assert all(each["escalated"] <= chosen for each in output["routed"] if each["keep_at"] <= output["keep_at"])
     assert "no costs are known" not in assess(folder, *common, "--frontier-eur", "0.001").stdout

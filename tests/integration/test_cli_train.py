@@ -338,7 +338,10 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     html = (tmp_path / "hr-report.html").read_text("utf-8")
     assert "Labels that are doubted, the likeliest first" in html
     assert "likely wrong" not in result.stdout + html
-    check = r"1\. Check the \d rows whose labels are doubted: correct those that are wrong and train again; "
+    check = (
+        r"1\. Check the \d rows whose labels are doubted, and the confusions of the report, where a wrong row may "
+        r"stand alone: correct those that are wrong and train again; "
+    )
     assert re.search(check, result.stdout)
     provisional = (
         r"This keep_at is provisional: the kept texts \(\d+ when weighted to 10% outside every label\) show "
@@ -350,7 +353,7 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     more = r"Train on more texts: about [\d,]+ with a label \(now 48\) show 97\.0% right, if the same share "
     assert re.search(more, result.stdout)
     assert "keep_at, counted on the test file; that of the card is chosen on held-out texts:\n" in result.stdout
-    if "confusions" in result.stdout:
+    if "most frequent confusions" in result.stdout:
         assert "most frequent confusions in the test file:\n" in result.stdout
 
 

@@ -322,3 +322,26 @@ def test_a_layout_that_cannot_be_edited_safely_is_left_alone(tmp_path, content):
     with pytest.raises(UserError):
         set_task_model(path, "../desk", 0.7)
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("tasks:\n  ner: {}\n", "tasks:\n  intent:\n    keep_at: 0.90  # sprat assess: version 2ad9\n  ner: {}\n"),
+        ("tasks:\n  intent:\n    keep_at: 0.8", "tasks:\n  intent:\n    keep_at: 0.90  # sprat assess: version 2ad9"),
+        (
+            "tasks:\r\n  intent:\r\n    keep_at: 0.8  # sprat assess: version 1\r\n",
+            "tasks:\r\n  intent:\r\n    keep_at: 0.90  # sprat assess: version 2ad9\r\n",
+        ),
+        ("tasks:\n  intent:\n    keep_at: 0.8  # ours\n", "tasks:\n  intent:\n    keep_at: 0.90  # ours\n"),
+        ("tasks:\n  intent: {keep_at: 0.8}\n", "tasks:\n  intent: {keep_at: 0.90}\n"),
+    ],
+    ids=["added", "replaced", "replaced with its comment", "beside one of a person", "on one line"],
+)
+def test_where_a_keep_at_comes_from_stands_behind_it(tmp_path, before, after):
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(before.encode())
+    set_keep_at(path, "intent", 0.9, source="version 2ad9")
+    assert path.read_bytes().decode() == after
+    set_keep_at(path, "intent", 0.7)
+    assert "sprat assess" not in path.read_bytes().decode()

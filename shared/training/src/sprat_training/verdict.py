@@ -208,7 +208,10 @@ def _check_rows(config: TrainingConfig, data: TrainingData, issues: tuple[LabelI
     if has_few_texts(data):
         right = "if it is right, leave it" if one else "leave those that are right"
         wrong = "if it is wrong, correct it" if one else "correct those that are wrong"
-        return f"Check {rows} doubted: {wrong} and train again; {right}, then only more texts to train on help"
+        return (
+            f"Check {rows} doubted, and the confusions of the report, where a wrong row may stand alone: {wrong} and "
+            f"train again; {right}, then only more texts to train on help"
+        )
     step = f"Check {rows} likely wrong, correct the file and train again"
     return step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
 

@@ -106,15 +106,15 @@ class KeepAtTarget:
         if seen is not None:
             raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
 
-    def write(self, policy: Path, keep_at: float) -> KeepAtChange:
-        """Write the `keep_at`.
+    def write(self, policy: Path, keep_at: float, source: str) -> KeepAtChange:
+        """Write the `keep_at`, and where it comes from as a comment behind it.
 
         Raises:
             UserError: see :func:`sprat_policy.set_keep_at`.
         """
         if self.task.files:
-            return write_task_keep_at(self.file, keep_at, self.name)
-        return write_keep_at(policy, keep_at, self.name)
+            return write_task_keep_at(self.file, keep_at, self.name, f"version {self.version}, {source}")
+        return write_keep_at(policy, keep_at, self.name, f"version {self.version}, {source}")
 
     def escalates_outside(self, rules: Policy | None) -> bool:
         """Return whether texts outside every label are escalated."""

@@ -94,25 +94,25 @@ def check_task_keep_at(policy: Path, model: str) -> None:
     raise UserError(message)
 
 
-def write_task_keep_at(file: Path, keep_at: float, name: str | None) -> KeepAtChange:
+def write_task_keep_at(file: Path, keep_at: float, name: str | None, source: str) -> KeepAtChange:
     """Write the `keep_at` into the file of a task, or there that of the model that texts ask for as `name`.
 
     Raises:
         UserError: see :func:`sprat_policy.set_keep_at`.
     """
-    before = set_task_keep_at(file, keep_at, name)
+    before = set_task_keep_at(file, keep_at, name, source)
     others = load_task_file(file).of(name or DEFAULT_MODEL).keep_at_by_language
     field = ".".join(keep_at_location(None, name))
     return KeepAtChange(file, field, keep_at, before, tuple(sorted(others)), how_to_restart("router"))
 
 
-def write_keep_at(policy: Path, keep_at: float, name: str | None) -> KeepAtChange:
+def write_keep_at(policy: Path, keep_at: float, name: str | None, source: str = "") -> KeepAtChange:
     """Write the `keep_at` of the task, or of the model that texts ask for as `name`.
 
     Raises:
         UserError: see :func:`sprat_policy.set_keep_at`.
     """
-    before = set_keep_at(policy, _TASK, keep_at, name)
+    before = set_keep_at(policy, _TASK, keep_at, name, source)
     others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
     return KeepAtChange(policy, field_of(name), keep_at, before, tuple(sorted(others)), how_to_restart("router"))
 

@@ -17,7 +17,16 @@ def write_chosen(
 ) -> KeepAtChange | None:
     """Write the `keep_at` found, or what goes before it; return what was written."""
     keep_at = choice.chosen.keep_at if held is None else held.to_write
-    return None if keep_at is None else target.write(policy, keep_at)
+    return None if keep_at is None else target.write(policy, keep_at, _source(choice, held))
+
+
+def _source(choice: ThresholdChoice, held: BelowCard | None) -> str:
+    """Return where a `keep_at` that is written comes from."""
+    if held is not None:
+        return "that of its card"
+    if choice.recommended is None:
+        return "by --budget"
+    return f"--accuracy {choice.recommended.accuracy:g}{'' if choice.recommended.is_shown else ', provisional'}"
 
 
 def said_of_written(
