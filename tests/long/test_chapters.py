@@ -86,7 +86,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
         *("--frontier-region", "--tenant", "--bootstrap", "--frontier-accuracy", "--frontier-eur"),
         *("--frontier-model", "--frontier-price", "--tiers"),
         *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
-        *("--language", "--outside-label", "--data", "--replace", "--budget"),
+        *("--language", "--outside-label", "--data", "--replace", "--budget", "--name", "--output"),
     }
 
 
