@@ -289,7 +289,10 @@ def test_that_another_version_is_served_is_said_before_its_keep_at_is_replaced(f
     assert (chosen.exit_code, said in chosen.stderr) == (0, True), chosen.output
     assert "What stands under tasks.intent.models.hr.keep_at holds for that one: write this one's" in chosen.stderr
     not_written = assess(folder, *common, "--accuracy", "0.7").stdout
-    assert not_written.splitlines()[-1].endswith("; once this version is served, add `--write --as hr` to this command")
+    assert not_written.splitlines()[-1].endswith(
+        "; once this version is served, give --model the folder that it is served from, and add `--write --as hr` to "
+        "this command"
+    )
     running["intent/hr"] = str(folder / "hr")
     assert said not in assess(folder, *common, "--accuracy", "0.6").stderr
 

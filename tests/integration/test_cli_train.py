@@ -340,7 +340,7 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     assert "likely wrong" not in result.stdout + html
     check = (
         r"1\. Check the \d rows whose labels are doubted, and the confusions of the report, where a wrong row may "
-        r"stand alone: correct those that are wrong and train again; "
+        r"stand alone \(--show-texts\): correct those that are wrong and train again; "
     )
     assert re.search(check, result.stdout)
     provisional = (

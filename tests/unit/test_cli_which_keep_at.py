@@ -2,6 +2,7 @@
 
 import pytest
 
+from sprat_cli.assess.below_card import BelowCard
 from sprat_cli.which_keep_at import (
     CardKeepAt,
     FoundKeepAt,
@@ -124,3 +125,11 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
 )
 def test_where_one_goes_that_assess_found_and_whether_before_that_of_the_card(found, in_force, said):
     assert found_advice(found, in_force, CardKeepAt(0.95, is_provisional=False), PLACE, "add it") == said
+
+
+@pytest.mark.parametrize("within_reach", [True, False])
+def test_more_texts_are_asked_for_only_where_they_would_show_it(within_reach):
+    card = CardKeepAt(0.95, is_provisional=False)
+    said = str(BelowCard(0.83, card, 0.75, PLACE, by_budget=False, more_may_show=within_reach))
+    assert said.startswith("The keep_at of the card is higher, 0.95. Write 0.95")
+    assert said.endswith("More texts may show a lower one.") is within_reach

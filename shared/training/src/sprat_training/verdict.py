@@ -209,8 +209,8 @@ def _check_rows(config: TrainingConfig, data: TrainingData, issues: tuple[LabelI
         right = "if it is right, leave it" if one else "leave those that are right"
         wrong = "if it is wrong, correct it" if one else "correct those that are wrong"
         return (
-            f"Check {rows} doubted, and the confusions of the report, where a wrong row may stand alone: {wrong} and "
-            f"train again; {right}, then only more texts to train on help"
+            f"Check {rows} doubted, and the confusions of the report, where a wrong row may stand alone "
+            f"(--show-texts): {wrong} and train again; {right}, then only more texts to train on help"
         )
     step = f"Check {rows} likely wrong, correct the file and train again"
     return step if config.drop_suspects else f"{step}; --drop-suspects trains without them"

@@ -21,6 +21,8 @@ class BelowCard:
     """Where that of the model stands, or is to be written."""
     by_budget: bool
     """Whether a budget chose it: then no accuracy was asked for, and none is shown."""
+    more_may_show: bool = True
+    """Whether texts that somebody can have would show the accuracy."""
 
     def __str__(self) -> str:
         if self.by_budget:
@@ -29,7 +31,8 @@ class BelowCard:
                 f"{self.card.value:.2f}, and may cost more. A file with --accuracy may show a lower one."
             )
         higher = f"The keep_at of the card is higher, {self.card.value:.2f}."
-        return f"{higher} {self._advice}. More texts may show a lower one."
+        more = " More texts may show a lower one." if self.more_may_show else ""
+        return f"{higher} {self._advice}.{more}"
 
     @property
     def _advice(self) -> str:
@@ -85,7 +88,8 @@ def below_card(
     found, keep_at = choice.recommended, choice.chosen.keep_at
     if not lowers_unshown(keep_at, of_card.value, is_shown=found is not None and found.is_shown):
         return None
-    return BelowCard(keep_at, of_card, in_force, place, found is None)
+    more_may_show = found is None or found.is_within_reach
+    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show)
 
 
 def lower_than_card(

@@ -79,7 +79,11 @@ class KeepAtTarget:
         named = [f"--as {self.name or self.card_name}"] if is_named else []
         options = " ".join(["--write", *named] if policy is not None else ["--policy FILE --write", *named])
         place = self.place if self.task.files else f"{self.place} in {policy or 'your policy file'}"
-        when = "" if self.served_instead is None else "once this version is served, "
+        when = (
+            ""
+            if self.served_instead is None
+            else "once this version is served, give --model the folder that it is served from, and "
+        )
         return place, f"{when}add `{options}` to this command"
 
     def check(self, policy: Path, seen: SeenRows | None) -> None:
