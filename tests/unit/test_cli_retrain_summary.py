@@ -106,7 +106,7 @@ def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new
 def test_a_comparison_with_a_stand_in_says_so_and_asks_for_one_with_the_served_version_where_texts_are_few():
     verdict = Verdict("fair", "", None, (), keep_at_holds=True)
     better = advised(verdict, compare(version(40, 24), version(56, 24)), stand_in=card())
-    assert better.because.endswith("stand-in, which learnt from less than the served version, as it did itself")
+    assert better.because.endswith(". That is beside the stand-in; both learnt from less than the served version")
     assert [step.partition(":")[0] for step in better.next_steps] == [
         "with so few texts, compare it with the served version itself before you replace that"
     ]

@@ -94,7 +94,7 @@ def advise(compared: VersionsCompared, keep_at: KeepAtAdvice | None, accuracy: f
     yes, because = _judged(comparison, at)
     if compared.stand_in is None:
         return Advice(replace=yes, because=because, keep_at=keep_at if yes else None)
-    because += "; so it compares with the stand-in, which learnt from less than the served version, as it did itself"
+    because += ". That is beside the stand-in; both learnt from less than the served version"
     steps = (_ITSELF,) if yes and comparison.texts < _FEW else ()
     return Advice(replace=yes, because=because, keep_at=keep_at if yes else None, next_steps=steps)
 
