@@ -191,7 +191,7 @@ def test_the_verdict_turns_with_the_keep_at_in_force():
 
 
 STAND_IN = card().model_copy(update={"keep_at": 0.7})
-LESS = "Both learnt from less than the served version, which costs most with so few texts."
+LESS = "Both learnt from less than the served version, which may cost more than corrections bring."
 
 
 def shown(served, new, texts=67, at=AT, stand_in=STAND_IN) -> str:

@@ -50,7 +50,7 @@ class KeepAtTarget:
 
     @property
     def served_instead(self) -> str | None:
-        """Return that this user's `sprat up` serves another version under its name; None where that is not known."""
+        """Return that this user's `sprat up` serves another version under its name; None where none is known to."""
         model = f"{self.task.name}/{self._own_name or DEFAULT_MODEL}"
         for run in local_run.for_commands():
             if model not in run.models:

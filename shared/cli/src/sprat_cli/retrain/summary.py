@@ -271,7 +271,7 @@ def _other_way(retrained: Retrained) -> list[str]:
     why = (
         "A comparison on so few texts rarely shows a difference."
         if is_alike
-        else "Both learnt from less than the served version, which costs most with so few texts."
+        else "Both learnt from less than the served version, which may cost more than corrections bring."
     )
     instead = training_command(retrained.config, several=result.several, drop_small=bool(result.dropped_labels))
     return [

@@ -1,4 +1,4 @@
-"""Notices of a server that stops to answer, and of one that answers again, for the view of a running installation."""
+"""Notices of a server that stops answering, and of one that answers again, for the view of a running installation."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from sprat_local.notices import Notice, OnNotice
 
 
 class AnswerNotices:
-    """Sends a notice when a server stops to answer, and one with how long it took once it answers again."""
+    """Sends a notice when a server stops answering, and one with how long it took once it answers again."""
 
     def __init__(
         self, service: str, meaning: str, on_notice: OnNotice, *, clock: Callable[[], float] = time.monotonic
