@@ -127,16 +127,18 @@ def takes_the_new_version_over(desk: Desk) -> None:
 
 
 def goes_back_to_the_version_before(desk: Desk) -> None:
-    """`A running sprat up takes the folder over; the same line undoes it`."""
+    """`A running sprat up takes the folder over; the same command undoes it`."""
     folder = desk.person.folder
-    after, before = (load_artefact(folder / name).card.version for name in ("hr", "hr.previous"))
-    line = "mv hr hr.previous.aside && mv hr.previous hr && mv hr.previous.aside hr.previous"
-    for run, version in ((desk.person.follow, before), (desk.person.run, after)):
-        taken_over = desk.up.output.count(f"intent.hr: version {version} is in use")
-        run(line)
-        assert load_artefact(folder / "hr").card.version == version
+    after, before = (load_artefact(folder / name).card for name in ("hr", "hr.previous"))
+    line = "sprat models rollback hr"
+    for run, card in ((desk.person.follow, before), (desk.person.run, after)):
+        taken_over = desk.up.output.count(f"intent.hr: version {card.version} is in use")
+        said = run(line).out
+        assert said.startswith(f"hr: version {card.version}, keep_at {card.keep_at:.2f} ")
+        assert load_artefact(folder / "hr").card == card
         desk.up.wait_for(
-            lambda said=f"intent.hr: version {version} is in use", at=taken_over: desk.up.output.count(said) > at, 90
+            lambda said=f"intent.hr: version {card.version} is in use", at=taken_over: desk.up.output.count(said) > at,
+            90,
         )
 
 

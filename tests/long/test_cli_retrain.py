@@ -123,7 +123,10 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert at in result.stdout
     assert "thrown away" not in result.output  # there was no version before
     assert load_artefact(Path("hr.previous")).card.version == before
-    assert f"hr.previous: the version before, {before}, keep_at " in result.stdout
+    back = (
+        rf"\nhr\.previous: the version before, {before}, keep_at [\d.]+; back to it, with its report:\n  sprat models "
+    )
+    assert re.search(rf"{back}rollback hr\n", result.stdout)
     assert HELD_OUT in card.limits
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "hr-corrections.jsonl"]
     assert (

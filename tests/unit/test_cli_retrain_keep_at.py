@@ -2,8 +2,9 @@
 
 import pytest
 
+from sprat_cli.keep_at_in_force import advice_for_next
 from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.keep_at import advice_for_new, compared_at
+from sprat_cli.retrain.keep_at import compared_at
 from sprat_inference.card import Card
 from sprat_policy import load_task_file
 from sprat_training.keep_at import RightAt, keep_at_rule, recommend
@@ -38,30 +39,30 @@ def policy(tmp_path, monkeypatch):
     ids=["lower and shown", "higher", "lower and provisional"],
 )
 def test_that_of_the_policy_is_compared_with_the_new_cards(policy, new, said, writes):
-    advice = advice_for_new(HR, None, new)
+    advice = advice_for_next("intent", "hr", None, new)
     assert (advice.said.startswith(said), advice.writes) == (True, writes), advice
     assert "for this version" not in advice.said, "no assessment has seen the new one"
 
 
 def test_the_same_one_is_not_written_again(policy):
-    assert advice_for_new(HR, None, version(0.83, texts=20)) is None
+    assert advice_for_next("intent", "hr", None, version(0.83, texts=20)) is None
 
 
 def test_where_no_policy_is_known_the_cards_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPRAT_POLICY", raising=False)
-    shown = advice_for_new(HR, None, version(0.8))
+    shown = advice_for_next("intent", "hr", None, version(0.8))
     assert (shown.said, shown.writes) == (f"write 0.80, the card's keep_at, under {FIELD} in your policy file", True)
-    provisional = advice_for_new(HR, None, version(0.8, texts=20))
+    provisional = advice_for_next("intent", "hr", None, version(0.8, texts=20))
     assert provisional.said == f"{shown.said}, unless a higher one is in force: 0.80 is provisional"
 
 
 def test_that_of_a_task_is_in_its_file(tmp_path):
     file = tmp_path / "desk.yaml"
     file.write_text("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 0.83\n")
-    written = advice_for_new(AskedModel("desk", "default"), load_task_file(file), version(0.9))
+    written = advice_for_next("desk", "default", load_task_file(file), version(0.9))
     assert written.said.startswith("write 0.90 under keep_at in the file of the task desk: ")
-    beside = advice_for_new(AskedModel("desk", "new"), load_task_file(file), version(0.9))
+    beside = advice_for_next("desk", "new", load_task_file(file), version(0.9))
     assert beside.said.startswith("write 0.90 under models.new.keep_at in the file of the task desk: ")
 
 

@@ -1,6 +1,7 @@
 """The card of a trained model, and writing both as an artefact that the service reads."""
 
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -130,9 +131,14 @@ def check_output(output: Path, *, force: bool) -> None:
     """Check, before anything is computed, that the folder can be written.
 
     Raises:
-        UserError: it exists already, or its parent folder does not; or what stands in the place of the version before
-            is no artefact.
+        UserError: it exists already, or its parent folder does not; what stands in the place of the version before is
+            no artefact; or an exchange of both was interrupted.
     """
+    if aside_folder(output).exists():
+        raise UserError(
+            f"{aside_folder(output)}: left by an exchange with the version before that was interrupted; finish it "
+            f"first: sprat models rollback {shlex.quote(str(output))}"
+        )
     if output.exists() and not force:
         raise UserError(f"{output}: exists already; name another --output, or replace it with --force")
     if output.exists() and not (output / CARD).is_file():
@@ -152,6 +158,11 @@ def report_file(folder: Path) -> Path:
 def previous_folder(folder: Path) -> Path:
     """Return where the version is kept that an artefact replaced."""
     return folder.with_name(f"{folder.resolve().name}.previous")
+
+
+def aside_folder(folder: Path) -> Path:
+    """Return where an artefact is while it is exchanged with the version before."""
+    return folder.with_name(f"{folder.resolve().name}.previous.aside")
 
 
 def write_model(

@@ -1,4 +1,4 @@
-"""`sprat models`: list, show, add, convert and retire models."""
+"""`sprat models`: list, show, add, convert, roll back and retire models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,8 @@ from sprat_cli.models.add import add
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
+from sprat_cli.models.rollback import EPILOG as ROLLBACK
+from sprat_cli.models.rollback import rollback
 from sprat_cli.options import Json
 from sprat_cli.terminal import remark, say, say_json
 
@@ -38,6 +40,7 @@ app = make_app(
         "list",
         "add owner/banking-intents --task intent",
         "show intent/default",
+        "rollback hr",
         "retire intent/hr --wait 600",
     ),
 )
@@ -57,6 +60,7 @@ def _models() -> None:
 app.command("add", epilog=ADD)(add)
 app.command("list", epilog=LIST)(list_models)
 app.command("show", epilog=SHOW)(show)
+app.command("rollback", epilog=ROLLBACK)(rollback)
 app.command("retire", epilog=RETIRE)(retire)
 
 

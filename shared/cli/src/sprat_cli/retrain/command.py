@@ -17,7 +17,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.connection import kafka_settings
 from sprat_cli.feedback.labels import named_texts
-from sprat_cli.installation import how_to_restart
+from sprat_cli.keep_at_in_force import advice_for_next, keep_at_lines
 from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
     Bootstrap,
@@ -39,14 +39,12 @@ from sprat_cli.retrain.corrections import (
     waiting,
 )
 from sprat_cli.retrain.first import FirstTraining, train_first
-from sprat_cli.retrain.keep_at import advice_for_new
 from sprat_cli.retrain.learnt import check_learnt, own_works
 from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, summary_lines
 from sprat_cli.retrain.trained import train_version
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.train.options import reading_options
 from sprat_cli.train.written import previous_lines, previous_version, write_report
-from sprat_cli.which_keep_at import KeepAtAdvice
 from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
@@ -281,7 +279,7 @@ def retrain(
     if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, compared, learnt, config, added, left_out)
-    keep_at = advice_for_new(asked, file, result.card)
+    keep_at = advice_for_next(asked.task, asked.name, file, result.card)
     advice = advise(compared, keep_at, config.accuracy)
     target = folder if replace_served else output
     remark_unread(chosen_policy(None))
@@ -291,7 +289,7 @@ def retrain(
         if replace_served and not as_json:
             if not advice.replace:
                 say(f"replaced all the same, as {'--yes says' if yes else 'you answered'}")
-            _say_keep_at(keep_at, result.card)
+            say("\n".join(keep_at_lines(keep_at, result.card)))
     elif target is not None and not as_json:
         say(f"nothing is replaced: {folder} stays as it is")
 
@@ -319,16 +317,6 @@ def _show(retrained: Retrained, advice: Advice, folder: Path, target: Path | Non
         say(f"nothing is replaced; write it with --output DIR, or over {folder} with --replace")
     for line in advice.lines if target != folder else advice.verdict_lines:  # the rest stands at the end then
         say(line)
-
-
-def _say_keep_at(advice: KeepAtAdvice | None, card: Card) -> None:
-    """Print what to do about the keep_at of a version that replaced the served one, and when it holds."""
-    if advice is None:
-        say(f"keep_at {card.keep_at:.2f} holds already")
-        return
-    say(f"then {advice.said}")
-    if advice.writes:
-        say(how_to_restart("router"))
 
 
 def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, unasked: bool) -> None:

@@ -51,9 +51,10 @@ def previous_lines(folder: Path, thrown_away: str | None) -> list[str]:
     """
     before = previous_folder(folder)
     gone = "" if thrown_away is None else f"; {thrown_away}, which was kept there, is thrown away"
-    lines = [f"{before}: the version before, {_version(before)}{gone}; back to it, with its keep_at in the policy:"]
-    reports = report_file(folder), report_file(before)
-    return lines + [f"  {_exchange(*pair)}" for pair in ((folder, before), reports) if all(map(Path.exists, pair))]
+    return [
+        f"{before}: the version before, {_version(before)}{gone}; back to it, with its report:",
+        f"  sprat models rollback {shlex.quote(str(folder))}",
+    ]
 
 
 def change_lines(folder: Path, card: Card) -> list[str]:
@@ -97,9 +98,3 @@ def change_lines(folder: Path, card: Card) -> list[str]:
 def _version(folder: Path) -> str:
     card = load_artefact(folder).card
     return f"{card.version}, keep_at {card.keep_at:.2f}"
-
-
-def _exchange(one: Path, other: Path) -> str:
-    aside = one.with_name(f"{other.name}.aside")
-    moves = ((one, aside), (other, one), (aside, other))
-    return " && ".join(shlex.join(["mv", str(source), str(target)]) for source, target in moves)
