@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from sprat.model import Question
 from sprat_cli.assess.policy_file import write_keep_at
+from sprat_cli.doctor.models import check_policy
 from sprat_cli.main import app
-from sprat_contracts import EgressRecord, decode
+from sprat_contracts import EgressRecord, ModelAnnounced, decode
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_inference.platt import Platt
 from sprat_intent.model import IntentModel
@@ -462,6 +463,49 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     assess(folder, "--frontier-accuracy", "1", "--frontier-eur", "0.001", *options)
     again = json.loads(assess(folder, "--frontier-answers", folder / "answers.jsonl", *options, "--json").stdout)
     assert again["written"]["was"] is not None
+
+
+def test_what_it_wrote_is_known_to_doctor_as_shown_for_this_version_alone(assess_stricter, tmp_path):
+    policy, model = tmp_path / "policy.yaml", tmp_path / "hr"
+    written = assess_stricter("--accuracy", "0.5", "--write")
+    assert written.exit_code == 0, written.output
+
+    def fixes():
+        card = load_artefact(model).card
+        advised = {"keep_at": card.keep_at, "keep_at_rule": card.keep_at_rule}
+        announced = ModelAnnounced(task="intent", model="hr", version=card.version, owns_from=1, card=advised)
+        return [check.fix for check in check_policy(load_policy(policy), [announced])]
+
+    before, keep_at = load_artefact(model).card, load_policy(policy).task("intent", "hr").keep_at
+    assert fixes() == [], written.stdout
+    write_artefact(model, json.loads((model / "card.json").read_text()) | {"limits": ["another version"]})
+    after = load_artefact(model).card.version
+    (said,) = fixes()
+    assert said.startswith(
+        f"{keep_at:.2f}, which is in force, was found for version {before.version}, not for {after}: `sprat assess "
+        "FILE --model DIR --accuracy 0.5 --write --as hr` finds its own; until then, write 0.99 under "
+    )
+    noted = f"keep_at {keep_at:.2f} is in force already, for version {before.version}; to note it for this one, add `"
+    assert noted in assess_stricter("--accuracy", "0.5").stdout
+    again = assess_stricter("--accuracy", "0.5", "--write").stdout
+    assert f"is {keep_at:.2f} already; the comment behind it names this version now" in again
+    assert fixes() == []
+
+
+def test_a_comment_does_not_call_shown_what_rests_on_an_assumption_or_on_texts_of_the_training(folder, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    options = ["--accuracy", "0.5", "--policy", policy, "--write", "--as", "hr", "--output", tmp_path / "page.html"]
+
+    def source(file, *more):
+        policy.write_text(POLICY)
+        result = assess(folder, *options, *more, file=file)
+        assert result.exit_code == 0, result.output
+        return load_policy(policy).task("intent", "hr").keep_at_source("hr")
+
+    version = load_artefact(folder / "hr").card.version
+    assert source("test.csv").shows(version)
+    assert source("test.csv", "--frontier-accuracy", "0.98").but == "a plan by --frontier-accuracy 0.98"
+    assert source("hr.csv", "--force").but == "on texts of its training"
 
 
 def test_the_policy_of_the_folder_is_written_as_one_that_is_named(folder, tmp_path, monkeypatch):

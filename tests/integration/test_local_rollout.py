@@ -158,6 +158,30 @@ def test_a_keep_at_that_holds_and_is_not_that_of_the_new_card_is_named(
     assert notices[2:] == [f"version {version} is in use", *more]
 
 
+def test_nothing_is_said_of_a_keep_at_that_assess_showed_for_the_new_version(folder: Path, tmp_path: Path) -> None:
+    notices: list[str] = []
+    policy = tmp_path / "policy.yaml"
+    before = load_artefact(folder).card.version
+    shown = (
+        "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: {}  # sprat assess: version {}, --accuracy 0.9\n"
+    )
+    policy.write_text(shown.format(0.8, before))
+    watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
+    watcher.check()
+    version = write(folder, keep_at=0.87)
+    watcher.check()
+    said = f"keep_at: 0.80, which is in force, was found for version {before}, not for {version}: `sprat assess FILE "
+    assert notices[-1].startswith(said), notices
+    policy.write_text(shown.format(0.74, before))
+    write(folder, keep_at=0.87, limits=["the third"])
+    policy.write_text(shown.format(0.74, load_artefact(folder).card.version))
+    watcher.check()
+    shown_for = (
+        "keep_at: 0.74, shown by `sprat assess` for this version, is written under tasks.intent.models.hr.keep_at"
+    )
+    assert notices[-1] == f"{shown_for}; the router has 0.80 until `sprat up` is stopped and started again"
+
+
 def test_a_provisional_keep_at_of_the_new_card_does_not_lower_what_is_in_force(folder: Path, tmp_path: Path) -> None:
     notices: list[str] = []
     policy = tmp_path / "policy.yaml"

@@ -5,7 +5,7 @@ import pytest
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.models import check_policy
 from sprat_contracts import ModelAnnounced
-from sprat_policy import Policy, TaskFile, TaskFiles
+from sprat_policy import Policy, TaskFile, TaskFiles, load_policy
 
 READ = "; the router reads the file when it starts"
 
@@ -95,6 +95,15 @@ def test_what_is_looser_than_the_card_may_come_from_an_assessment():
         "write 0.93 under tasks.intent.models.hr.keep_at, unless `sprat assess` showed 0.77 for this version: the "
         "card's keep_at is higher than 0.77, which is in force"
     )
+
+
+@pytest.mark.parametrize(("of", "said"), [("1", None), ("0", "was found for version 0, not for 1: ")])
+def test_what_assess_wrote_behind_a_number_is_read(tmp_path, of, said):
+    path = tmp_path / "policy.yaml"
+    models = f"models:\n      hr:\n        keep_at: 0.77  # sprat assess: version {of}, --accuracy 0.9\n"
+    path.write_text(f"tasks:\n  intent:\n    {models}")
+    lines = list(check_policy(load_policy(path), [advising("hr", 0.93)]))
+    assert [line.fix.partition(said or "?")[1] for line in lines] == ([] if said is None else [said])
 
 
 NER_CARD = {"keep_at": 0.9, "keep_at_by_language": {"de": 0.95}}

@@ -44,6 +44,20 @@ def test_that_of_the_policy_is_compared_with_the_new_cards(policy, new, said, wr
     assert "for this version" not in advice.said, "no assessment has seen the new one"
 
 
+def test_one_that_assess_found_for_the_version_before_is_called_that(policy, tmp_path):
+    shown = (
+        "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.83  # sprat assess: version {}, --accuracy 0.9\n"
+    )
+    (tmp_path / "policy.yaml").write_text(shown.format("1f"))
+    advice, new = advice_for_next("intent", "hr", None, version(0.90)), version(0.90).version
+    assert advice.said.startswith(f"0.83, which is in force, was found for version 1f, not for {new}: `sprat assess ")
+    assert f" finds its own; until then, write 0.90 under {FIELD} in policy.yaml: " in advice.said
+    (tmp_path / "policy.yaml").write_text(shown.format(new))
+    assert advice_for_next("intent", "hr", None, version(0.90)) is None, (
+        "as on the way back to the version that it was found for"
+    )
+
+
 def test_the_same_one_is_not_written_again(policy):
     assert advice_for_next("intent", "hr", None, version(0.83, texts=20)) is None
 

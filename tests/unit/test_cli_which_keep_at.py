@@ -7,51 +7,107 @@ from sprat_cli.which_keep_at import (
     CardKeepAt,
     FoundKeepAt,
     KeepAtAdvice,
+    KeepAtInForce,
     found_advice,
     is_assessed,
     keep_at_advice,
     place_of_keep_at,
     written_name,
 )
-from sprat_policy import NO_FILES, Policy, TaskFile, TaskFiles
+from sprat_policy import NO_FILES, KeepAtSource, Policy, TaskFile, TaskFiles
 
 PLACE = "tasks.intent.models.hr.keep_at"
 ANOTHER = "; `sprat assess` on new texts may show a lower one"
 SHOWED = ", unless `sprat assess` showed 0.89 for this version"
 
 
+SERVED, OTHER = "a1b2c3d4a1b2c3d4", "6745230167452301"
+
+
+def of_card(keep_at, *, provisional=False):
+    return CardKeepAt(keep_at, provisional, SERVED)
+
+
+def in_force(keep_at, *, by_hand=False, source=None):
+    return KeepAtInForce(keep_at, by_hand or source is not None, source, "hr")
+
+
 @pytest.mark.parametrize("provisional", [False, True])
 def test_where_the_cards_is_in_force_there_is_nothing_to_do(provisional):
-    assert keep_at_advice(0.9, CardKeepAt(0.9, is_provisional=provisional), PLACE) is None
-    assert keep_at_advice(0.9, CardKeepAt(0.901, is_provisional=provisional), PLACE) is None, (
+    assert keep_at_advice(in_force(0.9), of_card(0.9, provisional=provisional), PLACE) is None
+    assert keep_at_advice(in_force(0.9), of_card(0.901, provisional=provisional), PLACE) is None, (
         "it is written with two digits"
     )
 
 
 @pytest.mark.parametrize("provisional", [False, True])
 def test_a_higher_one_of_the_card_is_written(provisional):
-    card = CardKeepAt(0.9, is_provisional=provisional)
+    card = of_card(0.9, provisional=provisional)
     write, why = f"write 0.90 under {PLACE}", ": the card's keep_at is higher than 0.89, which is in force"
-    assert keep_at_advice(0.89, card, PLACE) == KeepAtAdvice(write + why, writes=True)
-    own = keep_at_advice(0.89, card, PLACE, may_be_shown=True)
+    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(write + why, writes=True)
+    own = keep_at_advice(in_force(0.89, by_hand=True), card, PLACE)
     assert own == KeepAtAdvice(write + SHOWED + why, writes=True)
 
 
 def test_a_lower_one_of_the_card_may_be_written_where_it_is_shown():
     may = f"0.80 may be written under {PLACE}"
     why = ": the card's keep_at is lower than 0.89, which is in force, and not provisional, so it keeps more"
-    card = CardKeepAt(0.8, is_provisional=False)
-    assert keep_at_advice(0.89, card, PLACE) == KeepAtAdvice(may + why, writes=True)
-    own = keep_at_advice(0.89, card, PLACE, may_be_shown=True)
+    card = of_card(0.8)
+    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(may + why, writes=True)
+    own = keep_at_advice(in_force(0.89, by_hand=True), card, PLACE)
     assert own == KeepAtAdvice(may + SHOWED + why, writes=True)
 
 
 @pytest.mark.parametrize("own", [False, True])
 def test_a_lower_and_provisional_one_of_the_card_leaves_what_is_in_force(own):
     said = "leave 0.89, which is in force: the card's keep_at, 0.80, is lower and provisional; 0.89 keeps less"
-    card = CardKeepAt(0.8, is_provisional=True)
-    assert keep_at_advice(0.89, card, PLACE, may_be_shown=own) == KeepAtAdvice(said + ANOTHER, writes=False)
-    assert keep_at_advice(0.89, card, PLACE, may_be_shown=own, assessed=False) == KeepAtAdvice(said, writes=False)
+    now, card = in_force(0.89, by_hand=own), of_card(0.8, provisional=True)
+    assert keep_at_advice(now, card, PLACE) == KeepAtAdvice(said + ANOTHER, writes=False)
+    assert keep_at_advice(now, card, PLACE, assessed=False) == KeepAtAdvice(said, writes=False)
+
+
+@pytest.mark.parametrize("of_the_card", [of_card(0.92), of_card(0.6), of_card(0.6, provisional=True)])
+def test_nothing_is_said_of_one_that_assess_showed_for_the_served_version(of_the_card):
+    assert keep_at_advice(in_force(0.74, source=KeepAtSource(SERVED, 0.9)), of_the_card, PLACE) is None
+
+
+@pytest.mark.parametrize(
+    ("of_the_card", "by_the_card", "writes"),
+    [
+        (of_card(0.92), f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force", True),
+        (
+            of_card(0.6, provisional=True),
+            "leave 0.74, which is in force: the card's keep_at, 0.60, is lower and provisional; 0.74 keeps less",
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("but", ["", "provisional"])
+def test_one_that_assess_found_for_another_version_is_called_that_with_the_command_that_finds_its_own(
+    of_the_card, by_the_card, writes, but
+):
+    advice = keep_at_advice(in_force(0.74, source=KeepAtSource(OTHER, 0.9, but)), of_the_card, PLACE)
+    assert advice == KeepAtAdvice(
+        f"0.74, which is in force, was found for version {OTHER}, not for {SERVED}: `sprat assess FILE --model DIR "
+        f"--accuracy 0.9 --write --as hr` finds its own; until then, {by_the_card}",
+        writes,
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        KeepAtSource(SERVED, 0.9, "provisional"),
+        KeepAtSource(SERVED, None, "by --budget"),
+        KeepAtSource(SERVED, None, "that of its card"),
+        KeepAtSource(OTHER, None, "that of its card"),
+    ],
+    ids=str,
+)
+def test_the_cards_decides_where_it_is_known_that_assess_showed_nothing(source):
+    assert keep_at_advice(in_force(0.74, source=source), of_card(0.92), PLACE) == KeepAtAdvice(
+        f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force", writes=True
+    )
 
 
 def test_nothing_is_said_of_assess_for_a_task_that_it_does_not_take(tmp_path):
@@ -63,8 +119,8 @@ def test_nothing_is_said_of_assess_for_a_task_that_it_does_not_take(tmp_path):
         tmp_path,
     )
     assert [name for name in ("intent", "ner", "desk", "mood") if is_assessed(name, files)] == ["intent", "desk"]
-    card = CardKeepAt(0.9, is_provisional=False)
-    assert "assess" not in keep_at_advice(0.8, card, PLACE, may_be_shown=True, assessed=False).said
+    own = in_force(0.8, by_hand=True)
+    assert "assess" not in keep_at_advice(own, of_card(0.9), PLACE, assessed=False).said
 
 
 def test_the_place_is_in_the_policy_or_in_the_file_of_the_task(tmp_path):
@@ -81,7 +137,7 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
 
 
 @pytest.mark.parametrize(
-    ("found", "in_force", "said"),
+    ("found", "now", "said"),
     [
         (
             FoundKeepAt(0.83, not_shown=None, assumed=None),
@@ -123,13 +179,24 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
         ),
     ],
 )
-def test_where_one_goes_that_assess_found_and_whether_before_that_of_the_card(found, in_force, said):
-    assert found_advice(found, in_force, CardKeepAt(0.95, is_provisional=False), PLACE, "add it") == said
+def test_where_one_goes_that_assess_found_and_whether_before_that_of_the_card(found, now, said):
+    assert found_advice(found, now, of_card(0.95), PLACE, "add it") == said
+
+
+def test_one_in_force_that_was_found_for_another_version_may_be_noted_for_the_one_it_is_shown_for_now():
+    def said(source):
+        found = FoundKeepAt(0.83, not_shown=None, assumed=None)
+        return found_advice(found, 0.83, of_card(0.95), PLACE, "add it", source)
+
+    another = f"keep_at 0.83 is in force already, for version {OTHER}; to note it for this one, add it"
+    assert said(KeepAtSource(OTHER, 0.9)) == another
+    assert (
+        said(KeepAtSource(SERVED, 0.9)) == f"keep_at 0.83 is in force already: nothing is to be written under {PLACE}"
+    )
 
 
 @pytest.mark.parametrize("within_reach", [True, False])
 def test_more_texts_are_asked_for_only_where_they_would_show_it(within_reach):
-    card = CardKeepAt(0.95, is_provisional=False)
-    said = str(BelowCard(0.83, card, 0.75, PLACE, by_budget=False, more_may_show=within_reach))
+    said = str(BelowCard(0.83, of_card(0.95), 0.75, PLACE, by_budget=False, more_may_show=within_reach))
     assert said.startswith("The keep_at of the card is higher, 0.95. Write 0.95")
     assert said.endswith("More texts may show a lower one.") is within_reach

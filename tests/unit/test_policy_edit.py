@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sprat.errors import UserError
 from sprat_policy import (
+    KeepAtSource,
     TierCalibration,
     load_policy,
     load_task_file,
@@ -327,11 +328,17 @@ def test_a_layout_that_cannot_be_edited_safely_is_left_alone(tmp_path, content):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("tasks:\n  ner: {}\n", "tasks:\n  intent:\n    keep_at: 0.90  # sprat assess: version 2ad9\n  ner: {}\n"),
-        ("tasks:\n  intent:\n    keep_at: 0.8", "tasks:\n  intent:\n    keep_at: 0.90  # sprat assess: version 2ad9"),
+        (
+            "tasks:\n  ner: {}\n",
+            "tasks:\n  intent:\n    keep_at: 0.90  # sprat assess: version 2ad9, --accuracy 0.9\n  ner: {}\n",
+        ),
+        (
+            "tasks:\n  intent:\n    keep_at: 0.8",
+            "tasks:\n  intent:\n    keep_at: 0.90  # sprat assess: version 2ad9, --accuracy 0.9",
+        ),
         (
             "tasks:\r\n  intent:\r\n    keep_at: 0.8  # sprat assess: version 1\r\n",
-            "tasks:\r\n  intent:\r\n    keep_at: 0.90  # sprat assess: version 2ad9\r\n",
+            "tasks:\r\n  intent:\r\n    keep_at: 0.90  # sprat assess: version 2ad9, --accuracy 0.9\r\n",
         ),
         ("tasks:\n  intent:\n    keep_at: 0.8  # ours\n", "tasks:\n  intent:\n    keep_at: 0.90  # ours\n"),
         ("tasks:\n  intent: {keep_at: 0.8}\n", "tasks:\n  intent: {keep_at: 0.90}\n"),
@@ -341,7 +348,58 @@ def test_a_layout_that_cannot_be_edited_safely_is_left_alone(tmp_path, content):
 def test_where_a_keep_at_comes_from_stands_behind_it(tmp_path, before, after):
     path = tmp_path / "policy.yaml"
     path.write_bytes(before.encode())
-    set_keep_at(path, "intent", 0.9, source="version 2ad9")
+    set_keep_at(path, "intent", 0.9, source=KeepAtSource("2ad9", 0.9))
     assert path.read_bytes().decode() == after
     set_keep_at(path, "intent", 0.7)
     assert "sprat assess" not in path.read_bytes().decode()
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        (KeepAtSource("2ad9", 0.975), "version 2ad9, --accuracy 0.975"),
+        (KeepAtSource("2ad9", 1.0, "provisional"), "version 2ad9, --accuracy 1, provisional"),
+        (KeepAtSource("2ad9", None, "that of its card"), "version 2ad9, that of its card"),
+    ],
+    ids=["shown", "not shown", "no accuracy"],
+)
+def test_what_stands_behind_a_keep_at_is_read_back(tmp_path, source, written):
+    policy, task = tmp_path / "policy.yaml", tmp_path / "desk.yaml"
+    policy.write_text("\ufefftasks:\r\n  intent:\r\n    keep_at: 0.8  # ours\r\n", "utf-8", newline="")
+    task.write_text(TASK)
+    set_keep_at(policy, "intent", 0.9, "hr", source)
+    set_task_keep_at(task, 0.7, None, source)
+    set_task_keep_at(task, 0.7, "new", source)
+    assert f"keep_at: 0.90  # sprat assess: {written}\r\n" in policy.read_bytes().decode()
+    rules, desk = load_policy(policy), load_task_file(task)
+    assert [rules.task("intent", name).keep_at_source(name) for name in ("hr", "other", "default")] == [
+        source,
+        None,
+        None,
+    ]
+    assert [desk.keep_at_source(name) for name in ("default", "new", "other")] == [source, source, None]
+    assert rules.with_added({"desk": desk}).task("desk", "new").keep_at_source("new") == source
+
+
+@pytest.mark.parametrize("comment", ["ours", "sprat assess: version", "sprat assess: 0.9", "sprat assess: version 1x"])
+def test_no_other_comment_is_taken_for_one_on_an_assessment(tmp_path, comment):
+    path = write(tmp_path, f"tasks:\n  intent: {{}}\n  ner:\n    keep_at: 0.8  # {comment}\n")
+    source = load_policy(path).task("ner").keep_at_source("default")
+    assert source in (None, KeepAtSource("1x"))
+
+
+def test_only_what_stands_behind_it_changes_where_the_number_is_the_same(tmp_path):
+    path = write(tmp_path, "tasks:\n  intent:\n    keep_at: 0.8  # sprat assess: version 1, --accuracy 0.9\n")
+    set_keep_at(path, "intent", 0.8, source=KeepAtSource("2", 0.9))
+    assert path.read_text().endswith("    keep_at: 0.8  # sprat assess: version 2, --accuracy 0.9\n")
+    before = path.stat()
+    set_keep_at(path, "intent", 0.8, source=KeepAtSource("2", 0.9))
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_the_model_of_a_task_takes_away_what_stood_behind_another_models_number(tmp_path):
+    path = tmp_path / "desk.yaml"
+    path.write_text(TASK + "keep_at: 0.80  # sprat assess: version 1, --accuracy 0.9\n")
+    set_task_model(path, "../desk", 0.7)
+    assert load_task_file(path).keep_at_source("default") is None
+    assert "keep_at: 0.70\n" in path.read_text()

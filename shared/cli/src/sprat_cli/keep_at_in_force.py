@@ -3,7 +3,7 @@
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.installation import how_to_restart
-from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, keep_at_advice
+from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice
 from sprat_inference.card import Card
 from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
 
@@ -33,7 +33,7 @@ def in_force(task: str, name: str, file: TaskFile | None) -> tuple[TaskPolicy | 
 def advice_for_next(
     task: str, name: str, file: TaskFile | None, card: Card, *, served_before: bool = False
 ) -> KeepAtAdvice | None:
-    """Return what to do about the `keep_at` once a version is served; None where its own is in force already.
+    """Return what to do about the `keep_at` once a version is served; None where what is in force holds for it.
 
     Args:
         task: name of the task.
@@ -46,17 +46,20 @@ def advice_for_next(
         UserError: the policy cannot be read.
     """
     rules, place = in_force(task, name, file)
-    now = None if rules is None else rules.keep_at
-    return keep_at_advice(now, CardKeepAt.of(card), place, may_be_shown=served_before)
+    if rules is None:
+        return keep_at_advice(None, CardKeepAt.of(card), place)
+    is_own = served_before and rules.sets_keep_at(name)
+    named = None if name == DEFAULT_MODEL else name
+    now = KeepAtInForce(rules.keep_at, is_own, rules.keep_at_source(name), named)
+    return keep_at_advice(now, CardKeepAt.of(card), place)
 
 
-def keep_at_lines(advice: KeepAtAdvice | None, card: Card) -> list[str]:
+def keep_at_lines(advice: KeepAtAdvice | None) -> list[str]:
     """Return what to do about the `keep_at` of a version that is served now, and when it holds.
 
     Args:
         advice: as :func:`advice_for_next` returns it.
-        card: of that version.
     """
     if advice is None:
-        return [f"keep_at {card.keep_at:.2f} holds already"]
+        return ["the keep_at in force holds for this version: nothing is to be written"]
     return [f"then {advice.said}", *([how_to_restart("router")] if advice.writes else [])]

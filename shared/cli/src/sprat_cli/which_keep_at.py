@@ -3,6 +3,7 @@
 What is in force is compared with the `keep_at` of the card. The card's is written where it is higher; where it is
 lower and shown, it may be; where it is lower and provisional, what is in force stays. One that `sprat assess` shows
 for the served version goes before the card's, unless it rests on an assumed accuracy of the frontier: that is a plan.
+What `sprat assess --write` wrote is known by the comment behind it.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Final
 
 from sprat.model import DEFAULT_MODEL
 from sprat_inference.card import Card
-from sprat_policy import Policy, TaskFiles, keep_at_location
+from sprat_policy import KeepAtSource, Policy, TaskFiles, keep_at_location
 from sprat_training.keep_at import PROVISIONAL, lowers_unshown
 
 _INTENT: Final = "intent"
@@ -24,11 +25,17 @@ class CardKeepAt:
     value: float
     is_provisional: bool
     """Whether the texts of the training do not show it."""
+    version: str
+    """Of the model."""
 
     @classmethod
     def of(cls, card: Card, language: str | None = None) -> "CardKeepAt":
         """Return that of a card, for a language where one is given."""
-        return cls(card.keep_at if language is None else card.keep_at_of(language), is_provisional(card.keep_at_rule))
+        return cls(
+            card.keep_at if language is None else card.keep_at_of(language),
+            is_provisional(card.keep_at_rule),
+            card.version,
+        )
 
 
 def is_provisional(rule: str) -> bool:
@@ -46,34 +53,72 @@ class KeepAtAdvice:
     """Whether something is to be written, or may be; else what is in force stays."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeepAtInForce:
+    """The `keep_at` that the policy or the task's file says for a model."""
+
+    value: float
+    """Where nothing is chosen for the model, that of its task."""
+    is_own: bool = False
+    """Whether it was written for this model, so that it may have been shown for the version that is served."""
+    source: KeepAtSource | None = None
+    """What stands behind one that was written for this model."""
+    name: str | None = None
+    """The name under which it is written; None: it is that of the task."""
+
+    @classmethod
+    def of(cls, policy: Policy, task: str, model: str) -> "KeepAtInForce":
+        """Return that of a model, by the policy with the tasks from files."""
+        rules = policy.task(task, model)
+        is_own, source = rules.sets_keep_at(model), rules.keep_at_source(model)
+        return cls(rules.keep_at, is_own, source, written_name(policy, task, model))
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether the owner alone knows where it comes from."""
+        return self.is_own and self.source is None
+
+
 def keep_at_advice(
-    in_force: float | None, card: CardKeepAt, place: str, *, may_be_shown: bool = False, assessed: bool = True
+    in_force: KeepAtInForce | None, card: CardKeepAt, place: str, *, assessed: bool = True
 ) -> KeepAtAdvice | None:
-    """Return what to do; None for nothing, as what is in force is the card's.
+    """Return what to do; None for nothing, as what is in force is the card's, or shown for the served version.
 
     Args:
-        in_force: of the policy or the task's file; where nothing is chosen for the model, that of its task. None where
-            it is not known.
+        in_force: what the policy or the task's file says; None where it is not known.
         card: of the version that is served.
         place: where one for this model is written.
-        may_be_shown: whether what is in force was written for this model, so that `sprat assess` may have shown it.
         assessed: whether `sprat assess` takes models of this task.
     """
     its = f"{card.value:.2f}"
     if in_force is None:
         unless = f", unless a higher one is in force: {its} is provisional" if card.is_provisional else ""
         return KeepAtAdvice(f"write {its}, the card's keep_at, under {place}{unless}", writes=True)
-    now = f"{in_force:.2f}"
-    if now == its:
+    now, source = f"{in_force.value:.2f}", in_force.source
+    if now == its or (source is not None and source.shows(card.version)):
         return None
-    if lowers_unshown(card.value, in_force, is_shown=not card.is_provisional):
+    if source is None or source.accuracy is None or source.version == card.version:
+        return _by_card(in_force, card, place, assessed=assessed)
+    name = "" if in_force.name is None else f" --as {in_force.name}"
+    advice = _by_card(in_force, card, place, assessed=False)
+    return KeepAtAdvice(
+        f"{now}, which is in force, was found for version {source.version}, not for {card.version}: `sprat assess FILE "
+        f"--model DIR --accuracy {source.accuracy:g} --write{name}` finds its own; until then, {advice.said}",
+        advice.writes,
+    )
+
+
+def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed: bool) -> KeepAtAdvice:
+    """Return what to do where the card's is another one than that in force."""
+    now, its = f"{in_force.value:.2f}", f"{card.value:.2f}"
+    if lowers_unshown(card.value, in_force.value, is_shown=not card.is_provisional):
         later = "; `sprat assess` on new texts may show a lower one" if assessed else ""
         said = f"leave {now}, which is in force: the card's keep_at, {its}, is lower and provisional"
         return KeepAtAdvice(f"{said}; {now} keeps less{later}", writes=False)
     where = f"under {place}"
-    if may_be_shown and assessed:
+    if in_force.is_by_hand and assessed:
         where += f", unless `sprat assess` showed {now} for this version"
-    if card.value > in_force:
+    if card.value > in_force.value:
         said = f"write {its} {where}: the card's keep_at is higher than {now}, which is in force"
     else:
         why = f"the card's keep_at is lower than {now}, which is in force, and not provisional, so it keeps more"
@@ -92,7 +137,14 @@ class FoundKeepAt:
     """The accuracy of the frontier on which it rests, where that was assumed and not measured."""
 
 
-def found_advice(found: FoundKeepAt, in_force: float | None, card: CardKeepAt, place: str, how: str) -> str:
+def found_advice(
+    found: FoundKeepAt,
+    in_force: float | None,
+    card: CardKeepAt,
+    place: str,
+    how: str,
+    source: KeepAtSource | None = None,
+) -> str:
     """Return where a `keep_at` goes that `sprat assess` found, and how it gets there.
 
     Args:
@@ -101,10 +153,12 @@ def found_advice(found: FoundKeepAt, in_force: float | None, card: CardKeepAt, p
         card: of the version that was assessed.
         place: where one for this model is written, with its file.
         how: what writes it there, as "add `--write` to this command".
+        source: what stands behind the one in force.
     """
     its = f"{found.value:.2f}"
     if found.assumed is not None:
-        advice = keep_at_advice(in_force, card, place, assessed=False)
+        now = None if in_force is None else KeepAtInForce(in_force)
+        advice = keep_at_advice(now, card, place, assessed=False)
         stands = f"{card.value:.2f}, which is in force" if advice is None else advice.said
         return (
             f"keep_at {its} is a plan, not a measurement: it rests on --frontier-accuracy {found.assumed:g}. Until "
@@ -112,6 +166,8 @@ def found_advice(found: FoundKeepAt, in_force: float | None, card: CardKeepAt, p
             f"same, {how}"
         )
     if in_force is not None and f"{in_force:.2f}" == its:
+        if source is not None and source.version != card.version:
+            return f"keep_at {its} is in force already, for version {source.version}; to note it for this one, {how}"
         return f"keep_at {its} is in force already: nothing is to be written under {place}"
     if found.not_shown is not None:
         return (

@@ -164,7 +164,7 @@ class ModelRollout:
     def _keep_at_advice(self, model: ServedModel) -> str | None:
         """Return which `keep_at` to write for a model, by what is written now; None for nothing."""
         written, router = keep_ats_in_force(self._installation.options).get(model), self._keep_ats.get(model)
-        return None if written is None or router is None else written.advice(model.folder, router.keep_at)
+        return None if written is None or router is None else written.advice(model.folder, router.in_force.value)
 
     def _notify(self, name: str, level: Level, text: str) -> None:
         if not self._stopped.is_set():

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from sprat.errors import UserError
+from sprat_policy.keep_at_source import KeepAtSource, with_source
 from sprat_policy.load import load_policy, policy_of, section_of
 from sprat_policy.rules import MODEL_NAME, NamedModel, Policy, TaskPolicy
 from sprat_policy.task_files import TaskFile, load_task_file
@@ -22,9 +23,6 @@ _EMPTY_SECTION: Final = re.compile(r"[ \t]*\{[ \t]*\}(?=[ \t]*(#.*)?\r?$)")
 """A section `{}` at the end of a line."""
 _ON_ONE_LINE: Final = re.compile(r"\{[^{}#]*\}(?=[ \t]*(#.*)?\r?$)")
 """A section in braces at the end of a line."""
-_SOURCE: Final = "# sprat assess: "
-_END_OF_VALUE: Final = re.compile(rf"(?P<value>[^\s#{{}},]+)[ \t]*({re.escape(_SOURCE)}[^\r\n]*)?(?P<end>[\r\n]*)")
-"""A value at the end of its line, with no comment but one of these."""
 _NAME: TypeAdapter[str] = TypeAdapter(NamedModel)
 
 
@@ -40,18 +38,20 @@ def check_model_name(model: str) -> None:
         raise UserError(f"{model!r}: not a name of a model; expected: {MODEL_NAME}") from None
 
 
-def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None, source: str = "") -> str | None:
+def set_keep_at(
+    path: Path, task: str, keep_at: float, model: str | None = None, source: KeepAtSource | None = None
+) -> str | None:
     """Write the `keep_at` of a task, or of one of its models; return the value before, None if there was none.
 
-    Where that is the same value, the file stays as it is. The new content is read back first. The file is replaced, as
-    a whole, only if it is a policy with the new value.
+    Where that is the same value, no more than the comment changes. The new content is read back first. The file is
+    replaced, as a whole, only if it is a policy with the new value.
 
     Args:
         path: the policy file.
         task: the task.
         keep_at: the value.
         model: one of its models; None: the task itself.
-        source: where it comes from, for whoever reads the file: a comment behind it, unless another stands there.
+        source: where it comes from: a comment behind it, unless another stands there; None: not known.
 
     Raises:
         UserError: the name is not one of a model; the file is not a policy, before or after; it cannot be written, or
@@ -61,7 +61,9 @@ def set_keep_at(path: Path, task: str, keep_at: float, model: str | None = None,
     return _set_keep_at(path, task, keep_at, model, source, lambda raw, name: policy_of(raw, "").task(task, name))
 
 
-def set_task_keep_at(path: Path, keep_at: float, model: str | None = None, source: str = "") -> str | None:
+def set_task_keep_at(
+    path: Path, keep_at: float, model: str | None = None, source: KeepAtSource | None = None
+) -> str | None:
     """Write the same into the file of a task.
 
     Raises:
@@ -93,6 +95,7 @@ def set_task_model(path: Path, artefact: str, keep_at: float) -> TaskFile:
     try:
         for field, value in (("artefact", json.dumps(artefact, ensure_ascii=False)), ("keep_at", f"{keep_at:.2f}")):
             text, _ = _set_value(text, (field,), value)
+        text = with_source(text, ("keep_at",), None)
         new = (byte_order_mark + text).encode("utf-8")
         is_wanted = section_of(new, "", TaskFile)[0].model_dump() == wanted.model_dump()
     except (UserError, UnreadableYamlError):
@@ -111,7 +114,7 @@ def _set_keep_at(
     task: str | None,
     keep_at: float,
     model: str | None,
-    source: str,
+    source: KeepAtSource | None,
     task_of: Callable[[bytes, str], TaskPolicy],
 ) -> str | None:
     """Write the `keep_at`; `task_of` reads the task from the content of the file, as it is for a model."""
@@ -121,9 +124,12 @@ def _set_keep_at(
     raw = path.read_bytes().decode("utf-8")
     byte_order_mark = raw[:1] if raw[:1] == "\ufeff" else ""
     text, before = _set_value(raw.removeprefix("\ufeff"), location, f"{keep_at:.2f}")
-    new = (byte_order_mark + _with_source(text, location, source)).encode("utf-8")
     if before is not None and f"{float(before):.2f}" == f"{keep_at:.2f}":
+        noted = raw if source is None else byte_order_mark + with_source(raw.removeprefix("\ufeff"), location, source)
+        if noted != raw:
+            _replace(path, noted.encode("utf-8"))
         return before
+    new = (byte_order_mark + with_source(text, location, source)).encode("utf-8")
     if not _has_keep_at(new, task_of, model, keep_at):
         raise UserError(
             f"{path}: laid out in a way that is not edited safely; "
@@ -249,24 +255,6 @@ def _set_value(text: str, location: tuple[str, ...], value: str) -> tuple[str, s
         lines[place.line - 1] = line[:at] + value + line[at + length :]
         return "".join(lines), before
     return _add_field(document, lines, location, value, end), None
-
-
-def _with_source(text: str, location: Location, source: str) -> str:
-    """Return the text with a comment on where the value at `location` comes from; as it is where another stands there.
-
-    An earlier comment of this kind, which is that of the value before, is replaced or removed.
-    """
-    lines = text.splitlines(keepends=True)
-    try:
-        place = read_yaml(text).values[location]
-    except (UnreadableYamlError, KeyError):  # the check of the whole file says so
-        return text
-    line = lines[place.line - 1]
-    found = _END_OF_VALUE.fullmatch(line, place.column - 1)
-    if found is not None:
-        comment = f"  {_SOURCE}{source}" if source else ""
-        lines[place.line - 1] = f"{line[: place.column - 1]}{found['value']}{comment}{found['end']}"
-    return "".join(lines)
 
 
 def _value_at(document: Document, location: Location) -> Any:

@@ -15,6 +15,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import FrontierRule, ModelName
+from sprat_policy.keep_at_source import KeepAtSource
 from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
 from sprat_policy.source_globs import Claim
 from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy
@@ -115,6 +116,11 @@ class TaskPolicy(PolicySection):
     keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
     uncalibrated: Uncalibrated = "escalate"
     models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
+    _sources: Mapping[str | None, KeepAtSource] = PrivateAttr({})
+
+    def note_sources(self, sources: Mapping[str | None, KeepAtSource]) -> None:
+        """Note what stands behind the `keep_at` of each model in the file; None: of the task itself."""
+        self._sources = sources
 
     @property
     def has_small_model(self) -> bool:
@@ -142,6 +148,20 @@ class TaskPolicy(PolicySection):
         shared = self.keep_at_by_language if own.keep_at is None else {}
         by_language = {**shared, **own.keep_at_by_language}
         return self.model_copy(update=own.model_dump(exclude_none=True) | {"keep_at_by_language": by_language})
+
+    def _has_own_keep_at(self, model: str) -> bool:
+        own: ModelPolicy | None = self.models.get(model)
+        return own is not None and own.keep_at is not None
+
+    def sets_keep_at(self, model: str) -> bool:
+        """Return whether the file sets `keep_at` for this model; that of the task is set for its default model only."""
+        return self._has_own_keep_at(model) or (model == DEFAULT_MODEL and "keep_at" in self.model_fields_set)
+
+    def keep_at_source(self, model: str) -> KeepAtSource | None:
+        """Return what stands behind the `keep_at` that the file sets for this model; None where nothing does."""
+        if not self.sets_keep_at(model):
+            return None
+        return self._sources.get(model if self._has_own_keep_at(model) else None)
 
     def keep_at_in(self, language: str) -> float:
         """Return the threshold for texts in a language, BCP 47: `de` also stands for `de-AT`."""
@@ -439,14 +459,6 @@ class Policy(PolicySection):
             return self._added[name].of(model)
         policy: TaskPolicy = getattr(self.tasks, name)
         return policy.of(model)
-
-    def sets_keep_at(self, task: str, model: str) -> bool:
-        """Return whether the file sets `keep_at` for this model; that of a task is set for its default model only."""
-        rules = self.task(task, "")
-        own = rules.models.get(model)
-        if own is not None and own.keep_at is not None:
-            return True
-        return model == DEFAULT_MODEL and "keep_at" in rules.model_fields_set
 
 
 def effective_rule(text_rule: FrontierRule, tenant: TenantPolicy) -> FrontierRule:

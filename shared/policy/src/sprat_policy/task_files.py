@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,6 +15,7 @@ from sprat.settings import KafkaSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.tasks import RESERVED
+from sprat_policy.keep_at_source import sources_in
 from sprat_policy.load import read_file, section_of
 from sprat_policy.rules import IntentPolicy
 
@@ -232,8 +233,9 @@ def load_task_file(path: Path) -> TaskFile:
     if path.suffix != SUFFIX:
         raise UserError(f"{path}: a task file ends in {SUFFIX}; rename it to {path.stem}{SUFFIX}")
     check_task_name(path.stem, path)
-    data: Any = read_file(path)
-    task, _ = section_of(data, path, TaskFile)
+    data = read_file(path)
+    task, document = section_of(data, path, TaskFile)
+    task.note_sources(sources_in(data.decode("utf-8-sig"), document, ()))
     return task
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sprat_cli.which_keep_at import CardKeepAt, keep_at_advice
+from sprat_cli.which_keep_at import CardKeepAt, KeepAtInForce, keep_at_advice
 from sprat_training.evaluation.report import shown
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
 from sprat_training.keep_at import lowers_unshown
@@ -36,7 +36,8 @@ class BelowCard:
 
     @property
     def _advice(self) -> str:
-        advice = keep_at_advice(self.in_force, self.card, self.place, assessed=False)
+        in_force = None if self.in_force is None else KeepAtInForce(self.in_force)
+        advice = keep_at_advice(in_force, self.card, self.place, assessed=False)
         if advice is None:
             return "It is in force, so there is nothing to do"
         return f"{advice.said[0].upper()}{advice.said[1:]}"

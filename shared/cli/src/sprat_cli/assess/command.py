@@ -335,7 +335,11 @@ def assess(
     of_card = CardKeepAt.of(loaded.card, language)
     choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, of_card, target.place, report)
     held = None if force or not write else below
-    change = write_chosen(target, policy, choice, held) if write and policy and choice else None
+    change = (
+        write_chosen(target, policy, choice, held, frontier_accuracy, seen=seen is not None)
+        if write and policy and choice
+        else None
+    )
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
@@ -343,7 +347,11 @@ def assess(
         _warned(held and held.why_nothing)
         say_json(about | report.outside.as_json(keep_ats) | _tiers_json(frontier.tiers) | _fits_json(fits))
     else:
-        goes = [] if write or seen else where_to_write(target, policy, choice, below, assessment, of_card, also)
+        goes = (
+            []
+            if write or seen
+            else where_to_write(target, policy, choice, below, assessment, of_card, also, target.source(rules))
+        )
         say(
             "\n".join(
                 [

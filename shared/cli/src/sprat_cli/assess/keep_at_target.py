@@ -16,7 +16,7 @@ from sprat_cli.which_keep_at import place_of_keep_at
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_operations import local_run
-from sprat_policy import IntentPolicy, Policy, keep_at_location
+from sprat_policy import IntentPolicy, KeepAtSource, Policy, keep_at_location
 from sprat_training.record import SeenRows
 
 
@@ -110,20 +110,25 @@ class KeepAtTarget:
         if seen is not None:
             raise UserError(f"--write: {seen}; or add --force to write the keep_at that they give")
 
-    def write(self, policy: Path, keep_at: float, source: str) -> KeepAtChange:
+    def write(self, policy: Path, keep_at: float, source: KeepAtSource) -> KeepAtChange:
         """Write the `keep_at`, and where it comes from as a comment behind it.
 
         Raises:
             UserError: see :func:`sprat_policy.set_keep_at`.
         """
         if self.task.files:
-            return write_task_keep_at(self.file, keep_at, self.name, f"version {self.version}, {source}")
-        return write_keep_at(policy, keep_at, self.name, f"version {self.version}, {source}")
+            return write_task_keep_at(self.file, keep_at, self.name, source)
+        return write_keep_at(policy, keep_at, self.name, source)
 
     def escalates_outside(self, rules: Policy | None) -> bool:
         """Return whether texts outside every label are escalated."""
         rule = self._rule(rules)
         return not self.task.several and rule is not None and rule.out_of_scope == "escalate"
+
+    def source(self, rules: Policy | None) -> KeepAtSource | None:
+        """Return what stands behind the `keep_at` that is written for this model; None where nothing does."""
+        rule = self._rule(rules)
+        return None if rule is None else rule.keep_at_source(self._own_name or DEFAULT_MODEL)
 
     def thresholds(self, card: Card, rules: Policy | None, language: str) -> dict[str, float]:
         """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.

@@ -4,7 +4,7 @@
 `--calibrate-tiers`: what the probabilities of its tiers mean. Nothing else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat_cli.installation import how_to_restart
 from sprat_cli.terminal import counted
 from sprat_policy import (
+    KeepAtSource,
     TierCalibration,
     TierPolicy,
     keep_at_location,
@@ -44,10 +45,13 @@ class KeepAtChange:
     """What applies it."""
     why: str = ""
     """What is to be known of it."""
+    noted: bool = False
+    """Whether what stands behind it is new."""
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"{self.file}: {self.field} is {self.now:.2f} already; nothing is changed"
+            what = "the comment behind it names this version now" if self.noted else "nothing is changed"
+            return f"{self.file}: {self.field} is {self.now:.2f} already; {what}"
         before = f"{self.was or 'not set'}{self._but}"
         now = f"{self.now:.2f}{f' ({self.why})' if self.why else ''}"
         return f"{self.file}: {self.field} is now {now}, was {before}; {self.restart}"
@@ -94,27 +98,37 @@ def check_task_keep_at(policy: Path, model: str) -> None:
     raise UserError(message)
 
 
-def write_task_keep_at(file: Path, keep_at: float, name: str | None, source: str) -> KeepAtChange:
+def write_task_keep_at(file: Path, keep_at: float, name: str | None, source: KeepAtSource) -> KeepAtChange:
     """Write the `keep_at` into the file of a task, or there that of the model that texts ask for as `name`.
 
     Raises:
         UserError: see :func:`sprat_policy.set_keep_at`.
     """
+    content = file.read_bytes()
     before = set_task_keep_at(file, keep_at, name, source)
     others = load_task_file(file).of(name or DEFAULT_MODEL).keep_at_by_language
     field = ".".join(keep_at_location(None, name))
-    return KeepAtChange(file, field, keep_at, before, tuple(sorted(others)), how_to_restart("router"))
+    return _change(file, field, keep_at, before, others, content)
 
 
-def write_keep_at(policy: Path, keep_at: float, name: str | None, source: str = "") -> KeepAtChange:
+def write_keep_at(policy: Path, keep_at: float, name: str | None, source: KeepAtSource | None = None) -> KeepAtChange:
     """Write the `keep_at` of the task, or of the model that texts ask for as `name`.
 
     Raises:
         UserError: see :func:`sprat_policy.set_keep_at`.
     """
+    content = policy.read_bytes()
     before = set_keep_at(policy, _TASK, keep_at, name, source)
     others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
-    return KeepAtChange(policy, field_of(name), keep_at, before, tuple(sorted(others)), how_to_restart("router"))
+    return _change(policy, field_of(name), keep_at, before, others, content)
+
+
+def _change(
+    file: Path, field: str, keep_at: float, before: str | None, others: Iterable[str], content: bytes
+) -> KeepAtChange:
+    """Return what was written into a file that had this content before."""
+    noted = file.read_bytes() != content
+    return KeepAtChange(file, field, keep_at, before, tuple(sorted(others)), how_to_restart("router"), noted=noted)
 
 
 def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) -> Iterator[str]:

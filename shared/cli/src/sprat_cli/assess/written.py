@@ -8,25 +8,49 @@ from sprat_cli.assess.below_card import BelowCard, lower_than_card
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.policy_file import KeepAtChange
 from sprat_cli.which_keep_at import CardKeepAt, FoundKeepAt, found_advice
+from sprat_policy import KeepAtSource
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
 from sprat_training.record import TrainingRecord
 
 
 def write_chosen(
-    target: KeepAtTarget, policy: Path, choice: ThresholdChoice, held: BelowCard | None
+    target: KeepAtTarget,
+    policy: Path,
+    choice: ThresholdChoice,
+    held: BelowCard | None,
+    assumed: float | None,
+    *,
+    seen: bool,
 ) -> KeepAtChange | None:
-    """Write the `keep_at` found, or what goes before it; return what was written."""
+    """Write the `keep_at` found, or what goes before it; return what was written.
+
+    Args:
+        target: where that of the model stands.
+        policy: the policy file.
+        choice: what was found.
+        held: what goes before it.
+        assumed: the accuracy of the frontier on which it rests, where that was assumed and not measured.
+        seen: whether the model was trained on texts of the file.
+    """
     keep_at = choice.chosen.keep_at if held is None else held.to_write
-    return None if keep_at is None else target.write(policy, keep_at, _source(choice, held))
+    if keep_at is None:
+        return None
+    return target.write(policy, keep_at, _source(target.version, choice, held, assumed, seen=seen))
 
 
-def _source(choice: ThresholdChoice, held: BelowCard | None) -> str:
+def _source(
+    version: str, choice: ThresholdChoice, held: BelowCard | None, assumed: float | None, *, seen: bool
+) -> KeepAtSource:
     """Return where a `keep_at` that is written comes from."""
     if held is not None:
-        return "that of its card"
-    if choice.recommended is None:
-        return "by --budget"
-    return f"--accuracy {choice.recommended.accuracy:g}{'' if choice.recommended.is_shown else ', provisional'}"
+        return KeepAtSource(version, but="that of its card")
+    found = choice.recommended
+    but = [
+        *(["by --budget"] if found is None else [] if found.is_shown else ["provisional"]),
+        *([] if assumed is None else [f"a plan by --frontier-accuracy {assumed:g}"]),
+        *(["on texts of its training"] if seen else []),
+    ]
+    return KeepAtSource(version, None if found is None else found.accuracy, ", ".join(but))
 
 
 def said_of_written(
@@ -59,6 +83,7 @@ def where_to_write(
     assessment: Assessment,
     of_card: CardKeepAt,
     named: Mapping[str, float],
+    source: KeepAtSource | None,
 ) -> list[str]:
     """Return which `keep_at` goes where and what writes it, or why none is written; nothing where none was found.
 
@@ -70,6 +95,7 @@ def where_to_write(
         assessment: in which it was found.
         of_card: the `keep_at` of the card.
         named: the thresholds shown besides, by whose they are.
+        source: what stands behind the one that is written for this model.
     """
     if choice is None:
         return []
@@ -87,4 +113,4 @@ def where_to_write(
     elif not recommended.is_shown:
         not_shown = "it is provisional"
     found = FoundKeepAt(choice.chosen.keep_at, not_shown, assessment.assumed)
-    return [found_advice(found, named.get("task", named.get("policy")), of_card, place, how)]
+    return [found_advice(found, named.get("task", named.get("policy")), of_card, place, how, source)]

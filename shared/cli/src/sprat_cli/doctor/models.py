@@ -8,11 +8,11 @@ from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.which_keep_at import (
     CardKeepAt,
+    KeepAtInForce,
     is_assessed,
     is_provisional,
     keep_at_advice,
     place_of_keep_at,
-    written_name,
 )
 from sprat_contracts import ModelAnnounced
 from sprat_operations.models import advised_by_language, advised_keep_at, group_of, serving_advice
@@ -107,32 +107,25 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: 
     provisional = is_provisional(str(announced.card.get("keep_at_rule", "")))
 
     def difference(
-        name: str, holds: float, advised: float, *, chosen: bool, language: str | None = None
+        of: str, in_force: KeepAtInForce, advised: float, *, chosen: bool, language: str | None = None
     ) -> Check | None:
-        place = place_of_keep_at(task, written_name(policy, task, model), files, language)
-        card = CardKeepAt(advised, provisional)
-        advice = keep_at_advice(holds, card, place, may_be_shown=chosen, assessed=is_assessed(task, files))
-        return (
-            None
-            if advice is None
-            else _difference(f"{name}: keep_at {holds:.2f} in {file}", holds, advised, advice.said, chosen=chosen)
-        )
+        place = place_of_keep_at(task, in_force.name, files, language)
+        card = CardKeepAt(advised, provisional, announced.version)
+        advice = keep_at_advice(in_force, card, place, assessed=is_assessed(task, files))
+        said = f"{of}: keep_at {in_force.value:.2f} in {file}"
+        return None if advice is None else _difference(said, in_force.value, advised, advice.said, chosen=chosen)
 
-    chosen = policy.sets_keep_at(task, model)
-    of_model = difference(f"{task}/{model}", rules.keep_at, advised, chosen=chosen)
+    in_force = KeepAtInForce.of(policy, task, model)
+    of_model = difference(f"{task}/{model}", in_force, advised, chosen=in_force.is_own)
     by_language = advised_by_language(announced)
     # Who set another number than the card's for all languages has chosen it for these, too.
-    for_all = chosen and of_model is not None
-    of_languages = (
-        difference(
-            f"{task}/{model}, texts in {language}",
-            rules.keep_at_in(language),
-            by_language.get(language, advised),
-            chosen=for_all or language in rules.keep_at_by_language,
-            language=language,
-        )
-        for language in sorted({*rules.keep_at_by_language, *by_language})
-    )
+    for_all = in_force.is_own and f"{in_force.value:.2f}" != f"{advised:.2f}"
+    of_languages = []
+    for language in sorted({*rules.keep_at_by_language, *by_language}):
+        chosen = for_all or language in rules.keep_at_by_language
+        its = KeepAtInForce(rules.keep_at_in(language), chosen, name=in_force.name)
+        of = f"{task}/{model}, texts in {language}"
+        of_languages.append(difference(of, its, by_language.get(language, advised), chosen=chosen, language=language))
     yield from (each for each in (of_model, *of_languages) if each is not None)
 
 

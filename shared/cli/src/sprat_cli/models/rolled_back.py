@@ -38,7 +38,7 @@ class RolledBack:
     def lines(self) -> list[str]:
         """Return what was done, and what to do next, for a terminal."""
         now, before = (f"version {card.version}, keep_at {card.keep_at:.2f}" for card in (self.card, self.replaced))
-        next_steps = (line for advice in self.advised for line in keep_at_lines(advice, self.card))
+        next_steps = (line for advice in self.advised for line in keep_at_lines(advice))
         return [
             f"{self.folder}: {now}    (a running `sprat up` of that folder notices by itself)",
             f"{previous_folder(self.folder)}: {before}; the same command puts it back",

@@ -52,7 +52,7 @@ class Advice:
     replace: bool
     because: str
     keep_at: KeepAtAdvice | None
-    """What to do about its keep_at then; None where that of the new version holds already."""
+    """What to do about its keep_at then; None where what is in force holds for the new version."""
     next_steps: tuple[str, ...] = ()
     """What to do where the comparison shows nothing, or not all."""
 

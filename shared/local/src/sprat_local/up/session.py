@@ -192,9 +192,9 @@ def _tenants(policy: Policy) -> str:
 
 
 def _other_keep_ats(options: Options) -> Iterator[str]:
-    """Return which `keep_at` to write for the models for which nobody has written one."""
+    """Return which `keep_at` to write for the models without one, or with one that was found for another version."""
     for model, held in keep_ats_in_force(options).items():
-        said = None if held.is_own else held.advice(model.folder)
+        said = None if held.is_chosen_for(model.version) else held.advice(model.folder)
         if said is not None:
             yield f"  keep_at   {model}: {said}"
 
