@@ -12,7 +12,7 @@ from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import prepare
 from sprat_training.evaluation.metrics import Interval, ModelReadings, wilson
 from sprat_training.figures import NEAR_OUTSIDE, KeptAnswers, measure, readings_of
-from sprat_training.findings import differs_on_test
+from sprat_training.findings import differs_on_test, outcome_table
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import find_label_issues
 from sprat_training.verdict import conclude, kept_without
@@ -54,6 +54,15 @@ def test_with_two_labels_and_nothing_outside_everything_gets_a_label():
     assert figures.outside_recall is None
     assert figures.outside_share == 0
     assert figures.at(0.0).share == pytest.approx(1)
+
+
+def test_the_share_kept_is_rounded_as_in_the_table():
+    inside, kept = np.arange(132) < 120, np.arange(132) < 15  # 12.5 % of 90 % of the traffic
+    gold, nothing = np.arange(120) % 2, np.zeros(132)
+    readings = ModelReadings(inside, inside, nothing, nothing, ~inside, np.where(kept, 0.95, 0.2))
+    figures = measure(readings, gold, gold, ("a", "b"), 0.1)
+    own_label = outcome_table(figures, 0.9)[1]
+    assert (own_label[0], own_label[-1]) == ("kept: its own label", f"{figures.at(0.9).share:.1%}")
 
 
 def test_wrong_labels_are_listed_with_the_likely_label():

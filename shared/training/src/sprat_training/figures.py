@@ -136,9 +136,9 @@ class TrainingFigures:
         counts = np.bincount(each[inside], minlength=len(OUTCOMES))
         right = np.bincount(each[inside & self.readings.best_right], minlength=len(OUTCOMES))
         outside = np.bincount(each[~inside], minlength=len(OUTCOMES)) / max(int((~inside).sum()), 1)
-        traffic = (1 - self.outside_share) * counts / max(self.texts, 1) + self.outside_share * outside
+        traffic = (self.readings.share_of_traffic(each == at, self.outside_share) for at in range(len(OUTCOMES)))
         return OutcomeCounts(
-            tuple(map(int, counts)), tuple(map(int, right)), tuple(map(float, outside)), tuple(map(float, traffic))
+            tuple(map(int, counts)), tuple(map(int, right)), tuple(map(float, outside)), tuple(traffic)
         )
 
     def recommended(self, accuracy: float) -> Recommendation | None:
@@ -257,11 +257,10 @@ def _kept(
 ) -> KeptAnswers:
     weights, enough = readings.weights(outside_share), readings.confidence >= least_kept(keep_at)
     kept = np.where(enough, weights, 0.0)
-    total = float(kept.sum())
+    total = readings.share_of_traffic(enough, outside_share)
     if total == 0:
         return KeptAnswers(keep_at, 0.0, Interval(1.0, 0.0, 1.0), 0.0)
-    # Added up in the same order as the total, so that it never exceeds it by rounding.
-    share = float(np.where(readings.right, kept, 0.0).sum()) / total
+    share = readings.share_of_traffic(enough & readings.right, outside_share) / total
     # The part of each text in the error of the share; texts of one group are added up first.
     parts = kept * (readings.right - share) / total
     variance = float((parts[readings.in_scope] ** 2).sum())
@@ -276,7 +275,7 @@ def _kept(
     if variance > 0:
         effective = min(effective, share * (1 - share) / variance)
     right = wilson(share * effective, effective)
-    # The weights add up to 1 except for rounding.
+    # The shares inside and outside add up to 1 except for rounding.
     return KeptAnswers(keep_at, min(total, 1.0), right, effective)
 
 

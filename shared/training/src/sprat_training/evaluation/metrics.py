@@ -120,6 +120,17 @@ class ModelReadings:
         outside = max(self.in_scope.size - count, 1)  # without any, none gets this weight
         return np.where(self.in_scope, (1 - outside_share) / count, outside_share / outside)
 
+    def share_of_traffic(self, which: Flags, outside_share: float) -> float:
+        """Return the share of some texts under these weights, by their numbers.
+
+        Weights that are added up one by one end in another binary digit, and 11.25 % would be rounded up in one place
+        and down in another.
+        """
+        count = int(self.in_scope.sum())
+        inside, outside = int((which & self.in_scope).sum()), int((which & ~self.in_scope).sum())
+        of_inside = (1 - outside_share) * inside / max(count, 1)
+        return of_inside + outside_share * outside / max(self.in_scope.size - count, 1)
+
 
 def read_splits(model: LabelModel, in_scope: Split, outside: Split = EMPTY_SPLIT) -> ModelReadings:
     """Run the model on both, in batches as a service would."""
@@ -201,9 +212,9 @@ def least_escalated(readings: ModelReadings, accuracy: float) -> float:
 
 def kept_share(readings: ModelReadings, keep_at: float, outside_share: float) -> tuple[float, float]:
     """Return the share of the traffic whose confidence reaches `keep_at`, and the accuracy of that share."""
-    weights, enough = readings.weights(outside_share), readings.confidence >= least_kept(keep_at)
-    total = float(weights[enough].sum())
-    return total, float(weights[enough & readings.right].sum()) / total if total else 1.0
+    enough = readings.confidence >= least_kept(keep_at)
+    kept = readings.share_of_traffic(enough, outside_share)
+    return kept, readings.share_of_traffic(enough & readings.right, outside_share) / kept if kept else 1.0
 
 
 @dataclass(frozen=True, slots=True)
