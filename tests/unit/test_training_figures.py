@@ -172,12 +172,14 @@ def test_a_test_file_that_differs_by_more_than_chance_is_said_to():
 def test_what_a_label_for_the_rest_means_is_to_be_decided_before_anything_else():
     data, summary, figures = figures_of_two_labels(each=12)
     config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr")
-    for last, first, names_a_file in (("Other", 'Decide what "Other" means.', False), ("billing", "Train on", True)):
+    decide = 'Decide what "{}" means. If its texts belong to no other label, train with --outside-label '
+    rest = [(label, decide.format(label), False) for label in ("Other", "Sonstiges", "autres", "otros")]
+    for last, first, names_a_file in (*rest, ("billing", "Train on", True)):
         labels = (data.labels[0], last)
         verdict = conclude(config, replace(data, labels=labels), summary, (), figures, None, None, labels_held_out=True)
         assert verdict.steps[0].startswith(first)
         assert any("--out-of-scope FILE" in step for step in verdict.steps) is names_a_file
-        assert ("--outside-label Other" in verdict.steps[0]) is not names_a_file
+        assert (f"--outside-label {last}: they then count as" in verdict.steps[0]) is not names_a_file
 
 
 def test_where_texts_outside_are_the_reason_a_step_says_what_helps():

@@ -155,9 +155,3 @@ def test_oos_means_outside_beside_the_label_that_the_user_names(tmp_path):
     assert sources.outside == ("joke",)
     assert sources.outside_test == ("weather", "cup final")
     assert sources.notes == ()
-
-
-@pytest.mark.parametrize("label", ["Sonstiges", "Other", "autres", "otros"])
-def test_a_label_for_what_is_left_raises_a_hint(tmp_path, label):
-    note = read_sources(config(tmp_path, csv_of(*enough("a"), *enough(label)))).notes[-1]
-    assert note.startswith(f'"{label}" may hold texts that belong to no other label; if it does: --outside-label ')

@@ -1,7 +1,6 @@
 """The files of a training: read, checked against each other, and refused with all that is wrong in them at once."""
 
 import csv
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,6 @@ from sprat_training.data import (
     drop_moved,
     hold_out,
     is_held_out,
-    is_remainder,
     merge_spellings,
     outside_texts,
     prepare,
@@ -96,7 +94,6 @@ def _notes_of(data: TrainingData, config: TrainingConfig) -> Iterator[str]:
     """Yield what the user may have forgotten to say of the texts and of the labels."""
     if (language := language_note(data.texts, config.languages)) is not None:
         yield language
-    yield from map(_may_mean_outside, filter(is_remainder, data.labels))
 
 
 def columns_to_read(file: Path, config: TrainingConfig, notes: list[str], *, with_labels: bool = True) -> ColumnNames:
@@ -112,14 +109,6 @@ def columns_to_read(file: Path, config: TrainingConfig, notes: list[str], *, wit
                 "well-known name"
             )
     return found
-
-
-def _may_mean_outside(label: str) -> str:
-    option = shlex.join(["--outside-label", label])
-    return (
-        f'"{label}" may hold texts that belong to no other label; if it does: {option}: they then count as outside '
-        "every label"
-    )
 
 
 def _checked(

@@ -197,8 +197,8 @@ def _steps(
 def _decide_outside(label: str) -> str:
     option = shlex.join(["--outside-label", label])
     return (
-        f'Decide what "{label}" means. If its texts belong to no other label, train with {option}: they then teach '
-        "what is outside every label"
+        f'Decide what "{label}" means. If its texts belong to no other label, train with {option}: they then count as '
+        "outside every label, and teach what that is. If they have a subject of their own, leave it as it is"
     )
 
 
