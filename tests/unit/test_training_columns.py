@@ -2,8 +2,9 @@
 
 import pytest
 
+from sprat.errors import UserError
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import existing_columns, read_column, read_labelled
+from sprat_training.datasets.reader import existing_columns, read_column, read_labelled, read_texts
 from support.dataset_files import error_of, write_file
 
 ANNA = "My name is Anna Schmidt"
@@ -59,13 +60,13 @@ def test_the_numbers_in_the_hint_work(tmp_path):
 def test_an_error_shows_no_fields_that_may_be_texts(tmp_path):
     message = error_of(write_file(tmp_path, "a.jsonl", f'{{"{ANNA}": "greeting"}}\n'))
     assert message.startswith(
-        "row 1: which field holds the texts? There are 1, not shown as they do not look like names"
+        "row 1: which fields hold the texts and the labels? There are 1, not shown as they do not look like names; use "
     )
 
 
 def test_an_error_lists_names_of_several_words(tmp_path):
     message = error_of(write_file(tmp_path, "a.csv", "Nr,Text der Mail,label_2\n1,hello,greeting\n"))
-    assert "There are 'Nr', 'Text der Mail', 'label_2'; name them" in message
+    assert "There are 'Nr', 'Text der Mail', 'label_2'; name them: --text-column NAME --label-column NAME" in message
 
 
 def test_columns_named_for_one_file_hold_for_another_that_has_them(tmp_path):
@@ -132,3 +133,72 @@ def test_usual_names_in_other_languages_are_known(tmp_path, text, label):
 def test_the_error_lists_all_known_names(tmp_path):
     message = error_of(write_file(tmp_path, "a.csv", "Nr,Xyz,label\n1,hi,a\n"))
     assert all(name in message for name in ("text", "meldung", "betreff", "objet", "asunto"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("queue", "Queue", "Group", "assignment_group", "Assignment group", "Assigned Group", "team", "department"),
+        *("Warteschlange", "Gruppe", "Zuweisungsgruppe", "Abteilung", "Zuständigkeit"),
+        *("file d'attente", "Groupe", "Groupe d'affectation", "Équipe"),
+        *("cola", "Grupo", "Grupo de asignación", "equipo", "Departamento"),
+    ],
+)
+def test_where_a_ticket_goes_is_its_label_where_no_other_column_is_known(tmp_path, name):
+    read = read_labelled(write_file(tmp_path, "a.csv", f"no,subject,text,{name}\n1,x,hello,second level\n"))
+    assert (read.texts, read.labels, read.columns) == (("hello",), ("second level",), ("text", name))
+    assert read.findings[0].taken_for_labels == name
+    lines = f'{{"no": 1, "text": "hello", "{name}": "second level"}}\n'
+    assert read_labelled(write_file(tmp_path, "a.jsonl", lines)).labels == ("second level",)
+    named = ColumnNames("Was")
+    read = read_labelled(write_file(tmp_path, "b.csv", f"no,Was,{name}\n1,hello,second level\n"), named)
+    assert (read.texts, read.labels) == (("hello",), ("second level",))
+
+
+def test_a_column_that_is_known_to_hold_labels_goes_before_where_a_ticket_goes(tmp_path):
+    read = read_labelled(write_file(tmp_path, "a.csv", "team,text,category\nnorth,hello,greeting\n"))
+    assert (read.labels, read.findings[0].taken_for_labels) == (("greeting",), None)
+    read = read_labelled(write_file(tmp_path, "b.csv", "team,text,x\nnorth,hello,greeting\n"), ColumnNames(label="x"))
+    assert (read.labels, read.findings[0].taken_for_labels) == (("greeting",), None)
+
+
+def test_of_several_columns_where_a_ticket_goes_the_user_names_one(tmp_path):
+    message = error_of(write_file(tmp_path, "a.csv", "text,queue,team\nhello,mail,north\n"))
+    assert message.startswith(
+        "row 1: which column holds the labels? There are 'text', 'queue', 'team'; the texts are in 'text'; 'queue' and "
+        "'team' may each hold the labels; name it: --label-column NAME, or by number, from 1 (known: label, "
+    )
+    message = error_of(write_file(tmp_path, "a.jsonl", '{"text": "hello", "queue": "mail", "team": "north"}\n'))
+    assert message == (
+        "row 1: which field holds the labels? There are 'text', 'queue', 'team'; the texts are in 'text'; 'queue' and "
+        "'team' may each hold the labels; use --label-column NAME"
+    )
+
+
+def test_a_label_in_a_file_without_names_is_not_taken_for_a_name(tmp_path):
+    read = read_labelled(write_file(tmp_path, "a.csv", "who is with us,team\nhello,team\nbye,queue\n"))
+    assert read.texts == ("who is with us", "hello", "bye")
+    assert read.labels == ("team", "team", "queue")
+
+
+def test_only_what_was_not_found_is_asked_for(tmp_path):
+    message = error_of(write_file(tmp_path, "a.csv", "no,subject,text,xyz\n1,x,hello,second level\n"))
+    assert message.startswith(
+        "row 1: which column holds the labels? There are 'no', 'subject', 'text', 'xyz'; the texts are in 'text'; name "
+        "it: --label-column NAME, or by number, from 1 (known: label, "
+    )
+    assert "queue" in message
+    assert "--text-column" not in message
+    message = error_of(write_file(tmp_path, "b.csv", "no,xyz,label\n1,hello,greeting\n"))
+    assert message.startswith(
+        "row 1: which column holds the texts? There are 'no', 'xyz', 'label'; the labels are in 'label'; name it: "
+        "--text-column NAME, or by number, from 1 (known: text, "
+    )
+    assert "--label-column" not in message
+    message = error_of(write_file(tmp_path, "c.jsonl", '{"xyz": "hello", "label": "greeting"}\n'))
+    assert message == (
+        "row 1: which field holds the texts? There are 'xyz', 'label'; the labels are in 'label'; use "
+        "--text-column NAME"
+    )
+    with pytest.raises(UserError, match=r"holds the texts\? There are 'a', 'b'; name it: --text-column NAME, or by"):
+        read_texts(write_file(tmp_path, "d.csv", "a,b\nhello,x\n"))

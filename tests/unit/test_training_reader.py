@@ -114,7 +114,7 @@ def test_quotes_in_tsv_are_text_unless_a_spreadsheet_wrote_them(tmp_path):
         pytest.param(
             "a.csv",
             "a,b,c\n1,2,3\n",
-            "row 1: which column holds the texts? There are 'a', 'b', 'c'; name",
+            "row 1: which columns hold the texts and the labels? There are 'a', 'b', 'c'; name them: ",
             id="unknown",
         ),
         pytest.param("a.csv", "text,b,c\n1,2,3\n", "row 1: which column holds the labels?", id="labels unknown"),

@@ -208,6 +208,8 @@ def _files(sources: Sources) -> Iterator[str]:
         name = file.path.name
         if file.encoding is not None:
             yield f"{name} is read as {file.encoding}; if its letters look wrong, name another --encoding"
+        if (taken := file.taken_for_labels) is not None:
+            yield f'{name}: the labels are taken from "{taken}"; name another column with --label-column'
         if file.unused_columns:
             yield f"{name}: columns that are not read: {', '.join(file.unused_columns)}"
         if file.blank_rows:

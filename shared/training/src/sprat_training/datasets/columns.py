@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from sprat_training.datasets.rows import FileProblems, TableRow
 
@@ -21,6 +21,12 @@ _LABEL_WORDS: Final = """
     étiquette catégorie classe intention thème sujet rubrique classification
     etiqueta categoría clase intención tema clasificación
 """
+_ROUTED_WORDS: Final = """
+    queue, group, assignment group, assigned group, assignee group, support group, team, assigned team, department
+    warteschlange, gruppe, zuweisungsgruppe, bearbeitergruppe, abteilung, zuständigkeit
+    file d'attente, groupe, groupe d'affectation, groupe assigné, équipe, département
+    cola, grupo, grupo de asignación, grupo asignado, equipo, departamento
+"""
 
 
 def folded(name: str) -> str:
@@ -32,6 +38,15 @@ def folded(name: str) -> str:
 TEXT_NAMES: Final = tuple(map(folded, _TEXT_WORDS.split()))
 """Well-known names in English, German, French and Spanish, the most certain first."""
 LABEL_NAMES: Final = tuple(map(folded, _LABEL_WORDS.split()))
+"""The same for labels."""
+ROUTED_NAMES: Final = tuple(
+    folded(word) for line in _ROUTED_WORDS.split("\n") for word in line.split(",") if word.strip()
+)
+"""Names that ticket systems (OTRS, Zammad, RT, ServiceNow, osTicket, GLPI) have for where a ticket goes.
+
+They may be of the writer, too, or be a label themselves, so they count only in a file without a column of the names
+above whose texts are found, and only where one column has such a name.
+"""
 HEAD_ROWS: Final = 2_000
 """Rows from which the columns are decided."""
 
@@ -81,14 +96,64 @@ class TableColumns:
         return tuple(name for index, name in enumerate(self.names) if self.has_names and name and index not in used)
 
 
-def known_columns(names: Sequence[str]) -> tuple[int | None, int | None]:
-    """Return the indexes of the texts' and of the labels' column that have a well-known name; None where none has."""
+def known_columns(names: Sequence[str], *, text_is_named: bool = False) -> tuple[int | None, int | None]:
+    """Return the indexes of the texts' and of the labels' column that have a well-known name; None where none has.
+
+    Args:
+        names: of the columns.
+        text_is_named: whether the user named the texts' column, and it is there.
+    """
     found = [folded(name) for name in names]
 
     def first_of(known: Sequence[str]) -> int | None:
         return next((found.index(name) for name in known if name in found), None)
 
-    return first_of(TEXT_NAMES), first_of(LABEL_NAMES)
+    text, label = first_of(TEXT_NAMES), first_of(LABEL_NAMES)
+    routed = routed_columns(names)
+    if label is None and len(routed) == 1 and (text is not None or text_is_named):
+        label = routed[0]
+    return text, label
+
+
+def routed_columns(names: Sequence[str]) -> list[int]:
+    """Return the indexes of the columns that have a name for where a ticket goes."""
+    return [index for index, name in enumerate(names) if folded(name).replace("_", " ") in ROUTED_NAMES]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingColumns:
+    """The question which columns or fields hold what was not found."""
+
+    asked: str
+    """As "which column holds the labels?"."""
+    found: str
+    """What was found, as "; the texts are in 'text'"; or what may hold the labels."""
+    options: str
+    """The options that name what was not found."""
+
+
+def question_for(
+    kind: Literal["column", "field"], names: Sequence[str], text: str | None, label: str | None, *, with_labels: bool
+) -> MissingColumns:
+    """Return the question for what was not found.
+
+    Args:
+        kind: of what holds them.
+        names: all of them.
+        text: the name of what holds the texts; None where it was not found.
+        label: the same for the labels.
+        with_labels: whether labels are read.
+    """
+    every = (("texts", "--text-column NAME", text), ("labels", "--label-column NAME", label))
+    places = every if with_labels else every[:1]
+    missing = [(what, option) for what, option, name in places if name is None]
+    content = " and the ".join(what for what, _ in missing)
+    asked = f"which {kind}s hold the {content}?" if len(missing) > 1 else f"which {kind} holds the {content}?"
+    found = "".join(f"; the {what} are in {name!r}" for what, _, name in places if name is not None)
+    may = [repr(names[index]) for index in routed_columns(names)]
+    if label is None and len(may) > 1:
+        found += f"; {' and '.join(may)} may each hold the labels"
+    return MissingColumns(asked, found, " ".join(option for _, option in missing))
 
 
 def safe_listing(names: Sequence[str], below: Sequence[Sequence[str]] = ()) -> str | None:
@@ -112,8 +177,9 @@ def find_columns(
     """
     first = head[0]
     names = [cell.strip() for cell in first.cells]
-    known_text, known_label = known_columns(names)
     found = [name.casefold() for name in names]
+    text_is_named = user_columns.text is not None and user_columns.text.strip().casefold() in found
+    known_text, known_label = known_columns(names, text_is_named=text_is_named)
     named = [column.strip().casefold() for column in (user_columns.text, user_columns.label) if column is not None]
     has_names = known_text is not None or known_label is not None or any(name in found for name in named)
     text = known_text if user_columns.text is None else _index_of(user_columns.text, head, problems)
@@ -123,7 +189,7 @@ def find_columns(
     if not with_labels:
         label = None
     if text is None or (with_labels and label is None):
-        problems.fail(first.number, None, _undetermined(head, text, with_labels=with_labels), line=first.line)
+        problems.fail(first.number, None, _undetermined(head, text, label, with_labels=with_labels), line=first.line)
     if text == label:
         problems.fail(first.number, names[text], f"named for both the texts and the labels; {_NAME_THEM}")
     shown = names if has_names else [str(index + 1) for index in range(len(names))]
@@ -148,19 +214,27 @@ def _unnamed_pair(head: Sequence[TableRow]) -> tuple[int, int]:
     return (1, 0) if len(left) < len(right) else (0, 1)
 
 
-def _undetermined(head: Sequence[TableRow], text: int | None, *, with_labels: bool) -> str:
-    names = head[0].cells
+def _undetermined(head: Sequence[TableRow], text: int | None, label: int | None, *, with_labels: bool) -> str:
+    names = [cell.strip() for cell in head[0].cells]
     if with_labels and len(names) == 1:
         return (
             "there is one column, a text and a label are needed; separate them by a comma, a semicolon or a tab, "
             "or name the file .tsv where it is a tab"
         )
-    missing, known = ("texts", TEXT_NAMES) if text is None else ("labels", LABEL_NAMES)
-    known_names = f"known: {', '.join(dict.fromkeys(known))}"
+    at_text, at_label = (None if index is None else names[index] for index in (text, label))
+    question = question_for("column", names, at_text, at_label, with_labels=with_labels)
+    asks_for_label = with_labels and label is None
+    known = (*(TEXT_NAMES if text is None else ()), *(LABEL_NAMES if asks_for_label else ()))
+    or_one = ", or one of where tickets go, as queue" if asks_for_label else ""
+    known_names = f"known: {', '.join(dict.fromkeys(known))}{or_one}"
     listing = _listing(head)
     if listing is None:
-        return f"which column holds the {missing}? There are {len(names)}, and {_HIDDEN} ({known_names})"
-    return f"which column holds the {missing}? There are {listing}; {_NAME_THEM} ({known_names})"
+        return f"{question.asked} There are {len(names)}, and {_HIDDEN} ({known_names})"
+    it = "them" if question.options.count("--") > 1 else "it"
+    return (
+        f"{question.asked} There are {listing}{question.found}; name {it}: {question.options}, or by number, from 1 "
+        f"({known_names})"
+    )
 
 
 def _listing(head: Sequence[TableRow]) -> str | None:

@@ -14,6 +14,8 @@ from sprat_training.datasets.columns import (
     TableColumns,
     find_columns,
     known_columns,
+    question_for,
+    routed_columns,
     safe_listing,
 )
 from sprat_training.datasets.rows import FileProblems, RowProblem, TableRow, label_problem, text_problem
@@ -43,6 +45,8 @@ class FileFindings:
     """Rows that were skipped, as they hold neither text nor label."""
     unused_columns: tuple[str, ...]
     """Names of the columns or fields that are not read; empty where they may be texts."""
+    taken_for_labels: str | None = None
+    """Name of the column whose labels say where a ticket goes, as `queue`, where the user named none; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +241,7 @@ def _read(
         bad_rows += problems.found
     if not usable and not problems.found:
         raise UserError(f"{path}: there are column names and no rows below; it needs a row for each text")
+    taken = names[1] if with_labels and columns.label is None and routed_columns(names[1:]) else None
     return LabelledTexts(
         path,
         tuple(text for _, text, _ in usable),
@@ -244,7 +249,7 @@ def _read(
         tuple(row for row, _, _ in usable),
         names,
         (path,) * len(usable),
-        (FileFindings(path, file.encoding, problems.blank_rows, unused),),
+        (FileFindings(path, file.encoding, problems.blank_rows, unused, taken),),
     )
 
 
@@ -309,17 +314,20 @@ def _json_entries(
     first = _json_object(row, line, problems)
     problems.raise_if_any()
     names = list(first or {})
-    known_text, known_label = known_columns(names)
+    known_text, known_label = known_columns(names, text_is_named=user_columns.text in names)
     text_name = user_columns.text or (names[known_text] if known_text is not None else None)
     label_name = user_columns.label or (names[known_label] if known_label is not None else None)
-    fields = (("texts", "text", text_name), ("labels", "label", label_name))[: 2 if with_labels else 1]
-    listing = safe_listing(names) or f"{len(names)}, not shown as they do not look like names"
-    for what, option, name in fields:
-        if name is None:
-            problems.fail(row, None, f"which field holds the {what}? There are {listing}; use --{option}-column NAME")
-        elif name not in names:
-            problems.fail(row, name, f"there is no such field; there are: {listing}")
-    used_names = tuple(name for _, _, name in fields if name is not None)
+    fields = (text_name, label_name)[: 2 if with_labels else 1]
+    listing = safe_listing(names)
+    shown = listing or f"{len(names)}, not shown as they do not look like names"
+    for name in fields:
+        if name is not None and name not in names:
+            problems.fail(row, name, f"there is no such field; there are: {shown}")
+    if None in fields:
+        question = question_for("field", names, text_name, label_name, with_labels=with_labels)
+        found = "" if listing is None else question.found
+        problems.fail(row, None, f"{question.asked} There are {shown}{found}; use {question.options}")
+    used_names = tuple(name for name in fields if name is not None)
     kept = ORIGIN_FIELDS if {*ORIGIN_FIELDS} <= {*names} else ()
     unused = _shown([name for name in names if name not in (*used_names, *kept)])
     return used_names, unused, _entries_of_lines(lines, used_names, problems, several=several)
