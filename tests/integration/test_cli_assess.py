@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+from html import unescape
 
 import pytest
 from typer.testing import CliRunner
@@ -384,6 +385,40 @@ def test_a_budget_writes_neither_one_that_is_not_shown_nor_one_that_may_cost_mor
     assert "and 0.99, the card's, may cost more than the budget; --force writes" in found.stdout
     forced = assess_stricter(*budget, "--force")
     assert (forced.exit_code, policy.read_text() == POLICY + in_force) == (0, False), forced.output
+
+
+def test_a_file_that_differs_from_the_held_out_texts_by_more_than_chance_is_said_to(folder, tmp_path):
+    page, lines = tmp_path / "page.html", training_files.rows()[3::4]
+    labels = sorted({label for _, label in lines})
+    wrong = [(text, labels[labels.index(label) - 1]) for text, label in lines]
+    outside = [(f"who won cup final number {number}", "oos") for number in range(100)]
+    for name, rows in (("wrong.csv", wrong), ("outside.csv", wrong + outside)):
+        training_files.write(tmp_path / name, rows)
+    scores = {score.name: score.value for score in load_artefact(folder / "hr").card.scores}
+
+    def on(file, *more):
+        result = assess(folder, "--output", page, *more, file=file)
+        assert result.exit_code == 0, result.output
+        return result
+
+    found = json.loads(on(tmp_path / "wrong.csv", "--json").stdout)["beside_held_out"]
+    assert found["right_held_out"] == [scores[f"cross_validated_accuracy{end}"] for end in ("", "_low", "_high")]
+    assert found["right"][2] < found["right_held_out"][1]
+    assert found["differs"]
+    with_outside = json.loads(on(tmp_path / "outside.csv", "--json").stdout)["beside_held_out"]
+    assert with_outside == found, "the training counts texts with a label alone"
+    said = on(tmp_path / "wrong.csv").stderr
+    figures = rf"{found['right'][0]:.1%} \(.*\) of {len(wrong)} texts with a label get it if all are kept, "
+    assert re.search(rf"{figures}{found['right_held_out'][0]:.1%} \(.*\) at the training: more of the held-out", said)
+    why = (
+        "more of the held-out texts is right than of wrong.csv, by more than chance: wrong.csv's texts are harder, or "
+        "unlike those that were trained on, or have wrong labels; count on the lower figure unless these are new texts "
+        "of your traffic"
+    )
+    assert why in said
+    assert why in unescape(page.read_text())
+    same = on("test.csv")
+    assert "by more than chance" not in same.output
 
 
 def test_the_report_of_one_model_does_not_replace_that_of_another(folder, tmp_path):

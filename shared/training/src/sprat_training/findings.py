@@ -21,6 +21,7 @@ from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
 
 OUTSIDE_EVERY_LABEL: Final = "(outside every label)"
+_UNTIL_ASSESSED: Final = "until `sprat assess` shows more on new texts of your traffic"
 _MAX_ROWS: Final = 6
 _MAX_CONFLICTS: Final = 3
 _MAX_GROUPS: Final = 5
@@ -44,12 +45,16 @@ def findings(result: TrainingResult) -> list[str]:
     ]
 
 
-def differs_on_test(held_out: Interval, test: Interval | None) -> str | None:
+def differs_on_test(
+    held_out: Interval, test: Interval | None, file: str = "the test file", until: str = _UNTIL_ASSESSED
+) -> str | None:
     """Return what a test file means on which clearly more, or fewer, texts are right than of those held out.
 
     Args:
         held_out: the share right of texts of the training file, by heads that had not seen them.
         test: that of the test file; None where there is none.
+        file: what the test file is called.
+        until: how long to count on the lower figure.
 
     Returns:
         None where the 95 % intervals overlap: then no difference is shown.
@@ -62,10 +67,10 @@ def differs_on_test(held_out: Interval, test: Interval | None) -> str | None:
         if better
         else "harder, or unlike those that were trained on, or have wrong labels"
     )
+    more, less = (file, "the held-out texts") if better else ("the held-out texts", file)
     return (
-        f"more of the {'test file' if better else 'held-out texts'} is right than of the "
-        f"{'held-out texts' if better else 'test file'}, by more than chance: the test file's texts are {why}; count "
-        "on the lower figure until `sprat assess` shows more on new texts of your traffic"
+        f"more of {more} is right than of {less}, by more than chance: {file}'s texts are {why}; count on the lower "
+        f"figure {until}"
     )
 
 

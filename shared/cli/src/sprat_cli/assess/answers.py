@@ -51,6 +51,8 @@ class SmallModelAnswers:
     labels: tuple[str, ...]
     """All labels of the model."""
     outputs: tuple[str | None, ...]
+    likeliest: tuple[str | None, ...]
+    """The likeliest label of each text, also where none is published; of a model with several labels, `outputs`."""
     confidences: tuple[float, ...]
     by_words: tuple[bool, ...] | None
     """Whether the lexical stage answered; None where the model has none."""
@@ -214,11 +216,12 @@ def small_model_answers(
             answers += model.answer([Question(text, language) for text in data.texts[start : start + _TEXTS_PER_BATCH]])
             bar.show("reading texts", len(answers), len(data))
     outputs = tuple(_one_label(answer.output) for answer in answers)
+    likeliest = outputs if several else tuple(_likeliest(answer.output) for answer in answers)
     confidences = tuple(answer.confidence for answer in answers)
     by_words = None if model.card.lexical is None else tuple(answer.stage == BY_WORDS for answer in answers)
     has_task = asked.name != INTENT or not several
     name = f"{asked.name}/{model.card.name}" if has_task else model.card.name
-    return SmallModelAnswers(name, model.card.version, labels, outputs, confidences, by_words, several)
+    return SmallModelAnswers(name, model.card.version, labels, outputs, likeliest, confidences, by_words, several)
 
 
 def _one_label(output: IntentOutput | LabelsOutput) -> str | None:
@@ -226,6 +229,11 @@ def _one_label(output: IntentOutput | LabelsOutput) -> str | None:
     if isinstance(output, IntentOutput):
         return output.label
     return one_label(each.label for each in output.labels) if output.labels else None
+
+
+def _likeliest(output: IntentOutput) -> str | None:
+    """Return the likeliest label, also where it is not published."""
+    return output.alternatives[0].label if output.alternatives else output.label
 
 
 def answered_by_words(small: SmallModelAnswers, outcomes: TextOutcomes) -> AnsweredByWords | None:

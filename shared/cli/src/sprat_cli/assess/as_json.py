@@ -18,6 +18,7 @@ def assessment_json(
     page: Path,
     change: KeepAtChange | None,
     seen: SeenRows | None,
+    beside_held_out: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the fields of `--json` that each assessment has."""
     return {
@@ -30,6 +31,7 @@ def assessment_json(
         "by_words": None
         if by_words is None
         else {"share": round(by_words.share, 4), "accuracy": interval_json(by_words.right)},
+        "beside_held_out": beside_held_out,
         "frontier": None if assessment.unknown else _result_json(assessment.frontier, assessment),
         "routed": [
             {

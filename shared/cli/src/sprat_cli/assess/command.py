@@ -22,6 +22,7 @@ from sprat_cli.assess.as_trained import language_of, outside_note, read_as_train
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
 from sprat_cli.assess.below_card import BelowCard, below_card
 from sprat_cli.assess.denial import DEFAULT_TENANT, denial, denies_frontier
+from sprat_cli.assess.held_out import beside_held_out
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.outside_kept import CHOSEN, OutsideKept, outside_kept
 from sprat_cli.assess.policy_file import write_tier_calibrations
@@ -307,7 +308,7 @@ def assess(
         assess_routing(outcomes, named=also, assumed=frontier_accuracy),
         answered_by_words(small, outcomes),
     )
-    f1 = small.micro_f1(data, outside)
+    f1, beside = small.micro_f1(data, outside), beside_held_out(small, data, outside, card)
     page = output or file.with_name(f"{file.stem}-{assessed.name}-assessment.html")
     notes = [
         f"{counted(len(data), 'text')} of {file.name}",
@@ -328,6 +329,7 @@ def assess(
         seen,
         denial(policy, rules, tenant, source.options) if denied and policy and rules else None,
         None if accuracy is None and budget is None else target.served_instead,
+        beside and beside.difference,
     )
     report = _Report(
         page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)
@@ -343,7 +345,10 @@ def assess(
     fits, calibrated = _calibrated(policy if calibrate else None, asked.name, frontier, data.labels)
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
-        about = assessment_json(assessment, by_words, choice, page, change, seen) | of_sets
+        about = (
+            assessment_json(assessment, by_words, choice, page, change, seen, beside.as_json if beside else None)
+            | of_sets
+        )
         _warned(held and held.why_nothing)
         say_json(about | report.outside.as_json(keep_ats) | _tiers_json(frontier.tiers) | _fits_json(fits))
     else:
