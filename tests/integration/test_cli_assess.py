@@ -527,6 +527,25 @@ def test_what_it_wrote_is_known_to_doctor_as_shown_for_this_version_alone(assess
     assert fixes() == []
 
 
+def test_one_that_was_shown_for_this_version_is_not_replaced_where_fewer_texts_show_less(assess_stricter, tmp_path):
+    policy, version = tmp_path / "policy.yaml", load_artefact(tmp_path / "hr").card.version
+
+    def written(of):
+        of_hr = f"    models:\n      hr:\n        keep_at: 0.95  # sprat assess: version {version}, --accuracy {of}\n"
+        policy.write_text(POLICY + of_hr)
+        before, result = policy.read_text(), assess_stricter(*PROVISIONAL, "--write")
+        assert result.exit_code == 0, result.output
+        return result.stdout, policy.read_text() == before
+
+    said, is_left = written("0.99")
+    assert is_left, said
+    assert f"0.95 is in force, shown for this version (version {version}, --accuracy 0.99), so there is nothing" in said
+    assert "0.95 is in force, shown for this version; --force writes" in said
+    said, is_left = written("0.5")
+    assert not is_left, "a lower accuracy was asked for then"
+    assert " is now 0.99 (that of the card; " in said
+
+
 def test_a_comment_does_not_call_shown_what_rests_on_an_assumption_or_on_texts_of_the_training(folder, tmp_path):
     policy = tmp_path / "policy.yaml"
     options = ["--accuracy", "0.5", "--policy", policy, "--write", "--as", "hr", "--output", tmp_path / "page.html"]

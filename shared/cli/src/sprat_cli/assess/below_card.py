@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from sprat_cli.which_keep_at import CardKeepAt, KeepAtInForce, keep_at_advice
+from sprat_policy import KeepAtSource
 from sprat_training.evaluation.report import shown
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
-from sprat_training.keep_at import lowers_unshown
+from sprat_training.keep_at import Recommendation, lowers_unshown
 from sprat_training.record import TrainingRecord
 
 
@@ -23,6 +24,8 @@ class BelowCard:
     """Whether a budget chose it: then no accuracy was asked for, and none is shown."""
     more_may_show: bool = True
     """Whether texts that somebody can have would show the accuracy."""
+    shown: KeepAtSource | None = None
+    """What stands behind the one in force, where it was shown for this version and as high an accuracy."""
 
     def __str__(self) -> str:
         if self.by_budget:
@@ -36,6 +39,8 @@ class BelowCard:
 
     @property
     def _advice(self) -> str:
+        if self.shown is not None:
+            return f"{self.in_force:.2f} is in force, shown for this version ({self.shown}), so there is nothing to do"
         in_force = None if self.in_force is None else KeepAtInForce(self.in_force)
         advice = keep_at_advice(in_force, self.card, self.place, assessed=False)
         if advice is None:
@@ -44,12 +49,12 @@ class BelowCard:
 
     @property
     def to_write(self) -> float | None:
-        """Return what `--write` writes: the card's, unless what is in force is at least that; None for nothing.
+        """Return what `--write` writes: the card's, unless what is in force is at least that, or shown; else None.
 
         The card's may cost more than a budget, so there is nothing to write then.
         """
         stays = self.in_force is not None and round(self.in_force, 2) >= round(self.card.value, 2)
-        return None if self.by_budget or stays else self.card.value
+        return None if self.by_budget or stays or self.shown is not None else self.card.value
 
     @property
     def why_card(self) -> str:
@@ -67,14 +72,19 @@ class BelowCard:
                 f"shown, and {self.card.value:.2f}, the card's, may cost more than the budget; --force writes "
                 f"{self.found:.2f}"
             )
+        this = "" if self.shown is None else ", shown for this version"
         return (
             f"nothing is written: {self.found:.2f} is provisional and lower than the keep_at of the card, and "
-            f"{self.in_force:.2f} is in force; --force writes {self.found:.2f}"
+            f"{self.in_force:.2f} is in force{this}; --force writes {self.found:.2f}"
         )
 
 
 def below_card(
-    choice: ThresholdChoice | None, of_card: CardKeepAt, in_force: float | None, place: str
+    choice: ThresholdChoice | None,
+    of_card: CardKeepAt,
+    in_force: float | None,
+    place: str,
+    source: KeepAtSource | None,
 ) -> BelowCard | None:
     """Return the `keep_at` found where it is lower than that of the card and not shown; None where that is not so.
 
@@ -83,6 +93,7 @@ def below_card(
         of_card: the `keep_at` of the card.
         in_force: that of the task's file or of the policy; None where there is none.
         place: where that of the model stands, or is to be written.
+        source: what stands behind the one in force.
     """
     if choice is None:
         return None
@@ -90,7 +101,14 @@ def below_card(
     if not lowers_unshown(keep_at, of_card.value, is_shown=found is not None and found.is_shown):
         return None
     more_may_show = found is None or found.is_within_reach
-    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show)
+    if source is not None and not (source.shows(of_card.version) and _is_for(source, found)):
+        source = None
+    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show, source)
+
+
+def _is_for(source: KeepAtSource, found: Recommendation | None) -> bool:
+    """Return whether as high an accuracy was asked for as now."""
+    return found is not None and source.accuracy is not None and source.accuracy >= found.accuracy
 
 
 def lower_than_card(

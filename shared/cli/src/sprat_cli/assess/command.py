@@ -33,7 +33,7 @@ from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_cli.which_keep_at import CardKeepAt
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import check_model_name, load_policy
+from sprat_policy import Policy, check_model_name, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import about_choice, assessment_html, strategy_table
@@ -335,7 +335,7 @@ def assess(
         page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)
     )
     of_card = CardKeepAt.of(loaded.card, language)
-    choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, of_card, target.place, report)
+    choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, of_card, target, rules, report)
     held = None if force or not write else below
     change = (
         write_chosen(target, policy, choice, held, frontier_accuracy, seen=seen is not None)
@@ -450,7 +450,8 @@ def _chosen(
     budget_eur: float | None,
     named: Mapping[str, float],
     of_card: CardKeepAt,
-    place: str,
+    target: KeepAtTarget,
+    rules: Policy | None,
     report: _Report,
 ) -> tuple[ThresholdChoice | None, BelowCard | None, Mapping[str, float]]:
     """Return what was asked for, whether it is below the card and not shown, and each keep_at by whose it is.
@@ -462,7 +463,7 @@ def _chosen(
     keep_ats = named
     try:
         choice = _choose(assessment, accuracy, budget_eur)
-        below = below_card(choice, of_card, named.get("task", named.get("policy")), place)
+        below = below_card(choice, of_card, named.get("task", named.get("policy")), target.place, target.source(rules))
         keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
     finally:
         notes = [*report.noted(keep_ats), *report.warnings]
