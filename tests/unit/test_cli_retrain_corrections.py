@@ -7,14 +7,12 @@ from sprat_cli.feedback.export import LEFT_OUT_WHY, OTHER_MODEL
 from sprat_cli.retrain.corrections import (
     Added,
     add_corrections,
-    divided,
     left_out_lines,
     rows_to_keep,
     waiting,
 )
 from sprat_contracts import IntentOutput, LabelsOutput, ScoredLabel, TextSubmitted
 from sprat_operations.feedback import NOT_FOUND, SUPERSEDED, CorrectedText
-from sprat_training.data import is_held_out
 from sprat_training.datasets.reader import read_labelled
 
 
@@ -40,22 +38,6 @@ def test_corrections_with_a_label_that_has_too_few_texts_are_said_to_stay(tmp_pa
         f"2 corrections with a label that has too few texts stay in {path} for the next time: charger 2"
     )
     assert waiting(path, {}) is None
-
-
-def test_it_is_said_how_many_corrections_are_trained_on_and_how_many_test(tmp_path):
-    path = tmp_path / "hr-corrections.jsonl"
-    texts = [f"text {number}" for number in range(60)]
-    held_out, others = [text for text in texts if is_held_out(text)], [text for text in texts if not is_held_out(text)]
-    rows = [(others[0], "leave"), (others[1], "oos"), (held_out[0], "leave"), (held_out[1], "oos")]
-    rows += [(others[2], "charger"), (held_out[2], "charger")]
-    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
-    assert divided(path, {"charger": 2}) == (
-        "2 of 6 corrections are trained on; 2 are held out and test both versions, so the new one has not learnt them"
-    )
-    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows[1:3]))
-    assert divided(path, {}) == (
-        "1 of 2 corrections is trained on; 1 is held out and tests both versions, so the new one has not learnt it"
-    )
 
 
 def test_a_text_that_is_corrected_under_two_ids_is_one_correction_and_the_last_label_counts(tmp_path):

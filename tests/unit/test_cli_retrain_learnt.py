@@ -51,13 +51,13 @@ def test_corrections_that_came_since_the_training_are_told_from_those_that_are_l
     served = trained_on(work(kept_in))
     add_corrections(kept_in, rows([*FIRST, *LATER]))  # Kafka still has those that were read before
     found = learnt_corrections(kept_in, served, None, several=False)
-    assert (texts_of(found), found.are_known) == ([text for text, _ in FIRST], True)
+    assert (texts_of(found), found.new, found.are_known) == ([text for text, _ in FIRST], len(LATER), True)
 
 
 def test_a_version_that_was_not_trained_on_the_file_has_learnt_none_of_it(kept_in):
     served = trained_on(work(kept_in, TESTED))
     knows_texts = record([text for text, _ in FIRST])  # under the labels that were wrong
-    assert learnt_corrections(kept_in, served, knows_texts, several=False) == Learnt()
+    assert learnt_corrections(kept_in, served, knows_texts, several=False) == Learnt(new=len(FIRST))
 
 
 def test_where_a_row_has_changed_since_the_texts_that_it_knows_count_as_learnt_and_that_is_said(kept_in, capsys):
@@ -65,8 +65,8 @@ def test_where_a_row_has_changed_since_the_texts_that_it_knows_count_as_learnt_a
     add_corrections(kept_in, rows([(FIRST[0][0], "badge"), *LATER]))
     knows = record([text for text, _ in FIRST])
     found = learnt_corrections(kept_in, served, knows, several=False)
-    assert (texts_of(found), found.are_known) == ([text for text, _ in FIRST], False)
-    assert learnt_corrections(kept_in, served, None, several=False) == Learnt(are_known=False)
+    assert (texts_of(found), found.new, found.are_known) == ([text for text, _ in FIRST], len(LATER), False)
+    assert learnt_corrections(kept_in, served, None, several=False) == Learnt(new=5, are_known=False)
     data = kept_in.with_name("hr.csv")
     data.write_text("text,label\n")
     config = TrainingConfig(files=(data, kept_in), output=Path(), name="hr")
@@ -85,7 +85,12 @@ def test_without_a_new_correction_and_with_the_same_files_there_is_nothing_to_tr
     with pytest.raises(SpratError, match=message):
         check_learnt(config, served, kept_in.parent, asked)
     data.write_text("text,label\nmore,leave\n")
-    assert len(check_learnt(config, served, kept_in.parent, asked).lines) == len(FIRST)
+    with pytest.raises(SpratError, match="has learnt all corrections of ") as told:
+        check_learnt(config, served, kept_in.parent, asked)
+    assert str(told.value).endswith(f"run\n  sprat train intent {data} {kept_in} --output {kept_in.parent} --force")
+    add_corrections(kept_in, rows(LATER))
+    found = check_learnt(config, served, kept_in.parent, asked)
+    assert (len(found.lines), found.new) == (len(FIRST), len(LATER))
 
 
 def test_what_stands_for_the_served_version_is_trained_on_the_corrections_that_it_has_learnt(kept_in, tmp_path):

@@ -8,23 +8,23 @@ from sprat_training.config import TrainingConfig
 from sprat_training.record import Reading
 
 
-def command(*files: str, several: bool = False, drop_small: bool = False, **options) -> list[str]:
-    config = TrainingConfig(files=tuple(map(Path, files)), output=Path(), hold_out=True, **options)
-    return shlex.split(training_command(config, several=several, drop_small=drop_small))
+def command(*files: str, several: bool = False, **options) -> list[str]:
+    config = TrainingConfig(files=tuple(map(Path, files)), output=Path(), **options)
+    return shlex.split(training_command(config, Path("my hr"), several=several))
 
 
 def test_what_is_the_default_is_not_named():
     found = command("hr.csv", "c.jsonl", name="hr")
-    assert found == ["sprat", "train", "intent", "hr.csv", "c.jsonl", "--output", "DIR"]
+    assert found == ["sprat", "train", "intent", "hr.csv", "c.jsonl", "--output", "my hr", "--force"]
 
 
 def test_languages_names_and_texts_outside_are_named():
     outside = {"outside_label": "Sonstiges & mehr", "outside_file": Path("off topic.txt"), "outside_share": 0.3}
-    found = command("Anfragen Mai.csv", name="anfragen", languages=("de", "fr"), **outside, drop_small=True)
+    found = command("Anfragen Mai.csv", name="anfragen", languages=("de", "fr"), **outside)
     assert found[3:] == [
         *("Anfragen Mai.csv", "--name", "anfragen", "--language", "de", "--language", "fr"),
         *("--outside-label", "Sonstiges & mehr", "--outside-share", "0.3", "--out-of-scope", "off topic.txt"),
-        *("--drop-small", "--output", "DIR"),
+        *("--output", "my hr", "--force"),
     ]
 
 

@@ -1,13 +1,11 @@
 """Versions of a model compared, on texts that are held out by their hash."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from sprat.errors import UserError
-from sprat_training.data import MIN_TEXTS, hold_out, is_held_out, prepare
+from sprat_training.data import FIFTHS, MIN_TEXTS, TooFewToHoldOutError, fifth_of, hold_out, prepare
 from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare, set_answers_of
+from sprat_training.evaluation.metrics import ModelReadings
 from support.training_data import enough, labelled
 
 
@@ -51,12 +49,15 @@ def test_a_version_that_gets_no_more_right_and_keeps_clearly_less_is_worse(gaine
 
 
 def test_what_an_answer_is_worth():
-    def answer(label, best, confidence):
-        output = SimpleNamespace(label=label, alternatives=(SimpleNamespace(label=best),))
-        return SimpleNamespace(output=output, confidence=confidence)
-
-    answers = [answer("a", "a", 0.9), answer("b", "b", 0.4), answer(None, "a", 0.9), answer(None, "a", 0.9)]
-    found = answers_of(answers, ["a", "a", None, "a"], 0.5)
+    read = ModelReadings(
+        in_scope=np.array([True, True, False, True]),
+        best_right=np.array([True, False, False, True]),
+        best_logit=np.zeros(4),
+        outside_probability=np.zeros(4),
+        is_rejected=np.array([False, False, True, True]),
+        confidence=np.array([0.9, 0.4, 0.9, 0.9]),
+    )
+    found = answers_of(read, 0.5)
     assert found.right.tolist() == [True, False, True, True]
     assert found.kept.tolist() == [True, False, True, True]
     assert found.kept_right.tolist() == [True, False, True, False]
@@ -69,21 +70,27 @@ def test_what_an_answer_is_worth():
 def test_a_text_that_is_held_out_stays_so_whatever_rows_are_added():
     rows = [*enough("a", 60), *enough("b", 60)]
     data, summary = prepare(labelled(rows))
-    train, _, test = hold_out(data, summary)
+    train, _, test = hold_out(data, summary, 0)
     assert 0.1 < len(test) / 120 < 0.3
     assert not set(test.texts) & set(train.texts)
     more, summary = prepare(labelled([*enough("c", 60), *rows[::-1], *enough("d", 60)]))
-    _, _, test_of_more = hold_out(more, summary)
+    _, _, test_of_more = hold_out(more, summary, 0)
     assert set(test.texts) == {text for text in test_of_more.texts if text[0] in "ab"}
-    assert is_held_out("Some Text") == is_held_out(" some  text")
+    assert fifth_of("Some Text") == fifth_of(" some  text")
+
+
+def test_each_text_is_held_out_once():
+    data, summary = prepare(labelled([*enough("a", 60), *enough("b", 60)]))
+    tested = [text for fifth in range(FIFTHS) for text in hold_out(data, summary, fifth)[2].texts]
+    assert sorted(tested) == sorted(data.texts)
 
 
 def test_a_label_with_too_few_texts_left_is_refused_or_left_out():
-    few = [row for row in enough("c", 60) if is_held_out(row[0])][:4] + enough("c", MIN_TEXTS)
+    few = [row for row in enough("c", 60) if not fifth_of(row[0])][:4] + enough("c", MIN_TEXTS)
     data, summary = prepare(labelled([*enough("a", 60), *enough("b", 60), *dict(few).items()]))
-    with pytest.raises(UserError, match='leaves fewer than 5 of some labels: "c"'):
-        hold_out(data, summary)
-    train, found, test = hold_out(data, summary, drop_small=True)
+    with pytest.raises(TooFewToHoldOutError, match='leaves fewer than 5 of some labels: "c"'):
+        hold_out(data, summary, 0)
+    train, found, test = hold_out(data, summary, 0, drop_small=True)
     assert train.labels == ("a", "b")
     assert "c" in found.dropped_labels
     assert set(test.labels) == {"a", "b"}
@@ -96,26 +103,40 @@ def test_the_interval_is_that_of_pairs():
     assert found.high - found.low < 0.02
 
 
-def several(*sets: str, confidence: float = 0.9):
-    """Return answers of several labels; `ab` stands for the labels a and b."""
-    outputs = [SimpleNamespace(labels=[SimpleNamespace(label=label) for label in each]) for each in sets]
-    return [SimpleNamespace(output=output, confidence=confidence) for output in outputs]
+def flags(*sets: str):
+    """Return texts × labels; `ab` stands for the labels a and b."""
+    return np.array([[label in each for label in "ab"] for each in sets])
+
+
+def answers_to(gold: tuple[str, ...], said: tuple[str, ...], keep_at: float = 0.8) -> VersionAnswers:
+    """Return what answers with a confidence of 0.9 are worth."""
+    return set_answers_of(flags(*said), flags(*gold), np.full(len(said), 0.9), keep_at)
 
 
 def test_of_several_labels_the_whole_set_is_right_and_micro_f1_counts_each_label():
-    gold = [frozenset(each) for each in ("ab", "a", "", "b")]
-    found = set_answers_of(several("ab", "ab", "", ""), gold, keep_at=0.8)
+    gold, said = ("ab", "a", "", "b"), ("ab", "ab", "", "")
+    found = answers_to(gold, said)
     assert found.right.tolist() == [True, False, True, False]
     assert found.kept_right.tolist() == found.right.tolist()
     assert found.called_outside.tolist() == [False, False, False, True]
     assert (found.hits.tolist(), found.named.tolist()) == ([2, 1, 0, 0], [4, 3, 0, 1])
-    assert not set_answers_of(several("ab", "ab", "", ""), gold, keep_at=0.95).kept.any()
+    assert not answers_to(gold, said, keep_at=0.95).kept.any()
+
+
+def test_answers_to_several_parts_are_those_to_all_texts():
+    whole = answers_to(("ab", "a", "b"), ("ab", "ab", ""))
+    parts = [answers_to(("ab",), ("ab",)), answers_to(("a", "b"), ("ab", ""))]
+    together = VersionAnswers.of_all(parts)
+    for name in ("right", "kept", "kept_right", "called_outside", "hits", "named"):
+        assert getattr(together, name).tolist() == getattr(whole, name).tolist(), name
+    alone = VersionAnswers.of_all([version([True]), version([False, True])])
+    assert (alone.right.tolist(), alone.hits) == ([True, False, True], None)
 
 
 def test_both_versions_are_compared_in_micro_f1_on_the_same_draws():
-    gold = [frozenset("ab")] * 60
-    better = set_answers_of(several(*["ab"] * 60), gold, 0.8)
-    worse = set_answers_of(several(*["ab"] * 30, *["a"] * 30), gold, 0.8)
+    gold = ("ab",) * 60
+    better = answers_to(gold, ("ab",) * 60)
+    worse = answers_to(gold, (*("ab",) * 30, *("a",) * 30))
     found = compare(worse, better).micro_f1
     assert (found.new.value, found.new.low, found.differing) == (1, 1, 30)
     assert found.served.value == pytest.approx(2 * 90 / (90 + 120))

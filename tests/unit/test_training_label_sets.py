@@ -7,7 +7,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.data import MIN_TEXTS, is_held_out
+from sprat_training.data import FIFTHS, MIN_TEXTS, fifth_of
 from sprat_training.datasets.reader import read_labelled
 from sprat_training.label_set_data import as_flags, one_label, read_label_sets, set_numbers
 from sprat_training.label_set_fit import fit_set_calibration, fit_sets, measure_sets, micro_f1
@@ -96,11 +96,15 @@ def test_a_test_has_texts_of_its_own_and_known_labels(tmp_path: Path) -> None:
 
 def test_a_fifth_is_held_out_by_the_text_alone(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", enough({"a": 30, "b": 30}))
-    sources = read_label_sets(config(path, hold_out=True))
-    assert sources.test is not None
-    assert all(map(is_held_out, sources.test.texts))
-    assert not any(map(is_held_out, sources.data.texts))
-    assert len(sources.test.texts) + len(sources.data.texts) == 60
+    tested: list[str] = []
+    for fifth in range(FIFTHS):
+        sources = read_label_sets(config(path, hold_out=fifth))
+        assert sources.test is not None
+        assert {fifth_of(text) for text in sources.test.texts} == {fifth}
+        assert fifth not in {fifth_of(text) for text in sources.data.texts}
+        assert len(sources.test.texts) + len(sources.data.texts) == 60
+        tested += sources.test.texts
+    assert len(set(tested)) == len(tested) == 60
 
 
 def two_clusters(texts: int = 240) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

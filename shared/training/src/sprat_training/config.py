@@ -38,8 +38,8 @@ class TrainingConfig:
     outside_label: str = "oos"
     """The label that means "outside every label", in the file itself and in the test file; `oos` does so, too."""
     test_file: Path | None = None
-    hold_out: bool = False
-    """Leave a fixed fifth of the texts out, see :func:`sprat_training.data.is_held_out`, and test on it."""
+    hold_out: int | None = None
+    """Leave the fifth of the texts with this number out, see :func:`sprat_training.data.fifth_of`, and test on it."""
     languages: tuple[str, ...] = ("en",)
     encoder: Path | None = None
     """Folder of an artefact with an encoder, or of a sentence encoder of others, or the id of such a one on a hub; None
@@ -65,8 +65,3 @@ class TrainingConfig:
     def source(self) -> str:
         """Return the names of the files, for a sentence."""
         return " and ".join(file.name for file in self.files)
-
-    @property
-    def test_name(self) -> str:
-        """Return what the texts are called that are not trained on and test the model."""
-        return "texts held out for the comparison" if self.hold_out else "test file"

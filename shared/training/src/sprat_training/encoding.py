@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.hub import HOW_TO_INSTALL, find_source
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
-from sprat_inference.encoder import POOLING_FILE, SentenceEncoder
+from sprat_inference.encoder import POOLING_FILE, SentenceEncoder, SentenceVectors
 from sprat_inference.heads import LABEL_READER, POOLED_READER, Floats
 from sprat_training.config import OnTrainingProgress
 
@@ -25,11 +25,18 @@ _TEXTS_PER_STEP: Final = 1_000
 """Texts between two reports of progress."""
 
 
+class TextEncoder(Protocol):
+    """Turns texts into vectors."""
+
+    def encode(self, texts: Sequence[str], /) -> SentenceVectors:
+        """Return the vectors of texts, in order; each depends on its own text alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class BaseEncoder:
     """An encoder, and what the card of a model on it says of it."""
 
-    encoder: SentenceEncoder
+    encoder: TextEncoder
     card: PartCard
     built_on: PartRef | None
     """The shared encoder; None where its files are copied into the model's own folder."""
@@ -54,6 +61,25 @@ class BaseEncoder:
         if isinstance(self.card, Card):
             return tuple(dict.fromkeys(work.licence for work in self.made_of))
         return (self.card.licence,)  # a shared part states one for the whole
+
+
+class RememberingEncoder:
+    """Reads each text once, for trainings on much the same texts."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
+        self._known: dict[str, tuple[Floats, bool, bool]] = {}
+
+    def encode(self, texts: Sequence[str]) -> SentenceVectors:
+        """Return the vectors of texts, in order: the same as those of the encoder."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            read = self._encoder.encode(new)
+            self._known.update(zip(new, zip(read.vectors, read.truncated, read.empty, strict=True), strict=True))
+        if not texts:
+            return self._encoder.encode(texts)
+        vectors, truncated, empty = zip(*(self._known[text] for text in texts), strict=True)
+        return SentenceVectors(np.stack(vectors), np.array(truncated, bool), np.array(empty, bool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +119,7 @@ def load_base(
 
 
 def encode_texts(
-    encoder: SentenceEncoder, texts: Sequence[str], progress: OnTrainingProgress, step: str = "reading texts"
+    encoder: TextEncoder, texts: Sequence[str], progress: OnTrainingProgress, step: str = "reading texts"
 ) -> EncodedTexts:
     """Return the vectors in the order of the texts.
 

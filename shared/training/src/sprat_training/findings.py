@@ -299,22 +299,15 @@ def _doubles(result: TrainingResult) -> Iterator[str]:
     if test is None or figures is None or found.test.mean() < _MANY_DOUBLES:
         return
     rows = [row for row, double in zip(test.rows, found.test, strict=True) if double]
-    kind = "text that is held out" if result.config.hold_out else "row of the test"
-    kinds = "texts that are held out" if result.config.hold_out else "rows of the test"
-    subject = _count(len(rows), f"{kind} repeats a text", f"{kinds} repeat texts")
+    subject = _count(len(rows), "row of the test repeats a text", "rows of the test repeat texts")
     right = figures.readings.best_right[: figures.texts][~found.test]
     without = f"without {'it' if len(rows) == 1 else 'them'}"
     share, left_over = wilson(int(right.sum()), len(right)), _count(len(right), "text", "texts")
-    new = result.config.hold_out
-    others = (
-        f"the new version gives {share} of {left_over} their label"
-        if new
-        else f"{share} of {left_over} get their label"
-    )
+    others = f"{share} of {left_over} get their label"
     left = f"{without} {others}" if len(right) else f"{without} no text of the test is left"
     are = "is" if len(rows) == 1 else "are"
-    listed = "" if result.config.hold_out else f": {_rows(rows)} of {test.path.name}"
-    yield f"{subject} that {are} trained on, but for opening or ending{listed}; {left}"
+    listed = f"{_rows(rows)} of {test.path.name}"
+    yield f"{subject} that {are} trained on, but for opening or ending: {listed}; {left}"
 
 
 def _label_issues(result: TrainingResult) -> Iterator[str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
-from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, DistinctTexts, is_held_out
+from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, DistinctTexts, TooFewToHoldOutError, fifth_of
 from sprat_training.datasets.reader import (
     FileFindings,
     LabelledTexts,
@@ -101,8 +101,8 @@ def read_label_sets(config: TrainingConfig) -> LabelSetSources:
     )
     data, dropped = _data(rows, sets, sorted(last.values()), drop_small=config.drop_small)
     tested, leaked = (None, ()) if test is None else _tested(test, data, outside)
-    if config.hold_out:
-        held_out = np.array([is_held_out(text) for text in data.texts])
+    if config.hold_out is not None:
+        held_out = np.array([fifth_of(text) == config.hold_out for text in data.texts])
         data, tested = data.take(np.flatnonzero(~held_out)), data.take(np.flatnonzero(held_out))
         _check_left(config, data, tested)
     if (language := language_note(data.texts, config.languages)) is not None:
@@ -174,7 +174,7 @@ def _check_left(config: TrainingConfig, data: LabelSetData, tested: LabelSetData
     few = [label for label, count in zip(data.labels, counts, strict=True) if count < MIN_TEXTS]
     if few or not len(tested.texts):
         named = ", ".join(few[:_MAX_LISTED]) or "all labels"
-        raise UserError(
+        raise TooFewToHoldOutError(
             f"{config.source}: a fifth of the texts is held out to test on, which leaves too few of {named}; add texts"
         )
 
@@ -183,11 +183,6 @@ def set_numbers(gold: Flags) -> NDArray[np.int64]:
     """Return a number for each text, the same for texts with equal sets of labels."""
     _, numbers = np.unique(gold, axis=0, return_inverse=True)
     return numbers.reshape(-1).astype(np.int64)
-
-
-def named_labels(data: LabelSetData) -> tuple[frozenset[str], ...]:
-    """Return the labels of each text."""
-    return tuple(frozenset(data.labels[number] for number in np.flatnonzero(row)) for row in data.gold)
 
 
 def one_label(labels: Iterable[str], outside_label: str = OUTSIDE) -> str:

@@ -1,5 +1,6 @@
 """A whole training of several labels a text: read, encode, fit, calibrate, measure, write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from sprat_training.encoding import BaseEncoder, encode_texts, load_base
 from sprat_training.fitting import logits_of, text_folds
 from sprat_training.label_set_data import LabelSetData, LabelSetSources, read_label_sets, set_numbers
 from sprat_training.label_set_fit import (
+    Doubles,
     FittedSets,
     SetFigures,
     fit_sets,
@@ -20,7 +22,7 @@ from sprat_training.label_set_fit import (
     measure_sets,
     scores_of_sets,
 )
-from sprat_training.model_card import HELD_OUT, NO_VERSION, works_of, write_model
+from sprat_training.model_card import NO_VERSION, works_of, write_model
 from sprat_training.train import check_languages
 
 
@@ -50,21 +52,34 @@ def train_label_sets(config: TrainingConfig, progress: OnTrainingProgress) -> La
         base = load_base(config.encoder, threads=config.threads, prefix=config.encoder_prefix, scratch=Path(scratch))
         check_languages(config, base)
         data = sources.data
-        encoded = encode_texts(base.encoder, data.texts, progress)
-        numbers, cores = set_numbers(data.gold), core_numbers(data.texts)
-        folds = text_folds(encoded.vectors, numbers, fold_count(len(data.texts)), cores=cores)
-        fitted = fit_sets(encoded.vectors, data.gold, folds, progress)
+        fitted, truncated = fit_label_sets(base, data, progress)
         figures = measure_sets(data.gold, fitted.chances, fitted.confidence, data.labels)
         test = None if sources.test is None else _tested(sources.test, base, fitted, progress)
         card = _described(config, base, data, fitted, figures, test)
         written = write_model(config, base, fitted.head, card, data.texts)
-    return LabelSetTraining(config, written, sources, figures, test, encoded.truncated)
+    return LabelSetTraining(config, written, sources, figures, test, truncated)
+
+
+def fit_label_sets(base: BaseEncoder, data: LabelSetData, progress: OnTrainingProgress) -> tuple[FittedSets, int]:
+    """Return what was fitted, and the number of texts that are longer than the encoder reads."""
+    encoded = encode_texts(base.encoder, data.texts, progress)
+    numbers, cores = set_numbers(data.gold), core_numbers(data.texts)
+    folds = text_folds(encoded.vectors, numbers, fold_count(len(data.texts)), cores=cores)
+    return fit_sets(encoded.vectors, data.gold, folds, progress), encoded.truncated
+
+
+def read_sets(
+    fitted: FittedSets, base: BaseEncoder, texts: Sequence[str], progress: OnTrainingProgress
+) -> tuple[Doubles, Doubles]:
+    """Return what a service would publish of texts: the chance of each label, texts × labels, and of the whole set."""
+    vectors = encode_texts(base.encoder, texts, progress, "reading the test").vectors
+    chances = fitted.calibration.chances(logits_of(fitted.head, vectors))
+    return chances, fitted.calibration.all_right(chances)
 
 
 def _tested(test: LabelSetData, base: BaseEncoder, fitted: FittedSets, progress: OnTrainingProgress) -> SetFigures:
-    vectors = encode_texts(base.encoder, test.texts, progress, "reading the test").vectors
-    chances = fitted.calibration.chances(logits_of(fitted.head, vectors))
-    return measure_sets(test.gold, chances, fitted.calibration.all_right(chances), test.labels)
+    chances, confidence = read_sets(fitted, base, test.texts, progress)
+    return measure_sets(test.gold, chances, confidence, test.labels)
 
 
 def _described(
@@ -79,14 +94,11 @@ def _described(
     protocol = f"{figures.texts:,} texts, each by a head and a calibration that had not seen it ({fitted.folds} folds)"
     scores = scores_of_sets("cross_validated", protocol, figures, keep_at)
     if test is not None:
-        where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
-        scores += scores_of_sets("test", f"{test.texts:,} texts {where}", test, keep_at)
+        scores += scores_of_sets("test", f"{test.texts:,} texts of the test file", test, keep_at)
     limits = [
         f"Reads the first {base.card.max_tokens} tokens of a text.",
         "Its figures hold for traffic like the file that it was trained on, and for no other.",
     ]
-    if config.hold_out:
-        limits.append(HELD_OUT)
     return Card(
         name=config.name,
         version=NO_VERSION,

@@ -27,7 +27,6 @@ from sprat_training.lexical_gate import LexicalFit
 from sprat_training.record import write_record
 from sprat_training.verdict import Verdict
 
-HELD_OUT: Final = "A fifth of the texts, chosen by a hash of the text, was not trained on: it compares versions."
 OWN_FILE: Final = "a file of the owner's"
 """The source of the files that a model was trained on, in its card; the two below say what for."""
 FITTED: Final = "head, calibration, scores"
@@ -85,7 +84,7 @@ def describe(
         ),
         keep_at=1.0,
         keep_at_rule="not yet found",
-        limits=_limits(config, data, validation, base.card.max_tokens, dropped),
+        limits=_limits(data, validation, base.card.max_tokens, dropped),
         files={},
     )
 
@@ -105,10 +104,10 @@ def with_figures(
     protocol = f"{figures.texts:,} texts, each by a head that had not seen it ({folds} folds)"
     scores = [*_scores("cross_validated", protocol, figures, keep_at)]
     if test is not None:
-        where = "that were held out, by a hash of the text" if config.hold_out else "of the test file"
-        scores += _scores("test", f"{test.texts:,} {'text' if test.texts == 1 else 'texts'} {where}", test, keep_at)
+        noun = "text" if test.texts == 1 else "texts"
+        scores += _scores("test", f"{test.texts:,} {noun} of the test file", test, keep_at)
     if not verdict.keep_at_holds:
-        rule += f"; on the {config.test_name} fewer are right: measure with `sprat assess` first"
+        rule += "; on the test file fewer are right: measure with `sprat assess` first"
     if verdict.reason is not None:
         rule += f"; it keeps little: {verdict.reason}"
     return card.model_copy(update={"scores": tuple(scores), "keep_at": keep_at, "keep_at_rule": rule})
@@ -306,9 +305,7 @@ def _fitted_on(config: TrainingConfig, data: TrainingData, validation: CrossVali
     return f"{sentence}; weighted so that {config.outside_share:.0%} is outside"
 
 
-def _limits(
-    config: TrainingConfig, data: TrainingData, validation: CrossValidation, max_tokens: int, dropped: int
-) -> tuple[str, ...]:
+def _limits(data: TrainingData, validation: CrossValidation, max_tokens: int, dropped: int) -> tuple[str, ...]:
     limits = [
         "One intent a text. A request within a longer letter is often read as outside every intent.",
         f"Reads the first {max_tokens} tokens of a text.",
@@ -320,8 +317,6 @@ def _limits(
         )
     elif not len(validation.outside):
         limits.append("Knows nothing of texts outside its labels: it gives every text a label, however strange it is.")
-    if config.hold_out:
-        limits.append(HELD_OUT)
     if dropped:
         limits.append(
             (

@@ -156,7 +156,7 @@ def _add_confusions(page: HtmlPage, result: TrainingResult, figures: TrainingFig
     part = (
         "" if len(matrix.names) == len(figures.labels) else f" The {len(matrix.names)} labels confused most are shown."
     )
-    source = result.config.test_name if result.test else "held-out texts"
+    source = "test file" if result.test else "held-out texts"
     page.add_picture(
         matrix.svg(),
         f"Rows are the labels of the {source}, columns what the model says. On the diagonal the model is right; the "
@@ -183,7 +183,7 @@ def _add_confusions(page: HtmlPage, result: TrainingResult, figures: TrainingFig
 
 
 def _add_outcomes(page: HtmlPage, result: TrainingResult, figures: TrainingFigures, *, show_texts: bool) -> None:
-    source = f"the {result.config.test_name if result.test else 'held-out texts'}"
+    source = "the test file" if result.test else "the held-out texts"
     page.add_heading("What becomes of each text")
     head, *rows = outcome_table(figures, result.card.keep_at)
     page.add_paragraph(
@@ -231,7 +231,7 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
     page.add_heading("Accuracy")
     head = ["", "texts", "right label (95 % interval)", "macro F1", "kept", "right of those kept", "calibration error"]
     rows = []
-    for name, figures in (("held-out folds", result.figures), (result.config.test_name, result.test)):
+    for name, figures in (("held-out folds", result.figures), ("test file", result.test)):
         if figures is None:
             continue
         kept = figures.at(card.keep_at)
@@ -247,21 +247,16 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
             )
         )
     page.add_table(head, rows, numbers=(1,))
-    differs = result.test is not None and not result.config.hold_out  # else both are of the same files
-    said = differs_on_test(result.figures.accuracy, result.test.accuracy if result.test and differs else None)
+    said = differs_on_test(result.figures.accuracy, None if result.test is None else result.test.accuracy)
     if said is not None:
         page.add_paragraph(f"{said[0].upper()}{said[1:]}.")
     page.add_paragraph(_CALIBRATION_ERROR)
     outside = ""
-    for where, figures in (("", result.figures), (f" of the {result.config.test_name}", result.test)):
+    for where, figures in (("", result.figures), (" of the test file", result.test)):
         if figures is not None and figures.outside_recall is not None:
             said = outside_said(figures, result, where)
             outside += f" {said[0].upper()}{said[1:]}."
-    said = (
-        "Recommended"
-        if result.verdict.keep_at_holds
-        else f"Not recommended, as fewer are right of the {result.config.test_name}"
-    )
+    said = "Recommended" if result.verdict.keep_at_holds else "Not recommended, as fewer are right of the test file"
     page.add_paragraph(f"{said}: keep_at {card.keep_at:.2f}, {card.keep_at_rule}.{outside}")
     page.add_paragraph(f"Calibrated on {card.calibration.fitted_on}.")
     if result.config.lexical:

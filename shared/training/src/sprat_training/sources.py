@@ -12,12 +12,13 @@ from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.data import (
     DataSummary,
+    TooFewToHoldOutError,
     TrainingData,
     check_outside_test,
     check_test,
     drop_moved,
+    fifth_of,
     hold_out,
-    is_held_out,
     merge_spellings,
     outside_texts,
     prepare,
@@ -146,10 +147,10 @@ def _checked(
     if tested_outside is not None:
         outside_test, leaked_outside = check_outside_test(tested_outside, data, outside)
         leaked = tuple(sorted((*leaked, *leaked_outside)))
-    if config.hold_out:
-        data, summary, test = hold_out(data, summary, drop_small=config.drop_small)
-        outside_test = tuple(filter(is_held_out, outside))
-        outside = tuple(text for text in outside if not is_held_out(text))
+    if config.hold_out is not None:
+        data, summary, test = hold_out(data, summary, config.hold_out, drop_small=config.drop_small)
+        outside_test = tuple(text for text in outside if fifth_of(text) == config.hold_out)
+        outside = tuple(text for text in outside if fifth_of(text) != config.hold_out)
     return data, summary, outside, test, leaked, outside_test
 
 
@@ -158,6 +159,8 @@ def _collected(errors: list[str]) -> Iterator[None]:
     """Add an error to the list instead of raising it."""
     try:
         yield
+    except TooFewToHoldOutError:  # no problem of the files: it ends one comparison
+        raise
     except UserError as error:
         errors.append(str(error))
 

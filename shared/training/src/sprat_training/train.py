@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_inference.card import Card
-from sprat_inference.heads import Floats, LabelHead
+from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import RIGHT, LabelCalibrator, features
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.data import MIN_TEXTS, TrainingData
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.doubles import DoublesFound, core_numbers, find_doubles
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base
+from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.figures import TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of, text_folds
 from sprat_training.label_issues import LabelIssue, find_label_issues
@@ -24,6 +25,65 @@ from sprat_training.lexical_gate import FOLDS, LexicalFit, LexicalGate, fit_lexi
 from sprat_training.model_card import describe, with_figures, with_stage, write_model
 from sprat_training.sources import Sources, read_sources
 from sprat_training.verdict import LITTLE, Verdict, conclude, kept_without
+
+
+@dataclass(frozen=True, slots=True)
+class FittedLabels:
+    """What a training fitted, before it is written."""
+
+    config: TrainingConfig
+    base: BaseEncoder
+    sources: Sources
+    data: TrainingData
+    """What was fitted: that of the sources without the rows in `dropped`."""
+    cores: NDArray[np.int64]
+    """Of each text of `data`, see :func:`sprat_training.doubles.core_numbers`."""
+    validation: CrossValidation
+    calibrator: LabelCalibrator
+    stage: LexicalFit | None
+    figures: TrainingFigures
+    """By heads that were not fitted on the texts."""
+    label_issues: tuple[LabelIssue, ...]
+    """Their `index` is into `data`."""
+    dropped: tuple[LabelIssue, ...]
+    """Rows that were left out because their labels are likely wrong, as the user asked; their `index` is into the data
+    of the sources."""
+    places: NDArray[np.int64]
+    """Of each text of `data` its index in the data of the sources."""
+    truncated: int
+    """Number of texts that are longer than the encoder reads."""
+
+    def read(
+        self, texts: Sequence[str], labels: Sequence[str], outside: Sequence[str], progress: OnTrainingProgress
+    ) -> tuple[ModelReadings, NDArray[np.int64]]:
+        """Return what a service would publish of texts with a label, followed by texts outside every label.
+
+        Args:
+            texts: that were not fitted.
+            labels: the right label of each; nothing that is said of one with an unknown label is right.
+            outside: texts outside every label.
+            progress: is called after each step.
+
+        Returns:
+            The readings, and for each text with a label the index of the likeliest one.
+        """
+        every, inside = (*texts, *outside), len(texts)
+        vectors = encode_texts(self.base.encoder, every, progress, "reading the test").vectors
+        head, stage = self.validation.head, self.stage
+        logits: Floats = logits_of(head, vectors[:inside])
+        numbers = {label: number for number, label in enumerate(self.data.labels)}
+        gold = np.array([numbers.get(label, -1) for label in labels], dtype=np.int64)
+        behind = self.calibrator if stage is None else stage.passed_on
+        read = features_of(head, vectors)
+        readings = readings_of(logits, read[:inside], gold, read[inside:], behind)
+        best = logits.argmax(axis=1)
+        if stage is not None:
+            by_words = stage.model.logits(every)
+            chances = stage.calibrator.chances(features(by_words))
+            answered = chances[:, RIGHT] >= stage.gate.answers_from
+            best = np.where(answered[:inside], by_words[:inside].argmax(axis=1), best)
+            readings = readings.answered_by_another(answered, chances, best == gold)
+        return readings, best
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +126,14 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
         base = load_base(config.encoder, threads=config.threads, prefix=config.encoder_prefix, scratch=Path(scratch))
         check_languages(config, base)
-        return _train_on(base, sources, config, progress)
+        return write_training(fit_labels(base, sources, config, progress), progress)
 
 
-def _train_on(
+def fit_labels(
     base: BaseEncoder, sources: Sources, config: TrainingConfig, progress: OnTrainingProgress
-) -> TrainingResult:
-    data, outside, test = sources.data, sources.outside, sources.test
+) -> FittedLabels:
+    """Fit a head, its calibration and, where it pays, a lexical stage."""
+    data, outside = sources.data, sources.outside
     encoded = encode_texts(base.encoder, data.texts, progress)
     outside_vectors = encode_texts(base.encoder, outside, progress, "reading texts outside").vectors
     vectors, cores = encoded.vectors, core_numbers(data.texts)
@@ -93,11 +154,33 @@ def _train_on(
     stage = _lexical_stage(config, data, vectors, cores, outside, validation, calibrator, figures, progress)
     if stage is not None:
         figures = _validation_figures(validation, data, calibrator, config, stage)
-    test_figures = (
-        None
-        if test is None
-        else _test_figures(sources, test, base, validation.head, data, calibrator, stage, config, progress)
+    return FittedLabels(
+        config=config,
+        base=base,
+        sources=sources,
+        data=data,
+        cores=cores,
+        validation=validation,
+        calibrator=calibrator,
+        stage=stage,
+        figures=figures,
+        label_issues=issues,
+        dropped=dropped,
+        places=places,
+        truncated=encoded.truncated,
     )
+
+
+def write_training(fitted: FittedLabels, progress: OnTrainingProgress) -> TrainingResult:
+    """Measure what was fitted, judge it, and write its artefact.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    config, sources, data, stage = fitted.config, fitted.sources, fitted.data, fitted.stage
+    figures, validation, issues, dropped = fitted.figures, fitted.validation, fitted.label_issues, fitted.dropped
+    outside, test = sources.outside, sources.test
+    test_figures = None if test is None else _test_figures(fitted, test, progress)
     kept = figures.kept_at(figures.recommended(config.accuracy))
     little = kept is None or kept.share < LITTLE
     without = kept_without(validation, data, issues, config) if little else None
@@ -105,7 +188,14 @@ def _train_on(
     verdict = conclude(config, data, sources.summary, issues, figures, test_figures, without, labels_held_out=held_out)
     longest = max(len(text) for text in (*data.texts, *outside))
     draft = describe(
-        config, base, data, validation, calibrator, outside_texts=len(outside), longest=longest, dropped=len(dropped)
+        config,
+        fitted.base,
+        data,
+        validation,
+        fitted.calibrator,
+        outside_texts=len(outside),
+        longest=longest,
+        dropped=len(dropped),
     )
     card = with_figures(draft, config, figures, test_figures, validation.folds, verdict)
     if stage is not None:
@@ -113,20 +203,20 @@ def _train_on(
     return TrainingResult(
         config=config,
         card=write_model(
-            config, base, validation.head, card, (*data.texts, *outside), None if stage is None else stage.model
+            config, fitted.base, validation.head, card, (*data.texts, *outside), None if stage is None else stage.model
         ),
         sources=sources,
         data=data,
-        label_issues=tuple(replace(each, index=int(places[each.index])) for each in issues),
+        label_issues=tuple(replace(each, index=int(fitted.places[each.index])) for each in issues),
         dropped=dropped,
         verdict=verdict,
-        predicted=best,
+        predicted=validation.logits.argmax(axis=1),
         figures=figures,
         test=test_figures,
         labels_held_out=held_out,
         stage=None if stage is None else stage.gate,
-        doubles=find_doubles(data, cores, () if test is None else test.texts),
-        truncated=encoded.truncated,
+        doubles=find_doubles(data, fitted.cores, () if test is None else test.texts),
+        truncated=fitted.truncated,
     )
 
 
@@ -192,33 +282,11 @@ def _validation_figures(
     return measure(readings, best, data.gold, data.labels, config.outside_share, groups, different)
 
 
-def _test_figures(
-    sources: Sources,
-    test: LabelledTexts,
-    base: BaseEncoder,
-    head: LabelHead,
-    data: TrainingData,
-    calibrator: LabelCalibrator,
-    stage: LexicalFit | None,
-    config: TrainingConfig,
-    progress: OnTrainingProgress,
-) -> TrainingFigures:
-    texts, inside = (*test.texts, *sources.outside_test), len(test.texts)
-    vectors = encode_texts(base.encoder, texts, progress, "reading the test").vectors
-    logits: Floats = logits_of(head, vectors[:inside])
-    numbers = {label: number for number, label in enumerate(data.labels)}
-    gold = np.array([numbers[label] for label in test.labels], dtype=np.int64)
-    behind = calibrator if stage is None else stage.passed_on
-    read = features_of(head, vectors)
-    readings = readings_of(logits, read[:inside], gold, read[inside:], behind)
-    best = logits.argmax(axis=1)
-    if stage is not None:
-        by_words = stage.model.logits(texts)
-        chances = stage.calibrator.chances(features(by_words))
-        answered = chances[:, RIGHT] >= stage.gate.answers_from
-        best = np.where(answered[:inside], by_words[:inside].argmax(axis=1), best)
-        readings = readings.answered_by_another(answered, chances, best == gold)
-    return measure(readings, best, gold, data.labels, config.outside_share)
+def _test_figures(fitted: FittedLabels, test: LabelledTexts, progress: OnTrainingProgress) -> TrainingFigures:
+    labels = fitted.data.labels
+    readings, best = fitted.read(test.texts, test.labels, fitted.sources.outside_test, progress)
+    gold = np.array([labels.index(label) for label in test.labels], dtype=np.int64)
+    return measure(readings, best, gold, labels, fitted.config.outside_share)
 
 
 def check_languages(config: TrainingConfig, base: BaseEncoder) -> None:

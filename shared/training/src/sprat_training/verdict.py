@@ -121,9 +121,7 @@ def _judge(
     doing = f"at keep_at {kept.keep_at:.2f} it keeps {kept.share:.1%} of the traffic, of which {right}"
     if refuted is not None:
         there = f"{refuted.right} of what is kept is right there, {config.accuracy:.1%} was asked for."
-        if config.hold_out:  # which version to serve, and with which keep_at, the comparison says
-            return "fair", f"Worse on the {config.test_name} than on those trained on: {there}"
-        said = f"Worse on the {config.test_name} than on held-out texts: {there}"
+        said = f"Worse on the test file than on held-out texts: {there}"
         return "fair", f"{said} Choose a higher keep_at with `sprat assess`."
     if kept.share < LITTLE:
         sentence = f"It can be served, but most of the traffic is escalated: {doing}."

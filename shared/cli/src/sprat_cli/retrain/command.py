@@ -33,7 +33,6 @@ from sprat_cli.retrain.compared import train_and_compare
 from sprat_cli.retrain.corrections import (
     AskedModel,
     add_corrections,
-    divided,
     left_out_lines,
     new_corrections,
     waiting,
@@ -55,7 +54,7 @@ from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison
 from sprat_training.findings import before_serving
-from sprat_training.model_card import FITTED, HELD_OUT, OUTSIDE_TEXTS, check_output, previous_folder
+from sprat_training.model_card import FITTED, OUTSIDE_TEXTS, check_output, previous_folder
 from sprat_training.record import Reading, read_record
 from sprat_training.train import train
 from sprat_training.verdict import Verdict
@@ -83,17 +82,18 @@ answers unless --no-answers. Each label needs five texts. Both are kept, in NAME
 NAME-answers.jsonl, and what was trained is compared with the nearest label, which answers so far. --output writes it.
 
 \b
-A fifth of the texts, chosen by a hash of the text, is never trained on, and both versions are compared on it. Where the
-served version was trained on it (by `sprat train`), a version trained alike, without the fifth and without the
-corrections that the served one has not learnt, stands for it. Where it has learnt all of them, and no file has changed,
-nothing is trained. Intervals of differences are paired, by bootstrap.
+The new version is trained on all texts. Whether the corrections make it better, two further trainings show, as that of
+the served version, one without the corrections that it has not learnt and one with them: both read texts that neither
+was trained on. A fifth of the texts, chosen by a hash of the text, is held out; of fewer than 500 each fifth in turn,
+so that all are read. Intervals of differences are paired, by bootstrap. Where the served version has learnt all
+corrections, nothing is trained.
 Both are compared at one keep_at, that in force for MODEL (of SPRAT_POLICY or of the task's file), else that of the
 served version's card: a version with a lower one would keep more by that alone. Where it keeps nothing, it is that of
 the new version.
 Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
-A version that gets no more texts right and keeps clearly less is worse: --replace --yes does not write it. The last
-line says whether to replace the served version and why; on yes, a further one says which keep_at to write, if another
-holds now, or that the one that holds stays, as the new one is lower and provisional.
+Corrections with which no more texts are right and clearly less is kept make it worse: --replace --yes does not write
+it. The last line says whether to replace the served version and why; on yes, a further one says which keep_at to write,
+if another holds now, or that the one that holds stays, as the new one is lower and provisional.
 Without --output or --replace nothing is written but --corrections.
 
 \b
@@ -265,26 +265,24 @@ def retrain(
         encoder=encoder or (folder if card.built_on is None else None),
         accuracy=reading.accuracy,
         outside_share=_outside_share(reading, card),
-        hold_out=True,
         drop_small=True,
         drop_suspects=reading.drop_suspects,
         lexical=reading.lexical,
         licence=reading.licence,
         threads=threads,
     )
-    learnt = None if HELD_OUT in card.limits else check_learnt(config, card, folder, asked)
-    compared = train_and_compare(config, folder, card, learnt, asked, file)
-    result, comparison = compared.result, compared.comparison
-    remark(divided(kept_in, result.dropped_labels, several=several))
-    if (waits := waiting(kept_in, result.dropped_labels, several=several)) is not None:
+    learnt = check_learnt(config, card, folder, asked)
+    version = train_and_compare(config, folder, card, learnt, asked, file)
+    new, comparison = version.trained, version.compared.comparison
+    if (waits := waiting(kept_in, new.dropped_labels, several=several)) is not None:
         remark(waits)
-    retrained = Retrained(asked, card, compared, learnt, config, added, left_out)
-    keep_at = advice_for_next(asked.task, asked.name, file, result.card)
-    advice = advise(compared, keep_at, config.accuracy)
+    retrained = Retrained(asked, card, version, len(learnt.lines), config, added, left_out)
+    keep_at = advice_for_next(asked.task, asked.name, file, new.card)
+    advice = advise(version, keep_at, config.accuracy)
     target = folder if replace_served else output
     remark_unread(chosen_policy(None))
     _show(retrained, advice, folder, target, as_json=as_json)
-    if target is not None and (not replace_served or _agreed(folder, result.verdict, comparison, yes=yes)):
+    if target is not None and (not replace_served or _agreed(folder, new.verdict, comparison, yes=yes)):
         _write(config, target, as_json=as_json, model=asked, several=several)
         if replace_served and not as_json:
             if not advice.replace:

@@ -1,4 +1,4 @@
-"""A new version and the served one, trained and compared in a temporary folder."""
+"""A new version, and what its corrections bring: two trainings alike but for them, compared on texts held out."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -14,60 +14,50 @@ from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import TaskFile
 from sprat_training.config import TrainingConfig
-from sprat_training.evaluation.comparison import Comparison, compare
+from sprat_training.held_out import ComparedTrainings, compare_trainings
 from sprat_training.record import FILE as RECORD
 
 
 @dataclass(frozen=True, slots=True)
-class VersionsCompared:
-    """A new version, and how it compares with the served one."""
+class NewVersion:
+    """A new version, and what its corrections bring."""
 
-    result: Trained
-    comparison: Comparison
+    trained: Trained
+    """On all texts."""
+    compared: ComparedTrainings
+    """A training without the corrections and one with them."""
     at: ComparedAt
     """The keep_at of the comparison."""
-    kept_at_own: float
-    """Share of the texts held out that the new version keeps at the keep_at of its own card."""
-    stand_in: Card | None
-    """Of the version that was trained alike and compared; None where the served version itself was."""
 
 
 def train_and_compare(
-    config: TrainingConfig, folder: Path, card: Card, learnt: Learnt | None, asked: AskedModel, file: TaskFile | None
-) -> VersionsCompared:
-    """Train the new version in a temporary folder, and compare it with the served one, at one `keep_at`.
+    config: TrainingConfig, folder: Path, card: Card, learnt: Learnt, asked: AskedModel, file: TaskFile | None
+) -> NewVersion:
+    """Train the new version on all texts, in a temporary folder, and measure what the corrections bring.
 
-    A served version that was trained on the texts that are held out now would seem better than it is. What stands for
-    it has the corrections that it has learnt, else the new version would seem better.
+    The served version has seen the texts, so it would seem better on them than it is. Two trainings that differ by the
+    corrections alone are compared instead, at one `keep_at`, on texts that neither has seen.
 
     Args:
-        config: of the new version.
+        config: of the new version; the last of its files is that of the corrections.
         folder: of the served version.
         card: of the served version.
-        learnt: what the served version has learnt; None where it is compared itself.
+        learnt: what the served version has learnt.
         asked: the model, as texts ask for it.
         file: of the task; None for the task `intent`.
 
     Raises:
         SpratError: the served version comes out again.
-        UserError: a file or the policy cannot be read.
+        UserError: a file or the policy cannot be read, or there are too few texts to hold some out.
     """
     several = card.kind == MULTI_LABEL
     with tempfile.TemporaryDirectory(prefix="sprat-retrain-") as temporary, ProgressBar() as bar:
-        new, alike = Path(temporary) / "new", Path(temporary) / "alike"
-        result = train_version(replace(config, output=new), bar.show, several=several)
-        if learnt is None:
-            check_is_new(folder, card, result.card)
-        stand_in = None
-        if learnt is not None:
-            before = replace(learnt.before(config, Path(temporary)), output=alike)
-            stand_in = train_version(before, bar.show, several=several).card
-        at = compared_at(asked, file, card, result.card)
-        served = result.answers(folder if learnt is None else alike, config.threads, bar)
-        answers = result.answers(new, config.threads, bar)
-    comparison = compare(result.judged(served, at.keep_at), result.judged(answers, at.keep_at))
-    kept_at_own = float(result.judged(answers, result.card.keep_at).kept.mean())
-    return VersionsCompared(result, comparison, at, kept_at_own, stand_in)
+        new = train_version(replace(config, output=Path(temporary) / "new"), bar.show, several=several)
+        check_is_new(folder, card, new.card)
+        at = compared_at(asked, file, card, new.card)
+        before, texts = learnt.before(config, Path(temporary)), new.texts + (0 if several else new.outside)
+        compared = compare_trainings(before, config, texts, at.keep_at, bar.show, several=several)
+    return NewVersion(new, compared, at)
 
 
 def check_is_new(folder: Path, served: Card, new: Card) -> None:

@@ -16,7 +16,6 @@ from sprat_cli.feedback.training_file import rows_of, trainable, write_rows
 from sprat_cli.terminal import counted, printable
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import CorrectedText, requested_model
-from sprat_training.data import is_held_out
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import GIVEN, ORIGIN_FIELDS, LabelledTexts, read_labelled, split_labels
 from sprat_training.datasets.rows import normalised_text
@@ -182,34 +181,6 @@ def left_out_lines(left_out: Counter[str], not_found: Sequence[Identity]) -> lis
         for code, count, why in left_out_reasons(left_out, not_found)
         if code != OTHER_MODEL
     ]
-
-
-def divided(path: Path, dropped_labels: Iterable[str], *, several: bool = False) -> str:
-    """Return how many corrections in a file are trained on, and how many test the versions.
-
-    Args:
-        path: of the file.
-        dropped_labels: the labels that a training left out; a correction with one is in neither number.
-        several: whether a text may have several labels.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    dropped = set(dropped_labels)
-    rows = read_labelled(path, columns_of(several=several), several=several)
-    used = [
-        text
-        for text, cell in zip(rows.texts, rows.labels, strict=True)
-        if not dropped.intersection(split_labels(cell) if several else (cell,))
-    ]
-    tested = sum(map(is_held_out, used))
-    trained = len(used) - tested
-    learnt, of = ("is" if trained == 1 else "are"), counted(len(rows.texts), "correction")
-    held_out, them = ("is held out and tests", "it") if tested == 1 else ("are held out and test", "them")
-    return (
-        f"{trained:,} of {of} {learnt} trained on; {tested:,} {held_out} both versions, so the new one has not learnt "
-        f"{them}"
-    )
 
 
 def waiting(path: Path, dropped_labels: Iterable[str], *, several: bool = False) -> str | None:

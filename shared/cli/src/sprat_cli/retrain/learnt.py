@@ -8,6 +8,7 @@ from pathlib import Path
 from sprat.errors import SpratError
 from sprat_cli.retrain.corrections import AskedModel, columns_of
 from sprat_cli.terminal import remark
+from sprat_cli.train.options import training_command
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_training.config import TrainingConfig
@@ -22,6 +23,8 @@ class Learnt:
 
     lines: tuple[bytes, ...] = ()
     """Of the file, as they stand there."""
+    new: int = 0
+    """Corrections of the file that it was not trained on."""
     are_known: bool = True
     """Whether they are surely these; else the file has changed in rows that were there at the training."""
 
@@ -45,12 +48,12 @@ def check_learnt(config: TrainingConfig, card: Card, folder: Path, asked: AskedM
 
     Args:
         config: of the training; the last of its files is that of the corrections.
-        card: of the served version, which held no texts out.
+        card: of the served version.
         folder: of the served version.
         asked: the model, as texts ask for it.
 
     Raises:
-        SpratError: it was trained on these very files.
+        SpratError: it has learnt all of them.
     """
     path = config.files[-1]
     if _is_trained_on(config, card):
@@ -59,6 +62,12 @@ def check_learnt(config: TrainingConfig, card: Card, folder: Path, asked: AskedM
             "is, and no other file has changed; nothing is trained"
         )
     found = learnt_corrections(path, card, read_record(folder), several=card.kind == MULTI_LABEL)
+    if not found.new:
+        raise SpratError(
+            f"the served version, {card.version}, has learnt all corrections of {path}; other files, or rows of it, "
+            "have changed since. To learn that, run\n  "
+            f"{training_command(config, folder, several=card.kind == MULTI_LABEL)}"
+        )
     if not found.are_known:
         remark(
             f"{path} has changed in rows that {folder} was trained on: those whose text it knows count as learnt, with "
@@ -83,22 +92,22 @@ def learnt_corrections(path: Path, card: Card, record: TrainingRecord | None, *,
     Raises:
         UserError: the file cannot be read.
     """
-    hashes = {work.sha256 for work in own_works(card, FITTED) if work.name == path.name}
-    if not hashes:
-        return Learnt()
     with path.open("rb") as file:
         lines = tuple(file)
+    hashes = {work.sha256 for work in own_works(card, FITTED) if work.name == path.name}
+    if not hashes:
+        return Learnt(new=len(lines))
     digest = sha256()
     for count, line in enumerate(lines, start=1):
         digest.update(line)
         if digest.hexdigest() in hashes:
-            return Learnt(lines[:count])
+            return Learnt(lines[:count], len(lines) - count)
     rows = read_labelled(path, columns_of(several=several), several=several)
     if record is None:
-        return Learnt(are_known=False)
+        return Learnt(new=len(lines), are_known=False)
     seen = record.texts.seen(rows.texts)
     known = tuple(lines[row - 1] for row, is_seen in zip(rows.rows, seen, strict=True) if is_seen)
-    return Learnt(known, are_known=False)
+    return Learnt(known, len(lines) - len(known), are_known=False)
 
 
 def _is_trained_on(config: TrainingConfig, card: Card) -> bool:

@@ -4,27 +4,20 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sprat_cli.retrain.compared import VersionsCompared
+from sprat_cli.retrain.compared import NewVersion
 from sprat_cli.retrain.corrections import Added, AskedModel
 from sprat_cli.retrain.keep_at import ComparedAt
-from sprat_cli.retrain.learnt import Learnt
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
-from sprat_cli.train.options import training_command
 from sprat_cli.train.summary import issue_json, label_issue_lines
-from sprat_cli.which_keep_at import KeepAtAdvice
+from sprat_cli.which_keep_at import KeepAtAdvice, is_provisional
 from sprat_inference.card import Card
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison, Measured
 
-_FEW: Final = 100
-"""Texts held out, of 500: a paired difference must be some 6 points for its 95 % interval to leave out 0, where the
-versions differ in one text of ten (1.96 times the root of 0.1 / 100)."""
-
-
-_ITSELF: Final = (
-    "with so few texts, compare it with the served version itself before you replace that: `sprat assess FILE --model "
-    "DIR` of both, on texts that neither was trained on"
+_ON_NEW_TEXTS: Final = (
+    "write it with --output DIR, and compare both by `sprat assess FILE --model DIR --accuracy {:g}` on texts that "
+    "neither was trained on; or try again with more corrections"
 )
 
 
@@ -34,15 +27,20 @@ class Retrained:
 
     model: AskedModel
     served: Card
-    compared: VersionsCompared
-    learnt: Learnt | None
-    """The corrections that the served version has learnt, and what stands for it; None where nothing stands for it."""
+    version: NewVersion
+    learnt: int
+    """How many of the corrections the served version has learnt."""
     config: TrainingConfig
     """Of the new version; the last of its files is that of the corrections."""
     corrections: Added
     """In it."""
     left_out: Counter[str]
     """Corrections that this run could not use, by the reason."""
+
+    @property
+    def new_corrections(self) -> int:
+        """Return how many corrections of the file the served version has not learnt."""
+        return self.corrections.total - self.learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,144 +67,179 @@ class Advice:
         return [*self.verdict_lines, *then]
 
 
-def advise(compared: VersionsCompared, keep_at: KeepAtAdvice | None, accuracy: float) -> Advice:
-    """Return whether to replace the served version: only where the new one is shown to be better.
+def advise(version: NewVersion, keep_at: KeepAtAdvice | None, accuracy: float) -> Advice:
+    """Return whether to replace the served version: only where the corrections are shown to make it better.
 
     Args:
-        compared: both versions.
+        version: the new one, and what its corrections bring.
         keep_at: what to do about the keep_at for the new version; None for nothing.
         accuracy: the share right that was asked of the new version.
     """
-    comparison, at, new = compared.comparison, compared.at, compared.result.card
-    if compared.result.verdict.grade == "poor":
+    comparison, at, new = version.compared.comparison, version.at, version.trained.card
+    if version.trained.verdict.grade == "poor":
         return Advice(replace=False, because="the new version keeps nothing", keep_at=None)
     own = "" if at.is_of(new) else f"; its own keep_at would be {new.keep_at:.2f}"
+    texts = counted(comparison.texts, "text")
     if comparison.neither_keeps:
-        served = "the served one" if compared.stand_in is None else "the stand-in of the served one"
-        because = (
-            f"at {at} neither the new version nor {served} keeps any of {counted(comparison.texts, 'text')}, so these "
-            f"texts show nothing at it{own}"
-        )
+        because = f"at {at} none of {texts} is kept, with the corrections or without, so they show nothing at it{own}"
         return Advice(replace=False, because=because, keep_at=None, next_steps=_next_steps(comparison, accuracy))
     if comparison.keeps_nothing:
-        because = f"at {at} the new version keeps none of {counted(comparison.texts, 'text')}{own}"
+        because = f"at {at} none of {texts} is kept with the corrections{own}"
         return Advice(replace=False, because=because, keep_at=None)
     yes, because = _judged(comparison, at)
-    if compared.stand_in is None:
-        return Advice(replace=yes, because=because, keep_at=keep_at if yes else None)
-    because += ". That is beside the stand-in; both learnt from less than the served version"
-    steps = (_ITSELF,) if yes and comparison.texts < _FEW else ()
-    return Advice(replace=yes, because=because, keep_at=keep_at if yes else None, next_steps=steps)
+    if yes:
+        return Advice(replace=True, because=because, keep_at=keep_at)
+    alike = (comparison.better, comparison.keeps) == ("neither", "alike")
+    return Advice(
+        replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS.format(accuracy),) if alike else ()
+    )
 
 
 def _next_steps(comparison: Comparison, accuracy: float) -> tuple[str, ...]:
-    """Return what to do where no version keeps any of the texts."""
+    """Return what to do where none of the texts is kept."""
     right = comparison.right
-    shares = f"{right.served.value:.1%} served, {right.new.value:.1%} new, {_difference(right)}"
-    assess = f"`sprat assess FILE --model DIR --accuracy {accuracy:g}`"
+    shares = f"{right.served.value:.1%} without, {right.new.value:.1%} with the corrections, {_difference(right)}"
     return (
-        f"compare what both get right, whatever is kept: {shares}; {_shows(comparison)}",
-        f"write the new version with --output DIR, and find its keep_at on texts that it was not trained on: {assess}",
-        "more rows with labels make the model surer, and narrow the intervals",
+        f"compare what is right, whatever is kept: {shares}; {_shows(comparison)}",
+        _ON_NEW_TEXTS.format(accuracy),
     )
 
 
 def _shows(comparison: Comparison) -> str:
-    """Return which version the interval of what is right shows to be better."""
+    """Return what the interval of what is right shows."""
     if comparison.better == "neither":
         return "the interval holds 0, so no difference is shown"
-    return f"the interval leaves out 0, so the {comparison.better} version is shown to be better in that"
+    more = "more" if comparison.better == "new" else "fewer"
+    return f"the interval leaves out 0, so {more} are shown to be right with them"
 
 
 def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
-    """Return whether the new version is shown to be better, and why."""
+    """Return whether the corrections are shown to make the version better, and why."""
     right, kept = _difference(comparison.right), _difference(comparison.kept_right)
-    less = f"it keeps clearly less that is right at {at}: {kept}"
+    with_them, less = "with the corrections", f"clearly less that is right is kept at {at}: {kept}"
     match comparison.better, comparison.keeps:
         case "served", _:
-            return False, f"the new version gets clearly fewer texts right: {right}"
+            return False, f"{with_them} clearly fewer texts are right: {right}"
         case "new", keeps:
             but = f"; but {less}" if keeps == "less" else ""
-            return True, f"the new version gets clearly more texts right: {right}{but}"
+            return True, f"{with_them} clearly more texts are right: {right}{but}"
         case _, "more":
-            return True, f"it keeps clearly more that is right at {at}: {kept}, and gets no fewer texts right"
+            return True, f"{with_them} clearly more that is right is kept at {at}: {kept}, and no fewer texts are right"
         case _, "less":
-            return False, f"{less}, and gets no more texts right"
+            return False, f"{with_them} {less}, and no more texts are right"
         case _:
             return False, f"no difference is shown on {counted(comparison.texts, 'text')} at {at}"
 
 
 def summary_lines(retrained: Retrained) -> list[str]:
     """Return the lines for a terminal."""
-    compared = retrained.compared
-    result, comparison, at = compared.result, compared.comparison, compared.at
-    version, outside = retrained.served.version, result.held_out_outside
-    stand_in, keep_ats = compared.stand_in, f"{retrained.served.keep_at:.2f} served"
-    served = [f"served: version {version}, which was not trained on these texts"]
-    if stand_in is not None:
-        keep_ats += f", {stand_in.keep_at:.2f} its stand-in"
-        alike = f"one trained alike, without them{_with_learnt(retrained)}, stands for it"
-        served = [
-            f"served: version {version} was trained on these texts; {alike}",
-            "both learn from less than the served version, as a fifth of the texts is held out: they may keep less",
-        ]
+    version = retrained.version
+    new, comparison, at = version.trained, version.compared.comparison, version.at
     head, *rest = table(
         [
-            ("", "SERVED" if stand_in is None else "STAND-IN", "NEW", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
+            ("", "WITHOUT", "WITH", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
             *(
                 (each.name, str(each.served), str(each.new), _difference(each), f"{each.differing:,}")
                 for each in comparison.all
             ),
         ]
     )
-    fitted = counted(result.texts, "text")
-    counting = "; what is said of labels above counts those held out, too" if result.findings else ""
+    kept_head, *kept = table([("", "KEEP_AT", "KEPT", "RIGHT OF THOSE KEPT"), *_kept_rows(retrained)])
     colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
     return [
         f"{printable(str(retrained.config.files[-1]))}: {_corrections(retrained.corrections)}",
-        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in result.findings),
-        *label_issue_lines(result.doubted),
+        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in new.findings),
+        *label_issue_lines(new.doubted),
         *_how_to_correct(retrained),
-        f"trained on {fitted}{_outside(result)}{counting}",
-        f"compared on {_held_out(comparison)}, {outside:,} of them {_none(result)}",
-        *map(printable, served),
-        printable(f"both at {at}, {at.said}"),
+        "",
+        printable(_what_is_compared(retrained)),
+        printable(f"{_which_texts(version)}, at {at}, {at.said}"),
         "",
         faint(head),
         *rest,
         "",
-        f"keep_at of the cards: {keep_ats}, {result.card.keep_at:.2f} new, chosen by heads that had not seen the texts",
         paint(comparison_sentence(retrained.model, comparison, at), colour),
-        *_other_way(retrained),
-        *_new_version(compared),
-        _why_figures_differ(compared),
-        *_served_keeps(retrained.served),
+        "",
+        _trained_on(new),
+        faint(kept_head),
+        *map(printable, kept),
+        *([printable(f"Why: {new.verdict.reason}.")] if new.verdict.reason else []),
+        "",
     ]
 
 
+def _trained_on(new: Trained) -> str:
+    traffic = f", as traffic of which {new.outside_share:.0%} is outside every label" if new.outside_share else ""
+    return (
+        f"The new version is trained on all {counted(new.texts, 'text')}{_outside(new)}. What is kept, by heads that "
+        f"had not seen the texts{traffic}:"
+    )
+
+
+def _what_is_compared(retrained: Retrained) -> str:
+    new, learnt = retrained.new_corrections, ""
+    if retrained.learnt:
+        learnt = f"; both have the {counted(retrained.learnt, 'correction')} learnt before"
+    bring, them = ("brings", "it") if new == 1 else ("bring", "them")
+    return (
+        f"What the {counted(new, 'correction')} {bring} that the served version, {retrained.served.version}, has not "
+        f"learnt: two trainings like it, one without and one with {them}{learnt}."
+    )
+
+
+def _which_texts(version: NewVersion) -> str:
+    compared = version.compared
+    texts = counted(compared.comparison.texts, "text")
+    held_out = "each fifth of the texts in turn" if compared.fifths > 1 else "a fifth of the texts"
+    without = "without a label" if version.trained.several else "outside every label"
+    return f"Compared on {texts}, {compared.outside:,} of them {without}: {held_out} is held out from both"
+
+
+def _kept_rows(retrained: Retrained) -> list[tuple[str, ...]]:
+    """Return what is kept by the served version, by its own training, and by the new one at both keep_ats."""
+    new, at, served = retrained.version.trained, retrained.version.at, retrained.served
+    scores = {each.name: each.value for each in served.scores}
+    rows: list[tuple[str, ...]] = []
+    if (share := scores.get("cross_validated_kept_share")) is not None:
+        right = scores.get("cross_validated_kept_right")
+        shown = "–" if right is None else f"{right:.1%}"
+        rows.append(("  served, by its own training", _of_card(served), f"{share:.1%}", shown))
+    kept = new.figures.at(new.card.keep_at)
+    rows.append(("  new, by its card", _of_card(new.card), f"{kept.share:.1%}", kept.shown_right))
+    if not at.is_of(new.card):
+        kept = new.figures.at(at.keep_at)
+        named = "in force" if at.origin == "in_force" else "as compared"
+        rows.append((f"  new, {named}", f"{at.keep_at:.2f}", f"{kept.share:.1%}", kept.shown_right))
+    return rows
+
+
+def _of_card(card: Card) -> str:
+    return f"{card.keep_at:.2f}{' provisional' if is_provisional(card.keep_at_rule) else ''}"
+
+
 def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
-    """Return the fields of `--json`."""
-    compared = retrained.compared
-    result, comparison = compared.result, compared.comparison
+    """Return the fields of `--json`; `served` of a share is that without the new corrections, `new` that with them."""
+    version = retrained.version
+    new, compared, comparison = version.trained, version.compared, version.compared.comparison
     return {
         "type": "retrained",
         "task": retrained.model.task,
         "model": retrained.model.name,
         "served_version": retrained.served.version,
-        "served_saw_the_test": compared.stand_in is not None,
-        "stand_in_keep_at": None if compared.stand_in is None else compared.stand_in.keep_at,
         "corrections": retrained.corrections.total,
         "new_corrections": retrained.corrections.read,
         "added_corrections": retrained.corrections.new,
-        "learnt_corrections": None if retrained.learnt is None else len(retrained.learnt.lines),
+        "learnt_corrections": retrained.learnt,
         "left_out": {code: count for code, count in retrained.left_out.items() if count},
-        "likely_wrong": [issue_json(each) for each in result.doubted],
-        "trained_on": result.texts,
-        "trained_outside": result.outside,
+        "likely_wrong": [issue_json(each) for each in new.doubted],
+        "trained_on": new.texts,
+        "trained_outside": new.outside,
         "tested_on": comparison.texts,
-        "tested_outside": result.held_out_outside,
-        "compared_at": {"keep_at": compared.at.keep_at, "origin": compared.at.origin},
-        "kept_at_own_keep_at": round(compared.kept_at_own, 4),
+        "tested_outside": compared.outside,
+        "fifths": compared.fifths,
+        "compared_at": {"keep_at": version.at.keep_at, "origin": version.at.origin},
+        "kept_at_compared": round(new.figures.at(version.at.keep_at).share, 4),
+        "kept_at_own_keep_at": round(new.figures.at(new.card.keep_at).share, 4),
         "better": comparison.better,
         "keeps": comparison.keeps,
         "worse": comparison.is_worse,
@@ -215,11 +248,11 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
             "because": advice.because,
             "policy": None if advice.keep_at is None else advice.keep_at.said,
         },
-        "keep_at": result.card.keep_at,
+        "keep_at": new.card.keep_at,
         "verdict": {
-            "grade": result.verdict.grade,
-            "sentence": result.verdict.sentence,
-            "reason": result.verdict.reason,
+            "grade": new.verdict.grade,
+            "sentence": new.verdict.sentence,
+            "reason": new.verdict.reason,
         },
         **{
             each.name.lower().replace(" ", "_").replace("-", "_"): {
@@ -236,61 +269,34 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
 
 
 def comparison_sentence(model: AskedModel, comparison: Comparison, at: ComparedAt) -> str:
-    """Return which version is better, in what is right and in what is kept."""
+    """Return whether the corrections make the version better, in what is right and in what is kept."""
     kept, escalated = _difference(comparison.kept_right), _difference(comparison.escalated)
     keeps = {
         "alike": f"kept and right at {at}: no difference shown ({kept})",
-        "more": f"the new one keeps clearly more at {at}: {kept} kept and right, {escalated} escalated",
-        "less": f"the new one keeps clearly less at {at}: {kept} kept and right, {escalated} escalated",
+        "more": f"clearly more is kept at {at}: {kept} kept and right, {escalated} escalated",
+        "less": f"clearly less is kept at {at}: {kept} kept and right, {escalated} escalated",
     }[comparison.keeps]
     if comparison.neither_keeps:
-        keeps = f"no version keeps any at {at}"
-    if comparison.better == "new" and not comparison.is_worse:
-        return f"The new version of {model} is better: right: {_difference(comparison.right)}; {keeps}."
-    if comparison.better == "served":
-        right = _difference(comparison.right)
-        return f"The served version of {model} is better: keep it. Right: {right}; {keeps}."
+        keeps = f"none is kept at {at}"
     right = _difference(comparison.right)
-    shown = f"right: {right if comparison.better == 'new' else f'no difference shown ({right})'}; {keeps}"
+    shown = f"right: {f'no difference shown ({right})' if comparison.better == 'neither' else right}; {keeps}"
     if comparison.is_worse:
-        return f"The new version of {model} is worse on {counted(comparison.texts, 'text')}: {shown}."
-    more = "more corrections and more texts narrow the intervals"
-    return f"On {counted(comparison.texts, 'text')}, {shown}; {more}."
-
-
-def _other_way(retrained: Retrained) -> list[str]:
-    """Return how to learn from every text, where those held out are few: they rarely show a difference.
-
-    What they show is of versions that learnt from less than the served one, where a stand-in was compared.
-    """
-    compared = retrained.compared
-    comparison, result = compared.comparison, compared.result
-    is_alike = (comparison.better, comparison.keeps) == ("neither", "alike")
-    if comparison.texts >= _FEW or not (is_alike or compared.stand_in is not None):
-        return []
-    why = (
-        "A comparison on so few texts rarely shows a difference."
-        if is_alike
-        else "Both learnt from less than the served version, which may cost more than corrections bring."
-    )
-    instead = training_command(retrained.config, several=result.several, drop_small=bool(result.dropped_labels))
-    return [
-        f"{why} To learn from all of them instead:",
-        printable(f"  {instead}"),
-        '  docs/own-models.md, "With few texts", says how to go on',
-    ]
+        return f"With the corrections {model} is worse on {counted(comparison.texts, 'text')}: {shown}."
+    if comparison.better == "new":
+        return f"With the corrections {model} is better: {shown}."
+    return f"On {counted(comparison.texts, 'text')}, {shown}."
 
 
 def _corrections(added: Added) -> str:
     """Return how many corrections the file holds, and how many of them this run put there."""
-    total = counted(added.total, "correction")
-    return f"{total}, {added.new:,} of them new in it or with another label; {added.read:,} were read from Kafka"
+    read = f"{added.read:,} read from Kafka, {added.new:,} of them added or with another label"
+    return f"{counted(added.total, 'correction')}; {read}"
 
 
 def _how_to_correct(retrained: Retrained) -> list[str]:
     """Return how to correct doubted rows of the file of corrections; nothing where none of them is doubted."""
     path = retrained.config.files[-1]
-    if all(each.path != path for each in retrained.compared.result.doubted):
+    if all(each.path != path for each in retrained.version.trained.doubted):
         return []
     said = f"a wrong label in {path}: change it there, which stays; or, so that others get it, too, run"
     command = "sprat feedback --text-id ID --source SOURCE"
@@ -298,79 +304,11 @@ def _how_to_correct(retrained: Retrained) -> list[str]:
     return [faint(f"      {printable(line)}")]
 
 
-def _with_learnt(retrained: Retrained) -> str:
-    """Return which corrections the version has that stands for the served one."""
-    learnt = 0 if retrained.learnt is None else len(retrained.learnt.lines)
-    if not learnt:
-        return ""
-    return f" but with the {counted(learnt, 'correction')} that {'is' if learnt == 1 else 'are'} learnt already"
-
-
-def _held_out(comparison: Comparison) -> str:
-    return f"{counted(comparison.texts, 'text')} held out for it"
-
-
-def _none(result: Trained) -> str:
-    return "without a label" if result.several else "outside every label"
-
-
 def _outside(result: Trained) -> str:
     """Return how many texts without a label were trained on: they are texts of their own, or some of all."""
     if result.several:
         return f", {result.outside:,} of them without a label"
     return f" and {result.outside:,} outside every label"
-
-
-def _why_figures_differ(compared: VersionsCompared) -> str:
-    """Return why what the new version keeps by its own training is another share than that of the table."""
-    result = compared.result
-    outside = result.outside_share
-    weighed = f", of which {outside:.0%} is outside every label" if outside else ""
-    figures = (_kept_by_training(result.card), compared.kept_at_own)
-    lower = min(each for each in figures if each is not None)
-    both = f" Kept at its own keep_at, {result.card.keep_at:.2f}: "
-    both += "" if figures[0] is None else f"{figures[0]:.1%} here, "
-    both += f"{figures[1]:.1%} of those held out."
-    expected = f"Expect {lower:.1%}, and less of" if compared.at.is_of(result.card) else "Less is kept of"
-    return faint(
-        f"These figures are of the {counted(result.texts, 'text')} that it was trained on, by heads that had "
-        f"not seen them, as traffic{weighed}; the table is of the texts held out, as they are, at {compared.at}.{both} "
-        f"{expected} texts that are unlike your files: `sprat assess` measures a file of new ones."
-    )
-
-
-def _new_version(compared: VersionsCompared) -> list[str]:
-    """Return what the new version keeps at the keep_at of the comparison, and what a training would say of it.
-
-    A training judges it at the keep_at of its own card; where the comparison is at another, the lines say so.
-    """
-    verdict, at, card = compared.result.verdict, compared.at, compared.result.card
-    colour = {"good": "green", "fair": "yellow", "poor": "red"}[verdict.grade]
-    first, of = [], "The new version"
-    if not at.is_of(card):
-        kept = 1 - compared.comparison.escalated.new.value
-        served = "would be served while that is in force" if at.origin == "in_force" else "is compared here"
-        first = [f"The new version keeps {kept:.1%} of the texts held out at {at}."]
-        of += (
-            f" at the keep_at of its own card alone, {card.keep_at:.2f}, not at {at.keep_at:.2f}, at which it {served}"
-        )
-    said = f"{of}: {verdict.sentence[0].lower()}{verdict.sentence[1:]}"
-    why = [f"Why: {verdict.reason}."] if verdict.reason else []
-    return [*first, *(paint(printable(each), colour) for each in (said, *why))]
-
-
-def _served_keeps(card: Card) -> list[str]:
-    """Return what the served version keeps by its own training, as is said of the new one; nothing where unknown."""
-    share = _kept_by_training(card)
-    if share is None:
-        return []
-    measured = "The served version, measured in this way at its own training"
-    return [faint(f"{measured}: at keep_at {card.keep_at:.2f} it keeps {share:.1%} of the traffic.")]
-
-
-def _kept_by_training(card: Card) -> float | None:
-    """Return the share of the traffic that a version keeps by its own training; None where its card has none."""
-    return next((each.value for each in card.scores if each.name == "cross_validated_kept_share"), None)
 
 
 def _difference(measured: Measured) -> str:

@@ -51,13 +51,13 @@ def reading_options(reading: Reading, languages: Sequence[str], without: Iterabl
     ]
 
 
-def training_command(config: TrainingConfig, *, several: bool, drop_small: bool) -> str:
-    """Return the command that trains on all texts of the files, quoted for a shell; DIR stands for its output.
+def training_command(config: TrainingConfig, folder: Path, *, several: bool) -> str:
+    """Return the command that trains on the files, quoted for a shell.
 
     Args:
         config: of a training with corrections, which `sprat retrain` began.
+        folder: which the command writes anew.
         several: whether a text may have several labels.
-        drop_small: whether it leaves out labels with too few texts.
     """
     words = ["sprat", "train", "multi-label" if several else "intent", *map(str, config.files)]
     if config.name != model_name(None, config.files):
@@ -65,7 +65,7 @@ def training_command(config: TrainingConfig, *, several: bool, drop_small: bool)
     options = reading_options(Reading.of(config), config.languages, ["encoding"] if _is_found(config.encoding) else [])
     named = {"out_of_scope": config.outside_file, "encoder": config.encoder}
     options += [_option(name, value) for name, value in named.items() if value is not None]
-    return " ".join([shlex.join(words), *options, *(["--drop-small"] if drop_small else []), "--output DIR"])
+    return " ".join([shlex.join(words), *options, _option("output", folder), "--force"])
 
 
 def _is_found(encoding: str) -> bool:

@@ -1,13 +1,13 @@
 """Two versions of a model on the same texts: which is better, and is that more than chance?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from sprat_contracts.kept import least_kept
-from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
+from sprat_training.evaluation.metrics import Doubles, Flags, Interval, ModelReadings, wilson
 from sprat_training.evaluation.routing import f1_of_draws
 
 RESAMPLES: Final = 2_000
@@ -31,6 +31,20 @@ class VersionAnswers:
     """Labels that are right; None where a text has one label at most."""
     named: Doubles | None = None
     """Labels and right labels, together."""
+
+    @classmethod
+    def of_all(cls, parts: Sequence["VersionAnswers"]) -> "VersionAnswers":
+        """Return the answers to the texts of all parts, one part after the other.
+
+        Args:
+            parts: at least one; a text has several labels in all of them or in none.
+        """
+
+        def joined(name: str) -> Any:
+            arrays = [getattr(part, name) for part in parts]
+            return None if arrays[0] is None else np.concatenate(arrays)
+
+        return cls(**{each.name: joined(each.name) for each in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,41 +113,32 @@ class Comparison:
         return self.keeps_nothing and self.escalated.served.value == 1
 
 
-def answers_of(answers: Sequence[Any], labels: Sequence[str | None], keep_at: float) -> VersionAnswers:
+def answers_of(readings: ModelReadings, keep_at: float) -> VersionAnswers:
     """Return what a model's answers are worth.
 
     Args:
-        answers: of an intent model, see `sprat.model.Answer`.
-        labels: the right label of each text; None for a text outside every label.
+        readings: of the texts, followed by those outside every label.
         keep_at: the threshold of the comparison.
     """
-    published = [answer.output.label for answer in answers]
-    likeliest = [answer.output.alternatives[0].label for answer in answers]
-    right = [
-        given is None if label is None else best == label
-        for given, best, label in zip(published, likeliest, labels, strict=True)
-    ]
-    kept = np.array([answer.confidence >= least_kept(keep_at) for answer in answers])
-    as_published = np.array([given == label for given, label in zip(published, labels, strict=True)])
-    called_outside = [given is None and label is not None for given, label in zip(published, labels, strict=True)]
-    return VersionAnswers(np.array(right), kept, kept & as_published, kept & np.array(called_outside))
+    kept = readings.confidence >= least_kept(keep_at)
+    right = np.where(readings.in_scope, readings.best_right, readings.is_rejected)
+    return VersionAnswers(right, kept, kept & readings.right, kept & readings.in_scope & readings.is_rejected)
 
 
-def set_answers_of(answers: Sequence[Any], labels: Sequence[frozenset[str]], keep_at: float) -> VersionAnswers:
+def set_answers_of(said: Flags, gold: Flags, confidence: Doubles, keep_at: float) -> VersionAnswers:
     """Return what the answers of a model are worth that gives a text several labels: right is the whole set.
 
     Args:
-        answers: of the model, see `sprat.model.Answer`.
-        labels: the right labels of each text.
+        said: texts × labels, whether the model gives the label.
+        gold: texts × labels, whether the label applies.
+        confidence: of the whole set of each text.
         keep_at: the threshold of the comparison.
     """
-    said = [frozenset(each.label for each in answer.output.labels) for answer in answers]
-    right = np.array([one == other for one, other in zip(said, labels, strict=True)])
-    kept = np.array([answer.confidence >= least_kept(keep_at) for answer in answers])
-    none = np.array([bool(other) and not one for one, other in zip(said, labels, strict=True)])
-    hits = np.array([len(one & other) for one, other in zip(said, labels, strict=True)], dtype=np.float64)
-    named = np.array([len(one) + len(other) for one, other in zip(said, labels, strict=True)], dtype=np.float64)
-    return VersionAnswers(right, kept, kept & right, kept & none, hits, named)
+    right, kept = (said == gold).all(axis=1), confidence >= least_kept(keep_at)
+    none = kept & gold.any(axis=1) & ~said.any(axis=1)
+    hits = (said & gold).sum(axis=1).astype(np.float64)
+    named = (said.sum(axis=1) + gold.sum(axis=1)).astype(np.float64)
+    return VersionAnswers(right, kept, kept & right, none, hits, named)
 
 
 def compare(served: VersionAnswers, new: VersionAnswers, *, seed: int = 0) -> Comparison:
