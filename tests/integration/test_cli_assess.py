@@ -375,6 +375,30 @@ def test_nothing_is_written_where_one_is_found_that_is_not_shown_and_that_of_the
 
 
 @pytest.mark.parametrize("in_force", ["", "    models: {hr: {keep_at: 0.99}}\n"], ids=["lower", "the card's"])
+def test_that_of_the_card_is_not_written_where_the_frontier_gets_fewer_right_than_what_is_kept(
+    assess_stricter, tmp_path, in_force
+):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY + in_force)
+    worse = ["--frontier-accuracy", "0.5", "--accuracy", "0.62"]
+    found = assess_stricter(*worse)
+    assert found.exit_code == 0, found.output
+    said = re.search(
+        r"The keep_at of the card is higher, 0\.99, but at 0\.99 only [\d.]+% of all answers are right here, less than "
+        r"the 62\.0% asked for, and [\d.]+% at (0\.\d\d): the frontier gets fewer right than what is kept\. So neither "
+        r"is shown: assess with more texts, or write \1 all the same, with --write --force\.",
+        found.stdout,
+    )
+    assert said is not None, found.stdout
+    last = found.stdout.splitlines()[-1]
+    assert last.startswith(f"with --write, nothing is written: {said[1]} is provisional, and at 0.99 only ")
+    written = assess_stricter(*worse, "--write")
+    assert (written.exit_code, policy.read_text()) == (0, POLICY + in_force), written.output
+    forced = assess_stricter(*worse, "--write", "--force")
+    assert (forced.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, float(said[1])), forced.output
+
+
+@pytest.mark.parametrize("in_force", ["", "    models: {hr: {keep_at: 0.99}}\n"], ids=["lower", "the card's"])
 def test_a_budget_writes_neither_one_that_is_not_shown_nor_one_that_may_cost_more(assess_stricter, tmp_path, in_force):
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY + in_force)

@@ -62,7 +62,7 @@ def test_both_versions_and_their_reports_are_exchanged_and_the_same_command_undo
     notices = "    (a running `sprat up` of that folder notices by itself)"
     assert first == f"hr: version {before.version}, keep_at {before.keep_at:.2f}{notices}"
     assert second == f"hr.previous: version {now.version}, keep_at {now.keep_at:.2f}; the same command puts it back"
-    assert f"\nthen write {before.keep_at:.2f}, the card's keep_at, under {PLACE} in your policy file" in said
+    assert f"\nkeep_at: write {before.keep_at:.2f}, the card's keep_at, under {PLACE} in your policy file" in said
     assert said.endswith("\nrestart the router\n")
     sprat("models", "rollback", "hr")
     assert (cards(folder), reports(folder)) == ([now, before], [report_now, report_before])
@@ -80,7 +80,7 @@ def test_the_rule_says_what_becomes_of_the_keep_at_in_force(folder, monkeypatch)
     policy.write_text("tasks: {intent: {models: {hr: {keep_at: 0.50}}}}\n")
     said = sprat("models", "rollback", "hr").stdout
     shown = "unless `sprat assess` showed 0.50 for this version: the card's keep_at is higher than 0.50"
-    assert f"\nthen write {now.keep_at:.2f} under {PLACE} in policy.yaml, {shown}, which is in force\n" in said
+    assert f"\nkeep_at: write {now.keep_at:.2f} under {PLACE} in policy.yaml, {shown}, which is in force\n" in said
 
     policy.write_text("no: policy\n")
     result = sprat("models", "rollback", "hr")
@@ -136,7 +136,7 @@ def test_of_a_model_with_several_labels_it_names_the_file_of_its_task(tmp_path, 
     assert said.endswith("\n  sprat models rollback topics\n")
     said = sprat("models", "rollback", "topics").stdout
     keep_at = load_artefact(tmp_path / "topics").card.keep_at
-    assert f"\nthen write {keep_at:.2f}, the card's keep_at, under keep_at in the file of its task" in said
+    assert f"\nkeep_at: write {keep_at:.2f}, the card's keep_at, under keep_at in the file of its task" in said
 
     sprat("task", "init", "desk", "--kind", "multi_label", "--artefact", "topics")
     task = tmp_path / "tasks" / "desk.yaml"

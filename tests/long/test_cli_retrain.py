@@ -107,7 +107,9 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert result.exit_code == 0, result.output
     card = load_artefact(Path("hr")).card
     assert card.version != before
-    written = f"then write {card.keep_at:.2f}, the card's keep_at, under tasks.intent.models.hr.keep_at in your policy "
+    written = (
+        f"keep_at: write {card.keep_at:.2f}, the card's keep_at, under tasks.intent.models.hr.keep_at in your policy "
+    )
     assert result.stdout.count(written) == 1
     assert result.stdout.endswith(
         "\nyour `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
@@ -194,7 +196,7 @@ async def replaces_all_the_same(run, more, before: str) -> None:
     result = await run("retrain", "intent/hr", *more, "--replace", "--yes")
     assert result.exit_code == 0, result.output
     assert "\nreplace: no, because no difference is shown on " in result.stdout
-    assert "\nreplaced all the same, as --yes says\nthen " in result.stdout
+    assert "\nreplaced all the same, as --yes says\nkeep_at: " in result.stdout
     assert f"hr.previous holds {gone}: to replace hr throws it away\n" in result.stderr
     assert f"; {gone}, which was kept there, is thrown away; back to it" in result.stdout
 
@@ -207,7 +209,7 @@ async def asks_before_it_replaces(run, more, monkeypatch) -> None:
     assert result.exit_code == 0, result.output
     asked = result.stderr.index("Replace hr?")
     assert 0 <= result.stderr.index(f"hr.previous holds {kept}, keep_at ") < asked, "it is said before"
-    assert "\nreplaced all the same, as you answered\nthen " in result.stdout
+    assert "\nreplaced all the same, as you answered\nkeep_at: " in result.stdout
 
 
 @pytest.mark.timeout(180)

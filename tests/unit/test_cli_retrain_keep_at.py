@@ -89,6 +89,20 @@ def test_both_versions_are_compared_at_the_keep_at_in_force(policy):
     )
 
 
+def test_one_that_assess_found_for_another_version_is_called_that_in_the_comparison(policy, tmp_path):
+    keep_at = (
+        "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.83  # sprat assess: version {}, --accuracy 0.9\n"
+    )
+    (tmp_path / "policy.yaml").write_text(keep_at.format("1f"))
+    at = compared_at(HR, None, version(0.95), version(0.9))
+    place = "tasks.intent.models.hr.keep_at in policy.yaml"
+    assert at.of_version == "1f"
+    assert at.said == f"the one in force ({place}, found for version 1f, not for the served one)"
+    (tmp_path / "policy.yaml").write_text(keep_at.format(version(0.95).version))
+    at = compared_at(HR, None, version(0.95), version(0.9))
+    assert (at.of_version, at.said) == (None, f"the one in force ({place})")
+
+
 def test_without_a_policy_they_are_compared_at_that_of_the_served_versions_card(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPRAT_POLICY", raising=False)

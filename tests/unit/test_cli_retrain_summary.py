@@ -117,6 +117,17 @@ def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new
     assert advice.lines[1:] == then
 
 
+def test_what_is_kept_at_a_number_of_another_version_does_not_speak_for_replacing_the_served_one():
+    keeps_more, more_right = compare(version(56, 14), version(55, 24)), compare(version(40, 24), version(56, 24))
+    of_other = replace(AT, of_version="4b956be4")
+    verdict, step = advised(FAIR, keeps_more, at=of_other).lines
+    no_more = "replace: no, because with the corrections no more texts are right"
+    assert verdict.startswith(f"{no_more}; more that is right is kept at keep_at 0.89, +14.")
+    assert verdict.endswith(", but that number was found for version 4b956be4, not for the served one")
+    assert step.startswith("  next: write it with --output DIR")
+    assert advised(FAIR, more_right, at=of_other).replace
+
+
 def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is_not_written():
     poor = Verdict("poor", "", None, (), keep_at_holds=True)
     better = compare(version(40, 24), version(56, 24))

@@ -125,6 +125,23 @@ def test_texts_to_measure_with_are_told_from_texts_to_train_on(share, why, what)
     assert verdict.steps[0].startswith("Train on more texts of the labels that have fewer than 20: label 0 (12), ")
 
 
+@pytest.mark.parametrize(
+    ("added", "reason"),
+    [((), "no label has more than 12 texts"), (((1, 6),), "half of the labels have 15 texts or fewer")],
+    ids=["equal", "unequal"],
+)
+def test_few_texts_are_counted_as_they_are(added, reason):
+    data, summary, figures = figures_of_two_labels(each=12)
+    data = replace(data, gold=np.concatenate([data.gold, *(np.full(count, label) for label, count in added)]))
+    curve = tuple(KeptAnswers(step / 100, 0.05, Interval(1.0, 0.5, 1.0), 100) for step in range(101))
+    config, measured = (
+        TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr"),
+        replace(figures, curve=curve),
+    )
+    verdict = conclude(config, data, summary, (), measured, None, None, labels_held_out=False)
+    assert verdict.reason == reason
+
+
 def test_a_test_that_refutes_the_keep_at_is_called_what_it_is():
     data, summary, figures = figures_of_two_labels(each=40)
     measured, test = (

@@ -155,3 +155,14 @@ def test_oos_means_outside_beside_the_label_that_the_user_names(tmp_path):
     assert sources.outside == ("joke",)
     assert sources.outside_test == ("weather", "cup final")
     assert sources.notes == ()
+
+
+@pytest.mark.parametrize("given", ["other", "Other "])
+def test_a_label_for_texts_outside_in_another_spelling_than_in_the_file_is_asked_about(tmp_path, given):
+    rows = csv_of(*enough("a"), *enough("b"), *enough("Other"))
+    with pytest.raises(UserError, match=r"no row has this label; did you mean --outside-label Other\?"):
+        read_sources(config(tmp_path, rows, outside_label=given))
+    merged = read_sources(config(tmp_path, rows, outside_label=given, merge_case=True))
+    assert len(merged.outside) == len(enough("Other"))
+    unknown = read_sources(config(tmp_path, rows, outside_label="none"))
+    assert unknown.data.labels == ("Other", "a", "b")

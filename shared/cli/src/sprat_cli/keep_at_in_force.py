@@ -62,4 +62,4 @@ def keep_at_lines(advice: KeepAtAdvice | None) -> list[str]:
     """
     if advice is None:
         return ["the keep_at in force holds for this version: nothing is to be written"]
-    return [f"then {advice.said}", *([how_to_restart("router")] if advice.writes else [])]
+    return [f"keep_at: {advice.said}", *([how_to_restart("router")] if advice.writes else [])]

@@ -1,6 +1,7 @@
 """The files of a training: read, checked against each other, and refused with all that is wrong in them at once."""
 
 import csv
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.data import (
+    OUTSIDE,
     DataSummary,
     TooFewToHoldOutError,
     TrainingData,
@@ -22,6 +24,7 @@ from sprat_training.data import (
     merge_spellings,
     outside_texts,
     prepare,
+    similar_labels,
     split_outside,
     with_one_outside_label,
     without_corrected,
@@ -120,6 +123,7 @@ def _checked(
     errors: list[str],
 ) -> tuple[TrainingData, DataSummary, tuple[str, ...], LabelledTexts | None, tuple[int, ...], tuple[str, ...]]:
     """Check the files against each other; problems of the test are added to `errors`, those of the rest are raised."""
+    _check_outside_label(config, rows)
     rows = with_one_outside_label(rows, config.outside_label)
     if config.merge_case:
         rows = merge_spellings(rows, [config.outside_label])
@@ -152,6 +156,21 @@ def _checked(
         outside_test = tuple(text for text in outside if fifth_of(text) == config.hold_out)
         outside = tuple(text for text in outside if fifth_of(text) != config.hold_out)
     return data, summary, outside, test, leaked, outside_test
+
+
+def _check_outside_label(config: TrainingConfig, rows: LabelledTexts) -> None:
+    """Check that the label that the user named is not another spelling of one of the file.
+
+    Raises:
+        UserError: it is.
+    """
+    label = config.outside_label
+    if config.merge_case or label == OUTSIDE or label in rows.labels:
+        return
+    for group in similar_labels((*rows.labels, label)):
+        if label in group:
+            meant = shlex.quote(next(each for each in group if each != label))
+            raise UserError(f"--outside-label {label}: no row has this label; did you mean --outside-label {meant}?")
 
 
 @contextmanager

@@ -164,7 +164,11 @@ def _of_doubts(data: TrainingData, issues: tuple[LabelIssue, ...], without: Kept
 
 
 def _few_texts(data: TrainingData) -> str:
-    return f"half of the labels have {int(np.median(np.bincount(data.gold)))} texts or fewer"
+    counts = np.bincount(data.gold)
+    most, middle = int(counts.max()), int(np.median(counts))
+    return (
+        f"no label has more than {most} texts" if most == middle else f"half of the labels have {middle} texts or fewer"
+    )
 
 
 def _steps(

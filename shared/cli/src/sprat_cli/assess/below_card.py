@@ -26,12 +26,20 @@ class BelowCard:
     """Whether texts that somebody can have would show the accuracy."""
     shown: KeepAtSource | None = None
     """What stands behind the one in force, where it was shown for this version and as high an accuracy."""
+    missed: str | None = None
+    """That at the card's fewer of all answers are right here than was asked for, and than at the one found."""
 
     def __str__(self) -> str:
         if self.by_budget:
             return (
                 "Provisional: a budget asks for no accuracy, and none is shown. The keep_at of the card is higher, "
                 f"{self.card.value:.2f}, and may cost more. A file with --accuracy may show a lower one."
+            )
+        if self.missed is not None:
+            return (
+                f"The keep_at of the card is higher, {self.card.value:.2f}, but {self.missed}: the frontier gets fewer "
+                f"right than what is kept. So neither is shown: assess with more texts, or write {self.found:.2f} all "
+                "the same, with --write --force."
             )
         higher = f"The keep_at of the card is higher, {self.card.value:.2f}."
         more = " More texts may show a lower one." if self.more_may_show else ""
@@ -51,10 +59,11 @@ class BelowCard:
     def to_write(self) -> float | None:
         """Return what `--write` writes: the card's, unless what is in force is at least that, or shown; else None.
 
-        The card's may cost more than a budget, so there is nothing to write then.
+        The card's may cost more than a budget, or miss the accuracy here, so there is nothing to write then.
         """
         stays = self.in_force is not None and round(self.in_force, 2) >= round(self.card.value, 2)
-        return None if self.by_budget or stays or self.shown is not None else self.card.value
+        held = self.by_budget or self.missed is not None or self.shown is not None
+        return None if held or stays else self.card.value
 
     @property
     def why_card(self) -> str:
@@ -72,6 +81,9 @@ class BelowCard:
                 f"shown, and {self.card.value:.2f}, the card's, may cost more than the budget; --force writes "
                 f"{self.found:.2f}"
             )
+        if self.missed is not None:
+            found = f"{self.found:.2f}"
+            return f"nothing is written: {found} is provisional, and {self.missed}; --force writes {found}"
         this = "" if self.shown is None else ", shown for this version"
         return (
             f"nothing is written: {self.found:.2f} is provisional and lower than the keep_at of the card, and "
@@ -80,6 +92,7 @@ class BelowCard:
 
 
 def below_card(
+    assessment: Assessment,
     choice: ThresholdChoice | None,
     of_card: CardKeepAt,
     in_force: float | None,
@@ -89,6 +102,7 @@ def below_card(
     """Return the `keep_at` found where it is lower than that of the card and not shown; None where that is not so.
 
     Args:
+        assessment: in which it was found.
         choice: what was found.
         of_card: the `keep_at` of the card.
         in_force: that of the task's file or of the policy; None where there is none.
@@ -103,7 +117,25 @@ def below_card(
     more_may_show = found is None or found.is_within_reach
     if source is not None and not (source.shows(of_card.version) and _is_for(source, found)):
         source = None
-    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show, source)
+    missed = _missed_by_card(assessment, choice)
+    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show, source, missed)
+
+
+def _missed_by_card(assessment: Assessment, choice: ThresholdChoice) -> str | None:
+    """Return that the card's `keep_at` misses the accuracy here, as the frontier is right less often than what is kept.
+
+    Keeping less is the safe side only where the frontier gets more right.
+    """
+    found, of_card = choice.recommended, assessment.named.get("card")
+    if found is None or of_card is None or assessment.small_only:
+        return None
+    there, here = of_card.result.accuracy.value, choice.chosen.result.accuracy.value
+    if there >= found.accuracy or there >= here:
+        return None
+    return (
+        f"at {of_card.keep_at:.2f} only {there:.1%} of all answers are right here, less than the {found.accuracy:.1%} "
+        f"asked for, and {here:.1%} at {choice.chosen.keep_at:.2f}"
+    )
 
 
 def _is_for(source: KeepAtSource, found: Recommendation | None) -> bool:

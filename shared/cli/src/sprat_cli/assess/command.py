@@ -463,7 +463,8 @@ def _chosen(
     keep_ats = named
     try:
         choice = _choose(assessment, accuracy, budget_eur)
-        below = below_card(choice, of_card, named.get("task", named.get("policy")), target.place, target.source(rules))
+        in_force = named.get("task", named.get("policy"))
+        below = below_card(assessment, choice, of_card, in_force, target.place, target.source(rules))
         keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
     finally:
         notes = [*report.noted(keep_ats), *report.warnings]

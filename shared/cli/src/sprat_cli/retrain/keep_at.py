@@ -17,6 +17,8 @@ class ComparedAt:
     origin: Literal["in_force", "served_card", "new_card"]
     said: str
     """Whose it is, as "the one in force (FILE)"."""
+    of_version: str | None = None
+    """Another version than the served one for which `sprat assess` found it; None where none is known."""
 
     def __str__(self) -> str:
         return f"keep_at {self.keep_at:.2f}"
@@ -46,7 +48,10 @@ def compared_at(asked: AskedModel, file: TaskFile | None, served: Card, new: Car
             served.keep_at, "served_card", "that of the card of the served version, as no policy is known"
         )
     else:
-        found = ComparedAt(rules.keep_at, "in_force", f"the one in force ({place})")
+        source = rules.keep_at_source(asked.name)
+        other = None if source is None or source.version == served.version else source.version
+        of_other = "" if other is None else f", found for version {other}, not for the served one"
+        found = ComparedAt(rules.keep_at, "in_force", f"the one in force ({place}{of_other})", other)
     if found.keep_at < 1.0:
         return found
     return ComparedAt(

@@ -89,9 +89,9 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None, accuracy: float) -
     yes, because = _judged(comparison, at)
     if yes:
         return Advice(replace=True, because=because, keep_at=keep_at)
-    alike = (comparison.better, comparison.keeps) == ("neither", "alike")
+    undecided = comparison.better == "neither" and comparison.keeps != "less"
     return Advice(
-        replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS.format(accuracy),) if alike else ()
+        replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS.format(accuracy),) if undecided else ()
     )
 
 
@@ -123,6 +123,12 @@ def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
         case "new", keeps:
             but = f"; but {less}" if keeps == "less" else ""
             return True, f"{with_them} clearly more texts are right: {right}{but}"
+        case _, "more" if at.of_version is not None:
+            found = f"that number was found for version {at.of_version}, not for the served one"
+            return (
+                False,
+                f"{with_them} no more texts are right; more that is right is kept at {at}, {kept}, but {found}",
+            )
         case _, "more":
             return True, f"{with_them} clearly more that is right is kept at {at}: {kept}, and no fewer texts are right"
         case _, "less":
