@@ -79,7 +79,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert "intent/hr" not in person.run("sprat models list").out
 
     assert person.left == []
-    # `--frontier URL` is tested in tests/integration/test_cli_assess.py, files as they are in test_cli_train.py.
+    # `--frontier URL` is tested in tests/integration/assess, files as they are in test_cli_train.py.
     assert LABELS.options == {
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--frontier", "--policy"),
