@@ -60,6 +60,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert "  acme:\n" in (folder / "case" / "policy.yaml").read_text("utf-8")
     takes_the_new_version_over(desk)
     goes_back_to_the_version_before(desk)
+    compares_both_versions(person)
     said = person.follow("sprat assess hr-test.csv --model hr --accuracy 0.97")
     assert "RIGHT OF THOSE KEPT (95 % INTERVAL)" in said.out
     writes_the_one_number(desk)
@@ -82,7 +83,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     # `--frontier URL` is tested in tests/integration/assess, files as they are in test_cli_train.py.
     assert LABELS.options == {
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
-        *("--model", "--force", "--write", "--frontier", "--policy"),
+        *("--model", "--force", "--write", "--keep-at", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap", "--frontier-accuracy", "--frontier-eur"),
         *("--frontier-model", "--frontier-price", "--tiers"),
         *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
@@ -140,6 +141,18 @@ def goes_back_to_the_version_before(desk: Desk) -> None:
             lambda said=f"intent.hr: version {card.version} is in use", at=taken_over: desk.up.output.count(said) > at,
             90,
         )
+
+
+def compares_both_versions(person: Person) -> None:
+    """`Both read each text … One sentence says whether the second version is better or worse`."""
+    (person.folder / "new.csv").write_bytes((person.folder / "hr-test.csv").read_bytes())
+    said = person.follow("sprat models compare hr.previous hr new.csv").out
+    head = next(line for line in said.splitlines() if "TEXTS THAT DIFFER" in line)
+    assert head.split()[:2] == ["hr.previous", "hr"]
+    assert ", that of the card of the served version, as no policy is known\n" in said, "SPRAT_POLICY names none"
+    assert re.search(
+        r"^(On \d+ texts, right: no difference shown|hr is (better|worse) on \d+ texts: right: )", said, re.MULTILINE
+    )
 
 
 def writes_the_one_number(desk: Desk) -> None:

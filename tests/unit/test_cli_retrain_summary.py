@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from sprat.errors import SpratError
+from sprat_cli.comparison import comparison_sentence
 from sprat_cli.retrain.command import check_replaces
 from sprat_cli.retrain.compared import NewVersion, check_is_new
 from sprat_cli.retrain.corrections import Added, AskedModel
 from sprat_cli.retrain.keep_at import ComparedAt
-from sprat_cli.retrain.summary import Retrained, advise, comparison_sentence, summary_lines
+from sprat_cli.retrain.summary import Retrained, advise, summary_lines
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.which_keep_at import KeepAtAdvice
 from sprat_inference.card import Score
@@ -30,6 +31,7 @@ from sprat_training.verdict import Verdict
 from support.stream import card
 
 MODEL = AskedModel("intent", "fm")
+WITH_THEM = f"With the corrections {MODEL}"
 AT = ComparedAt(0.89, "in_force", "the one in force (tasks.intent.models.fm.keep_at in policy.yaml)")
 NEW = card().model_copy(update={"keep_at": 0.95})
 FAIR = Verdict("fair", "It can be served.", None, (), keep_at_holds=True)
@@ -48,13 +50,13 @@ def trained(verdict=FAIR, new=NEW) -> Trained:
     return Trained(new, figures, 300, 0, dropped_labels={}, findings=(), doubted=(), verdict=verdict)
 
 
-def advised(verdict, comparison, keep_at=None, at=AT, new=NEW, accuracy=0.97):
+def advised(verdict, comparison, keep_at=None, at=AT, new=NEW):
     """Return the advice on trainings that compare so."""
-    return advise(NewVersion(trained(verdict, new), ComparedTrainings(comparison, 0, 5), at), keep_at, accuracy)
+    return advise(NewVersion(trained(verdict, new), ComparedTrainings(comparison, 0, 5), at), keep_at)
 
 
 def test_a_version_that_is_as_often_right_but_keeps_clearly_less_is_called_worse():
-    said = comparison_sentence(MODEL, compare(version(56, 24), version(54, 14)), AT)
+    said = comparison_sentence(WITH_THEM, compare(version(56, 24), version(54, 14)), str(AT))
     assert said.startswith(
         "With the corrections intent/fm is worse on 67 texts: right: no difference shown (-3.0 points ("
     )
@@ -63,16 +65,16 @@ def test_a_version_that_is_as_often_right_but_keeps_clearly_less_is_called_worse
 
 
 def test_no_difference_is_said_of_each_share_of_its_own():
-    said = comparison_sentence(MODEL, compare(version(56, 24), version(55, 24)), AT)
+    said = comparison_sentence(WITH_THEM, compare(version(56, 24), version(55, 24)), str(AT))
     assert said.startswith("On 67 texts, right: no difference shown (-1.5 points (")
     assert "; kept and right at keep_at 0.89: no difference shown (+0.0 points (+0.0 to +0.0))." in said
 
 
 def test_of_the_better_version_too_it_is_said_how_much_it_keeps():
-    said = comparison_sentence(MODEL, compare(version(40, 24), version(56, 14)), AT)
-    assert said.startswith("With the corrections intent/fm is better: right: +23.9 points (")
+    said = comparison_sentence(WITH_THEM, compare(version(40, 24), version(56, 14)), str(AT))
+    assert said.startswith("With the corrections intent/fm is better on 67 texts: right: +23.9 points (")
     assert "clearly less is kept at keep_at 0.89: -14." in said
-    said = comparison_sentence(MODEL, compare(version(56, 14), version(40, 24)), AT)
+    said = comparison_sentence(WITH_THEM, compare(version(56, 14), version(40, 24)), str(AT))
     assert said.startswith("With the corrections intent/fm is worse on 67 texts: right: -23.9 points (")
     assert "clearly more is kept at keep_at 0.89: " in said
 
@@ -112,8 +114,10 @@ def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new
     assert advice.lines[0].startswith(line)
     then = ["  then write in policy.yaml: keep_at: 0.60 (now 0.50)"] if advice.replace else []
     if (served, new) == ((56, 24), (55, 24)):
-        assess = "`sprat assess FILE --model DIR --accuracy 0.97` on texts that neither was trained on"
-        then = [f"  next: write it with --output DIR, and compare both by {assess}; or try again with more corrections"]
+        command = "`sprat models compare SERVED DIR FILE` on texts that neither was trained on"
+        then = [
+            f"  next: write it with --output DIR, and compare both by {command}; or try again with more corrections"
+        ]
     assert advice.lines[1:] == then
 
 
@@ -144,7 +148,7 @@ def test_a_version_that_keeps_nothing_at_the_keep_at_of_the_comparison_is_not_be
     assert said == [f"{none_of_67}; its own keep_at would be 0.95"]
     own = NEW.model_copy(update={"keep_at": 0.89})
     assert advised(FAIR, none_kept, None, AT, own).lines == [none_of_67]
-    worse = comparison_sentence(MODEL, none_kept, AT)
+    worse = comparison_sentence(WITH_THEM, none_kept, str(AT))
     assert worse.startswith("With the corrections intent/fm is worse on 67 texts: right: +29.9 points (")
     with pytest.raises(SpratError, match="the new version is worse, so fm stays as it is"):
         check_replaces(Path("fm"), FAIR, none_kept, unasked=True)
@@ -160,17 +164,17 @@ def test_a_version_that_keeps_nothing_at_the_keep_at_of_the_comparison_is_not_be
 )
 def test_where_neither_version_keeps_any_the_texts_are_said_to_show_nothing_and_what_to_do(served, new, right, shows):
     neither = compare(version(served, 0), version(new, 0))
-    advice = advised(FAIR, neither, KeepAtAdvice("write 0.95", writes=True), AT, NEW, accuracy=0.9)
-    verdict, accuracy, assess = advice.lines
+    advice = advised(FAIR, neither, KeepAtAdvice("write 0.95", writes=True), AT, NEW)
+    verdict, accuracy, compares = advice.lines
     assert verdict == (
         "replace: no, because at keep_at 0.89 none of 67 texts is kept, with the corrections or without, so they "
         "show nothing at it; its own keep_at would be 0.95"
     )
     assert accuracy.startswith(f"  next: compare what is right, whatever is kept: {right}")
     assert accuracy.endswith(shows)
-    assert "`sprat assess FILE --model DIR --accuracy 0.9`" in assess
+    assert "`sprat models compare SERVED DIR FILE`" in compares
     assert advice.verdict_lines == advice.lines
-    assert "none is kept at keep_at 0.89" in comparison_sentence(MODEL, neither, AT)
+    assert "none is kept at keep_at 0.89" in comparison_sentence(WITH_THEM, neither, str(AT))
 
 
 def test_the_verdict_turns_with_the_keep_at_in_force():

@@ -4,6 +4,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.installation import how_to_restart
 from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice
+from sprat_contracts import TASKS
 from sprat_inference.card import Card
 from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
 
@@ -11,12 +12,12 @@ from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
 def in_force(task: str, name: str, file: TaskFile | None) -> tuple[TaskPolicy | None, str]:
     """Return the rules whose `keep_at` is in force, None where no policy is known, and the place of that keep_at.
 
-    They are those of the task's file, or of the policy of SPRAT_POLICY.
+    They are those of the task's file, or of the policy of SPRAT_POLICY, which has those of Sprat's own tasks.
 
     Args:
         task: name of the task.
         name: of the model, as texts ask for it.
-        file: of the task; None for the task `intent`.
+        file: of the task; None for the task `intent`, and where none is known.
 
     Raises:
         UserError: the policy cannot be read.
@@ -26,7 +27,7 @@ def in_force(task: str, name: str, file: TaskFile | None) -> tuple[TaskPolicy | 
         place = f"{'.'.join(keep_at_location(None, named))} in the file of the task {task}"
         return (file if named is None else file.of(named)), place
     policy = chosen_policy(None)
-    rules = None if policy is None else load_policy(policy).task(task, name)
+    rules = None if policy is None or task not in TASKS else load_policy(policy).task(task, name)
     return rules, f"{'.'.join(keep_at_location(task, named))} in {policy or 'your policy file'}"
 
 

@@ -55,6 +55,21 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"(\d{1,9})([smhd])")
 
 
+def check_asked_name(name: str | None) -> None:
+    """Check the name of `--as`, by which texts ask for a model; None is none.
+
+    Raises:
+        UserError: it is not a name of a model.
+    """
+    from sprat_policy import check_model_name  # noqa: PLC0415 - heavy, and --help does not wait for it
+
+    try:
+        if name is not None:
+            check_model_name(name)
+    except UserError as error:
+        raise UserError(f"--as {error}") from None
+
+
 def known_task(word: str) -> str:
     """Return the task of that name, of this version or from a file, as a parser of an option.
 

@@ -23,6 +23,7 @@ from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
 from sprat_contracts import IntentOutput, LabelsOutput, ReasonCode, TierStep
 from sprat_contracts.languages import primary_subtag
+from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import BY_WORDS
 from sprat_policy import load_policy
@@ -197,17 +198,42 @@ def small_model_answers(
     Raises:
         UserError: it does not know the language, or a label of the file.
     """
-    labels = model.card.labels or ()
-    several = model.card.kind == MULTI_LABEL
-    known = {*labels, outside_label}
+    check_labels(data, [model.card], outside_label)
+    return answers_to_texts(model, data, asked, language)
+
+
+def check_labels(data: LabelledTexts, cards: Sequence[Card], outside_label: str) -> None:
+    """Check that each label of a file is one of a model, or the one of texts outside every label.
+
+    Args:
+        data: the file.
+        cards: of the models; a label is to be one of at least one of them.
+        outside_label: the label that means outside every label.
+
+    Raises:
+        UserError: a label is of none of them.
+    """
+    known = {outside_label, *(label for card in cards for label in card.labels or ())}
+    has, these = ("the model has", "this model") if len(cards) == 1 else ("the models have", "them")
+    several = cards[0].kind == MULTI_LABEL
     for row, cell in zip(data.rows, data.labels, strict=True):
         for label in {*(split_labels(cell) if several else (cell,))} - known:
             texts = look_like_texts(data.labels)
             shown, named = ("no such label", "LABEL") if texts else (f'no label "{label}"', shlex.quote(label))
             raise UserError(
-                f'{data.path}: row {row}, column "{data.columns[1]}": the model has {shown}; correct it, or '
-                f"add --outside-label {named} where it is outside for this model, after the one that means that already"
+                f'{data.path}: row {row}, column "{data.columns[1]}": {has} {shown}; correct it, or '
+                f"add --outside-label {named} where it is outside for {these}, after the one that means that already"
             )
+
+
+def answers_to_texts(model: Any, data: LabelledTexts, asked: TaskOfModel, language: str) -> SmallModelAnswers:
+    """Run the small model on the texts, whatever their labels are.
+
+    Raises:
+        UserError: it does not know the language.
+    """
+    labels = model.card.labels or ()
+    several = model.card.kind == MULTI_LABEL
     if primary_subtag(language) not in model.card.languages:
         raise UserError(f"--language {language}: the model serves {', '.join(model.card.languages)}")
     answers: list[Any] = []

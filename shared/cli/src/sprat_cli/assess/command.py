@@ -29,11 +29,11 @@ from sprat_cli.assess.policy_file import write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.assess.written import said_of_written, where_to_write, write_chosen
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking, remark_unread
-from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn
+from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn, check_asked_name
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_cli.which_keep_at import CardKeepAt
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import Policy, check_model_name, load_policy
+from sprat_policy import Policy, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import about_choice, assessment_html, strategy_table
@@ -266,7 +266,7 @@ def assess(
     _check_writes(
         policy, chooses=accuracy is not None or budget is not None, write=write, calibrate=calibrate, tiers=tiers
     )
-    _check_name(name)
+    check_asked_name(name)
     budget_eur = None if budget is None else parse_budget(budget)
     rules = None if policy is None else load_policy(policy)
     assessed = model_of_task(task, policy, threads) if model is None else model_of_folder(model, threads)
@@ -433,15 +433,6 @@ def _policy(given: Path | None, *, asks: bool) -> Path | None:
     policy = (policy_for_masking if asks else chosen_policy)(given)
     remark_unread(policy)
     return policy
-
-
-def _check_name(name: str | None) -> None:
-    if name is None:
-        return
-    try:
-        check_model_name(name)
-    except UserError as error:
-        raise UserError(f"--as {error}") from None
 
 
 def _chosen(

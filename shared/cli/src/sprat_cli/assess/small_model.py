@@ -43,16 +43,21 @@ class SmallModel:
         return None if self.folder is None else read_record(self.folder)
 
 
-def model_of_folder(folder: Path, threads: int) -> SmallModel:
+def model_of_folder(folder: Path, threads: int, said: str = "--model: ") -> SmallModel:
     """Return the model of an artefact: one label a text, or several.
+
+    Args:
+        folder: of the artefact.
+        threads: that run the model.
+        said: how an error begins.
 
     Raises:
         UserError: the artefact cannot be read.
     """
-    return SmallModel(folder, card_of(folder), partial(load_model, folder, threads))
+    return SmallModel(folder, card_of(folder, said), partial(load_model, folder, threads, said))
 
 
-def card_of(folder: Path) -> Card:
+def card_of(folder: Path, said: str = "--model: ") -> Card:
     """Return the card of the model of an artefact.
 
     Raises:
@@ -61,20 +66,20 @@ def card_of(folder: Path) -> Card:
     try:
         return load_artefact(folder).card
     except BrokenArtefact as error:
-        raise UserError(f"--model: {error}") from None
+        raise UserError(f"{said}{error}") from None
 
 
-def load_model(folder: Path, threads: int) -> Any:
+def load_model(folder: Path, threads: int, said: str = "--model: ") -> Any:
     """Load the model of an artefact.
 
     Raises:
         UserError: it cannot be loaded, or the service that serves it is not installed.
     """
-    model = plugins.load(plugins.MODELS, CLASSIFY if card_of(folder).kind == MULTI_LABEL else "intent")
+    model = plugins.load(plugins.MODELS, CLASSIFY if card_of(folder, said).kind == MULTI_LABEL else "intent")
     try:
         return model.load(folder, threads=threads)
     except BrokenArtefact as error:
-        raise UserError(f"--model: {error}") from None
+        raise UserError(f"{said}{error}") from None
 
 
 def model_of_task(task: str | None, policy: Path | None, threads: int) -> SmallModel:

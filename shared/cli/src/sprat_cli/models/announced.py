@@ -8,22 +8,21 @@ import typer
 from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import ValidationError
 
-from sprat.errors import Fatal, SpratError, UserError
+from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.settings import KafkaSettings
-from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
+from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.models.card import by_language, card_lines
 from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.registered_models import announced_models, registered_models
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_operations.models import (
-    RegisteredModels,
     ServingState,
     advised_by_language,
     advised_keep_at,
-    read_registered_models,
     serving,
     serving_advice,
 )
@@ -118,28 +117,6 @@ def _card_of(what: str, found: tuple[ModelAnnounced, ...]) -> tuple[Card, str]:
         return Card.model_validate(by_name[what].card), by_name[what].model
     except ValidationError:
         raise UserError(f"{what}: was announced without a card that this version reads") from None
-
-
-def announced_models(kafka: KafkaSettings) -> tuple[ModelAnnounced, ...]:
-    """Return all models that are announced.
-
-    Raises:
-        UserError: Kafka cannot be reached, or refuses.
-    """
-    with explain_kafka_errors(kafka):
-        return asyncio.run(registered_models(kafka)).announced
-
-
-async def registered_models(kafka: KafkaSettings) -> RegisteredModels:
-    """Return the announced and the withdrawn models.
-
-    Raises:
-        UserError: the topic of models does not exist; a user error, as in every command.
-    """
-    try:
-        return await read_registered_models(kafka, reading_signatures())
-    except Fatal as error:
-        raise UserError(str(error)) from None
 
 
 async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, ServingState], ...]:

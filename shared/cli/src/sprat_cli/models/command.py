@@ -1,4 +1,4 @@
-"""`sprat models`: list, show, add, convert, roll back and retire models."""
+"""`sprat models`: list, show, add, convert, compare, roll back and retire models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,8 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.models.add import EPILOG as ADD
 from sprat_cli.models.add import add
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
+from sprat_cli.models.compare import EPILOG as COMPARE
+from sprat_cli.models.compare import compare
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
 from sprat_cli.models.rollback import EPILOG as ROLLBACK
@@ -40,6 +42,7 @@ app = make_app(
         "list",
         "add owner/banking-intents --task intent",
         "show intent/default",
+        "compare hr hr-2 new.csv",
         "rollback hr",
         "retire intent/hr --wait 600",
     ),
@@ -60,6 +63,7 @@ def _models() -> None:
 app.command("add", epilog=ADD)(add)
 app.command("list", epilog=LIST)(list_models)
 app.command("show", epilog=SHOW)(show)
+app.command("compare", epilog=COMPARE)(compare)
 app.command("rollback", epilog=ROLLBACK)(rollback)
 app.command("retire", epilog=RETIRE)(retire)
 

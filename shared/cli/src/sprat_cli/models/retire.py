@@ -14,8 +14,8 @@ from sprat.settings import KafkaSettings
 from sprat.signatures import Signatures
 from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, writing_signatures
-from sprat_cli.models.announced import registered_models
 from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.registered_models import registered_models
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_operations.models import Backlog, watch_backlog, withdraw
 

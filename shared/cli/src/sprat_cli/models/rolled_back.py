@@ -91,7 +91,9 @@ def _advised(folder: Path, card: Card) -> Sequence[KeepAtAdvice | None]:
     try:
         files = chosen_tasks()
         remark_unread(chosen_policy(None))
-        served = _served_as(folder, card, files)
+        served = served_as(folder, files)
+        if not served and card.kind != MULTI_LABEL:
+            served = [(card.task, card.name)]
         if not served:
             return [keep_at_advice(None, CardKeepAt.of(card), "keep_at in the file of its task")]
         return [advice_for_next(task, model, files.get(task), card, served_before=True) for task, model in served]
@@ -100,11 +102,10 @@ def _advised(folder: Path, card: Card) -> Sequence[KeepAtAdvice | None]:
         return []
 
 
-def _served_as(folder: Path, card: Card, files: TaskFiles) -> list[tuple[str, str]]:
+def served_as(folder: Path, files: TaskFiles) -> list[tuple[str, str]]:
     """Return the tasks and the names by which texts ask for the model of a folder.
 
-    They are those of this user's `sprat up` and of task files; else that of the card, unless its model needs a task
-    with a file.
+    They are those of this user's `sprat up` and of task files.
     """
     here = folder.resolve()
     named = [
@@ -115,6 +116,4 @@ def _served_as(folder: Path, card: Card, files: TaskFiles) -> list[tuple[str, st
     ]
     own = [(task, files.artefact(task)) for task in files]
     named += [(task, DEFAULT_MODEL) for task, place in own if place is not None and place.resolve() == here]
-    if not named and card.kind != MULTI_LABEL:
-        named = [(card.task, card.name)]
     return list(dict.fromkeys(named))

@@ -18,7 +18,6 @@ from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.connection import kafka_settings
 from sprat_cli.feedback.labels import named_texts
 from sprat_cli.keep_at_in_force import advice_for_next, keep_at_lines
-from sprat_cli.models.announced import announced_models
 from sprat_cli.options import (
     Bootstrap,
     Json,
@@ -29,6 +28,7 @@ from sprat_cli.options import (
     time_before_now,
 )
 from sprat_cli.progress import ProgressBar
+from sprat_cli.registered_models import announced_models
 from sprat_cli.retrain.compared import train_and_compare
 from sprat_cli.retrain.corrections import (
     AskedModel,
@@ -278,7 +278,7 @@ def retrain(
         remark(waits)
     retrained = Retrained(asked, card, version, len(learnt.lines), config, added, left_out)
     keep_at = advice_for_next(asked.task, asked.name, file, new.card)
-    advice = advise(version, keep_at, config.accuracy)
+    advice = advise(version, keep_at)
     target = folder if replace_served else output
     remark_unread(chosen_policy(None))
     _show(retrained, advice, folder, target, as_json=as_json)

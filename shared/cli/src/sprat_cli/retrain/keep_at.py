@@ -14,7 +14,7 @@ class ComparedAt:
     """The one `keep_at` at which both versions are compared: else one would keep more by its threshold alone."""
 
     keep_at: float
-    origin: Literal["in_force", "served_card", "new_card"]
+    origin: Literal["in_force", "served_card", "new_card", "given"]
     said: str
     """Whose it is, as "the one in force (FILE)"."""
     of_version: str | None = None

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table, difference
 from sprat_cli.retrain.compared import NewVersion
 from sprat_cli.retrain.corrections import Added, AskedModel
 from sprat_cli.retrain.keep_at import ComparedAt
@@ -13,11 +14,11 @@ from sprat_cli.train.summary import issue_json, label_issue_lines
 from sprat_cli.which_keep_at import KeepAtAdvice, is_provisional
 from sprat_inference.card import Card
 from sprat_training.config import TrainingConfig
-from sprat_training.evaluation.comparison import Comparison, Measured
+from sprat_training.evaluation.comparison import Comparison
 
 _ON_NEW_TEXTS: Final = (
-    "write it with --output DIR, and compare both by `sprat assess FILE --model DIR --accuracy {:g}` on texts that "
-    "neither was trained on; or try again with more corrections"
+    "write it with --output DIR, and compare both by `sprat models compare SERVED DIR FILE` on texts that neither was "
+    "trained on; or try again with more corrections"
 )
 
 
@@ -67,13 +68,12 @@ class Advice:
         return [*self.verdict_lines, *then]
 
 
-def advise(version: NewVersion, keep_at: KeepAtAdvice | None, accuracy: float) -> Advice:
+def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
     """Return whether to replace the served version: only where the corrections are shown to make it better.
 
     Args:
         version: the new one, and what its corrections bring.
         keep_at: what to do about the keep_at for the new version; None for nothing.
-        accuracy: the share right that was asked of the new version.
     """
     comparison, at, new = version.compared.comparison, version.at, version.trained.card
     if version.trained.verdict.grade == "poor":
@@ -82,7 +82,7 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None, accuracy: float) -
     texts = counted(comparison.texts, "text")
     if comparison.neither_keeps:
         because = f"at {at} none of {texts} is kept, with the corrections or without, so they show nothing at it{own}"
-        return Advice(replace=False, because=because, keep_at=None, next_steps=_next_steps(comparison, accuracy))
+        return Advice(replace=False, because=because, keep_at=None, next_steps=_next_steps(comparison))
     if comparison.keeps_nothing:
         because = f"at {at} none of {texts} is kept with the corrections{own}"
         return Advice(replace=False, because=because, keep_at=None)
@@ -90,18 +90,16 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None, accuracy: float) -
     if yes:
         return Advice(replace=True, because=because, keep_at=keep_at)
     undecided = comparison.better == "neither" and comparison.keeps != "less"
-    return Advice(
-        replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS.format(accuracy),) if undecided else ()
-    )
+    return Advice(replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS,) if undecided else ())
 
 
-def _next_steps(comparison: Comparison, accuracy: float) -> tuple[str, ...]:
+def _next_steps(comparison: Comparison) -> tuple[str, ...]:
     """Return what to do where none of the texts is kept."""
     right = comparison.right
-    shares = f"{right.served.value:.1%} without, {right.new.value:.1%} with the corrections, {_difference(right)}"
+    shares = f"{right.served.value:.1%} without, {right.new.value:.1%} with the corrections, {difference(right)}"
     return (
         f"compare what is right, whatever is kept: {shares}; {_shows(comparison)}",
-        _ON_NEW_TEXTS.format(accuracy),
+        _ON_NEW_TEXTS,
     )
 
 
@@ -115,7 +113,7 @@ def _shows(comparison: Comparison) -> str:
 
 def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
     """Return whether the corrections are shown to make the version better, and why."""
-    right, kept = _difference(comparison.right), _difference(comparison.kept_right)
+    right, kept = difference(comparison.right), difference(comparison.kept_right)
     with_them, less = "with the corrections", f"clearly less that is right is kept at {at}: {kept}"
     match comparison.better, comparison.keeps:
         case "served", _:
@@ -141,17 +139,7 @@ def summary_lines(retrained: Retrained) -> list[str]:
     """Return the lines for a terminal."""
     version = retrained.version
     new, comparison, at = version.trained, version.compared.comparison, version.at
-    head, *rest = table(
-        [
-            ("", "WITHOUT", "WITH", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"),
-            *(
-                (each.name, str(each.served), str(each.new), _difference(each), f"{each.differing:,}")
-                for each in comparison.all
-            ),
-        ]
-    )
     kept_head, *kept = table([("", "KEEP_AT", "KEPT", "RIGHT OF THOSE KEPT"), *_kept_rows(retrained)])
-    colour = "red" if comparison.is_worse else "green" if comparison.better == "new" else "yellow"
     return [
         f"{printable(str(retrained.config.files[-1]))}: {_corrections(retrained.corrections)}",
         *(f"  {paint('!', 'yellow')} {printable(line)}" for line in new.findings),
@@ -161,10 +149,9 @@ def summary_lines(retrained: Retrained) -> list[str]:
         printable(_what_is_compared(retrained)),
         printable(f"{_which_texts(version)}, at {at}, {at.said}"),
         "",
-        faint(head),
-        *rest,
+        *comparison_table(comparison, "WITHOUT", "WITH"),
         "",
-        paint(comparison_sentence(retrained.model, comparison, at), colour),
+        comparison_sentence(f"With the corrections {retrained.model}", comparison, str(at)),
         "",
         _trained_on(new),
         faint(kept_head),
@@ -246,9 +233,6 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "compared_at": {"keep_at": version.at.keep_at, "origin": version.at.origin},
         "kept_at_compared": round(new.figures.at(version.at.keep_at).share, 4),
         "kept_at_own_keep_at": round(new.figures.at(new.card.keep_at).share, 4),
-        "better": comparison.better,
-        "keeps": comparison.keeps,
-        "worse": comparison.is_worse,
         "replace": {
             "advised": advice.replace,
             "because": advice.because,
@@ -260,37 +244,8 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
             "sentence": new.verdict.sentence,
             "reason": new.verdict.reason,
         },
-        **{
-            each.name.lower().replace(" ", "_").replace("-", "_"): {
-                "served": [round(share, 4) for share in (each.served.value, each.served.low, each.served.high)],
-                "new": [round(share, 4) for share in (each.new.value, each.new.low, each.new.high)],
-                "difference": [
-                    round(share, 4) for share in (each.difference.value, each.difference.low, each.difference.high)
-                ],
-                "differing": each.differing,
-            }
-            for each in comparison.all
-        },
+        **comparison_json(comparison),
     }
-
-
-def comparison_sentence(model: AskedModel, comparison: Comparison, at: ComparedAt) -> str:
-    """Return whether the corrections make the version better, in what is right and in what is kept."""
-    kept, escalated = _difference(comparison.kept_right), _difference(comparison.escalated)
-    keeps = {
-        "alike": f"kept and right at {at}: no difference shown ({kept})",
-        "more": f"clearly more is kept at {at}: {kept} kept and right, {escalated} escalated",
-        "less": f"clearly less is kept at {at}: {kept} kept and right, {escalated} escalated",
-    }[comparison.keeps]
-    if comparison.neither_keeps:
-        keeps = f"none is kept at {at}"
-    right = _difference(comparison.right)
-    shown = f"right: {f'no difference shown ({right})' if comparison.better == 'neither' else right}; {keeps}"
-    if comparison.is_worse:
-        return f"With the corrections {model} is worse on {counted(comparison.texts, 'text')}: {shown}."
-    if comparison.better == "new":
-        return f"With the corrections {model} is better: {shown}."
-    return f"On {counted(comparison.texts, 'text')}, {shown}."
 
 
 def _corrections(added: Added) -> str:
@@ -315,8 +270,3 @@ def _outside(result: Trained) -> str:
     if result.several:
         return f", {result.outside:,} of them without a label"
     return f" and {result.outside:,} outside every label"
-
-
-def _difference(measured: Measured) -> str:
-    value = measured.difference
-    return f"{100 * value.value:+.1f} points ({100 * value.low:+.1f} to {100 * value.high:+.1f})"

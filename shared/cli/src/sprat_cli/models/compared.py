@@ -1,0 +1,233 @@
+"""Two versions of a model with labels, compared on the same texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from sprat.errors import UserError
+from sprat_cli.assess.answers import SmallModelAnswers, answers_to_texts, check_labels
+from sprat_cli.assess.as_trained import language_of, read_as_trained
+from sprat_cli.assess.asked_task import INTENT, TaskOfModel
+from sprat_cli.assess.small_model import SmallModel, model_of_folder
+from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
+from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table
+from sprat_cli.models.rolled_back import served_as
+from sprat_cli.options import check_asked_name
+from sprat_cli.retrain.corrections import AskedModel
+from sprat_cli.retrain.keep_at import ComparedAt, compared_at
+from sprat_cli.terminal import counted, printable, remark
+from sprat_contracts import TASKS
+from sprat_inference.label_sets import MULTI_LABEL
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import LabelledTexts, split_labels
+from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, set_answers_of
+from sprat_training.evaluation.comparison import compare as compare_answers
+from sprat_training.evaluation.metrics import ModelReadings
+from sprat_training.label_set_data import as_flags
+from sprat_training.record import SeenRows, seen_by
+
+_SHOWN_LABELS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class TestTexts:
+    """Texts with their right labels."""
+
+    data: LabelledTexts
+    outside_label: str
+    """The label of texts outside every label."""
+
+    @property
+    def outside(self) -> int:
+        """Return how many texts have no label."""
+        return self.data.labels.count(self.outside_label)
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Two versions of a model: both give a text one label, or both several."""
+
+    served: SmallModel
+    new: SmallModel
+    folders: tuple[Path, Path]
+
+    @classmethod
+    def of(cls, served: Path, new: Path, threads: int) -> "Versions":
+        """Return the versions in two folders.
+
+        Raises:
+            UserError: one cannot be read, they are no models with labels of the same kind, or the same version.
+        """
+        one, other = (model_of_folder(folder, threads, said="") for folder in (served, new))
+        for model, folder in ((one, served), (other, new)):
+            if not model.card.labels or (model.card.task in TASKS and model.card.task != INTENT):
+                raise UserError(f"{folder}: not a model of labels: only such models are compared")
+        versions = cls(one, other, (served, new))
+        if versions.several != (other.card.kind == MULTI_LABEL):
+            many, single = (served, new) if versions.several else (new, served)
+            raise UserError(f"{many} gives a text several labels, {single} one: they cannot be compared")
+        if one.card.version == other.card.version:
+            same = f"{served} and {new} hold the same version, {one.card.version}"
+            raise UserError(f"{same}: there is nothing to compare")
+        return versions
+
+    @property
+    def several(self) -> bool:
+        """Return whether a text may have several labels."""
+        return self.served.card.kind == MULTI_LABEL
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Return what both are called in a table: the names of the folders, with their paths where these are equal."""
+        served, new = self.folders
+        short = served.resolve().name, new.resolve().name
+        return short if short[0] != short[1] else (str(served), str(new))
+
+    def read(self, file: Path, columns: ColumnNames, outside_labels: Sequence[str], encoding: str) -> TestTexts:
+        """Return the texts of a file, read as those that the served version was trained on.
+
+        Raises:
+            UserError: the file cannot be read, or neither version knows one of its labels.
+        """
+        record = self.served.record()
+        data, _, outside = read_as_trained(file, record, columns, outside_labels, encoding, several=self.several)
+        check_labels(data, [self.served.card, self.new.card], outside)
+        return TestTexts(data, outside)
+
+    def compared_at(self, keep_at: float | None, name: str | None) -> ComparedAt:
+        """Return at which `keep_at` both are compared.
+
+        Args:
+            keep_at: as the user gives it; None for the one in force.
+            name: by which texts ask for the model, as the user gives it.
+
+        Raises:
+            UserError: the name is none, or the policy or a file of a task cannot be read.
+        """
+        check_asked_name(name)
+        if keep_at is not None:
+            return ComparedAt(keep_at, "given", "as --keep-at says")
+        files, card = chosen_tasks(), self.served.card
+        found = [asked for folder in self.folders for asked in served_as(folder, files)]
+        task, model = found[0] if found else (card.task, card.name)
+        remark_unread(chosen_policy(None))
+        return compared_at(AskedModel(task, name or model), files.get(task), card, self.new.card)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedVersions:
+    """What two versions do with the same texts."""
+
+    versions: Versions
+    texts: TestTexts
+    comparison: Comparison
+    at: ComparedAt
+    seen: tuple[SeenRows | None, SeenRows | None]
+    """Texts that each version was trained on."""
+
+    def lines(self) -> list[str]:
+        """Return the lines for a terminal."""
+        served, new = self.versions.names
+        without = "without a label" if self.versions.several else "outside every label"
+        on = f"{counted(self.comparison.texts, 'text')} of {self.texts.data.path.name}, {self.texts.outside:,} of them"
+        return [
+            *(printable(line) for line in self._about()),
+            printable(f"Compared on {on} {without}, at {self.at}, {self.at.said}"),
+            "",
+            *comparison_table(self.comparison, served, new),
+            "",
+            comparison_sentence(new, self.comparison, str(self.at)),
+        ]
+
+    def _about(self) -> list[str]:
+        """Return a line about each version, with the labels that it alone knows."""
+        models = self.versions.served, self.versions.new
+        lines = []
+        for folder, model, other in zip(self.versions.folders, models, models[::-1], strict=True):
+            labels = _own_labels(model, other)
+            more = f" and {len(labels) - _SHOWN_LABELS:,} more" if len(labels) > _SHOWN_LABELS else ""
+            own = f"; it alone knows {', '.join(labels[:_SHOWN_LABELS])}{more}: {self._with(labels)}" if labels else ""
+            lines.append(f"{folder}: version {model.card.version}, keep_at {model.card.keep_at:.2f} by its card{own}")
+        return lines
+
+    def _with(self, labels: Sequence[str]) -> str:
+        """Return how many texts have one of some labels that the other version does not know."""
+        known = frozenset(labels)
+        cells = (split_labels(cell) if self.versions.several else (cell,) for cell in self.texts.data.labels)
+        count = sum(not known.isdisjoint(cell) for cell in cells)
+        of = "it" if len(labels) == 1 else "them"
+        return f"{counted(count, 'text')} with {of}, which the other gets wrong" if count else f"no text with {of}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields of `--json`; those of the comparison are as `sprat retrain` has them."""
+        models = self.versions.served, self.versions.new
+        served, new = (
+            {
+                "folder": str(folder),
+                "version": model.card.version,
+                "keep_at": model.card.keep_at,
+                "own_labels": _own_labels(model, other),
+                "trained_on_rows": [] if seen is None else seen.rows,
+            }
+            for folder, model, other, seen in zip(self.versions.folders, models, models[::-1], self.seen, strict=True)
+        )
+        return {
+            "type": "compared",
+            "file": str(self.texts.data.path),
+            "served": served,
+            "new": new,
+            "tested_on": self.comparison.texts,
+            "tested_outside": self.texts.outside,
+            "compared_at": {"keep_at": self.at.keep_at, "origin": self.at.origin},
+            **comparison_json(self.comparison),
+        }
+
+
+def compare_versions(versions: Versions, texts: TestTexts, at: ComparedAt, language: str | None) -> ComparedVersions:
+    """Let both versions read the texts, and compare their answers; say which texts a version was trained on.
+
+    Args:
+        versions: both of them.
+        texts: with their right labels.
+        at: the `keep_at` of the comparison.
+        language: of the texts, as the user gives it.
+
+    Raises:
+        UserError: a version cannot be loaded, or does not know the language.
+    """
+    data, models = texts.data, (versions.served, versions.new)
+    language = language_of(language, versions.served.card.languages, data.texts)
+    answers, seen = [], []
+    for folder, model in zip(versions.folders, models, strict=True):
+        seen.append(seen_by(model.record(), data.path, data.texts, data.rows))
+        if seen[-1] is not None:
+            remark(printable(f"{folder}: {seen[-1]}"))
+        asked, loaded = TaskOfModel(INTENT, model.card.labels or (), versions.several), model.load()
+        try:
+            answers.append(answers_to_texts(loaded, data, asked, language))
+        except UserError as error:
+            raise UserError(f"{folder}: {error}") from None
+    labels = tuple(sorted({label for each in answers for label in each.labels}))
+    served, new = (_answers(each, texts, labels, at.keep_at) for each in answers)
+    return ComparedVersions(versions, texts, compare_answers(served, new), at, (seen[0], seen[1]))
+
+
+def _answers(answers: SmallModelAnswers, texts: TestTexts, labels: tuple[str, ...], keep_at: float) -> VersionAnswers:
+    """Return what the answers of a version are worth; `labels` are those of both versions."""
+    confidence, gold = np.array(answers.confidences, dtype=np.float64), texts.data.labels
+    if answers.several:
+        said = as_flags([each or "" for each in answers.outputs], labels)
+        return set_answers_of(said, as_flags(gold, labels), confidence, keep_at)
+    in_scope = np.array([label != texts.outside_label for label in gold], dtype=bool)
+    right = np.array([found == label for found, label in zip(answers.likeliest, gold, strict=True)], dtype=bool)
+    rejected = np.array([each is None for each in answers.outputs], dtype=bool)
+    unused = np.zeros(len(gold))  # logits and chances are not published
+    return answers_of(ModelReadings(in_scope, right & in_scope, unused, unused, rejected, confidence), keep_at)
+
+
+def _own_labels(model: SmallModel, other: SmallModel) -> tuple[str, ...]:
+    """Return the labels of a model that another one does not have."""
+    return tuple(sorted({*(model.card.labels or ())} - {*(other.card.labels or ())}))
