@@ -175,6 +175,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
         "labels": {"balance": 2, "transfer": 1},
         "conflicts": 0,
         "left_out": {"unreadable": 1, "superseded": 1, "not_found": 1, "untrainable": 1},
+        "texts_not_found": [{"text_id": "never", "text_source": "/crm"}],
     }
     with (tmp_path / "out.csv").open(newline="") as file:
         written = {row["text"]: row for row in csv.DictReader(file)}

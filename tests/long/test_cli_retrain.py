@@ -228,6 +228,7 @@ async def test_corrections_that_the_served_version_has_learnt_are_not_taken_for_
     assert (first["corrections"], first["new_corrections"]) == (33, 33)
     await keeps_a_label_that_is_changed_in_the_file(run, both[2:])
     assert first["learnt_corrections"] == 0
+    assert first["texts_not_found"] == []
     assert (await run("train", "intent", *both, "--output", "hr", "--force")).exit_code == 0
     learnt = load_artefact(Path("hr")).card.version
 

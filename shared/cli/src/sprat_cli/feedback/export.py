@@ -13,7 +13,7 @@ from sprat.kafka.clients import client_arguments
 from sprat.model import display_name
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.feedback.labels import named_texts
+from sprat_cli.feedback.labels import identities_json, named_texts
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
@@ -187,6 +187,7 @@ def _say_end(
                 **files,
                 **counts,
                 "left_out": {k: n for k, n in left_out.items() if n},
+                "texts_not_found": identities_json(not_found),
             }
         )
         return

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Final
@@ -124,6 +124,11 @@ def named_texts(identities: Collection[Identity]) -> str:
     """Return ids and sources of the first five texts, and how many more there are."""
     shown = ", ".join(f"{printable(id, 60)} of {printable(source, 60)}" for source, id in sorted(identities)[:_SHOWN])
     return shown + (f" and {len(identities) - _SHOWN:,} more" if len(identities) > _SHOWN else "")
+
+
+def identities_json(identities: Iterable[Identity]) -> list[dict[str, str]]:
+    """Return ids and sources of all texts, sorted by source, for `--json`."""
+    return [{"text_id": id, "text_source": source} for source, id in sorted(identities)]
 
 
 def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven], topic: str) -> str:

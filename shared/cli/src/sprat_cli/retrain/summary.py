@@ -1,10 +1,12 @@
 """The outcome of `sprat retrain` for a terminal, and as JSON."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table, difference
+from sprat_cli.feedback.labels import identities_json
 from sprat_cli.retrain.compared import NewVersion
 from sprat_cli.retrain.corrections import Added, AskedModel
 from sprat_cli.retrain.keep_at import ComparedAt
@@ -13,6 +15,7 @@ from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_cli.train.summary import issue_json, label_issue_lines
 from sprat_cli.which_keep_at import KeepAtAdvice, is_provisional
 from sprat_inference.card import Card
+from sprat_operations.dead_letters import Identity
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison
 
@@ -37,6 +40,8 @@ class Retrained:
     """In it."""
     left_out: Counter[str]
     """Corrections that this run could not use, by the reason."""
+    not_found: Sequence[Identity] = ()
+    """Source and id of each corrected text that is not there."""
 
     @property
     def new_corrections(self) -> int:
@@ -224,6 +229,7 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "added_corrections": retrained.corrections.new,
         "learnt_corrections": retrained.learnt,
         "left_out": {code: count for code, count in retrained.left_out.items() if count},
+        "texts_not_found": identities_json(retrained.not_found),
         "likely_wrong": [issue_json(each) for each in new.doubted],
         "trained_on": new.texts,
         "trained_outside": new.outside,
