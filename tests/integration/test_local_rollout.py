@@ -162,9 +162,8 @@ def test_nothing_is_said_of_a_keep_at_that_assess_showed_for_the_new_version(fol
     notices: list[str] = []
     policy = tmp_path / "policy.yaml"
     before = load_artefact(folder).card.version
-    shown = (
-        "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: {}  # sprat assess: version {}, --accuracy 0.9\n"
-    )
+    shown = "tasks:\n  intent:\n    models:\n      hr:\n"
+    shown += "        keep_at: {0}  # sprat assess: {0} for version {1}, --accuracy 0.9\n"
     policy.write_text(shown.format(0.8, before))
     watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
     watcher.check()

@@ -9,15 +9,19 @@ import pytest
 
 from sprat.model import Question
 from sprat_cli.assess.small_model import load_model
+from sprat_training import held_out
 from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.data import TooFewToHoldOutError, fifth_of
+from sprat_training.data import TooFewToHoldOutError
+from sprat_training.datasets.rows import normalised_text
 from sprat_training.encoding import RememberingEncoder, encode_texts, load_base
+from sprat_training.evaluation.comparison import compare
 from sprat_training.held_out import compare_trainings
 from sprat_training.sources import read_sources
 from sprat_training.train import fit_labels, train
 from support import training_files
 
 OUTSIDE = [f"what is the capital of {country}" for country in ("Peru", "Chad", "Iran", "Fiji", "Mali", "Cuba", "Laos")]
+TEXTS = [text for text, _ in training_files.rows()[1:]]
 
 
 @pytest.fixture
@@ -34,11 +38,11 @@ def config(tmp_path: Path) -> TrainingConfig:
 
 
 def test_what_is_read_without_an_artefact_is_what_the_artefact_answers(config: TrainingConfig) -> None:
-    held_out = replace(config, hold_out=0)
-    train(held_out, no_progress)
-    sources = read_sources(held_out)
+    without = replace(config, hold_out=frozenset(map(normalised_text, [*OUTSIDE[::3], *TEXTS[::4]])))
+    train(without, no_progress)
+    sources = read_sources(without)
     assert sources.test is not None
-    fitted = fit_labels(load_base(config.encoder, threads=1), sources, held_out, no_progress)
+    fitted = fit_labels(load_base(config.encoder, threads=1), sources, without, no_progress)
     texts, outside = sources.test.texts, sources.outside_test
     readings, best = fitted.read(texts, sources.test.labels, outside, no_progress)
     answers = load_model(config.output, 1).answer([Question(text, "en") for text in (*texts, *outside)])
@@ -61,26 +65,74 @@ def test_each_text_is_encoded_once_and_has_the_same_vector() -> None:
     assert sorted(asked) == ["a day off", "my payslip", "no laptop"]
 
 
-def test_of_few_texts_each_is_compared_and_of_many_a_fifth(config: TrainingConfig) -> None:
-    texts = [text for text, _ in training_files.rows()[1:]]
-    few = compare_trainings(config, config, len(texts), 0.8, no_progress)
-    assert (few.fifths, few.comparison.texts, few.outside) == (5, len(texts) + len(OUTSIDE), len(OUTSIDE))
-    assert few.comparison.right.differing == 0
-    many = compare_trainings(config, config, 500, 0.8, no_progress)
-    assert (many.fifths, many.comparison.texts) == (1, sum(not fifth_of(text) for text in (*texts, *OUTSIDE)))
-
-
-def test_a_fifth_that_leaves_too_few_texts_is_not_compared_and_where_none_is_left_that_is_said(
-    config: TrainingConfig,
+def test_of_few_texts_each_is_compared_and_of_many_a_fifth(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows, texts = (
-        [row for row in training_files.rows()[1:] if row[1] == "leave"],
-        [f"no payslip {n}" for n in range(60)],
+    few = compare_trainings(config, config, 0.8, no_progress)
+    assert (few.fifths, few.left_out, few.comparison.texts) == (5, 0, len(TEXTS) + len(OUTSIDE))
+    assert (few.outside, few.comparison.right.differing) == (len(OUTSIDE), 0)
+    monkeypatch.setattr("sprat_training.held_out.MANY_TEXTS", 50)
+    many = compare_trainings(config, config, 0.8, no_progress)
+    assert (many.fifths, many.left_out) == (1, 0)
+    assert 0 < many.comparison.texts < few.comparison.texts / 2
+
+
+def test_corrections_help_and_a_label_with_few_texts_is_known_to_both_trainings(config: TrainingConfig) -> None:
+    """A label of five texts stays known where some of them are held out: else the corrections of it seem to help."""
+    rows = [row for row in training_files.rows()[1:] if row[1] != "badge"]
+    badges = [row for row in training_files.rows()[1:] if row[1] == "badge"]
+    corrections = config.files[0].with_name("hr-corrections.csv")
+    training_files.write(config.files[0], [*rows, *badges[:5]])
+    training_files.write(corrections, badges[5:7])
+    small = replace(config, drop_small=True)
+    alike = compare_trainings(small, replace(small, files=(config.files[0], corrections)), 0.8, no_progress)
+    assert (alike.fifths, alike.comparison.texts) == (5, len(rows) + 7 + len(OUTSIDE))
+    assert alike.comparison.right.differing <= 3
+    training_files.write(corrections, badges[5:])
+    training_files.write(config.files[0], rows)  # the label is new
+    new = compare_trainings(small, replace(small, files=(config.files[0], corrections)), 0.8, no_progress).comparison
+    assert new.better == "new"
+    assert new.right.served.value < new.right.new.value
+
+
+def test_doubles_are_held_out_together_and_count_as_one(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrections = config.files[0].with_name("hr-corrections.csv")
+    things = ("gizmo", "zipper", "handle", "pocket", "buckle", "ribbon")
+    cores = [f"{thing} of my wallet is gone" for thing in things]
+    openings = ("Hello to you all,", "Please tell me,", "May I ask,")
+    training_files.write(corrections, [(f"{opening} {core}", "badge") for opening in openings for core in cores])
+    groups: list[int] = []
+    monkeypatch.setattr(
+        held_out, "compare", lambda *answers, **more: groups.extend(more["groups"]) or compare(*answers, **more)
     )
-    in_one = [(text, "payroll") for text in texts if fifth_of(text) == 1][:5]
-    training_files.write(config.files[0], [*rows, *in_one])
-    assert compare_trainings(config, config, len(rows) + 5, 0.8, no_progress).fifths == 4
-    in_each = [(next(text for text in texts if fifth_of(text) == fifth), "payroll") for fifth in range(5)]
-    training_files.write(config.files[0], [*rows, *in_each])
-    with pytest.raises(TooFewToHoldOutError, match=r'leaves fewer than 5 of some labels: "payroll" 4'):
-        compare_trainings(config, config, len(rows) + 5, 0.8, no_progress)
+    found = compare_trainings(config, replace(config, files=(*config.files, corrections)), 0.8, no_progress)
+    assert found.comparison.texts == len(groups) == len(TEXTS) + len(OUTSIDE) + len(openings) * len(cores)
+    assert sum(groups.count(number) == len(openings) for number in set(groups)) >= len(cores)
+
+
+def test_a_label_in_another_spelling_is_the_same_where_spellings_are_merged(config: TrainingConfig) -> None:
+    rows = training_files.rows()[1:]
+    spelt = [
+        (text, "Badge" if label == "badge" and place % 8 == 1 else label) for place, (text, label) in enumerate(rows)
+    ]
+    other = config.files[0].with_name("hr-corrections.csv")
+    training_files.write(other, [(f"badge number {number}", "Badge") for number in range(30)])
+    training_files.write(config.files[0], spelt)
+    merged = replace(config, merge_case=True)
+    found = compare_trainings(merged, replace(merged, files=(*merged.files, other)), 0.8, no_progress)
+    assert found.comparison.right.served.value > 0.7
+
+
+def test_a_fifth_that_leaves_no_text_of_a_label_is_not_compared_and_where_none_is_left_that_is_said(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_out, "fifth_of", lambda core: 1 if core.startswith("payslip") else len(core) % 5)
+    leave = [row for row in training_files.rows()[1:] if row[1] == "leave"]
+    training_files.write(config.files[0], [*leave, *((f"payslip {number}", "payroll") for number in range(5))])
+    found = compare_trainings(config, config, 0.8, no_progress)
+    assert (found.fifths, found.left_out) == (4, 1)
+    monkeypatch.setattr(held_out, "fifth_of", lambda _: 0)
+    with pytest.raises(TooFewToHoldOutError):
+        compare_trainings(config, config, 0.8, no_progress)

@@ -176,7 +176,7 @@ def writes_the_one_number(desk: Desk) -> None:
     assert ", was 0.65; your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again" in told
     assert told.splitlines()[0].endswith("with the same options, --data among them: without --data it begins anew")
     written, comments = re.subn(
-        r"  # sprat assess: version [0-9a-f]{16}, --accuracy 0\.97.*", "", policy.read_text("utf-8")
+        r"  # sprat assess: [\d.]+ for version [0-9a-f]{16}, --accuracy 0\.97.*", "", policy.read_text("utf-8")
     )
     assert (written, comments) == (before.replace("0.65", told[:4]), 1)
     router = up.pid_of("sprat_router")

@@ -100,7 +100,7 @@ def test_what_is_looser_than_the_card_may_come_from_an_assessment():
 @pytest.mark.parametrize(("of", "said"), [("1", None), ("0", "was found for version 0, not for 1: ")])
 def test_what_assess_wrote_behind_a_number_is_read(tmp_path, of, said):
     path = tmp_path / "policy.yaml"
-    models = f"models:\n      hr:\n        keep_at: 0.77  # sprat assess: version {of}, --accuracy 0.9\n"
+    models = f"models:\n      hr:\n        keep_at: 0.77  # sprat assess: 0.77 for version {of}, --accuracy 0.9\n"
     path.write_text(f"tasks:\n  intent:\n    {models}")
     lines = list(check_policy(load_policy(path), [advising("hr", 0.93)]))
     assert [line.fix.partition(said or "?")[1] for line in lines] == ([] if said is None else [said])

@@ -45,9 +45,8 @@ def test_that_of_the_policy_is_compared_with_the_new_cards(policy, new, said, wr
 
 
 def test_one_that_assess_found_for_the_version_before_is_called_that(policy, tmp_path):
-    shown = (
-        "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.83  # sprat assess: version {}, --accuracy 0.9\n"
-    )
+    shown = "tasks:\n  intent:\n    models:\n      hr:\n"
+    shown += "        keep_at: 0.83  # sprat assess: 0.83 for version {}, --accuracy 0.9\n"
     (tmp_path / "policy.yaml").write_text(shown.format("1f"))
     advice, new = advice_for_next("intent", "hr", None, version(0.90)), version(0.90).version
     assert advice.said.startswith(f"0.83, which is in force, was found for version 1f, not for {new}: `sprat assess ")
@@ -90,14 +89,16 @@ def test_both_versions_are_compared_at_the_keep_at_in_force(policy):
 
 
 def test_one_that_assess_found_for_another_version_is_called_that_in_the_comparison(policy, tmp_path):
-    keep_at = (
-        "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.83  # sprat assess: version {}, --accuracy 0.9\n"
-    )
+    keep_at = "tasks:\n  intent:\n    models:\n      hr:\n"
+    keep_at += "        keep_at: 0.83  # sprat assess: 0.83 for version {}, --accuracy 0.9\n"
     (tmp_path / "policy.yaml").write_text(keep_at.format("1f"))
     at = compared_at(HR, None, version(0.95), version(0.9))
     place = "tasks.intent.models.hr.keep_at in policy.yaml"
     assert at.of_version == "1f"
     assert at.said == f"the one in force ({place}, found for version 1f, not for the served one)"
+    assert compared_at(HR, None, version(0.83), version(0.9)).of_version is None, "it is that of the served card, too"
+    (tmp_path / "policy.yaml").write_text(keep_at.format("1f").replace("--accuracy 0.9", "that of its card"))
+    assert compared_at(HR, None, version(0.95), version(0.9)).of_version is None, "it was not found for any version"
     (tmp_path / "policy.yaml").write_text(keep_at.format(version(0.95).version))
     at = compared_at(HR, None, version(0.95), version(0.9))
     assert (at.of_version, at.said) == (None, f"the one in force ({place})")

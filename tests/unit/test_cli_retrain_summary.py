@@ -125,8 +125,9 @@ def test_what_is_kept_at_a_number_of_another_version_does_not_speak_for_replacin
     keeps_more, more_right = compare(version(56, 14), version(55, 24)), compare(version(40, 24), version(56, 24))
     of_other = replace(AT, of_version="4b956be4")
     verdict, step = advised(FAIR, keeps_more, at=of_other).lines
-    no_more = "replace: no, because with the corrections no more texts are right"
-    assert verdict.startswith(f"{no_more}; more that is right is kept at keep_at 0.89, +14.")
+    no_more = "replace: no, because with the corrections more right: not shown (-1.5 points ("
+    assert verdict.startswith(no_more)
+    assert "; clearly more that is right is kept at keep_at 0.89: +14." in verdict
     assert verdict.endswith(", but that number was found for version 4b956be4, not for the served one")
     assert step.startswith("  next: write it with --output DIR")
     assert advised(FAIR, more_right, at=of_other).replace
@@ -200,9 +201,9 @@ def test_the_verdict_turns_with_the_keep_at_in_force():
     )
 
 
-def shown(without, with_them, at=AT, learnt=0, fifths=5, *, served=None, new=NEW) -> str:
+def shown(without, with_them, at=AT, learnt=0, fifths=5, left_out=0, *, served=None, new=NEW) -> str:
     """Return what is said of a comparison of 67 texts, as `version` makes it."""
-    compared = ComparedTrainings(compare(version(*without), version(*with_them)), 6, fifths)
+    compared = ComparedTrainings(compare(version(*without), version(*with_them)), 6, fifths, left_out)
     made = NewVersion(trained(new=new), compared, at)
     config = TrainingConfig(files=(Path("fm.csv"), Path("fm-corrections.jsonl")), output=Path(), name="fm")
     return "\n".join(summary_lines(Retrained(MODEL, served or card(), made, learnt, config, Added(9, 9, 9), Counter())))
@@ -219,6 +220,8 @@ def test_it_is_said_what_is_compared_and_on_which_texts():
     one = shown((56, 24), (55, 24), learnt=8, fifths=1)
     assert f"\nWhat the 1 correction brings {of}it; both have the 8 corrections learnt before.\n" in one
     assert "outside every label: a fifth of the texts is held out from both, at keep_at 0.89" in one
+    some = shown((56, 24), (55, 24), fifths=3, left_out=2)
+    assert "outside every label: 3 of 5 fifths of the texts, one at a time, are held out from both, at" in some
 
 
 def rows_kept(said: str) -> list[list[str]]:

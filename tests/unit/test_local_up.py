@@ -201,7 +201,7 @@ def test_a_model_whose_card_recommends_another_keep_at_than_the_policy_has_is_na
     assert f"{line}higher than 0.72, which is in force\n" in said("{keep_at: 0.72}")
     assert "keep_at" not in said("{keep_at: 0.87}")
     assert "keep_at" not in said("{keep_at: 0.72, models: {anfragen: {keep_at: 0.8}}}")  # as the user set it
-    own = "\n    models:\n      anfragen:\n        keep_at: 0.8  # sprat assess: version {}, --accuracy 0.9"
+    own = "\n    models:\n      anfragen:\n        keep_at: 0.8  # sprat assess: 0.8 for version {}, --accuracy 0.9"
     assert "keep_at" not in said(own.format(version))
     assert f": 0.80, which is in force, was found for version 1f, not for {version}: " in said(own.format("1f"))
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sprat_training.data import FIFTHS, MIN_TEXTS, TooFewToHoldOutError, fifth_of, hold_out, prepare
+from sprat_training.data import TooFewToHoldOutError, hold_out, prepare
+from sprat_training.datasets.rows import normalised_text
 from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare, set_answers_of
 from sprat_training.evaluation.metrics import ModelReadings
 from support.training_data import enough, labelled
@@ -67,33 +68,34 @@ def test_what_an_answer_is_worth():
     assert shares.called_outside.new.value == 1 / 4 == shares.kept_wrong.new.value
 
 
-def test_a_text_that_is_held_out_stays_so_whatever_rows_are_added():
-    rows = [*enough("a", 60), *enough("b", 60)]
-    data, summary = prepare(labelled(rows))
-    train, _, test = hold_out(data, summary, 0)
-    assert 0.1 < len(test) / 120 < 0.3
-    assert not set(test.texts) & set(train.texts)
-    more, summary = prepare(labelled([*enough("c", 60), *rows[::-1], *enough("d", 60)]))
-    _, _, test_of_more = hold_out(more, summary, 0)
-    assert set(test.texts) == {text for text in test_of_more.texts if text[0] in "ab"}
-    assert fifth_of("Some Text") == fifth_of(" some  text")
+def test_texts_are_held_out_and_every_label_keeps_its_number():
+    rows = [*enough("a", 9), *enough("b", 9)]
+    data, _ = prepare(labelled(rows))
+    held_out = frozenset(normalised_text(text) for text in data.texts[::2])
+    train, test = hold_out(data, held_out)
+    assert {normalised_text(text) for text in test.texts} == held_out
+    assert sorted((*train.texts, *test.texts)) == sorted(data.texts)
+    assert train.labels == data.labels == ("a", "b")
+    labels = dict(rows)
+    assert [train.labels[number] for number in train.gold] == [labels[text] for text in train.texts]
+    assert list(test.labels) == [labels[text] for text in test.texts]
 
 
-def test_each_text_is_held_out_once():
-    data, summary = prepare(labelled([*enough("a", 60), *enough("b", 60)]))
-    tested = [text for fifth in range(FIFTHS) for text in hold_out(data, summary, fifth)[2].texts]
-    assert sorted(tested) == sorted(data.texts)
+def test_a_label_without_a_text_to_train_on_and_texts_that_are_not_there_cannot_be_held_out():
+    data, _ = prepare(labelled([*enough("a", 9), *enough("b", 9)]))
+    of_b = frozenset(normalised_text(text) for text, gold in zip(data.texts, data.gold, strict=True) if gold)
+    with pytest.raises(TooFewToHoldOutError, match='no text of the label "b" is left to train on'):
+        hold_out(data, of_b)
+    with pytest.raises(TooFewToHoldOutError, match="no text is held out"):
+        hold_out(data, frozenset({"another text"}))
 
 
-def test_a_label_with_too_few_texts_left_is_refused_or_left_out():
-    few = [row for row in enough("c", 60) if not fifth_of(row[0])][:4] + enough("c", MIN_TEXTS)
-    data, summary = prepare(labelled([*enough("a", 60), *enough("b", 60), *dict(few).items()]))
-    with pytest.raises(TooFewToHoldOutError, match='leaves fewer than 5 of some labels: "c"'):
-        hold_out(data, summary, 0)
-    train, found, test = hold_out(data, summary, 0, drop_small=True)
-    assert train.labels == ("a", "b")
-    assert "c" in found.dropped_labels
-    assert set(test.labels) == {"a", "b"}
+def test_texts_of_one_group_are_no_independent_cases():
+    served, new = [False] * 9 + [True] * 91, [True] * 100
+    alone = compare(version(served), version(new)).right.difference
+    grouped = compare(version(served), version(new), groups=np.array([0] * 9 + [*range(1, 92)])).right.difference
+    assert alone.low > 0 == grouped.low
+    assert alone.value == grouped.value == pytest.approx(0.09)
 
 
 def test_the_interval_is_that_of_pairs():

@@ -7,8 +7,9 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.data import FIFTHS, MIN_TEXTS, fifth_of
+from sprat_training.data import MIN_TEXTS, TooFewToHoldOutError
 from sprat_training.datasets.reader import read_labelled
+from sprat_training.datasets.rows import normalised_text
 from sprat_training.label_set_data import as_flags, one_label, read_label_sets, set_numbers
 from sprat_training.label_set_fit import fit_set_calibration, fit_sets, measure_sets, micro_f1
 from support.training_data import clusters
@@ -94,17 +95,18 @@ def test_a_test_has_texts_of_its_own_and_known_labels(tmp_path: Path) -> None:
         read_label_sets(config(path, test_file=written(tmp_path / "v.csv", ["a text a number 1,a"])))
 
 
-def test_a_fifth_is_held_out_by_the_text_alone(tmp_path: Path) -> None:
+def test_texts_are_held_out(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", enough({"a": 30, "b": 30}))
-    tested: list[str] = []
-    for fifth in range(FIFTHS):
-        sources = read_label_sets(config(path, hold_out=fifth))
-        assert sources.test is not None
-        assert {fifth_of(text) for text in sources.test.texts} == {fifth}
-        assert fifth not in {fifth_of(text) for text in sources.data.texts}
-        assert len(sources.test.texts) + len(sources.data.texts) == 60
-        tested += sources.test.texts
-    assert len(set(tested)) == len(tested) == 60
+    data = read_label_sets(config(path)).data
+    texts, is_b = data.texts, data.gold[:, data.labels.index("b")]
+    held_out = frozenset(map(normalised_text, texts[::5]))
+    sources = read_label_sets(config(path, hold_out=held_out))
+    assert sources.test is not None
+    assert {*map(normalised_text, sources.test.texts)} == held_out
+    assert sorted((*sources.test.texts, *sources.data.texts)) == sorted(texts)
+    of_b = frozenset(normalised_text(text) for text, applies in zip(texts, is_b, strict=True) if applies)
+    with pytest.raises(TooFewToHoldOutError, match="too few texts of a, b are left to train on"):
+        read_label_sets(config(path, hold_out=of_b))
 
 
 def two_clusters(texts: int = 240) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

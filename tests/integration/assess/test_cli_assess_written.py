@@ -219,8 +219,9 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     assert load_policy(policy).task("intent", "hr").keep_at == output["keep_at"]
     assert "lower than" not in result.stdout
     shown = "" if output["recommended"]["is_shown"] else ", provisional"
-    of = f"# sprat assess: version {load_artefact(folder / 'hr').card.version}, --accuracy 0.97{shown}"
-    own = f"    models:\n      hr:\n        keep_at: {output['keep_at']:.2f}  {of}\n"
+    now, version = f"{output['keep_at']:.2f}", load_artefact(folder / "hr").card.version
+    of = f"# sprat assess: {now} for version {version}, --accuracy 0.97{shown}"
+    own = f"    models:\n      hr:\n        keep_at: {now}  {of}\n"
     assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
     field = "tasks.intent.models.hr.keep_at"
     assert output["written"] == {
@@ -271,7 +272,8 @@ def test_one_that_was_shown_for_this_version_is_not_replaced_where_fewer_texts_s
     policy, version = tmp_path / "policy.yaml", load_artefact(tmp_path / "hr").card.version
 
     def written(of):
-        of_hr = f"    models:\n      hr:\n        keep_at: 0.95  # sprat assess: version {version}, --accuracy {of}\n"
+        comment = f"# sprat assess: 0.95 for version {version}, --accuracy {of}"
+        of_hr = f"    models:\n      hr:\n        keep_at: 0.95  {comment}\n"
         policy.write_text(POLICY + of_hr)
         before, result = policy.read_text(), assess_stricter(*PROVISIONAL, "--write")
         assert result.exit_code == 0, result.output

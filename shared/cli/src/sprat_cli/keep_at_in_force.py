@@ -3,7 +3,7 @@
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.installation import how_to_restart
-from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice
+from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice, written_name
 from sprat_contracts import TASKS
 from sprat_inference.card import Card
 from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
@@ -26,9 +26,11 @@ def in_force(task: str, name: str, file: TaskFile | None) -> tuple[TaskPolicy | 
     if file is not None:
         place = f"{'.'.join(keep_at_location(None, named))} in the file of the task {task}"
         return (file if named is None else file.of(named)), place
-    policy = chosen_policy(None)
-    rules = None if policy is None or task not in TASKS else load_policy(policy).task(task, name)
-    return rules, f"{'.'.join(keep_at_location(task, named))} in {policy or 'your policy file'}"
+    path = chosen_policy(None)
+    if path is None or task not in TASKS:
+        return None, f"{'.'.join(keep_at_location(task, named))} in {path or 'your policy file'}"
+    policy = load_policy(path)
+    return policy.task(task, name), f"{'.'.join(keep_at_location(task, written_name(policy, task, name)))} in {path}"
 
 
 def advice_for_next(

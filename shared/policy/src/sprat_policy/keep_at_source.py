@@ -57,7 +57,7 @@ def with_source(text: str, location: Location, source: KeepAtSource | None) -> s
     line = lines[place.line - 1]
     found = _END_OF_VALUE.fullmatch(line, place.column - 1)
     if found is not None:
-        comment = "" if source is None else f"  {_COMMENT}{source}"
+        comment = "" if source is None else f"  {_COMMENT}{found['value']} for {source}"
         lines[place.line - 1] = f"{line[: place.column - 1]}{found['value']}{comment}{found['end']}"
     return "".join(lines)
 
@@ -81,7 +81,10 @@ def sources_in(text: str, document: Document, section: Location) -> Mapping[str 
             case _:
                 continue
         found = _END_OF_VALUE.fullmatch(lines[place.line - 1], place.column - 1)
-        source = None if found is None or found["source"] is None else KeepAtSource.read(found["source"])
-        if source is not None:
+        if found is None or found["source"] is None:
+            continue
+        number, _, written = found["source"].partition(" for ")
+        source = KeepAtSource.read(written)
+        if source is not None and number == found["value"]:  # else somebody changed the number
             sources[model] = source
     return sources

@@ -38,8 +38,8 @@ class TrainingConfig:
     outside_label: str = "oos"
     """The label that means "outside every label", in the file itself and in the test file; `oos` does so, too."""
     test_file: Path | None = None
-    hold_out: int | None = None
-    """Leave the fifth of the texts with this number out, see :func:`sprat_training.data.fifth_of`, and test on it."""
+    hold_out: frozenset[str] | None = None
+    """Texts to leave out and to test on, each as :func:`sprat_training.datasets.rows.normalised_text` returns it."""
     languages: tuple[str, ...] = ("en",)
     encoder: Path | None = None
     """Folder of an artefact with an encoder, or of a sentence encoder of others, or the id of such a one on a hub; None

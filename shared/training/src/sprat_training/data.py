@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -20,7 +19,6 @@ MIN_TEXTS: Final = 5
 FEW_TEXTS: Final = 20
 """Below it, the figures of a label are uncertain."""
 MAX_TEXTS: Final = 100_000
-FIFTHS: Final = 5
 OUTSIDE: Final = "oos"
 """The label that means "outside every label" in every file, beside the one that the user names."""
 _REMAINDERS: Final = {
@@ -157,52 +155,35 @@ def prepare(
 
 
 class TooFewToHoldOutError(UserError):
-    """A fifth of the texts cannot be held out: too few are left to train on, or none would be tested."""
+    """Some texts cannot be held out: a label has none left to train on, or none would be tested."""
 
 
-def fifth_of(text: str) -> int:
-    """Return to which fifth of all texts a text belongs, 0 to 4.
-
-    It depends on the text alone, so that trainings with other rows beside it hold the same texts out.
-    """
-    return sha256(normalised_text(text).encode()).digest()[0] % FIFTHS
-
-
-def hold_out(
-    data: TrainingData, summary: DataSummary, fifth: int, *, drop_small: bool = False
-) -> tuple[TrainingData, DataSummary, LabelledTexts]:
-    """Return the texts to train on, the findings, and the texts that are held out.
+def hold_out(data: TrainingData, texts: frozenset[str]) -> tuple[TrainingData, LabelledTexts]:
+    """Return the texts to train on, and those that are held out. Every label keeps its number.
 
     Args:
         data: all texts.
-        summary: what was found in them.
-        fifth: which texts are held out, see :func:`fifth_of`.
-        drop_small: leave out labels with too few texts left instead of refusing the file.
+        texts: to hold out, each as :func:`normalised_text` returns it.
 
     Raises:
-        TooFewToHoldOutError: a label has too few texts left, fewer than two labels have enough, or no text is held out.
+        TooFewToHoldOutError: a label has no text left, or no text is held out.
     """
-    held_out = np.array([fifth_of(text) == fifth for text in data.texts])
+    held_out = np.array([normalised_text(text) in texts for text in data.texts])
     left = np.bincount(data.gold[~held_out], minlength=len(data.labels))
-    few = {label: int(count) for label, count in zip(data.labels, left, strict=True) if count < MIN_TEXTS}
-    if few and (not drop_small or len(data.labels) - len(few) < 2):
-        shown = ", ".join(f'"{label}" {count}' for label, count in list(few.items())[:_MAX_LISTED])
-        raise TooFewToHoldOutError(
-            f"{data.path}: a fifth of the texts is held out to test on, which leaves fewer than {MIN_TEXTS} of some "
-            f"labels: {shown}; add texts to them"
-        )
-    labels = tuple(label for label in data.labels if label not in few)
-    enough = np.array([data.labels[number] not in few for number in data.gold])
-    if not (held_out & enough).any():
-        raise TooFewToHoldOutError(f"{data.path}: too few texts to hold some out; add texts")
-    numbers = np.array([labels.index(label) if label in labels else -1 for label in data.labels])
-    renumbered = replace(data, labels=labels, gold=numbers[data.gold])
-    test = renumbered.take(np.flatnonzero(held_out & enough))
+    if not left.all():
+        raise TooFewToHoldOutError(f'no text of the label "{data.labels[int(left.argmin())]}" is left to train on')
+    if not held_out.any():
+        raise TooFewToHoldOutError("no text is held out")
+    test = data.take(np.flatnonzero(held_out))
     tested = LabelledTexts(
-        data.path, test.texts, tuple(labels[number] for number in test.gold), test.rows, ("text", "label"), test.paths
+        data.path,
+        test.texts,
+        tuple(data.labels[number] for number in test.gold),
+        test.rows,
+        ("text", "label"),
+        test.paths,
     )
-    found = replace(summary, dropped_labels={**summary.dropped_labels, **few})
-    return renumbered.take(np.flatnonzero(~held_out & enough)), found, tested
+    return data.take(np.flatnonzero(~held_out)), tested
 
 
 def is_remainder(label: str) -> bool:

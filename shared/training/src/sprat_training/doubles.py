@@ -31,10 +31,15 @@ _LEAST_CORE: Final = 3
 """Words that are left of a text: fewer say too little to be called the same."""
 
 
+def cores_of(texts: Sequence[str]) -> list[str]:
+    """Return the core of each text: doubles have the same one."""
+    return [" ".join(core) for core in _cores(texts)]
+
+
 def core_numbers(texts: Sequence[str]) -> NDArray[np.int64]:
-    """Return the number of each text's core: doubles have the same one."""
-    numbers: dict[Words, int] = {}
-    return np.array([numbers.setdefault(core, len(numbers)) for core in _cores(texts)], dtype=np.int64)
+    """Return the number of each text's core."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(core, len(numbers)) for core in cores_of(texts)], dtype=np.int64)
 
 
 def doubles_of(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.bool_]:

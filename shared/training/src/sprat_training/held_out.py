@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from sprat_inference.label_sets import APPLIES_FROM
 from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import FIFTHS, TooFewToHoldOutError
+from sprat_training.data import TooFewToHoldOutError
+from sprat_training.datasets.rows import normalised_text
+from sprat_training.doubles import cores_of
 from sprat_training.encoding import BaseEncoder, RememberingEncoder, load_base
 from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare, set_answers_of
 from sprat_training.label_set_data import LabelSetData, read_label_sets
@@ -20,6 +23,7 @@ from sprat_training.label_set_train import fit_label_sets, read_sets
 from sprat_training.sources import read_sources
 from sprat_training.train import fit_labels
 
+FIFTHS: Final = 5
 MANY_TEXTS: Final = 500
 """From so many texts on, one fifth shows a difference of some 6 points where the trainings differ in one text of ten:
 1.96 times the root of 0.1 / 100. With fewer, each fifth in turn is held out, so that all texts are compared."""
@@ -35,19 +39,22 @@ class ComparedTrainings:
     """Texts that were compared and have no label."""
     fifths: int
     """How many fifths of the texts were held out, one at a time."""
+    left_out: int = 0
+    """How many further fifths were not: without them, a label would have no text to train on."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fifth:
     answers: tuple[VersionAnswers, ...]
     """Of each training."""
+    texts: tuple[str, ...]
+    """That they answer, those outside every label at the end."""
     outside: int
 
 
 def compare_trainings(
     served: TrainingConfig,
     new: TrainingConfig,
-    texts: int,
     keep_at: float,
     progress: OnTrainingProgress,
     *,
@@ -55,12 +62,12 @@ def compare_trainings(
 ) -> ComparedTrainings:
     """Compare two trainings on the texts of the second, of which neither has seen those that it is asked about.
 
-    Nothing is written. Each text is encoded once.
+    Which fifth a text is in depends on its core alone, so that a text and its double are held out together; where the
+    difference is drawn anew, they count as one. Nothing is written, and each text is encoded once.
 
     Args:
         served: the one training.
         new: the other one, on the same encoder.
-        texts: how many it is trained on; where they are few, each fifth of them is held out in turn, else one.
         keep_at: the threshold of the comparison.
         progress: is called after each step.
         several: whether a text may have several labels.
@@ -69,7 +76,9 @@ def compare_trainings(
         UserError: the files or the encoder cannot be used.
         TooFewToHoldOutError: no fifth can be held out; one that cannot, beside others that can, is not compared.
     """
-    few = texts < MANY_TEXTS
+    texts = _texts_of(new, several=several)
+    cores = dict(zip(map(normalised_text, texts), cores_of(texts), strict=True))
+    few = len(cores) < MANY_TEXTS
     # So few texts cannot show that a lexical stage pays, see `lexical_gate`: none is looked for.
     both = [replace(each, lexical=each.lexical and not few) for each in (served, new)]
     judge = _judge_sets if several else _judge_labels
@@ -81,14 +90,31 @@ def compare_trainings(
         fifths = FIFTHS if few else 1
         for fifth in range(fifths):
             shown = partial(_show, progress, f"comparing {fifth + 1} of {fifths}")
+            held_out = frozenset(text for text, core in cores.items() if fifth_of(core) == fifth)
             try:
-                found.append(judge(base, [replace(each, hold_out=fifth) for each in both], keep_at, shown))
+                found.append(judge(base, [replace(each, hold_out=held_out) for each in both], keep_at, shown))
             except TooFewToHoldOutError as error:
                 too_few = error
     if too_few is not None and not found:
         raise too_few
     first, second = (VersionAnswers.of_all(answers) for answers in zip(*(each.answers for each in found), strict=True))
-    return ComparedTrainings(compare(first, second), sum(each.outside for each in found), len(found))
+    numbers: dict[str, int] = {}
+    groups = [numbers.setdefault(cores[normalised_text(text)], len(numbers)) for each in found for text in each.texts]
+    comparison = compare(first, second, groups=np.array(groups, dtype=np.int64))
+    return ComparedTrainings(comparison, sum(each.outside for each in found), len(found), fifths - len(found))
+
+
+def fifth_of(core: str) -> int:
+    """Return to which fifth of all texts those with a core belong, 0 to 4."""
+    return sha256(core.encode()).digest()[0] % FIFTHS
+
+
+def _texts_of(config: TrainingConfig, *, several: bool) -> tuple[str, ...]:
+    """Return all texts of a training."""
+    if several:
+        return tuple(read_label_sets(config).data.texts)
+    sources = read_sources(config)
+    return (*sources.data.texts, *sources.outside)
 
 
 def _show(progress: OnTrainingProgress, what: str, step: str, done: int, total: int) -> None:
@@ -107,7 +133,7 @@ def _judge_labels(
         fitted = fit_labels(base, each, config, progress)
         readings, _ = fitted.read(test.texts, test.labels, outside, progress)
         answers.append(answers_of(readings, keep_at))
-    return _Fifth(tuple(answers), len(outside))
+    return _Fifth(tuple(answers), (*test.texts, *outside), len(outside))
 
 
 def _judge_sets(
@@ -124,7 +150,7 @@ def _judge_sets(
         chances, confidence = read_sets(fitted, base, test.texts, progress)
         said = _in_columns(chances >= APPLIES_FROM, each.data, labels)
         answers.append(set_answers_of(said, _in_columns(test.gold, test, labels), confidence, keep_at))
-    return _Fifth(tuple(answers), int((~test.gold.any(axis=1)).sum()))
+    return _Fifth(tuple(answers), tuple(test.texts), int((~test.gold.any(axis=1)).sum()))
 
 
 def _in_columns(flags: NDArray[np.bool_], data: LabelSetData, labels: Sequence[str]) -> NDArray[np.bool_]:

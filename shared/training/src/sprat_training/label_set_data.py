@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
-from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, DistinctTexts, TooFewToHoldOutError, fifth_of
+from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, DistinctTexts, TooFewToHoldOutError
 from sprat_training.datasets.reader import (
     FileFindings,
     LabelledTexts,
@@ -102,9 +102,9 @@ def read_label_sets(config: TrainingConfig) -> LabelSetSources:
     data, dropped = _data(rows, sets, sorted(last.values()), drop_small=config.drop_small)
     tested, leaked = (None, ()) if test is None else _tested(test, data, outside)
     if config.hold_out is not None:
-        held_out = np.array([fifth_of(text) == config.hold_out for text in data.texts])
+        held_out = np.array([normalised_text(text) in config.hold_out for text in data.texts])
         data, tested = data.take(np.flatnonzero(~held_out)), data.take(np.flatnonzero(held_out))
-        _check_left(config, data, tested)
+        _check_left(data, tested)
     if (language := language_note(data.texts, config.languages)) is not None:
         notes.append(language)
     return LabelSetSources(
@@ -169,14 +169,17 @@ def _tested(test: LabelledTexts, data: LabelSetData, outside: set[str]) -> tuple
     return every.take([index for index, leak in enumerate(leaks) if not leak]), leaked
 
 
-def _check_left(config: TrainingConfig, data: LabelSetData, tested: LabelSetData) -> None:
+def _check_left(data: LabelSetData, tested: LabelSetData) -> None:
+    """Check that each label has a text to train on, and one that does not have it.
+
+    Raises:
+        TooFewToHoldOutError: one has not, or no text is held out.
+    """
     counts = data.gold.sum(axis=0)
-    few = [label for label, count in zip(data.labels, counts, strict=True) if count < MIN_TEXTS]
+    few = [label for label, count in zip(data.labels, counts, strict=True) if not 0 < count < len(data.gold)]
     if few or not len(tested.texts):
-        named = ", ".join(few[:_MAX_LISTED]) or "all labels"
-        raise TooFewToHoldOutError(
-            f"{config.source}: a fifth of the texts is held out to test on, which leaves too few of {named}; add texts"
-        )
+        named = ", ".join(few[:_MAX_LISTED])
+        raise TooFewToHoldOutError(f"too few texts of {named} are left to train on" if few else "no text is held out")
 
 
 def set_numbers(gold: Flags) -> NDArray[np.int64]:

@@ -140,6 +140,10 @@ def check_output(output: Path, *, force: bool) -> None:
         )
     if output.exists() and not force:
         raise UserError(f"{output}: exists already; name another --output, or replace it with --force")
+    if output.is_symlink():
+        raise UserError(
+            f"{output}: a link, beside which no version before can be kept; name the folder that it leads to"
+        )
     if output.exists() and not (output / CARD).is_file():
         raise UserError(f"{output}: not an artefact, so --force does not replace it; name another --output")
     before = previous_folder(output)

@@ -19,7 +19,6 @@ from sprat_training.data import (
     check_outside_test,
     check_test,
     drop_moved,
-    fifth_of,
     hold_out,
     merge_spellings,
     outside_texts,
@@ -31,7 +30,7 @@ from sprat_training.data import (
 )
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, columns_of_further, joined, read_labelled, read_texts
-from sprat_training.datasets.rows import RowProblem, problem_lines, protected_cell
+from sprat_training.datasets.rows import RowProblem, normalised_text, problem_lines, protected_cell
 from sprat_training.languages import language_note
 
 
@@ -152,9 +151,9 @@ def _checked(
         outside_test, leaked_outside = check_outside_test(tested_outside, data, outside)
         leaked = tuple(sorted((*leaked, *leaked_outside)))
     if config.hold_out is not None:
-        data, summary, test = hold_out(data, summary, config.hold_out, drop_small=config.drop_small)
-        outside_test = tuple(text for text in outside if fifth_of(text) == config.hold_out)
-        outside = tuple(text for text in outside if fifth_of(text) != config.hold_out)
+        data, test = hold_out(data, config.hold_out)
+        outside_test = tuple(text for text in outside if normalised_text(text) in config.hold_out)
+        outside = tuple(text for text in outside if normalised_text(text) not in config.hold_out)
     return data, summary, outside, test, leaked, outside_test
 
 

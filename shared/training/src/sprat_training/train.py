@@ -15,6 +15,7 @@ from sprat_inference.label_calibration import RIGHT, LabelCalibrator, features
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.data import MIN_TEXTS, TrainingData
 from sprat_training.datasets.reader import LabelledTexts
+from sprat_training.datasets.rows import normalised_text
 from sprat_training.doubles import DoublesFound, core_numbers, find_doubles
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base
 from sprat_training.evaluation.metrics import ModelReadings
@@ -71,8 +72,10 @@ class FittedLabels:
         vectors = encode_texts(self.base.encoder, every, progress, "reading the test").vectors
         head, stage = self.validation.head, self.stage
         logits: Floats = logits_of(head, vectors[:inside])
-        numbers = {label: number for number, label in enumerate(self.data.labels)}
-        gold = np.array([numbers.get(label, -1) for label in labels], dtype=np.int64)
+        # Where spellings are merged, the one that is most frequent may be another one in other files.
+        spelt = normalised_text if self.config.merge_case else str
+        numbers = {spelt(label): number for number, label in enumerate(self.data.labels)}
+        gold = np.array([numbers.get(spelt(label), -1) for label in labels], dtype=np.int64)
         behind = self.calibrator if stage is None else stage.passed_on
         read = features_of(head, vectors)
         readings = readings_of(logits, read[:inside], gold, read[inside:], behind)

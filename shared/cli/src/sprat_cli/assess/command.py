@@ -33,7 +33,7 @@ from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn, c
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_cli.which_keep_at import CardKeepAt
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import Policy, load_policy
+from sprat_policy import KeepAtSource, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.report import about_choice, assessment_html, strategy_table
@@ -335,7 +335,9 @@ def assess(
         page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)
     )
     of_card = CardKeepAt.of(loaded.card, language)
-    choice, below, keep_ats = _chosen(assessment, accuracy, budget_eur, also, of_card, target, rules, report)
+    choice, below, keep_ats = _chosen(
+        assessment, accuracy, budget_eur, also, of_card, target, target.source(rules, language), report
+    )
     held = None if force or not write else below
     change = (
         write_chosen(target, policy, choice, held, frontier_accuracy, seen=seen is not None)
@@ -355,7 +357,9 @@ def assess(
         goes = (
             []
             if write or seen
-            else where_to_write(target, policy, choice, below, assessment, of_card, also, target.source(rules))
+            else where_to_write(
+                target, policy, choice, below, assessment, of_card, also, target.source(rules, language)
+            )
         )
         say(
             "\n".join(
@@ -442,7 +446,7 @@ def _chosen(
     named: Mapping[str, float],
     of_card: CardKeepAt,
     target: KeepAtTarget,
-    rules: Policy | None,
+    source: KeepAtSource | None,
     report: _Report,
 ) -> tuple[ThresholdChoice | None, BelowCard | None, Mapping[str, float]]:
     """Return what was asked for, whether it is below the card and not shown, and each keep_at by whose it is.
@@ -455,7 +459,7 @@ def _chosen(
     try:
         choice = _choose(assessment, accuracy, budget_eur)
         in_force = named.get("task", named.get("policy"))
-        below = below_card(assessment, choice, of_card, in_force, target.place, target.source(rules))
+        below = below_card(assessment, choice, of_card, in_force, target.place, source)
         keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
     finally:
         notes = [*report.noted(keep_ats), *report.warnings]

@@ -125,10 +125,17 @@ class KeepAtTarget:
         rule = self._rule(rules)
         return not self.task.several and rule is not None and rule.out_of_scope == "escalate"
 
-    def source(self, rules: Policy | None) -> KeepAtSource | None:
-        """Return what stands behind the `keep_at` that is written for this model; None where nothing does."""
+    def source(self, rules: Policy | None, language: str) -> KeepAtSource | None:
+        """Return what stands behind the `keep_at` that is in force for this model; None where nothing does.
+
+        Args:
+            rules: the policy; None: there is none.
+            language: of the texts; for one with a number of its own, nothing is known.
+        """
         rule = self._rule(rules)
-        return None if rule is None else rule.keep_at_source(self._own_name or DEFAULT_MODEL)
+        if rule is None or rule.keep_at_in(language) != rule.keep_at:
+            return None
+        return rule.keep_at_source(self._own_name or DEFAULT_MODEL)
 
     def thresholds(self, card: Card, rules: Policy | None, language: str) -> dict[str, float]:
         """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.

@@ -88,8 +88,8 @@ was trained on. A fifth of the texts, chosen by a hash of the text, is held out;
 so that all are read. Intervals of differences are paired, by bootstrap. Where the served version has learnt all
 corrections, nothing is trained.
 Both are compared at one keep_at, that in force for MODEL (of SPRAT_POLICY or of the task's file), else that of the
-served version's card: a version with a lower one would keep more by that alone. Where it keeps nothing, it is that of
-the new version.
+served version's card: a version with a lower one would keep more by that alone. At 1, at which
+nothing is kept, it is that of the new version.
 Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
 Corrections with which no more texts are right and clearly less is kept make it worse: --replace --yes does not write
 it. The last line says whether to replace the served version and why; on yes, a further one says which keep_at to write,

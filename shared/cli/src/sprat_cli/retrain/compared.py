@@ -10,10 +10,12 @@ from sprat_cli.retrain.corrections import AskedModel
 from sprat_cli.retrain.keep_at import ComparedAt, compared_at
 from sprat_cli.retrain.learnt import Learnt
 from sprat_cli.retrain.trained import Trained, train_version
+from sprat_cli.train.options import training_command
 from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import TaskFile
 from sprat_training.config import TrainingConfig
+from sprat_training.data import TooFewToHoldOutError
 from sprat_training.held_out import ComparedTrainings, compare_trainings
 from sprat_training.record import FILE as RECORD
 
@@ -47,16 +49,22 @@ def train_and_compare(
         file: of the task; None for the task `intent`.
 
     Raises:
-        SpratError: the served version comes out again.
-        UserError: a file or the policy cannot be read, or there are too few texts to hold some out.
+        SpratError: the served version comes out again, or there are too few texts to hold some out.
+        UserError: a file or the policy cannot be read.
     """
     several = card.kind == MULTI_LABEL
     with tempfile.TemporaryDirectory(prefix="sprat-retrain-") as temporary, ProgressBar() as bar:
+        before = learnt.before(config, Path(temporary))
         new = train_version(replace(config, output=Path(temporary) / "new"), bar.show, several=several)
         check_is_new(folder, card, new.card)
         at = compared_at(asked, file, card, new.card)
-        before, texts = learnt.before(config, Path(temporary)), new.texts + (0 if several else new.outside)
-        compared = compare_trainings(before, config, texts, at.keep_at, bar.show, several=several)
+        try:
+            compared = compare_trainings(before, config, at.keep_at, bar.show, several=several)
+        except TooFewToHoldOutError as error:
+            raise SpratError(
+                f"what the corrections bring cannot be compared: {error}. Add texts of it; or, to train on all of them "
+                f"without a comparison, run\n  {training_command(config, folder, several=several)}"
+            ) from None
     return NewVersion(new, compared, at)
 
 

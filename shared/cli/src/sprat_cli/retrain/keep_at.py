@@ -31,7 +31,7 @@ class ComparedAt:
 def compared_at(asked: AskedModel, file: TaskFile | None, served: Card, new: Card) -> ComparedAt:
     """Return at which `keep_at` both versions are compared: the one in force, else that of the served version's card.
 
-    Where nothing is kept at that one, it is that of the new version: no version would keep anything.
+    Where that one is 1, at which nothing is kept, it is that of the new version.
 
     Args:
         asked: the model, as texts ask for it.
@@ -49,7 +49,9 @@ def compared_at(asked: AskedModel, file: TaskFile | None, served: Card, new: Car
         )
     else:
         source = rules.keep_at_source(asked.name)
-        other = None if source is None or source.version == served.version else source.version
+        other = None if source is None or source.accuracy is None else source.version
+        if other == served.version or f"{rules.keep_at:.2f}" == f"{served.keep_at:.2f}":
+            other = None
         of_other = "" if other is None else f", found for version {other}, not for the served one"
         found = ComparedAt(rules.keep_at, "in_force", f"the one in force ({place}{of_other})", other)
     if found.keep_at < 1.0:

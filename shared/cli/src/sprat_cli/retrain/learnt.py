@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from sprat.errors import SpratError
+from sprat.errors import SpratError, UserError
 from sprat_cli.retrain.corrections import AskedModel, columns_of
 from sprat_cli.terminal import remark
 from sprat_cli.train.options import training_command
@@ -29,8 +29,17 @@ class Learnt:
     """Whether they are surely these; else the file has changed in rows that were there at the training."""
 
     def before(self, config: TrainingConfig, folder: Path) -> TrainingConfig:
-        """Return a training alike with these corrections alone, in a file that is written into a folder."""
+        """Return a training alike with these corrections alone, in a file that is written into a folder.
+
+        Raises:
+            UserError: there is no other file, and none of these.
+        """
         *files, corrections = config.files
+        if not self.lines and not files:
+            raise UserError(
+                f"{corrections}: the only file, and the served version has learnt nothing of it; name with --data the "
+                "files that it was trained on"
+            )
         if not self.lines:
             return replace(config, files=tuple(files), corrections=None)
         path = folder / corrections.name

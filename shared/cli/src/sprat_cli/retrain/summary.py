@@ -128,14 +128,13 @@ def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
             return True, f"{with_them} clearly more texts are right: {right}{but}"
         case _, "more" if at.of_version is not None:
             found = f"that number was found for version {at.of_version}, not for the served one"
-            return (
-                False,
-                f"{with_them} no more texts are right; more that is right is kept at {at}, {kept}, but {found}",
-            )
+            more = f"clearly more that is right is kept at {at}: {kept}"
+            return False, f"{with_them} more right: not shown ({right}); {more}, but {found}"
         case _, "more":
-            return True, f"{with_them} clearly more that is right is kept at {at}: {kept}, and no fewer texts are right"
+            not_fewer = f"fewer right: not shown ({right})"
+            return True, f"{with_them} clearly more that is right is kept at {at}: {kept}; {not_fewer}"
         case _, "less":
-            return False, f"{with_them} {less}, and no more texts are right"
+            return False, f"{with_them} {less}; more right: not shown ({right})"
         case _:
             return False, f"no difference is shown on {counted(comparison.texts, 'text')} at {at}"
 
@@ -188,9 +187,11 @@ def _what_is_compared(retrained: Retrained) -> str:
 def _which_texts(version: NewVersion) -> str:
     compared = version.compared
     texts = counted(compared.comparison.texts, "text")
-    held_out = "each fifth of the texts in turn" if compared.fifths > 1 else "a fifth of the texts"
+    held_out = "each fifth of the texts in turn is" if compared.fifths > 1 else "a fifth of the texts is"
+    if compared.left_out:
+        held_out = f"{compared.fifths} of {compared.fifths + compared.left_out} fifths of the texts, one at a time, are"
     without = "without a label" if version.trained.several else "outside every label"
-    return f"Compared on {texts}, {compared.outside:,} of them {without}: {held_out} is held out from both"
+    return f"Compared on {texts}, {compared.outside:,} of them {without}: {held_out} held out from both"
 
 
 def _kept_rows(retrained: Retrained) -> list[tuple[str, ...]]:
