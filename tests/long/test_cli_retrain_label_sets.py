@@ -106,9 +106,8 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     counted = f"{total} corrections; {total} read from Kafka, 1 of them added or with another label"
     assert f"desk-corrections.jsonl: {counted}\n" in said
     outside = f"{fitted.count('')} of them without a label"
-    assert (
-        f"\nThe new version is trained on all {len(fitted)} texts, {outside}. What is kept, by heads that had " in said
-    )
+    all_texts = f"{len(fitted)} texts, {outside}"
+    assert f"\nThe new version is trained on all {all_texts}. What to expect of texts like these" in said
     assert (
         f"\nCompared on {len(fitted)} texts, {outside}: each fifth of the texts in turn is held out from both, at "
         "keep_at 0.80, the one in force (keep_at in the file of the task desk)\n"

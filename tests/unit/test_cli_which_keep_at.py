@@ -94,6 +94,15 @@ def test_one_that_assess_found_for_another_version_is_called_that_with_the_comma
     )
 
 
+def test_the_command_that_finds_its_own_asks_for_the_same_as_then():
+    then = KeepAtSource(OTHER, 0.9, of_all=True, tenant="acme")
+    said = keep_at_advice(in_force(0.74, source=then), of_card(0.92), PLACE).said
+    command = "`sprat assess FILE --model DIR --accuracy 0.9 --tenant acme --write --as hr`"
+    assert (
+        f"{command}, with the large model's answers (`--frontier-answers` or another), as then, finds its own" in said
+    )
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -360,8 +360,12 @@ def test_where_a_keep_at_comes_from_stands_behind_it(tmp_path, before, after):
         (KeepAtSource("2ad9", 0.975), "version 2ad9, --accuracy 0.975"),
         (KeepAtSource("2ad9", 1.0, "provisional"), "version 2ad9, --accuracy 1, provisional"),
         (KeepAtSource("2ad9", None, "that of its card"), "version 2ad9, that of its card"),
+        (
+            KeepAtSource("2ad9", 0.9, "provisional", of_all=True, tenant="acme"),
+            "version 2ad9, --accuracy 0.9 of all answers, --tenant acme, provisional",
+        ),
     ],
-    ids=["shown", "not shown", "no accuracy"],
+    ids=["shown", "not shown", "no accuracy", "of all answers"],
 )
 def test_what_stands_behind_a_keep_at_is_read_back(tmp_path, source, written):
     policy, task = tmp_path / "policy.yaml", tmp_path / "desk.yaml"

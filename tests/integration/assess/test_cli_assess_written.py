@@ -120,7 +120,10 @@ def test_that_of_the_card_is_written_where_a_lower_one_is_found_and_not_shown(as
     assert WHY in found.stdout
     higher = "The keep_at of the card is higher, 0.99. "
     write = f"Write 0.99 under {place}: the card's keep_at is higher than 0.75, which is in force. "
-    caution = f"{higher}{write}More texts may show a lower one."
+    here = r"Here it gets [\d.]+% of all answers right in place of [\d.]+%, for \d+% escalated in place of \d+%\. "
+    first = r"Neither is shown, so the one that keeps less goes first; --write --force writes 0\.\d\d\. "
+    beside = re.search(here + first, found.stdout)[0]
+    caution = f"{higher}{write}{beside}More texts may show a lower one."
     to_write = f"to write 0.99, the card's, under {place} in {policy}, add `--write --as hr` to this command"
     assert found.stdout.splitlines()[-1] == to_write
     assert found.stdout.count(caution) == 1
@@ -129,7 +132,7 @@ def test_that_of_the_card_is_written_where_a_lower_one_is_found_and_not_shown(as
     assert ">Found, and not recommended</h2>" in html
     assert ">Recommended</h2>" not in html
     no_policy = assess_stricter(*PROVISIONAL, policy=())
-    assert f"{higher}Write 0.99, the card's keep_at, under {place}. More texts may" in no_policy.stdout
+    assert f"{higher}Write 0.99, the card's keep_at, under {place}. {beside}More texts may" in no_policy.stdout
     written = assess_stricter(*PROVISIONAL, "--write")
     assert (written.exit_code, load_policy(policy).task("intent", "hr").keep_at) == (0, 0.99), written.output
     now = rf"{place} is now 0\.99 \(that of the card; 0\.\d\d, found here, is lower and provisional\), was not set; "
@@ -220,7 +223,7 @@ def test_the_cheapest_keep_at_for_an_accuracy_is_written_into_the_policy(folder,
     assert "lower than" not in result.stdout
     shown = "" if output["recommended"]["is_shown"] else ", provisional"
     now, version = f"{output['keep_at']:.2f}", load_artefact(folder / "hr").card.version
-    of = f"# sprat assess: {now} for version {version}, --accuracy 0.97{shown}"
+    of = f"# sprat assess: {now} for version {version}, --accuracy 0.97 of all answers{shown}"
     own = f"    models:\n      hr:\n        keep_at: {now}  {of}\n"
     assert sorted(policy.read_text().splitlines()) == sorted((POLICY + own).splitlines())
     field = "tasks.intent.models.hr.keep_at"
@@ -272,7 +275,7 @@ def test_one_that_was_shown_for_this_version_is_not_replaced_where_fewer_texts_s
     policy, version = tmp_path / "policy.yaml", load_artefact(tmp_path / "hr").card.version
 
     def written(of):
-        comment = f"# sprat assess: 0.95 for version {version}, --accuracy {of}"
+        comment = f"# sprat assess: 0.95 for version {version}, --accuracy {of} of all answers"
         of_hr = f"    models:\n      hr:\n        keep_at: 0.95  {comment}\n"
         policy.write_text(POLICY + of_hr)
         before, result = policy.read_text(), assess_stricter(*PROVISIONAL, "--write")
@@ -281,7 +284,7 @@ def test_one_that_was_shown_for_this_version_is_not_replaced_where_fewer_texts_s
 
     said, is_left = written("0.99")
     assert is_left, said
-    assert f"0.95 is in force, shown for this version (version {version}, --accuracy 0.99), so there is nothing" in said
+    assert f"0.95 is in force, shown for this version (version {version}, --accuracy 0.99 of all answers), so " in said
     assert "0.95 is in force, shown for this version; --force writes" in said
     said, is_left = written("0.5")
     assert not is_left, "a lower accuracy was asked for then"

@@ -100,10 +100,11 @@ def keep_at_advice(
     if source is None or source.accuracy is None or source.version == card.version:
         return _by_card(in_force, card, place, assessed=assessed)
     name = "" if in_force.name is None else f" --as {in_force.name}"
+    answers = ", with the large model's answers (`--frontier-answers` or another), as then," if source.of_all else ""
     advice = _by_card(in_force, card, place, assessed=False)
     return KeepAtAdvice(
         f"{now}, which is in force, was found for version {source.version}, not for {card.version}: `sprat assess FILE "
-        f"--model DIR --accuracy {source.accuracy:g} --write{name}` finds its own; until then, {advice.said}",
+        f"--model DIR {source.options} --write{name}`{answers} finds its own; until then, {advice.said}",
         advice.writes,
     )
 

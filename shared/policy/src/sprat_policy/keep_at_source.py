@@ -12,7 +12,10 @@ _END_OF_VALUE: Final = re.compile(
     rf"(?P<value>[^\s#{{}},]+)[ \t]*({re.escape(_COMMENT)}(?P<source>[^\r\n]*))?(?P<end>[\r\n]*)"
 )
 """A value at the end of its line, with no comment but one of these."""
-_SOURCE: Final = re.compile(r"version (?P<version>[^\s,]+)(, --accuracy (?P<accuracy>[01](\.\d+)?))?(, (?P<but>.+))?")
+_SOURCE: Final = re.compile(
+    r"version (?P<version>[^\s,]+)(, --accuracy (?P<accuracy>[01](\.\d+)?)(?P<of_all> of all answers)?)?"
+    r"(, --tenant (?P<tenant>[^\s,]+))?(, (?P<but>.+))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,21 @@ class KeepAtSource:
     """The share right that was asked for; None: none was."""
     but: str = ""
     """Why that share is not shown, or where the number comes from; empty where it is shown."""
+    of_all: bool = False
+    """Whether that share is of all answers, those of a large model among them; else of those kept."""
+    tenant: str | None = None
+    """Whose rules held, where the user named one."""
 
     def __str__(self) -> str:
+        asked = [] if self.accuracy is None else [f"--accuracy {self.accuracy:g}{' of all answers' * self.of_all}"]
+        whose = [] if self.tenant is None else [f"--tenant {self.tenant}"]
+        return ", ".join([f"version {self.version}", *asked, *whose, *filter(None, [self.but])])
+
+    @property
+    def options(self) -> str:
+        """Return the options of `sprat assess` that ask for the same, without those about a frontier's answers."""
         asked = [] if self.accuracy is None else [f"--accuracy {self.accuracy:g}"]
-        return ", ".join([f"version {self.version}", *asked, *filter(None, [self.but])])
+        return " ".join([*asked, *([] if self.tenant is None else [f"--tenant {self.tenant}"])])
 
     @classmethod
     def read(cls, written: str) -> Self | None:
@@ -37,7 +51,8 @@ class KeepAtSource:
         if found is None:
             return None
         accuracy = found["accuracy"]
-        return cls(found["version"], None if accuracy is None else float(accuracy), found["but"] or "")
+        share = None if accuracy is None else float(accuracy)
+        return cls(found["version"], share, found["but"] or "", found["of_all"] is not None, found["tenant"])
 
     def shows(self, version: str) -> bool:
         """Return whether the number was shown for this version: with 95 % confidence, on texts that were new to it."""

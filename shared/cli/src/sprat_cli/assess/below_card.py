@@ -26,6 +26,8 @@ class BelowCard:
     """Whether texts that somebody can have would show the accuracy."""
     shown: KeepAtSource | None = None
     """What stands behind the one in force, where it was shown for this version and as high an accuracy."""
+    beside: str = ""
+    """What the card's gives on these texts beside the one found, where a frontier takes part; else empty."""
     missed: str | None = None
     """That at the card's fewer of all answers are right here than was asked for, and than at the one found."""
 
@@ -42,8 +44,9 @@ class BelowCard:
                 "the same, with --write --force."
             )
         higher = f"The keep_at of the card is higher, {self.card.value:.2f}."
+        beside = self.beside if self.shown is None else ""
         more = " More texts may show a lower one." if self.more_may_show else ""
-        return f"{higher} {self._advice}.{more}"
+        return f"{higher} {self._advice}.{beside}{more}"
 
     @property
     def _advice(self) -> str:
@@ -115,10 +118,27 @@ def below_card(
     if not lowers_unshown(keep_at, of_card.value, is_shown=found is not None and found.is_shown):
         return None
     more_may_show = found is None or found.is_within_reach
-    if source is not None and not (source.shows(of_card.version) and _is_for(source, found)):
+    if source is not None and not (source.shows(of_card.version) and _is_for(source, found, assessment)):
         source = None
     missed = _missed_by_card(assessment, choice)
-    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show, source, missed)
+    beside = _beside(assessment, choice)
+    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show, source, beside, missed)
+
+
+def _beside(assessment: Assessment, choice: ThresholdChoice) -> str:
+    """Return what the card's `keep_at` gives on these texts beside the one found; nothing without a frontier."""
+    of_card, chosen = assessment.named.get("card"), choice.chosen
+    if of_card is None or assessment.small_only:
+        return ""
+    there, here = of_card.result, chosen.result
+    costs = f"{there.escalated:.0%} escalated in place of {here.escalated:.0%}"
+    if assessment.costs_known:
+        costs = f"{there.eur_per_million.value:.2f} in place of {here.eur_per_million.value:.2f} EUR per million texts"
+    return (
+        f" Here it gets {there.accuracy.value:.1%} of all answers right in place of {here.accuracy.value:.1%}, for "
+        f"{costs}. Neither is shown, so the one that keeps less goes first; --write --force writes "
+        f"{chosen.keep_at:.2f}."
+    )
 
 
 def _missed_by_card(assessment: Assessment, choice: ThresholdChoice) -> str | None:
@@ -138,9 +158,11 @@ def _missed_by_card(assessment: Assessment, choice: ThresholdChoice) -> str | No
     )
 
 
-def _is_for(source: KeepAtSource, found: Recommendation | None) -> bool:
-    """Return whether as high an accuracy was asked for as now."""
-    return found is not None and source.accuracy is not None and source.accuracy >= found.accuracy
+def _is_for(source: KeepAtSource, found: Recommendation | None, assessment: Assessment) -> bool:
+    """Return whether as high an accuracy was asked for as now, of the same answers."""
+    if found is None or source.accuracy is None or source.of_all == assessment.small_only:
+        return False
+    return source.accuracy >= found.accuracy
 
 
 def lower_than_card(

@@ -340,7 +340,15 @@ def assess(
     )
     held = None if force or not write else below
     change = (
-        write_chosen(target, policy, choice, held, frontier_accuracy, seen=seen is not None)
+        write_chosen(
+            target,
+            policy,
+            choice,
+            held,
+            assessment,
+            tenant,
+            seen=seen is not None,
+        )
         if write and policy and choice
         else None
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sprat_cli.assess.below_card import BelowCard, lower_than_card
+from sprat_cli.assess.denial import DEFAULT_TENANT
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.policy_file import KeepAtChange
 from sprat_cli.which_keep_at import CardKeepAt, FoundKeepAt, found_advice
@@ -18,7 +19,8 @@ def write_chosen(
     policy: Path,
     choice: ThresholdChoice,
     held: BelowCard | None,
-    assumed: float | None,
+    assessment: Assessment,
+    tenant: str,
     *,
     seen: bool,
 ) -> KeepAtChange | None:
@@ -29,28 +31,37 @@ def write_chosen(
         policy: the policy file.
         choice: what was found.
         held: what goes before it.
-        assumed: the accuracy of the frontier on which it rests, where that was assumed and not measured.
+        assessment: in which it was found.
+        tenant: whose rules held.
         seen: whether the model was trained on texts of the file.
     """
     keep_at = choice.chosen.keep_at if held is None else held.to_write
     if keep_at is None:
         return None
-    return target.write(policy, keep_at, _source(target.version, choice, held, assumed, seen=seen))
+    return target.write(policy, keep_at, _source(target.version, choice, held, assessment, tenant, seen=seen))
 
 
 def _source(
-    version: str, choice: ThresholdChoice, held: BelowCard | None, assumed: float | None, *, seen: bool
+    version: str,
+    choice: ThresholdChoice,
+    held: BelowCard | None,
+    assessment: Assessment,
+    tenant: str,
+    *,
+    seen: bool,
 ) -> KeepAtSource:
     """Return where a `keep_at` that is written comes from."""
     if held is not None:
         return KeepAtSource(version, but="that of its card")
-    found = choice.recommended
+    found, named = choice.recommended, None if tenant == DEFAULT_TENANT else tenant
     but = [
         *(["by --budget"] if found is None else [] if found.is_shown else ["provisional"]),
-        *([] if assumed is None else [f"a plan by --frontier-accuracy {assumed:g}"]),
+        *([] if assessment.assumed is None else [f"a plan by --frontier-accuracy {assessment.assumed:g}"]),
         *(["on texts of its training"] if seen else []),
     ]
-    return KeepAtSource(version, None if found is None else found.accuracy, ", ".join(but))
+    if found is None:
+        return KeepAtSource(version, but=", ".join(but), tenant=named)
+    return KeepAtSource(version, found.accuracy, ", ".join(but), not assessment.small_only, named)
 
 
 def said_of_written(

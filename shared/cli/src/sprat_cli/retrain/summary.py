@@ -166,10 +166,11 @@ def summary_lines(retrained: Retrained) -> list[str]:
 
 
 def _trained_on(new: Trained) -> str:
-    traffic = f", as traffic of which {new.outside_share:.0%} is outside every label" if new.outside_share else ""
+    traffic = f", {new.outside_share:.0%} of them outside every label" if new.outside_share else ""
+    outside = ", and counted the texts outside as they are in the files" if new.outside_share else ""
     return (
-        f"The new version is trained on all {counted(new.texts, 'text')}{_outside(new)}. What is kept, by heads that "
-        f"had not seen the texts{traffic}:"
+        f"The new version is trained on all {counted(new.texts, 'text')}{_outside(new)}. What to expect of texts like "
+        f"these{traffic} (the table above compares: each training there lacked a fifth of the texts{outside}):"
     )
 
 
@@ -200,8 +201,8 @@ def _kept_rows(retrained: Retrained) -> list[tuple[str, ...]]:
     scores = {each.name: each.value for each in served.scores}
     rows: list[tuple[str, ...]] = []
     if (share := scores.get("cross_validated_kept_share")) is not None:
-        right = scores.get("cross_validated_kept_right")
-        shown = "–" if right is None else f"{right:.1%}"
+        right, low = (scores.get(f"cross_validated_{name}") for name in ("kept_right", "kept_right_low"))
+        shown = "–" if right is None or low is None else f"{right:.1%} ({low:.1%} or more)"
         rows.append(("  served, by its own training", _of_card(served), f"{share:.1%}", shown))
     kept = new.figures.at(new.card.keep_at)
     rows.append(("  new, by its card", _of_card(new.card), f"{kept.share:.1%}", kept.shown_right))
