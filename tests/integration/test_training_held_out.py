@@ -75,6 +75,11 @@ def test_of_few_texts_each_is_compared_and_of_many_a_fifth(
     many = compare_trainings(config, config, 0.8, no_progress)
     assert (many.fifths, many.left_out) == (1, 0)
     assert 0 < many.comparison.texts < few.comparison.texts / 2
+    # Where the first fifth cannot be held out, the next one is.
+    monkeypatch.setattr(held_out, "fifth_of", lambda core: 1 + len(core) % 2)
+    next_one = compare_trainings(config, config, 0.8, no_progress)
+    assert (next_one.fifths, next_one.left_out) == (1, 0)
+    assert 0 < next_one.comparison.texts < few.comparison.texts
 
 
 def test_corrections_help_and_a_label_with_few_texts_is_known_to_both_trainings(config: TrainingConfig) -> None:

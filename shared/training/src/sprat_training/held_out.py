@@ -87,9 +87,10 @@ def compare_trainings(
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
         base = load_base(new.encoder, threads=new.threads, prefix=new.encoder_prefix, scratch=Path(scratch))
         base = replace(base, encoder=RememberingEncoder(base.encoder))
-        fifths = FIFTHS if few else 1
-        for fifth in range(fifths):
-            shown = partial(_show, progress, f"comparing {fifth + 1} of {fifths}")
+        for fifth in range(FIFTHS):
+            if found and not few:
+                break  # one is enough
+            shown = partial(_show, progress, f"comparing {fifth + 1} of {FIFTHS}" if few else "comparing")
             held_out = frozenset(text for text, core in cores.items() if fifth_of(core) == fifth)
             try:
                 found.append(judge(base, [replace(each, hold_out=held_out) for each in both], keep_at, shown))
@@ -101,7 +102,8 @@ def compare_trainings(
     numbers: dict[str, int] = {}
     groups = [numbers.setdefault(cores[normalised_text(text)], len(numbers)) for each in found for text in each.texts]
     comparison = compare(first, second, groups=np.array(groups, dtype=np.int64))
-    return ComparedTrainings(comparison, sum(each.outside for each in found), len(found), fifths - len(found))
+    left_out = FIFTHS - len(found) if few else 0
+    return ComparedTrainings(comparison, sum(each.outside for each in found), len(found), left_out)
 
 
 def fifth_of(core: str) -> int:
