@@ -9,6 +9,7 @@ from sprat_training.evaluation.metrics import (
     kept_share,
     least_escalated,
     recall_at_rejected,
+    reliability_bins,
     wilson,
 )
 
@@ -61,3 +62,10 @@ def test_the_wilson_interval_of_nothing_is_everything() -> None:
 def test_an_interval_never_seems_to_end_at_both_sides_of_certainty(count: int) -> None:
     assert "(100.0% to" not in str(wilson(count, count))
     assert "to 0.0%)" not in str(wilson(0, count))
+
+
+def test_a_bin_of_texts_outside_alone_is_left_out_where_the_traffic_has_none() -> None:
+    in_scope, none = np.array([True, True, False]), np.zeros(3)
+    rejected = ~in_scope
+    read = ModelReadings(in_scope, in_scope, none, none, rejected, np.array([0.95, 0.9, 0.1]))
+    assert sum(each.weight for each in reliability_bins(read, 0.0)) == pytest.approx(1)

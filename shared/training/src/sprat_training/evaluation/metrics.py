@@ -240,6 +240,8 @@ def reliability_bins(readings: ModelReadings, outside_share: float, bins: int = 
         inside = numbers == number
         each = weights[inside]
         weight = float(each.sum())
+        if not weight:  # texts outside alone, of which the traffic has none
+            continue
         stated = float(np.average(readings.confidence[inside], weights=each))
         right = float(np.average(readings.right[inside], weights=each))
         filled.append(ReliabilityBin(stated, right, weight, weight**2 / float((each**2).sum())))
