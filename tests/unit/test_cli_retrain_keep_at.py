@@ -127,3 +127,9 @@ def test_where_1_is_in_force_they_are_compared_at_that_of_the_new_version(tmp_pa
         at.said
         == "that of the new version: at 1.00, the one in force (keep_at in the file of the task desk), nothing is kept"
     )
+
+
+def test_the_default_model_with_a_section_of_its_own_has_its_keep_at_there(policy, tmp_path):
+    (tmp_path / "policy.yaml").write_text("tasks: {intent: {models: {default: {keep_at: 0.7}}}}\n")
+    advice = advice_for_next("intent", "default", None, version(0.9))
+    assert advice.said.startswith("write 0.90 under tasks.intent.models.default.keep_at in policy.yaml: ")

@@ -1,12 +1,13 @@
 """Which corrections of a file the served version has learnt."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from sprat.errors import SpratError
+from sprat.errors import SpratError, UserError
 from sprat_cli.retrain.corrections import AskedModel, add_corrections
 from sprat_cli.retrain.learnt import Learnt, check_learnt, learnt_corrections
 from sprat_inference.card import Work
@@ -103,3 +104,5 @@ def test_what_stands_for_the_served_version_is_trained_on_the_corrections_that_i
     assert written.read_bytes() == b'{"text": "a", "label": "leave"}\n'
     none = Learnt().before(config, folder)
     assert (none.files, none.corrections) == ((data,), None)
+    with pytest.raises(UserError, match="the only file, and the served version has learnt nothing of it; name with"):
+        Learnt().before(replace(config, files=(kept_in,)), folder)

@@ -112,7 +112,8 @@ def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new
     keep_at = KeepAtAdvice("write in policy.yaml: keep_at: 0.60 (now 0.50)", writes=True)
     advice = advised(FAIR, compare(version(*served), version(*new)), keep_at, AT, NEW)
     assert advice.lines[0].startswith(line)
-    then = ["  then write in policy.yaml: keep_at: 0.60 (now 0.50)"] if advice.replace else []
+    written = "  then write in policy.yaml: keep_at: 0.60 (now 0.50)"
+    then = [written, f"  {advice.expected}"] if advice.replace else []
     if (served, new) == ((56, 24), (55, 24)):
         command = "`sprat models compare SERVED DIR FILE` on texts that neither was trained on"
         then = [
@@ -131,6 +132,15 @@ def test_what_is_kept_at_a_number_of_another_version_does_not_speak_for_replacin
     assert verdict.endswith(", but that number was found for version 4b956be4, not for the served one")
     assert step.startswith("  next: write it with --output DIR")
     assert advised(FAIR, more_right, at=of_other).replace
+
+
+def test_where_another_keep_at_is_to_be_written_than_that_of_the_comparison_it_is_said_what_to_expect_at_both():
+    better, write = compare(version(56, 14), version(55, 24)), KeepAtAdvice("write 0.95", writes=True)
+    expected = "at 0.95 expect it to keep 52.5% of such texts, 90.0% of these right; at 0.89, as compared, 55.5%"
+    assert advised(FAIR, better, write).lines[-2:] == ["  then write 0.95", f"  {expected}, 90.0% right"]
+    equal = replace(AT, keep_at=0.95)
+    for at, keep_at in ((AT, None), (AT, replace(write, writes=False)), (equal, write)):
+        assert advised(FAIR, better, keep_at, at=at).expected is None
 
 
 def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is_not_written():

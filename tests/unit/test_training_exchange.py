@@ -130,3 +130,10 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch, place)
     monkeypatch.setattr("os.access", lambda path, _mode: Path(path).resolve() != shut)
     with pytest.raises(UserError, match=rf"{shut}: not writable for you, so nothing is exchanged"):
         versions_to_exchange(folder)
+
+
+def test_a_link_is_not_written_over_as_no_version_before_could_be_kept_beside_it(tmp_path):
+    (tmp_path / "hr-3").mkdir()
+    (tmp_path / "hr").symlink_to("hr-3")
+    with pytest.raises(UserError, match="a link, beside which no version before can be kept; name the folder that it"):
+        check_output(tmp_path / "hr", force=True)

@@ -1,9 +1,15 @@
-"""The look of all help: plain text, fast, and the same in a pipe as on a terminal."""
+"""What all commands share: the look of their help, and advice where a package is missing."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import typer
 
+from sprat.errors import UserError
+
+INSTALL_ALL: Final = "pip install --find-links dist 'sprat[all]'"
+"""What installs all that the command line can use."""
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage, or Kafka cannot be reached; 130 interrupted.
 What each command means by them: sprat {}COMMAND --help."""
@@ -25,3 +31,22 @@ def make_app(*, add_completion: bool = False, **options: Any) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         **options,
     )
+
+
+@contextmanager
+def explain_missing_package(command: str, install: str = INSTALL_ALL) -> Iterator[None]:
+    """Turn the import of a package that is not installed into advice.
+
+    Args:
+        command: what needs it, as "models compare".
+        install: what installs it.
+
+    Raises:
+        UserError: a package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "sprat":
+            raise
+        raise UserError(f"`{command}` needs the Python package {error.name}: {install}") from None

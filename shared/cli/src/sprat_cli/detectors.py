@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sprat.errors import UserError
+from sprat_cli.app import explain_missing_package
 from sprat_cli.chosen_policy import policy_for_masking
 from sprat_operations.local_run import LocalRun
 
@@ -48,14 +49,8 @@ def load_detectors(
     Raises:
         UserError: the policy or the tagger cannot be used, or a package is missing.
     """
-    try:
+    with explain_missing_package("mask"):
         return _load(policy_for_masking(policy, run), tagger, alone=alone)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "sprat":
-            raise
-        raise UserError(
-            f"`mask` needs the Python package {error.name}: pip install --find-links dist 'sprat[all]'"
-        ) from None
 
 
 def _load(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:

@@ -1,18 +1,20 @@
 """The `keep_at` in force for a model of labels, and what becomes of it once another version of the model is served."""
 
+from dataclasses import replace
+
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.installation import how_to_restart
-from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice, written_name
+from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice
 from sprat_contracts import TASKS
 from sprat_inference.card import Card
-from sprat_policy import TaskFile, TaskPolicy, keep_at_location, load_policy
+from sprat_policy import TaskFile, keep_at_location, load_policy
 
 
-def in_force(task: str, name: str, file: TaskFile | None) -> tuple[TaskPolicy | None, str]:
-    """Return the rules whose `keep_at` is in force, None where no policy is known, and the place of that keep_at.
+def in_force(task: str, name: str, file: TaskFile | None) -> tuple[KeepAtInForce | None, str]:
+    """Return the `keep_at` in force, None where no policy is known, and the place where one for the model is written.
 
-    They are those of the task's file, or of the policy of SPRAT_POLICY, which has those of Sprat's own tasks.
+    It is that of the task's file, or of the policy of SPRAT_POLICY, which has those of Sprat's own tasks.
 
     Args:
         task: name of the task.
@@ -24,13 +26,14 @@ def in_force(task: str, name: str, file: TaskFile | None) -> tuple[TaskPolicy | 
     """
     named = None if name == DEFAULT_MODEL else name
     if file is not None:
-        place = f"{'.'.join(keep_at_location(None, named))} in the file of the task {task}"
-        return (file if named is None else file.of(named)), place
+        rules = file if named is None else file.of(named)
+        held = KeepAtInForce(rules.keep_at, rules.sets_keep_at(name), rules.keep_at_source(name), named)
+        return held, f"{'.'.join(keep_at_location(None, named))} in the file of the task {task}"
     path = chosen_policy(None)
     if path is None or task not in TASKS:
         return None, f"{'.'.join(keep_at_location(task, named))} in {path or 'your policy file'}"
-    policy = load_policy(path)
-    return policy.task(task, name), f"{'.'.join(keep_at_location(task, written_name(policy, task, name)))} in {path}"
+    held = KeepAtInForce.of(load_policy(path), task, name)
+    return held, f"{'.'.join(keep_at_location(task, held.name))} in {path}"
 
 
 def advice_for_next(
@@ -48,13 +51,10 @@ def advice_for_next(
     Raises:
         UserError: the policy cannot be read.
     """
-    rules, place = in_force(task, name, file)
-    if rules is None:
-        return keep_at_advice(None, CardKeepAt.of(card), place)
-    is_own = served_before and rules.sets_keep_at(name)
-    named = None if name == DEFAULT_MODEL else name
-    now = KeepAtInForce(rules.keep_at, is_own, rules.keep_at_source(name), named)
-    return keep_at_advice(now, CardKeepAt.of(card), place)
+    held, place = in_force(task, name, file)
+    if held is not None:
+        held = replace(held, is_own=held.is_own and served_before)
+    return keep_at_advice(held, CardKeepAt.of(card), place)
 
 
 def keep_at_lines(advice: KeepAtAdvice | None) -> list[str]:

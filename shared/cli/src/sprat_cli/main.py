@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sprat.errors import SpratError, UserError
-from sprat_cli.app import EXIT_CODES, make_app
+from sprat_cli.app import EXIT_CODES, INSTALL_ALL, explain_missing_package, make_app
 from sprat_cli.process import (
     INTERRUPTED,
     ReaderLeft,
@@ -20,7 +20,6 @@ from sprat_cli.process import (
     raise_on_interrupt,
 )
 
-_INSTALL = "pip install --find-links dist 'sprat[all]'"
 _EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."
 
 
@@ -131,12 +130,8 @@ def load(name: str) -> Any:
     Raises:
         UserError: it needs a package that is not installed.
     """
-    try:
+    with explain_missing_package(f"sprat {name}"):
         target = _import(name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "sprat":
-            raise
-        raise UserError(f"`sprat {name}` needs the Python package {error.name}: {_INSTALL}") from None
     if not isinstance(target, typer.Typer):
         function, target = target, make_app()
         target.command(name, epilog=getattr(sys.modules[function.__module__], "EPILOG", None))(function)
@@ -154,7 +149,7 @@ def _import(name: str) -> Any:
 
     entry = plugins.find(plugins.COMMANDS, name)
     if entry is None:
-        raise UserError(f"`sprat {name}` needs {target}: {_INSTALL}")
+        raise UserError(f"`sprat {name}` needs {target}: {INSTALL_ALL}")
     return entry.load()
 
 

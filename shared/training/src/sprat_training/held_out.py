@@ -95,7 +95,7 @@ def compare_trainings(
             try:
                 found.append(judge(base, [replace(each, hold_out=held_out) for each in both], keep_at, shown))
             except TooFewToHoldOutError as error:
-                too_few = error
+                too_few = too_few or error
     if too_few is not None and not found:
         raise too_few
     first, second = (VersionAnswers.of_all(answers) for answers in zip(*(each.answers for each in found), strict=True))

@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from sprat.errors import UserError
 from sprat.words import counted
+from sprat_cli.app import explain_missing_package
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
 from sprat_cli.progress import ProgressBar
@@ -64,6 +65,10 @@ Exit codes:
   2  wrong usage, or the model cannot be taken; the message says what to do"""
 
 _OUTSIDE_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_INSTALL_HUB: Final = (
+    "pip install --find-links dist 'sprat-inference[hub]' (dist: from make wheels; in a checkout: -e "
+    "'shared/inference[hub]')"
+)
 _MAX_NAME = 64
 _SHOWN = 12
 _GENERALIST = "generalist"
@@ -148,7 +153,7 @@ def add(
             "--calibrate": ("intent or ner or translation", calibrate),
         },
     )
-    try:
+    with explain_missing_package("models add", _INSTALL_HUB):
         from sprat_inference.converters.hub import find_source  # noqa: PLC0415 - heavy; help must be quick
         from sprat_inference.converters.language_codes import parse_pair  # noqa: PLC0415 - as above
         from sprat_training.adding import AddConfig, add_classifier, add_token_classifier, add_translator  # noqa: PLC0415 - as above
@@ -158,13 +163,6 @@ def add(
 
         pairs = [parse_pair(pair) for pair in languages or ()]
         source = find_source(model)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0].startswith("sprat"):
-            raise
-        raise UserError(
-            f"`models add` needs the Python package {error.name}: pip install --find-links dist "
-            "'sprat-inference[hub]' (dist: from make wheels; in a checkout: -e 'shared/inference[hub]')"
-        ) from None
     if (stated := licence or source.licence) is None:
         raise UserError(f"{model}: its README states no licence; find it out, and name it with --licence")
     model_name = name or _OUTSIDE_A_NAME.sub("-", source.name).strip("-._")[:_MAX_NAME]

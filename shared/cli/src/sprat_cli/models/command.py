@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import UserError
-from sprat_cli.app import group_help, make_app
+from sprat_cli.app import explain_missing_package, group_help, make_app
 from sprat_cli.models.add import EPILOG as ADD
 from sprat_cli.models.add import add
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
@@ -87,14 +86,8 @@ def opus_mt(
     as_json: Json = False,
 ) -> None:
     """Turn a Marian translation model, as OPUS-MT publishes it, into an artefact of the translation service."""
-    try:
+    with explain_missing_package("models"):
         from sprat_inference.converters.opus_mt import LanguagePair, convert_opus_mt  # noqa: PLC0415 - heavy; help must be quick
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "sprat":
-            raise
-        raise UserError(
-            f"`models` needs the Python package {error.name}: pip install --find-links dist 'sprat[all]'"
-        ) from None
     card = convert_opus_mt(folder, LanguagePair(source, target, licence), name or folder.resolve().name, output)
     if as_json:
         say_json({"type": "converted", "name": card.name, "version": card.version, "folder": str(output)})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import UserError
+from sprat_cli.app import explain_missing_package
 from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
 from sprat_cli.terminal import say, say_json
 
@@ -73,15 +73,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two versions of a model of yours, text by text."""
-    try:
+    with explain_missing_package("models compare"):
         from sprat_cli.models.compared import Versions, compare_versions  # noqa: PLC0415 - heavy; help must be quick
         from sprat_training.datasets.columns import ColumnNames  # noqa: PLC0415 - as above
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0].startswith("sprat"):
-            raise
-        raise UserError(
-            f"`models compare` needs the Python package {error.name}: pip install --find-links dist 'sprat[all]'"
-        ) from None
     versions = Versions.of(served, new, threads)
     compared = compare_versions(
         versions,

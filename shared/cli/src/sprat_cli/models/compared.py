@@ -33,8 +33,8 @@ _SHOWN_LABELS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class TestTexts:
-    """Texts with their right labels."""
+class LabelledFile:
+    """Texts with their right labels, which both versions read."""
 
     data: LabelledTexts
     outside_label: str
@@ -86,7 +86,7 @@ class Versions:
         short = served.resolve().name, new.resolve().name
         return short if short[0] != short[1] else (str(served), str(new))
 
-    def read(self, file: Path, columns: ColumnNames, outside_labels: Sequence[str], encoding: str) -> TestTexts:
+    def read(self, file: Path, columns: ColumnNames, outside_labels: Sequence[str], encoding: str) -> LabelledFile:
         """Return the texts of a file, read as those that the served version was trained on.
 
         Raises:
@@ -95,7 +95,7 @@ class Versions:
         record = self.served.record()
         data, _, outside = read_as_trained(file, record, columns, outside_labels, encoding, several=self.several)
         check_labels(data, [self.served.card, self.new.card], outside)
-        return TestTexts(data, outside)
+        return LabelledFile(data, outside)
 
     def compared_at(self, keep_at: float | None, name: str | None) -> ComparedAt:
         """Return at which `keep_at` both are compared.
@@ -122,7 +122,7 @@ class ComparedVersions:
     """What two versions do with the same texts."""
 
     versions: Versions
-    texts: TestTexts
+    texts: LabelledFile
     comparison: Comparison
     at: ComparedAt
     seen: tuple[SeenRows | None, SeenRows | None]
@@ -186,7 +186,7 @@ class ComparedVersions:
         }
 
 
-def compare_versions(versions: Versions, texts: TestTexts, at: ComparedAt, language: str | None) -> ComparedVersions:
+def compare_versions(versions: Versions, texts: LabelledFile, at: ComparedAt, language: str | None) -> ComparedVersions:
     """Let both versions read the texts, and compare their answers; say which texts a version was trained on.
 
     Args:
@@ -215,7 +215,9 @@ def compare_versions(versions: Versions, texts: TestTexts, at: ComparedAt, langu
     return ComparedVersions(versions, texts, compare_answers(served, new), at, (seen[0], seen[1]))
 
 
-def _answers(answers: SmallModelAnswers, texts: TestTexts, labels: tuple[str, ...], keep_at: float) -> VersionAnswers:
+def _answers(
+    answers: SmallModelAnswers, texts: LabelledFile, labels: tuple[str, ...], keep_at: float
+) -> VersionAnswers:
     """Return what the answers of a version are worth; `labels` are those of both versions."""
     confidence, gold = np.array(answers.confidences, dtype=np.float64), texts.data.labels
     if answers.several:

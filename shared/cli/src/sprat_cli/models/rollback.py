@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import UserError
+from sprat_cli.app import explain_missing_package
 from sprat_cli.options import Json
 from sprat_cli.terminal import remark, say, say_json
 
@@ -32,14 +32,8 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Go back to the version before of a model of yours, or forth."""
-    try:
+    with explain_missing_package("models rollback"):
         from sprat_cli.models.rolled_back import roll_back  # noqa: PLC0415 - heavy; help must be quick
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0].startswith("sprat"):
-            raise
-        raise UserError(
-            f"`models rollback` needs the Python package {error.name}: pip install --find-links dist 'sprat[all]'"
-        ) from None
     done = roll_back(folder)
     if done.finished:
         remark("finished an exchange that was interrupted")

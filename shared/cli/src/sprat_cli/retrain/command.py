@@ -287,7 +287,7 @@ def retrain(
         if replace_served and not as_json:
             if not advice.replace:
                 say(f"replaced all the same, as {'--yes says' if yes else 'you answered'}")
-            say("\n".join(keep_at_lines(keep_at)))
+            say("\n".join([*([] if advice.expected is None else [advice.expected]), *keep_at_lines(keep_at)]))
     elif target is not None and not as_json:
         say(f"nothing is replaced: {folder} stays as it is")
 

@@ -62,7 +62,7 @@ def train_and_compare(
             compared = compare_trainings(before, config, at.keep_at, bar.show, several=several)
         except TooFewToHoldOutError as error:
             raise SpratError(
-                f"what the corrections bring cannot be compared: {error}. Add texts of it; or, to train on all of them "
+                f"what the corrections bring cannot be compared: {error}. Add texts; or, to train on all of them "
                 f"without a comparison, run\n  {training_command(config, folder, several=several)}"
             ) from None
     return NewVersion(new, compared, at)

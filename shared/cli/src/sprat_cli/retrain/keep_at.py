@@ -42,18 +42,18 @@ def compared_at(asked: AskedModel, file: TaskFile | None, served: Card, new: Car
     Raises:
         UserError: the policy cannot be read.
     """
-    rules, place = in_force(asked.task, asked.name, file)
-    if rules is None:
+    held, place = in_force(asked.task, asked.name, file)
+    if held is None:
         found = ComparedAt(
             served.keep_at, "served_card", "that of the card of the served version, as no policy is known"
         )
     else:
-        source = rules.keep_at_source(asked.name)
+        source = held.source
         other = None if source is None or source.accuracy is None else source.version
-        if other == served.version or f"{rules.keep_at:.2f}" == f"{served.keep_at:.2f}":
+        if other == served.version or f"{held.value:.2f}" == f"{served.keep_at:.2f}":
             other = None
         of_other = "" if other is None else f", found for version {other}, not for the served one"
-        found = ComparedAt(rules.keep_at, "in_force", f"the one in force ({place}{of_other})", other)
+        found = ComparedAt(held.value, "in_force", f"the one in force ({place}{of_other})", other)
     if found.keep_at < 1.0:
         return found
     return ComparedAt(

@@ -59,6 +59,8 @@ class Advice:
     """What to do about its keep_at then; None where what is in force holds for the new version."""
     next_steps: tuple[str, ...] = ()
     """What to do where the comparison shows nothing, or not all."""
+    expected: str | None = None
+    """What the new version keeps at the keep_at to write, and at that of the comparison; None where they are one."""
 
     @property
     def verdict_lines(self) -> list[str]:
@@ -70,7 +72,7 @@ class Advice:
     def lines(self) -> list[str]:
         """Return all lines for a terminal."""
         then = [f"  then {self.keep_at.said}"] if self.replace and self.keep_at is not None else []
-        return [*self.verdict_lines, *then]
+        return [*self.verdict_lines, *then, *([] if self.expected is None else [f"  {self.expected}"])]
 
 
 def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
@@ -93,9 +95,21 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
         return Advice(replace=False, because=because, keep_at=None)
     yes, because = _judged(comparison, at)
     if yes:
-        return Advice(replace=True, because=because, keep_at=keep_at)
+        return Advice(replace=True, because=because, keep_at=keep_at, expected=_expected(version, keep_at))
     undecided = comparison.better == "neither" and comparison.keeps != "less"
     return Advice(replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS,) if undecided else ())
+
+
+def _expected(version: NewVersion, keep_at: KeepAtAdvice | None) -> str | None:
+    """Return what to expect of the new version at both keep_ats, as the reason to replace holds at the compared one."""
+    figures, card, at = version.trained.figures, version.trained.card, version.at
+    if keep_at is None or not keep_at.writes or at.is_of(card):
+        return None
+    own, compared = figures.at(card.keep_at), figures.at(at.keep_at)
+    return (
+        f"at {card.keep_at:.2f} expect it to keep {own.share:.1%} of such texts, {own.right.value:.1%} of these right; "
+        f"at {at.keep_at:.2f}, as compared, {compared.share:.1%}, {compared.right.value:.1%} right"
+    )
 
 
 def _next_steps(comparison: Comparison) -> tuple[str, ...]:

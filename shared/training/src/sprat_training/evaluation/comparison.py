@@ -121,7 +121,7 @@ def answers_of(readings: ModelReadings, keep_at: float) -> VersionAnswers:
     """Return what a model's answers are worth.
 
     Args:
-        readings: of the texts, followed by those outside every label.
+        readings: of the texts, those outside every label among them.
         keep_at: the threshold of the comparison.
     """
     kept = readings.confidence >= least_kept(keep_at)
