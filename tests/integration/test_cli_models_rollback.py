@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact
+from sprat_policy import KeepAtSource, set_keep_at
 from support import label_sets, training_files
 
 PLACE = "tasks.intent.models.hr.keep_at"
@@ -86,6 +87,19 @@ def test_the_rule_says_what_becomes_of_the_keep_at_in_force(folder, monkeypatch)
     result = sprat("models", "rollback", "hr")
     assert f"which keep_at to write for version {before.version} cannot be said: policy.yaml" in result.stderr
     assert cards(folder) == [before, now], "a policy that cannot be read does not hinder the way back"
+
+
+def test_the_number_that_was_in_force_with_the_version_that_is_back_may_be_written_again(folder, monkeypatch):
+    now, before = cards(folder)
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    policy = folder / "policy.yaml"
+    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    set_keep_at(policy, "intent", 0.91, "hr", KeepAtSource(before.version, 0.9))
+    set_keep_at(policy, "intent", 0.98, "hr", KeepAtSource(now.version, 0.9))
+    said = sprat("models", "rollback", "hr").stdout
+    why = f"it was in force with version {before.version}, as the comment behind 0.98 says"
+    assert f"\nkeep_at: 0.91 may be written again under {PLACE} in policy.yaml: {why}; 0.98, which is in force" in said
+    assert said.endswith("\nrestart the router\n")
 
 
 def test_for_machines_it_is_one_object(folder):

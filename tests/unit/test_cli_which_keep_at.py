@@ -14,7 +14,7 @@ from sprat_cli.which_keep_at import (
     place_of_keep_at,
     written_name,
 )
-from sprat_policy import NO_FILES, KeepAtSource, Policy, TaskFile, TaskFiles
+from sprat_policy import NO_FILES, KeepAtComment, KeepAtSource, NotedKeepAt, Policy, TaskFile, TaskFiles
 
 PLACE = "tasks.intent.models.hr.keep_at"
 ANOTHER = "; `sprat assess` on new texts may show a lower one"
@@ -28,8 +28,8 @@ def of_card(keep_at, *, provisional=False):
     return CardKeepAt(keep_at, provisional, SERVED)
 
 
-def in_force(keep_at, *, by_hand=False, source=None):
-    return KeepAtInForce(keep_at, by_hand or source is not None, source, "hr")
+def in_force(keep_at, *, by_hand=False, source=None, before=()):
+    return KeepAtInForce(keep_at, by_hand or source is not None, "hr", KeepAtComment(source, tuple(before)))
 
 
 @pytest.mark.parametrize("provisional", [False, True])
@@ -64,6 +64,8 @@ def test_a_lower_and_provisional_one_of_the_card_leaves_what_is_in_force(own):
     now, card = in_force(0.89, by_hand=own), of_card(0.8, provisional=True)
     assert keep_at_advice(now, card, PLACE) == KeepAtAdvice(said + ANOTHER, writes=False)
     assert keep_at_advice(now, card, PLACE, assessed=False) == KeepAtAdvice(said, writes=False)
+    again = f"; where 0.80 was in force with this version before, it may be written again under {PLACE}"
+    assert keep_at_advice(now, card, PLACE, is_back=True) == KeepAtAdvice(said + again, writes=False)
 
 
 @pytest.mark.parametrize("of_the_card", [of_card(0.92), of_card(0.6), of_card(0.6, provisional=True)])
@@ -117,6 +119,33 @@ def test_the_cards_decides_where_it_is_known_that_assess_showed_nothing(source):
     assert keep_at_advice(in_force(0.74, source=source), of_card(0.92), PLACE) == KeepAtAdvice(
         f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force", writes=True
     )
+
+
+@pytest.mark.parametrize(
+    "now", [KeepAtSource(OTHER, 0.9), KeepAtSource(OTHER, None, "that of its card"), None], ids=str
+)
+@pytest.mark.parametrize("of_the_card", [of_card(0.92), of_card(0.6), of_card(0.74, provisional=True)])
+@pytest.mark.parametrize("but", ["", "provisional"])
+def test_the_number_that_was_in_force_with_a_version_goes_before_its_cards_once_it_is_back(now, of_the_card, but):
+    before = [NotedKeepAt("0.70", KeepAtSource(SERVED, 0.9, but))]
+    advice = keep_at_advice(in_force(0.74, by_hand=True, source=now, before=before), of_the_card, PLACE)
+    why = f"it was in force with version {SERVED}, as the comment behind 0.74 says"
+    may = f"0.70 may be written again under {PLACE}: {why}; 0.74, which is in force, keeps less"
+    assert advice == KeepAtAdvice(may, writes=True)
+    higher = keep_at_advice(in_force(0.65, by_hand=True, source=now, before=before), of_the_card, PLACE)
+    assert higher == KeepAtAdvice(f"write 0.70 again under {PLACE}: {why.replace('0.74', '0.65')}", writes=True)
+
+
+def test_a_number_that_holds_for_two_versions_is_that_of_both():
+    before = [NotedKeepAt("0.74", KeepAtSource(SERVED, 0.9))]
+    assert keep_at_advice(in_force(0.74, source=KeepAtSource(OTHER, 0.9), before=before), of_card(0.92), PLACE) is None
+
+
+def test_what_was_in_force_with_another_version_says_nothing_of_this_one():
+    before = [NotedKeepAt("0.70", KeepAtSource(OTHER, 0.9))]
+    assert keep_at_advice(in_force(0.74, source=KeepAtSource(SERVED, 0.9), before=before), of_card(0.9), PLACE) is None
+    said = keep_at_advice(in_force(0.74, by_hand=True, before=before), of_card(0.92), PLACE).said
+    assert said.startswith(f"write 0.92 under {PLACE}")
 
 
 def test_nothing_is_said_of_assess_for_a_task_that_it_does_not_take(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sprat.errors import UserError
 from sprat_policy import (
     KeepAtSource,
+    NotedKeepAt,
     TierCalibration,
     load_policy,
     load_task_file,
@@ -337,7 +338,7 @@ def test_a_layout_that_cannot_be_edited_safely_is_left_alone(tmp_path, content):
             "tasks:\n  intent:\n    keep_at: 0.90  # sprat assess: 0.90 for version 2ad9, --accuracy 0.9",
         ),
         (
-            "tasks:\r\n  intent:\r\n    keep_at: 0.8  # sprat assess: 0.8 for version 1\r\n",
+            "tasks:\r\n  intent:\r\n    keep_at: 0.8  # sprat assess: 0.8 for version 2ad9\r\n",
             "tasks:\r\n  intent:\r\n    keep_at: 0.90  # sprat assess: 0.90 for version 2ad9, --accuracy 0.9\r\n",
         ),
         ("tasks:\n  intent:\n    keep_at: 0.8  # ours\n", "tasks:\n  intent:\n    keep_at: 0.90  # ours\n"),
@@ -376,13 +377,13 @@ def test_what_stands_behind_a_keep_at_is_read_back(tmp_path, source, written):
     set_task_keep_at(task, 0.7, "new", source)
     assert f"keep_at: 0.90  # sprat assess: 0.90 for {written}\r\n" in policy.read_bytes().decode()
     rules, desk = load_policy(policy), load_task_file(task)
-    assert [rules.task("intent", name).keep_at_source(name) for name in ("hr", "other", "default")] == [
+    assert [rules.task("intent", name).keep_at_comment(name).source for name in ("hr", "other", "default")] == [
         source,
         None,
         None,
     ]
-    assert [desk.keep_at_source(name) for name in ("default", "new", "other")] == [source, source, None]
-    assert rules.with_added({"desk": desk}).task("desk", "new").keep_at_source("new") == source
+    assert [desk.keep_at_comment(name).source for name in ("default", "new", "other")] == [source, source, None]
+    assert rules.with_added({"desk": desk}).task("desk", "new").keep_at_comment("new").source == source
 
 
 @pytest.mark.parametrize(
@@ -397,21 +398,42 @@ def test_what_stands_behind_a_keep_at_is_read_back(tmp_path, source, written):
 )
 def test_no_other_comment_is_taken_for_one_on_this_number(tmp_path, comment):
     path = write(tmp_path, f"tasks:\n  intent: {{}}\n  ner:\n    keep_at: 0.8  # {comment}\n")
-    assert load_policy(path).task("ner").keep_at_source("default") is None
+    assert load_policy(path).task("ner").keep_at_comment("default").source is None
 
 
 def test_only_what_stands_behind_it_changes_where_the_number_is_the_same(tmp_path):
     path = write(tmp_path, "tasks:\n  intent:\n    keep_at: 0.8  # sprat assess: 0.8 for version 1, --accuracy 0.9\n")
     set_keep_at(path, "intent", 0.8, source=KeepAtSource("2", 0.9))
-    assert path.read_text().endswith("    keep_at: 0.8  # sprat assess: 0.8 for version 2, --accuracy 0.9\n")
+    comment = "# sprat assess: 0.8 for version 2, --accuracy 0.9; before: 0.8 for version 1, --accuracy 0.9"
+    assert path.read_text().endswith(f"    keep_at: 0.8  {comment}\n")
     before = path.stat()
     set_keep_at(path, "intent", 0.8, source=KeepAtSource("2", 0.9))
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_the_number_that_stood_there_for_another_version_is_kept_in_the_comment(tmp_path, by_hand):
+    path = write(tmp_path, "tasks:\n  intent:\n    keep_at: 0.8\n")
+    first, second, third = KeepAtSource("1", 0.9), KeepAtSource("2", 0.9, "provisional"), KeepAtSource("3", 0.9)
+    set_keep_at(path, "intent", 0.94, source=first)
+    set_keep_at(path, "intent", 0.93, source=first)
+    if by_hand:
+        path.write_text(path.read_text().replace("keep_at: 0.93", "keep_at: 0.96"))
+        comment = load_policy(path).task("intent").keep_at_comment("default")
+        assert (comment.source, str(comment.found_for("1"))) == (None, "0.93 for version 1, --accuracy 0.9")
+    set_keep_at(path, "intent", 0.98, source=second)
+    assert path.read_text().endswith(f"keep_at: 0.98  # sprat assess: 0.98 for {second}; before: 0.93 for {first}\n")
+    set_keep_at(path, "intent", 0.97, source=second)
+    comment = load_policy(path).task("intent").keep_at_comment("default")
+    assert (comment.source, comment.found_for("1")) == (second, NotedKeepAt("0.93", first))
+    assert comment.found_for("2") is None
+    set_keep_at(path, "intent", 0.9, source=third)
+    assert path.read_text().endswith(f"{third}; before: 0.97 for {second}\n"), "one of them, the latest"
 
 
 def test_the_model_of_a_task_takes_away_what_stood_behind_another_models_number(tmp_path):
     path = tmp_path / "desk.yaml"
     path.write_text(TASK + "keep_at: 0.80  # sprat assess: 0.80 for version 1, --accuracy 0.9\n")
     set_task_model(path, "../desk", 0.7)
-    assert load_task_file(path).keep_at_source("default") is None
+    assert load_task_file(path).keep_at_comment("default").source is None
     assert "keep_at: 0.70\n" in path.read_text()

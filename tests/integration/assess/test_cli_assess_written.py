@@ -299,7 +299,7 @@ def test_a_comment_does_not_call_shown_what_rests_on_an_assumption_or_on_texts_o
         policy.write_text(POLICY)
         result = assess(folder, *options, *more, file=file)
         assert result.exit_code == 0, result.output
-        return load_policy(policy).task("intent", "hr").keep_at_source("hr")
+        return load_policy(policy).task("intent", "hr").keep_at_comment("hr").source
 
     version = load_artefact(folder / "hr").card.version
     assert source("test.csv").shows(version)

@@ -27,7 +27,7 @@ def in_force(task: str, name: str, file: TaskFile | None) -> tuple[KeepAtInForce
     named = None if name == DEFAULT_MODEL else name
     if file is not None:
         rules = file if named is None else file.of(named)
-        held = KeepAtInForce(rules.keep_at, rules.sets_keep_at(name), rules.keep_at_source(name), named)
+        held = KeepAtInForce.of_rules(rules, name, named)
         return held, f"{'.'.join(keep_at_location(None, named))} in the file of the task {task}"
     path = chosen_policy(None)
     if path is None or task not in TASKS:
@@ -46,7 +46,8 @@ def advice_for_next(
         name: of the model, as texts ask for it.
         file: of the task; None for the task `intent`.
         card: of the version.
-        served_before: whether it was served already, so that `sprat assess` may have shown for it what is in force.
+        served_before: whether it was served before another version, and is served again: `sprat assess` may have shown
+            for it what is in force.
 
     Raises:
         UserError: the policy cannot be read.
@@ -54,7 +55,7 @@ def advice_for_next(
     held, place = in_force(task, name, file)
     if held is not None:
         held = replace(held, is_own=held.is_own and served_before)
-    return keep_at_advice(held, CardKeepAt.of(card), place)
+    return keep_at_advice(held, CardKeepAt.of(card), place, is_back=served_before)
 
 
 def keep_at_lines(advice: KeepAtAdvice | None) -> list[str]:

@@ -6,13 +6,21 @@ for the served version goes before the card's, unless it rests on an assumed acc
 What `sprat assess --write` wrote is known by the comment behind it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sprat.model import DEFAULT_MODEL
 from sprat_inference.card import Card
-from sprat_policy import KeepAtSource, Policy, TaskFiles, keep_at_location
+from sprat_policy import (
+    KeepAtComment,
+    KeepAtSource,
+    NotedKeepAt,
+    Policy,
+    TaskFiles,
+    TaskPolicy,
+    keep_at_location,
+)
 from sprat_training.keep_at import PROVISIONAL, lowers_unshown
 
 _INTENT: Final = "intent"
@@ -61,17 +69,31 @@ class KeepAtInForce:
     """Where nothing is chosen for the model, that of its task."""
     is_own: bool = False
     """Whether it was written for this model, so that it may have been shown for the version that is served."""
-    source: KeepAtSource | None = None
-    """What stands behind one that was written for this model."""
     name: str | None = None
     """The name under which it is written; None: it is that of the task."""
+    comment: KeepAtComment = field(default_factory=KeepAtComment)
+    """Behind it."""
 
     @classmethod
     def of(cls, policy: Policy, task: str, model: str) -> "KeepAtInForce":
         """Return that of a model, by the policy with the tasks from files."""
-        rules = policy.task(task, model)
-        is_own, source = rules.sets_keep_at(model), rules.keep_at_source(model)
-        return cls(rules.keep_at, is_own, source, written_name(policy, task, model))
+        return cls.of_rules(policy.task(task, model), model, written_name(policy, task, model))
+
+    @classmethod
+    def of_rules(cls, rules: TaskPolicy, model: str, name: str | None) -> "KeepAtInForce":
+        """Return that of a model, by the rules of its task; `name` is that under which it is written."""
+        return cls(rules.keep_at, rules.sets_keep_at(model), name, rules.keep_at_comment(model))
+
+    @property
+    def source(self) -> KeepAtSource | None:
+        """Return where it comes from, if it was written for this model."""
+        return self.comment.source
+
+    def source_for(self, version: str) -> KeepAtSource | None:
+        """Return where it comes from; as found for a version, where the same number was in force with that before."""
+        before = self.comment.found_for(version)
+        same = before is not None and f"{before.value:.2f}" == f"{self.value:.2f}"
+        return before.source if before is not None and same else self.source
 
     @property
     def is_by_hand(self) -> bool:
@@ -80,7 +102,7 @@ class KeepAtInForce:
 
 
 def keep_at_advice(
-    in_force: KeepAtInForce | None, card: CardKeepAt, place: str, *, assessed: bool = True
+    in_force: KeepAtInForce | None, card: CardKeepAt, place: str, *, assessed: bool = True, is_back: bool = False
 ) -> KeepAtAdvice | None:
     """Return what to do; None for nothing, as what is in force is the card's, or shown for the served version.
 
@@ -89,19 +111,25 @@ def keep_at_advice(
         card: of the version that is served.
         place: where one for this model is written.
         assessed: whether `sprat assess` takes models of this task.
+        is_back: whether the version was served before another one, and is served again.
     """
     its = f"{card.value:.2f}"
     if in_force is None:
         unless = f", unless a higher one is in force: {its} is provisional" if card.is_provisional else ""
         return KeepAtAdvice(f"write {its}, the card's keep_at, under {place}{unless}", writes=True)
-    now, source = f"{in_force.value:.2f}", in_force.source
-    if now == its or (source is not None and source.shows(card.version)):
+    now, source = f"{in_force.value:.2f}", in_force.source_for(card.version)
+    if source is not None and source.shows(card.version):
+        return None
+    before = None if source is not None and source.version == card.version else in_force.comment.found_for(card.version)
+    if before is not None:
+        return _as_before(before, now, place)
+    if now == its:
         return None
     if source is None or source.accuracy is None or source.version == card.version:
-        return _by_card(in_force, card, place, assessed=assessed)
+        return _by_card(in_force, card, place, assessed=assessed, is_back=is_back)
     name = "" if in_force.name is None else f" --as {in_force.name}"
     answers = ", with the large model's answers (`--frontier-answers` or another), as then," if source.of_all else ""
-    advice = _by_card(in_force, card, place, assessed=False)
+    advice = _by_card(in_force, card, place, assessed=False, is_back=is_back)
     return KeepAtAdvice(
         f"{now}, which is in force, was found for version {source.version}, not for {card.version}: `sprat assess FILE "
         f"--model DIR {source.options} --write{name}`{answers} finds its own; until then, {advice.said}",
@@ -109,11 +137,24 @@ def keep_at_advice(
     )
 
 
-def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed: bool) -> KeepAtAdvice:
+def _as_before(before: NotedKeepAt, now: str, place: str) -> KeepAtAdvice:
+    """Return that a number may be written again, or is to be where it is higher than what is in force `now`."""
+    number = f"{before.value:.2f}"
+    if number > now:
+        said, but = f"write {number} again under {place}", ""
+    else:
+        said, but = f"{number} may be written again under {place}", f"; {now}, which is in force, keeps less"
+    why = f"it was in force with version {before.source.version}, as the comment behind {now} says{but}"
+    return KeepAtAdvice(f"{said}: {why}", writes=True)
+
+
+def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed: bool, is_back: bool) -> KeepAtAdvice:
     """Return what to do where the card's is another one than that in force."""
     now, its = f"{in_force.value:.2f}", f"{card.value:.2f}"
     if lowers_unshown(card.value, in_force.value, is_shown=not card.is_provisional):
         later = "; `sprat assess` on new texts may show a lower one" if assessed else ""
+        if is_back:
+            later = f"; where {its} was in force with this version before, it may be written again under {place}"
         said = f"leave {now}, which is in force: the card's keep_at, {its}, is lower and provisional"
         return KeepAtAdvice(f"{said}; {now} keeps less{later}", writes=False)
     where = f"under {place}"

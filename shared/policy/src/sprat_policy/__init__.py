@@ -8,7 +8,7 @@ from sprat_policy.edit import (
     set_task_model,
     set_tier_calibration,
 )
-from sprat_policy.keep_at_source import KeepAtSource
+from sprat_policy.keep_at_source import KeepAtComment, KeepAtSource, NotedKeepAt
 from sprat_policy.load import load_guarded_policy, load_policy
 from sprat_policy.rules import (
     ALL_OTHERS,
@@ -51,7 +51,9 @@ __all__ = [
     "TASKS_FOLDER",
     "IntentModelPolicy",
     "IntentPolicy",
+    "KeepAtComment",
     "KeepAtSource",
+    "NotedKeepAt",
     "PatternRule",
     "Policy",
     "PrivacyPolicy",

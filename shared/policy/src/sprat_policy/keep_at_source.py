@@ -1,8 +1,14 @@
-"""What stands behind a `keep_at` in a policy or the file of a task: the comment that `sprat assess --write` writes."""
+"""What stands behind a `keep_at` in a policy or the file of a task: the comment that `sprat assess --write` writes.
+
+As `keep_at: 0.91  # sprat assess: 0.91 for version V2, --accuracy 0.97; before: 0.94 for version V1, provisional`. It
+repeats the number, so that one which somebody changed does not count as found. What stood there for another version is
+kept, one of them: it holds again once that version is served again.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Self
 
 from sprat_policy.yaml_document import Document, Location, UnreadableYamlError, read_yaml
@@ -16,6 +22,8 @@ _SOURCE: Final = re.compile(
     r"version (?P<version>[^\s,]+)(, --accuracy (?P<accuracy>[01](\.\d+)?)(?P<of_all> of all answers)?)?"
     r"(, --tenant (?P<tenant>[^\s,]+))?(, (?P<but>.+))?"
 )
+_BEFORE: Final = "; before: "
+_NUMBER: Final = re.compile(r"[01](\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +67,41 @@ class KeepAtSource:
         return self.version == version and self.accuracy is not None and not self.but
 
 
+@dataclass(frozen=True, slots=True)
+class NotedKeepAt:
+    """A `keep_at` in such a comment, and where it comes from."""
+
+    number: str
+    """As it is written."""
+    source: KeepAtSource
+
+    def __str__(self) -> str:
+        return f"{self.number} for {self.source}"
+
+    @property
+    def value(self) -> float:
+        """Return the number."""
+        return float(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAtComment:
+    """What the comment behind a `keep_at` says."""
+
+    source: KeepAtSource | None = None
+    """Where the number comes from that stands there; None where somebody changed it since."""
+    earlier: tuple[NotedKeepAt, ...] = ()
+    """Those that stood there before."""
+
+    def found_for(self, version: str) -> NotedKeepAt | None:
+        """Return what stood there before for a version; None where nothing did."""
+        return next((each for each in self.earlier if each.source.version == version), None)
+
+
 def with_source(text: str, location: Location, source: KeepAtSource | None) -> str:
     """Return the text with a comment on where the value at `location` comes from; as it is where another stands there.
 
-    An earlier comment of this kind, which is that of the value before, is replaced or removed.
+    An earlier comment of this kind is replaced or removed; the new one says what that found for another version.
     """
     lines = text.splitlines(keepends=True)
     try:
@@ -72,13 +111,30 @@ def with_source(text: str, location: Location, source: KeepAtSource | None) -> s
     line = lines[place.line - 1]
     found = _END_OF_VALUE.fullmatch(line, place.column - 1)
     if found is not None:
-        comment = "" if source is None else f"  {_COMMENT}{found['value']} for {source}"
+        comment = "" if source is None else f"  {_COMMENT}{_noted(found, source)}"
         lines[place.line - 1] = f"{line[: place.column - 1]}{found['value']}{comment}{found['end']}"
     return "".join(lines)
 
 
-def sources_in(text: str, document: Document, section: Location) -> Mapping[str | None, KeepAtSource]:
-    """Return what stands behind each `keep_at` of a task, by the model; None: that of the task itself.
+def _noted(value: re.Match[str], source: KeepAtSource) -> str:
+    """Return what a comment says: where a value comes from, and the one before it that was another version's."""
+    others = (each for each in _found_in(value["source"] or "") if each.source.version != source.version)
+    return _BEFORE.join(map(str, [NotedKeepAt(value["value"], source), *islice(others, 1)]))
+
+
+def _found_in(comment: str) -> tuple[NotedKeepAt, ...]:
+    """Return each `keep_at` of a comment, the latest first; what cannot be read is left out."""
+    found = []
+    for part in comment.split(_BEFORE):
+        number, _, written = part.partition(" for ")
+        source = KeepAtSource.read(written)
+        if source is not None and _NUMBER.fullmatch(number):
+            found.append(NotedKeepAt(number, source))
+    return tuple(found)
+
+
+def comments_in(text: str, document: Document, section: Location) -> Mapping[str | None, KeepAtComment]:
+    """Return the comment behind each `keep_at` of a task, by the model; None: that of the task itself.
 
     Args:
         text: of the file.
@@ -86,7 +142,7 @@ def sources_in(text: str, document: Document, section: Location) -> Mapping[str 
         section: where the task stands in it.
     """
     lines = text.splitlines()
-    sources: dict[str | None, KeepAtSource] = {}
+    comments: dict[str | None, KeepAtComment] = {}
     for location, place in document.values.items():
         match location[len(section) :] if location[: len(section)] == section else ():
             case ("keep_at",):
@@ -95,11 +151,10 @@ def sources_in(text: str, document: Document, section: Location) -> Mapping[str 
                 model = str(name)
             case _:
                 continue
-        found = _END_OF_VALUE.fullmatch(lines[place.line - 1], place.column - 1)
-        if found is None or found["source"] is None:
+        value = _END_OF_VALUE.fullmatch(lines[place.line - 1], place.column - 1)
+        if value is None or value["source"] is None:
             continue
-        number, _, written = found["source"].partition(" for ")
-        source = KeepAtSource.read(written)
-        if source is not None and number == found["value"]:  # else somebody changed the number
-            sources[model] = source
-    return sources
+        found = _found_in(value["source"])
+        holds = bool(found) and found[0].number == value["value"]  # else somebody changed the number
+        comments[model] = KeepAtComment(found[0].source, found[1:]) if holds else KeepAtComment(None, found)
+    return comments

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
 from sprat_contracts.signing import MIN_KEY_BYTES
-from sprat_policy.keep_at_source import sources_in
+from sprat_policy.keep_at_source import comments_in
 from sprat_policy.rules import Policy
 from sprat_policy.section import PolicySection
 from sprat_policy.source_globs import Claims
@@ -81,7 +81,7 @@ def _read_policy(raw: bytes, path: Path | str, tasks: Collection[str] | None = N
     _refuse(path, [*_shared_sources(policy, document, path), *_bad_tiers(policy, document, path), *unknown])
     for name, task in policy.tasks:
         if "keep_at" in task.model_fields_set or task.models:  # else it may be the default, which all policies share
-            task.note_sources(sources_in(raw.decode("utf-8-sig"), document, ("tasks", name)))
+            task.note_comments(comments_in(raw.decode("utf-8-sig"), document, ("tasks", name)))
     return policy, document
 
 

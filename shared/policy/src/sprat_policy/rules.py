@@ -15,7 +15,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import FrontierRule, ModelName
-from sprat_policy.keep_at_source import KeepAtSource
+from sprat_policy.keep_at_source import KeepAtComment
 from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
 from sprat_policy.source_globs import Claim
 from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy
@@ -116,11 +116,11 @@ class TaskPolicy(PolicySection):
     keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
     uncalibrated: Uncalibrated = "escalate"
     models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
-    _sources: Mapping[str | None, KeepAtSource] = PrivateAttr({})
+    _comments: Mapping[str | None, KeepAtComment] = PrivateAttr({})
 
-    def note_sources(self, sources: Mapping[str | None, KeepAtSource]) -> None:
-        """Note what stands behind the `keep_at` of each model in the file; None: of the task itself."""
-        self._sources = sources
+    def note_comments(self, comments: Mapping[str | None, KeepAtComment]) -> None:
+        """Note the comment behind the `keep_at` of each model in the file; None: of the task itself."""
+        self._comments = comments
 
     @property
     def has_small_model(self) -> bool:
@@ -157,11 +157,11 @@ class TaskPolicy(PolicySection):
         """Return whether the file sets `keep_at` for this model; that of the task is set for its default model only."""
         return self._has_own_keep_at(model) or (model == DEFAULT_MODEL and "keep_at" in self.model_fields_set)
 
-    def keep_at_source(self, model: str) -> KeepAtSource | None:
-        """Return what stands behind the `keep_at` that the file sets for this model; None where nothing does."""
+    def keep_at_comment(self, model: str) -> KeepAtComment:
+        """Return what the comment says behind the `keep_at` that the file sets for this model."""
         if not self.sets_keep_at(model):
-            return None
-        return self._sources.get(model if self._has_own_keep_at(model) else None)
+            return KeepAtComment()
+        return self._comments.get(model if self._has_own_keep_at(model) else None, KeepAtComment())
 
     def keep_at_in(self, language: str) -> float:
         """Return the threshold for texts in a language, BCP 47: `de` also stands for `de-AT`."""

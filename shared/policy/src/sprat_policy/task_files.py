@@ -15,7 +15,7 @@ from sprat.settings import KafkaSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.tasks import RESERVED
-from sprat_policy.keep_at_source import sources_in
+from sprat_policy.keep_at_source import comments_in
 from sprat_policy.load import read_file, section_of
 from sprat_policy.rules import IntentPolicy
 
@@ -235,7 +235,7 @@ def load_task_file(path: Path) -> TaskFile:
     check_task_name(path.stem, path)
     data = read_file(path)
     task, document = section_of(data, path, TaskFile)
-    task.note_sources(sources_in(data.decode("utf-8-sig"), document, ()))
+    task.note_comments(comments_in(data.decode("utf-8-sig"), document, ()))
     return task
 
 

@@ -135,7 +135,7 @@ class KeepAtTarget:
         rule = self._rule(rules)
         if rule is None or rule.keep_at_in(language) != rule.keep_at:
             return None
-        return rule.keep_at_source(self._own_name or DEFAULT_MODEL)
+        return rule.keep_at_comment(self._own_name or DEFAULT_MODEL).source
 
     def thresholds(self, card: Card, rules: Policy | None, language: str) -> dict[str, float]:
         """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.
