@@ -10,7 +10,7 @@ from sprat_contracts import Egress, IntentOutput, TranslationOutput
 from support.cli_records import answering, environment, kept, sprat, start_sprat, unanswered
 from support.stream import read_until
 
-DEFAULT = "with frontier: redact; redact is the default of this command, --frontier allow or --frontier deny changes it"
+DEFAULT = "with frontier: redact by default (--frontier allow, deny)"
 
 
 @pytest.fixture
@@ -138,12 +138,23 @@ async def test_a_file_and_standard_input_are_sent_line_by_line(kafka, topics, se
         assert (code, err, out.count(" · trace ")) == (0, f"sending standard input: 2 texts; {DEFAULT}\n", 2)
 
 
+async def test_each_result_in_json_says_which_line_it_answers(kafka, topics, send):
+    async with answering(kafka.bootstrap, topics, answer):
+        _, out, _ = await send("-", "--json", stdin="first\n\nsecond\n")
+    written = [json.loads(line) for line in out.splitlines()]
+    assert sorted(each["line"] for each in written) == [1, 3]
+    _, out, _ = await send("-", "--json", "--no-wait", stdin="\nfirst\n")
+    assert json.loads(out)["line"] == 2
+    _, out, _ = await send("first", "--json", "--no-wait")
+    assert "line" not in json.loads(out)
+
+
 async def test_the_default_is_named_only_where_it_holds(topics, send):
     _, _, named = await send("silence", "--no-wait", "--frontier", "allow")
     assert named == "sending the argument as a text, not as a file; with frontier: allow\n"
     own, other = json.dumps({"text": "silence", "frontier": "allow"}), "silence"
     _, _, mixed = await send("-", "--no-wait", stdin=f"{own}\n{other}\n")
-    assert "; with frontier: allow and redact; redact is the default of this command, --frontier allow" in mixed
+    assert "; with frontier: allow and redact by default (--frontier allow, deny)" in mixed
     _, _, own_alone = await send("-", "--no-wait", stdin=f"{own}\n")
     assert "default" not in own_alone
 

@@ -82,6 +82,19 @@ def test_of_few_texts_each_is_compared_and_of_many_a_fifth(
     assert 0 < next_one.comparison.texts < few.comparison.texts
 
 
+def test_what_changes_once_the_second_is_served_is_measured_at_the_keep_at_that_each_has_then(
+    config: TrainingConfig,
+) -> None:
+    found = compare_trainings(config, config, 0.5, no_progress, served_with=0.99)
+    assert found.once_served is not None
+    assert found.comparison.kept_right.differing == 0
+    assert found.once_served.kept_right.served == found.comparison.kept_right.served
+    at_099 = compare_trainings(config, config, 0.99, no_progress)
+    assert at_099.once_served is None
+    assert found.once_served.kept_right.new == at_099.comparison.kept_right.new
+    assert found.once_served.keeps == "less"
+
+
 def test_corrections_help_and_a_label_with_few_texts_is_known_to_both_trainings(config: TrainingConfig) -> None:
     """A label of five texts stays known where some of them are held out: else the corrections of it seem to help."""
     rows = [row for row in training_files.rows()[1:] if row[1] != "badge"]

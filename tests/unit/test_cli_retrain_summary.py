@@ -50,9 +50,10 @@ def trained(verdict=FAIR, new=NEW) -> Trained:
     return Trained(new, figures, 300, 0, dropped_labels={}, findings=(), doubted=(), verdict=verdict)
 
 
-def advised(verdict, comparison, keep_at=None, at=AT, new=NEW):
-    """Return the advice on trainings that compare so."""
-    return advise(NewVersion(trained(verdict, new), ComparedTrainings(comparison, 0, 5), at), keep_at)
+def advised(verdict, comparison, keep_at=None, at=AT, new=NEW, once_served=None):
+    """Return the advice on trainings that compare so; `once_served`: with the new one at its own keep_at."""
+    compared = ComparedTrainings(comparison, 0, 5, once_served=once_served)
+    return advise(NewVersion(trained(verdict, new), compared, at), keep_at)
 
 
 def test_a_version_that_is_as_often_right_but_keeps_clearly_less_is_called_worse():
@@ -141,6 +142,26 @@ def test_where_another_keep_at_is_to_be_written_than_that_of_the_comparison_it_i
     equal = replace(AT, keep_at=0.95)
     for at, keep_at in ((AT, None), (AT, replace(write, writes=False)), (equal, write)):
         assert advised(FAIR, better, keep_at, at=at).expected is None
+
+
+def test_keeping_more_speaks_for_a_version_only_where_it_does_so_at_the_keep_at_that_is_written_then():
+    write = KeepAtAdvice("write 0.95", writes=True)
+    keeps_more, more_right = compare(version(56, 14), version(55, 24)), compare(version(40, 24), version(56, 24))
+    less, more = compare(version(56, 14), version(55, 8)), compare(version(56, 14), version(55, 22))
+    verdict, step = advised(FAIR, keeps_more, write, once_served=less).lines
+    assert verdict.startswith("replace: no, because with the corrections clearly more that is right is kept at keep_at")
+    would = "; but its own keep_at, 0.95, is higher and would be written: kept and right at 0.95, against 0.89 now: -9."
+    assert would in verdict
+    assert step.startswith("  next: write it with --output DIR")
+    for comparison, once_served, change in ((keeps_more, more, "+11.9"), (more_right, less, "-9.0")):
+        verdict, then, expected = advised(FAIR, comparison, write, once_served=once_served).lines
+        assert (verdict[:12], then) == ("replace: yes", "  then write 0.95")
+        assert f", 90.0% right; kept and right at 0.95, against 0.89 now: {change} points (" in expected
+
+
+@pytest.mark.parametrize(("in_force", "raised"), [(0.89, 0.95), (0.95, None), (0.951, None), (0.97, None)])
+def test_the_new_versions_own_keep_at_is_looked_at_where_it_is_higher(in_force, raised):
+    assert replace(AT, keep_at=in_force).raised_by(NEW) == raised
 
 
 def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is_not_written():

@@ -63,6 +63,8 @@ class TextLines:
     texts: Sequence[tuple[str, str]] = field(repr=False)
     """Place and text."""
     description: str
+    numbers: Sequence[int] = ()
+    """The line of each text, from 1; empty where the texts are no lines."""
 
 
 def read_lines(argument: str, stdin: TextIO, *, as_text: bool, whole: bool) -> TextLines:
@@ -95,14 +97,15 @@ def read_lines(argument: str, stdin: TextIO, *, as_text: bool, whole: bool) -> T
 
 def _split(content: str, where: str, *, whole: bool) -> TextLines:
     if whole:
-        texts = [(where, content.strip())] if content.strip() else []
+        texts, numbers = [(where, content.strip())] if content.strip() else [], []
     else:
         # Not splitlines(): texts may hold U+2028 and other characters that it takes for line ends.
-        lines = enumerate(content.split("\n"), 1)
-        texts = [(f"{where}, line {number}", line.strip()) for number, line in lines if line.strip()]
+        lines = [(number, line.strip()) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
+        texts = [(f"{where}, line {number}", line) for number, line in lines]
+        numbers = [number for number, _ in lines]
     if not texts:
         raise UserError(f"{where}: nothing to send")
-    return TextLines(texts, f"{where}: {counted(len(texts), 'text')}")
+    return TextLines(texts, f"{where}: {counted(len(texts), 'text')}", numbers)
 
 
 def _exists(path: Path) -> bool:

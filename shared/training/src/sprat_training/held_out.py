@@ -41,12 +41,14 @@ class ComparedTrainings:
     """How many fifths of the texts were held out, one at a time."""
     left_out: int = 0
     """How many further fifths were not: without them, a label would have no text to train on."""
+    once_served: Comparison | None = None
+    """The same with the second training at the `keep_at` that it would be served with; None where that is the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fifth:
-    answers: tuple[VersionAnswers, ...]
-    """Of each training."""
+    answers: tuple[tuple[VersionAnswers, ...], ...]
+    """Of each training, at each keep_at."""
     texts: tuple[str, ...]
     """That they answer, those outside every label at the end."""
     outside: int
@@ -59,6 +61,7 @@ def compare_trainings(
     progress: OnTrainingProgress,
     *,
     several: bool = False,
+    served_with: float | None = None,
 ) -> ComparedTrainings:
     """Compare two trainings on the texts of the second, of which neither has seen those that it is asked about.
 
@@ -71,6 +74,7 @@ def compare_trainings(
         keep_at: the threshold of the comparison.
         progress: is called after each step.
         several: whether a text may have several labels.
+        served_with: the `keep_at` that the second training would be served with; None: the same.
 
     Raises:
         UserError: the files or the encoder cannot be used.
@@ -82,6 +86,7 @@ def compare_trainings(
     # So few texts cannot show that a lexical stage pays, see `lexical_gate`: none is looked for.
     both = [replace(each, lexical=each.lexical and not few) for each in (served, new)]
     judge = _judge_sets if several else _judge_labels
+    keep_ats = (keep_at,) if served_with is None else (keep_at, served_with)
     found: list[_Fifth] = []
     too_few: TooFewToHoldOutError | None = None
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
@@ -93,17 +98,26 @@ def compare_trainings(
             shown = partial(_show, progress, f"comparing {fifth + 1} of {FIFTHS}" if few else "comparing")
             held_out = frozenset(text for text, core in cores.items() if fifth_of(core) == fifth)
             try:
-                found.append(judge(base, [replace(each, hold_out=held_out) for each in both], keep_at, shown))
+                found.append(judge(base, [replace(each, hold_out=held_out) for each in both], keep_ats, shown))
             except TooFewToHoldOutError as error:
                 too_few = too_few or error
     if too_few is not None and not found:
         raise too_few
-    first, second = (VersionAnswers.of_all(answers) for answers in zip(*(each.answers for each in found), strict=True))
     numbers: dict[str, int] = {}
     groups = [numbers.setdefault(cores[normalised_text(text)], len(numbers)) for each in found for text in each.texts]
-    comparison = compare(first, second, groups=np.array(groups, dtype=np.int64))
-    left_out = FIFTHS - len(found) if few else 0
-    return ComparedTrainings(comparison, sum(each.outside for each in found), len(found), left_out)
+
+    def compared(at: int) -> Comparison:
+        first = VersionAnswers.of_all([each.answers[0][0] for each in found])
+        second = VersionAnswers.of_all([each.answers[1][at] for each in found])
+        return compare(first, second, groups=np.array(groups, dtype=np.int64))
+
+    return ComparedTrainings(
+        compared(0),
+        sum(each.outside for each in found),
+        len(found),
+        FIFTHS - len(found) if few else 0,
+        None if served_with is None else compared(1),
+    )
 
 
 def fifth_of(core: str) -> int:
@@ -124,7 +138,7 @@ def _show(progress: OnTrainingProgress, what: str, step: str, done: int, total: 
 
 
 def _judge_labels(
-    base: BaseEncoder, trainings: Sequence[TrainingConfig], keep_at: float, progress: OnTrainingProgress
+    base: BaseEncoder, trainings: Sequence[TrainingConfig], keep_ats: Sequence[float], progress: OnTrainingProgress
 ) -> _Fifth:
     sources = [read_sources(config) for config in trainings]
     test, outside = sources[-1].test, sources[-1].outside_test
@@ -134,12 +148,12 @@ def _judge_labels(
     for config, each in zip(trainings, sources, strict=True):
         fitted = fit_labels(base, each, config, progress)
         readings, _ = fitted.read(test.texts, test.labels, outside, progress)
-        answers.append(answers_of(readings, keep_at))
+        answers.append(tuple(answers_of(readings, keep_at) for keep_at in keep_ats))
     return _Fifth(tuple(answers), (*test.texts, *outside), len(outside))
 
 
 def _judge_sets(
-    base: BaseEncoder, trainings: Sequence[TrainingConfig], keep_at: float, progress: OnTrainingProgress
+    base: BaseEncoder, trainings: Sequence[TrainingConfig], keep_ats: Sequence[float], progress: OnTrainingProgress
 ) -> _Fifth:
     sources = [read_label_sets(config) for config in trainings]
     test = sources[-1].test
@@ -150,8 +164,8 @@ def _judge_sets(
     for each in sources:
         fitted, _ = fit_label_sets(base, each.data, progress)
         chances, confidence = read_sets(fitted, base, test.texts, progress)
-        said = _in_columns(chances >= APPLIES_FROM, each.data, labels)
-        answers.append(set_answers_of(said, _in_columns(test.gold, test, labels), confidence, keep_at))
+        said, gold = _in_columns(chances >= APPLIES_FROM, each.data, labels), _in_columns(test.gold, test, labels)
+        answers.append(tuple(set_answers_of(said, gold, confidence, keep_at) for keep_at in keep_ats))
     return _Fifth(tuple(answers), tuple(test.texts), int((~test.gold.any(axis=1)).sum()))
 
 

@@ -134,10 +134,11 @@ def _beside(assessment: Assessment, choice: ThresholdChoice) -> str:
     costs = f"{there.escalated:.0%} escalated in place of {here.escalated:.0%}"
     if assessment.costs_known:
         costs = f"{there.eur_per_million.value:.2f} in place of {here.eur_per_million.value:.2f} EUR per million texts"
+    right, now = f"{there.accuracy.value:.1%}", f"{here.accuracy.value:.1%}"
+    in_place = f"right, as at {chosen.keep_at:.2f}," if right == now else f"right in place of {now},"
     return (
-        f" Here it gets {there.accuracy.value:.1%} of all answers right in place of {here.accuracy.value:.1%}, for "
-        f"{costs}. Neither is shown, so the one that keeps less goes first; --write --force writes "
-        f"{chosen.keep_at:.2f}."
+        f" Here it gets {right} of all answers {in_place} for {costs}. Neither is shown, so the one that keeps less "
+        f"goes first; --write --force writes {chosen.keep_at:.2f}."
     )
 
 

@@ -274,7 +274,7 @@ def assess(
     several = card.kind == MULTI_LABEL
     of_model = TaskOfModel(INTENT, card.labels or (), several)
     asked = asked_task(task, policy, assessed.folder, of_model, of_card=card.task, asks=asks, writes=write or calibrate)
-    target = KeepAtTarget(asked, name, card.name, card.version)
+    target = KeepAtTarget(asked, name, card.name, card.version, assessed.folder)
     denied = denies_frontier(rules, asked.name, tenant)
     data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(

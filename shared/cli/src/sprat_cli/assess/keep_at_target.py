@@ -1,5 +1,6 @@
 """The `keep_at` of an assessed model: where it stands, what holds there now, and writing another one."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class KeepAtTarget:
     """The name on its card."""
     version: str
     """On its card."""
+    folder: Path | None = None
+    """Of the model; None where it has none."""
 
     @property
     def file(self) -> Path:
@@ -50,22 +53,39 @@ class KeepAtTarget:
 
     @property
     def served_instead(self) -> str | None:
-        """Return that this user's `sprat up` serves another version under its name; None where none is known to."""
-        model = f"{self.task.name}/{self._own_name or DEFAULT_MODEL}"
+        """Return that this user's `sprat up` serves another version under its name.
+
+        None where none is known to, or where one of several serves this version.
+        """
+        others = []
         for run in local_run.for_commands():
-            if model not in run.models:
-                continue
             try:
-                served = load_artefact(Path(run.models[model])).card.version
+                served = None if self.served_as not in run.models else load_artefact(Path(run.models[self.served_as]))
             except BrokenArtefact:
                 continue
-            if served != self.version:
-                return (
-                    f"this is version {self.version}; your `sprat up` serves version {served} as {model}, from "
-                    f"{run.models[model]}. What stands under {self.place} holds for that one: write this one's once it "
-                    "is served"
+            if served is not None and served.card.version == self.version:
+                return None
+            if served is not None:
+                others.append(
+                    f"your `sprat up` at {run.bootstrap} serves version {served.card.version} as {self.served_as}, "
+                    f"from {run.models[self.served_as]}"
                 )
-        return None
+        if not others:
+            return None
+        return (
+            f"this is version {self.version}; {'; '.join(others)}. It reads what stands under {self.place} when it "
+            f"starts: write this version's where you start it again with {self._serving}"
+        )
+
+    @property
+    def served_as(self) -> str:
+        """Return the name by which `sprat up` serves it, such as `intent/hr`."""
+        return f"{self.task.name}/{self._own_name or DEFAULT_MODEL}"
+
+    @property
+    def _serving(self) -> str:
+        """Return the option that serves this version."""
+        return f"`--model {self.served_as}={'DIR' if self.folder is None else shlex.quote(str(self.folder))}`"
 
     def place_and_how(self, policy: Path | None) -> tuple[str, str]:
         """Return where its `keep_at` is written, with the file, and which options write it.
@@ -79,12 +99,8 @@ class KeepAtTarget:
         named = [f"--as {self.name or self.card_name}"] if is_named else []
         options = " ".join(["--write", *named] if policy is not None else ["--policy FILE --write", *named])
         place = self.place if self.task.files else f"{self.place} in {policy or 'your policy file'}"
-        when = (
-            ""
-            if self.served_instead is None
-            else "once this version is served, give --model the folder that it is served from, and "
-        )
-        return place, f"{when}add `{options}` to this command"
+        then = "" if self.served_instead is None else f", and start `sprat up` again with {self._serving}"
+        return place, f"add `{options}` to this command{then}"
 
     def check(self, policy: Path, seen: SeenRows | None) -> None:
         """Check that a `keep_at` may be written there.

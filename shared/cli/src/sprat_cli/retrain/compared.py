@@ -59,7 +59,9 @@ def train_and_compare(
         check_is_new(folder, card, new.card)
         at = compared_at(asked, file, card, new.card)
         try:
-            compared = compare_trainings(before, config, at.keep_at, bar.show, several=several)
+            compared = compare_trainings(
+                before, config, at.keep_at, bar.show, several=several, served_with=at.raised_by(new.card)
+            )
         except TooFewToHoldOutError as error:
             raise SpratError(
                 f"what the corrections bring cannot be compared: {error}. Add texts; or, to train on all of them "

@@ -27,6 +27,13 @@ class ComparedAt:
         """Return whether it is the one of a card, as both are printed."""
         return f"{self.keep_at:.2f}" == f"{card.keep_at:.2f}"
 
+    def raised_by(self, new: Card) -> float | None:
+        """Return the `keep_at` of the new version's card, if it is higher: that is written once it is served.
+
+        A lower one is not returned: the new version would keep more by that alone.
+        """
+        return new.keep_at if f"{new.keep_at:.2f}" > f"{self.keep_at:.2f}" else None
+
 
 def compared_at(asked: AskedModel, file: TaskFile | None, served: Card, new: Card) -> ComparedAt:
     """Return at which `keep_at` both versions are compared: the one in force, else that of the served version's card.

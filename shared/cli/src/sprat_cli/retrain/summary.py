@@ -94,10 +94,32 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
         because = f"at {at} none of {texts} is kept with the corrections{own}"
         return Advice(replace=False, because=because, keep_at=None)
     yes, because = _judged(comparison, at)
+    if yes and (less := _keeps_no_more_once_served(version)) is not None:
+        return Advice(replace=False, because=f"{because}; but {less}", keep_at=None, next_steps=(_ON_NEW_TEXTS,))
     if yes:
         return Advice(replace=True, because=because, keep_at=keep_at, expected=_expected(version, keep_at))
     undecided = comparison.better == "neither" and comparison.keeps != "less"
     return Advice(replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS,) if undecided else ())
+
+
+def _keeps_no_more_once_served(version: NewVersion) -> str | None:
+    """Return that the new version would not keep more as it would be served, where keeping more is all that is shown.
+
+    Its own `keep_at` is written once it is served, where that is higher than the one of the comparison.
+    """
+    comparison, once_served = version.compared.comparison, version.compared.once_served
+    if comparison.better == "new" or once_served is None or once_served.keeps == "more":
+        return None
+    return f"its own keep_at, {version.trained.card.keep_at:.2f}, is higher and would be written: {_change(version)}"
+
+
+def _change(version: NewVersion) -> str:
+    """Return what replacing the served version changes in what is kept and right, each at the keep_at it has then."""
+    once_served = version.compared.once_served
+    if once_served is None:
+        raise ValueError("both are compared at the keep_at that they have when they are served")
+    change = difference(once_served.kept_right)
+    return f"kept and right at {version.trained.card.keep_at:.2f}, against {version.at.keep_at:.2f} now: {change}"
 
 
 def _expected(version: NewVersion, keep_at: KeepAtAdvice | None) -> str | None:
@@ -106,9 +128,10 @@ def _expected(version: NewVersion, keep_at: KeepAtAdvice | None) -> str | None:
     if keep_at is None or not keep_at.writes or at.is_of(card):
         return None
     own, compared = figures.at(card.keep_at), figures.at(at.keep_at)
+    change = "" if version.compared.once_served is None else f"; {_change(version)}"
     return (
         f"at {card.keep_at:.2f} expect it to keep {own.share:.1%} of such texts, {own.right.value:.1%} of these right; "
-        f"at {at.keep_at:.2f}, as compared, {compared.share:.1%}, {compared.right.value:.1%} right"
+        f"at {at.keep_at:.2f}, as compared, {compared.share:.1%}, {compared.right.value:.1%} right{change}"
     )
 
 
@@ -267,6 +290,7 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
             "reason": new.verdict.reason,
         },
         **comparison_json(comparison),
+        "once_served": None if compared.once_served is None else comparison_json(compared.once_served),
     }
 
 

@@ -37,7 +37,7 @@ Exit codes:
     2  wrong usage, or Kafka cannot be reached; if a text is not valid, nothing was sent
   130  interrupted; what was sent is still answered on the result topics"""
 
-_DEFAULT = "; redact is the default of this command, --frontier allow or --frontier deny changes it"
+_DEFAULT = " by default (--frontier allow, deny)"
 
 
 class Frontier(StrEnum):

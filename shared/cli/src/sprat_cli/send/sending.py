@@ -134,7 +134,7 @@ class SendRun:
     def _show_result(self, seen: StoredResult, submission: Submission) -> None:
         task, model = seen.result.task, self._models[seen.result.text_id, seen.result.task]
         if self._json:
-            say_json({**result_json(seen), "asked_model": model})
+            say_json({**result_json(seen), "asked_model": model, **_line_of(submission)})
             return
         about = f"“{printable(submission.message.text, 40)}”" if len(self._submissions) > 1 else ""
         for line in result_lines(seen, about, display_name(task, model)):
@@ -144,7 +144,7 @@ class SendRun:
         place = {"topic": self._kafka.topics.texts, "partition": record.partition, "offset": record.offset}
         names = {"text_id": each.envelope.id, "text_source": each.envelope.source, "trace_id": each.trace_id}
         if self._json:
-            say_json({"type": "sent", **names, **place, "appended_at": record.timestamp_ms})
+            say_json({"type": "sent", **names, **place, "appended_at": record.timestamp_ms, **_line_of(each)})
         else:
             say(f"sent {each.envelope.id} to {place['topic']} {record.partition}@{record.offset} trace {each.trace_id}")
 
@@ -155,6 +155,11 @@ class SendRun:
         else:
             words = f"no result within {timeout_s:g} s; `sprat doctor` says whether a service is missing"
             say(f"{display_name(task, model):11}  {paint(words, 'red')}  text {id}")
+
+
+def _line_of(submission: Submission) -> dict[str, int]:
+    """Return the line that a text stands in, for JSON; nothing where it is no line of several."""
+    return {} if submission.line is None else {"line": submission.line}
 
 
 async def _both(*starting: Awaitable[None]) -> None:

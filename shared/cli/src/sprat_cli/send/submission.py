@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 from uuid import uuid4
@@ -44,6 +44,8 @@ class Submission:
     key: bytes | None
     value: bytes
     headers: Sequence[tuple[str, bytes]]
+    line: int | None = None
+    """Of the file or of standard input, from 1; None where it is no line of several."""
 
     @property
     def trace_id(self) -> str:
@@ -139,10 +141,12 @@ def prepare(
     """
     if id is not None and len(lines.texts) > 1:
         raise UserError(f"--id is for one text, these are {len(lines.texts)}")
-    return [
+    made = [
         _submission(where, text, options, id, key, plain=plain, source=source, sign_with=sign_with)
         for where, text in lines.texts
     ]
+    numbers = lines.numbers or [None] * len(made)
+    return [replace(each, line=number) for each, number in zip(made, numbers, strict=True)]
 
 
 def _submission(
