@@ -277,8 +277,9 @@ def test_what_is_kept_stands_in_one_table_by_the_cards_and_at_the_keep_at_in_for
     ]
     assert (
         "\nThe new version is trained on all 300 texts and 0 outside every label. What to expect of texts like these, "
-        "10% of them outside every label (the table above compares: each training there lacked a fifth of the texts, "
-        "and counted the texts outside as they are in the files):\n"
+        "10% of them outside every label (whether the corrections help, the table above says: each training there "
+        "lacked a fifth of the texts, and counted the texts outside as they are in the files; a difference here may be "
+        "chance):\n"
     ) in said
     by_card = shown((56, 24), (55, 24), at=replace(AT, origin="served_card"), new=new)
     assert [row[0] for row in rows_kept(by_card)] == ["new, by its card", "new, as compared"]

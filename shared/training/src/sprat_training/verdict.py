@@ -212,7 +212,7 @@ def _check_rows(config: TrainingConfig, data: TrainingData, issues: tuple[LabelI
         wrong = "if it is wrong, correct it" if one else "correct those that are wrong"
         return (
             f"Check {rows} doubted, and the confusions of the report, where a wrong row may stand alone "
-            f"(--show-texts): {wrong} and train again; {right}, then only more texts to train on help"
+            f"(--show-texts): {wrong} and train again; {right}, also where listed again: then only more texts help"
         )
     step = f"Check {rows} likely wrong, correct the file and train again"
     return step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
@@ -236,7 +236,7 @@ def _enough_texts(data: TrainingData, found: Recommendation | None) -> Iterator[
         yield (
             f"Train on more texts: about {texts:,} with a label (now {len(data.texts):,}) show "
             f"{found.accuracy:.1%} right, if the same share of them is kept and as often right; if more is kept, fewer "
-            "do"
+            f"do (a rough number, of the {found.at.texts:,} kept now: another training gives another)"
         )
 
 

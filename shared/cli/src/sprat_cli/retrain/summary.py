@@ -207,7 +207,8 @@ def _trained_on(new: Trained) -> str:
     outside = ", and counted the texts outside as they are in the files" if new.outside_share else ""
     return (
         f"The new version is trained on all {counted(new.texts, 'text')}{_outside(new)}. What to expect of texts like "
-        f"these{traffic} (the table above compares: each training there lacked a fifth of the texts{outside}):"
+        f"these{traffic} (whether the corrections help, the table above says: each training there lacked a fifth of "
+        f"the texts{outside}; a difference here may be chance):"
     )
 
 

@@ -145,7 +145,7 @@ def prepare(
         _submission(where, text, options, id, key, plain=plain, source=source, sign_with=sign_with)
         for where, text in lines.texts
     ]
-    numbers = lines.numbers or [None] * len(made)
+    numbers: Sequence[int | None] = lines.numbers or [None] * len(made)
     return [replace(each, line=number) for each, number in zip(made, numbers, strict=True)]
 
 
