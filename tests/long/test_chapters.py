@@ -61,7 +61,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     takes_the_new_version_over(desk)
     goes_back_to_the_version_before(desk)
     compares_both_versions(person)
-    said = person.follow("sprat assess hr-test.csv --model hr --accuracy 0.97")
+    said = person.follow("sprat assess hr-test.csv --model hr --accuracy 0.97 --tenant acme-bank")
     assert "RIGHT OF THOSE KEPT (95 % INTERVAL)" in said.out
     writes_the_one_number(desk)
     said = person.follow(
