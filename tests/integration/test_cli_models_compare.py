@@ -145,6 +145,29 @@ def test_it_is_compared_at_the_keep_at_in_force_for_the_model(folder, tmp_path, 
     assert compared("hr", "hr-2", "new.csv")["compared_at"] == {"keep_at": new, "origin": "new_card"}
 
 
+def test_each_is_compared_at_the_number_that_it_would_be_served_with(folder):
+    asked = ("hr", "hr-2", "new.csv", "--keep-at", 0.6)
+    both, own = compared(*asked), compared(*asked, "--new-keep-at", 0.99)
+    assert own["compared_at"] == {"keep_at": 0.6, "origin": "given", "new_keep_at": 0.99}
+    assert (own["right"], own["escalated"]["served"]) == (both["right"], both["escalated"]["served"])
+    assert own["escalated"]["new"] == compared("hr", "hr-2", "new.csv", "--keep-at", 0.99)["escalated"]["new"]
+    assert own["escalated"]["new"][0] > both["escalated"]["new"][0]
+    said = sprat("models", "compare", *asked, "--new-keep-at", 0.99).stdout
+    assert ", at keep_at 0.60, NEW at 0.99, as --keep-at says\n" in said
+    of_card = sprat("models", "compare", "hr", "hr-2", "new.csv", "--new-keep-at", 0.99).stdout
+    assert (
+        f"at keep_at {load_artefact(folder / 'hr').card.keep_at:.2f}, NEW at 0.99, that of the card of the" in of_card
+    )
+
+
+def test_what_is_right_is_counted_as_by_an_assessment(folder, tmp_path):
+    file = training_files.write(tmp_path / "known.csv", [row for row in read(folder / "new.csv") if row[1] != "badge"])
+    said = compared("hr", "hr-2", file, "--keep-at", 0.6)
+    for name, side in (("hr", "served"), ("hr-2", "new")):
+        assessed = json.loads(sprat("assess", file, "--model", name, "--json").stdout)
+        assert assessed["small"]["accuracy"] == said["right"][side]
+
+
 def test_rows_that_a_version_was_trained_on_are_named(folder, tmp_path):
     file = training_files.write(tmp_path / "mixed.csv", [*read(folder / "new.csv"), *training_files.rows()[1:]])
     result = sprat("models", "compare", "hr", "hr-2", file, "--json")

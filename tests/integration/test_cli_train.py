@@ -519,6 +519,11 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_the_way
         result.stdout,
     )
     assert before_now, result.stdout
+    again = train(file, "--output", tmp_path / "hr", "--force", "--no-lexical", "--accuracy", "0.96", "--show-texts")
+    assert again.stdout.endswith(f"\n{tmp_path / 'hr'}: the same version as before; {before} stays as it is\n")
+    assert [load_artefact(each).card for each in (tmp_path / "hr", before)] == [versions[2], versions[1]]
+    assert (tmp_path / "hr.previous-report.html").read_bytes() == reports[1]
+    assert (tmp_path / "hr-report.html").read_bytes() != reports[2], "now it shows texts"
     fewer = train(file, "--output", tmp_path / "hr", "--force", "--no-lexical", "--outside-label", "badge")
     assert "the labels are others than before, and so are the texts" in fewer.stdout
     assert "the labels are others" not in result.stdout

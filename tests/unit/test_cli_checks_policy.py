@@ -103,7 +103,9 @@ def test_what_assess_wrote_behind_a_number_is_read(tmp_path, of, said):
     models = f"models:\n      hr:\n        keep_at: 0.77  # sprat assess: 0.77 for version {of}, --accuracy 0.9\n"
     path.write_text(f"tasks:\n  intent:\n    {models}")
     lines = list(check_policy(load_policy(path), [advising("hr", 0.93)]))
-    assert [line.fix.partition(said or "?")[1] for line in lines] == ([] if said is None else [said])
+    assert [line.fix.partition(said or "?")[1] for line in lines] == [said or ""]
+    holds = "intent/hr: keep_at 0.77 in the policy, shown for this version: --accuracy 0.9"
+    assert (lines[0].finding == holds) is (said is None)
 
 
 NER_CARD = {"keep_at": 0.9, "keep_at_by_language": {"de": 0.95}}

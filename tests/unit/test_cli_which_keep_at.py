@@ -195,7 +195,10 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
         (
             FoundKeepAt(0.97, not_shown="the budget chose it", assumed=None),
             0.9,
-            f"0.97 may be written under {PLACE}: the budget chose it, and it is no lower than the card's, 0.95; add it",
+            (
+                f"0.97 may be written under {PLACE}: the budget chose it, and it is no lower than the card's, 0.95, so "
+                "it keeps no more; add it"
+            ),
         ),
         (
             FoundKeepAt(0.83, not_shown=None, assumed=0.98),
@@ -219,6 +222,24 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
 )
 def test_where_one_goes_that_assess_found_and_whether_before_that_of_the_card(found, now, said):
     assert found_advice(found, now, of_card(0.95), PLACE, "add it") == said
+
+
+@pytest.mark.parametrize(
+    ("source", "is_said"),
+    [
+        (KeepAtSource(SERVED, 0.9), True),
+        (KeepAtSource(SERVED, 0.9, "provisional"), False),
+        (KeepAtSource(SERVED, 0.8), False),
+        (KeepAtSource(SERVED, 0.9, of_all=True), False),
+        (KeepAtSource(OTHER, 0.9), False),
+    ],
+    ids=str,
+)
+def test_where_another_number_was_shown_for_the_same_version_both_files_are_to_be_one(source, is_said):
+    found = FoundKeepAt(0.98, not_shown=None, assumed=None, accuracy=0.9)
+    said = found_advice(found, 0.83, of_card(0.95), PLACE, "add it", source)
+    both = ". 0.83, which is in force, was shown for this version on other texts: put both files into one and assess "
+    assert (f"; add it{both}that, which shows more than either; until then the higher" in said) is is_said
 
 
 def test_one_in_force_that_was_found_for_another_version_may_be_noted_for_the_one_it_is_shown_for_now():

@@ -19,6 +19,7 @@ from sprat_policy import (
     set_tier_calibration,
 )
 
+NOTED = "  # sprat assess: 0.90 for version 2ad9, --accuracy 0.9"
 SHIPPED = """\
 # What Sprat may do.
 tasks:
@@ -342,9 +343,23 @@ def test_a_layout_that_cannot_be_edited_safely_is_left_alone(tmp_path, content):
             "tasks:\r\n  intent:\r\n    keep_at: 0.90  # sprat assess: 0.90 for version 2ad9, --accuracy 0.9\r\n",
         ),
         ("tasks:\n  intent:\n    keep_at: 0.8  # ours\n", "tasks:\n  intent:\n    keep_at: 0.90  # ours\n"),
-        ("tasks:\n  intent: {keep_at: 0.8}\n", "tasks:\n  intent: {keep_at: 0.90}\n"),
+        (
+            "tasks:\n  ner: {keep_at: 0.9}\n  intent: {keep_at: 0.8, out_of_scope: keep}",
+            "tasks:\n  ner: {keep_at: 0.9}\n  intent: {keep_at: 0.90, out_of_scope: keep}" + NOTED,
+        ),
+        (
+            "tasks: {intent: {keep_at: 0.8}, ner: {keep_at: 0.9}}\n",
+            "tasks: {intent: {keep_at: 0.90}, ner: {keep_at: 0.9}}\n",
+        ),
     ],
-    ids=["added", "replaced", "replaced with its comment", "beside one of a person", "on one line"],
+    ids=[
+        "added",
+        "replaced",
+        "replaced with its comment",
+        "beside one of a person",
+        "on one line",
+        "beside another section",
+    ],
 )
 def test_where_a_keep_at_comes_from_stands_behind_it(tmp_path, before, after):
     path = tmp_path / "policy.yaml"

@@ -59,13 +59,34 @@ def test_what_an_answer_is_worth():
         confidence=np.array([0.9, 0.4, 0.9, 0.9]),
     )
     found = answers_of(read, 0.5)
-    assert found.right.tolist() == [True, False, True, True]
+    assert found.right.tolist() == [True, False, True, False], "as published: called outside, it has no label"
     assert found.kept.tolist() == [True, False, True, True]
     assert found.kept_right.tolist() == [True, False, True, False]
     assert found.called_outside.tolist() == [False, False, False, True]
     shares = compare(found, found)
     assert shares.kept_right.new.value + shares.kept_wrong.new.value + shares.escalated.new.value == 1
     assert shares.called_outside.new.value == 1 / 4 == shares.kept_wrong.new.value
+
+
+def test_of_what_each_version_keeps_the_share_right_is_compared_in_pairs():
+    def keeping(right, wrong):
+        numbers = np.arange(100)
+        rights = numbers < 60
+        keeps = (numbers < right) | ((numbers >= 60) & (numbers < 60 + wrong))
+        return VersionAnswers(rights, keeps, rights & keeps, np.zeros(100, bool))
+
+    found = compare(keeping(40, 2), keeping(44, 20))
+    assert found.right_of_kept.served.value == pytest.approx(40 / 42)
+    assert found.right_of_kept.new.value == pytest.approx(44 / 64)
+    assert found.right_of_kept.difference.value == pytest.approx(44 / 64 - 40 / 42)
+    assert found.right_of_kept.differing == 22
+    assert (found.kept_are_right, compare(keeping(44, 20), keeping(40, 2)).kept_are_right) == ("less", "more")
+    assert compare(keeping(40, 2), keeping(50, 2)).kept_are_right == "alike"
+    none_kept = compare(keeping(40, 2), keeping(0, 0))
+    assert (none_kept.right_of_kept, none_kept.kept_are_right) == (None, "alike")
+    assert "right of those kept" not in [each.name for each in none_kept.all]
+    one_kept = compare(keeping(1, 0), keeping(1, 0)).right_of_kept.difference
+    assert (one_kept.low, one_kept.high) == (0, 0), "draws without a kept text say nothing"
 
 
 def test_texts_are_held_out_and_every_label_keeps_its_number():

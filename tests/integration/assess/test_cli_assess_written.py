@@ -112,6 +112,18 @@ def test_that_another_version_is_served_is_said_before_its_keep_at_is_replaced(f
     assert said not in assess(folder, *common, "--accuracy", "0.6").stderr
 
 
+@pytest.mark.parametrize(("line", "unnoted"), [("{keep_at: 0.75}", False), ("\n        keep_at: 0.75  # ours", True)])
+def test_where_no_comment_can_stand_behind_the_number_that_is_said(folder, tmp_path, line, unnoted):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"tasks:\n  intent:\n    models:\n      hr: {line}\ntenants:\n  default: {{frontier: deny}}\n")
+    said = assess(
+        folder, "--policy", policy, "--as", "hr", "--output", tmp_path / "page.html", "--accuracy", "0.6", "--write"
+    ).stdout
+    without = "; no comment stands behind it that says for which version it is, as something else stands there"
+    assert (without in said) is unnoted
+    assert (load_policy(policy).task("intent", "hr").keep_at_comment("hr").source is None) is unnoted
+
+
 PROVISIONAL = ["--frontier-accuracy", "1", "--accuracy", "0.97"]
 
 
@@ -259,7 +271,7 @@ def test_what_it_wrote_is_known_to_doctor_as_shown_for_this_version_alone(assess
         card = load_artefact(model).card
         advised = {"keep_at": card.keep_at, "keep_at_rule": card.keep_at_rule}
         announced = ModelAnnounced(task="intent", model="hr", version=card.version, owns_from=1, card=advised)
-        return [check.fix for check in check_policy(load_policy(policy), [announced])]
+        return [check.fix for check in check_policy(load_policy(policy), [announced]) if check.fix]
 
     before, keep_at = load_artefact(model).card, load_policy(policy).task("intent", "hr").keep_at
     assert fixes() == [], written.stdout

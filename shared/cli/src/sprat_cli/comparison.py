@@ -34,6 +34,9 @@ def comparison_sentence(new: str, comparison: Comparison, at: str) -> str:
         "more": f"clearly more is kept at {at}: {kept} kept and right, {escalated} escalated",
         "less": f"clearly less is kept at {at}: {kept} kept and right, {escalated} escalated",
     }[comparison.keeps]
+    if comparison.right_of_kept is not None and comparison.kept_are_right != "alike":
+        fewer = "fewer" if comparison.kept_are_right == "less" else "more"
+        keeps += f"; of those kept, clearly {fewer} are right: {difference(comparison.right_of_kept)}"
     if comparison.neither_keeps:
         keeps = f"none is kept at {at}"
     right, texts = difference(comparison.right), counted(comparison.texts, "text")
@@ -41,7 +44,8 @@ def comparison_sentence(new: str, comparison: Comparison, at: str) -> str:
     if comparison.is_worse:
         return paint(printable(f"{new} is worse on {texts}: {shown}"), "red")
     if comparison.better == "new":
-        return paint(printable(f"{new} is better on {texts}: {shown}"), "green")
+        colour = "yellow" if comparison.kept_are_right == "less" else "green"
+        return paint(printable(f"{new} is better on {texts}: {shown}"), colour)
     return paint(f"On {texts}, {shown}", "yellow")
 
 
@@ -58,7 +62,13 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         }
         for each in comparison.all
     }
-    return {"better": comparison.better, "keeps": comparison.keeps, "worse": comparison.is_worse, **shares}
+    return {
+        "better": comparison.better,
+        "keeps": comparison.keeps,
+        "kept_are_right": comparison.kept_are_right,
+        "worse": comparison.is_worse,
+        **shares,
+    }
 
 
 def difference(measured: Measured) -> str:

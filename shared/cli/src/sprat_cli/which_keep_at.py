@@ -177,6 +177,8 @@ class FoundKeepAt:
     """Why its texts do not show the accuracy that was asked for; None where they do."""
     assumed: float | None
     """The accuracy of the frontier on which it rests, where that was assumed and not measured."""
+    accuracy: float | None = None
+    """The share right that was asked for, of what the small model keeps; None where it was of all answers, or none."""
 
 
 def found_advice(
@@ -211,14 +213,27 @@ def found_advice(
         if source is not None and source.version != card.version:
             return f"keep_at {its} is in force already, for version {source.version}; to note it for this one, {how}"
         return f"keep_at {its} is in force already: nothing is to be written under {place}"
+    other = _shown_elsewhere(found, in_force, source, card.version)
     if found.not_shown is not None:
         return (
             f"{its} may be written under {place}: {found.not_shown}, and it is no lower than the card's, "
-            f"{card.value:.2f}; {how}"
+            f"{card.value:.2f}, so it keeps no more; {how}{other}"
         )
     if f"{card.value:.2f}" == its:
-        return f"write {its} under {place}: it is shown here, and is the card's, too; {how}"
-    return f"write {its} under {place}: it is shown here, so it goes before the card's, {card.value:.2f}; {how}"
+        return f"write {its} under {place}: it is shown here, and is the card's, too; {how}{other}"
+    return f"write {its} under {place}: it is shown here, so it goes before the card's, {card.value:.2f}; {how}{other}"
+
+
+def _shown_elsewhere(found: FoundKeepAt, in_force: float | None, source: KeepAtSource | None, version: str) -> str:
+    """Return what to do where another number was shown for the same version and accuracy: that was on other texts."""
+    if in_force is None or found.accuracy is None or source is None or not source.shows(version):
+        return ""
+    if source.of_all or source.accuracy != found.accuracy:
+        return ""
+    return (
+        f". {in_force:.2f}, which is in force, was shown for this version on other texts: put both files into one and "
+        "assess that, which shows more than either; until then the higher number is the safe one"
+    )
 
 
 def written_name(policy: Policy, task: str, model: str) -> str | None:

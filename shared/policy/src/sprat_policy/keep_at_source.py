@@ -15,9 +15,10 @@ from sprat_policy.yaml_document import Document, Location, UnreadableYamlError, 
 
 _COMMENT: Final = "# sprat assess: "
 _END_OF_VALUE: Final = re.compile(
-    rf"(?P<value>[^\s#{{}},]+)[ \t]*({re.escape(_COMMENT)}(?P<source>[^\r\n]*))?(?P<end>[\r\n]*)"
+    r"(?P<value>[^\s#{},]+)(?P<rest>(,[^#{}\r\n]*)?[ \t}]*?)[ \t]*"
+    rf"({re.escape(_COMMENT)}(?P<source>[^\r\n]*))?(?P<end>[\r\n]*)"
 )
-"""A value at the end of its line, with no comment but one of these."""
+"""A value at the end of its line, or of a section in braces there, with no comment but one of these."""
 _SOURCE: Final = re.compile(
     r"version (?P<version>[^\s,]+)(, --accuracy (?P<accuracy>[01](\.\d+)?)(?P<of_all> of all answers)?)?"
     r"(, --tenant (?P<tenant>[^\s,]+))?(, (?P<but>.+))?"
@@ -112,7 +113,7 @@ def with_source(text: str, location: Location, source: KeepAtSource | None) -> s
     found = _END_OF_VALUE.fullmatch(line, place.column - 1)
     if found is not None:
         comment = "" if source is None else f"  {_COMMENT}{_noted(found, source)}"
-        lines[place.line - 1] = f"{line[: place.column - 1]}{found['value']}{comment}{found['end']}"
+        lines[place.line - 1] = f"{line[: place.column - 1]}{found['value']}{found['rest']}{comment}{found['end']}"
     return "".join(lines)
 
 

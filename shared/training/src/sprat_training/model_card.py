@@ -11,7 +11,7 @@ from typing import Final
 
 from sprat import plugins
 from sprat.errors import UserError
-from sprat_inference.artefact import CARD, write_artefact
+from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Calibration, Card, Score, SpecialistModel, Work, label_set_hash
 from sprat_inference.heads import LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
@@ -209,13 +209,21 @@ def write_model(
             service = CLASSIFY if card.kind == MULTI_LABEL else card.task
             model: SpecialistModel = plugins.load(plugins.MODELS, service).load(folder)
             model.probe()
-            _replace(output, folder, Path(name) / "earlier")
+            _replace(output, folder, Path(name) / "earlier", is_same=version_in(output) == model.card.version)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     return model.card
 
 
-def _replace(output: Path, new: Path, earlier: Path) -> None:
+def version_in(folder: Path) -> str | None:
+    """Return the version of the artefact in a folder; None where there is none that can be read."""
+    try:
+        return load_artefact(folder).card.version
+    except BrokenArtefact:
+        return None
+
+
+def _replace(output: Path, new: Path, earlier: Path, *, is_same: bool) -> None:
     """Put a folder in the place of the output, whose version becomes the previous one; each step is a rename.
 
     Between two of them, the output may be missing for a moment: a service has loaded what it reads, and a running
@@ -225,10 +233,13 @@ def _replace(output: Path, new: Path, earlier: Path) -> None:
         output: the artefact, if there is one.
         new: the folder that takes its place.
         earlier: where the previous version goes; to be removed.
+        is_same: whether both hold the same version: what is kept as the previous one stays then.
 
     Raises:
         OSError: a folder cannot be renamed; the output is then as it was.
     """
+    if is_same:
+        return
     if not output.exists():
         new.rename(output)
         return

@@ -236,7 +236,7 @@ def _enough_texts(data: TrainingData, found: Recommendation | None) -> Iterator[
         yield (
             f"Train on more texts: about {texts:,} with a label (now {len(data.texts):,}) show "
             f"{found.accuracy:.1%} right, if the same share of them is kept and as often right; if more is kept, fewer "
-            f"do (a rough number, of the {found.at.texts:,} kept now: another training gives another)"
+            f"do (a rough number, of the {found.at.texts:,.0f} kept now: another training gives another)"
         )
 
 

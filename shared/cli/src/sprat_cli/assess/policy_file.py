@@ -4,7 +4,7 @@
 `--calibrate-tiers`: what the probabilities of its tiers mean. Nothing else.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from sprat_cli.installation import how_to_restart
 from sprat_cli.terminal import counted
 from sprat_policy import (
     KeepAtSource,
+    TaskPolicy,
     TierCalibration,
     TierPolicy,
     keep_at_location,
@@ -47,14 +48,24 @@ class KeepAtChange:
     """What is to be known of it."""
     noted: bool = False
     """Whether what stands behind it is new."""
+    unnoted: bool = False
+    """Whether nothing could be put behind it that says where it comes from."""
 
     def __str__(self) -> str:
         if not self.changed:
             what = "the comment behind it names this version now" if self.noted else "nothing is changed"
-            return f"{self.file}: {self.field} is {self.now:.2f} already; {what}"
+            return f"{self.file}: {self.field} is {self.now:.2f} already; {what}{self._unnoted}"
         before = f"{self.was or 'not set'}{self._but}"
         now = f"{self.now:.2f}{f' ({self.why})' if self.why else ''}"
-        return f"{self.file}: {self.field} is now {now}, was {before}; {self.restart}"
+        return f"{self.file}: {self.field} is now {now}, was {before}; {self.restart}{self._unnoted}"
+
+    @property
+    def _unnoted(self) -> str:
+        return (
+            "; no comment stands behind it that says for which version it is, as something else stands there"
+            if self.unnoted
+            else ""
+        )
 
     @property
     def _but(self) -> str:
@@ -106,9 +117,8 @@ def write_task_keep_at(file: Path, keep_at: float, name: str | None, source: Kee
     """
     content = file.read_bytes()
     before = set_task_keep_at(file, keep_at, name, source)
-    others = load_task_file(file).of(name or DEFAULT_MODEL).keep_at_by_language
-    field = ".".join(keep_at_location(None, name))
-    return _change(file, field, keep_at, before, others, content)
+    field, rules = ".".join(keep_at_location(None, name)), load_task_file(file).of(name or DEFAULT_MODEL)
+    return _change(file, field, keep_at, before, rules, name, source, content)
 
 
 def write_keep_at(policy: Path, keep_at: float, name: str | None, source: KeepAtSource | None = None) -> KeepAtChange:
@@ -119,16 +129,31 @@ def write_keep_at(policy: Path, keep_at: float, name: str | None, source: KeepAt
     """
     content = policy.read_bytes()
     before = set_keep_at(policy, _TASK, keep_at, name, source)
-    others = load_policy(policy).task(_TASK, name or DEFAULT_MODEL).keep_at_by_language
-    return _change(policy, field_of(name), keep_at, before, others, content)
+    rules = load_policy(policy).task(_TASK, name or DEFAULT_MODEL)
+    return _change(policy, field_of(name), keep_at, before, rules, name, source, content)
 
 
 def _change(
-    file: Path, field: str, keep_at: float, before: str | None, others: Iterable[str], content: bytes
+    file: Path,
+    field: str,
+    keep_at: float,
+    before: str | None,
+    rules: TaskPolicy,
+    name: str | None,
+    source: KeepAtSource | None,
+    content: bytes,
 ) -> KeepAtChange:
-    """Return what was written into a file that had this content before."""
-    noted = file.read_bytes() != content
-    return KeepAtChange(file, field, keep_at, before, tuple(sorted(others)), how_to_restart("router"), noted=noted)
+    """Return what was written into a file that had this content before; `rules` are those of the model since."""
+    return KeepAtChange(
+        file,
+        field,
+        keep_at,
+        before,
+        tuple(sorted(rules.keep_at_by_language)),
+        how_to_restart("router"),
+        noted=file.read_bytes() != content,
+        unnoted=source is not None and rules.keep_at_comment(name or DEFAULT_MODEL).source != source,
+    )
 
 
 def write_tier_calibrations(policy: Path, task: str, fits: Sequence[TierFit]) -> Iterator[str]:

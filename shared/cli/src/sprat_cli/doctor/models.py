@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sprat.kafka.lag import LagSnapshot
+from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.which_keep_at import (
@@ -126,7 +127,19 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: 
         its = KeepAtInForce(rules.keep_at_in(language), chosen, name=in_force.name)
         of = f"{task}/{model}, texts in {language}"
         of_languages.append(difference(of, its, by_language.get(language, advised), chosen=chosen, language=language))
+    if of_model is None and in_force.is_own and (model != DEFAULT_MODEL or in_force.source is not None):
+        yield ok(
+            "policy", f"{task}/{model}: keep_at {in_force.value:.2f} in {file}, {_why(in_force, announced.version)}"
+        )
     yield from (each for each in (of_model, *of_languages) if each is not None)
+
+
+def _why(in_force: KeepAtInForce, version: str) -> str:
+    """Return why a `keep_at` holds for a version of which nothing is to be done."""
+    source = in_force.source_for(version)
+    if source is not None and source.shows(version):
+        return f"shown for this version: {source.options}"
+    return "as its card advises"
 
 
 def _difference(said: str, holds: float, advised: float, advice: str, *, chosen: bool) -> Check:

@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   sprat models compare hr hr-2 new.csv
   sprat models compare hr.previous hr new.csv --keep-at 0.74
+  sprat models compare hr hr-2 new.csv --keep-at 0.71 --new-keep-at 0.80
   sprat models compare hr hr-2 new.csv --as people --json
 
 \b
@@ -23,9 +24,10 @@ texts than in two assessments: the 95 % intervals of differences are paired, by 
 
 \b
 Both are compared at one keep_at, as by `sprat retrain`: that in force for the model (of the task's file, or of the
-policy of SPRAT_POLICY), else that of the card of SERVED. Where it keeps nothing, it is that of the card of NEW. --as is
-the name by which texts ask for the model, by default that by which your `sprat up` or a task's file serves one of the
-folders, else that of the card of SERVED.
+policy of SPRAT_POLICY), else that of the card of SERVED. Where it keeps nothing, it is that of the card of NEW.
+--new-keep-at compares NEW at another one, as each would be served: that one keeps more may then be due to its number
+alone. --as is the name by which texts ask for the model, by default that by which your `sprat up` or a task's file
+serves one of the folders, else that of the card of SERVED. An answer counts as right as `sprat assess` counts it.
 
 \b
 Of a label that one version alone knows, each answer of the other is wrong. Where a text may have several labels, right
@@ -45,6 +47,10 @@ def compare(
     keep_at: Annotated[
         float | None,
         typer.Option(min=0, max=1, show_default=False, help="Of the comparison. [default: the one in force]"),
+    ] = None,
+    new_keep_at: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, show_default=False, help="Of NEW, where it would be served with another one."),
     ] = None,
     name: Annotated[
         str | None,
@@ -80,7 +86,7 @@ def compare(
     compared = compare_versions(
         versions,
         versions.read(file, ColumnNames(text_column, label_column), outside_label or (), encoding),
-        versions.compared_at(keep_at, name),
+        versions.compared_at(keep_at, name, new_keep_at),
         language,
     )
     if as_json:

@@ -1,7 +1,7 @@
 """Two versions of a model with labels, compared on the same texts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,24 +97,27 @@ class Versions:
         check_labels(data, [self.served.card, self.new.card], outside)
         return LabelledFile(data, outside)
 
-    def compared_at(self, keep_at: float | None, name: str | None) -> ComparedAt:
+    def compared_at(self, keep_at: float | None, name: str | None, of_new: float | None) -> ComparedAt:
         """Return at which `keep_at` both are compared.
 
         Args:
             keep_at: as the user gives it; None for the one in force.
             name: by which texts ask for the model, as the user gives it.
+            of_new: that of the new version, as the user gives it; None for the same.
 
         Raises:
             UserError: the name is none, or the policy or a file of a task cannot be read.
         """
         check_asked_name(name)
         if keep_at is not None:
-            return ComparedAt(keep_at, "given", "as --keep-at says")
+            return ComparedAt(keep_at, "given", "as --keep-at says", of_new=of_new)
         files, card = chosen_tasks(), self.served.card
         found = [asked for folder in self.folders for asked in served_as(folder, files)]
         task, model = found[0] if found else (card.task, card.name)
         remark_unread(chosen_policy(None))
-        return compared_at(AskedModel(task, name or model), files.get(task), card, self.new.card)
+        return replace(
+            compared_at(AskedModel(task, name or model), files.get(task), card, self.new.card), of_new=of_new
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class ComparedVersions:
             "new": new,
             "tested_on": self.comparison.texts,
             "tested_outside": self.texts.outside,
-            "compared_at": {"keep_at": self.at.keep_at, "origin": self.at.origin},
+            "compared_at": self.at.as_json,
             **comparison_json(self.comparison),
         }
 
@@ -211,7 +214,8 @@ def compare_versions(versions: Versions, texts: LabelledFile, at: ComparedAt, la
         except UserError as error:
             raise UserError(f"{folder}: {error}") from None
     labels = tuple(sorted({label for each in answers for label in each.labels}))
-    served, new = (_answers(each, texts, labels, at.keep_at) for each in answers)
+    keep_ats = at.keep_at, at.keep_at if at.of_new is None else at.of_new
+    served, new = (_answers(each, texts, labels, keep_at) for each, keep_at in zip(answers, keep_ats, strict=True))
     return ComparedVersions(versions, texts, compare_answers(served, new), at, (seen[0], seen[1]))
 
 

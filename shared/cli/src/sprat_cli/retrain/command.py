@@ -43,7 +43,7 @@ from sprat_cli.retrain.summary import Advice, Retrained, advise, summary_json, s
 from sprat_cli.retrain.trained import train_version
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_cli.train.options import reading_options
-from sprat_cli.train.written import previous_lines, previous_version, write_report
+from sprat_cli.train.written import LaidThere, previous_version, write_report
 from sprat_contracts import IntentOutput, LabelsOutput, TaskTable
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
@@ -452,12 +452,12 @@ def _compare_announced(kafka: KafkaSettings, asked: AskedModel, card: Card, fold
 
 def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel, several: bool) -> None:
     """Train once more into the folder: the same files give the same bytes."""
-    replaces, thrown_away = target.exists(), previous_version(target)
+    before = LaidThere.of(target)
     if several:
         with ProgressBar() as bar:
             written = train_version(replace(config, output=target), bar.show, several=True).card
-        _say_written_sets(written, target, as_json=as_json, model=model, replaces=replaces)
-        for line in previous_lines(target, thrown_away) if replaces and not as_json else []:
+        _say_written_sets(written, target, as_json=as_json, model=model, replaces=before.exists)
+        for line in before.previous_lines() if not as_json else []:
             say(line)
         return
     with ProgressBar() as bar:
@@ -471,7 +471,7 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
         say(f"do not serve it yet: {before_serving(result)}")
     else:
         say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
-    for line in previous_lines(target, thrown_away) if replaces else []:
+    for line in before.previous_lines():
         say(line)
 
 

@@ -1,7 +1,7 @@
 """At which `keep_at` a new version is compared with the served one."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sprat_cli.keep_at_in_force import in_force
 from sprat_cli.retrain.corrections import AskedModel
@@ -11,7 +11,7 @@ from sprat_policy import TaskFile
 
 @dataclass(frozen=True, slots=True)
 class ComparedAt:
-    """The one `keep_at` at which both versions are compared: else one would keep more by its threshold alone."""
+    """The `keep_at` at which both versions are compared, one for both: else one would keep more by that alone."""
 
     keep_at: float
     origin: Literal["in_force", "served_card", "new_card", "given"]
@@ -20,8 +20,18 @@ class ComparedAt:
     of_version: str | None = None
     """Another version than the served one for which `sprat assess` found it; None where none is known."""
 
+    of_new: float | None = None
+    """At which the new version is compared; None: at the same."""
+
     def __str__(self) -> str:
-        return f"keep_at {self.keep_at:.2f}"
+        of_new = "" if self.of_new is None else f", NEW at {self.of_new:.2f}"
+        return f"keep_at {self.keep_at:.2f}{of_new}"
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """Return its fields for `--json`."""
+        own = {} if self.of_new is None else {"new_keep_at": self.of_new}
+        return {"keep_at": self.keep_at, "origin": self.origin, **own}
 
     def is_of(self, card: Card) -> bool:
         """Return whether it is the one of a card, as both are printed."""

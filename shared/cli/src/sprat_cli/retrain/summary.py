@@ -18,6 +18,7 @@ from sprat_inference.card import Card
 from sprat_operations.dead_letters import Identity
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison
+from sprat_training.figures import KeptAnswers
 
 _ON_NEW_TEXTS: Final = (
     "write it with --output DIR, and compare both by `sprat models compare SERVED DIR FILE` on texts that neither was "
@@ -98,7 +99,7 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
         return Advice(replace=False, because=f"{because}; but {less}", keep_at=None, next_steps=(_ON_NEW_TEXTS,))
     if yes:
         return Advice(replace=True, because=because, keep_at=keep_at, expected=_expected(version, keep_at))
-    undecided = comparison.better == "neither" and comparison.keeps != "less"
+    undecided = comparison.better == "neither" and comparison.keeps != "less" and not comparison.is_worse
     return Advice(replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS,) if undecided else ())
 
 
@@ -157,23 +158,33 @@ def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
     """Return whether the corrections are shown to make the version better, and why."""
     right, kept = difference(comparison.right), difference(comparison.kept_right)
     with_them, less = "with the corrections", f"clearly less that is right is kept at {at}: {kept}"
+    of_kept = comparison.right_of_kept
+    is_wrong = of_kept is not None and comparison.kept_are_right == "less"
+    wrong = "" if of_kept is None else f"of those kept at {at}, clearly fewer are right: {difference(of_kept)}"
     match comparison.better, comparison.keeps:
         case "served", _:
-            return False, f"{with_them} clearly fewer texts are right: {right}"
+            judged = False, f"{with_them} clearly fewer texts are right: {right}"
         case "new", keeps:
-            but = f"; but {less}" if keeps == "less" else ""
-            return True, f"{with_them} clearly more texts are right: {right}{but}"
+            but = [*([less] if keeps == "less" else []), *([wrong] if is_wrong else [])]
+            more = f"{with_them} clearly more texts are right: {right}"
+            judged = True, "; but ".join([more, *([", and ".join(but)] if but else [])])
+        case _, "more" if is_wrong:
+            more = f"clearly more that is right is kept at {at}: {kept}; but {wrong}"
+            judged = False, f"{with_them} more right: not shown ({right}); {more}"
         case _, "more" if at.of_version is not None:
             found = f"that number was found for version {at.of_version}, not for the served one"
             more = f"clearly more that is right is kept at {at}: {kept}"
-            return False, f"{with_them} more right: not shown ({right}); {more}, but {found}"
+            judged = False, f"{with_them} more right: not shown ({right}); {more}, but {found}"
         case _, "more":
             not_fewer = f"fewer right: not shown ({right})"
-            return True, f"{with_them} clearly more that is right is kept at {at}: {kept}; {not_fewer}"
+            judged = True, f"{with_them} clearly more that is right is kept at {at}: {kept}; {not_fewer}"
         case _, "less":
-            return False, f"{with_them} {less}; more right: not shown ({right})"
+            judged = False, f"{with_them} {less}; more right: not shown ({right})"
+        case _ if is_wrong:
+            judged = False, f"{with_them} {wrong}; more right: not shown ({right})"
         case _:
-            return False, f"no difference is shown on {counted(comparison.texts, 'text')} at {at}"
+            judged = False, f"no difference is shown on {counted(comparison.texts, 'text')} at {at}"
+    return judged
 
 
 def summary_lines(retrained: Retrained) -> list[str]:
@@ -243,12 +254,17 @@ def _kept_rows(retrained: Retrained) -> list[tuple[str, ...]]:
         shown = "–" if right is None or low is None else f"{right:.1%} ({low:.1%} or more)"
         rows.append(("  served, by its own training", _of_card(served), f"{share:.1%}", shown))
     kept = new.figures.at(new.card.keep_at)
-    rows.append(("  new, by its card", _of_card(new.card), f"{kept.share:.1%}", kept.shown_right))
+    rows.append(("  new, by its card", _of_card(new.card), f"{kept.share:.1%}", _right_of(kept)))
     if not at.is_of(new.card):
         kept = new.figures.at(at.keep_at)
         named = "in force" if at.origin == "in_force" else "as compared"
-        rows.append((f"  new, {named}", f"{at.keep_at:.2f}", f"{kept.share:.1%}", kept.shown_right))
+        rows.append((f"  new, {named}", f"{at.keep_at:.2f}", f"{kept.share:.1%}", _right_of(kept)))
     return rows
+
+
+def _right_of(kept: KeptAnswers) -> str:
+    """Return the share right of what is kept, as the card of the served version has it."""
+    return f"{kept.right.value:.1%} ({kept.right.low:.1%} or more)" if kept.share else "–"
 
 
 def _of_card(card: Card) -> str:
@@ -276,7 +292,7 @@ def summary_json(retrained: Retrained, advice: Advice) -> dict[str, Any]:
         "tested_on": comparison.texts,
         "tested_outside": compared.outside,
         "fifths": compared.fifths,
-        "compared_at": {"keep_at": version.at.keep_at, "origin": version.at.origin},
+        "compared_at": version.at.as_json,
         "kept_at_compared": round(new.figures.at(version.at.keep_at).share, 4),
         "kept_at_own_keep_at": round(new.figures.at(new.card.keep_at).share, 4),
         "replace": {

@@ -12,7 +12,7 @@ from sprat_cli.terminal import say, say_json
 from sprat_cli.train.label_sets import label_set_json, label_set_lines
 from sprat_cli.train.options import model_name
 from sprat_cli.train.summary import summary_json, summary_lines
-from sprat_cli.train.written import change_lines, previous_lines, previous_version, write_report
+from sprat_cli.train.written import LaidThere, write_report
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.label_set_train import train_label_sets
@@ -160,8 +160,7 @@ def intent(
     called = model_name(name, files)
     folder = output or Path(called)
     check_output(folder, force=force)
-    thrown_away = previous_version(folder)
-    replaces = folder.exists()
+    before = LaidThere.of(folder)
     config = TrainingConfig(
         files=tuple(files),
         output=folder,
@@ -193,7 +192,7 @@ def intent(
         return
     for line in summary_lines(result, page, show_texts=show_texts):
         say(line)
-    for line in [*change_lines(folder, result.card), *previous_lines(folder, thrown_away)] if replaces else []:
+    for line in before.lines(result.card):
         say(line)
 
 
@@ -235,8 +234,7 @@ def multi_label(
     called = model_name(name, files)
     folder = output or Path(called)
     check_output(folder, force=force)
-    thrown_away = previous_version(folder)
-    replaces = folder.exists()
+    before = LaidThere.of(folder)
     config = TrainingConfig(
         files=tuple(files),
         output=folder,
@@ -260,5 +258,5 @@ def multi_label(
         return
     for line in label_set_lines(result):
         say(line)
-    for line in previous_lines(folder, thrown_away) if replaces else []:
+    for line in before.lines(result.card):
         say(line)

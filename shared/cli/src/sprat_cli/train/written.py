@@ -1,6 +1,7 @@
 """What a training leaves beside the artefact: its report, and the version before."""
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from sprat.errors import UserError
@@ -8,7 +9,7 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.keep_at import PROVISIONAL
-from sprat_training.model_card import previous_folder, report_file
+from sprat_training.model_card import previous_folder, report_file, version_in
 from sprat_training.record import read_record
 from sprat_training.report import training_html
 from sprat_training.train import TrainingResult
@@ -28,6 +29,53 @@ def write_report(result: TrainingResult, *, show_texts: bool) -> Path:
     return page
 
 
+@dataclass(frozen=True, slots=True)
+class LaidThere:
+    """What lay in the place of an artefact before a training wrote it."""
+
+    folder: Path
+    exists: bool
+    """Whether the folder did."""
+    version: str | None
+    """In it; None where none could be read."""
+    previous: str | None
+    """The version that was kept as the one before, as it is called; None where there was none."""
+
+    @classmethod
+    def of(cls, folder: Path) -> "LaidThere":
+        """Return what lies in the place of an artefact."""
+        return cls(folder, folder.exists(), version_in(folder), previous_version(folder))
+
+    def lines(self, card: Card) -> list[str]:
+        """Return how the version that was written measures beside the one it replaced, and how to go back to that.
+
+        Args:
+            card: of the version that was written.
+
+        Raises:
+            BrokenArtefact: the version before cannot be read.
+        """
+        if self.exists and self.version == card.version:
+            stays = "" if self.previous is None else f"; {previous_folder(self.folder)} stays as it is"
+            return [f"{self.folder}: the same version as before{stays}"]
+        return [*change_lines(self.folder, card), *self.previous_lines()] if self.exists else []
+
+    def previous_lines(self) -> list[str]:
+        """Return where the version is that was replaced, and how to go back to it; nothing where none was.
+
+        Raises:
+            BrokenArtefact: it cannot be read.
+        """
+        if not self.exists:
+            return []
+        before = previous_folder(self.folder)
+        gone = "" if self.previous is None else f"; {self.previous}, which was kept there, is thrown away"
+        return [
+            f"{before}: the version before, {_version(before)}{gone}; back to it, with its report:",
+            f"  sprat models rollback {shlex.quote(str(self.folder))}",
+        ]
+
+
 def previous_version(folder: Path) -> str | None:
     """Return the version that is kept as the one before that of a folder; None where there is none."""
     before = previous_folder(folder)
@@ -39,28 +87,10 @@ def previous_version(folder: Path) -> str | None:
         return "a version that cannot be read"
 
 
-def previous_lines(folder: Path, thrown_away: str | None) -> list[str]:
-    """Return where the version is that the artefact of a folder replaced, and how to go back to it.
-
-    Args:
-        folder: of the artefact.
-        thrown_away: what :func:`previous_version` said before; None where nothing was kept there.
-
-    Raises:
-        BrokenArtefact: it cannot be read.
-    """
-    before = previous_folder(folder)
-    gone = "" if thrown_away is None else f"; {thrown_away}, which was kept there, is thrown away"
-    return [
-        f"{before}: the version before, {_version(before)}{gone}; back to it, with its report:",
-        f"  sprat models rollback {shlex.quote(str(folder))}",
-    ]
-
-
 def change_lines(folder: Path, card: Card) -> list[str]:
     """Return how a version measures beside the one that it replaced, each at its own training.
 
-    Nothing is returned where it is the same version, or a card has no such figures.
+    Nothing is returned where a card has no such figures.
 
     Args:
         folder: of the artefact.
@@ -72,7 +102,7 @@ def change_lines(folder: Path, card: Card) -> list[str]:
     cards = load_artefact(previous_folder(folder)).card, card
     figures = [{score.name: score.value for score in each.scores} for each in cards]
     names = [f"cross_validated_{name}" for name in ("kept_share", "accuracy", "accuracy_low", "accuracy_high")]
-    if cards[0].version == card.version or not all(name in each for each in figures for name in names):
+    if not all(name in each for each in figures for name in names):
         return []
     (kept_before, *before), (kept_now, *now) = ([each[name] for name in names] for each in figures)
     kept = (

@@ -24,7 +24,7 @@ class VersionAnswers:
     """The answers of one version: one entry per text in each array."""
 
     right: Flags
-    """The most likely label is right; of a text outside every label: it gets none."""
+    """The answer is right, whether it is kept or not; of a text outside every label: it gets none."""
     kept: Flags
     """The confidence reaches the keep_at of the comparison, the same of both versions."""
     kept_right: Flags
@@ -74,6 +74,8 @@ class Comparison:
     kept_wrong: Measured
     called_outside: Measured
     escalated: Measured
+    right_of_kept: Measured | None = None
+    """Of those that a version keeps; None where one of both keeps none."""
     micro_f1: Measured | None = None
     """Over all decisions of a label for a text; None where a text has one label at most."""
 
@@ -81,7 +83,7 @@ class Comparison:
     def all(self) -> tuple[Measured, ...]:
         """Return all of them; kept and right, kept and wrong, and escalated add up to 100 %."""
         shares = self.right, self.kept_right, self.kept_wrong, self.called_outside, self.escalated
-        return shares if self.micro_f1 is None else (*shares, self.micro_f1)
+        return *shares, *(each for each in (self.right_of_kept, self.micro_f1) if each is not None)
 
     @property
     def better(self) -> Better:
@@ -93,18 +95,24 @@ class Comparison:
     @property
     def keeps(self) -> Keeps:
         """Return whether the new version keeps more right answers, or fewer, where the interval excludes 0."""
-        if self.kept_right.difference.low > 0:
-            return "more"
-        return "less" if self.kept_right.difference.high < 0 else "alike"
+        return _change(self.kept_right)
+
+    @property
+    def kept_are_right(self) -> Keeps:
+        """Return whether more of what the new version keeps is right, or less, where the interval excludes 0."""
+        return "alike" if self.right_of_kept is None else _change(self.right_of_kept)
 
     @property
     def is_worse(self) -> bool:
-        """Return whether the new version gets clearly fewer texts right, or no more of them and keeps clearly less.
+        """Return whether the new version gets clearly fewer texts right, or no more of them and keeps worse.
 
-        One that keeps clearly less, and nothing at all, is worse however many it gets right: nobody sees its answers.
+        It keeps worse where clearly less that is right is kept, or no more, and clearly less of what is kept is right.
+        One that keeps clearly less, and nothing at all, is worse however many it gets right: nobody sees its
+        answers.
         """
         less = self.keeps == "less" and (self.better == "neither" or self.keeps_nothing)
-        return self.better == "served" or less
+        wrong = self.kept_are_right == "less" and self.keeps == "alike" and self.better == "neither"
+        return self.better == "served" or less or wrong
 
     @property
     def keeps_nothing(self) -> bool:
@@ -117,6 +125,12 @@ class Comparison:
         return self.keeps_nothing and self.escalated.served.value == 1
 
 
+def _change(measured: Measured) -> Keeps:
+    if measured.difference.low > 0:
+        return "more"
+    return "less" if measured.difference.high < 0 else "alike"
+
+
 def answers_of(readings: ModelReadings, keep_at: float) -> VersionAnswers:
     """Return what a model's answers are worth.
 
@@ -125,8 +139,7 @@ def answers_of(readings: ModelReadings, keep_at: float) -> VersionAnswers:
         keep_at: the threshold of the comparison.
     """
     kept = readings.confidence >= least_kept(keep_at)
-    right = np.where(readings.in_scope, readings.best_right, readings.is_rejected)
-    return VersionAnswers(right, kept, kept & readings.right, kept & readings.in_scope & readings.is_rejected)
+    return VersionAnswers(readings.right, kept, kept & readings.right, kept & readings.in_scope & readings.is_rejected)
 
 
 def set_answers_of(said: Flags, gold: Flags, confidence: Doubles, keep_at: float) -> VersionAnswers:
@@ -174,8 +187,25 @@ def compare(
         measured("kept and wrong", served.kept & ~served.kept_right, new.kept & ~new.kept_right),
         measured("of these called outside", served.called_outside, new.called_outside),
         measured("escalated", ~served.kept, ~new.kept),
+        _right_of_kept(served, new, draws),
         _micro_f1(served, new, draws),
     )
+
+
+def _right_of_kept(served: VersionAnswers, new: VersionAnswers, draws: NDArray[np.float32]) -> Measured | None:
+    """Return the share right of what each version keeps, on the same draws; None where one of both keeps none."""
+    if not served.kept.any() or not new.kept.any():
+        return None
+
+    def share(answers: VersionAnswers) -> Doubles:
+        kept = draws @ answers.kept.astype(np.float32)
+        return np.where(kept > 0, draws @ answers.kept_right.astype(np.float32) / np.maximum(kept, 1e-9), np.nan)
+
+    before, now = (wilson(int(each.kept_right.sum()), int(each.kept.sum())) for each in (served, new))
+    low, high = np.round(np.nanquantile(share(new) - share(served), (0.025, 0.975)), 6)
+    change = Interval(now.value - before.value, float(low), float(high))
+    differing = int(((served.kept != new.kept) | (served.kept_right != new.kept_right)).sum())
+    return Measured("right of those kept", before, now, change, differing)
 
 
 def _micro_f1(served: VersionAnswers, new: VersionAnswers, draws: NDArray[np.float32]) -> Measured | None:
