@@ -115,7 +115,7 @@ def _training(figures: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"With 5 % of the labels of BANKING77 made wrong ({figures['banking77']['texts']:,} texts): how many of these "
-        "rows are listed as likely wrong, and what is kept on the test, without and with `--drop-suspects`:"
+        "rows are listed as doubted, and what is kept on the test, without and with `--drop-suspects`:"
     )
     yield ""
     yield "| wrong labels | rows | listed | of those listed, wrong | kept, right of it | with `--drop-suspects` |"

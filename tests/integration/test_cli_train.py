@@ -64,13 +64,13 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
     assert any("held out in turn" in limit for limit in card.limits)
 
 
-def test_the_terminal_shows_figures_likely_wrong_labels_and_how_to_serve_the_model(file, trained):
+def test_the_terminal_shows_figures_doubted_labels_and_how_to_serve_the_model(file, trained):
     assert re.search(rf"\bhr\.csv +{training_files.WRONG_ROW} +badge +leave", trained.stdout)
     assert "days off" not in trained.stdout
     assert "get their label" in trained.stdout
     assert "by more than chance" not in trained.stdout
     assert re.search(r"(Good enough to serve|It can be served).*at keep_at 0\.\d\d it keeps", trained.stdout)
-    assert "  1. Check the row whose label is likely wrong" in trained.stdout
+    assert "  1. Check the row whose label is doubted" in trained.stdout
     assert f"sprat up --model intent/hr={file.parent / 'hr'}\n" in trained.stdout
     assert "← recommended" in trained.stdout
 
@@ -268,7 +268,7 @@ def test_texts_are_shown_on_request(file, tmp_path):
     assert "how do I book January days off" in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
 
 
-def test_likely_wrong_rows_are_left_out_on_request_and_the_card_says_so(file, tmp_path):
+def test_doubted_rows_are_left_out_on_request_and_the_card_says_so(file, tmp_path):
     result = train(file, "--output", tmp_path / "hr", "--drop-suspects", "--show-texts", "--json")
     assert result.exit_code == 0, result.output
     output = json.loads(result.stdout)
@@ -277,7 +277,7 @@ def test_likely_wrong_rows_are_left_out_on_request_and_the_card_says_so(file, tm
     assert output["texts"] == len(ROWS) - len(dropped)
     assert training_files.WRONG_ROW not in [each["row"] for each in output["likely_wrong"]]
     limits = load_artefact(tmp_path / "hr").card.limits
-    said = "1 row whose label was likely wrong was left out, and its figures do not count what was left out"
+    said = "1 row whose label was doubted was left out, and its figures do not count what was left out"
     assert len(dropped) == 1
     assert any(said in limit for limit in limits)
     html = (tmp_path / "hr-report.html").read_text(encoding="utf-8")
@@ -294,7 +294,7 @@ def test_a_model_that_keeps_little_says_why_and_what_helps(tmp_path):
     result = train(training_files.write(tmp_path / "hr.csv", wrong), "--output", tmp_path / "hr", "--json")
     verdict = json.loads(result.stdout)["verdict"]
     assert verdict["grade"] in {"fair", "poor"}
-    assert "texts are likely wrong; if those rows are not counted" in verdict["reason"]
+    assert "texts are doubted; if those rows are not counted" in verdict["reason"]
     assert any("--drop-suspects" in step for step in verdict["do_next"])
     assert "it keeps little" in load_artefact(tmp_path / "hr").card.keep_at_rule
 
@@ -331,7 +331,8 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     result = train(few, "--output", tmp_path / "hr", "--test", file)
     assert result.exit_code == 0, result.output
     assert re.search(
-        r"the labels of \d+ rows are doubted; with so few texts a label many of them may be right: check them",
+        r"the labels of \d+ rows are doubted; many of them may be right: check them, and correct what is wrong; a "
+        r"wrong row may be missing",
         result.stdout,
     )
     html = (tmp_path / "hr-report.html").read_text("utf-8")

@@ -100,7 +100,7 @@ def test_spellings_of_one_label_are_no_wrong_labels_and_to_merge_them_is_the_fir
     config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr", accuracy=0.6)
     verdict = conclude(config, data, summary, issues, figures, None, None, labels_held_out=False)
     assert verdict.steps[0].startswith("Labels differ by case or white space alone")
-    assert "likely wrong" in verdict.steps[1]
+    assert "doubted" in verdict.steps[1]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ In reading order:
 * `data`: what is fitted, and what was found in the files
 * `encoding`: texts to vectors
 * `regression`, `fitting`: vectors to a calibrated head, by cross-validation
-* `figures`, `label_issues`: how good it is, and which labels are likely wrong
+* `figures`, `label_issues`: how good it is, and which labels are doubted
 * `verdict`: is it good enough, why not, and what to do next
 * `model_card`: the card, and writing the artefact
 * `train`: the whole training in one function

@@ -53,7 +53,7 @@ class TrainingConfig:
     drop_small: bool = False
     """Leave out labels with too few texts instead of refusing the file."""
     drop_suspects: bool = False
-    """Train without the rows whose labels are likely wrong."""
+    """Train without the rows whose labels are doubted."""
     sample: int | None = None
     """Fit only so many texts."""
     lexical: bool = True

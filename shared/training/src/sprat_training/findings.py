@@ -15,7 +15,6 @@ from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
 from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.figures import OUTCOMES, TrainingFigures
-from sprat_training.label_issues import has_few_texts
 from sprat_training.lexical_gate import LEAST_SHARE
 from sprat_training.sources import Sources
 from sprat_training.train import TrainingResult
@@ -314,16 +313,12 @@ def _label_issues(result: TrainingResult) -> Iterator[str]:
     if dropped := result.dropped:
         yield (
             _count(len(dropped), "row is left out because the label is", "rows are left out because their labels are")
-            + f" likely wrong; the figures do not count {'it' if len(dropped) == 1 else 'them'}"
+            + f" doubted; the figures do not count {'it' if len(dropped) == 1 else 'them'}"
         )
     if issues := result.label_issues:
         one, labels = len(issues) == 1, _label_of_rows(len(issues))
-        if has_few_texts(result.data):
-            right = "it may well be right" if one else "many of them may be right"
-            check = f"check {'it' if one else 'them'}; a wrong row may be missing"
-            yield f"{labels} doubted; with so few texts a label {right}: {check}"
-        else:
-            yield f"{labels} likely wrong; correct {'it' if one else 'them'} and train again"
+        right, them = ("it may be right", "it") if one else ("many of them may be right", "them")
+        yield f"{labels} doubted; {right}: check {them}, and correct what is wrong; a wrong row may be missing"
 
 
 def _label_of_rows(rows: int) -> str:

@@ -1,4 +1,4 @@
-"""Labels that are likely wrong, by confident learning (Northcutt, Jiang & Chuang 2021).
+"""Labels that are doubted, as they may be wrong, by confident learning (Northcutt, Jiang & Chuang 2021).
 
 A row is listed when a head that was not fitted on it gives another label at least the probability that this label has
 on average in the rows that carry it. Each label has its own threshold, so the heads' overall confidence is irrelevant.
@@ -22,7 +22,7 @@ MAX_ISSUES: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class LabelIssue:
-    """A row whose label is likely wrong."""
+    """A row whose label is doubted."""
 
     index: int
     """Of the text in the training data."""
@@ -37,12 +37,12 @@ class LabelIssue:
 
 
 def has_few_texts(data: TrainingData) -> bool:
-    """Return whether half of the labels have few texts: rows that are listed may then well be right."""
+    """Return whether half of the labels have few texts."""
     return bool(np.median(np.bincount(data.gold)) < FEW_TEXTS)
 
 
 def find_label_issues(data: TrainingData, logits: Floats) -> tuple[LabelIssue, ...]:
-    """Return the rows whose label is likely wrong, those with the largest margin first.
+    """Return the rows whose label is doubted, those with the largest margin first.
 
     Args:
         data: what was fitted.

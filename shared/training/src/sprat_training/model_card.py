@@ -59,7 +59,7 @@ def describe(
         calibrator: the calibration.
         outside_texts: number of texts outside every label.
         longest: code points of the longest text.
-        dropped: number of rows left out because their labels are likely wrong.
+        dropped: number of rows left out because their labels are doubted.
     """
     licences = dict.fromkeys((*base.licences, config.licence))
     return Card(
@@ -335,9 +335,9 @@ def _limits(data: TrainingData, validation: CrossValidation, max_tokens: int, dr
     if dropped:
         limits.append(
             (
-                "1 row whose label was likely wrong was left out"
+                "1 row whose label was doubted was left out"
                 if dropped == 1
-                else f"{dropped:,} rows whose labels were likely wrong were left out"
+                else f"{dropped:,} rows whose labels were doubted were left out"
             )
             + ", and its figures do not count what was left out: it may be hard to label, so they are rather too high."
         )

@@ -25,7 +25,7 @@ from sprat_training.findings import (
     shortened,
 )
 from sprat_training.html_report import HtmlPage, Matrix, Plot, Scale
-from sprat_training.label_issues import LabelIssue, has_few_texts
+from sprat_training.label_issues import LabelIssue
 from sprat_training.model_card import TESTED
 from sprat_training.train import TrainingResult
 
@@ -282,13 +282,12 @@ def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> No
             page.add_list([_repeated(text, show_texts=show_texts) for text in found[:_REPORT_REPEATS]])
     if result.label_issues:
         page.add_paragraph(
-            f"Labels that are {'doubted' if has_few_texts(result.data) else 'likely wrong'}, the likeliest first: a "
-            "head that was not fitted on the row gives another label at least the probability that this label has on "
-            f"average in the rows that carry it. {_MARGIN}"
+            "Labels that are doubted, the likeliest first: a head that was not fitted on the row gives another label "
+            f"at least the probability that this label has on average in the rows that carry it. {_MARGIN}"
         )
         _add_issues(page, result, result.label_issues, show_texts=show_texts)
     if result.dropped:
-        page.add_paragraph(f"Rows that were left out because their labels are likely wrong. {_MARGIN}")
+        page.add_paragraph(f"Rows that were left out because their labels are doubted. {_MARGIN}")
         _add_issues(page, result, result.dropped, show_texts=show_texts)
 
 

@@ -47,7 +47,7 @@ class FittedLabels:
     label_issues: tuple[LabelIssue, ...]
     """Their `index` is into `data`."""
     dropped: tuple[LabelIssue, ...]
-    """Rows that were left out because their labels are likely wrong, as the user asked; their `index` is into the data
+    """Rows that were left out because their labels are doubted, as the user asked; their `index` is into the data
     of the sources."""
     places: NDArray[np.int64]
     """Of each text of `data` its index in the data of the sources."""
@@ -101,7 +101,7 @@ class TrainingResult:
     label_issues: tuple[LabelIssue, ...]
     """Their `index`, like that of `dropped`, is into the data of the sources."""
     dropped: tuple[LabelIssue, ...]
-    """Rows that were left out because their labels are likely wrong, as the user asked."""
+    """Rows that were left out because their labels are doubted, as the user asked."""
     verdict: Verdict
     predicted: NDArray[np.int64]
     """For each text of `data` the label that a head says which was not fitted on it."""

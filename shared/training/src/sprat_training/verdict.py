@@ -50,7 +50,7 @@ class KeptWithout:
     """What would be kept of the traffic without a cause of doubt: the keep_at is chosen anew each time."""
 
     suspects: float
-    """Without the rows whose labels are likely wrong."""
+    """Without the rows whose labels are doubted."""
     outside: float
     """Without texts outside every label."""
 
@@ -63,7 +63,7 @@ def kept_without(
     Args:
         validation: what held-out heads say.
         data: what was fitted.
-        issues: the rows whose labels are likely wrong, their `index` into `data`.
+        issues: the rows whose labels are doubted, their `index` into `data`.
         config: what the user asked for.
     """
     everything = np.ones(len(data.gold), bool)
@@ -155,12 +155,9 @@ def _of_doubts(data: TrainingData, issues: tuple[LabelIssue, ...], without: Kept
     one = len(issues) == 1
     labels, those, are, they = ("label", "that row is", "is", "it is") if one else _SEVERAL
     of, kept = f"{len(issues):,} of {len(data.texts):,} texts", f"{without.suspects:.0%} would be kept"
-    if not has_few_texts(data):
-        return f"the {labels} of {of} {are} likely wrong; if {those} not counted, {kept}"
-    return (
-        f"the {labels} of {of} {are} doubted; if {those} not counted, {kept}. If {they} right, the texts to train "
-        f"on are too few: {_few_texts(data)}"
-    )
+    hard = "it is a hard text" if one else "they are hard texts"
+    few = f", and the texts to train on are too few: {_few_texts(data)}" if has_few_texts(data) else ""
+    return f"the {labels} of {of} {are} doubted; if {those} not counted, {kept}. If {they} right, {hard}{few}"
 
 
 def _few_texts(data: TrainingData) -> str:
@@ -207,15 +204,14 @@ def _decide_outside(label: str) -> str:
 def _check_rows(config: TrainingConfig, data: TrainingData, issues: tuple[LabelIssue, ...]) -> str:
     one = len(issues) == 1
     rows = "the row whose label is" if one else f"the {len(issues):,} rows whose labels are"
-    if has_few_texts(data):
-        right = "if it is right, leave it" if one else "leave those that are right"
-        wrong = "if it is wrong, correct it" if one else "correct those that are wrong"
-        return (
-            f"Check {rows} doubted, and the confusions of the report, where a wrong row may stand alone "
-            f"(--show-texts): {wrong} and train again; {right}, also where listed again: then only more texts help"
-        )
-    step = f"Check {rows} likely wrong, correct the file and train again"
-    return step if config.drop_suspects else f"{step}; --drop-suspects trains without them"
+    right = "if it is right, leave it" if one else "leave those that are right"
+    wrong = "if it is wrong, correct it" if one else "correct those that are wrong"
+    without = ". Where most are wrong, --drop-suspects trains without them"
+    drop = "" if config.drop_suspects or has_few_texts(data) else without
+    return (
+        f"Check {rows} doubted, and the confusions of the report, where a wrong row may stand alone "
+        f"(--show-texts): {wrong} and train again; {right}, also where listed again: then only more texts help{drop}"
+    )
 
 
 def _of_outside(reason: str | None, figures: TrainingFigures, *, labels_held_out: bool) -> Iterator[str]:

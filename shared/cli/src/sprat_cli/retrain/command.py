@@ -186,7 +186,7 @@ def retrain(
         typer.Option(
             "--drop-suspects/--keep-suspects",
             show_default=False,
-            help="Train without the rows whose labels are likely wrong. [default: as trained]",
+            help="Train without the rows whose labels are doubted. [default: as trained]",
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,

@@ -145,7 +145,7 @@ def intent(
         bool, typer.Option("--no-lexical", help="Fit no stage that answers by the words alone, before the encoder.")
     ] = False,
     drop_suspects: Annotated[
-        bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are likely wrong.")
+        bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are doubted.")
     ] = False,
     sample: Annotated[
         int | None, typer.Option(min=10, show_default=False, help="Fit only so many texts of a large file.")
