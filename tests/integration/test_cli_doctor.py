@@ -210,6 +210,7 @@ async def test_the_policy_is_compared_with_what_is_announced(kafka, topics, exam
         assert [(row["state"], row["found"].partition(":")[0]) for row in checks["policy"]] == [
             ("ok", "policy.yaml"),
             ("warning", "tasks.intent.models.bnk"),
+            ("ok", "intent/bank"),
             ("warning", "intent/hr"),
         ]
 

@@ -95,7 +95,7 @@ def looks_at_the_data(said: str) -> None:
     assert "1 row repeats a text with the same label" in said
     assert "1 text has several labels" in said
     assert "1 label has few texts, so little is known of them: parking 6" in said
-    assert "doubted; many of them may be right: check them" in said
+    assert "doubted; it may be right: check it, and correct what is wrong" in said
     assert ["hr.csv", "2", "badge", "leave"] in [line.split() for line in said.splitlines()]
     assert "labels held out in turn served as texts outside" in said
     assert "days off" not in said
