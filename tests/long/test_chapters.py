@@ -83,7 +83,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     # `--frontier URL` is tested in tests/integration/assess, files as they are in test_cli_train.py.
     assert LABELS.options == {
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
-        *("--model", "--force", "--write", "--keep-at", "--frontier", "--policy"),
+        *("--model", "--force", "--write", "--keep-at", "--new-keep-at", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap", "--frontier-accuracy", "--frontier-eur"),
         *("--frontier-model", "--frontier-price", "--tiers"),
         *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
