@@ -160,6 +160,22 @@ def test_each_is_compared_at_the_number_that_it_would_be_served_with(folder):
     )
 
 
+def test_of_the_version_before_the_way_back_is_named_and_files_are_one_sample(folder, tmp_path):
+    for name, place in (("hr-2", "hr"), ("hr", "hr.previous")):
+        shutil.copytree(folder / name, tmp_path / place)
+    versions = tmp_path / "hr", tmp_path / "hr.previous"
+    rows = read(folder / "new.csv")
+    files = [training_files.write(tmp_path / f"{part}.csv", rows[part::2]) for part in (0, 1)]
+    said = sprat("models", "compare", *versions, *files, "--keep-at", 0.6).stdout
+    assert f"Compared on {len(rows)} texts of 0.csv and 1.csv, " in said
+    assert said.endswith(f"\nto serve {versions[1]}: sprat models rollback {versions[0]}    (or back from it)\n")
+    assert "rollback" not in sprat("models", "compare", *versions[::-1], *files, "--keep-at", 0.6).stdout
+    both = compared(*versions, *files, "--keep-at", 0.6)
+    assert both["files"] == [*map(str, files)]
+    whole = compared(*versions, folder / "new.csv", "--keep-at", 0.6)
+    assert [both["right"][side] for side in ("served", "new")] == [whole["right"][side] for side in ("served", "new")]
+
+
 def test_what_is_right_is_counted_as_by_an_assessment(folder, tmp_path):
     file = training_files.write(tmp_path / "known.csv", [row for row in read(folder / "new.csv") if row[1] != "badge"])
     said = compared("hr", "hr-2", file, "--keep-at", 0.6)

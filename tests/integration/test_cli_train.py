@@ -265,7 +265,10 @@ def test_the_same_file_gives_the_same_version(file, trained, tmp_path):
 def test_texts_are_shown_on_request(file, tmp_path):
     result = train(file, "--output", tmp_path / "hr", "--show-texts")
     assert "how do I book January days off" in result.stdout
-    assert "how do I book January days off" in (tmp_path / "hr-report.html").read_text(encoding="utf-8")
+    html = (tmp_path / "hr-report.html").read_text(encoding="utf-8")
+    assert "how do I book January days off" in html
+    confusions = html.partition(">Confusions<")[2].partition("</table>")[0]
+    assert re.search(rf">([\d]+, )*{training_files.WRONG_ROW}(, [\d]+)*<", confusions), confusions
 
 
 def test_doubted_rows_are_left_out_on_request_and_the_card_says_so(file, tmp_path):

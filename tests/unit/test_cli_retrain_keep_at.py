@@ -1,5 +1,7 @@
 """What `sprat retrain` says of the keep_at of a new version: the rule, with what is in force there."""
 
+from pathlib import Path
+
 import pytest
 
 from sprat_cli.keep_at_in_force import advice_for_next
@@ -39,7 +41,7 @@ def policy(tmp_path, monkeypatch):
     ids=["lower and shown", "higher", "lower and provisional"],
 )
 def test_that_of_the_policy_is_compared_with_the_new_cards(policy, new, said, writes):
-    advice = advice_for_next("intent", "hr", None, new)
+    advice = advice_for_next("intent", "hr", None, new, Path("hr"))
     assert (advice.said.startswith(said), advice.writes) == (True, writes), advice
     assert "for this version" not in advice.said, "no assessment has seen the new one"
 
@@ -48,34 +50,34 @@ def test_one_that_assess_found_for_the_version_before_is_called_that(policy, tmp
     shown = "tasks:\n  intent:\n    models:\n      hr:\n"
     shown += "        keep_at: 0.83  # sprat assess: 0.83 for version {}, --accuracy 0.9\n"
     (tmp_path / "policy.yaml").write_text(shown.format("1f"))
-    advice, new = advice_for_next("intent", "hr", None, version(0.90)), version(0.90).version
+    advice, new = advice_for_next("intent", "hr", None, version(0.90), Path("hr")), version(0.90).version
     assert advice.said.startswith(f"0.83, which is in force, was found for version 1f, not for {new}: `sprat assess ")
     assert f" finds its own; until then, write 0.90 under {FIELD} in policy.yaml: " in advice.said
     (tmp_path / "policy.yaml").write_text(shown.format(new))
-    assert advice_for_next("intent", "hr", None, version(0.90)) is None, (
+    assert advice_for_next("intent", "hr", None, version(0.90), Path("hr")) is None, (
         "as on the way back to the version that it was found for"
     )
 
 
 def test_the_same_one_is_not_written_again(policy):
-    assert advice_for_next("intent", "hr", None, version(0.83, texts=20)) is None
+    assert advice_for_next("intent", "hr", None, version(0.83, texts=20), Path("hr")) is None
 
 
 def test_where_no_policy_is_known_the_cards_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPRAT_POLICY", raising=False)
-    shown = advice_for_next("intent", "hr", None, version(0.8))
+    shown = advice_for_next("intent", "hr", None, version(0.8), Path("hr"))
     assert (shown.said, shown.writes) == (f"write 0.80, the card's keep_at, under {FIELD} in your policy file", True)
-    provisional = advice_for_next("intent", "hr", None, version(0.8, texts=20))
+    provisional = advice_for_next("intent", "hr", None, version(0.8, texts=20), Path("hr"))
     assert provisional.said == f"{shown.said}, unless a higher one is in force: 0.80 is provisional"
 
 
 def test_that_of_a_task_is_in_its_file(tmp_path):
     file = tmp_path / "desk.yaml"
     file.write_text("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 0.83\n")
-    written = advice_for_next("desk", "default", load_task_file(file), version(0.9))
+    written = advice_for_next("desk", "default", load_task_file(file), version(0.9), Path("hr"))
     assert written.said.startswith("write 0.90 under keep_at in the file of the task desk: ")
-    beside = advice_for_next("desk", "new", load_task_file(file), version(0.9))
+    beside = advice_for_next("desk", "new", load_task_file(file), version(0.9), Path("hr"))
     assert beside.said.startswith("write 0.90 under models.new.keep_at in the file of the task desk: ")
 
 
@@ -131,5 +133,5 @@ def test_where_1_is_in_force_they_are_compared_at_that_of_the_new_version(tmp_pa
 
 def test_the_default_model_with_a_section_of_its_own_has_its_keep_at_there(policy, tmp_path):
     (tmp_path / "policy.yaml").write_text("tasks: {intent: {models: {default: {keep_at: 0.7}}}}\n")
-    advice = advice_for_next("intent", "default", None, version(0.9))
+    advice = advice_for_next("intent", "default", None, version(0.9), Path("hr"))
     assert advice.said.startswith("write 0.90 under tasks.intent.models.default.keep_at in policy.yaml: ")

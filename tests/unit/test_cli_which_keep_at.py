@@ -238,8 +238,8 @@ def test_where_one_goes_that_assess_found_and_whether_before_that_of_the_card(fo
 def test_where_another_number_was_shown_for_the_same_version_both_files_are_to_be_one(source, is_said):
     found = FoundKeepAt(0.98, not_shown=None, assumed=None, accuracy=0.9)
     said = found_advice(found, 0.83, of_card(0.95), PLACE, "add it", source)
-    both = ". 0.83, which is in force, was shown for this version on other texts: put both files into one and assess "
-    assert (f"; add it{both}that, which shows more than either; until then the higher" in said) is is_said
+    both = ". 0.83, which is in force, was shown for this version on other texts: `sprat assess` takes both files at "
+    assert (f"; add it{both}once, which shows more than either; until then the higher" in said) is is_said
 
 
 def test_one_in_force_that_was_found_for_another_version_may_be_noted_for_the_one_it_is_shown_for_now():

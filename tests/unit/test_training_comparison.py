@@ -89,6 +89,11 @@ def test_of_what_each_version_keeps_the_share_right_is_compared_in_pairs():
     assert (one_kept.low, one_kept.high) == (0, 0), "draws without a kept text say nothing"
 
 
+def test_an_interval_that_ends_at_0_has_no_sign():
+    found = compare(version([True] * 40 + [False] * 2), version([True] * 39 + [False] * 3)).right.difference
+    assert (found.high, str(found.high)) == (0, "0.0")
+
+
 def test_texts_are_held_out_and_every_label_keeps_its_number():
     rows = [*enough("a", 9), *enough("b", 9)]
     data, _ = prepare(labelled(rows))

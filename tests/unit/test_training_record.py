@@ -9,6 +9,7 @@ import pytest
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.reader import LabelledTexts, joined
 from sprat_training.record import CHANCE, FILE, Fingerprints, Reading, read_record, seen_by, write_record
 
 TEXTS = [f"where is my payslip of the year {number}" for number in range(500)]
@@ -45,18 +46,25 @@ def test_an_option_of_a_later_version_is_left_out(folder):
     assert read_record(folder) == record
 
 
+def of_file(name, texts):
+    """Return the rows of a file."""
+    rows, path = range(2, 2 + len(texts)), Path(name)
+    return LabelledTexts(path, tuple(texts), ("x",) * len(texts), tuple(rows), ("text",), (path,) * len(texts))
+
+
 def test_texts_that_were_trained_on_are_recognised_and_others_are_not_but_for_chance(folder):
     record = read_record(folder)
-    found = seen_by(
-        record, Path("new.csv"), ["something else", TEXTS[3].upper(), " ".join(TEXTS[4].split())], [2, 3, 4]
-    )
+    found = seen_by(record, of_file("new.csv", ["something else", TEXTS[3].upper(), " ".join(TEXTS[4].split())]))
     assert found is not None
     assert found.rows == (3, 4)
     assert "2 of 3 texts were trained on by this model (rows 3, 4 of new.csv): these figures are too good" in str(found)
+    both = joined([of_file("new.csv", [TEXTS[3]]), of_file("more.csv", ["something else", TEXTS[4]])])
+    said = "2 of 3 texts were trained on by this model (rows 2 of new.csv; 3 of more.csv): these figures"
+    assert said in str(seen_by(record, both))
     others = [f"a text {number} that it has not seen" for number in range(20_000)]
     by_chance = Fingerprints.of(TEXTS, "key").seen(others).sum()
     assert 0 < by_chance < 5 * len(others) / CHANCE
-    assert seen_by(record, Path("new.csv"), others, range(len(others))) is None
+    assert seen_by(record, of_file("new.csv", others)) is None
 
 
 def test_the_fingerprints_hold_no_text_and_none_that_another_model_has(folder):
@@ -70,7 +78,7 @@ def test_the_fingerprints_hold_no_text_and_none_that_another_model_has(folder):
 
 def test_an_artefact_without_a_record_is_read_and_a_broken_one_refused(tmp_path):
     assert read_record(tmp_path) is None
-    assert seen_by(None, Path("new.csv"), TEXTS, range(len(TEXTS))) is None
+    assert seen_by(None, of_file("new.csv", TEXTS)) is None
     for content in ("{", "[]", '{"reading": {}}', '{"reading": {"no": 1}, "texts": {}}'):
         (tmp_path / FILE).write_text(content)
         with pytest.raises(UserError, match=r"training\.json: cannot be read"):

@@ -124,6 +124,39 @@ def test_where_no_comment_can_stand_behind_the_number_that_is_said(folder, tmp_p
     assert (load_policy(policy).task("intent", "hr").keep_at_comment("hr").source is None) is unnoted
 
 
+def test_several_files_are_one_sample_and_the_report_is_named_for_all(folder, tmp_path):
+    rows = [tuple(line.rsplit(",", 1)) for line in (folder / "test.csv").read_text().splitlines()[1:]]
+    first, second = (
+        training_files.write(tmp_path / name, part) for name, part in (("one.csv", rows[::2]), ("two.csv", rows[1::2]))
+    )
+    model = ("--model", folder / "hr", "--accuracy", "0.6", "--json")
+    both, whole = (
+        json.loads(run("assess", *files, *model).stdout) for files in ((first, second), (folder / "test.csv",))
+    )
+    assert [each.pop("report") for each in (both, whole)] == [
+        str(tmp_path / "one+two-hr-assessment.html"),
+        str(folder / "test-hr-assessment.html"),
+    ]
+    assert both["texts"] == whole["texts"] == len(rows)
+    assert both["routed"] == whole["routed"]
+    assert run("assess", first, second, *model[:4]).stdout.startswith(f"{len(rows)} texts of one.csv and two.csv\n")
+    wrong = training_files.write(tmp_path / "wrong.csv", [("my desk", "desks")])
+    refused = run("assess", first, wrong, *model)
+    assert (refused.exit_code, f"{wrong}: row 2, column" in refused.stderr) == (2, True)
+
+
+def test_a_version_before_is_served_by_the_way_back(folder, tmp_path, monkeypatch):
+    served, before, policy = tmp_path / "hr", tmp_path / "hr.previous", tmp_path / "policy.yaml"
+    for place in (served, before):
+        shutil.copytree(folder / "hr", place)
+    write_artefact(served, json.loads((served / "card.json").read_text()) | {"limits": ["another version"]})
+    policy.write_text(POLICY)
+    running = LocalRun(1, str(tmp_path), "", "127.0.0.1:9092", models={"intent/hr": str(served)})
+    monkeypatch.setattr(local_run, "for_commands", lambda: [running])
+    said = run("assess", folder / "test.csv", "--model", before, "--policy", policy, "--as", "hr", "--accuracy", "0.6")
+    assert f"start it again after `sprat models rollback {served}`\n" in said.stderr
+
+
 PROVISIONAL = ["--frontier-accuracy", "1", "--accuracy", "0.97"]
 
 
@@ -292,8 +325,8 @@ def test_what_it_wrote_is_known_to_doctor_as_shown_for_this_version_alone(assess
 def test_one_that_was_shown_for_this_version_is_not_replaced_where_fewer_texts_show_less(assess_stricter, tmp_path):
     policy, version = tmp_path / "policy.yaml", load_artefact(tmp_path / "hr").card.version
 
-    def written(of):
-        comment = f"# sprat assess: 0.95 for version {version}, --accuracy {of} of all answers"
+    def written(of, later=""):
+        comment = f"# sprat assess: {later}0.95 for version {version}, --accuracy {of} of all answers"
         of_hr = f"    models:\n      hr:\n        keep_at: 0.95  {comment}\n"
         policy.write_text(POLICY + of_hr)
         before, result = policy.read_text(), assess_stricter(*PROVISIONAL, "--write")
@@ -304,6 +337,9 @@ def test_one_that_was_shown_for_this_version_is_not_replaced_where_fewer_texts_s
     assert is_left, said
     assert f"0.95 is in force, shown for this version (version {version}, --accuracy 0.99 of all answers), so " in said
     assert "0.95 is in force, shown for this version; --force writes" in said
+    said, is_left = written("0.99", later="0.80 for version 99ca5f58b3a956e0, --accuracy 0.9; before: ")
+    assert is_left, said
+    assert "0.95 is in force, shown for this version; --force writes" in said, "it was, before another version"
     said, is_left = written("0.5")
     assert not is_left, "a lower accuracy was asked for then"
     assert " is now 0.99 (that of the card; " in said

@@ -1,6 +1,7 @@
 """The `keep_at` in force for a model of labels, and what becomes of it once another version of the model is served."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.chosen_policy import chosen_policy
@@ -37,7 +38,7 @@ def in_force(task: str, name: str, file: TaskFile | None) -> tuple[KeepAtInForce
 
 
 def advice_for_next(
-    task: str, name: str, file: TaskFile | None, card: Card, *, served_before: bool = False
+    task: str, name: str, file: TaskFile | None, card: Card, folder: Path, *, served_before: bool = False
 ) -> KeepAtAdvice | None:
     """Return what to do about the `keep_at` once a version is served; None where what is in force holds for it.
 
@@ -46,6 +47,7 @@ def advice_for_next(
         name: of the model, as texts ask for it.
         file: of the task; None for the task `intent`.
         card: of the version.
+        folder: in which it is served.
         served_before: whether it was served before another version, and is served again: `sprat assess` may have shown
             for it what is in force.
 
@@ -55,7 +57,7 @@ def advice_for_next(
     held, place = in_force(task, name, file)
     if held is not None:
         held = replace(held, is_own=held.is_own and served_before)
-    return keep_at_advice(held, CardKeepAt.of(card), place, is_back=served_before)
+    return keep_at_advice(held, CardKeepAt.of(card, folder=folder), place, is_back=served_before)
 
 
 def keep_at_lines(advice: KeepAtAdvice | None) -> list[str]:

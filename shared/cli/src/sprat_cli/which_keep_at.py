@@ -6,6 +6,7 @@ for the served version goes before the card's, unless it rests on an assumed acc
 What `sprat assess --write` wrote is known by the comment behind it.
 """
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -35,14 +36,17 @@ class CardKeepAt:
     """Whether the texts of the training do not show it."""
     version: str
     """Of the model."""
+    folder: str = "DIR"
+    """Of the model, as a command names it."""
 
     @classmethod
-    def of(cls, card: Card, language: str | None = None) -> "CardKeepAt":
-        """Return that of a card, for a language where one is given."""
+    def of(cls, card: Card, language: str | None = None, folder: Path | None = None) -> "CardKeepAt":
+        """Return that of a card, for a language where one is given; `folder` is that of the model."""
         return cls(
             card.keep_at if language is None else card.keep_at_of(language),
             is_provisional(card.keep_at_rule),
             card.version,
+            "DIR" if folder is None else shlex.quote(str(folder)),
         )
 
 
@@ -91,9 +95,7 @@ class KeepAtInForce:
 
     def source_for(self, version: str) -> KeepAtSource | None:
         """Return where it comes from; as found for a version, where the same number was in force with that before."""
-        before = self.comment.found_for(version)
-        same = before is not None and f"{before.value:.2f}" == f"{self.value:.2f}"
-        return before.source if before is not None and same else self.source
+        return self.comment.source_of(self.value, version)
 
     @property
     def is_by_hand(self) -> bool:
@@ -132,7 +134,7 @@ def keep_at_advice(
     advice = _by_card(in_force, card, place, assessed=False, is_back=is_back)
     return KeepAtAdvice(
         f"{now}, which is in force, was found for version {source.version}, not for {card.version}: `sprat assess FILE "
-        f"--model DIR {source.options} --write{name}`{answers} finds its own; until then, {advice.said}",
+        f"--model {card.folder} {source.options} --write{name}`{answers} finds its own; until then, {advice.said}",
         advice.writes,
     )
 
@@ -231,8 +233,8 @@ def _shown_elsewhere(found: FoundKeepAt, in_force: float | None, source: KeepAtS
     if source.of_all or source.accuracy != found.accuracy:
         return ""
     return (
-        f". {in_force:.2f}, which is in force, was shown for this version on other texts: put both files into one and "
-        "assess that, which shows more than either; until then the higher number is the safe one"
+        f". {in_force:.2f}, which is in force, was shown for this version on other texts: `sprat assess` takes both "
+        "files at once, which shows more than either; until then the higher number is the safe one"
     )
 
 

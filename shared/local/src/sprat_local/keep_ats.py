@@ -23,7 +23,7 @@ class WrittenKeepAt:
 
     def is_chosen_for(self, version: str) -> bool:
         """Return whether it was written for this model, and not by `sprat assess` for another version."""
-        source = self.in_force.source
+        source = self.in_force.source_for(version)
         return self.in_force.is_own and (source is None or source.version == version)
 
     def advice(self, folder: Path, router: float | None = None) -> str | None:
@@ -34,7 +34,7 @@ class WrittenKeepAt:
             router: what the router read when it started; None: this.
         """
         try:
-            card = CardKeepAt.of(load_artefact(folder).card)
+            card = CardKeepAt.of(load_artefact(folder).card, folder=folder)
         except BrokenArtefact:  # the service that reads it has said so
             return None
         now = f"{self.in_force.value:.2f}"

@@ -94,6 +94,16 @@ class KeepAtComment:
     earlier: tuple[NotedKeepAt, ...] = ()
     """Those that stood there before."""
 
+    def source_of(self, value: float, version: str) -> KeepAtSource | None:
+        """Return where the number that stands there comes from; as found for a version, where it was before, too.
+
+        Args:
+            value: of the number.
+            version: that is asked about.
+        """
+        before = self.found_for(version)
+        return before.source if before is not None and f"{before.value:.2f}" == f"{value:.2f}" else self.source
+
     def found_for(self, version: str) -> NotedKeepAt | None:
         """Return what stood there before for a version; None where nothing did."""
         return next((each for each in self.earlier if each.source.version == version), None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from sprat.errors import UserError
-from sprat_training.model_card import aside_folder, previous_folder, report_file
+from sprat_training.model_card import PREVIOUS, aside_folder, previous_folder, report_file
 
 _CARRIED: Final = "carried-report.html"
 """Name of the report inside a folder that is being moved."""
@@ -78,7 +78,7 @@ def _check_both(folder: Path, before: Path) -> None:
         raise UserError(f"{folder}: no such folder; name that of a model of your own")
     if before.is_dir():
         return
-    if folder.name.endswith(".previous"):
+    if folder.name.endswith(PREVIOUS):
         raise UserError(f"{folder}: name the folder that is served, {folder.with_suffix('')}, not the one before it")
     raise UserError(
         f"{before}: no such folder, so no version before is kept: `sprat train --force` and `sprat retrain --replace` "

@@ -126,6 +126,10 @@ def with_stage(card: Card, stage: LexicalFit) -> Card:
     return card.model_copy(update={"lexical": stage.card, "scores": (*card.scores, *scores)})
 
 
+PREVIOUS: Final = ".previous"
+"""At the end of the folder of a version that was replaced."""
+
+
 def check_output(output: Path, *, force: bool) -> None:
     """Check, before anything is computed, that the folder can be written.
 
@@ -160,7 +164,12 @@ def report_file(folder: Path) -> Path:
 
 def previous_folder(folder: Path) -> Path:
     """Return where the version is kept that an artefact replaced."""
-    return folder.with_name(f"{folder.resolve().name}.previous")
+    return folder.with_name(f"{folder.resolve().name}{PREVIOUS}")
+
+
+def current_folder(previous: Path) -> Path:
+    """Return the folder whose version before is kept in another one."""
+    return previous.with_name(previous.resolve().name.removesuffix(PREVIOUS))
 
 
 def aside_folder(folder: Path) -> Path:

@@ -10,6 +10,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
+from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.datasets.rows import normalised_text
 
 FILE: Final = "training.json"
@@ -97,18 +100,27 @@ class TrainingRecord:
 class SeenRows:
     """Texts of a test that a model was trained on."""
 
-    path: Path
-    rows: tuple[int, ...]
+    places: tuple[tuple[str, int], ...]
+    """Name of the file, and row."""
     texts: int
     """All texts of the test."""
 
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Return the rows, of all files."""
+        return tuple(row for _, row in self.places)
+
     def __str__(self) -> str:
-        shown = ", ".join(map(str, self.rows[:6])) + (f" and {len(self.rows) - 6:,} more" if len(self.rows) > 6 else "")
+        shown = "; ".join(
+            f"{', '.join(str(row) for _, row in rows)} of {name}"
+            for name, rows in groupby(self.places[:6], key=itemgetter(0))
+        )
+        shown += f" and {len(self.rows) - 6:,} more" if len(self.rows) > 6 else ""
         all_of_them = "the text" if self.texts == 1 else f"{len(self.rows):,} of {self.texts:,} texts"
         verb = "was" if len(self.rows) == 1 else "were"
         row = "row" if len(self.rows) == 1 else "rows"
         return (
-            f"{all_of_them} {verb} trained on by this model ({row} {shown} of {self.path.name}): these figures are too "
+            f"{all_of_them} {verb} trained on by this model ({row} {shown}): these figures are too "
             "good; take texts that it has not seen"
         )
 
@@ -148,14 +160,14 @@ def read_record(folder: Path) -> TrainingRecord | None:
         raise UserError(f"{path}: cannot be read; train the model again") from None
 
 
-def seen_by(record: TrainingRecord | None, path: Path, texts: Sequence[str], rows: Sequence[int]) -> SeenRows | None:
+def seen_by(record: TrainingRecord | None, data: LabelledTexts) -> SeenRows | None:
     """Return the texts of a test that a model was trained on; None where there are none, or no more than by chance."""
-    if record is None or not texts:
+    if record is None or not data.texts:
         return None
-    found = np.flatnonzero(record.texts.seen(texts))
-    if len(found) <= _SURELY * len(texts) / CHANCE:
+    found = [int(index) for index in np.flatnonzero(record.texts.seen(data.texts))]
+    if len(found) <= _SURELY * len(data) / CHANCE:
         return None
-    return SeenRows(path, tuple(rows[int(index)] for index in found), len(texts))
+    return SeenRows(tuple((data.paths[index].name, data.rows[index]) for index in found), len(data))
 
 
 def _numbers(texts: Sequence[str], key: str, bits: int) -> NDArray[np.uint32]:

@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from sprat_training.data import RepeatedText
-from sprat_training.figures import LabelFigures, TrainingFigures
+from sprat_training.data import RepeatedText, TrainingData
+from sprat_training.figures import Confusion, LabelFigures, TrainingFigures
 from sprat_training.findings import (
     before_serving,
     differs_on_test,
@@ -33,6 +33,7 @@ _REPORT_CONFUSIONS: Final = 30
 _REPORT_ISSUES: Final = 300
 _REPORT_MISREAD: Final = 300
 _REPORT_REPEATS: Final = 50
+_ROWS_BEHIND: Final = 10
 _TEXTS_BEHIND: Final = 3
 _MATRIX_LABELS: Final = 30
 _MIN_TEXTS_DRAWN: Final = 12
@@ -165,16 +166,26 @@ def _add_confusions(page: HtmlPage, result: TrainingResult, figures: TrainingFig
     confusions = figures.confusions[:_REPORT_CONFUSIONS]
     if not confusions:
         return
-    with_texts = show_texts and result.test is None
+    with_rows = result.test is None
+    with_texts = show_texts and with_rows
+    behind = {each: _texts_behind(result, each) for each in confusions} if with_rows else {}
     page.add_table(
-        ("label", "predicted", "texts", "of", *(("for example",) if with_texts else ())),
+        (
+            "label",
+            "predicted",
+            "texts",
+            "of",
+            *(("rows",) if with_rows else ()),
+            *(("for example",) if with_texts else ()),
+        ),
         [
             (
                 each.label,
                 each.predicted,
                 f"{each.texts:,}",
                 f"{each.total:,}",
-                *((_texts_behind(result, each.label, each.predicted),) if with_texts else ()),
+                *((_rows_of(result.data, behind[each]),) if with_rows else ()),
+                *((_shortened(result.data, behind[each]),) if with_texts else ()),
             )
             for each in confusions
         ],
@@ -218,12 +229,23 @@ def _add_outcomes(page: HtmlPage, result: TrainingResult, figures: TrainingFigur
         )
 
 
-def _texts_behind(result: TrainingResult, label: str, predicted: str) -> str:
-    """Return some texts of one label that were read as another."""
+def _texts_behind(result: TrainingResult, confusion: Confusion) -> Sequence[int]:
+    """Return the places of the texts of one label that were read as another."""
     data = result.data
     numbers = {name: number for number, name in enumerate(data.labels)}
-    found = np.flatnonzero((data.gold == numbers[label]) & (result.predicted == numbers[predicted]))
+    found = (data.gold == numbers[confusion.label]) & (result.predicted == numbers[confusion.predicted])
+    return [int(index) for index in np.flatnonzero(found)]
+
+
+def _shortened(data: TrainingData, found: Sequence[int]) -> str:
     return " · ".join(shortened(data.texts[index]) for index in found[:_TEXTS_BEHIND])
+
+
+def _rows_of(data: TrainingData, found: Sequence[int]) -> str:
+    """Return the first rows of some texts, with their file where there are several."""
+    several = len(set(data.paths)) > 1
+    rows = [f"{data.paths[index].name} {data.rows[index]}" if several else str(data.rows[index]) for index in found]
+    return ", ".join(rows[:_ROWS_BEHIND]) + (" …" if len(rows) > _ROWS_BEHIND else "")
 
 
 def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:

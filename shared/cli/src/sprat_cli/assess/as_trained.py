@@ -12,14 +12,14 @@ from sprat_inference.card import Card
 from sprat_langid import DEFAULT
 from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import LabelledTexts, columns_of_further, read_labelled
+from sprat_training.datasets.reader import LabelledTexts, columns_of_further, joined, read_labelled
 from sprat_training.label_set_data import as_one_label
 from sprat_training.languages import languages_seen, named
 from sprat_training.record import TrainingRecord
 
 
 def read_as_trained(
-    path: Path,
+    paths: Sequence[Path],
     record: TrainingRecord | None,
     given: ColumnNames,
     outside_labels: Sequence[str],
@@ -27,32 +27,38 @@ def read_as_trained(
     *,
     several: bool = False,
 ) -> tuple[LabelledTexts, ColumnNames, str]:
-    """Return the rows of a file, its columns and the label of texts outside; say what of it the model remembers.
+    """Return the rows of files, the first one's columns and the label of texts outside; say what the model remembers.
 
     Args:
-        path: of the file.
+        paths: of the files, at least one.
         record: what the model remembers of its training; None where it has none.
         given: the columns that the user named.
         outside_labels: as the user gave them; the further ones become the first.
-        encoding: of the file, as `read_text` takes it.
+        encoding: of the files, as `read_text` takes it.
         several: a text may have several labels; those of a row become one, as :func:`one_label` writes it.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: a file cannot be read.
     """
     first = outside_labels[0] if outside_labels else None
-    columns, outside = given, first or OUTSIDE
-    if record is not None:
-        columns, outside = _remembered(path, record, given, first, encoding)
+    read, said = [], set()
+    for path in paths:
+        columns, outside, options = given, first or OUTSIDE, ""
+        if record is not None:
+            columns, outside, options = _remembered(path, record, given, first, encoding)
+        if options and options not in said:
+            remark(f"as at the training of the model: {options}")
+            said.add(options)
+        read.append((read_labelled(path, columns, encoding=encoding, several=several), columns, outside))
+    rows, (_, columns, outside) = joined([each for each, _, _ in read]), read[0]
     if several:
-        return as_one_label(read_labelled(path, columns, encoding=encoding, several=True), outside), columns, outside
-    rows = read_labelled(path, columns, encoding=encoding)
+        return as_one_label(rows, outside), columns, outside
     return with_one_outside_label(rows, outside, outside_labels or (OUTSIDE,)), columns, outside
 
 
 def _remembered(
     path: Path, record: TrainingRecord, given: ColumnNames, outside_label: str | None, encoding: str
-) -> tuple[ColumnNames, str]:
+) -> tuple[ColumnNames, str, str]:
     reading = record.reading
     trained = columns_of_further(path, ColumnNames(reading.text_column, reading.label_column), encoding)
     columns = ColumnNames(given.text or trained.text, given.label or trained.label)
@@ -63,9 +69,7 @@ def _remembered(
         ("--outside-label", None if outside == OUTSIDE else outside, outside_label),
     )
     options = [word for option, used, said in reused if used is not None and said is None for word in (option, used)]
-    if options:
-        remark(f"as at the training of the model: {printable(shlex.join(options))}")
-    return columns, outside
+    return columns, outside, printable(shlex.join(options))
 
 
 def language_of(given: str | None, languages: Sequence[str], texts: Sequence[str]) -> str:

@@ -58,6 +58,7 @@ Examples:
     --frontier-region local --policy policy.yaml --tenant acme --save-answers a.jsonl
   sprat assess hr-test.csv --model hr --policy policy.yaml --tenant inhouse --accuracy 0.97
   sprat assess hr-test.csv --model hr --tiers --policy policy.yaml --tenant acme
+  sprat assess hr-test.csv new.csv --model hr --accuracy 0.97 --tenant acme --write --as hr
   sprat assess desk-test.csv --task desk --accuracy 0.95
   sprat assess hr-hard.csv --model hr --tiers --calibrate-tiers --policy policy.yaml --tenant acme
   sprat assess hr-test.csv --model hr --frontier-accuracy 0.98 --frontier-eur 0.0004 --budget 20EUR/1M
@@ -133,7 +134,10 @@ class _Report:
 
 
 def assess(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels, of all files together."),
+    ],
     *,
     model: Annotated[
         Path | None,
@@ -276,7 +280,7 @@ def assess(
     asked = asked_task(task, policy, assessed.folder, of_model, of_card=card.task, asks=asks, writes=write or calibrate)
     target = KeepAtTarget(asked, name, card.name, card.version, assessed.folder)
     denied = denies_frontier(rules, asked.name, tenant)
-    data, columns, outside = read_as_trained(file, record, named, outside_label or (), encoding, several=several)
+    data, columns, outside = read_as_trained(files, record, named, outside_label or (), encoding, several=several)
     source = FrontierSource(
         answers,
         url,
@@ -295,7 +299,7 @@ def assess(
     )
     source.check(budget=budget is not None, denied=denied)
     loaded, language = assessed.load(), language_of(language, card.languages, data.texts)
-    seen = seen_by(record, data.path, data.texts, data.rows)
+    seen = seen_by(record, data)
     if write and policy:
         target.check(policy, None if force else seen)
     small = small_model_answers(loaded, data, asked, language, outside)
@@ -309,9 +313,9 @@ def assess(
         answered_by_words(small, outcomes),
     )
     f1, beside = small.micro_f1(data, outside), beside_held_out(small, data, outside, card)
-    page = output or file.with_name(f"{file.stem}-{assessed.name}-assessment.html")
+    page = output or _page_of(files, assessed.name)
     notes = [
-        f"{counted(len(data), 'text')} of {file.name}",
+        f"{counted(len(data), 'text')} of {data.name}",
         f"model: {small.name}, version {small.version}",
         *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {_f1(f1)}"]),
         *([] if several else outside_note(data.labels.count(outside), len(data), card)),
@@ -332,7 +336,7 @@ def assess(
         beside and beside.difference,
     )
     report = _Report(
-        page, f"Assessment of {small.name} on {file.name}", notes, warnings, outside_kept(data, small, outside)
+        page, f"Assessment of {small.name} on {data.name}", notes, warnings, outside_kept(data, small, outside)
     )
     of_card = CardKeepAt.of(loaded.card, language)
     choice, below, keep_ats = _chosen(
@@ -380,6 +384,12 @@ def assess(
                 ]
             )
         )
+
+
+def _page_of(files: Sequence[Path], model: str) -> Path:
+    """Return the default place of the report."""
+    stems = "+".join(dict.fromkeys(each.stem for each in files))
+    return files[0].with_name(f"{stems}-{model}-assessment.html")
 
 
 def _f1(interval: Interval) -> str:

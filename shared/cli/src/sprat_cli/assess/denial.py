@@ -13,7 +13,9 @@ def tenants_that_may(rules: Policy) -> str:
     """Return in words which of the tenants that the policy names may send something out."""
     may = [name for name in rules.named_tenants if rules.tenant(name).frontier != "deny"]
     if not may:
-        return "no tenant that it names may send anything"
+        return (
+            "no tenant that it names may send anything; to try what would be, name a copy in which one may (--policy)"
+        )
     return f"add --tenant {' or --tenant '.join(may)}, which may"
 
 

@@ -67,4 +67,4 @@ def beside_held_out(
     if value is None or low is None or high is None or not right:
         return None
     of = f"{counted(len(right), 'text')} {'have all their labels' if small.several else 'with a label get it'}"
-    return BesideHeldOut(data.path.name, of, wilson(sum(right), len(right)), Interval(value, low, high))
+    return BesideHeldOut(data.name, of, wilson(sum(right), len(right)), Interval(value, low, high))

@@ -18,6 +18,7 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_operations import local_run
 from sprat_policy import IntentPolicy, KeepAtSource, Policy, keep_at_location
+from sprat_training.model_card import PREVIOUS, current_folder
 from sprat_training.record import SeenRows
 
 
@@ -74,7 +75,7 @@ class KeepAtTarget:
             return None
         return (
             f"this is version {self.version}; {'; '.join(others)}. It reads what stands under {self.place} when it "
-            f"starts: write this version's where you start it again with {self._serving}"
+            f"starts: write this version's where you start it again {self._serving}"
         )
 
     @property
@@ -84,8 +85,11 @@ class KeepAtTarget:
 
     @property
     def _serving(self) -> str:
-        """Return the option that serves this version."""
-        return f"`--model {self.served_as}={'DIR' if self.folder is None else shlex.quote(str(self.folder))}`"
+        """Return how `sprat up` serves this version: with an option, or after the way back to the version before."""
+        folder = self.folder
+        if folder is not None and folder.name.endswith(PREVIOUS) and (current := current_folder(folder)).exists():
+            return f"after `sprat models rollback {shlex.quote(str(current))}`"
+        return f"with `--model {self.served_as}={'DIR' if folder is None else shlex.quote(str(folder))}`"
 
     def place_and_how(self, policy: Path | None) -> tuple[str, str]:
         """Return where its `keep_at` is written, with the file, and which options write it.
@@ -99,7 +103,7 @@ class KeepAtTarget:
         named = [f"--as {self.name or self.card_name}"] if is_named else []
         options = " ".join(["--write", *named] if policy is not None else ["--policy FILE --write", *named])
         place = self.place if self.task.files else f"{self.place} in {policy or 'your policy file'}"
-        then = "" if self.served_instead is None else f", and start `sprat up` again with {self._serving}"
+        then = "" if self.served_instead is None else f", and start `sprat up` again {self._serving}"
         return place, f"add `{options}` to this command{then}"
 
     def check(self, policy: Path, seen: SeenRows | None) -> None:
@@ -151,7 +155,7 @@ class KeepAtTarget:
         rule = self._rule(rules)
         if rule is None or rule.keep_at_in(language) != rule.keep_at:
             return None
-        return rule.keep_at_comment(self._own_name or DEFAULT_MODEL).source
+        return rule.keep_at_comment(self._own_name or DEFAULT_MODEL).source_of(rule.keep_at, self.version)
 
     def thresholds(self, card: Card, rules: Policy | None, language: str) -> dict[str, float]:
         """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.

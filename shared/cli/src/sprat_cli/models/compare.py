@@ -42,7 +42,10 @@ Exit codes:
 def compare(
     served: Annotated[Path, typer.Argument(metavar="SERVED", show_default=False, help="The folder of one version.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", show_default=False, help="That of the other.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Texts with labels.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels, of all files together."),
+    ],
     *,
     keep_at: Annotated[
         float | None,
@@ -85,7 +88,7 @@ def compare(
     versions = Versions.of(served, new, threads)
     compared = compare_versions(
         versions,
-        versions.read(file, ColumnNames(text_column, label_column), outside_label or (), encoding),
+        versions.read(files, ColumnNames(text_column, label_column), outside_label or (), encoding),
         versions.compared_at(keep_at, name, new_keep_at),
         language,
     )

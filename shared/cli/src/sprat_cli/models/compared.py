@@ -1,5 +1,6 @@
 """Two versions of a model with labels, compared on the same texts."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from sprat_training.evaluation.comparison import Comparison, VersionAnswers, ans
 from sprat_training.evaluation.comparison import compare as compare_answers
 from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.label_set_data import as_flags
+from sprat_training.model_card import previous_folder
 from sprat_training.record import SeenRows, seen_by
 
 _SHOWN_LABELS: Final = 6
@@ -86,14 +88,16 @@ class Versions:
         short = served.resolve().name, new.resolve().name
         return short if short[0] != short[1] else (str(served), str(new))
 
-    def read(self, file: Path, columns: ColumnNames, outside_labels: Sequence[str], encoding: str) -> LabelledFile:
-        """Return the texts of a file, read as those that the served version was trained on.
+    def read(
+        self, files: Sequence[Path], columns: ColumnNames, outside_labels: Sequence[str], encoding: str
+    ) -> LabelledFile:
+        """Return the texts of files, read as those that the served version was trained on.
 
         Raises:
-            UserError: the file cannot be read, or neither version knows one of its labels.
+            UserError: a file cannot be read, or neither version knows one of its labels.
         """
         record = self.served.record()
-        data, _, outside = read_as_trained(file, record, columns, outside_labels, encoding, several=self.several)
+        data, _, outside = read_as_trained(files, record, columns, outside_labels, encoding, several=self.several)
         check_labels(data, [self.served.card, self.new.card], outside)
         return LabelledFile(data, outside)
 
@@ -135,7 +139,9 @@ class ComparedVersions:
         """Return the lines for a terminal."""
         served, new = self.versions.names
         without = "without a label" if self.versions.several else "outside every label"
-        on = f"{counted(self.comparison.texts, 'text')} of {self.texts.data.path.name}, {self.texts.outside:,} of them"
+        on = f"{counted(self.comparison.texts, 'text')} of {self.texts.data.name}, {self.texts.outside:,} of them"
+        old, young = self.versions.folders
+        back = f"to serve {young}: sprat models rollback {shlex.quote(str(old))}    (or back from it)"
         return [
             *(printable(line) for line in self._about()),
             printable(f"Compared on {on} {without}, at {self.at}, {self.at.said}"),
@@ -143,6 +149,7 @@ class ComparedVersions:
             *comparison_table(self.comparison, served, new),
             "",
             comparison_sentence(new, self.comparison, str(self.at)),
+            *([printable(back)] if young.resolve() == previous_folder(old).resolve() else []),
         ]
 
     def _about(self) -> list[str]:
@@ -180,6 +187,7 @@ class ComparedVersions:
         return {
             "type": "compared",
             "file": str(self.texts.data.path),
+            "files": [str(path) for path in dict.fromkeys(self.texts.data.paths)],
             "served": served,
             "new": new,
             "tested_on": self.comparison.texts,
@@ -205,7 +213,7 @@ def compare_versions(versions: Versions, texts: LabelledFile, at: ComparedAt, la
     language = language_of(language, versions.served.card.languages, data.texts)
     answers, seen = [], []
     for folder, model in zip(versions.folders, models, strict=True):
-        seen.append(seen_by(model.record(), data.path, data.texts, data.rows))
+        seen.append(seen_by(model.record(), data))
         if seen[-1] is not None:
             remark(printable(f"{folder}: {seen[-1]}"))
         asked, loaded = TaskOfModel(INTENT, model.card.labels or (), versions.several), model.load()

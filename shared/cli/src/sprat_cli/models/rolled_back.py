@@ -95,8 +95,10 @@ def _advised(folder: Path, card: Card) -> Sequence[KeepAtAdvice | None]:
         if not served and card.kind != MULTI_LABEL:
             served = [(card.task, card.name)]
         if not served:
-            return [keep_at_advice(None, CardKeepAt.of(card), "keep_at in the file of its task")]
-        return [advice_for_next(task, model, files.get(task), card, served_before=True) for task, model in served]
+            return [keep_at_advice(None, CardKeepAt.of(card, folder=folder), "keep_at in the file of its task")]
+        return [
+            advice_for_next(task, model, files.get(task), card, folder, served_before=True) for task, model in served
+        ]
     except UserError as error:
         remark(f"which keep_at to write for version {card.version} cannot be said: {error}")
         return []

@@ -277,7 +277,7 @@ def retrain(
     if (waits := waiting(kept_in, new.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, version, len(learnt.lines), config, added, left_out, not_found)
-    keep_at = advice_for_next(asked.task, asked.name, file, new.card)
+    keep_at = advice_for_next(asked.task, asked.name, file, new.card, folder)
     advice = advise(version, keep_at)
     target = folder if replace_served else output
     remark_unread(chosen_policy(None))

@@ -65,7 +65,7 @@ def compared_at(asked: AskedModel, file: TaskFile | None, served: Card, new: Car
             served.keep_at, "served_card", "that of the card of the served version, as no policy is known"
         )
     else:
-        source = held.source
+        source = held.source_for(served.version)
         other = None if source is None or source.accuracy is None else source.version
         if other == served.version or f"{held.value:.2f}" == f"{served.keep_at:.2f}":
             other = None

@@ -21,8 +21,8 @@ from sprat_training.evaluation.comparison import Comparison
 from sprat_training.figures import KeptAnswers
 
 _ON_NEW_TEXTS: Final = (
-    "write it with --output DIR, and compare both by `sprat models compare SERVED DIR FILE` on texts that neither was "
-    "trained on; or try again with more corrections"
+    "write it with --output DIR, and compare both by `sprat models compare SERVED DIR FILE` on texts of your traffic "
+    "that neither was trained on: what that shows goes before this comparison; or try again with more corrections"
 )
 
 
@@ -99,8 +99,7 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
         return Advice(replace=False, because=f"{because}; but {less}", keep_at=None, next_steps=(_ON_NEW_TEXTS,))
     if yes:
         return Advice(replace=True, because=because, keep_at=keep_at, expected=_expected(version, keep_at))
-    undecided = comparison.better == "neither" and comparison.keeps != "less" and not comparison.is_worse
-    return Advice(replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS,) if undecided else ())
+    return Advice(replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS,))
 
 
 def _keeps_no_more_once_served(version: NewVersion) -> str | None:
@@ -245,11 +244,11 @@ def _which_texts(version: NewVersion) -> str:
 
 
 def _kept_rows(retrained: Retrained) -> list[tuple[str, ...]]:
-    """Return what is kept by the served version, by its own training, and by the new one at both keep_ats."""
+    """Return what is kept by the new version at both keep_ats, and by the served one, where its card's is in force."""
     new, at, served = retrained.version.trained, retrained.version.at, retrained.served
     scores = {each.name: each.value for each in served.scores}
     rows: list[tuple[str, ...]] = []
-    if (share := scores.get("cross_validated_kept_share")) is not None:
+    if at.is_of(served) and (share := scores.get("cross_validated_kept_share")) is not None:
         right, low = (scores.get(f"cross_validated_{name}") for name in ("kept_right", "kept_right_low"))
         shown = "–" if right is None or low is None else f"{right:.1%} ({low:.1%} or more)"
         rows.append(("  served, by its own training", _of_card(served), f"{share:.1%}", shown))

@@ -22,12 +22,14 @@ Examples:
   sprat send "please move 100 euros to my savings"
   sprat send "Peter is coming to Berlin tomorrow." --task ner --task translation=de
   sprat send texts.jsonl --tenant acme --frontier allow --json
+  echo '{"text": "what is my balance", "reference": {"ticket": "4711"}}' | sprat send - --task intent@hr
   cat letter.txt | sprat send - --whole --task translation=de
   sprat send "what is my balance" --tenant acme-bank --source /crm/test --sign-with SPRAT_CRM_KEY
 
 \b
-A file or standard input is read line by line: a line is a text, or a whole TextSubmitted if it begins with {;
-options fill in what it leaves out. The first line on stderr says how the argument was read. Each result ends with the
+A file or standard input is read line by line: a line is a text, or a whole TextSubmitted if it begins with {:
+text, tasks, language, tenant, frontier, deadline_ms and reference, which each Result returns; options fill in what it
+leaves out. The first line on stderr says how the argument was read. Each result ends with the
 text's id, as `sprat feedback --text-id` and `sprat trace` take it; its source is that of --source.
 
 \b

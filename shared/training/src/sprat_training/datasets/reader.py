@@ -70,6 +70,12 @@ class LabelledTexts:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def name(self) -> str:
+        """Return the names of the files in words."""
+        names = list(dict.fromkeys(each.name for each in self.paths)) or [self.path.name]
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
     def place(self, index: int) -> str:
         """Return file and row for a message."""
         return f"{self.paths[index]}: row {self.rows[index]}"

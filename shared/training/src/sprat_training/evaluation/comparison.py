@@ -202,7 +202,7 @@ def _right_of_kept(served: VersionAnswers, new: VersionAnswers, draws: NDArray[n
         return np.where(kept > 0, draws @ answers.kept_right.astype(np.float32) / np.maximum(kept, 1e-9), np.nan)
 
     before, now = (wilson(int(each.kept_right.sum()), int(each.kept.sum())) for each in (served, new))
-    low, high = np.round(np.nanquantile(share(new) - share(served), (0.025, 0.975)), 6)
+    low, high = _rounded(np.nanquantile(share(new) - share(served), (0.025, 0.975)))
     change = Interval(now.value - before.value, float(low), float(high))
     differing = int(((served.kept != new.kept) | (served.kept_right != new.kept_right)).sum())
     return Measured("right of those kept", before, now, change, differing)
@@ -224,10 +224,15 @@ def _of_draws(values: Doubles) -> Interval:
     return Interval(float(values[0]), float(low), float(high))
 
 
+def _rounded(ends: Doubles) -> Doubles:
+    """Return the ends of an interval without the trace that weights leave which cancel each other; no -0.0 either."""
+    rounded: Doubles = np.round(ends, 6) + 0.0
+    return rounded
+
+
 def _measured(name: str, served: Flags, new: Flags, draws: NDArray[np.float32]) -> Measured:
     change = new.astype(np.float32) - served
-    # Rounded: weights that cancel each other leave a trace, which would count as more than 0.
-    low, high = np.round(np.quantile(draws @ change, (0.025, 0.975)), 6)
+    low, high = _rounded(np.quantile(draws @ change, (0.025, 0.975)))
     return Measured(
         name,
         wilson(int(served.sum()), len(served)),
