@@ -36,7 +36,8 @@ def comparison_sentence(new: str, comparison: Comparison, at: str) -> str:
     }[comparison.keeps]
     if comparison.right_of_kept is not None and comparison.kept_are_right != "alike":
         fewer = "fewer" if comparison.kept_are_right == "less" else "more"
-        keeps += f"; of those kept, clearly {fewer} are right: {difference(comparison.right_of_kept)}"
+        higher = ", which a higher keep_at for it may mend" if fewer == "fewer" else ""
+        keeps += f"; of those kept, clearly {fewer} are right: {difference(comparison.right_of_kept)}{higher}"
     if comparison.neither_keeps:
         keeps = f"none is kept at {at}"
     right, texts = difference(comparison.right), counted(comparison.texts, "text")
