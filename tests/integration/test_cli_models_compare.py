@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from sprat.model import Question
 from sprat_classify.model import ClassifyModel
+from sprat_cli.assess.small_model import load_model
 from sprat_cli.main import app
 from sprat_contracts.kept import least_kept
 from sprat_inference.artefact import load_artefact
@@ -117,9 +118,11 @@ def test_the_better_version_is_named_in_a_sentence_and_columns_have_the_names_of
     head, *rows = [re.split(r" {2,}", line.strip()) for line in said[4:10]]
     assert head == ["hr", "hr-2", "DIFFERENCE (95 %)", "TEXTS THAT DIFFER"]
     assert {row[0].replace(" ", "_") for row in rows} == SHARES
-    assert said[-1].startswith("hr-2 is better on 51 texts: right: +")
+    assert said[-2].startswith("hr-2 is better on 51 texts: right: +")
+    assert said[-1].startswith("serve hr-2 in place of hr: yes, because with hr-2 clearly more texts are right: +")
     other_way = sprat("models", "compare", "hr-2", "hr", "new.csv", "--keep-at", "0.6").stdout
     assert "\nhr is worse on 51 texts: right: -" in other_way
+    assert "\nserve hr in place of hr-2: no, because with hr clearly fewer texts are right: -" in other_way
     by_path = sprat("models", "compare", folder / "hr", folder / "hr-2", "new.csv", "--keep-at", "0.6").stdout
     assert by_path.splitlines()[4:] == said[4:]
     shutil.copytree(folder / "hr-2", folder / "newer" / "hr")
@@ -129,6 +132,9 @@ def test_the_better_version_is_named_in_a_sentence_and_columns_have_the_names_of
     alike = sprat("models", "compare", "hr", "hr-2", "leave.csv", "--keep-at", "0.5").stdout
     assert "; it alone knows badge: no text with it\n" in alike
     assert "\nOn 12 texts, right: no difference shown (+0.0 points (+0.0 to +0.0)); kept and right at " in alike
+    assert alike.endswith(
+        "\nserve hr-2 in place of hr: no, because no difference is shown on 12 texts at keep_at 0.50\n"
+    )
 
 
 def test_it_is_compared_at_the_keep_at_in_force_for_the_model(folder, tmp_path, monkeypatch):
@@ -168,7 +174,7 @@ def test_of_the_version_before_the_way_back_is_named_and_files_are_one_sample(fo
     files = [training_files.write(tmp_path / f"{part}.csv", rows[part::2]) for part in (0, 1)]
     said = sprat("models", "compare", *versions, *files, "--keep-at", 0.6).stdout
     assert f"Compared on {len(rows)} texts of 0.csv and 1.csv, " in said
-    assert said.endswith(f"\nto serve {versions[1]}: sprat models rollback {versions[0]}    (or back from it)\n")
+    assert said.endswith(f"\n`sprat models rollback {versions[0]}` serves {versions[1]}; the same command undoes it\n")
     assert "rollback" not in sprat("models", "compare", *versions[::-1], *files, "--keep-at", 0.6).stdout
     both = compared(*versions, *files, "--keep-at", 0.6)
     assert both["files"] == [*map(str, files)]
@@ -177,11 +183,22 @@ def test_of_the_version_before_the_way_back_is_named_and_files_are_one_sample(fo
 
 
 def test_what_is_right_is_counted_as_by_an_assessment(folder, tmp_path):
-    file = training_files.write(tmp_path / "known.csv", [row for row in read(folder / "new.csv") if row[1] != "badge"])
+    """A text that is called outside, though its likeliest label is right, is wrong as published."""
+    odd = [f"{word} {word} lamp post" for word in ("zebra", "quark", "violin", "granite", "saffron", "orbit")]
+    answers = load_model(folder / "hr", 1).answer([Question(text, "en") for text in odd])
+    called_outside = [
+        (text, answer.output.alternatives[0].label)
+        for text, answer in zip(odd, answers, strict=True)
+        if answer.output.label is None
+    ]
+    assert called_outside
+    rows = [row for row in read(folder / "new.csv") if row[1] != "badge"]
+    file = training_files.write(tmp_path / "known.csv", [*rows, *called_outside])
     said = compared("hr", "hr-2", file, "--keep-at", 0.6)
     for name, side in (("hr", "served"), ("hr-2", "new")):
         assessed = json.loads(sprat("assess", file, "--model", name, "--json").stdout)
         assert assessed["small"]["accuracy"] == said["right"][side]
+    assert said["right"]["served"][0] <= len(rows) / (len(rows) + len(called_outside)) + 1e-4
 
 
 def test_rows_that_a_version_was_trained_on_are_named(folder, tmp_path):

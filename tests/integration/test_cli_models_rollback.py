@@ -97,8 +97,11 @@ def test_the_number_that_was_in_force_with_the_version_that_is_back_may_be_writt
     set_keep_at(policy, "intent", 0.91, "hr", KeepAtSource(before.version, 0.9))
     set_keep_at(policy, "intent", 0.98, "hr", KeepAtSource(now.version, 0.9))
     said = sprat("models", "rollback", "hr").stdout
-    why = f"it was in force with version {before.version}, as the comment behind 0.98 says"
-    assert f"\nkeep_at: 0.91 may be written again under {PLACE} in policy.yaml: {why}; 0.98, which is in force" in said
+    why = f"`sprat assess` showed it for version {before.version}, as the comment behind 0.98 says"
+    assert (
+        f"\nkeep_at: 0.91 may be written again, by hand, under {PLACE} in policy.yaml: {why}; 0.98, which is in force"
+        in said
+    )
     assert said.endswith("\nrestart the router\n")
 
 

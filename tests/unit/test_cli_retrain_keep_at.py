@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from sprat_cli.compared_at import compared_at
 from sprat_cli.keep_at_in_force import advice_for_next
-from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.keep_at import compared_at
 from sprat_inference.card import Card
 from sprat_policy import load_task_file
 from sprat_training.keep_at import RightAt, keep_at_rule, recommend
 from support.stream import card
 
-HR = AskedModel("intent", "hr")
 FIELD = "tasks.intent.models.hr.keep_at"
 
 
@@ -82,7 +80,7 @@ def test_that_of_a_task_is_in_its_file(tmp_path):
 
 
 def test_both_versions_are_compared_at_the_keep_at_in_force(policy):
-    at = compared_at(HR, None, version(0.95, texts=20), version(0.9))
+    at = compared_at("intent", "hr", None, version(0.95, texts=20), version(0.9))
     assert (at.keep_at, at.origin, at.said) == (
         0.83,
         "in_force",
@@ -94,25 +92,29 @@ def test_one_that_assess_found_for_another_version_is_called_that_in_the_compari
     keep_at = "tasks:\n  intent:\n    models:\n      hr:\n"
     keep_at += "        keep_at: 0.83  # sprat assess: 0.83 for version {}, --accuracy 0.9\n"
     (tmp_path / "policy.yaml").write_text(keep_at.format("1f"))
-    at = compared_at(HR, None, version(0.95), version(0.9))
+    at = compared_at("intent", "hr", None, version(0.95), version(0.9))
     place = "tasks.intent.models.hr.keep_at in policy.yaml"
     assert at.of_version == "1f"
     assert at.said == f"the one in force ({place}, found for version 1f, not for the served one)"
-    assert compared_at(HR, None, version(0.83), version(0.9)).of_version is None, "it is that of the served card, too"
+    assert compared_at("intent", "hr", None, version(0.83), version(0.9)).of_version is None, (
+        "it is that of the served card, too"
+    )
     (tmp_path / "policy.yaml").write_text(keep_at.format("1f").replace("--accuracy 0.9", "that of its card"))
-    assert compared_at(HR, None, version(0.95), version(0.9)).of_version is None, "it was not found for any version"
+    assert compared_at("intent", "hr", None, version(0.95), version(0.9)).of_version is None, (
+        "it was not found for any version"
+    )
     (tmp_path / "policy.yaml").write_text(keep_at.format(version(0.95).version))
-    at = compared_at(HR, None, version(0.95), version(0.9))
+    at = compared_at("intent", "hr", None, version(0.95), version(0.9))
     assert (at.of_version, at.said) == (None, f"the one in force ({place})")
 
 
 def test_without_a_policy_they_are_compared_at_that_of_the_served_versions_card(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPRAT_POLICY", raising=False)
-    at = compared_at(HR, None, version(0.95, texts=20), version(0.9))
+    at = compared_at("intent", "hr", None, version(0.95, texts=20), version(0.9))
     assert (at.keep_at, at.origin) == (0.95, "served_card")
     nothing = version(0.9).model_copy(update={"keep_at": 1.0})
-    at = compared_at(HR, None, nothing, version(0.9))
+    at = compared_at("intent", "hr", None, nothing, version(0.9))
     assert (at.keep_at, at.origin) == (0.9, "new_card")
     assert at.said == (
         "that of the new version: at 1.00, that of the card of the served version, as no policy is known, nothing is "
@@ -123,7 +125,7 @@ def test_without_a_policy_they_are_compared_at_that_of_the_served_versions_card(
 def test_where_1_is_in_force_they_are_compared_at_that_of_the_new_version(tmp_path):
     file = tmp_path / "desk.yaml"
     file.write_text("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 1.0\n")
-    at = compared_at(AskedModel("desk", "default"), load_task_file(file), version(0.7), version(0.8))
+    at = compared_at("desk", "default", load_task_file(file), version(0.7), version(0.8))
     assert (at.keep_at, at.origin) == (0.8, "new_card")
     assert (
         at.said

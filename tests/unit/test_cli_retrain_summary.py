@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from sprat.errors import SpratError
+from sprat_cli.compared_at import ComparedAt
 from sprat_cli.comparison import comparison_sentence
 from sprat_cli.retrain.command import check_replaces
 from sprat_cli.retrain.compared import NewVersion, check_is_new
 from sprat_cli.retrain.corrections import Added, AskedModel
-from sprat_cli.retrain.keep_at import ComparedAt
 from sprat_cli.retrain.summary import Retrained, advise, summary_lines
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.which_keep_at import KeepAtAdvice
@@ -131,17 +131,25 @@ def keeping(right, wrong, texts=300):
 def test_keeping_more_does_not_speak_for_a_version_of_whose_kept_answers_clearly_fewer_are_right():
     comparison = compare(keeping(100, 3), keeping(120, 40))
     verdict, step = advised(FAIR, comparison).lines
-    assert "; clearly more that is right is kept at keep_at 0.89: +6.7 points (" in verdict
-    assert "; but of those kept at keep_at 0.89, clearly fewer are right: -22.1 points (" in verdict
+    no = "replace: no, because with the corrections, of those kept at keep_at 0.89, clearly fewer are right: -22.1 "
+    assert verdict.startswith(f"{no}points (")
+    assert "; though clearly more that is right is kept: +6.7 points (" in verdict
     assert (verdict[:11], step[:16]) == ("replace: no", "  next: write it")
     said = comparison_sentence(WITH_THEM, comparison, str(AT))
     assert "; of those kept, clearly fewer are right: -22.1 points (" in said
     worse = compare(keeping(100, 3), keeping(100, 40))
     verdict, _ = advised(FAIR, worse).lines
-    assert verdict.startswith("replace: no, because with the corrections of those kept at keep_at 0.89, clearly fewer")
+    assert verdict.startswith("replace: no, because with the corrections, of those kept at keep_at 0.89, clearly fewer")
     assert comparison_sentence(WITH_THEM, worse, str(AT)).startswith(f"{WITH_THEM} is worse on 300 texts: ")
     with pytest.raises(SpratError, match="the new version is worse"):
         check_replaces(Path("fm"), FAIR, worse, unasked=True)
+    fewer_kept = replace(compare(version(40, 24), version(56, 14)), right_of_kept=comparison.right_of_kept)
+    assert fewer_kept.keeps == "less"
+    (verdict, _) = advised(FAIR, fewer_kept).lines
+    assert verdict.startswith("replace: no, because with the corrections clearly less that is right is kept at keep_at")
+    assert "; though clearly more texts are right: +23.9" in verdict
+    assert "may mend" in said
+    assert "may mend" not in comparison_sentence(WITH_THEM, fewer_kept, str(AT))
     more_right = replace(compare(version(40, 24), version(56, 24)), right_of_kept=comparison.right_of_kept)
     (verdict,) = advised(FAIR, more_right).lines
     assert verdict.startswith("replace: yes, because with the corrections clearly more texts are right: +23.9")
@@ -174,9 +182,9 @@ def test_keeping_more_speaks_for_a_version_only_where_it_does_so_at_the_keep_at_
     keeps_more, more_right = compare(version(56, 14), version(55, 24)), compare(version(40, 24), version(56, 24))
     less, more = compare(version(56, 14), version(55, 8)), compare(version(56, 14), version(55, 22))
     verdict, step = advised(FAIR, keeps_more, write, once_served=less).lines
-    assert verdict.startswith("replace: no, because with the corrections clearly more that is right is kept at keep_at")
-    would = "; but its own keep_at, 0.95, is higher and would be written: kept and right at 0.95, against 0.89 now: -9."
-    assert would in verdict
+    would = "its own keep_at, 0.95, is higher and would be written: kept and right at 0.95, against 0.89 now: -9."
+    assert verdict.startswith(f"replace: no, because {would}")
+    assert "; though with the corrections clearly more that is right is kept at keep_at 0.89: +14." in verdict
     assert step.startswith("  next: write it with --output DIR")
     for comparison, once_served, change in ((keeps_more, more, "+11.9"), (more_right, less, "-9.0")):
         verdict, then, expected = advised(FAIR, comparison, write, once_served=once_served).lines
@@ -296,11 +304,11 @@ def test_what_is_kept_stands_in_one_table_by_the_cards_and_at_the_keep_at_in_for
     new = NEW.model_copy(update={"keep_at_rule": PROVISIONAL})
     said = shown((56, 24), (55, 24), served=served, new=new)
     assert rows_kept(said) == [
-        ["new, by its card", "0.95 provisional", "52.5%", "90.0% (80.0% or more)"],
-        ["new, in force", "0.89", "55.5%", "90.0% (80.0% or more)"],
+        ["new, by its card", "0.95 provisional", "52.5%", "90.0% (80.0% to 95.0%)"],
+        ["new, in force", "0.89", "55.5%", "90.0% (80.0% to 95.0%)"],
     ]
     equal_now = shown((56, 24), (55, 24), at=replace(AT, keep_at=0.9), served=served, new=new)
-    assert rows_kept(equal_now)[0] == ["served, by its own training", "0.90", "40.0%", "98.0% (92.0% or more)"]
+    assert rows_kept(equal_now)[0] == ["served, by its own training", "0.90", "40.0%", "98.0% (from 92.0%)"]
     assert (
         "\nThe new version is trained on all 300 texts and 0 outside every label. What to expect of texts like these, "
         "10% of them outside every label (whether the corrections help, the table above says: each training there "

@@ -44,9 +44,9 @@ def test_where_the_cards_is_in_force_there_is_nothing_to_do(provisional):
 def test_a_higher_one_of_the_card_is_written(provisional):
     card = of_card(0.9, provisional=provisional)
     write, why = f"write 0.90 under {PLACE}", ": the card's keep_at is higher than 0.89, which is in force"
-    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(write + why, writes=True)
+    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(write + why, writes=True, raises=True)
     own = keep_at_advice(in_force(0.89, by_hand=True), card, PLACE)
-    assert own == KeepAtAdvice(write + SHOWED + why, writes=True)
+    assert own == KeepAtAdvice(write + SHOWED + why, writes=True, raises=True)
 
 
 def test_a_lower_one_of_the_card_may_be_written_where_it_is_shown():
@@ -93,6 +93,7 @@ def test_one_that_assess_found_for_another_version_is_called_that_with_the_comma
         f"0.74, which is in force, was found for version {OTHER}, not for {SERVED}: `sprat assess FILE --model DIR "
         f"--accuracy 0.9 --write --as hr` finds its own; until then, {by_the_card}",
         writes,
+        raises=writes,
     )
 
 
@@ -117,23 +118,44 @@ def test_the_command_that_finds_its_own_asks_for_the_same_as_then():
 )
 def test_the_cards_decides_where_it_is_known_that_assess_showed_nothing(source):
     assert keep_at_advice(in_force(0.74, source=source), of_card(0.92), PLACE) == KeepAtAdvice(
-        f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force", writes=True
+        f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force", writes=True, raises=True
     )
 
 
 @pytest.mark.parametrize(
     "now", [KeepAtSource(OTHER, 0.9), KeepAtSource(OTHER, None, "that of its card"), None], ids=str
 )
-@pytest.mark.parametrize("of_the_card", [of_card(0.92), of_card(0.6), of_card(0.74, provisional=True)])
-@pytest.mark.parametrize("but", ["", "provisional"])
-def test_the_number_that_was_in_force_with_a_version_goes_before_its_cards_once_it_is_back(now, of_the_card, but):
-    before = [NotedKeepAt("0.70", KeepAtSource(SERVED, 0.9, but))]
-    advice = keep_at_advice(in_force(0.74, by_hand=True, source=now, before=before), of_the_card, PLACE)
-    why = f"it was in force with version {SERVED}, as the comment behind 0.74 says"
-    may = f"0.70 may be written again under {PLACE}: {why}; 0.74, which is in force, keeps less"
-    assert advice == KeepAtAdvice(may, writes=True)
-    higher = keep_at_advice(in_force(0.65, by_hand=True, source=now, before=before), of_the_card, PLACE)
-    assert higher == KeepAtAdvice(f"write 0.70 again under {PLACE}: {why.replace('0.74', '0.65')}", writes=True)
+@pytest.mark.parametrize("of_the_card", [of_card(0.92), of_card(0.6), of_card(0.6, provisional=True)])
+def test_the_number_that_was_shown_for_a_version_goes_before_its_cards_once_it_is_back(now, of_the_card):
+    before = [NotedKeepAt("0.70", KeepAtSource(SERVED, 0.9))]
+
+    def said(value):
+        held = in_force(value, by_hand=True, source=now, before=before)
+        return keep_at_advice(held, of_the_card, PLACE, is_back=True)
+
+    why = f"`sprat assess` showed it for version {SERVED}, as the comment behind 0.74 says"
+    may = f"0.70 may be written again, by hand, under {PLACE}: {why}; 0.74, which is in force, keeps less"
+    assert said(0.74) == KeepAtAdvice(may, writes=True)
+    higher = f"write 0.70 again, by hand, under {PLACE}: {why.replace('0.74', '0.65')}"
+    assert said(0.65) == KeepAtAdvice(higher, writes=True, raises=True)
+    assert (said(of_the_card.value) is None) is True, "equal to the card's: there is nothing to do"
+
+
+def test_one_that_was_not_shown_does_not_go_before_the_cards():
+    for but in ("provisional", "a plan by --frontier-accuracy 0.98", "on texts of its training", "that of its card"):
+        before = [NotedKeepAt("0.85", KeepAtSource(SERVED, 0.9, but))]
+        held = in_force(0.80, source=KeepAtSource(OTHER, None, "that of its card"), before=before)
+        said = keep_at_advice(held, of_card(0.95), PLACE, is_back=True)
+        assert said.said.startswith(f"write 0.95 under {PLACE}"), but
+
+
+def test_a_number_that_somebody_changed_by_hand_is_theirs_while_the_same_version_is_served():
+    before = [NotedKeepAt("0.93", KeepAtSource(SERVED, 0.9))]
+    assert keep_at_advice(in_force(0.9, by_hand=True, before=before), of_card(0.9), PLACE) is None
+    said = keep_at_advice(in_force(0.96, by_hand=True, before=before), of_card(0.9, provisional=True), PLACE).said
+    assert said.startswith("leave 0.96, which is in force")
+    again = keep_at_advice(in_force(0.96, by_hand=True, before=before), of_card(0.9), PLACE, is_back=True).said
+    assert again.startswith(f"0.93 may be written again, by hand, under {PLACE}")
 
 
 def test_a_number_that_holds_for_two_versions_is_that_of_both():
@@ -210,6 +232,14 @@ def test_that_of_the_default_model_is_the_tasks_unless_it_has_a_section():
             ),
         ),
         (
+            FoundKeepAt(0.95, not_shown=None, assumed=0.98),
+            0.9,
+            (
+                f"write 0.95 under {PLACE}: it is the card's keep_at, and what --frontier-accuracy 0.98 gives, a plan "
+                "until the frontier is measured; add it"
+            ),
+        ),
+        (
             FoundKeepAt(0.83, not_shown=None, assumed=0.98),
             0.95,
             (
@@ -238,8 +268,8 @@ def test_where_one_goes_that_assess_found_and_whether_before_that_of_the_card(fo
 def test_where_another_number_was_shown_for_the_same_version_both_files_are_to_be_one(source, is_said):
     found = FoundKeepAt(0.98, not_shown=None, assumed=None, accuracy=0.9)
     said = found_advice(found, 0.83, of_card(0.95), PLACE, "add it", source)
-    both = ". 0.83, which is in force, was shown for this version on other texts: `sprat assess` takes both files at "
-    assert (f"; add it{both}once, which shows more than either; until then the higher" in said) is is_said
+    both = ". 0.83, which is in force, was shown for this version before: where that was on other texts, assess both "
+    assert said.endswith(f"; add it{both}files at once, which shows more than either") is is_said
 
 
 def test_one_in_force_that_was_found_for_another_version_may_be_noted_for_the_one_it_is_shown_for_now():

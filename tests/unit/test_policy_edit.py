@@ -419,11 +419,19 @@ def test_no_other_comment_is_taken_for_one_on_this_number(tmp_path, comment):
 def test_only_what_stands_behind_it_changes_where_the_number_is_the_same(tmp_path):
     path = write(tmp_path, "tasks:\n  intent:\n    keep_at: 0.8  # sprat assess: 0.8 for version 1, --accuracy 0.9\n")
     set_keep_at(path, "intent", 0.8, source=KeepAtSource("2", 0.9))
-    comment = "# sprat assess: 0.8 for version 2, --accuracy 0.9; before: 0.8 for version 1, --accuracy 0.9"
+    comment = "# sprat assess: 0.80 for version 2, --accuracy 0.9; before: 0.8 for version 1, --accuracy 0.9"
     assert path.read_text().endswith(f"    keep_at: 0.8  {comment}\n")
     before = path.stat()
     set_keep_at(path, "intent", 0.8, source=KeepAtSource("2", 0.9))
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+@pytest.mark.parametrize("written", [".9", '"0.9"', "0.900"])
+def test_a_number_is_known_however_it_is_written(tmp_path, written):
+    path, source = write(tmp_path, f"tasks:\n  intent:\n    keep_at: {written}\n"), KeepAtSource("2ad9", 0.9)
+    set_keep_at(path, "intent", 0.9, source=source)
+    assert load_policy(path).task("intent").keep_at_comment("default").source == source
+    assert path.read_text().endswith(f"keep_at: {written}  # sprat assess: 0.90 for version 2ad9, --accuracy 0.9\n")
 
 
 @pytest.mark.parametrize("by_hand", [False, True])

@@ -85,8 +85,8 @@ def test_of_what_each_version_keeps_the_share_right_is_compared_in_pairs():
     none_kept = compare(keeping(40, 2), keeping(0, 0))
     assert (none_kept.right_of_kept, none_kept.kept_are_right) == (None, "alike")
     assert "right of those kept" not in [each.name for each in none_kept.all]
-    one_kept = compare(keeping(1, 0), keeping(1, 0)).right_of_kept.difference
-    assert (one_kept.low, one_kept.high) == (0, 0), "draws without a kept text say nothing"
+    few = compare(keeping(1, 0), keeping(0, 1))
+    assert (few.right_of_kept, few.kept_are_right, few.is_worse) == (None, "alike", False), "all draws would be alike"
 
 
 def test_an_interval_that_ends_at_0_has_no_sign():

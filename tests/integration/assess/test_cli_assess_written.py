@@ -99,8 +99,8 @@ def test_that_another_version_is_served_is_said_before_its_keep_at_is_replaced(f
     chosen = assess(folder, *common, "--accuracy", "0.6", "--write")
     assert (chosen.exit_code, said in chosen.stderr) == (0, True), chosen.output
     again = f"`--model intent/hr={folder / 'hr'}`"
-    reads = "It reads what stands under tasks.intent.models.hr.keep_at when it starts: write this version's where you "
-    assert f"{reads}start it again with {again}\n" in chosen.stderr
+    reads = "`sprat up` reads what stands under tasks.intent.models.hr.keep_at when it starts: write this version's "
+    assert f"{reads}where you start it again with {again}\n" in chosen.stderr
     not_written = assess(folder, *common, "--accuracy", "0.7").stdout
     assert not_written.splitlines()[-1].endswith(
         f"; add `--write --as hr` to this command, and start `sprat up` again with {again}"
@@ -119,7 +119,7 @@ def test_where_no_comment_can_stand_behind_the_number_that_is_said(folder, tmp_p
     said = assess(
         folder, "--policy", policy, "--as", "hr", "--output", tmp_path / "page.html", "--accuracy", "0.6", "--write"
     ).stdout
-    without = "; no comment stands behind it that says for which version it is, as something else stands there"
+    without = "; no comment behind it says for which version it is: something else stands there, or it shares its line"
     assert (without in said) is unnoted
     assert (load_policy(policy).task("intent", "hr").keep_at_comment("hr").source is None) is unnoted
 
@@ -134,15 +134,22 @@ def test_several_files_are_one_sample_and_the_report_is_named_for_all(folder, tm
         json.loads(run("assess", *files, *model).stdout) for files in ((first, second), (folder / "test.csv",))
     )
     assert [each.pop("report") for each in (both, whole)] == [
-        str(tmp_path / "one+two-hr-assessment.html"),
+        str(tmp_path / "one+1-more-hr-assessment.html"),
         str(folder / "test-hr-assessment.html"),
     ]
     assert both["texts"] == whole["texts"] == len(rows)
     assert both["routed"] == whole["routed"]
     assert run("assess", first, second, *model[:4]).stdout.startswith(f"{len(rows)} texts of one.csv and two.csv\n")
+    again = run("assess", first, first, second, *model)
+    assert json.loads(again.stdout)["texts"] == len(rows)
+    assert f"{len(rows[::2])} rows of {first} stand in an earlier file, too: counted once\n" in again.stderr
+    seen = [training_files.write(tmp_path / name, training_files.rows()[1:4]) for name in ("a.csv", "b.csv")]
+    assessed = json.loads(run("assess", seen[0], first, *model).stdout)
+    assert assessed["trained_on"] == [{"file": "a.csv", "row": row} for row in assessed["trained_on_rows"]]
+    assert assessed["trained_on"]
     wrong = training_files.write(tmp_path / "wrong.csv", [("my desk", "desks")])
     refused = run("assess", first, wrong, *model)
-    assert (refused.exit_code, f"{wrong}: row 2, column" in refused.stderr) == (2, True)
+    assert (refused.exit_code, f"{wrong}: row 2: the model has no label" in refused.stderr) == (2, True)
 
 
 def test_a_version_before_is_served_by_the_way_back(folder, tmp_path, monkeypatch):

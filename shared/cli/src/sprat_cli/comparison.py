@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from sprat_cli.compared_at import ComparedAt
 from sprat_cli.terminal import counted, faint, paint, printable, table
+from sprat_inference.card import Card
 from sprat_training.evaluation.comparison import Comparison, Measured
 
 
@@ -36,7 +38,7 @@ def comparison_sentence(new: str, comparison: Comparison, at: str) -> str:
     }[comparison.keeps]
     if comparison.right_of_kept is not None and comparison.kept_are_right != "alike":
         fewer = "fewer" if comparison.kept_are_right == "less" else "more"
-        higher = ", which a higher keep_at for it may mend" if fewer == "fewer" else ""
+        higher = ", which a higher keep_at for it may mend" if fewer == "fewer" and comparison.keeps != "less" else ""
         keeps += f"; of those kept, clearly {fewer} are right: {difference(comparison.right_of_kept)}{higher}"
     if comparison.neither_keeps:
         keeps = f"none is kept at {at}"
@@ -48,6 +50,65 @@ def comparison_sentence(new: str, comparison: Comparison, at: str) -> str:
         colour = "yellow" if comparison.kept_are_right == "less" else "green"
         return paint(printable(f"{new} is better on {texts}: {shown}"), colour)
     return paint(f"On {texts}, {shown}", "yellow")
+
+
+def judged(
+    comparison: Comparison, once_served: Comparison | None, at: ComparedAt, new: Card, with_them: str
+) -> tuple[bool, str]:
+    """Return whether the new version is shown to be the better one to serve, and why.
+
+    Args:
+        comparison: of both versions at one keep_at.
+        once_served: with the new one at its own keep_at, where that is higher and so would be written; else None.
+        at: the keep_at of the comparison.
+        new: the card of the new version.
+        with_them: what the new version is, as "with the corrections".
+    """
+    yes, because = _judged(comparison, at, with_them)
+    if not yes or comparison.better == "new" or once_served is None or once_served.keeps == "more":
+        return yes, because
+    own = f"its own keep_at, {new.keep_at:.2f}, is higher and would be written"
+    return False, f"{own}: {change_once_served(once_served, at, new)}; though {because}"
+
+
+def change_once_served(once_served: Comparison, at: ComparedAt, new: Card) -> str:
+    """Return what replacing the served version changes in what is kept and right, each at the keep_at it has then."""
+    change = difference(once_served.kept_right)
+    return f"kept and right at {new.keep_at:.2f}, against {at.keep_at:.2f} now: {change}"
+
+
+def _judged(comparison: Comparison, at: ComparedAt, with_them: str) -> tuple[bool, str]:
+    right, kept = difference(comparison.right), difference(comparison.kept_right)
+    less = f"clearly less that is right is kept at {at}: {kept}"
+    of_kept = comparison.right_of_kept
+    is_wrong = of_kept is not None and comparison.kept_are_right == "less"
+    wrong = "" if of_kept is None else f"of those kept at {at}, clearly fewer are right: {difference(of_kept)}"
+    match comparison.better, comparison.keeps:
+        case "served", _:
+            found = False, f"{with_them} clearly fewer texts are right: {right}"
+        case "new", "less" if is_wrong:
+            found = False, f"{with_them} {less}, and {wrong}; though clearly more texts are right: {right}"
+        case "new", keeps:
+            but = [*([less] if keeps == "less" else []), *([wrong] if is_wrong else [])]
+            more = f"{with_them} clearly more texts are right: {right}"
+            found = True, "; but ".join([more, *([", and ".join(but)] if but else [])])
+        case _, "more" if is_wrong:
+            more = f"though clearly more that is right is kept: {kept}"
+            found = False, f"{with_them}, {wrong}; more right: not shown ({right}); {more}"
+        case _, "more" if at.of_version is not None:
+            of_other = f"that number was found for version {at.of_version}, not for the served one"
+            more = f"clearly more that is right is kept at {at}: {kept}"
+            found = False, f"{with_them} more right: not shown ({right}); {more}, but {of_other}"
+        case _, "more":
+            not_fewer = f"fewer right: not shown ({right})"
+            found = True, f"{with_them} clearly more that is right is kept at {at}: {kept}; {not_fewer}"
+        case _, "less":
+            found = False, f"{with_them} {less}; more right: not shown ({right})"
+        case _ if is_wrong:
+            found = False, f"{with_them}, {wrong}; more right: not shown ({right})"
+        case _:
+            found = False, f"no difference is shown on {counted(comparison.texts, 'text')} at {at}"
+    return found
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class KeepAtAdvice:
     """As "write 0.90 under PLACE: …", or "leave 0.90, which is in force: …"."""
     writes: bool
     """Whether something is to be written, or may be; else what is in force stays."""
+    raises: bool = False
+    """Whether a higher number than that in force is to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,12 @@ def keep_at_advice(
         unless = f", unless a higher one is in force: {its} is provisional" if card.is_provisional else ""
         return KeepAtAdvice(f"write {its}, the card's keep_at, under {place}{unless}", writes=True)
     now, source = f"{in_force.value:.2f}", in_force.source_for(card.version)
-    if source is not None and source.shows(card.version):
+    if now == its or (source is not None and source.shows(card.version)):
         return None
-    before = None if source is not None and source.version == card.version else in_force.comment.found_for(card.version)
-    if before is not None:
+    before = in_force.comment.found_for(card.version)
+    # A number that somebody changed by hand is theirs, unless the version was away: then it was for the other one.
+    if before is not None and before.source.shows(card.version) and (source is not None or is_back):
         return _as_before(before, now, place)
-    if now == its:
-        return None
     if source is None or source.accuracy is None or source.version == card.version:
         return _by_card(in_force, card, place, assessed=assessed, is_back=is_back)
     name = "" if in_force.name is None else f" --as {in_force.name}"
@@ -136,6 +137,7 @@ def keep_at_advice(
         f"{now}, which is in force, was found for version {source.version}, not for {card.version}: `sprat assess FILE "
         f"--model {card.folder} {source.options} --write{name}`{answers} finds its own; until then, {advice.said}",
         advice.writes,
+        advice.raises,
     )
 
 
@@ -143,11 +145,11 @@ def _as_before(before: NotedKeepAt, now: str, place: str) -> KeepAtAdvice:
     """Return that a number may be written again, or is to be where it is higher than what is in force `now`."""
     number = f"{before.value:.2f}"
     if number > now:
-        said, but = f"write {number} again under {place}", ""
+        said, but = f"write {number} again, by hand, under {place}", ""
     else:
-        said, but = f"{number} may be written again under {place}", f"; {now}, which is in force, keeps less"
-    why = f"it was in force with version {before.source.version}, as the comment behind {now} says{but}"
-    return KeepAtAdvice(f"{said}: {why}", writes=True)
+        said, but = f"{number} may be written again, by hand, under {place}", f"; {now}, which is in force, keeps less"
+    why = f"`sprat assess` showed it for version {before.source.version}, as the comment behind {now} says{but}"
+    return KeepAtAdvice(f"{said}: {why}", writes=True, raises=number > now)
 
 
 def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed: bool, is_back: bool) -> KeepAtAdvice:
@@ -167,7 +169,7 @@ def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed:
     else:
         why = f"the card's keep_at is lower than {now}, which is in force, and not provisional, so it keeps more"
         said = f"{its} may be written {where}: {why}"
-    return KeepAtAdvice(said, writes=True)
+    return KeepAtAdvice(said, writes=True, raises=card.value > in_force.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +205,7 @@ def found_advice(
     """
     its = f"{found.value:.2f}"
     if found.assumed is not None:
-        now = None if in_force is None else KeepAtInForce(in_force)
-        advice = keep_at_advice(now, card, place, assessed=False)
-        stands = f"{card.value:.2f}, which is in force" if advice is None else advice.said
-        return (
-            f"keep_at {its} is a plan, not a measurement: it rests on --frontier-accuracy {found.assumed:g}. Until "
-            f"the frontier is measured, the card's goes before it: {stands}. To write {its} under {place} all the "
-            f"same, {how}"
-        )
+        return _plan_advice(found, found.assumed, in_force, card, place, how)
     if in_force is not None and f"{in_force:.2f}" == its:
         if source is not None and source.version != card.version:
             return f"keep_at {its} is in force already, for version {source.version}; to note it for this one, {how}"
@@ -226,6 +221,26 @@ def found_advice(
     return f"write {its} under {place}: it is shown here, so it goes before the card's, {card.value:.2f}; {how}{other}"
 
 
+def _plan_advice(
+    found: FoundKeepAt, assumed: float, in_force: float | None, card: CardKeepAt, place: str, how: str
+) -> str:
+    """Return where a `keep_at` goes that rests on an assumed accuracy of the frontier."""
+    its = f"{found.value:.2f}"
+    now = None if in_force is None else KeepAtInForce(in_force)
+    advice = keep_at_advice(now, card, place, assessed=False)
+    if advice is not None and advice.writes and its == f"{card.value:.2f}":
+        return (
+            f"write {its} under {place}: it is the card's keep_at, and what --frontier-accuracy {assumed:g} "
+            f"gives, a plan until the frontier is measured; {how}"
+        )
+    stands = f"{card.value:.2f}, which is in force" if advice is None else advice.said
+    return (
+        f"keep_at {its} is a plan, not a measurement: it rests on --frontier-accuracy {assumed:g}. Until "
+        f"the frontier is measured, the card's goes before it: {stands}. To write {its} under {place} all the "
+        f"same, {how}"
+    )
+
+
 def _shown_elsewhere(found: FoundKeepAt, in_force: float | None, source: KeepAtSource | None, version: str) -> str:
     """Return what to do where another number was shown for the same version and accuracy: that was on other texts."""
     if in_force is None or found.accuracy is None or source is None or not source.shows(version):
@@ -233,8 +248,8 @@ def _shown_elsewhere(found: FoundKeepAt, in_force: float | None, source: KeepAtS
     if source.of_all or source.accuracy != found.accuracy:
         return ""
     return (
-        f". {in_force:.2f}, which is in force, was shown for this version on other texts: `sprat assess` takes both "
-        "files at once, which shows more than either; until then the higher number is the safe one"
+        f". {in_force:.2f}, which is in force, was shown for this version before: where that was on other texts, "
+        "assess both files at once, which shows more than either"
     )
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from math import nan
 from typing import Final, Self
 
 from sprat_policy.yaml_document import Document, Location, UnreadableYamlError, read_yaml
@@ -46,6 +47,11 @@ class KeepAtSource:
         asked = [] if self.accuracy is None else [f"--accuracy {self.accuracy:g}{' of all answers' * self.of_all}"]
         whose = [] if self.tenant is None else [f"--tenant {self.tenant}"]
         return ", ".join([f"version {self.version}", *asked, *whose, *filter(None, [self.but])])
+
+    @property
+    def asked(self) -> str:
+        """Return what was asked for and what is to be known of it, without the version."""
+        return str(self).partition(", ")[2]
 
     @property
     def options(self) -> str:
@@ -130,7 +136,15 @@ def with_source(text: str, location: Location, source: KeepAtSource | None) -> s
 def _noted(value: re.Match[str], source: KeepAtSource) -> str:
     """Return what a comment says: where a value comes from, and the one before it that was another version's."""
     others = (each for each in _found_in(value["source"] or "") if each.source.version != source.version)
-    return _BEFORE.join(map(str, [NotedKeepAt(value["value"], source), *islice(others, 1)]))
+    return _BEFORE.join(map(str, [NotedKeepAt(f"{_as_number(value['value']):.2f}", source), *islice(others, 1)]))
+
+
+def _as_number(written: str) -> float:
+    """Return a number of a file, which may stand in quotation marks; not a number where it is none."""
+    try:
+        return float(written.strip("\"'"))
+    except ValueError:
+        return nan
 
 
 def _found_in(comment: str) -> tuple[NotedKeepAt, ...]:
@@ -166,6 +180,6 @@ def comments_in(text: str, document: Document, section: Location) -> Mapping[str
         if value is None or value["source"] is None:
             continue
         found = _found_in(value["source"])
-        holds = bool(found) and found[0].number == value["value"]  # else somebody changed the number
+        holds = bool(found) and found[0].value == _as_number(value["value"])  # else somebody changed the number
         comments[model] = KeepAtComment(found[0].source, found[1:]) if holds else KeepAtComment(None, found)
     return comments

@@ -208,7 +208,7 @@ def scores_of_sets(prefix: str, protocol: str, figures: SetFigures, keep_at: flo
     if kept.share:
         rows.append(("kept_right", kept.right.value, f"{protocol}: of those kept, the whole set is right"))
         rows.append(("kept_right_low", kept.right.low, f"lower end of the 95 % interval of {prefix}_kept_right"))
-    return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
+    return [Score(name=f"{prefix}_{name}", value=round(value, 6), protocol=rule) for name, value, rule in rows]
 
 
 def micro_f1(said: Flags, gold: Flags) -> float:

@@ -122,7 +122,7 @@ def with_stage(card: Card, stage: LexicalFit) -> Card:
         ("lexical_encoder_error", gate.encoder_error, "of the same texts, the label of a held-out head is wrong"),
         ("lexical_outside_share", gate.outside_share, "texts outside every label that the stage answers with one"),
     )
-    scores = tuple(Score(name=name, value=round(value, 4), protocol=rule) for name, value, rule in rows)
+    scores = tuple(Score(name=name, value=round(value, 6), protocol=rule) for name, value, rule in rows)
     return card.model_copy(update={"lexical": stage.card, "scores": (*card.scores, *scores)})
 
 
@@ -130,8 +130,13 @@ PREVIOUS: Final = ".previous"
 """At the end of the folder of a version that was replaced."""
 
 
-def check_output(output: Path, *, force: bool) -> None:
+def check_output(output: Path, *, force: bool, may_force: bool = True) -> None:
     """Check, before anything is computed, that the folder can be written.
+
+    Args:
+        output: the folder.
+        force: whether it may replace an artefact.
+        may_force: whether the command has an option for that.
 
     Raises:
         UserError: it exists already, or its parent folder does not; what stands in the place of the version before is
@@ -143,7 +148,8 @@ def check_output(output: Path, *, force: bool) -> None:
             f"first: sprat models rollback {shlex.quote(str(output))}"
         )
     if output.exists() and not force:
-        raise UserError(f"{output}: exists already; name another --output, or replace it with --force")
+        replace = ", or replace it with --force" if may_force else ""
+        raise UserError(f"{output}: exists already; name another --output{replace}")
     if output.is_symlink():
         raise UserError(
             f"{output}: a link, beside which no version before can be kept; name the folder that it leads to"
@@ -218,7 +224,8 @@ def write_model(
             service = CLASSIFY if card.kind == MULTI_LABEL else card.task
             model: SpecialistModel = plugins.load(plugins.MODELS, service).load(folder)
             model.probe()
-            _replace(output, folder, Path(name) / "earlier", is_same=version_in(output) == model.card.version)
+            if version_in(output) != model.card.version:  # else what is kept as the previous version stays
+                _replace(output, folder, Path(name) / "earlier")
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     return model.card
@@ -232,7 +239,7 @@ def version_in(folder: Path) -> str | None:
         return None
 
 
-def _replace(output: Path, new: Path, earlier: Path, *, is_same: bool) -> None:
+def _replace(output: Path, new: Path, earlier: Path) -> None:
     """Put a folder in the place of the output, whose version becomes the previous one; each step is a rename.
 
     Between two of them, the output may be missing for a moment: a service has loaded what it reads, and a running
@@ -242,13 +249,10 @@ def _replace(output: Path, new: Path, earlier: Path, *, is_same: bool) -> None:
         output: the artefact, if there is one.
         new: the folder that takes its place.
         earlier: where the previous version goes; to be removed.
-        is_same: whether both hold the same version: what is kept as the previous one stays then.
 
     Raises:
         OSError: a folder cannot be renamed; the output is then as it was.
     """
-    if is_same:
-        return
     if not output.exists():
         new.rename(output)
         return
@@ -285,7 +289,7 @@ def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float
         noun = "text" if figures.outside_texts == 1 else "texts"
         rule = f"{figures.outside_texts:,} {noun} outside: the share that is published without a label"
         rows.append(("outside_recall", figures.outside_recall, rule))
-    return [Score(name=f"{prefix}_{name}", value=round(value, 4), protocol=rule) for name, value, rule in rows]
+    return [Score(name=f"{prefix}_{name}", value=round(value, 6), protocol=rule) for name, value, rule in rows]
 
 
 def _nearness(data: TrainingData) -> str:

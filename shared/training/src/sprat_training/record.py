@@ -101,7 +101,7 @@ class SeenRows:
     """Texts of a test that a model was trained on."""
 
     places: tuple[tuple[str, int], ...]
-    """Name of the file, and row."""
+    """File, by its name where no other has the same, and row."""
     texts: int
     """All texts of the test."""
 
@@ -167,7 +167,9 @@ def seen_by(record: TrainingRecord | None, data: LabelledTexts) -> SeenRows | No
     found = [int(index) for index in np.flatnonzero(record.texts.seen(data.texts))]
     if len(found) <= _SURELY * len(data) / CHANCE:
         return None
-    return SeenRows(tuple((data.paths[index].name, data.rows[index]) for index in found), len(data))
+    alone = len({path.name for path in data.paths}) == len(set(data.paths))
+    names = [data.paths[index].name if alone else str(data.paths[index]) for index in found]
+    return SeenRows(tuple(zip(names, (data.rows[index] for index in found), strict=True)), len(data))
 
 
 def _numbers(texts: Sequence[str], key: str, bits: int) -> NDArray[np.uint32]:

@@ -216,12 +216,13 @@ def check_labels(data: LabelledTexts, cards: Sequence[Card], outside_label: str)
     known = {outside_label, *(label for card in cards for label in card.labels or ())}
     has, these = ("the model has", "this model") if len(cards) == 1 else ("the models have", "them")
     several = cards[0].kind == MULTI_LABEL
+    column = f', column "{data.columns[1]}"' if len(set(data.paths)) == 1 else ""  # each file has its own
     for path, row, cell in zip(data.paths, data.rows, data.labels, strict=True):
         for label in {*(split_labels(cell) if several else (cell,))} - known:
             texts = look_like_texts(data.labels)
             shown, named = ("no such label", "LABEL") if texts else (f'no label "{label}"', shlex.quote(label))
             raise UserError(
-                f'{path}: row {row}, column "{data.columns[1]}": {has} {shown}; correct it, or '
+                f"{path}: row {row}{column}: {has} {shown}; correct it, or "
                 f"add --outside-label {named} where it is outside for {these}, after the one that means that already"
             )
 

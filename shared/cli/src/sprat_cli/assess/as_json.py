@@ -25,6 +25,7 @@ def assessment_json(
         "type": "assessed",
         "texts": assessment.texts,
         "trained_on_rows": [] if seen is None else seen.rows,
+        "trained_on": [] if seen is None else [{"file": file, "row": row} for file, row in seen.places],
         "costs_known": assessment.costs_known,
         "frontier_denied": assessment.denied,
         "small": _result_json(assessment.small, assessment),

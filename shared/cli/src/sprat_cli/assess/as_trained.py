@@ -13,6 +13,7 @@ from sprat_langid import DEFAULT
 from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, columns_of_further, joined, read_labelled
+from sprat_training.datasets.rows import normalised_text
 from sprat_training.label_set_data import as_one_label
 from sprat_training.languages import languages_seen, named
 from sprat_training.record import TrainingRecord
@@ -50,10 +51,24 @@ def read_as_trained(
             remark(f"as at the training of the model: {options}")
             said.add(options)
         read.append((read_labelled(path, columns, encoding=encoding, several=several), columns, outside))
-    rows, (_, columns, outside) = joined([each for each, _, _ in read]), read[0]
+    rows, (_, columns, outside) = _each_once([each for each, _, _ in read]), read[0]
     if several:
         return as_one_label(rows, outside), columns, outside
     return with_one_outside_label(rows, outside, outside_labels or (OUTSIDE,)), columns, outside
+
+
+def _each_once(files: Sequence[LabelledTexts]) -> LabelledTexts:
+    """Return the rows of several files; what an earlier file has, too, is one case, and is left out of a later one."""
+    known: set[tuple[str, str]] = set()
+    kept = []
+    for file in files:
+        keys = [(normalised_text(text), label) for text, label in zip(file.texts, file.labels, strict=True)]
+        new = [index for index, key in enumerate(keys) if key not in known]
+        if len(new) < len(keys):
+            remark(f"{counted(len(keys) - len(new), 'row')} of {file.path} stand in an earlier file, too: counted once")
+        known.update(keys)
+        kept.append(file.take(new))
+    return joined(kept)
 
 
 def _remembered(

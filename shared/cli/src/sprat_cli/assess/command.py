@@ -370,7 +370,15 @@ def assess(
             []
             if write or seen
             else where_to_write(
-                target, policy, choice, below, assessment, of_card, also, target.source(rules, language)
+                target,
+                policy,
+                choice,
+                below,
+                assessment,
+                of_card,
+                also,
+                target.source(rules, language),
+                files=len(files),
             )
         )
         say(
@@ -388,8 +396,8 @@ def assess(
 
 def _page_of(files: Sequence[Path], model: str) -> Path:
     """Return the default place of the report."""
-    stems = "+".join(dict.fromkeys(each.stem for each in files))
-    return files[0].with_name(f"{stems}-{model}-assessment.html")
+    more = f"+{len(files) - 1}-more" if len(files) > 1 else ""
+    return files[0].with_name(f"{files[0].stem}{more}-{model}-assessment.html")
 
 
 def _f1(interval: Interval) -> str:

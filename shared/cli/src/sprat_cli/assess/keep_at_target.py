@@ -74,8 +74,8 @@ class KeepAtTarget:
         if not others:
             return None
         return (
-            f"this is version {self.version}; {'; '.join(others)}. It reads what stands under {self.place} when it "
-            f"starts: write this version's where you start it again {self._serving}"
+            f"this is version {self.version}; {'; '.join(others)}. `sprat up` reads what stands under {self.place} "
+            f"when it starts: write this version's where you start it again {self._serving}"
         )
 
     @property

@@ -62,7 +62,7 @@ class KeepAtChange:
     @property
     def _unnoted(self) -> str:
         return (
-            "; no comment stands behind it that says for which version it is, as something else stands there"
+            "; no comment behind it says for which version it is: something else stands there, or it shares its line"
             if self.unnoted
             else ""
         )
@@ -150,7 +150,7 @@ def _change(
         keep_at,
         before,
         tuple(sorted(rules.keep_at_by_language)),
-        how_to_restart("router"),
+        how_to_restart("router", file),
         noted=file.read_bytes() != content,
         unnoted=source is not None and rules.keep_at_comment(name or DEFAULT_MODEL).source != source,
     )

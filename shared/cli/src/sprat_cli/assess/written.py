@@ -95,6 +95,8 @@ def where_to_write(
     of_card: CardKeepAt,
     named: Mapping[str, float],
     source: KeepAtSource | None,
+    *,
+    files: int,
 ) -> list[str]:
     """Return which `keep_at` goes where and what writes it, or why none is written; nothing where none was found.
 
@@ -107,6 +109,7 @@ def where_to_write(
         of_card: the `keep_at` of the card.
         named: the thresholds shown besides, by whose they are.
         source: what stands behind the one that is written for this model.
+        files: how many were assessed together.
     """
     if choice is None:
         return []
@@ -123,6 +126,7 @@ def where_to_write(
         not_shown = "the budget chose it"
     elif not recommended.is_shown:
         not_shown = "it is provisional"
-    accuracy = recommended.accuracy if recommended is not None and assessment.small_only else None
+    alone = recommended is not None and assessment.small_only and files == 1
+    accuracy = recommended.accuracy if recommended is not None and alone else None
     found = FoundKeepAt(choice.chosen.keep_at, not_shown, assessment.assumed, accuracy)
     return [found_advice(found, named.get("task", named.get("policy")), of_card, place, how, source)]

@@ -9,6 +9,7 @@ from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.which_keep_at import (
     CardKeepAt,
+    KeepAtAdvice,
     KeepAtInForce,
     is_assessed,
     is_provisional,
@@ -114,7 +115,7 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: 
         card = CardKeepAt(advised, provisional, announced.version)
         advice = keep_at_advice(in_force, card, place, assessed=is_assessed(task, files))
         said = f"{of}: keep_at {in_force.value:.2f} in {file}"
-        return None if advice is None else _difference(said, in_force.value, advised, advice.said, chosen=chosen)
+        return None if advice is None else _difference(said, in_force.value, advised, advice, chosen=chosen)
 
     in_force = KeepAtInForce.of(policy, task, model)
     of_model = difference(f"{task}/{model}", in_force, advised, chosen=in_force.is_own)
@@ -127,7 +128,11 @@ def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: 
         its = KeepAtInForce(rules.keep_at_in(language), chosen, name=in_force.name)
         of = f"{task}/{model}, texts in {language}"
         of_languages.append(difference(of, its, by_language.get(language, advised), chosen=chosen, language=language))
-    if of_model is None and in_force.is_own and (model != DEFAULT_MODEL or in_force.source is not None):
+    if (
+        of_model is None
+        and in_force.is_own
+        and (model != DEFAULT_MODEL or in_force.source_for(announced.version) is not None)
+    ):
         yield ok(
             "policy", f"{task}/{model}: keep_at {in_force.value:.2f} in {file}, {_why(in_force, announced.version)}"
         )
@@ -138,15 +143,16 @@ def _why(in_force: KeepAtInForce, version: str) -> str:
     """Return why a `keep_at` holds for a version of which nothing is to be done."""
     source = in_force.source_for(version)
     if source is not None and source.shows(version):
-        return f"shown for this version: {source.options}"
+        return f"shown for this version: {source.asked}"
     return "as its card advises"
 
 
-def _difference(said: str, holds: float, advised: float, advice: str, *, chosen: bool) -> Check:
-    """Return a check that passes where the owner has chosen a stricter threshold than the card's."""
+def _difference(said: str, holds: float, advised: float, advice: KeepAtAdvice, *, chosen: bool) -> Check:
+    """Return a check that passes where the owner has chosen a threshold and no higher one is to be written."""
     if not chosen:
-        return warning("policy", f"{said}, its card advises {advised:.2f}", advice)
+        return warning("policy", f"{said}, its card advises {advised:.2f}", advice.said)
+    said += ", stricter than its card advises" if holds > advised else f", looser than its card advises, {advised:.2f}"
     read = "the router reads the file when it starts"
-    if holds > advised:
-        return ok("policy", f"{said}, stricter than its card advises: {advice}; {read}")
-    return warning("policy", f"{said}, looser than its card advises, {advised:.2f}; {read}", advice)
+    if advice.raises:
+        return warning("policy", f"{said}; {read}", advice.said)
+    return ok("policy", f"{said}: {advice.said}; {read}")

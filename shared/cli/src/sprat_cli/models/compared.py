@@ -14,11 +14,10 @@ from sprat_cli.assess.as_trained import language_of, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel
 from sprat_cli.assess.small_model import SmallModel, model_of_folder
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
-from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table
+from sprat_cli.compared_at import ComparedAt, compared_at
+from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table, judged
 from sprat_cli.models.rolled_back import served_as
 from sprat_cli.options import check_asked_name
-from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.keep_at import ComparedAt, compared_at
 from sprat_cli.terminal import counted, printable, remark
 from sprat_contracts import TASKS
 from sprat_inference.label_sets import MULTI_LABEL
@@ -119,9 +118,7 @@ class Versions:
         found = [asked for folder in self.folders for asked in served_as(folder, files)]
         task, model = found[0] if found else (card.task, card.name)
         remark_unread(chosen_policy(None))
-        return replace(
-            compared_at(AskedModel(task, name or model), files.get(task), card, self.new.card), of_new=of_new
-        )
+        return replace(compared_at(task, name or model, files.get(task), card, self.new.card), of_new=of_new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +129,8 @@ class ComparedVersions:
     texts: LabelledFile
     comparison: Comparison
     at: ComparedAt
+    once_served: Comparison | None
+    """With the new version at the keep_at of its card, where that is higher and so would be written; else None."""
     seen: tuple[SeenRows | None, SeenRows | None]
     """Texts that each version was trained on."""
 
@@ -141,7 +140,7 @@ class ComparedVersions:
         without = "without a label" if self.versions.several else "outside every label"
         on = f"{counted(self.comparison.texts, 'text')} of {self.texts.data.name}, {self.texts.outside:,} of them"
         old, young = self.versions.folders
-        back = f"to serve {young}: sprat models rollback {shlex.quote(str(old))}    (or back from it)"
+        back = f"`sprat models rollback {shlex.quote(str(old))}` serves {young}; the same command undoes it"
         return [
             *(printable(line) for line in self._about()),
             printable(f"Compared on {on} {without}, at {self.at}, {self.at.said}"),
@@ -149,8 +148,19 @@ class ComparedVersions:
             *comparison_table(self.comparison, served, new),
             "",
             comparison_sentence(new, self.comparison, str(self.at)),
+            printable(
+                f"serve {new} in place of {served}: {'yes' if self.judged[0] else 'no'}, because {self.judged[1]}"
+            ),
             *([printable(back)] if young.resolve() == previous_folder(old).resolve() else []),
         ]
+
+    @property
+    def judged(self) -> tuple[bool, str]:
+        """Return whether the new version is shown to be the better one to serve, by the rule of `sprat retrain`."""
+        with_it = f"with {self.versions.names[1]}"
+        if self.comparison.keeps_nothing:
+            return False, f"at {self.at} none of {counted(self.comparison.texts, 'text')} is kept {with_it}"
+        return judged(self.comparison, self.once_served, self.at, self.versions.new.card, with_it)
 
     def _about(self) -> list[str]:
         """Return a line about each version, with the labels that it alone knows."""
@@ -193,6 +203,7 @@ class ComparedVersions:
             "tested_on": self.comparison.texts,
             "tested_outside": self.texts.outside,
             "compared_at": self.at.as_json,
+            "serve_new": {"advised": self.judged[0], "because": self.judged[1]},
             **comparison_json(self.comparison),
         }
 
@@ -224,7 +235,9 @@ def compare_versions(versions: Versions, texts: LabelledFile, at: ComparedAt, la
     labels = tuple(sorted({label for each in answers for label in each.labels}))
     keep_ats = at.keep_at, at.keep_at if at.of_new is None else at.of_new
     served, new = (_answers(each, texts, labels, keep_at) for each, keep_at in zip(answers, keep_ats, strict=True))
-    return ComparedVersions(versions, texts, compare_answers(served, new), at, (seen[0], seen[1]))
+    own = None if at.of_new is not None or at.origin == "given" else at.raised_by(versions.new.card)
+    later = None if own is None else compare_answers(served, _answers(answers[1], texts, labels, own))
+    return ComparedVersions(versions, texts, compare_answers(served, new), at, later, (seen[0], seen[1]))
 
 
 def _answers(

@@ -277,7 +277,7 @@ def retrain(
     if (waits := waiting(kept_in, new.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, version, len(learnt.lines), config, added, left_out, not_found)
-    keep_at = advice_for_next(asked.task, asked.name, file, new.card, folder)
+    keep_at = advice_for_next(asked.task, asked.name, file, new.card, output or folder)
     advice = advise(version, keep_at)
     target = folder if replace_served else output
     remark_unread(chosen_policy(None))
@@ -338,7 +338,7 @@ def _check_target(folder: Path, output: Path | None, *, replaces: bool) -> None:
     if output is not None and replaces:
         raise UserError("--output and --replace exclude each other")
     if output is not None:
-        check_output(output, force=False)
+        check_output(output, force=False, may_force=False)
     if replaces:
         check_output(folder, force=True)
 
@@ -457,7 +457,7 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
         with ProgressBar() as bar:
             written = train_version(replace(config, output=target), bar.show, several=True).card
         _say_written_sets(written, target, as_json=as_json, model=model, replaces=before.exists)
-        for line in before.previous_lines() if not as_json else []:
+        for line in before.lines(written, compares=False) if not as_json else []:
             say(line)
         return
     with ProgressBar() as bar:
@@ -471,7 +471,7 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
         say(f"do not serve it yet: {before_serving(result)}")
     else:
         say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
-    for line in before.previous_lines():
+    for line in before.lines(result.card, compares=False):
         say(line)
 
 

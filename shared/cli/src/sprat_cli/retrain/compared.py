@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sprat.errors import SpratError
+from sprat_cli.compared_at import ComparedAt, compared_at
 from sprat_cli.progress import ProgressBar
 from sprat_cli.retrain.corrections import AskedModel
-from sprat_cli.retrain.keep_at import ComparedAt, compared_at
 from sprat_cli.retrain.learnt import Learnt
 from sprat_cli.retrain.trained import Trained, train_version
 from sprat_cli.train.options import training_command
@@ -57,7 +57,7 @@ def train_and_compare(
         before = learnt.before(config, Path(temporary))
         new = train_version(replace(config, output=Path(temporary) / "new"), bar.show, several=several)
         check_is_new(folder, card, new.card)
-        at = compared_at(asked, file, card, new.card)
+        at = compared_at(asked.task, asked.name, file, card, new.card)
         try:
             compared = compare_trainings(
                 before, config, at.keep_at, bar.show, several=several, served_with=at.raised_by(new.card)

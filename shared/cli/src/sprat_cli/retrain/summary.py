@@ -5,11 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table, difference
+from sprat_cli.comparison import (
+    change_once_served,
+    comparison_json,
+    comparison_sentence,
+    comparison_table,
+    difference,
+    judged,
+)
 from sprat_cli.feedback.labels import identities_json
 from sprat_cli.retrain.compared import NewVersion
 from sprat_cli.retrain.corrections import Added, AskedModel
-from sprat_cli.retrain.keep_at import ComparedAt
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_cli.train.summary import issue_json, label_issue_lines
@@ -18,7 +24,6 @@ from sprat_inference.card import Card
 from sprat_operations.dead_letters import Identity
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import Comparison
-from sprat_training.figures import KeptAnswers
 
 _ON_NEW_TEXTS: Final = (
     "write it with --output DIR, and compare both by `sprat models compare SERVED DIR FILE` on texts of your traffic "
@@ -94,32 +99,10 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
     if comparison.keeps_nothing:
         because = f"at {at} none of {texts} is kept with the corrections{own}"
         return Advice(replace=False, because=because, keep_at=None)
-    yes, because = _judged(comparison, at)
-    if yes and (less := _keeps_no_more_once_served(version)) is not None:
-        return Advice(replace=False, because=f"{because}; but {less}", keep_at=None, next_steps=(_ON_NEW_TEXTS,))
+    yes, because = judged(comparison, version.compared.once_served, at, new, "with the corrections")
     if yes:
         return Advice(replace=True, because=because, keep_at=keep_at, expected=_expected(version, keep_at))
     return Advice(replace=False, because=because, keep_at=None, next_steps=(_ON_NEW_TEXTS,))
-
-
-def _keeps_no_more_once_served(version: NewVersion) -> str | None:
-    """Return that the new version would not keep more as it would be served, where keeping more is all that is shown.
-
-    Its own `keep_at` is written once it is served, where that is higher than the one of the comparison.
-    """
-    comparison, once_served = version.compared.comparison, version.compared.once_served
-    if comparison.better == "new" or once_served is None or once_served.keeps == "more":
-        return None
-    return f"its own keep_at, {version.trained.card.keep_at:.2f}, is higher and would be written: {_change(version)}"
-
-
-def _change(version: NewVersion) -> str:
-    """Return what replacing the served version changes in what is kept and right, each at the keep_at it has then."""
-    once_served = version.compared.once_served
-    if once_served is None:
-        raise ValueError("both are compared at the keep_at that they have when they are served")
-    change = difference(once_served.kept_right)
-    return f"kept and right at {version.trained.card.keep_at:.2f}, against {version.at.keep_at:.2f} now: {change}"
 
 
 def _expected(version: NewVersion, keep_at: KeepAtAdvice | None) -> str | None:
@@ -128,7 +111,8 @@ def _expected(version: NewVersion, keep_at: KeepAtAdvice | None) -> str | None:
     if keep_at is None or not keep_at.writes or at.is_of(card):
         return None
     own, compared = figures.at(card.keep_at), figures.at(at.keep_at)
-    change = "" if version.compared.once_served is None else f"; {_change(version)}"
+    once_served = version.compared.once_served
+    change = "" if once_served is None else f"; {change_once_served(once_served, at, card)}"
     return (
         f"at {card.keep_at:.2f} expect it to keep {own.share:.1%} of such texts, {own.right.value:.1%} of these right; "
         f"at {at.keep_at:.2f}, as compared, {compared.share:.1%}, {compared.right.value:.1%} right{change}"
@@ -151,39 +135,6 @@ def _shows(comparison: Comparison) -> str:
         return "the interval holds 0, so no difference is shown"
     more = "more" if comparison.better == "new" else "fewer"
     return f"the interval leaves out 0, so {more} are shown to be right with them"
-
-
-def _judged(comparison: Comparison, at: ComparedAt) -> tuple[bool, str]:
-    """Return whether the corrections are shown to make the version better, and why."""
-    right, kept = difference(comparison.right), difference(comparison.kept_right)
-    with_them, less = "with the corrections", f"clearly less that is right is kept at {at}: {kept}"
-    of_kept = comparison.right_of_kept
-    is_wrong = of_kept is not None and comparison.kept_are_right == "less"
-    wrong = "" if of_kept is None else f"of those kept at {at}, clearly fewer are right: {difference(of_kept)}"
-    match comparison.better, comparison.keeps:
-        case "served", _:
-            judged = False, f"{with_them} clearly fewer texts are right: {right}"
-        case "new", keeps:
-            but = [*([less] if keeps == "less" else []), *([wrong] if is_wrong else [])]
-            more = f"{with_them} clearly more texts are right: {right}"
-            judged = True, "; but ".join([more, *([", and ".join(but)] if but else [])])
-        case _, "more" if is_wrong:
-            more = f"clearly more that is right is kept at {at}: {kept}; but {wrong}"
-            judged = False, f"{with_them} more right: not shown ({right}); {more}"
-        case _, "more" if at.of_version is not None:
-            found = f"that number was found for version {at.of_version}, not for the served one"
-            more = f"clearly more that is right is kept at {at}: {kept}"
-            judged = False, f"{with_them} more right: not shown ({right}); {more}, but {found}"
-        case _, "more":
-            not_fewer = f"fewer right: not shown ({right})"
-            judged = True, f"{with_them} clearly more that is right is kept at {at}: {kept}; {not_fewer}"
-        case _, "less":
-            judged = False, f"{with_them} {less}; more right: not shown ({right})"
-        case _ if is_wrong:
-            judged = False, f"{with_them} {wrong}; more right: not shown ({right})"
-        case _:
-            judged = False, f"no difference is shown on {counted(comparison.texts, 'text')} at {at}"
-    return judged
 
 
 def summary_lines(retrained: Retrained) -> list[str]:
@@ -250,20 +201,15 @@ def _kept_rows(retrained: Retrained) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     if at.is_of(served) and (share := scores.get("cross_validated_kept_share")) is not None:
         right, low = (scores.get(f"cross_validated_{name}") for name in ("kept_right", "kept_right_low"))
-        shown = "–" if right is None or low is None else f"{right:.1%} ({low:.1%} or more)"
+        shown = "–" if right is None or low is None else f"{right:.1%} (from {low:.1%})"
         rows.append(("  served, by its own training", _of_card(served), f"{share:.1%}", shown))
     kept = new.figures.at(new.card.keep_at)
-    rows.append(("  new, by its card", _of_card(new.card), f"{kept.share:.1%}", _right_of(kept)))
+    rows.append(("  new, by its card", _of_card(new.card), f"{kept.share:.1%}", kept.shown_right))
     if not at.is_of(new.card):
         kept = new.figures.at(at.keep_at)
         named = "in force" if at.origin == "in_force" else "as compared"
-        rows.append((f"  new, {named}", f"{at.keep_at:.2f}", f"{kept.share:.1%}", _right_of(kept)))
+        rows.append((f"  new, {named}", f"{at.keep_at:.2f}", f"{kept.share:.1%}", kept.shown_right))
     return rows
-
-
-def _right_of(kept: KeptAnswers) -> str:
-    """Return the share right of what is kept, as the card of the served version has it."""
-    return f"{kept.right.value:.1%} ({kept.right.low:.1%} or more)" if kept.share else "–"
 
 
 def _of_card(card: Card) -> str:

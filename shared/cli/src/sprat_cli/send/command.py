@@ -29,7 +29,7 @@ Examples:
 \b
 A file or standard input is read line by line: a line is a text, or a whole TextSubmitted if it begins with {:
 text, tasks, language, tenant, frontier, deadline_ms and reference, which each Result returns; options fill in what it
-leaves out. The first line on stderr says how the argument was read. Each result ends with the
+leaves out. Without --json, the first line on stderr says how the argument was read. Each result ends with the
 text's id, as `sprat feedback --text-id` and `sprat trace` take it; its source is that of --source.
 
 \b

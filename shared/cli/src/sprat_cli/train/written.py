@@ -46,31 +46,27 @@ class LaidThere:
         """Return what lies in the place of an artefact."""
         return cls(folder, folder.exists(), version_in(folder), previous_version(folder))
 
-    def lines(self, card: Card) -> list[str]:
-        """Return how the version that was written measures beside the one it replaced, and how to go back to that.
+    def lines(self, card: Card, *, compares: bool = True) -> list[str]:
+        """Return how to go back to the version that was replaced, and how the one that was written measures beside it.
+
+        Nothing is returned where the folder is new.
 
         Args:
             card: of the version that was written.
+            compares: whether both are measured.
 
         Raises:
             BrokenArtefact: the version before cannot be read.
         """
-        if self.exists and self.version == card.version:
-            stays = "" if self.previous is None else f"; {previous_folder(self.folder)} stays as it is"
-            return [f"{self.folder}: the same version as before{stays}"]
-        return [*change_lines(self.folder, card), *self.previous_lines()] if self.exists else []
-
-    def previous_lines(self) -> list[str]:
-        """Return where the version is that was replaced, and how to go back to it; nothing where none was.
-
-        Raises:
-            BrokenArtefact: it cannot be read.
-        """
         if not self.exists:
             return []
         before = previous_folder(self.folder)
+        if self.version == card.version:
+            stays = "" if self.previous is None else f"; {before} stays as it is"
+            return [f"{self.folder}: the same version as before{stays}"]
         gone = "" if self.previous is None else f"; {self.previous}, which was kept there, is thrown away"
         return [
+            *(change_lines(self.folder, card) if compares else []),
             f"{before}: the version before, {_version(before)}{gone}; back to it, with its report:",
             f"  sprat models rollback {shlex.quote(str(self.folder))}",
         ]

@@ -15,6 +15,8 @@ RESAMPLES: Final = 2_000
 _MAX_DRAWN: Final = 25_000_000
 """Numbers held at once, 100 MB. With very many texts fewer resamples are as informative."""
 _LEAST_RESAMPLES: Final = 200
+LEAST_KEPT: Final = 10
+"""Kept texts of each version from which on their shares right are compared: of one text each, all draws are alike."""
 Better = Literal["new", "served", "neither"]
 Keeps = Literal["more", "less", "alike"]
 
@@ -75,7 +77,7 @@ class Comparison:
     called_outside: Measured
     escalated: Measured
     right_of_kept: Measured | None = None
-    """Of those that a version keeps; None where one of both keeps none."""
+    """Of those that a version keeps; None where one of both keeps fewer than `LEAST_KEPT`."""
     micro_f1: Measured | None = None
     """Over all decisions of a label for a text; None where a text has one label at most."""
 
@@ -106,8 +108,8 @@ class Comparison:
     def is_worse(self) -> bool:
         """Return whether the new version gets clearly fewer texts right, or no more of them and keeps worse.
 
-        It keeps worse where clearly less that is right is kept, or no more, and clearly less of what is kept is right.
-        One that keeps clearly less, and nothing at all, is worse however many it gets right: nobody sees its
+        It keeps worse in two cases: clearly less that is right is kept; or as much, and clearly less of what is kept is
+        right. One that keeps clearly less, and nothing at all, is worse however many it gets right: nobody sees its
         answers.
         """
         less = self.keeps == "less" and (self.better == "neither" or self.keeps_nothing)
@@ -193,8 +195,8 @@ def compare(
 
 
 def _right_of_kept(served: VersionAnswers, new: VersionAnswers, draws: NDArray[np.float32]) -> Measured | None:
-    """Return the share right of what each version keeps, on the same draws; None where one of both keeps none."""
-    if not served.kept.any() or not new.kept.any():
+    """Return the share right of what each version keeps, on the same draws; None where one of both keeps too few."""
+    if min(served.kept.sum(), new.kept.sum()) < LEAST_KEPT:
         return None
 
     def share(answers: VersionAnswers) -> Doubles:
