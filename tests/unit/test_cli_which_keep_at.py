@@ -272,6 +272,22 @@ def test_where_another_number_was_shown_for_the_same_version_both_files_are_to_b
     assert said.endswith(f"; add it{both}files at once, which shows more than either") is is_said
 
 
+def test_a_number_that_was_shown_stands_until_the_frontier_is_measured():
+    found = FoundKeepAt(0.7, not_shown=None, assumed=0.95)
+    said = found_advice(found, 0.82, of_card(0.9), PLACE, "add it", KeepAtSource(SERVED, 0.9))
+    stands = (
+        "Until the frontier is measured, 0.82, which is in force, stands: it was shown for this version (--accuracy "
+    )
+    assert f"{stands}0.9). To write 0.70 under {PLACE} all the same, add it" in said
+    for source in (KeepAtSource(OTHER, 0.9), KeepAtSource(SERVED, 0.9, "provisional"), None):
+        assert "write 0.90" in found_advice(found, 0.82, of_card(0.9), PLACE, "add it", source)
+
+
+def test_why_a_number_that_was_shown_does_not_stand_is_said():
+    said = str(BelowCard(0.83, of_card(0.95), 0.75, PLACE, by_budget=False, shown_for=KeepAtSource(SERVED, 0.9)))
+    assert "; that was shown for this version (--accuracy 0.9), not for what is asked for here. More texts" in said
+
+
 def test_one_in_force_that_was_found_for_another_version_may_be_noted_for_the_one_it_is_shown_for_now():
     def said(source):
         found = FoundKeepAt(0.83, not_shown=None, assumed=None)

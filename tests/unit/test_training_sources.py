@@ -22,6 +22,14 @@ def config(folder, *contents, **options):
     return TrainingConfig(files=files, output=folder / "model", name="hr", **options)
 
 
+def test_a_repeated_text_outside_every_label_is_counted_as_a_repeat(tmp_path):
+    texts = [(f"text {label} {number}", label) for label in "ab" for number in range(6)]
+    sources = read_sources(config(tmp_path, csv_of(*texts, ("far", "oos"), ("far", "oos"))))
+    (repeated,) = sources.summary.repeats
+    assert (repeated.rows[1] - repeated.rows[0], repeated.labels) == (1, ("oos",))
+    assert (len(sources.data.texts), len(sources.outside)) == (12, 1)
+
+
 def test_all_problems_of_all_files_are_said_at_once(tmp_path):
     broken = csv_of(*enough("a"), ("", "a"), *enough("b", 3), ("hello", ""))
     test = write_file(tmp_path, "test.csv", csv_of(("hey", "c"), ("ho", "")))

@@ -205,7 +205,7 @@ def found_advice(
     """
     its = f"{found.value:.2f}"
     if found.assumed is not None:
-        return _plan_advice(found, found.assumed, in_force, card, place, how)
+        return _plan_advice(found, found.assumed, in_force, card, place, how, source)
     if in_force is not None and f"{in_force:.2f}" == its:
         if source is not None and source.version != card.version:
             return f"keep_at {its} is in force already, for version {source.version}; to note it for this one, {how}"
@@ -222,10 +222,22 @@ def found_advice(
 
 
 def _plan_advice(
-    found: FoundKeepAt, assumed: float, in_force: float | None, card: CardKeepAt, place: str, how: str
+    found: FoundKeepAt,
+    assumed: float,
+    in_force: float | None,
+    card: CardKeepAt,
+    place: str,
+    how: str,
+    source: KeepAtSource | None,
 ) -> str:
     """Return where a `keep_at` goes that rests on an assumed accuracy of the frontier."""
     its = f"{found.value:.2f}"
+    if in_force is not None and source is not None and source.shows(card.version):
+        return (
+            f"keep_at {its} is a plan, not a measurement: it rests on --frontier-accuracy {assumed:g}. Until the "
+            f"frontier is measured, {in_force:.2f}, which is in force, stands: it was shown for this version "
+            f"({source.asked}). To write {its} under {place} all the same, {how}"
+        )
     now = None if in_force is None else KeepAtInForce(in_force)
     advice = keep_at_advice(now, card, place, assessed=False)
     if advice is not None and advice.writes and its == f"{card.value:.2f}":

@@ -336,6 +336,11 @@ def quoted_group(labels: Sequence[str]) -> str:
     return " = ".join(f'"{label}"' for label in labels)
 
 
+def repeated_texts(data: LabelledTexts) -> Sequence[RepeatedText]:
+    """Return the texts that stand in several rows with the same label."""
+    return _distinct(data)[1]
+
+
 def _distinct(
     data: LabelledTexts,
 ) -> tuple[list[int], list[RepeatedText], list[RepeatedText], list[RepeatedText]]:

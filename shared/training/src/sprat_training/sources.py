@@ -23,6 +23,7 @@ from sprat_training.data import (
     merge_spellings,
     outside_texts,
     prepare,
+    repeated_texts,
     similar_labels,
     split_outside,
     with_one_outside_label,
@@ -133,7 +134,9 @@ def _checked(
     data, summary = prepare(
         inside, drop_small=config.drop_small, sample=config.sample, outside_label=config.outside_label
     )
-    summary = replace(summary, rows=len(rows) + moved.rows, corrected=(*summary.corrected, *moved.texts))
+    repeats = (*summary.repeats, *repeated_texts(outside_rows))
+    corrected = (*summary.corrected, *moved.texts)
+    summary = replace(summary, rows=len(rows) + moved.rows, repeats=repeats, corrected=corrected)
     if gone := moved.labels - {*inside.labels}:
         summary = replace(summary, dropped_labels={**summary.dropped_labels, **dict.fromkeys(sorted(gone), 0)})
     leaked: tuple[int, ...] = ()

@@ -28,6 +28,8 @@ class BelowCard:
     """What stands behind the one in force, where it was shown for this version and as high an accuracy."""
     beside: str = ""
     """What the card's gives on these texts beside the one found, where a frontier takes part; else empty."""
+    shown_for: KeepAtSource | None = None
+    """What stands behind the one in force, where it was shown for this version, but not for what is asked for here."""
     missed: str | None = None
     """That at the card's fewer of all answers are right here than was asked for, and than at the one found."""
 
@@ -56,7 +58,10 @@ class BelowCard:
         advice = keep_at_advice(in_force, self.card, self.place, assessed=False)
         if advice is None:
             return "It is in force, so there is nothing to do"
-        return f"{advice.said[0].upper()}{advice.said[1:]}"
+        other = ""
+        if self.shown_for is not None:
+            other = f"; that was shown for this version ({self.shown_for.asked}), not for what is asked for here"
+        return f"{advice.said[0].upper()}{advice.said[1:]}{other}"
 
     @property
     def to_write(self) -> float | None:
@@ -118,11 +123,12 @@ def below_card(
     if not lowers_unshown(keep_at, of_card.value, is_shown=found is not None and found.is_shown):
         return None
     more_may_show = found is None or found.is_within_reach
-    if source is not None and not (source.shows(of_card.version) and _is_for(source, found, assessment)):
-        source = None
+    shown = source if source is not None and source.shows(of_card.version) else None
+    source = shown if shown is not None and _is_for(shown, found, assessment) else None
+    shown_for = None if source is not None else shown
     missed = _missed_by_card(assessment, choice)
     beside = _beside(assessment, choice)
-    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show, source, beside, missed)
+    return BelowCard(keep_at, of_card, in_force, place, found is None, more_may_show, source, beside, shown_for, missed)
 
 
 def _beside(assessment: Assessment, choice: ThresholdChoice) -> str:
