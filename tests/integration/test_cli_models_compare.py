@@ -13,7 +13,7 @@ from sprat_classify.model import ClassifyModel
 from sprat_cli.assess.small_model import load_model
 from sprat_cli.main import app
 from sprat_contracts.kept import least_kept
-from sprat_inference.artefact import load_artefact
+from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.model import IntentModel
 from support import label_sets, training_files
 
@@ -174,12 +174,27 @@ def test_of_the_version_before_the_way_back_is_named_and_files_are_one_sample(fo
     files = [training_files.write(tmp_path / f"{part}.csv", rows[part::2]) for part in (0, 1)]
     said = sprat("models", "compare", *versions, *files, "--keep-at", 0.6).stdout
     assert f"Compared on {len(rows)} texts of 0.csv and 1.csv, " in said
-    assert said.endswith(f"\n`sprat models rollback {versions[0]}` serves {versions[1]}; the same command undoes it\n")
-    assert "rollback" not in sprat("models", "compare", *versions[::-1], *files, "--keep-at", 0.6).stdout
+    assert "rollback" not in said, "the version before is worse"
+    for name, place in (("hr", "other/hr"), ("hr-2", "other/hr.previous")):
+        shutil.copytree(folder / name, tmp_path / place)
+    better = tmp_path / "other" / "hr", tmp_path / "other" / "hr.previous"
+    said = sprat("models", "compare", *better, *files, "--keep-at", 0.6).stdout
+    assert said.endswith(f"\n`sprat models rollback {better[0]}` serves {better[1]}; the same command undoes it\n")
     both = compared(*versions, *files, "--keep-at", 0.6)
     assert both["files"] == [*map(str, files)]
     whole = compared(*versions, folder / "new.csv", "--keep-at", 0.6)
     assert [both["right"][side] for side in ("served", "new")] == [whole["right"][side] for side in ("served", "new")]
+
+
+def test_more_that_is_kept_by_a_lower_number_alone_does_not_speak_for_a_version(folder, tmp_path):
+    twin = tmp_path / "twin"
+    shutil.copytree(folder / "hr", twin)
+    write_artefact(twin, json.loads((twin / "card.json").read_text()) | {"limits": ["another version"]})
+    file = training_files.write(tmp_path / "known.csv", [row for row in read(folder / "new.csv") if row[1] != "badge"])
+    found = compared("hr", twin, file, "--keep-at", 1, "--new-keep-at", 0.5)
+    assert (found["keeps"], found["serve_new"]["advised"]) == ("more", False)
+    why = "more is kept by the lower number: with both at 0.50, kept and right: no difference shown (+0.0 points"
+    assert found["serve_new"]["because"].startswith(why)
 
 
 def test_what_is_right_is_counted_as_by_an_assessment(folder, tmp_path):

@@ -15,7 +15,7 @@ from sprat_cli.assess.asked_task import INTENT, TaskOfModel
 from sprat_cli.assess.small_model import SmallModel, model_of_folder
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.compared_at import ComparedAt, compared_at
-from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table, judged
+from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table, difference, judged
 from sprat_cli.models.rolled_back import served_as
 from sprat_cli.options import check_asked_name
 from sprat_cli.terminal import counted, printable, remark
@@ -131,6 +131,8 @@ class ComparedVersions:
     at: ComparedAt
     once_served: Comparison | None
     """With the new version at the keep_at of its card, where that is higher and so would be written; else None."""
+    at_lower: Comparison | None
+    """With both at the lower number of the new version, where the user gave one; else None."""
     seen: tuple[SeenRows | None, SeenRows | None]
     """Texts that each version was trained on."""
 
@@ -151,7 +153,7 @@ class ComparedVersions:
             printable(
                 f"serve {new} in place of {served}: {'yes' if self.judged[0] else 'no'}, because {self.judged[1]}"
             ),
-            *([printable(back)] if young.resolve() == previous_folder(old).resolve() else []),
+            *([printable(back)] if self.judged[0] and young.resolve() == previous_folder(old).resolve() else []),
         ]
 
     @property
@@ -160,7 +162,19 @@ class ComparedVersions:
         with_it = f"with {self.versions.names[1]}"
         if self.comparison.keeps_nothing:
             return False, f"at {self.at} none of {counted(self.comparison.texts, 'text')} is kept {with_it}"
+        if self.comparison.better == "neither" and self.comparison.keeps == "more" and self._is_by_number:
+            return False, f"more is kept by the lower number: {self._at_lower}"
         return judged(self.comparison, self.once_served, self.at, self.versions.new.card, with_it)
+
+    @property
+    def _is_by_number(self) -> bool:
+        """Return whether no more is kept where both have the lower number."""
+        return self.at_lower is not None and self.at_lower.keeps != "more"
+
+    @property
+    def _at_lower(self) -> str:
+        change = "" if self.at_lower is None else difference(self.at_lower.kept_right)
+        return f"with both at {self.at.of_new:.2f}, kept and right: no difference shown ({change})"
 
     def _about(self) -> list[str]:
         """Return a line about each version, with the labels that it alone knows."""
@@ -237,7 +251,10 @@ def compare_versions(versions: Versions, texts: LabelledFile, at: ComparedAt, la
     served, new = (_answers(each, texts, labels, keep_at) for each, keep_at in zip(answers, keep_ats, strict=True))
     own = None if at.of_new is not None or at.origin == "given" else at.raised_by(versions.new.card)
     later = None if own is None else compare_answers(served, _answers(answers[1], texts, labels, own))
-    return ComparedVersions(versions, texts, compare_answers(served, new), at, later, (seen[0], seen[1]))
+    lower = None
+    if at.of_new is not None and at.of_new < at.keep_at:
+        lower = compare_answers(_answers(answers[0], texts, labels, at.of_new), new)
+    return ComparedVersions(versions, texts, compare_answers(served, new), at, later, lower, (seen[0], seen[1]))
 
 
 def _answers(
