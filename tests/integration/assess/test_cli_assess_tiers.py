@@ -5,7 +5,6 @@ import json
 import pytest
 
 from sprat_inference.platt import Platt
-from sprat_operations import local_run
 from sprat_policy import load_policy
 from support import frontier_parts as parts
 from support import training_files
@@ -77,9 +76,8 @@ def test_tiers_that_are_free_are_known_to_cost_nothing(folder, tmp_path):
     assert "EUR per million texts asked" not in said
 
 
-def test_a_tier_is_calibrated_on_labelled_texts_and_its_keep_at_then_holds_for_that(folder, tmp_path, monkeypatch):
+def test_a_tier_is_calibrated_on_labelled_texts_and_its_keep_at_then_holds_for_that(folder, tmp_path):
     """A tier that states 90 % and is right in 60 of 100."""
-    monkeypatch.setattr(local_run, "for_commands", list)
     rows = training_files.rows()[1:]
     gold = tmp_path / "gold.jsonl"
     gold.write_text("\n".join(json.dumps({"text": text, "gold": {"intent": label}}) for text, label in rows))
@@ -123,8 +121,7 @@ tiers:
 """
 
 
-def test_a_tier_is_calibrated_for_the_task_of_the_card(folder, beside, tmp_path, monkeypatch):
-    monkeypatch.setattr(local_run, "for_commands", list)
+def test_a_tier_is_calibrated_for_the_task_of_the_card(folder, beside, tmp_path):
     model, policy, _ = beside
     rows = training_files.rows()[1:]
     gold = tmp_path / "gold.jsonl"

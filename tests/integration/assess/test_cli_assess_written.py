@@ -485,7 +485,6 @@ def test_the_shipped_models_keep_at_is_the_tasks(folder, tmp_path):
 def test_how_to_apply_a_written_keep_at_depends_on_who_runs_the_router(tmp_path, monkeypatch):
     policy = tmp_path / "policy.yaml"
     policy.write_text("tasks:\n  intent:\n    keep_at: 0.5\n")
-    monkeypatch.setattr(local_run, "for_commands", list)
     assert str(write_keep_at(policy, 0.6, None)).endswith("is now 0.60, was 0.5; restart the router")
     monkeypatch.setattr(local_run, "for_commands", lambda: [LocalRun(1, "/data", "")])
     assert "was 0.60; your `sprat up` reads it when it starts: stop it (Ctrl-C)" in str(
