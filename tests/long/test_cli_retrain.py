@@ -186,7 +186,7 @@ def names_what_is_kept(said: str, card: Card, compared: dict) -> None:
     assert float(found[2]) == pytest.approx(100 * scores["cross_validated_kept_share"], abs=0.06)
     assert float(found[3]) == pytest.approx(100 * scores["cross_validated_kept_right"], abs=0.06)
     assert compared["kept_at_own_keep_at"] == pytest.approx(scores["cross_validated_kept_share"], abs=1e-4)
-    served = r"\n  served, by its own training +0\.\d\d(?: provisional)? +\d+\.\d% +\d+\.\d% \(\d+\.\d% or more\)\n"
+    served = r"\n  served, by its own training +0\.\d\d(?: provisional)? +\d+\.\d% +\d+\.\d% \(from \d+\.\d%\)\n"
     assert re.search(served, said)
 
 
