@@ -193,7 +193,7 @@ def test_more_that_is_kept_by_a_lower_number_alone_does_not_speak_for_a_version(
     file = training_files.write(tmp_path / "known.csv", [row for row in read(folder / "new.csv") if row[1] != "badge"])
     found = compared("hr", twin, file, "--keep-at", 1, "--new-keep-at", 0.5)
     assert (found["keeps"], found["serve_new"]["advised"]) == ("more", False)
-    why = "more is kept by the lower number: with both at 0.50, kept and right: no difference shown (+0.0 points"
+    why = "more is kept by the lower number alone: with both at 0.50, kept and right: +0.0 points (+0.0 to +0.0)"
     assert found["serve_new"]["because"].startswith(why)
 
 

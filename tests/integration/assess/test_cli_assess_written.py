@@ -142,7 +142,9 @@ def test_several_files_are_one_sample_and_the_report_is_named_for_all(folder, tm
     assert run("assess", first, second, *model[:4]).stdout.startswith(f"{len(rows)} texts of one.csv and two.csv\n")
     again = run("assess", first, first, second, *model)
     assert json.loads(again.stdout)["texts"] == len(rows)
-    assert f"{len(rows[::2])} rows of {first} stand in an earlier file, too: counted once\n" in again.stderr
+    assert (
+        f"{first}: {len(rows[::2])} rows with a text and label of an earlier file, which counts once\n" in again.stderr
+    )
     seen = [training_files.write(tmp_path / name, training_files.rows()[1:4]) for name in ("a.csv", "b.csv")]
     assessed = json.loads(run("assess", seen[0], first, *model).stdout)
     assert assessed["trained_on"] == [{"file": "a.csv", "row": row} for row in assessed["trained_on_rows"]]

@@ -65,7 +65,8 @@ def _each_once(files: Sequence[LabelledTexts]) -> LabelledTexts:
         keys = [(normalised_text(text), label) for text, label in zip(file.texts, file.labels, strict=True)]
         new = [index for index, key in enumerate(keys) if key not in known]
         if len(new) < len(keys):
-            remark(f"{counted(len(keys) - len(new), 'row')} of {file.path} stand in an earlier file, too: counted once")
+            repeated = counted(len(keys) - len(new), "row")
+            remark(f"{file.path}: {repeated} with a text and label of an earlier file, which counts once")
         known.update(keys)
         kept.append(file.take(new))
     return joined(kept)

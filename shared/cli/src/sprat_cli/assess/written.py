@@ -126,7 +126,7 @@ def where_to_write(
         not_shown = "the budget chose it"
     elif not recommended.is_shown:
         not_shown = "it is provisional"
-    alone = recommended is not None and assessment.small_only and files == 1
-    accuracy = recommended.accuracy if recommended is not None and alone else None
+    one_sample = assessment.small_only and files == 1
+    accuracy = recommended.accuracy if recommended is not None and one_sample else None
     found = FoundKeepAt(choice.chosen.keep_at, not_shown, assessment.assumed, accuracy)
     return [found_advice(found, named.get("task", named.get("policy")), of_card, place, how, source)]

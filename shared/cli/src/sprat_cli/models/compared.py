@@ -162,19 +162,12 @@ class ComparedVersions:
         with_it = f"with {self.versions.names[1]}"
         if self.comparison.keeps_nothing:
             return False, f"at {self.at} none of {counted(self.comparison.texts, 'text')} is kept {with_it}"
-        if self.comparison.better == "neither" and self.comparison.keeps == "more" and self._is_by_number:
-            return False, f"more is kept by the lower number: {self._at_lower}"
+        comparison, lower = self.comparison, self.at_lower
+        keeps_more_alone = comparison.better == "neither" and comparison.keeps == "more"
+        if keeps_more_alone and lower is not None and lower.keeps != "more":
+            at_both = f"with both at {self.at.of_new:.2f}, kept and right: {difference(lower.kept_right)}"
+            return False, f"more is kept by the lower number alone: {at_both}"
         return judged(self.comparison, self.once_served, self.at, self.versions.new.card, with_it)
-
-    @property
-    def _is_by_number(self) -> bool:
-        """Return whether no more is kept where both have the lower number."""
-        return self.at_lower is not None and self.at_lower.keeps != "more"
-
-    @property
-    def _at_lower(self) -> str:
-        change = "" if self.at_lower is None else difference(self.at_lower.kept_right)
-        return f"with both at {self.at.of_new:.2f}, kept and right: no difference shown ({change})"
 
     def _about(self) -> list[str]:
         """Return a line about each version, with the labels that it alone knows."""
