@@ -20,7 +20,8 @@ COMMAND = [sys.executable, "-m", "sprat_cli", "bench", "--quick", "--seconds", "
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("bench")
-    command = [*COMMAND, "--rates", "25,300", "--json", "--output", str(folder / "out")]
+    # 1,500 texts/s are more than two cores can answer, however the saturation was measured beside other tests.
+    command = [*COMMAND, "--rates", "25,1500/s", "--json", "--output", str(folder / "out")]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, cwd=folder), folder / "out"
 
 
@@ -38,10 +39,9 @@ def test_the_figures_are_plausible(ran) -> None:
     assert 0.8 < cpu["ratio"] < 2.5
     assert cpu["all"]["intent"] == cpu["service"]
     assert {"router", "kafka", "redis", "sprat bench"} < set(cpu["all"])
-    assert (calm["share"], swamped["share"]) == (0.25, 3.0)
-    assert swamped["offered_per_s"] == pytest.approx(3 * saturation["texts_per_s"], rel=0.05)
+    assert (calm["share"], swamped["share"], swamped["offered_per_s"]) == (0.25, None, 1500)
+    assert calm["offered_per_s"] == pytest.approx(saturation["texts_per_s"] / 4, rel=0.05)
     assert calm["p50_ms"] < swamped["p50_ms"] < swamped["max_ms"]
-    # At three times the saturation each second adds two of waiting: the last texts of two seconds wait about four.
     assert swamped["max_ms"] > 500
     assert not swamped["sustained"]
     assert 100 < figures["memory_mb"]["intent"]["rss"] <= figures["memory_mb"]["intent"]["peak"] < 600

@@ -72,6 +72,13 @@ def test_other_programs_on_the_machine_are_reported():
     ]
 
 
+def test_a_saturation_below_what_ended_at_a_rate_is_doubted():
+    stalled = dataclasses.replace(figures(), backlog=BacklogResult(2000, 2000, 8.0, 0, 0, {"intent": 5.0}))
+
+    (caveat,) = report.caveats(stalled)
+    assert caveat.startswith("the saturation was measured too low, 250 texts/s: at one rate 390 texts/s ended; ")
+
+
 def test_a_rate_that_is_not_sustained_is_reported_with_the_texts_that_ended():
     calm, swamped = report.rate_rows(figures())
 

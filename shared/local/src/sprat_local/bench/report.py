@@ -12,6 +12,8 @@ MEMORY_HEAD: Final = ("PROCESS", "CPU S / 1,000 TEXTS", "MEMORY", "AT ITS PEAK")
 
 _BUSY_CORES: Final = 0.2
 """Above so many cores used by other programs, the report says so."""
+_ABOVE_SATURATION: Final = 1.25
+"""If more than so many times the saturation ended at a rate, the report says so: both vary by some per cent."""
 _LATE_S: Final = 0.02
 """If this process published later than this, the report says so."""
 _LINES: Final[tuple[tuple[str, str, Callable[[RateResult], float]], ...]] = (
@@ -107,6 +109,13 @@ def caveats(figures: BenchFigures) -> list[str]:
         remarks.append("a cache answered some of the texts: the figures are too good")
     if figures.unended:
         remarks.append(f"{figures.unended:,} texts did not end")
+    saturation = figures.backlog.texts_per_s
+    most = max(rate.answered_per_s for rate in figures.rates)
+    if most > _ABOVE_SATURATION * saturation:
+        remarks.append(
+            f"the saturation was measured too low, {number(saturation)} texts/s: at one rate {number(most)} texts/s "
+            "ended; perhaps the machine stalled meanwhile: measure again, with more --texts"
+        )
     if figures.others > _BUSY_CORES:
         remarks.append(
             f"other programs used {figures.others:.1f} of {figures.machine['cores']} cores during the measurement: "
