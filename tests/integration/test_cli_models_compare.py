@@ -230,6 +230,53 @@ def test_rows_that_a_version_was_trained_on_are_named(folder, tmp_path):
     assert "trained on by" not in unseen.stderr
 
 
+def test_rows_that_either_version_was_trained_on_are_left_out(folder, tmp_path):
+    trained = training_files.rows()[1:]
+    badge, leave = trained.index(("new badge for March", "badge")), trained.index(("time off in March", "leave"))
+    new = read(folder / "new.csv")
+    file = training_files.write(tmp_path / "mixed.csv", [trained[badge], *new[:9], trained[leave], *new[9:]])
+    named = sprat("models", "compare", "hr", "hr-2", file, "--keep-at", "0.6").stderr
+    for name, said in (("hr", "1 of 53 texts was"), ("hr-2", "2 of 53 texts were")):
+        assert f"{name}: {said} trained on by this model (row" in named
+    assert named.count("add --skip-trained to leave them out, or take texts that it has not seen\n") == 2
+    result = sprat("models", "compare", "hr", "hr-2", file, "--keep-at", "0.6", "--skip-trained")
+    assert "trained on" not in result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[2].startswith(
+        "left out: 2 of 53 texts were trained on by one version or both (rows 2, 12 of mixed.csv); the rest is easier "
+    )
+    assert lines[3].startswith("Compared on 51 texts of mixed.csv, 3 of them outside every label, ")
+    left = compared("hr", "hr-2", file, "--keep-at", "0.6", "--skip-trained")
+    places = [{"file": "mixed.csv", "row": row} for row in (2, 12)]
+    assert (left.pop("left_out"), left.pop("left_out_rows")) == (2, places)
+    without = compared("hr", "hr-2", "new.csv", "--keep-at", "0.6")
+    assert (without.pop("left_out"), without.pop("left_out_rows")) == (0, [])
+    of_file = {"file", "files"}
+    assert {key: left[key] for key in left.keys() - of_file} == {key: without[key] for key in without.keys() - of_file}
+    training_files.write(file, [trained[badge], trained[leave]])
+    none = sprat("models", "compare", "hr", "hr-2", file, "--skip-trained", code=2).stderr
+    why = "2 of 2 texts were trained on by one version or both (rows 2, 3 of mixed.csv), so no text is left"
+    assert f"--skip-trained: {why}; take texts that neither has seen\n" in none
+
+
+def test_of_a_version_that_does_not_remember_its_training_it_is_said_that_nobody_knows(folder, tmp_path):
+    versions = tmp_path / "hr", tmp_path / "hr-2"
+    for version in versions:
+        shutil.copytree(folder / version.name, version)
+        (version / "training.json").unlink()
+        write_artefact(version, json.loads((version / "card.json").read_text()))
+    trained = training_files.write(tmp_path / "trained.csv", training_files.rows()[1:9])
+    result = sprat("models", "compare", *versions, trained, "--skip-trained", "--json")
+    assert (json.loads(result.stdout)["tested_on"], json.loads(result.stdout)["left_out"]) == (8, 0)
+    for version in versions:
+        assert f"--skip-trained: {version} has no training.json, so it cannot be known which texts it was" in (
+            result.stderr
+        )
+    one = sprat("models", "compare", versions[0], folder / "hr-2", folder / "new.csv", trained, "--skip-trained")
+    assert one.stderr.count("it cannot be known") == 1
+    assert "\nleft out: 8 of 59 texts were trained on by one version or both (rows 2, 3, " in one.stdout
+
+
 def test_the_file_is_read_as_the_served_version_was_trained(folder, tmp_path):
     file = tmp_path / "exported.csv"
     rows = [(text, label if label != "oos" else "weg") for text, label in read(folder / "new.csv")]

@@ -85,7 +85,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--keep-at", "--new-keep-at", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap", "--frontier-accuracy", "--frontier-eur"),
-        *("--frontier-model", "--frontier-price", "--tiers"),
+        *("--frontier-model", "--frontier-price", "--tiers", "--skip-trained"),
         *("--encoding", "--merge-case", "--skip-bad-rows", "--accuracy", "--drop-suspects", "--no-lexical"),
         *("--language", "--outside-label", "--data", "--replace", "--budget", "--name", "--output"),
     }

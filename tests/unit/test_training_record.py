@@ -10,7 +10,7 @@ from sprat.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, joined
-from sprat_training.record import CHANCE, FILE, Fingerprints, Reading, read_record, seen_by, write_record
+from sprat_training.record import CHANCE, FILE, Fingerprints, Reading, read_record, seen_by, without_seen, write_record
 
 TEXTS = [f"where is my payslip of the year {number}" for number in range(500)]
 
@@ -58,6 +58,8 @@ def test_texts_that_were_trained_on_are_recognised_and_others_are_not_but_for_ch
     assert found is not None
     assert found.rows == (3, 4)
     assert "2 of 3 texts were trained on by this model (rows 3, 4 of new.csv): these figures are too good" in str(found)
+    assert str(found).endswith("; add --skip-trained to leave them out, or take texts that it has not seen")
+    assert str(seen_by(record, of_file("new.csv", TEXTS[3:5]))).endswith(" too good; take texts that it has not seen")
     both = joined([of_file("new.csv", [TEXTS[3]]), of_file("more.csv", ["something else", TEXTS[4]])])
     said = "2 of 3 texts were trained on by this model (rows 2 of new.csv; 3 of more.csv): these figures"
     assert said in str(seen_by(record, both))
@@ -65,6 +67,30 @@ def test_texts_that_were_trained_on_are_recognised_and_others_are_not_but_for_ch
     by_chance = Fingerprints.of(TEXTS, "key").seen(others).sum()
     assert 0 < by_chance < 5 * len(others) / CHANCE
     assert seen_by(record, of_file("new.csv", others)) is None
+
+
+def test_what_any_of_two_models_was_trained_on_is_left_out_and_nothing_else(folder):
+    record = read_record(folder)
+    other = replace(record, texts=Fingerprints.of(["text a", "text b"], "other"))
+    data = of_file("new.csv", [TEXTS[3], "something else", "text b", TEXTS[4]])
+    left, out = without_seen([record, other], data, "one or both")
+    assert (left.texts, left.rows, left.labels) == (("something else",), (3,), ("x",))
+    assert (out.places, out.texts) == ((("new.csv", 2), ("new.csv", 4), ("new.csv", 5)), 4)
+    assert out.named == "3 of 4 texts were trained on by one or both (rows 2, 4, 5 of new.csv)"
+    assert without_seen([None], data, "it") == (data, None)
+    assert seen_by(record, left) is None
+
+
+def test_what_is_left_of_many_texts_holds_no_more_than_by_chance(folder):
+    """Few of many texts are no more than by chance; once those of the other model are gone, they are."""
+    record = read_record(folder)
+    others = [f"a text {number} that it has not seen" for number in range(20_000)]
+    other = replace(record, texts=Fingerprints.of(others, "other"))
+    data = of_file("new.csv", [*others, *TEXTS[:3], "something else"])
+    assert seen_by(record, data) is None
+    left, out = without_seen([record, other], data, "one or both")
+    assert left.texts == ("something else",)
+    assert out.texts - len(out.rows) == 1
 
 
 def test_the_fingerprints_hold_no_text_and_none_that_another_model_has(folder):

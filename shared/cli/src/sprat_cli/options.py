@@ -35,6 +35,9 @@ Encoding = Annotated[
     str,
     typer.Option(metavar="NAME", help="Of the files; auto reads UTF-8, UTF-16, and else Windows-1252."),
 ]
+SkipTrained = Annotated[
+    bool, typer.Option("--skip-trained", help="Leave out the texts that a model was trained on; a line says which.")
+]
 MergeCase = Annotated[
     bool, typer.Option("--merge-case", help="Take labels that differ by case or white space alone as one.")
 ]

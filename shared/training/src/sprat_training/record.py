@@ -104,13 +104,17 @@ class SeenRows:
     """File, by its name where no other has the same, and row."""
     texts: int
     """All texts of the test."""
+    by: str = "this model"
+    """Who was trained on them."""
 
     @property
     def rows(self) -> tuple[int, ...]:
         """Return the rows, of all files."""
         return tuple(row for _, row in self.places)
 
-    def __str__(self) -> str:
+    @property
+    def named(self) -> str:
+        """Return how many there are, and their rows, the first of them where they are many."""
         shown = "; ".join(
             f"{', '.join(str(row) for _, row in rows)} of {name}"
             for name, rows in groupby(self.places[:6], key=itemgetter(0))
@@ -119,10 +123,17 @@ class SeenRows:
         all_of_them = "the text" if self.texts == 1 else f"{len(self.rows):,} of {self.texts:,} texts"
         verb = "was" if len(self.rows) == 1 else "were"
         row = "row" if len(self.rows) == 1 else "rows"
-        return (
-            f"{all_of_them} {verb} trained on by this model ({row} {shown}): these figures are too "
-            "good; take texts that it has not seen"
-        )
+        return f"{all_of_them} {verb} trained on by {self.by} ({row} {shown})"
+
+    def __str__(self) -> str:
+        take = "take texts that it has not seen"
+        how = take if len(self.rows) == self.texts else f"add --skip-trained to leave them out, or {take}"
+        return f"{self.named}: these figures are too good; {how}"
+
+    @property
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return file and row of each."""
+        return [{"file": file, "row": row} for file, row in self.places]
 
 
 def write_record(folder: Path, config: TrainingConfig, texts: Iterable[str], file_hashes: Iterable[str]) -> None:
@@ -162,14 +173,41 @@ def read_record(folder: Path) -> TrainingRecord | None:
 
 def seen_by(record: TrainingRecord | None, data: LabelledTexts) -> SeenRows | None:
     """Return the texts of a test that a model was trained on; None where there are none, or no more than by chance."""
+    found = _found(record, data)
+    return SeenRows(_places(data, found), len(data)) if found else None
+
+
+def without_seen(
+    records: Sequence[TrainingRecord | None], data: LabelledTexts, by: str
+) -> tuple[LabelledTexts, SeenRows | None]:
+    """Return the texts of a test of which `seen_by` names none for any of several models, and those left out.
+
+    Args:
+        records: of the models.
+        data: the texts.
+        by: who was trained on those left out, for a message.
+    """
+    left = list(range(len(data)))
+    # Again and again: what is left of many texts may hold more by chance than such a part of them does.
+    while found := {left[index] for record in records for index in _found(record, data.take(left))}:
+        left = [index for index in left if index not in found]
+    out = sorted({*range(len(data))} - {*left})
+    return data.take(left), SeenRows(_places(data, out), len(data), by) if out else None
+
+
+def _found(record: TrainingRecord | None, data: LabelledTexts) -> list[int]:
+    """Return the places of the texts that a model was trained on; none where these are no more than by chance."""
     if record is None or not data.texts:
-        return None
+        return []
     found = [int(index) for index in np.flatnonzero(record.texts.seen(data.texts))]
-    if len(found) <= _SURELY * len(data) / CHANCE:
-        return None
+    return [] if len(found) <= _SURELY * len(data) / CHANCE else found
+
+
+def _places(data: LabelledTexts, indexes: Sequence[int]) -> tuple[tuple[str, int], ...]:
+    """Return file and row of some texts."""
     alone = len({path.name for path in data.paths}) == len(set(data.paths))
-    names = [data.paths[index].name if alone else str(data.paths[index]) for index in found]
-    return SeenRows(tuple(zip(names, (data.rows[index] for index in found), strict=True)), len(data))
+    names = [data.paths[index].name if alone else str(data.paths[index]) for index in indexes]
+    return tuple(zip(names, (data.rows[index] for index in indexes), strict=True))
 
 
 def _numbers(texts: Sequence[str], key: str, bits: int) -> NDArray[np.uint32]:

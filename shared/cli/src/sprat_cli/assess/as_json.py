@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sprat_cli.assess.answers import AnsweredByWords
+from sprat_cli.assess.new_texts import NewTexts
 from sprat_cli.assess.policy_file import KeepAtChange
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.evaluation.routing import Assessment, StrategyResult, ThresholdChoice
@@ -18,6 +19,7 @@ def assessment_json(
     page: Path,
     change: KeepAtChange | None,
     seen: SeenRows | None,
+    texts: NewTexts,
     beside_held_out: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the fields of `--json` that each assessment has."""
@@ -25,7 +27,8 @@ def assessment_json(
         "type": "assessed",
         "texts": assessment.texts,
         "trained_on_rows": [] if seen is None else seen.rows,
-        "trained_on": [] if seen is None else [{"file": file, "row": row} for file, row in seen.places],
+        "trained_on": [] if seen is None else seen.as_json,
+        **texts.as_json,
         "costs_known": assessment.costs_known,
         "frontier_denied": assessment.denied,
         "small": _result_json(assessment.small, assessment),

@@ -24,12 +24,13 @@ from sprat_cli.assess.below_card import BelowCard, below_card
 from sprat_cli.assess.denial import DEFAULT_TENANT, denial, denies_frontier
 from sprat_cli.assess.held_out import beside_held_out
 from sprat_cli.assess.keep_at_target import KeepAtTarget
+from sprat_cli.assess.new_texts import new_texts
 from sprat_cli.assess.outside_kept import CHOSEN, OutsideKept, outside_kept
 from sprat_cli.assess.policy_file import write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.assess.written import said_of_written, where_to_write, write_chosen
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking, remark_unread
-from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, TextColumn, check_asked_name
+from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, SkipTrained, TextColumn, check_asked_name
 from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
 from sprat_cli.which_keep_at import CardKeepAt
 from sprat_inference.label_sets import MULTI_LABEL
@@ -71,11 +72,12 @@ these the small model alone is measured: what it keeps at each keep_at, and how 
 denies the frontier to --tenant, a text that is not kept ends as a degraded answer. Intervals of shares are Wilson's,
 those of costs are by bootstrap, 1,000 resamples. The report of hr-test.csv and --model hr is written to
 hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep_at of the model that texts ask for by
-the name after --as, which may be left out only for the shipped model. Of a task whose file beside --policy names
-DIR as its artefact, it changes the keep_at of that file; of a model beside that one (its card or --task names the
-task), models.NAME.keep_at there, with the name after --as. Without --force it refuses texts that the model was trained
-on. In place of a keep_at below that of the card which the texts do not show with 95 % confidence, it writes the card's
-where a lower one is in force, and else nothing; with --budget nothing.
+the name after --as, which may be left out only for the shipped model. Of a task whose file beside --policy names DIR as
+its artefact, it changes the keep_at of that file; of a model beside that one (its card or --task names the task),
+models.NAME.keep_at there, with the name after --as. Without --force it refuses texts that the model was trained on;
+--skip-trained leaves them out: they are not measured, and not sent to anybody. In place of a keep_at below that of the
+card which the texts do not show with 95 % confidence, it writes the card's where a lower one is in force, and else
+nothing; with --budget nothing.
 
 \b
 Without --model, what answers --task is measured: the artefact that its file names, or its labels alone where it names
@@ -251,6 +253,7 @@ def assess(
         Path | None, typer.Option(metavar="FILE.html", show_default=False, help="The report. [default: beside FILE]")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that run the model.")] = 2,
+    skip_trained: SkipTrained = False,
     as_json: Json = False,
     bootstrap: Annotated[
         str | None,
@@ -263,15 +266,13 @@ def assess(
     prefix: Prefix = None,
 ) -> None:
     """Measure a model, a frontier model and the router between them on your own texts."""
-    if accuracy is not None and budget is not None:
-        raise UserError("--accuracy and --budget exclude each other")
+    budget_eur = _budget(budget, accuracy)
     asks = url is not None or tiers
     policy = _policy(policy, asks=asks)
     _check_writes(
         policy, chooses=accuracy is not None or budget is not None, write=write, calibrate=calibrate, tiers=tiers
     )
     check_asked_name(name)
-    budget_eur = None if budget is None else parse_budget(budget)
     rules = None if policy is None else load_policy(policy)
     assessed = model_of_task(task, policy, threads) if model is None else model_of_folder(model, threads)
     record, named, card = assessed.record(), ColumnNames(text_column, label_column), assessed.card
@@ -280,7 +281,9 @@ def assess(
     asked = asked_task(task, policy, assessed.folder, of_model, of_card=card.task, asks=asks, writes=write or calibrate)
     target = KeepAtTarget(asked, name, card.name, card.version, assessed.folder)
     denied = denies_frontier(rules, asked.name, tenant)
-    data, columns, outside = read_as_trained(files, record, named, outside_label or (), encoding, several=several)
+    read, columns, outside = read_as_trained(files, record, named, outside_label or (), encoding, several=several)
+    texts = new_texts(read, [assessed], skip_trained=skip_trained)
+    data = texts.data
     source = FrontierSource(
         answers,
         url,
@@ -316,6 +319,7 @@ def assess(
     page = output or _page_of(files, assessed.name)
     notes = [
         f"{counted(len(data), 'text')} of {data.name}",
+        *texts.lines,
         f"model: {small.name}, version {small.version}",
         *([] if f1 is None else [f"right means that all labels of a text are right; micro-F1 {_f1(f1)}"]),
         *([] if several else outside_note(data.labels.count(outside), len(data), card)),
@@ -336,7 +340,11 @@ def assess(
         beside and beside.difference,
     )
     report = _Report(
-        page, f"Assessment of {small.name} on {data.name}", notes, warnings, outside_kept(data, small, outside)
+        page,
+        f"Assessment of {small.name} on {data.name}",
+        notes,
+        [*texts.unknown, *warnings],
+        outside_kept(data, small, outside),
     )
     of_card = CardKeepAt.of(loaded.card, language)
     choice, below, keep_ats = _chosen(
@@ -360,7 +368,7 @@ def assess(
     if as_json:
         of_sets = {} if f1 is None else {"micro_f1": round(f1.value, 4), "micro_f1_interval": interval_json(f1)}
         about = (
-            assessment_json(assessment, by_words, choice, page, change, seen, beside.as_json if beside else None)
+            assessment_json(assessment, by_words, choice, page, change, seen, texts, beside.as_json if beside else None)
             | of_sets
         )
         _warned(held and held.why_nothing)
@@ -440,6 +448,13 @@ def _warned(*warnings: object) -> list[str]:
     for line in lines:
         remark(line)
     return lines
+
+
+def _budget(budget: str | None, accuracy: float | None) -> float | None:
+    """Return what `--budget` says; None where it is not given."""
+    if accuracy is not None and budget is not None:
+        raise UserError("--accuracy and --budget exclude each other")
+    return None if budget is None else parse_budget(budget)
 
 
 def _check_writes(policy: Path | None, *, write: bool, chooses: bool, calibrate: bool, tiers: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sprat_cli.app import explain_missing_package
-from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
+from sprat_cli.options import Encoding, Json, LabelColumn, SkipTrained, TextColumn
 from sprat_cli.terminal import say, say_json
 
 EPILOG = """\b
@@ -18,9 +18,9 @@ Examples:
 
 \b
 SERVED and NEW are folders of models with labels, one label a text or several in both. FILE holds texts with their right
-labels that neither version was trained on; rows of the training of one are named. It is read as the files were that
-SERVED was trained on, where you say nothing else. Both versions read each text, so that a difference shows on fewer
-texts than in two assessments: the 95 % intervals of differences are paired, by bootstrap.
+labels that neither version was trained on; rows of the training of one are named, and with --skip-trained left out. It
+is read as the files were that SERVED was trained on, where you say nothing else. Both versions read each text, so that
+a difference shows on fewer texts than in two assessments: the 95 % intervals of differences are paired, by bootstrap.
 
 \b
 Both are compared at one keep_at, as by `sprat retrain`: that in force for the model (of the task's file, or of the
@@ -79,6 +79,7 @@ def compare(
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that run the models.")] = 2,
+    skip_trained: SkipTrained = False,
     as_json: Json = False,
 ) -> None:
     """Compare two versions of a model of yours, text by text."""
@@ -88,7 +89,9 @@ def compare(
     versions = Versions.of(served, new, threads)
     compared = compare_versions(
         versions,
-        versions.read(files, ColumnNames(text_column, label_column), outside_label or (), encoding),
+        versions.read(
+            files, ColumnNames(text_column, label_column), outside_label or (), encoding, skip_trained=skip_trained
+        ),
         versions.compared_at(keep_at, name, new_keep_at),
         language,
     )

@@ -12,6 +12,7 @@ from sprat.errors import UserError
 from sprat_cli.assess.answers import SmallModelAnswers, answers_to_texts, check_labels
 from sprat_cli.assess.as_trained import language_of, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel
+from sprat_cli.assess.new_texts import NewTexts, new_texts
 from sprat_cli.assess.small_model import SmallModel, model_of_folder
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.compared_at import ComparedAt, compared_at
@@ -37,9 +38,14 @@ _SHOWN_LABELS: Final = 6
 class LabelledFile:
     """Texts with their right labels, which both versions read."""
 
-    data: LabelledTexts
+    texts: NewTexts
     outside_label: str
     """The label of texts outside every label."""
+
+    @property
+    def data(self) -> LabelledTexts:
+        """Return those that are compared."""
+        return self.texts.data
 
     @property
     def outside(self) -> int:
@@ -88,17 +94,24 @@ class Versions:
         return short if short[0] != short[1] else (str(served), str(new))
 
     def read(
-        self, files: Sequence[Path], columns: ColumnNames, outside_labels: Sequence[str], encoding: str
+        self,
+        files: Sequence[Path],
+        columns: ColumnNames,
+        outside_labels: Sequence[str],
+        encoding: str,
+        *,
+        skip_trained: bool,
     ) -> LabelledFile:
         """Return the texts of files, read as those that the served version was trained on.
 
         Raises:
-            UserError: a file cannot be read, or neither version knows one of its labels.
+            UserError: a file cannot be read, none of its texts is left, or neither version knows one of its labels.
         """
         record = self.served.record()
         data, _, outside = read_as_trained(files, record, columns, outside_labels, encoding, several=self.several)
-        check_labels(data, [self.served.card, self.new.card], outside)
-        return LabelledFile(data, outside)
+        texts = new_texts(data, [self.served, self.new], skip_trained=skip_trained)
+        check_labels(texts.data, [self.served.card, self.new.card], outside)
+        return LabelledFile(texts, outside)
 
     def compared_at(self, keep_at: float | None, name: str | None, of_new: float | None) -> ComparedAt:
         """Return at which `keep_at` both are compared.
@@ -144,7 +157,7 @@ class ComparedVersions:
         old, young = self.versions.folders
         back = f"`sprat models rollback {shlex.quote(str(old))}` serves {young}; the same command undoes it"
         return [
-            *(printable(line) for line in self._about()),
+            *(printable(line) for line in [*self._about(), *self.texts.texts.lines]),
             printable(f"Compared on {on} {without}, at {self.at}, {self.at.said}"),
             "",
             *comparison_table(self.comparison, served, new),
@@ -205,6 +218,7 @@ class ComparedVersions:
             "type": "compared",
             "file": str(self.texts.data.path),
             "files": [str(path) for path in dict.fromkeys(self.texts.data.paths)],
+            **self.texts.texts.as_json,
             "served": served,
             "new": new,
             "tested_on": self.comparison.texts,
