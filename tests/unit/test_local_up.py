@@ -1,6 +1,7 @@
 """What `sprat up` prints when everything runs."""
 
 import os
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -199,11 +200,76 @@ def test_a_model_whose_card_recommends_another_keep_at_than_the_policy_has_is_na
 
     line = "  keep_at   intent/anfragen: write 0.87 under tasks.intent.models.anfragen.keep_at: the card's keep_at is "
     assert f"{line}higher than 0.72, which is in force\n" in said("{keep_at: 0.72}")
-    assert "keep_at" not in said("{keep_at: 0.87}")
-    assert "keep_at" not in said("{keep_at: 0.72, models: {anfragen: {keep_at: 0.8}}}")  # as the user set it
+    assert "keep_at   intent/" not in said("{keep_at: 0.87}")
+    assert "keep_at   intent/" not in said("{keep_at: 0.72, models: {anfragen: {keep_at: 0.8}}}")  # as the user set it
     own = "\n    models:\n      anfragen:\n        keep_at: 0.8  # sprat assess: 0.8 for version {}, --accuracy 0.9"
-    assert "keep_at" not in said(own.format(version))
+    assert "keep_at   intent/" not in said(own.format(version))
     assert f": 0.80, which is in force, was found for version 1f, not for {version}: " in said(own.format("1f"))
+
+
+OWN = "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.82"
+
+
+@pytest.mark.parametrize(
+    ("rules", "own", "others"),
+    [
+        (f"{OWN}\n", "0.82 (policy)", "built in: intent 0.80, ner 0.80, translation 0.80"),
+        ("tasks: {intent: {keep_at: 0.7, models: {hr: {keep_at: 0.82, keep_at_by_language: {de: 0.9}}}}}\n",
+         "0.82 (policy; de 0.90)", "policy: intent 0.70; built in: ner 0.80, translation 0.80"),
+        ("tasks: {intent: {keep_at: 0.7}, ner: {keep_at: 0.9, keep_at_by_language: {de: 0.98}}}\n",
+         "0.70 (policy, for all of intent)",
+         "policy: intent 0.70, ner 0.90 (de 0.98); built in: translation 0.80"),
+        ("tasks: {}\n", "0.80 (built in)", "built in: intent 0.80, ner 0.80, translation 0.80"),
+        (OWN + "  # sprat assess: 0.82 for version {version}, --accuracy 0.97\n", "0.82 (policy, by sprat assess)",
+         "built in: intent 0.80, ner 0.80, translation 0.80"),
+        (OWN + "  # sprat assess: 0.81 for version {version}, --accuracy 0.97\n", "0.82 (policy)",
+         "built in: intent 0.80, ner 0.80, translation 0.80"),
+        (OWN + "  # sprat assess: 0.82 for version 1f, --accuracy 0.97\n", "0.82 (policy)",
+         "built in: intent 0.80, ner 0.80, translation 0.80"),
+    ],
+)  # fmt: skip
+def test_of_each_model_it_says_which_keep_at_is_in_force_and_where_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, own: str, others: str
+) -> None:
+    monkeypatch.setattr(Installation, "logs", "logs")
+    folder, policy = tmp_path / "hr", tmp_path / "policy.yaml"
+    folder.mkdir()
+    version = write_artefact(folder, card().model_dump()).version
+    policy.write_text(rules.replace("{version}", version))
+    options = Options(redis="redis://h/0", models=(ServedModel("intent", "hr", folder, version),), policy=policy)
+    lines = list(greeting(Installation(replace(options, bootstrap="h:1"))))
+    line = f"  model     intent/hr {version}, keep_at {own}"
+    assert f"{line}, from {folder}" in lines
+    assert len(line) <= 80
+    assert f"  keep_at   {others}" in lines
+    assert len(f"  keep_at   {others}") <= 80
+
+
+def test_of_a_task_from_a_file_and_of_the_demos_policy_it_says_so_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installation, "logs", "logs")
+    demo = Options(bootstrap="h:1", redis="redis://h/0")
+    (line,) = (each for each in greeting(Installation(demo)) if each.startswith("  keep_at"))
+    assert line == "  keep_at   policy: intent 0.72, ner 0.90 (de 0.98), translation 0.63"
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "shop.yaml").write_text(
+        "kind: classification\nlabels: {a: , b: }\nkeep_at: 0.5\nmodels: {strict: {keep_at: 0.8}}\n"
+    )
+    (tmp_path / "tasks" / "mood.yaml").write_text("kind: text\ninstruction: Say how the writer feels.\n")
+    folder = tmp_path / "strict"
+    folder.mkdir()
+    version = write_artefact(folder, card().model_dump()).version
+    models = tuple(ServedModel("shop", name, folder, version) for name in ("strict", "other"))
+    with_files = replace(demo, models=models, task_files=load_task_files(tmp_path / "tasks"))
+    said = "\n".join(greeting(Installation(with_files)))
+    assert f"  model     shop/strict {version}, keep_at 0.80 (shop.yaml), from {folder}\n" in said
+    assert f"  model     shop/other {version}, keep_at 0.50 (shop.yaml, for all of shop), from {folder}\n" in said
+    assert "  keep_at   policy: intent 0.72, ner 0.90 (de 0.98), translation 0.63; shop.yaml: shop 0.50\n" in said
+    (tmp_path / "broken.yaml").write_text("tasks: {intent: {keep_at: 7}}\n")
+    broken = "\n".join(greeting(Installation(replace(with_files, policy=tmp_path / "broken.yaml"))))
+    assert f"  model     shop/strict {version} from {folder}\n" in broken, "the services say what is wrong with it"
+    assert "keep_at" not in broken
 
 
 def test_the_file_of_a_task_that_has_another_keep_at_than_the_card_is_named(
@@ -226,7 +292,7 @@ def test_the_file_of_a_task_that_has_another_keep_at_than_the_card_is_named(
 
     line = f"  keep_at   shop/strict: write 1.00 under models.strict.keep_at in {tasks / 'shop.yaml'}: the card's "
     assert f"{line}keep_at is higher than 0.50, which is in force\n" in said("")
-    assert "keep_at" not in said("models: {strict: {keep_at: 0.8}}\n")
+    assert "keep_at   shop/" not in said("models: {strict: {keep_at: 0.8}}\n")
     (tasks / "mood.yaml").write_text("kind: text\ninstruction: Say how the writer feels.\n")
     assert f"\n  tasks     mood, shop, from {tasks}\n" in said("")
 

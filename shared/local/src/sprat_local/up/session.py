@@ -18,7 +18,7 @@ from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_local.installation import Installation
-from sprat_local.keep_ats import keep_ats_in_force
+from sprat_local.keep_ats import keep_ats_in_force, other_keep_ats
 from sprat_local.models import unserved_models
 from sprat_local.notices import Notice
 from sprat_local.observe.programs import HOW_TO_GET
@@ -173,9 +173,7 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     yield f"  logs      {installation.logs}"
     if installation.observers is not None:
         yield from observers(installation.observers)
-    for model in installation.options.models:
-        yield f"  model     {model} {model.version} from {model.folder}"
-    yield from _other_keep_ats(installation.options)
+    yield from _models(installation.options)
     for name in unserved:
         yield f"  unserved  {name} is announced: texts that ask for it wait until it is served (--model {name}=DIR);"
         yield f"            after sprat models retire {name} new ones are escalated"
@@ -191,9 +189,18 @@ def _tenants(policy: Policy) -> str:
     return "; ".join(filter(None, (", ".join(policy.named_tenants), others)))
 
 
-def _other_keep_ats(options: Options) -> Iterator[str]:
-    """Return which `keep_at` to write for the models without one, or with one that was found for another version."""
-    for model, held in keep_ats_in_force(options).items():
+def _models(options: Options) -> Iterator[str]:
+    """Return the models of the user's own, and which `keep_at` is in force for each model.
+
+    And which one to write for a model without one, or with one that was found for another version.
+    """
+    keep_ats = keep_ats_in_force(options)
+    for model in options.models:
+        keep_at = f", keep_at {keep_ats[model].said(model.version)}," if model in keep_ats else ""
+        yield f"  model     {model} {model.version}{keep_at} from {model.folder}"
+    if others := other_keep_ats(options):
+        yield f"  keep_at   {others}"
+    for model, held in keep_ats.items():
         said = None if held.is_chosen_for(model.version) else held.advice(model.folder)
         if said is not None:
             yield f"  keep_at   {model}: {said}"
