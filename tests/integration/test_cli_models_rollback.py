@@ -1,4 +1,4 @@
-"""`sprat models rollback`: two trained versions are exchanged, and what is said of the one that is back."""
+"""`sprat models rollback` and `replace`: another version in the folder of a model, and the keep_at for it."""
 
 import json
 import re
@@ -98,10 +98,7 @@ def test_the_number_that_was_in_force_with_the_version_that_is_back_may_be_writt
     set_keep_at(policy, "intent", 0.98, "hr", KeepAtSource(now.version, 0.9))
     said = sprat("models", "rollback", "hr").stdout
     why = f"`sprat assess` showed it for version {before.version}, as the comment behind 0.98 says"
-    assert (
-        f"\nkeep_at: 0.91 may be written again, by hand, under {PLACE} in policy.yaml: {why}; 0.98, which is in force"
-        in said
-    )
+    assert f"\nkeep_at: 0.91 may be written again under {PLACE} in policy.yaml: {why}; 0.98, which is in force" in said
     assert said.endswith("\nrestart the router\n")
 
 
@@ -116,6 +113,7 @@ def test_for_machines_it_is_one_object(folder):
         "keep_at": before.keep_at,
         "previous": {"folder": "hr.previous", "version": now.version, "keep_at": now.keep_at},
         "finished": False,
+        "written": [],
     }
 
 
@@ -159,4 +157,147 @@ def test_of_a_model_with_several_labels_it_names_the_file_of_its_task(tmp_path, 
     task = tmp_path / "tasks" / "desk.yaml"
     task.write_text(re.sub(r"(?m)^keep_at: .*$", "keep_at: 0.1", task.read_text()))
     said = sprat("models", "rollback", "topics").stdout
-    assert " under keep_at in the file of the task desk, unless `sprat assess` showed 0.10 for this version" in said
+    assert " under keep_at in tasks/desk.yaml, unless `sprat assess` showed 0.10 for this version" in said
+    sprat("models", "rollback", "topics", "--write")
+    assert float(re.search(r"(?m)^keep_at: (\S+)", task.read_text())[1]) == pytest.approx(
+        load_artefact(tmp_path / "topics").card.keep_at, abs=0.005
+    )
+    shutil.rmtree(tmp_path / "tasks")
+    refused = sprat("models", "rollback", "topics", "--write", code=2).stderr
+    assert refused.startswith("sprat: --write: no file of a task names topics as its artefact")
+    assert refused.endswith("; nothing was moved\n")
+
+
+def written_in(policy):
+    return re.search(r"keep_at: (?P<number>\S+)(?P<comment>.*)", policy.read_text())
+
+
+def test_the_number_of_the_version_that_is_back_is_written_and_so_is_that_of_the_other_one_on_the_way_forth(
+    folder, monkeypatch
+):
+    now, before = cards(folder)
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    policy = folder / "policy.yaml"
+    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    set_keep_at(policy, "intent", 0.91, "hr", KeepAtSource(before.version, 0.9))
+    set_keep_at(policy, "intent", 0.98, "hr", KeepAtSource(now.version, 0.9))
+    for was, number, version in (("0.98", "0.91", before.version), ("0.91", "0.98", now.version)):
+        said = sprat("models", "rollback", "hr", "--write").stdout
+        why = f"`sprat assess` showed it for version {version}"
+        assert said.endswith(f"\npolicy.yaml: {PLACE} is now {number} ({why}), was {was}; restart the router\n")
+        assert written_in(policy)["number"] == number
+        assert f"sprat assess: {number} for version {version}, --accuracy 0.9; before: {was} for" in policy.read_text()
+
+
+def test_the_cards_number_is_written_where_it_is_higher_and_one_that_the_owner_may_have_shown_is_not_lowered(
+    folder, monkeypatch
+):
+    _, before = cards(folder)
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    policy = folder / "policy.yaml"
+    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    (change,) = json.loads(sprat("models", "rollback", "hr", "--write", "--json").stdout)["written"]
+    number = round(before.keep_at, 2)
+    assert change == {"file": "policy.yaml", "field": PLACE, "now": number, "was": 0.5, "changed": True}
+    comment = f"  # sprat assess: {number:.2f} for version {before.version}, that of its card"
+    assert (written_in(policy)["number"], written_in(policy)["comment"]) == (f"{number:.2f}", comment)
+
+    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.99\n")
+    said = sprat("models", "rollback", "hr", "--write").stdout
+    assert written_in(policy)["number"] == "0.99"
+    assert f"policy.yaml: {PLACE} is now" not in said
+
+
+def test_without_a_policy_in_which_to_write_nothing_is_moved(folder, monkeypatch):
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
+    there = cards(folder)
+    refused = sprat("models", "rollback", "hr", "--write", code=2).stderr
+    assert refused == (
+        "sprat: --write: no policy is known, so nothing is replaced; name yours with SPRAT_POLICY, or leave --write "
+        "out\n"
+    )
+    (folder / "policy.yaml").write_text("no: policy\n")
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    assert "policy.yaml" in sprat("models", "rollback", "hr", "--write", code=2).stderr
+    assert cards(folder) == there
+
+
+def test_a_policy_that_cannot_be_edited_safely_is_named_after_the_exchange(folder, monkeypatch):
+    now, before = cards(folder)
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    policy = folder / "policy.yaml"
+    policy.write_text("tasks: {intent: {keep_at: 0.50}}\n")
+    result = sprat("models", "rollback", "hr", "--write", code=2)
+    assert result.stderr == (
+        "sprat: the other version is served, but its keep_at is not written: tasks.intent in line 1 is written on one "
+        f"line; add models.hr.keep_at: {before.keep_at:.2f}\n"
+    )
+    assert f"\nkeep_at: write {before.keep_at:.2f} under {PLACE} in policy.yaml" in result.stdout
+    assert cards(folder) == [before, now]
+
+
+@pytest.fixture
+def apart(folder):
+    """Lay the version before into a folder of its own, as `sprat retrain --output hr-2` writes one."""
+    (folder / "hr.previous").rename("hr-2")
+    (folder / "hr.previous-report.html").rename("hr-2-report.html")
+    return folder
+
+
+def test_the_version_of_another_folder_takes_the_place_of_the_served_one_with_its_report(apart, monkeypatch):
+    served, new = (load_artefact(apart / name).card for name in ("hr", "hr-2"))
+    report_served, report_new = ((apart / f"{name}-report.html").read_bytes() for name in ("hr", "hr-2"))
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    (apart / "policy.yaml").write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    said = sprat("models", "replace", "hr", "hr-2", "--write").stdout
+    assert cards(apart) == [new, served]
+    assert reports(apart) == [report_new, report_served]
+    assert not (apart / "hr-2").exists()
+    assert not (apart / "hr-2-report.html").exists()
+    first, second, third = said.splitlines()
+    assert first.startswith(f"hr: version {new.version}, keep_at {new.keep_at:.2f}    (a running `sprat up`")
+    back = "back to it: sprat models rollback hr"
+    assert second == f"hr.previous: version {served.version}, keep_at {served.keep_at:.2f}; {back}"
+    assert third == f"policy.yaml: {PLACE} is now {new.keep_at:.2f} (the card's), was 0.50; restart the router"
+    sprat("models", "rollback", "hr")
+    assert cards(apart) == [served, new]
+    assert reports(apart) == [report_served, report_new]
+
+
+def test_an_earlier_version_before_is_thrown_away_and_that_is_said(apart):
+    served, new = (load_artefact(apart / name).card for name in ("hr", "hr-2"))
+    shutil.copytree(apart / "hr-2", apart / "hr.previous")
+    said = json.loads(sprat("models", "replace", "hr", "hr-2", "--json").stdout)
+    assert (said["type"], said["version"], said["previous"]["version"]) == ("replaced", new.version, served.version)
+    shutil.copytree(apart / "hr.previous", apart / "hr-3")
+    said = sprat("models", "replace", "hr", "hr-3").stdout
+    assert "; back to it: sprat models rollback hr; the version before that is thrown away\n" in said
+    assert cards(apart) == [served, new]
+
+
+@pytest.mark.parametrize(
+    ("served", "new", "why"),
+    [
+        ("hr", "hr.previous", "sprat: hr.previous is the version before that of hr: sprat models rollback exchanges"),
+        ("hr", "hr-9", "sprat: hr-9: no such folder"),
+        ("hr", "link", "sprat: link: no such folder, or a link to one"),
+        ("hr", "copy", "sprat: hr and copy hold the same version, "),
+        ("hr", "empty", "sprat: empty/card.json: "),
+        ("empty", "hr", "sprat: empty: not an artefact"),
+    ],
+)
+def test_nothing_is_moved_where_the_other_folder_holds_no_other_version(folder, served, new, why):
+    shutil.copytree(folder / "hr", folder / "copy")
+    (folder / "empty").mkdir()
+    (folder / "link").symlink_to("hr.previous")
+    names = sorted(folder.iterdir())
+    assert sprat("models", "replace", served, new, code=2).stderr.startswith(why)
+    assert sorted(folder.iterdir()) == names
+
+
+def test_a_version_that_serves_a_task_of_its_own_is_not_moved(apart):
+    (apart / "tasks").mkdir()
+    labels = ", ".join(f"{label}: x" for label in load_artefact(apart / "hr-2").card.labels)
+    (apart / "tasks" / "desk.yaml").write_text(f"kind: classification\nlabels: {{{labels}}}\nartefact: ../hr-2\n")
+    refused = sprat("models", "replace", "hr", "hr-2", code=2).stderr
+    assert refused == "sprat: hr-2 is served itself, as desk/default; end that first, for the folder is moved\n"

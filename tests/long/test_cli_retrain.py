@@ -205,11 +205,19 @@ async def asks_before_it_replaces(run, more, monkeypatch) -> None:
     kept = load_artefact(Path("hr.previous")).card.version
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("sprat_cli.retrain.command.sys", terminal)
-    result = await run("retrain", "intent/hr", *more, "--replace", typed="y\n")
+    refused = await run("retrain", "intent/hr", *more, "--replace", "--write")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("sprat: --write: no policy is known, so nothing is replaced; name yours with ")
+    Path("policy.yaml").write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.30\n")
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    result = await run("retrain", "intent/hr", *more, "--replace", "--write", typed="y\n")
     assert result.exit_code == 0, result.output
     asked = result.stderr.index("Replace hr?")
     assert 0 <= result.stderr.index(f"hr.previous holds {kept}, keep_at ") < asked, "it is said before"
-    assert "\nreplaced all the same, as you answered\nkeep_at: " in result.stdout
+    assert "\nreplaced all the same, as you answered\npolicy.yaml: tasks." in result.stdout
+    card = load_artefact(Path("hr")).card
+    of_card = f"keep_at: {card.keep_at:.2f}  # sprat assess: {card.keep_at:.2f} for version {card.version}, that of its"
+    assert of_card in Path("policy.yaml").read_text()
 
 
 @pytest.mark.timeout(180)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from pathlib import Path
 
@@ -110,7 +111,7 @@ async def test_corrections_are_learnt_and_compared_on_texts_that_no_version_was_
     assert f"\nThe new version is trained on all {all_texts}. What to expect of texts like these" in said
     assert (
         f"\nCompared on {len(fitted)} texts, {outside}: each fifth of the texts in turn is held out from both, at "
-        "keep_at 0.80, the one in force (keep_at in the file of the task desk)\n"
+        f"keep_at 0.80, the one in force (keep_at in {os.environ['SPRAT_TASKS']}/desk.yaml)\n"
     ) in said  # that of every file
     assert "micro-F1 " in said
     assert f"On {len(fitted)} texts, right: no difference shown (" in said

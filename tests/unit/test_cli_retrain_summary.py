@@ -19,6 +19,7 @@ from sprat_cli.retrain.summary import Retrained, advise, summary_lines
 from sprat_cli.retrain.trained import Trained
 from sprat_cli.which_keep_at import KeepAtAdvice
 from sprat_inference.card import Score
+from sprat_policy import KeepAtSource, NotedKeepAt
 from sprat_training.config import TrainingConfig
 from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare
 from sprat_training.evaluation.metrics import Interval, ModelReadings
@@ -29,6 +30,8 @@ from sprat_training.label_set_fit import SetFigures
 from sprat_training.record import FILE as RECORD
 from sprat_training.verdict import Verdict
 from support.stream import card
+
+NUMBER = NotedKeepAt("0.95", KeepAtSource("1f", but="that of its card"))
 
 MODEL = AskedModel("intent", "fm")
 WITH_THEM = f"With the corrections {MODEL}"
@@ -110,7 +113,7 @@ def test_a_worse_version_replaces_the_served_one_only_where_the_user_is_asked():
     ],
 )
 def test_one_line_says_whether_to_replace_the_served_version_and_why(served, new, line):
-    keep_at = KeepAtAdvice("write in policy.yaml: keep_at: 0.60 (now 0.50)", writes=True)
+    keep_at = KeepAtAdvice("write in policy.yaml: keep_at: 0.60 (now 0.50)", NUMBER)
     advice = advised(FAIR, compare(version(*served), version(*new)), keep_at, AT, NEW)
     assert advice.lines[0].startswith(line)
     command = "`sprat models compare SERVED DIR FILE` on texts of your traffic that neither was trained on"
@@ -169,16 +172,16 @@ def test_what_is_kept_at_a_number_of_another_version_does_not_speak_for_replacin
 
 
 def test_where_another_keep_at_is_to_be_written_than_that_of_the_comparison_it_is_said_what_to_expect_at_both():
-    better, write = compare(version(56, 14), version(55, 24)), KeepAtAdvice("write 0.95", writes=True)
+    better, write = compare(version(56, 14), version(55, 24)), KeepAtAdvice("write 0.95", NUMBER)
     expected = "at 0.95 expect it to keep 52.5% of such texts, 90.0% of these right; at 0.89, as compared, 55.5%"
     assert advised(FAIR, better, write).lines[-2:] == ["  then write 0.95", f"  {expected}, 90.0% right"]
     equal = replace(AT, keep_at=0.95)
-    for at, keep_at in ((AT, None), (AT, replace(write, writes=False)), (equal, write)):
+    for at, keep_at in ((AT, None), (AT, replace(write, number=None)), (equal, write)):
         assert advised(FAIR, better, keep_at, at=at).expected is None
 
 
 def test_keeping_more_speaks_for_a_version_only_where_it_does_so_at_the_keep_at_that_is_written_then():
-    write = KeepAtAdvice("write 0.95", writes=True)
+    write = KeepAtAdvice("write 0.95", NUMBER)
     keeps_more, more_right = compare(version(56, 14), version(55, 24)), compare(version(40, 24), version(56, 24))
     less, more = compare(version(56, 14), version(55, 8)), compare(version(56, 14), version(55, 22))
     verdict, step = advised(FAIR, keeps_more, write, once_served=less).lines
@@ -208,7 +211,7 @@ def test_a_version_that_keeps_nothing_is_not_advised_and_a_keep_at_that_holds_is
 def test_a_version_that_keeps_nothing_at_the_keep_at_of_the_comparison_is_not_better_however_many_it_gets_right():
     none_kept = compare(version(40, 24), version(60, 0))
     assert (none_kept.better, none_kept.keeps, none_kept.is_worse) == ("new", "less", True)
-    said = advised(FAIR, none_kept, KeepAtAdvice("write 0.95", writes=True), AT, NEW).lines
+    said = advised(FAIR, none_kept, KeepAtAdvice("write 0.95", NUMBER), AT, NEW).lines
     none_of_67 = "replace: no, because at keep_at 0.89 none of 67 texts is kept with the corrections"
     assert said == [f"{none_of_67}; its own keep_at would be 0.95"]
     own = NEW.model_copy(update={"keep_at": 0.89})
@@ -229,7 +232,7 @@ def test_a_version_that_keeps_nothing_at_the_keep_at_of_the_comparison_is_not_be
 )
 def test_where_neither_version_keeps_any_the_texts_are_said_to_show_nothing_and_what_to_do(served, new, right, shows):
     neither = compare(version(served, 0), version(new, 0))
-    advice = advised(FAIR, neither, KeepAtAdvice("write 0.95", writes=True), AT, NEW)
+    advice = advised(FAIR, neither, KeepAtAdvice("write 0.95", NUMBER), AT, NEW)
     verdict, accuracy, compares = advice.lines
     assert verdict == (
         "replace: no, because at keep_at 0.89 none of 67 texts is kept, with the corrections or without, so they "

@@ -44,28 +44,30 @@ def test_where_the_cards_is_in_force_there_is_nothing_to_do(provisional):
 def test_a_higher_one_of_the_card_is_written(provisional):
     card = of_card(0.9, provisional=provisional)
     write, why = f"write 0.90 under {PLACE}", ": the card's keep_at is higher than 0.89, which is in force"
-    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(write + why, writes=True, raises=True)
+    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(write + why, card.noted, raises=True)
     own = keep_at_advice(in_force(0.89, by_hand=True), card, PLACE)
-    assert own == KeepAtAdvice(write + SHOWED + why, writes=True, raises=True)
+    assert own == KeepAtAdvice(write + SHOWED + why, card.noted, raises=True, may_be_shown=True)
+    assert own.to_write == NotedKeepAt("0.90", KeepAtSource(SERVED, but="that of its card")), "it keeps less"
 
 
 def test_a_lower_one_of_the_card_may_be_written_where_it_is_shown():
     may = f"0.80 may be written under {PLACE}"
     why = ": the card's keep_at is lower than 0.89, which is in force, and not provisional, so it keeps more"
     card = of_card(0.8)
-    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(may + why, writes=True)
+    assert keep_at_advice(in_force(0.89), card, PLACE) == KeepAtAdvice(may + why, card.noted)
     own = keep_at_advice(in_force(0.89, by_hand=True), card, PLACE)
-    assert own == KeepAtAdvice(may + SHOWED + why, writes=True)
+    assert own == KeepAtAdvice(may + SHOWED + why, card.noted, may_be_shown=True)
+    assert own.to_write is None, "the owner alone knows whether 0.89 was shown"
 
 
 @pytest.mark.parametrize("own", [False, True])
 def test_a_lower_and_provisional_one_of_the_card_leaves_what_is_in_force(own):
     said = "leave 0.89, which is in force: the card's keep_at, 0.80, is lower and provisional; 0.89 keeps less"
     now, card = in_force(0.89, by_hand=own), of_card(0.8, provisional=True)
-    assert keep_at_advice(now, card, PLACE) == KeepAtAdvice(said + ANOTHER, writes=False)
-    assert keep_at_advice(now, card, PLACE, assessed=False) == KeepAtAdvice(said, writes=False)
+    assert keep_at_advice(now, card, PLACE) == KeepAtAdvice(said + ANOTHER)
+    assert keep_at_advice(now, card, PLACE, assessed=False) == KeepAtAdvice(said)
     again = f"; where 0.80 was in force with this version before, it may be written again under {PLACE}"
-    assert keep_at_advice(now, card, PLACE, is_back=True) == KeepAtAdvice(said + again, writes=False)
+    assert keep_at_advice(now, card, PLACE, is_back=True) == KeepAtAdvice(said + again)
 
 
 @pytest.mark.parametrize("of_the_card", [of_card(0.92), of_card(0.6), of_card(0.6, provisional=True)])
@@ -92,7 +94,7 @@ def test_one_that_assess_found_for_another_version_is_called_that_with_the_comma
     assert advice == KeepAtAdvice(
         f"0.74, which is in force, was found for version {OTHER}, not for {SERVED}: `sprat assess FILE --model DIR "
         f"--accuracy 0.9 --write --as hr` finds its own; until then, {by_the_card}",
-        writes,
+        of_the_card.noted if writes else None,
         raises=writes,
     )
 
@@ -118,7 +120,9 @@ def test_the_command_that_finds_its_own_asks_for_the_same_as_then():
 )
 def test_the_cards_decides_where_it_is_known_that_assess_showed_nothing(source):
     assert keep_at_advice(in_force(0.74, source=source), of_card(0.92), PLACE) == KeepAtAdvice(
-        f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force", writes=True, raises=True
+        f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force",
+        of_card(0.92).noted,
+        raises=True,
     )
 
 
@@ -134,10 +138,10 @@ def test_the_number_that_was_shown_for_a_version_goes_before_its_cards_once_it_i
         return keep_at_advice(held, of_the_card, PLACE, is_back=True)
 
     why = f"`sprat assess` showed it for version {SERVED}, as the comment behind 0.74 says"
-    may = f"0.70 may be written again, by hand, under {PLACE}: {why}; 0.74, which is in force, keeps less"
-    assert said(0.74) == KeepAtAdvice(may, writes=True)
-    higher = f"write 0.70 again, by hand, under {PLACE}: {why.replace('0.74', '0.65')}"
-    assert said(0.65) == KeepAtAdvice(higher, writes=True, raises=True)
+    may = f"0.70 may be written again under {PLACE}: {why}; 0.74, which is in force, keeps less"
+    assert said(0.74) == KeepAtAdvice(may, *before)
+    higher = f"write 0.70 again under {PLACE}: {why.replace('0.74', '0.65')}"
+    assert said(0.65) == KeepAtAdvice(higher, *before, raises=True)
     assert (said(of_the_card.value) is None) is True, "equal to the card's: there is nothing to do"
 
 
@@ -155,7 +159,7 @@ def test_a_number_that_somebody_changed_by_hand_is_theirs_while_the_same_version
     said = keep_at_advice(in_force(0.96, by_hand=True, before=before), of_card(0.9, provisional=True), PLACE).said
     assert said.startswith("leave 0.96, which is in force")
     again = keep_at_advice(in_force(0.96, by_hand=True, before=before), of_card(0.9), PLACE, is_back=True).said
-    assert again.startswith(f"0.93 may be written again, by hand, under {PLACE}")
+    assert again.startswith(f"0.93 may be written again under {PLACE}")
 
 
 def test_a_number_that_holds_for_two_versions_is_that_of_both():

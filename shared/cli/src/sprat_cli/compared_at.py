@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from sprat_cli.keep_at_in_force import in_force
 from sprat_inference.card import Card
-from sprat_policy import TaskFile
+from sprat_policy import TaskFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ComparedAt:
         return new.keep_at if f"{new.keep_at:.2f}" > f"{self.keep_at:.2f}" else None
 
 
-def compared_at(task: str, name: str, file: TaskFile | None, served: Card, new: Card) -> ComparedAt:
+def compared_at(task: str, name: str, files: TaskFiles, served: Card, new: Card) -> ComparedAt:
     """Return at which `keep_at` both versions are compared: the one in force, else that of the served version's card.
 
     Where that one is 1, at which nothing is kept, it is that of the new version.
@@ -52,14 +52,14 @@ def compared_at(task: str, name: str, file: TaskFile | None, served: Card, new: 
     Args:
         task: name of the task.
         name: of the model, as texts ask for it.
-        file: of the task; None for the task `intent`.
+        files: the tasks that have a file.
         served: the card of the served version.
         new: the card of the new one.
 
     Raises:
         UserError: the policy cannot be read.
     """
-    held, place = in_force(task, name, file)
+    held, place = in_force(task, name, files)
     if held is None:
         found = ComparedAt(
             served.keep_at, "served_card", "that of the card of the served version, as no policy is known"

@@ -1,18 +1,50 @@
 """The `keep_at` in force for a model of labels, and what becomes of it once another version of the model is served."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
+from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
+from sprat_cli.assess.policy_file import KeepAtChange, write_keep_at, write_task_keep_at
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.installation import how_to_restart
-from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice
+from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice, place_of_keep_at
 from sprat_contracts import TASKS
 from sprat_inference.card import Card
-from sprat_policy import TaskFile, keep_at_location, load_policy
+from sprat_policy import NotedKeepAt, TaskFiles, load_policy
 
 
-def in_force(task: str, name: str, file: TaskFile | None) -> tuple[KeepAtInForce | None, str]:
+@dataclass(frozen=True, slots=True)
+class KeepAtPlace:
+    """Where the `keep_at` of a model is written."""
+
+    said: str
+    """The place and its file, as "tasks.intent.models.hr.keep_at in policy.yaml"."""
+    name: str | None
+    """Of the model, as it is written there; None: the place is that of the task."""
+    file: Path | None
+    """A policy, or the file of the task; None where neither is known."""
+    of_task: bool
+    """Whether it is the file of the task."""
+
+    def __str__(self) -> str:
+        return self.said
+
+    def write(self, number: NotedKeepAt) -> KeepAtChange | None:
+        """Write a number and where it comes from; None where no file is known.
+
+        Raises:
+            UserError: see :func:`sprat_policy.set_keep_at`.
+        """
+        if self.file is None:
+            return None
+        write = write_task_keep_at if self.of_task else write_keep_at
+        return write(self.file, number.value, self.name, number.source)
+
+
+def in_force(task: str, name: str, files: TaskFiles) -> tuple[KeepAtInForce | None, KeepAtPlace]:
     """Return the `keep_at` in force, None where no policy is known, and the place where one for the model is written.
 
     It is that of the task's file, or of the policy of SPRAT_POLICY, which has those of Sprat's own tasks.
@@ -20,32 +52,60 @@ def in_force(task: str, name: str, file: TaskFile | None) -> tuple[KeepAtInForce
     Args:
         task: name of the task.
         name: of the model, as texts ask for it.
-        file: of the task; None for the task `intent`, and where none is known.
+        files: the tasks that have a file.
 
     Raises:
         UserError: the policy cannot be read.
     """
     named = None if name == DEFAULT_MODEL else name
-    if file is not None:
-        rules = file if named is None else file.of(named)
-        held = KeepAtInForce.of_rules(rules, name, named)
-        return held, f"{'.'.join(keep_at_location(None, named))} in the file of the task {task}"
-    path = chosen_policy(None)
-    if path is None or task not in TASKS:
-        return None, f"{'.'.join(keep_at_location(task, named))} in {path or 'your policy file'}"
-    held = KeepAtInForce.of(load_policy(path), task, name)
-    return held, f"{'.'.join(keep_at_location(task, held.name))} in {path}"
+    if task in files:
+        rules = files[task] if named is None else files[task].of(named)
+        path = (files.folder or Path()) / f"{task}.yaml"
+        place = KeepAtPlace(place_of_keep_at(task, named, files), named, path, of_task=True)
+        return KeepAtInForce.of_rules(rules, name, named), place
+    policy = chosen_policy(None)
+    if policy is None or task not in TASKS:
+        said = f"{place_of_keep_at(task, named, files)} in {policy or 'your policy file'}"
+        return None, KeepAtPlace(said, named, None, of_task=False)
+    held = KeepAtInForce.of(load_policy(policy), task, name)
+    said = f"{place_of_keep_at(task, held.name, files)} in {policy}"
+    return held, KeepAtPlace(said, held.name, policy, of_task=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NextKeepAt:
+    """What to do about the `keep_at` of a model once a version of it is served."""
+
+    place: KeepAtPlace
+    advice: KeepAtAdvice | None
+    """None where what is in force holds for it."""
+
+    def lines(self) -> list[str]:
+        """Return what to do, and when it holds."""
+        if self.advice is None:
+            return ["the keep_at in force holds for this version: nothing is to be written"]
+        restart = [] if self.advice.number is None else [how_to_restart("router")]
+        return [f"keep_at: {self.advice.said}", *restart]
+
+    def write(self) -> KeepAtChange | None:
+        """Write what is to be written, if anything is and its file is known; return what was written.
+
+        Raises:
+            UserError: see :func:`sprat_policy.set_keep_at`.
+        """
+        number = None if self.advice is None else self.advice.to_write
+        return None if number is None else self.place.write(number)
 
 
 def advice_for_next(
-    task: str, name: str, file: TaskFile | None, card: Card, folder: Path, *, served_before: bool = False
-) -> KeepAtAdvice | None:
-    """Return what to do about the `keep_at` once a version is served; None where what is in force holds for it.
+    task: str, name: str, files: TaskFiles, card: Card, folder: Path, *, served_before: bool = False
+) -> NextKeepAt:
+    """Return what to do about the `keep_at` once a version is served.
 
     Args:
         task: name of the task.
         name: of the model, as texts ask for it.
-        file: of the task; None for the task `intent`.
+        files: the tasks that have a file.
         card: of the version.
         folder: in which it is served.
         served_before: whether it was served before another version, and is served again: `sprat assess` may have shown
@@ -54,18 +114,76 @@ def advice_for_next(
     Raises:
         UserError: the policy cannot be read.
     """
-    held, place = in_force(task, name, file)
+    held, place = in_force(task, name, files)
     if held is not None:
         held = replace(held, is_own=held.is_own and served_before)
-    return keep_at_advice(held, CardKeepAt.of(card, folder=folder), place, is_back=served_before)
+    advice = keep_at_advice(held, CardKeepAt.of(card, folder=folder), str(place), is_back=served_before)
+    return NextKeepAt(place, advice)
 
 
-def keep_at_lines(advice: KeepAtAdvice | None) -> list[str]:
-    """Return what to do about the `keep_at` of a version that is served now, and when it holds.
+def check_may_write(task: str, name: str, files: TaskFiles, *, replaces: bool = True) -> None:
+    """Check, before anything is replaced, that it is known where the `keep_at` of a model is written.
 
     Args:
-        advice: as :func:`advice_for_next` returns it.
+        task: name of the task.
+        name: of the model, as texts ask for it.
+        files: the tasks that have a file.
+        replaces: whether a version is replaced.
+
+    Raises:
+        UserError: it is not known, or the policy cannot be read.
     """
-    if advice is None:
-        return ["the keep_at in force holds for this version: nothing is to be written"]
-    return [f"keep_at: {advice.said}", *([how_to_restart("router")] if advice.writes else [])]
+    if not replaces:
+        raise UserError("--write goes with --replace: without it, no other version is served")
+    if in_force(task, name, files)[1].file is None:
+        raise UserError(
+            "--write: no policy is known, so nothing is replaced; name yours with SPRAT_POLICY, or leave --write out"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NextSteps:
+    """What is to be done about each `keep_at` once a version is served, or was done."""
+
+    lines: Sequence[str]
+    written: Sequence[KeepAtChange]
+    refused: UserError | None
+    """Why one could not be written, the first of them; its line says what to write."""
+
+    @classmethod
+    def of(cls, advised: Sequence[NextKeepAt], *, write: bool) -> Self:
+        """Write what is to be written, if that is asked for.
+
+        Args:
+            advised: for each name by which texts ask for the model.
+            write: whether it is written.
+        """
+        lines, written, refused = list[str](), list[KeepAtChange](), None
+        for each in advised:
+            change = None
+            try:
+                change = each.write() if write else None
+            except UserError as error:
+                refused = refused or error
+            if change is None or each.advice is None:
+                lines += each.lines()
+            else:
+                written.append(change)
+                lines.append(str(replace(change, why=_why(each.advice))))
+        return cls(list(dict.fromkeys(lines)), written, refused)
+
+    def check(self) -> None:
+        """Check that all was written that was to be.
+
+        Raises:
+            UserError: one could not be.
+        """
+        if self.refused is not None:
+            raise UserError(f"the other version is served, but its keep_at is not written: {self.refused}")
+
+
+def _why(advice: KeepAtAdvice) -> str:
+    number = advice.number
+    if number is None or number.source.accuracy is None:
+        return "the card's"
+    return f"`sprat assess` showed it for version {number.source.version}"

@@ -25,6 +25,8 @@ from sprat_policy import (
 from sprat_training.keep_at import PROVISIONAL, lowers_unshown
 
 _INTENT: Final = "intent"
+OF_CARD: Final = "that of its card"
+"""Of a `keep_at`, in the comment behind it: where it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class CardKeepAt:
     """Of the model."""
     folder: str = "DIR"
     """Of the model, as a command names it."""
+
+    @property
+    def noted(self) -> NotedKeepAt:
+        """Return it as the comment says it that stands behind it once it is written."""
+        return NotedKeepAt(f"{self.value:.2f}", KeepAtSource(self.version, but=OF_CARD))
 
     @classmethod
     def of(cls, card: Card, language: str | None = None, folder: Path | None = None) -> "CardKeepAt":
@@ -61,10 +68,17 @@ class KeepAtAdvice:
 
     said: str
     """As "write 0.90 under PLACE: …", or "leave 0.90, which is in force: …"."""
-    writes: bool
-    """Whether something is to be written, or may be; else what is in force stays."""
+    number: NotedKeepAt | None = None
+    """What is to be written, or may be, and where it comes from; None: what is in force stays."""
     raises: bool = False
-    """Whether a higher number than that in force is to be written."""
+    """Whether that is higher than what is in force."""
+    may_be_shown: bool = False
+    """Whether what is in force may have been shown for this version: its owner wrote it and alone knows."""
+
+    @property
+    def to_write(self) -> NotedKeepAt | None:
+        """Return what a command writes that is asked to: not a lower one in place of one that may have been shown."""
+        return self.number if self.raises or not self.may_be_shown else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +134,7 @@ def keep_at_advice(
     its = f"{card.value:.2f}"
     if in_force is None:
         unless = f", unless a higher one is in force: {its} is provisional" if card.is_provisional else ""
-        return KeepAtAdvice(f"write {its}, the card's keep_at, under {place}{unless}", writes=True)
+        return KeepAtAdvice(f"write {its}, the card's keep_at, under {place}{unless}", card.noted)
     now, source = f"{in_force.value:.2f}", in_force.source_for(card.version)
     if now == its or (source is not None and source.shows(card.version)):
         return None
@@ -136,7 +150,7 @@ def keep_at_advice(
     return KeepAtAdvice(
         f"{now}, which is in force, was found for version {source.version}, not for {card.version}: `sprat assess FILE "
         f"--model {card.folder} {source.options} --write{name}`{answers} finds its own; until then, {advice.said}",
-        advice.writes,
+        advice.number,
         advice.raises,
     )
 
@@ -145,11 +159,11 @@ def _as_before(before: NotedKeepAt, now: str, place: str) -> KeepAtAdvice:
     """Return that a number may be written again, or is to be where it is higher than what is in force `now`."""
     number = f"{before.value:.2f}"
     if number > now:
-        said, but = f"write {number} again, by hand, under {place}", ""
+        said, but = f"write {number} again under {place}", ""
     else:
-        said, but = f"{number} may be written again, by hand, under {place}", f"; {now}, which is in force, keeps less"
+        said, but = f"{number} may be written again under {place}", f"; {now}, which is in force, keeps less"
     why = f"`sprat assess` showed it for version {before.source.version}, as the comment behind {now} says{but}"
-    return KeepAtAdvice(f"{said}: {why}", writes=True, raises=number > now)
+    return KeepAtAdvice(f"{said}: {why}", before, raises=number > now)
 
 
 def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed: bool, is_back: bool) -> KeepAtAdvice:
@@ -160,7 +174,7 @@ def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed:
         if is_back:
             later = f"; where {its} was in force with this version before, it may be written again under {place}"
         said = f"leave {now}, which is in force: the card's keep_at, {its}, is lower and provisional"
-        return KeepAtAdvice(f"{said}; {now} keeps less{later}", writes=False)
+        return KeepAtAdvice(f"{said}; {now} keeps less{later}")
     where = f"under {place}"
     if in_force.is_by_hand and assessed:
         where += f", unless `sprat assess` showed {now} for this version"
@@ -169,7 +183,7 @@ def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed:
     else:
         why = f"the card's keep_at is lower than {now}, which is in force, and not provisional, so it keeps more"
         said = f"{its} may be written {where}: {why}"
-    return KeepAtAdvice(said, writes=True, raises=card.value > in_force.value)
+    return KeepAtAdvice(said, card.noted, raises=card.value > in_force.value, may_be_shown=in_force.is_by_hand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +254,7 @@ def _plan_advice(
         )
     now = None if in_force is None else KeepAtInForce(in_force)
     advice = keep_at_advice(now, card, place, assessed=False)
-    if advice is not None and advice.writes and its == f"{card.value:.2f}":
+    if advice is not None and advice.number is not None and its == f"{card.value:.2f}":
         return (
             f"write {its} under {place}: it is the card's keep_at, and what --frontier-accuracy {assumed:g} "
             f"gives, a plan until the frontier is measured; {how}"

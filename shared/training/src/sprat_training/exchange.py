@@ -1,15 +1,18 @@
-"""The exchange of the version in a folder and the one that is kept as `NAME.previous`, each with its report.
+"""The version in a folder gives way to the one that is kept as `NAME.previous`, or to that of another folder.
 
-Every step is a rename, and each version carries its report inside its folder while it is moved. So wherever it is
-interrupted, what lies there says which steps are left, and the same call takes them.
+Each is moved with its report.
+
+Every step is a rename. In an exchange, each version carries its report inside its folder while it is moved. So wherever
+it is interrupted, what lies there says which steps are left, and the same call takes them.
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
 from sprat.errors import UserError
-from sprat_training.model_card import PREVIOUS, aside_folder, previous_folder, report_file
+from sprat_training.model_card import PREVIOUS, aside_folder, check_output, previous_folder, put_in_place, report_file
 
 _CARRIED: Final = "carried-report.html"
 """Name of the report inside a folder that is being moved."""
@@ -71,6 +74,42 @@ def exchange(folder: Path) -> bool:
     _move(aside / _CARRIED, report_file(before))
     aside.rename(before)
     return finishes
+
+
+def check_may_replace(folder: Path, new: Path) -> None:
+    """Check that the version of another folder may take the place of the one in `folder`.
+
+    Raises:
+        UserError: one of them is missing, a link or not to be moved, or they are a version and the one before it.
+    """
+    for each in (folder, new):
+        if not each.is_dir() or each.name in {"", ".."} or each.is_symlink():
+            raise UserError(f"{each}: no such folder, or a link to one; name the folder itself, from outside of it")
+    if new.resolve() == previous_folder(folder).resolve():
+        raise UserError(f"{new} is the version before that of {folder}: sprat models rollback exchanges them")
+    check_output(folder, force=True)
+    if not os.access(new.resolve().parent, os.W_OK | os.X_OK) or not os.access(new, os.W_OK | os.X_OK):
+        raise UserError(f"{new}: not writable for you, so it cannot be moved")
+    if new.stat().st_dev != folder.stat().st_dev:
+        raise UserError(f"{new} is on another file system than {folder}: copy it beside {folder} first")
+
+
+def replace_by(folder: Path, new: Path) -> bool:
+    """Put the version of another folder in the place of the one in `folder`, which is kept as the one before.
+
+    The reports go along. An earlier one that was kept as the version before is removed.
+
+    Returns:
+        False: it finishes nothing that was interrupted.
+
+    Raises:
+        OSError: a folder or a report cannot be renamed; where that is the new folder, both are as they were.
+    """
+    report = report_file(new)
+    with tempfile.TemporaryDirectory(dir=folder.resolve().parent, prefix=".sprat-replace-") as name:
+        put_in_place(folder, new, Path(name) / "earlier")
+    _move(report, report_file(folder))
+    return False
 
 
 def _check_both(folder: Path, before: Path) -> None:

@@ -225,7 +225,7 @@ def write_model(
             model: SpecialistModel = plugins.load(plugins.MODELS, service).load(folder)
             model.probe()
             if version_in(output) != model.card.version:  # else what is kept as the previous version stays
-                _replace(output, folder, Path(name) / "earlier")
+                put_in_place(output, folder, Path(name) / "earlier")
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     return model.card
@@ -239,7 +239,7 @@ def version_in(folder: Path) -> str | None:
         return None
 
 
-def _replace(output: Path, new: Path, earlier: Path) -> None:
+def put_in_place(output: Path, new: Path, earlier: Path) -> None:
     """Put a folder in the place of the output, whose version becomes the previous one; each step is a rename.
 
     Between two of them, the output may be missing for a moment: a service has loaded what it reads, and a running

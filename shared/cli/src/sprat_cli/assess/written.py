@@ -8,7 +8,7 @@ from sprat_cli.assess.below_card import BelowCard, lower_than_card
 from sprat_cli.assess.denial import DEFAULT_TENANT
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.policy_file import KeepAtChange
-from sprat_cli.which_keep_at import CardKeepAt, FoundKeepAt, found_advice
+from sprat_cli.which_keep_at import OF_CARD, CardKeepAt, FoundKeepAt, found_advice
 from sprat_policy import KeepAtSource
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
 from sprat_training.record import TrainingRecord
@@ -52,7 +52,7 @@ def _source(
 ) -> KeepAtSource:
     """Return where a `keep_at` that is written comes from."""
     if held is not None:
-        return KeepAtSource(version, but="that of its card")
+        return KeepAtSource(version, but=OF_CARD)
     found, named = choice.recommended, None if tenant == DEFAULT_TENANT else tenant
     but = [
         *(["by --budget"] if found is None else [] if found.is_shown else ["provisional"]),

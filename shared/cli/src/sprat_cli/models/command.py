@@ -1,4 +1,4 @@
-"""`sprat models`: list, show, add, convert, compare, roll back and retire models."""
+"""`sprat models`: list, show, add, convert, compare, replace, roll back and retire models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +13,7 @@ from sprat_cli.models.compare import EPILOG as COMPARE
 from sprat_cli.models.compare import compare
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
-from sprat_cli.models.rollback import EPILOG as ROLLBACK
-from sprat_cli.models.rollback import rollback
+from sprat_cli.models.rollback import REPLACE, ROLLBACK, replace, rollback
 from sprat_cli.options import Json
 from sprat_cli.terminal import remark, say, say_json
 
@@ -42,6 +41,7 @@ app = make_app(
         "add owner/banking-intents --task intent",
         "show intent/default",
         "compare hr hr-2 new.csv",
+        "replace hr hr-2 --write",
         "rollback hr",
         "retire intent/hr --wait 600",
     ),
@@ -63,6 +63,7 @@ app.command("add", epilog=ADD)(add)
 app.command("list", epilog=LIST)(list_models)
 app.command("show", epilog=SHOW)(show)
 app.command("compare", epilog=COMPARE)(compare)
+app.command("replace", epilog=REPLACE)(replace)
 app.command("rollback", epilog=ROLLBACK)(rollback)
 app.command("retire", epilog=RETIRE)(retire)
 

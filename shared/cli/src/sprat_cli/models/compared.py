@@ -17,7 +17,7 @@ from sprat_cli.assess.small_model import SmallModel, model_of_folder
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.compared_at import ComparedAt, compared_at
 from sprat_cli.comparison import comparison_json, comparison_sentence, comparison_table, difference, judged
-from sprat_cli.models.rolled_back import served_as
+from sprat_cli.models.served_instead import served_as
 from sprat_cli.options import check_asked_name
 from sprat_cli.terminal import counted, printable, remark
 from sprat_contracts import TASKS
@@ -131,7 +131,7 @@ class Versions:
         found = [asked for folder in self.folders for asked in served_as(folder, files)]
         task, model = found[0] if found else (card.task, card.name)
         remark_unread(chosen_policy(None))
-        return replace(compared_at(task, name or model, files.get(task), card, self.new.card), of_new=of_new)
+        return replace(compared_at(task, name or model, files, card, self.new.card), of_new=of_new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,10 @@ class ComparedVersions:
         without = "without a label" if self.versions.several else "outside every label"
         on = f"{counted(self.comparison.texts, 'text')} of {self.texts.data.name}, {self.texts.outside:,} of them"
         old, young = self.versions.folders
-        back = f"`sprat models rollback {shlex.quote(str(old))}` serves {young}; the same command undoes it"
+        named = shlex.join(map(str, self.versions.folders))
+        serves = f"`sprat models replace {named}` serves it; `sprat models rollback {shlex.quote(str(old))}` goes back"
+        if young.resolve() == previous_folder(old).resolve():
+            serves = f"`sprat models rollback {shlex.quote(str(old))}` serves {young}; the same command undoes it"
         return [
             *(printable(line) for line in [*self._about(), *self.texts.texts.lines]),
             printable(f"Compared on {on} {without}, at {self.at}, {self.at.said}"),
@@ -166,7 +169,7 @@ class ComparedVersions:
             printable(
                 f"serve {new} in place of {served}: {'yes' if self.judged[0] else 'no'}, because {self.judged[1]}"
             ),
-            *([printable(back)] if self.judged[0] and young.resolve() == previous_folder(old).resolve() else []),
+            *([printable(serves)] if self.judged[0] else []),
         ]
 
     @property

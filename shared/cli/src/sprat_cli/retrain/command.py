@@ -17,7 +17,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.connection import kafka_settings
 from sprat_cli.feedback.labels import named_texts
-from sprat_cli.keep_at_in_force import advice_for_next, keep_at_lines
+from sprat_cli.keep_at_in_force import NextKeepAt, NextSteps, advice_for_next, check_may_write
 from sprat_cli.options import (
     Bootstrap,
     Json,
@@ -49,7 +49,7 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_operations.dead_letters import Identity
-from sprat_policy import TaskFile
+from sprat_policy import TaskFiles
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.comparison import Comparison
@@ -64,7 +64,7 @@ Examples:
   sprat retrain intent/hr --feedback 30d
   sprat retrain intent/hr --feedback 30d --data hr.csv --data more.csv --output hr-2
   sprat retrain intent/hr --feedback 30d --no-merge-case --encoding utf-8
-  sprat retrain intent/hr --feedback 7d --replace
+  sprat retrain intent/hr --feedback 7d --replace --write
   sprat retrain desk --output desk-model
 
 \b
@@ -93,7 +93,7 @@ nothing is kept, it is that of the new version.
 Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
 Corrections with which no more texts are right and clearly less is kept make it worse: --replace --yes does not write
 it. The last line says whether to replace the served version and why; on yes, a further one says which keep_at to write,
-if another holds now, or that the one that holds stays, as the new one is lower and provisional.
+if another holds now, or that the one that holds stays, as the new one is lower and provisional. --write writes it.
 Without --output or --replace nothing is written but --corrections.
 
 \b
@@ -132,6 +132,10 @@ def retrain(
     ] = None,
     replace_served: Annotated[
         bool, typer.Option("--replace", help="Ask, then write it over the served one, which becomes DIR.previous.")
+    ] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="With --replace: write the keep_at, too, where another one is to be written."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     text_column: TextColumn = None,
@@ -203,14 +207,15 @@ def retrain(
     kafka = kafka_settings(bootstrap, prefix)
     asked = _asked(model, kafka.topics.tasks)
     since = time_before_now(feedback, "--feedback")
-    file = chosen_tasks().get(asked.task)
+    files_of_tasks = chosen_tasks()
+    file = files_of_tasks.get(asked.task)
     kept_in = corrections or Path(f"{asked.name if file is None else asked.task}-corrections.jsonl")
     if file is not None and file.artefact is None and served is None:
         first = FirstTraining(asked, file, since, answers, kept_in, output, accuracy or 0.97, encoder, threads)
         first.check(replaces=replace_served or bool(data))
         train_first(kafka, first, as_json=as_json)
         return
-    folder = served or _folder_of(asked, file)
+    folder = served or _folder_of(asked, files_of_tasks)
     card = _served_card(folder, asked)
     several = card.kind == MULTI_LABEL
     _check_options(
@@ -223,6 +228,8 @@ def retrain(
         several=several,
     )
     _check_target(folder, output, replaces=replace_served)
+    if write:
+        check_may_write(asked.task, asked.name, files_of_tasks, replaces=replace_served)
     reading = _reading(
         folder,
         card.languages,
@@ -272,24 +279,37 @@ def retrain(
         threads=threads,
     )
     learnt = check_learnt(config, card, folder, asked)
-    version = train_and_compare(config, folder, card, learnt, asked, file)
+    version = train_and_compare(config, folder, card, learnt, asked, files_of_tasks)
     new, comparison = version.trained, version.compared.comparison
     if (waits := waiting(kept_in, new.dropped_labels, several=several)) is not None:
         remark(waits)
     retrained = Retrained(asked, card, version, len(learnt.lines), config, added, left_out, not_found)
-    keep_at = advice_for_next(asked.task, asked.name, file, new.card, output or folder)
-    advice = advise(version, keep_at)
+    next_keep_at = advice_for_next(asked.task, asked.name, files_of_tasks, new.card, output or folder)
+    advice = advise(version, next_keep_at.advice)
     target = folder if replace_served else output
     remark_unread(chosen_policy(None))
     _show(retrained, advice, folder, target, as_json=as_json)
     if target is not None and (not replace_served or _agreed(folder, new.verdict, comparison, yes=yes)):
         _write(config, target, as_json=as_json, model=asked, several=several)
-        if replace_served and not as_json:
-            if not advice.replace:
-                say(f"replaced all the same, as {'--yes says' if yes else 'you answered'}")
-            say("\n".join([*([] if advice.expected is None else [advice.expected]), *keep_at_lines(keep_at)]))
+        if replace_served:
+            _show_replaced(advice, next_keep_at, yes=yes, write=write, as_json=as_json)
     elif target is not None and not as_json:
         say(f"nothing is replaced: {folder} stays as it is")
+
+
+def _show_replaced(advice: Advice, next_keep_at: NextKeepAt, *, yes: bool, write: bool, as_json: bool) -> None:
+    """Write the keep_at, if that is asked for, and print what became of it, or which one to write."""
+    steps = NextSteps.of([next_keep_at], write=write)
+    if as_json:
+        for change in steps.written:
+            say_json({"type": "keep_at_written", **change.as_json})
+        steps.check()
+        return
+    if not advice.replace:
+        say(f"replaced all the same, as {'--yes says' if yes else 'you answered'}")
+    for line in [*([] if advice.expected is None else [advice.expected]), *steps.lines]:
+        say(line)
+    steps.check()
 
 
 def _agreed(folder: Path, verdict: Verdict, comparison: Comparison, *, yes: bool) -> bool:
@@ -363,9 +383,9 @@ def _asked(model: str, tasks: TaskTable) -> AskedModel:
     return AskedModel(task, name)
 
 
-def _folder_of(asked: AskedModel, file: TaskFile | None) -> Path:
+def _folder_of(asked: AskedModel, files: TaskFiles) -> Path:
     """Return the folder of the served version: that of the file of the task, else that of the model's name."""
-    named = None if file is None or asked.name != DEFAULT_MODEL else chosen_tasks().artefact(asked.task)
+    named = files.artefact(asked.task) if asked.task in files and asked.name == DEFAULT_MODEL else None
     return named or Path(asked.name)
 
 

@@ -13,7 +13,7 @@ from sprat_cli.retrain.trained import Trained, train_version
 from sprat_cli.train.options import training_command
 from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import TaskFile
+from sprat_policy import TaskFiles
 from sprat_training.config import TrainingConfig
 from sprat_training.data import TooFewToHoldOutError
 from sprat_training.held_out import ComparedTrainings, compare_trainings
@@ -33,7 +33,7 @@ class NewVersion:
 
 
 def train_and_compare(
-    config: TrainingConfig, folder: Path, card: Card, learnt: Learnt, asked: AskedModel, file: TaskFile | None
+    config: TrainingConfig, folder: Path, card: Card, learnt: Learnt, asked: AskedModel, files: TaskFiles
 ) -> NewVersion:
     """Train the new version on all texts, in a temporary folder, and measure what the corrections bring.
 
@@ -46,7 +46,7 @@ def train_and_compare(
         card: of the served version.
         learnt: what the served version has learnt.
         asked: the model, as texts ask for it.
-        file: of the task; None for the task `intent`.
+        files: the tasks that have a file.
 
     Raises:
         SpratError: the served version comes out again, or there are too few texts to hold some out.
@@ -57,7 +57,7 @@ def train_and_compare(
         before = learnt.before(config, Path(temporary))
         new = train_version(replace(config, output=Path(temporary) / "new"), bar.show, several=several)
         check_is_new(folder, card, new.card)
-        at = compared_at(asked.task, asked.name, file, card, new.card)
+        at = compared_at(asked.task, asked.name, files, card, new.card)
         try:
             compared = compare_trainings(
                 before, config, at.keep_at, bar.show, several=several, served_with=at.raised_by(new.card)

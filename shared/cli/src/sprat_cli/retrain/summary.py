@@ -108,7 +108,7 @@ def advise(version: NewVersion, keep_at: KeepAtAdvice | None) -> Advice:
 def _expected(version: NewVersion, keep_at: KeepAtAdvice | None) -> str | None:
     """Return what to expect of the new version at both keep_ats, as the reason to replace holds at the compared one."""
     figures, card, at = version.trained.figures, version.trained.card, version.at
-    if keep_at is None or not keep_at.writes or at.is_of(card):
+    if keep_at is None or keep_at.number is None or at.is_of(card):
         return None
     own, compared = figures.at(card.keep_at), figures.at(at.keep_at)
     once_served = version.compared.once_served
