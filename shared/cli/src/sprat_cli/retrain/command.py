@@ -290,7 +290,7 @@ def retrain(
     remark_unread(chosen_policy(None))
     _show(retrained, advice, folder, target, as_json=as_json)
     if target is not None and (not replace_served or _agreed(folder, new.verdict, comparison, yes=yes)):
-        _write(config, target, as_json=as_json, model=asked, several=several)
+        _write(config, target, folder, as_json=as_json, model=asked, several=several)
         if replace_served:
             _show_replaced(advice, next_keep_at, yes=yes, write=write, as_json=as_json)
     elif target is not None and not as_json:
@@ -470,8 +470,10 @@ def _compare_announced(kafka: KafkaSettings, asked: AskedModel, card: Card, fold
         )
 
 
-def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedModel, several: bool) -> None:
-    """Train once more into the folder: the same files give the same bytes."""
+def _write(
+    config: TrainingConfig, target: Path, served: Path, *, as_json: bool, model: AskedModel, several: bool
+) -> None:
+    """Train once more into the target, which may be the served folder: the same files give the same bytes."""
     before = LaidThere.of(target)
     if several:
         with ProgressBar() as bar:
@@ -489,8 +491,11 @@ def _write(config: TrainingConfig, target: Path, *, as_json: bool, model: AskedM
     say(f"{target}: {model}, version {result.card.version}, keep_at {result.card.keep_at:.2f}; {page}: the report")
     if result.verdict.grade == "poor":
         say(f"do not serve it yet: {before_serving(result)}")
+    elif before.exists:
+        say("a running `sprat up` of that folder notices by itself")
     else:
-        say(f"serve it: sprat up --model {model}={target}    (a running `sprat up` of that folder notices by itself)")
+        pair = shlex.join(map(str, (served, target)))
+        say(f"ask new texts which is better: sprat models compare {pair} FILE; serve it: sprat models replace {pair}")
     for line in before.lines(result.card, compares=False):
         say(line)
 
