@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from sprat_inference.artefact import write_artefact
-from sprat_operations import local_run
 from support import training_files
 from support.assessing import POLICY, run
 
@@ -24,12 +23,6 @@ def folder(tmp_path_factory):
     result = run("train", "intent", folder / "hr.csv", "--output", folder / "hr", "--encoder", training_files.EN_FAST)
     assert result.exit_code == 0, result.output
     return folder
-
-
-@pytest.fixture(autouse=True)
-def without_a_local_run(monkeypatch):
-    """Leave out the `sprat up` of whoever runs the tests: it may serve a model of the same name."""
-    monkeypatch.setattr(local_run, "for_commands", list)
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ class HtmlPage:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A square table of counts as a picture: the darker a cell, the larger its share of its row."""
+    """A square table of counts as a picture: the stronger its colour, the larger its share of its row."""
 
     names: Sequence[str]
     """Of the rows, and of the columns in the same order."""

@@ -72,8 +72,9 @@ def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     page.add_heading("Calibration")
     page.add_picture(
         reliability_plot(figures).svg(),
-        "Each dot is the answers of one bin of confidence; its size is the number of answers. On the line, as many are "
-        "right as the confidence says. Below: the distribution of the traffic.",
+        "Each dot is the answers of one bin of confidence; its size is the number of answers, and a grey one has fewer "
+        f"than {_MIN_TEXTS_DRAWN}, which say little. On the line, as many are right as the confidence says. Below: the "
+        "distribution of the traffic.",
     )
     page.add_heading("Accuracy against escalation")
     page.add_picture(
@@ -161,7 +162,7 @@ def _add_confusions(page: HtmlPage, result: TrainingResult, figures: TrainingFig
     page.add_picture(
         matrix.svg(),
         f"Rows are the labels of the {source}, columns what the model says. On the diagonal the model is right; the "
-        f"darker a cell, the larger its share of the row.{part}",
+        f"stronger the colour of a cell, the larger its share of the row.{part}",
     )
     confusions = figures.confusions[:_REPORT_CONFUSIONS]
     if not confusions:
