@@ -1,4 +1,4 @@
-"""The pages with figures, `docs/benchmarks.md` and `docs/deploy/sizing.md`: prose by hand, tables by this module.
+"""The pages with figures: prose by hand, tables and the figures that the prose quotes by this module.
 
 Each measurement saves its figures as JSON under `docs/figures` and has the pages filled again. A test compares the
 pages with the files, so no figure is ever edited by hand.
@@ -14,10 +14,12 @@ from tests.bench import language_tables, lexical_tables, model_tables, privacy_t
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
-PAGES: Final = (PAGE, ROOT / "docs/deploy/sizing.md")
+PAGES: Final = (PAGE, ROOT / "docs/deploy/sizing.md", ROOT / "docs/limits.md")
 FIGURES: Final = ROOT / "docs/figures"
 
 _GENERATED: Final = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->\n(?:(?!<!-- ).)*<!-- end of figures -->", re.DOTALL)
+_QUOTED: Final = re.compile(r"(?<=\S )<!-- figure: (?P<name>[\w-]+) -->[^<\n]*<!-- end of figure -->")
+"""A figure within a sentence: at the start of a line, a comment would begin a block of HTML."""
 
 TRAINED: Final = {
     "banking77": "BANKING77",
@@ -50,17 +52,27 @@ def save(name: str, figures: object) -> None:
 
 def filled(page: str) -> str:
     """Return the page with every generated part written anew; raise `KeyError` for a name without figures."""
-    parts = generated()
-    return _GENERATED.sub(lambda found: _part(found["name"], parts[found["name"]]), page)
+    parts, figures = generated(), quoted()
+    page = _GENERATED.sub(lambda found: _part(found["name"], parts[found["name"]]), page)
+    return _QUOTED.sub(lambda found: _figure(found["name"], figures[found["name"]]), page)
 
 
 def _part(name: str, text: str) -> str:
     return f"<!-- figures: {name} -->\n\n{text}\n\n<!-- end of figures -->"
 
 
+def _figure(name: str, text: str) -> str:
+    return f"<!-- figure: {name} -->{text}<!-- end of figure -->"
+
+
 def names(page: str) -> list[str]:
-    """Return the names of the generated parts, in the page's order."""
-    return [found["name"] for found in _GENERATED.finditer(page)]
+    """Return the names of the generated parts, and then of the figures in sentences, in the page's order."""
+    return [found["name"] for pattern in (_GENERATED, _QUOTED) for found in pattern.finditer(page)]
+
+
+def quoted() -> dict[str, str]:
+    """Return every figure that a sentence quotes, by its name."""
+    return model_tables.quoted(read("models")) | language_tables.quoted(read("languages"))
 
 
 def generated() -> dict[str, str]:

@@ -4,11 +4,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 OURS = "Sprat"
+SHORTEST = ("written for Sprat", "1–3 words")
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
     """Return how often it is right beside other libraries, how sure it is, and what it costs."""
     return "\n".join([*_right(figures), "", *_confidence(figures), "", *_cost(figures)])
+
+
+def quoted(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures that prose quotes, by name."""
+    row = next(each for each in figures["right"] if (each["data"], each["words"]) == SHORTEST)
+    return {"short-texts-right": f"{100 * row['right'][OURS] / row['texts']:.0f} % are right (n = {row['texts']:,})"}
 
 
 def _right(figures: Mapping[str, Any]) -> Iterator[str]:

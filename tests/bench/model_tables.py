@@ -1,5 +1,6 @@
 """The scores of the shipped models as Markdown: a short table of all, and the tables of each task."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +67,10 @@ TESTS: Final = {
     "written": "other service chat, 160, written for Sprat",
     "flores": "FLORES-200 devtest, 1,012",
 }
+
+_TEXTS: Final = re.compile(r"\((?P<all>[\d,]+) ")
+"""How many texts a test has, in the protocol of its scores."""
+_WORDLESS: Final = re.compile(r" without the (?P<count>[\d,]+) that have no words")
 
 
 def intent(documents: Sequence[Figures]) -> str:
@@ -165,13 +170,21 @@ def translation(figures: Figures) -> str:
     scores = {name: each["value"] for name, each in figures["scores"].items()}
     rows = []
     for test, what in TESTS.items():
-        parts = (("", "all"), ("_kept", f"kept at {figures['keep_at']}"), ("_half", "the more confident half"))
+        among = _among(figures, test)
+        parts = (
+            ("", "all"),
+            ("_kept", f"kept at {figures['keep_at']}{among}"),
+            ("_half", f"the more confident half{among}"),
+        )
         for part, words in parts:
             share = {"": 1.0, "_kept": scores[f"{test}_kept_share"], "_half": 0.5}[part]
             names = [f"{test}{part}{by}_{metric}" for by in ("", "_by_log_probability") for metric in ("bleu", "chrf")]
             rows.append([what, words, _percent(share), *(f"{scores[n]:.1f}" if n in scores else "–" for n in names)])
     estimate = [
-        [what, *(f"{scores[f'{test}_{name}']:.3f}" if f"{test}_{name}" in scores else "–" for name in ESTIMATED)]
+        [
+            what + _among(figures, test),
+            *(f"{scores[f'{test}_{name}']:.3f}" if f"{test}_{name}" in scores else "–" for name in ESTIMATED),
+        ]
         for test, what in TESTS.items()
     ]
     cost = figures["cost"]
@@ -186,10 +199,37 @@ def translation(figures: Figures) -> str:
             f"Version {figures['version']}. {speed}, quality estimate included.",
             _table(["test", "texts", "share, %", "BLEU", "chrF", *BY_LOG_PROBABILITY], rows),
             "\n".join(f"- {signature}" for signature in signatures),
+            _wordless(figures),
             _table(["quality estimate", *ESTIMATED.values()], estimate),
             "![share kept against chrF of the kept](images/translation_kept.png)",
             f"The same recipe on Multi30k alone, 250 minutes on one core, without shipping the weights: {multi30k()}.",
         )
+    )
+
+
+def _counted(figures: Figures, test: str) -> tuple[int, int]:
+    """Return how many texts of a test have words, which its shares are of, and how many have none."""
+    protocol = figures["scores"][f"{test}_kept_share"]["protocol"]
+    texts, none = _TEXTS.search(protocol), _WORDLESS.search(protocol)
+    if texts is None:
+        raise ValueError(f"no number of texts in {protocol!r}")
+    wordless = int(none["count"].replace(",", "")) if none else 0
+    return int(texts["all"].replace(",", "")) - wordless, wordless
+
+
+def _among(figures: Figures, test: str) -> str:
+    """Return of how many texts a share is, where these are not all of the test."""
+    counted, wordless = _counted(figures, test)
+    return f", of the {counted:,} with words" if wordless else ""
+
+
+def _wordless(figures: Figures) -> str:
+    """Return what becomes of texts without words, and in which test there are some."""
+    there = {test: wordless for test in TESTS if (wordless := _counted(figures, test)[1])}
+    listed = ", ".join(f"{wordless:,} in {TESTS[test].partition(',')[0]}" for test, wordless in there.items())
+    return (
+        "Empty sentences, and those without words, as a number alone, do not count as kept: they are copied. Of the "
+        f"rows, only *all* has them ({listed or 'there are none'})."
     )
 
 
@@ -242,11 +282,25 @@ def summary(figures: Figures) -> str:
     values = {name: each["value"] for name, each in figures["translation"]["scores"].items()}
     for test, what in TESTS.items():
         share = values[f"{test}_kept_share"]
-        kept = f"{values[f'{test}_kept_bleu']:.1f} of the {_percent(share)} % kept" if share else "none kept"
+        part = f"the {_percent(share)} % kept{_among(figures['translation'], test).lstrip(',')}"
+        kept = f"{values[f'{test}_kept_bleu']:.1f} of {part}" if share else "none kept"
         beside = "OPUS-MT 47.3 (older sample)" if test == "tatoeba" else ""
         figure = f"{values[f'{test}_bleu']:.1f}; {kept}"
         rows.append(["translation", f"{what}, BLEU", figure, beside])
     return _table(["model", "test", "%, BLEU", "for comparison"], rows)
+
+
+def quoted(figures: Figures) -> dict[str, str]:
+    """Return the figures that prose quotes, by name."""
+    translation, german = figures["translation"], figures["ner"]["scores"]["kept_share_with_name_german"]
+    values = {name: each["value"] for name, each in translation["scores"].items()}
+    share, (counted, _) = values["written_kept_share"], _counted(translation, "written")
+    return {
+        "german-names-kept": f"{german['value']:.0%}".replace("%", " %"),
+        "chat-bleu": f"{values['chat_bleu']:.1f}",
+        "other-chat-bleu": f"{values['written_bleu']:.1f}",
+        "other-chat-kept": f"{_percent(share)} % ({round(share * counted)} of {counted})",
+    }
 
 
 def _of(document: Figures, name: str) -> str:
