@@ -3,6 +3,7 @@
 import string
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import files
 
 import pytest
 
@@ -31,6 +32,8 @@ WORDLESS = {
     "white": " \n\t",
     "empty": "",
 }
+MOST_BYTES = 10_000_000
+"""Of the library's files, unpacked: more than its wheel has."""
 ODD = {
     "one letter": "a",
     "one word": "ok",
@@ -98,3 +101,11 @@ def test_its_version_names_the_library_and_its_own_parameters() -> None:
     assert VERSION.startswith("py3langid-0.4.")
     assert len(VERSION.rpartition("-")[2]) == 8
     assert all(is_served(each, LANGUAGES) for each in SENTENCES)
+
+
+def test_the_library_takes_no_more_than_ten_megabytes_where_it_is_installed() -> None:
+    installed = files("py3langid")
+    assert installed is not None
+    sizes = {str(each): each.locate().stat().st_size for each in installed if each.suffix != ".pyc"}
+    assert max(sizes.values()) > 1_000_000, "the model is among them"
+    assert sum(sizes.values()) <= MOST_BYTES
