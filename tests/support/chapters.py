@@ -1,7 +1,6 @@
 """A chapter of the documentation as a person follows it: its commands in their order, run as they are written."""
 
 import os
-import pty
 import re
 import shlex
 import subprocess
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.readme import section
+from support.terminal import Terminal
 
 COMMAND = "sprat "
 _MOST_S = 150
@@ -149,22 +149,18 @@ class Person:
         )
 
     def _answered(self, command: list[str], answer: str) -> Said:
-        ours, theirs = pty.openpty()
-        try:
-            os.write(ours, f"{answer}\n".encode())
+        with Terminal() as terminal:
+            terminal.type(f"{answer}\n")
             ran = subprocess.run(
                 command,
                 cwd=self.folder,
                 env=self.environment,
-                stdin=theirs,
+                stdin=terminal.theirs,
                 capture_output=True,
                 timeout=_MOST_S,
                 check=False,
                 text=True,
             )
-        finally:
-            os.close(ours)
-            os.close(theirs)
         return Said(ran.stdout, ran.stderr, ran.returncode)
 
 

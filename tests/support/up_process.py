@@ -11,9 +11,14 @@ from pathlib import Path
 
 import psutil
 
+from support.terminal import Terminal
+
+_CONTROLLED = ("setsid", "--ctty")
+"""Makes the terminal the one that controls the program: then Ctrl-C and a change of size reach it as signals."""
+
 
 class UpProcess:
-    """A running `sprat up`."""
+    """A running `sprat up`: its output goes into a pipe, or onto a terminal that it is started on."""
 
     def __init__(
         self,
@@ -21,16 +26,21 @@ class UpProcess:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         python: Path | str = sys.executable,
+        terminal: Terminal | None = None,
     ) -> None:
         self.lines: list[str] = []
+        self.terminal = terminal
         self.process = subprocess.Popen(
-            [python, "-m", "sprat_cli", "up", *arguments],
+            [*(() if terminal is None else _CONTROLLED), python, "-m", "sprat_cli", "up", *arguments],
             cwd=cwd,
             env=env,
-            stdout=subprocess.PIPE,
+            stdin=None if terminal is None else terminal.theirs,
+            stdout=subprocess.PIPE if terminal is None else terminal.theirs,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        if terminal is not None:
+            terminal.hand_over()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -80,8 +90,12 @@ class UpProcess:
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> tuple[int, float]:
         """Send the signal; return the exit code and the seconds until the exit."""
+        return self.ended_by(lambda: self.process.send_signal(number))
+
+    def ended_by(self, ask: Callable[[], None]) -> tuple[int, float]:
+        """Ask it to end; return the exit code and the seconds until the exit."""
         began = time.monotonic()
-        self.process.send_signal(number)
+        ask()
         code = self.process.wait(30)
         seconds = time.monotonic() - began
         self._reader.join(5)
@@ -102,8 +116,9 @@ class UpProcess:
         return found[1]
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+        source = self.process.stdout if self.terminal is None else self.terminal.lines()
+        assert source is not None
+        for line in source:
             self.lines.append(line.rstrip("\n"))
 
 
