@@ -50,6 +50,7 @@ def examples() -> dict[str, Message]:
     submitted = TextSubmitted(
         text="Could you send what I owe for the electricity over to them?",
         tasks=Tasks(intent=TaskOptions()),
+        language="en",
         tenant="shop",
         frontier="allow",
         deadline_ms=60_000,

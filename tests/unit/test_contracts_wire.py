@@ -421,6 +421,16 @@ def test_what_is_written_has_the_promised_headers_in_order() -> None:
     assert json.loads(value)["text"] == "hi"
 
 
+@pytest.mark.parametrize("named", [{}, {"language": "en"}, {"language": "auto"}], ids=str)
+def test_a_text_is_written_with_a_language_only_where_it_names_one(named: dict[str, str]) -> None:
+    message = TextSubmitted.model_validate({"text": "hi", "tasks": {"intent": {}}} | named)
+    value, _ = encode(message, decode(event(), TextSubmitted).envelope)
+    written = json.loads(value)
+    assert {name: written[name] for name in written.keys() & {"language"}} == named
+    again = decode(plain(value), TextSubmitted).message
+    assert (again, again.names_language) == (message, bool(named))
+
+
 def test_the_time_is_now_where_none_is_given() -> None:
     value, headers = encode(TextSubmitted.model_validate_json(PLAIN.value or b""), Envelope("i", "/s", TRACE_CONTEXT))
     time = dict(headers)["ce_time"].decode()

@@ -16,6 +16,9 @@ LanguageTag = Annotated[
 ]
 
 
+DEFAULT_LANGUAGE: Final = "en"
+"""Of a text that names none, where the installation sets no other."""
+
 AUTO: Final = "auto"
 """As a text's language: whoever reads the text detects its language."""
 

@@ -74,7 +74,7 @@ class Result(Message):
         None
     )
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
-    language: Annotated[str, Field(description="Language of the text, as submitted.")]
+    language: Annotated[str, Field(description="Language of the text as submitted, else the installation's default.")]
     language_detected: Annotated[
         LanguageDetected | None,
         Field(description="The language that the text was read in; null where the text names one."),

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError, from_json, to_json
 
 from sprat_contracts.base import TASK_NAME, TASKS, Message, Part, Probability
 from sprat_contracts.codes import ReasonCode
-from sprat_contracts.languages import LanguageTag
+from sprat_contracts.languages import DEFAULT_LANGUAGE, LanguageTag
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FrontierRule = Literal["allow", "redact", "deny"]
@@ -146,7 +146,9 @@ class Tasks(_HyphenatedTasks):
 class LanguageDetected(Part):
     """The language that a text whose language is `auto` was read in."""
 
-    language: Annotated[LanguageTag, Field(description="BCP 47; the default, `en`, where none was sure enough.")]
+    language: Annotated[
+        LanguageTag, Field(description="BCP 47; the installation's default where none was sure enough.")
+    ]
     confidence: Annotated[Probability, Field(description="Calibrated probability, 0–1, that it is the text's.")]
 
 
@@ -179,8 +181,11 @@ class TextSubmitted(Message):
     tasks: Annotated[Tasks, Field(description="The tasks to do.")]
     language: Annotated[
         LanguageTag,
-        Field(description="Language of the text, BCP 47; `en_US` is read as `en-US`. `auto`: to be detected."),
-    ] = "en"
+        Field(
+            description="Language of the text, BCP 47; `en_US` is read as `en-US`. `auto`: to be detected. Where it is "
+            "missing: the installation's default, which is `en` unless its owner sets another."
+        ),
+    ] = DEFAULT_LANGUAGE
     tenant: Annotated[
         str,
         Field(
@@ -206,6 +211,19 @@ class TextSubmitted(Message):
         Mapping[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=256)]] | None,
         Field(max_length=16, description="The upstream's own keys and values, returned untouched."),
     ] = None
+
+    @property
+    def names_language(self) -> bool:
+        """Whether the sender has named a language, or `auto`."""
+        return "language" in self.model_fields_set
+
+    def read_in(self, language: str) -> "TextSubmitted":
+        """Return the text in `language` where it names none. It still counts as one that names none."""
+        if self.names_language or self.language == language:
+            return self
+        text = self.model_copy(update={"language": language})
+        text.model_fields_set.discard("language")
+        return text
 
     @field_validator("text")
     @classmethod

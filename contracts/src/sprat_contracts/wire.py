@@ -282,7 +282,10 @@ def _invalid_json(value: bytes, why: str) -> WireError:
 
 
 def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Return the value and the headers of a record; the time is now where the envelope has none."""
+    """Return the value and the headers of a record; the time is now where the envelope has none.
+
+    A text that names no language is written without one: which it is read in is the installation's to say.
+    """
     time = envelope.time or datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     headers = [
         ("ce_specversion", b"1.0"),
@@ -296,7 +299,8 @@ def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str,
     if envelope.tracestate:
         headers.append(("tracestate", envelope.tracestate.encode()))
     headers.extend((f"ce_{name}", value.encode()) for name, value in envelope.extensions.items())
-    return message.model_dump_json().encode(), headers
+    left_out = {"language"} if isinstance(message, TextSubmitted) and not message.names_language else None
+    return message.model_dump_json(exclude=left_out).encode(), headers
 
 
 def _text_headers(record: KafkaRecord) -> dict[str, str]:
