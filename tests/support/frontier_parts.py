@@ -203,7 +203,9 @@ class FrontierHarness:
         counter: Any = None,
         tiers: Tiers | None = None,
         tasks: Mapping[str, TaskFile] | None = None,
+        default_language: str = "en",
     ) -> None:
+        self.default_language = default_language
         self.tiers = tiers
         self.tasks = tasks
         self.settings = settings_ or settings()
@@ -233,6 +235,7 @@ class FrontierHarness:
             clock=self.clock,
             counter=self.counter,
             tasks=self.tasks,
+            default_language=self.default_language,
         )
 
     async def answer(self, message: FrontierRequested) -> FrontierAnswered:

@@ -127,6 +127,15 @@ def test_a_language_without_a_name_detector_is_reported_with_advice(asked):
     assert result.stderr.count("\n") == 1
 
 
+def test_without_an_option_the_text_is_in_the_language_of_texts_that_name_none(asked, monkeypatch):
+    asked(NAMES)
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "fi-FI")
+    assert "(--language fi-FI; the tagger knows en)" in run("Anna").stderr
+    assert run("Anna", "--language", "en").exit_code == 0
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "finnish")
+    assert "SPRAT_DEFAULT_LANGUAGE: no language tag" in run("Anna").stderr
+
+
 def test_where_the_policy_accepts_forms_alone_a_remark_says_that_names_were_not_looked_for(asked):
     asked(NAMES, alone=("fi",))
     result = run("Anna", "--language", "fi")

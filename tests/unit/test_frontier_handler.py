@@ -149,6 +149,14 @@ async def test_with_auto_the_question_is_in_the_detected_language(frontier, know
     assert (made.submitted.language, made.language_detected.language) == ("auto", language)
 
 
+@pytest.mark.parametrize(("default", "language"), [("de", "de"), ("auto", "en")])
+async def test_where_no_language_is_sure_enough_the_question_is_in_the_default(default, language):
+    frontier = parts.FrontierHarness(default_language=default)
+    answered = await frontier.answer(parts.request("ok 17", language="auto"))
+    assert [question.language for question in frontier.provider.questions] == [language]
+    assert answered.request.prediction.language_detected.language == language
+
+
 async def test_with_auto_the_names_of_a_language_without_detector_stay(frontier):
     request = parts.request("Missä tilaukseni on? Sen piti tulla maanantaina.", language="auto", frontier="redact")
     answered = await frontier.answer(request)

@@ -8,7 +8,7 @@ from importlib.metadata import files
 import pytest
 
 from sprat_contracts.languages import is_served
-from sprat_langid import DEFAULT, LANGUAGES, LEAST_CONFIDENCE, READ_CODE_POINTS, VERSION, detect, language_detected
+from sprat_langid import LANGUAGES, LEAST_CONFIDENCE, READ_CODE_POINTS, VERSION, detect, language_detected
 from sprat_langid import resolved as language_to_read
 from support.router_records import text
 
@@ -64,11 +64,12 @@ def test_without_a_letter_there_is_no_language(given: str) -> None:
 @pytest.mark.parametrize(
     "given", [pytest.param(each, id=name) for name, each in (ODD | WORDLESS).items() if each.strip()]
 )
-def test_a_text_without_a_sure_language_is_read_in_the_default(given: str) -> None:
-    found = language_detected(text(text=given.encode("utf-8", "replace").decode(), language="auto"))
+@pytest.mark.parametrize("default", ["en", "de-AT", "ca"])
+def test_a_text_without_a_sure_language_is_read_in_the_default(given: str, default: str) -> None:
+    found = language_detected(text(text=given.encode("utf-8", "replace").decode(), language="auto"), default)
     assert found is not None
-    assert found.language == DEFAULT == "en"
-    assert 0 <= found.confidence < LEAST_CONFIDENCE or detect(given).language == DEFAULT
+    assert found.language == default
+    assert 0 <= found.confidence < LEAST_CONFIDENCE or detect(given).language == default.partition("-")[0]
 
 
 def test_of_several_languages_that_of_most_words_counts() -> None:
@@ -77,9 +78,9 @@ def test_of_several_languages_that_of_most_words_counts() -> None:
 
 
 def test_only_auto_is_detected() -> None:
-    assert language_detected(text(text=SENTENCES["nl"], language="de")) is None
-    assert language_to_read("de-AT", SENTENCES["nl"]) == "de-AT"
-    assert language_to_read("Auto", SENTENCES["nl"]) == "nl"
+    assert language_detected(text(text=SENTENCES["nl"], language="de"), "en") is None
+    assert language_to_read("de-AT", SENTENCES["nl"], "en") == "de-AT"
+    assert language_to_read("Auto", SENTENCES["nl"], "en") == "nl"
 
 
 def test_the_longest_text_takes_no_longer_than_its_beginning() -> None:

@@ -34,7 +34,7 @@ TRY = 'sprat send "please move 100 euros to my savings" --task '
 @pytest.fixture(autouse=True)
 def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("INTENT__MODEL", "KAFKA__BOOTSTRAP", "POLICY"):
+    for name in ("INTENT__MODEL", "KAFKA__BOOTSTRAP", "POLICY", "DEFAULT_LANGUAGE"):
         monkeypatch.delenv(f"SPRAT_{name}", raising=False)
 
 
@@ -72,6 +72,22 @@ def test_the_example_is_for_a_model_of_ones_own_where_there_is_one(tmp_path: Pat
     assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen --language de'
     write_artefact(tmp_path, german.model_copy(update={"languages": ("en", "de")}).model_dump(mode="json"))
     assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen'
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown", "own"),
+    [("de", " --language en", ""), ("auto", " --language en", " --language de"), ("en-GB", "", " --language de")],
+)
+def test_the_example_names_its_language_where_that_is_not_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, shown: str, own: str
+) -> None:
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", setting)
+    assert example(Installation(Options(bootstrap="127.0.0.1:9092"))) == f"{TRY}intent{shown}"
+    write_artefact(tmp_path, card().model_copy(update={"languages": ("de",)}).model_dump(mode="json"))
+    options = Options(bootstrap="127.0.0.1:9092", models=(ServedModel("intent", "anfragen", tmp_path, "1"),))
+    assert example(Installation(options)).partition(" --bootstrap")[0] == (
+        f'sprat send "…" --task intent@anfragen{own}'
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,16 @@ def example(text: str, label: str = "transfer") -> CorrectedText:
     return CorrectedText(submitted, IntentOutput(label=label), ("/crm", "t-1"))
 
 
+@pytest.mark.parametrize(
+    ("named", "default", "language"),
+    [({}, "de", "de"), ({}, "auto", "nl"), ({"language": "fr"}, "de", "fr"), ({"language": "auto"}, "de", "nl")],
+)
+def test_a_row_says_the_language_that_services_read_its_text_in(named: dict[str, str], default: str, language: str):
+    fields = {"text": "Waar blijft mijn bestelling?", "tasks": {"intent": {}}} | named
+    corrected = CorrectedText(TextSubmitted.model_validate(fields), IntentOutput(label="order"), ("/crm", "t-1"))
+    assert [row["language"] for row in rows_of([corrected], default)] == [language]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_texts_come_back_as_they_were(tmp_path: Path, suffix: str):
     texts = TEXTS if suffix == "tsv" else (*TEXTS, "two\nlines\tand a tab")

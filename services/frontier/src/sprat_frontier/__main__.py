@@ -77,6 +77,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         clock=SystemClock(),
         counter=store,
         tasks=settings.task_files,
+        default_language=settings.default_language,
     )
     # Calls under way are paid for: their answers are stored for the redelivered requests.
     context.stack.push_async_callback(handler.drain, store.most_s)

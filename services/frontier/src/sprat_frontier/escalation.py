@@ -122,13 +122,14 @@ def escalation_of(
     clock: Clock,
     max_wait_s: float,
     tasks: Mapping[str, TaskFile],
+    default_language: str,
 ) -> Escalation:
     """Return the escalation that a request asks for.
 
     Its deadline is at most `max_wait_s` from now: many waiting cases with late deadlines would block those with early
-    ones.
+    ones. A text of which no language is detected is one in `default_language`.
     """
-    request = _with_language(request)
+    request = _with_language(request, default_language)
     prediction = request.prediction
     submitted = prediction.submitted
     tenant = policies.tenant(submitted.tenant)
@@ -168,12 +169,12 @@ def _denied_by(prediction: Prediction, tenant_rule: str, section: str | None) ->
     return "; ".join(said)
 
 
-def _with_language(request: FrontierRequested) -> FrontierRequested:
+def _with_language(request: FrontierRequested, default_language: str) -> FrontierRequested:
     """Return the request with the language that its text is read in, where that is `auto` and no specialist read it."""
     prediction = request.prediction
     if prediction.language_detected is not None:
         return request
-    detected = language_detected(prediction.submitted)
+    detected = language_detected(prediction.submitted, default_language)
     if detected is None:
         return request
     return request.model_copy(update={"prediction": prediction.model_copy(update={"language_detected": detected})})

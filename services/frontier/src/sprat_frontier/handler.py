@@ -21,6 +21,7 @@ from sprat_contracts import (
     Topics,
     ids,
 )
+from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
 from sprat_frontier.escalation import Escalation, escalation_of
 from sprat_frontier.fault_log import FaultLog
@@ -77,8 +78,10 @@ class FrontierHandler:
         clock: Clock,
         counter: CallCounter | None = None,
         tasks: Mapping[str, TaskFile] | None = None,
+        default_language: str = DEFAULT_LANGUAGE,
     ) -> None:
         self._settings = settings
+        self._default_language = default_language
         self._tiers = tiers
         self._topics = topics
         self._policies = policies
@@ -147,7 +150,9 @@ class FrontierHandler:
             Retryable: the service is stopping; a redelivery tries again.
             SpratError: as the audit raises it, when an egress record could not be written.
         """
-        escalation = escalation_of(request, self._policies, self._clock, self._settings.max_wait_s, self._tasks)
+        escalation = escalation_of(
+            request, self._policies, self._clock, self._settings.max_wait_s, self._tasks, self._default_language
+        )
         question = escalation.question
         order = self._hash("tier-order", question.tenant, question.task, question.text)
         tiers = self._tiers.of(escalation.sender.section, question.task, order)

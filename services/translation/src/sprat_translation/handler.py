@@ -26,9 +26,9 @@ class TranslationHandler(SpecialistHandler):
     def known(self, text: TextSubmitted, options: TaskOptions) -> Output | None:
         """Return the text itself where it is in the target's language; not for a target that is no known language.
 
-        A text that does not name its language counts as one in `en`, and may well be in another.
+        A text that does not name its language counts as one in the default language, and may well be in another.
         """
-        if not isinstance(options, TranslationOptions) or "language" not in text.model_fields_set:
+        if not isinstance(options, TranslationOptions) or not text.names_language:
             return None
         if not is_variety(text.language, of=options.target):
             return None

@@ -150,5 +150,6 @@ class ServiceContext:
             admission=self.admission,
             failure=self.failure,
             give_up_s=self.settings.kafka.give_up_s,
+            default_language=self.settings.default_language,
             checkpoint=self.checkpoint,
         )

@@ -3,16 +3,26 @@
 import grp
 import os
 import pwd
+import re
 import ssl
 import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -24,6 +34,7 @@ from pydantic_settings import (
 from sprat.errors import UserError
 from sprat.keys import Keys
 from sprat_contracts import BUILT_IN, TaskTable
+from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound=BaseSettings)
@@ -185,10 +196,39 @@ class VariableSettings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, file_secret_settings
 
 
-class ServiceSettings(VariableSettings):
-    """The settings that every service has."""
+_MAX_TAG: Final = 35
+_TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+"""As texts name a language, but without words such as `german`: no language has a code of so many letters."""
+
+
+def _language(value: object) -> object:
+    """Return a language tag with hyphens, as those of texts are read.
+
+    Raises:
+        ValueError: it is neither a tag nor `auto`.
+    """
+    if not isinstance(value, str):
+        return value
+    tag = value.replace("_", "-")
+    if not is_auto(tag) and (len(tag) > _MAX_TAG or _TAG.fullmatch(tag) is None):
+        raise ValueError("no language tag, such as de or pt-BR; auto: it is detected")
+    return tag
+
+
+class LanguageSettings(VariableSettings):
+    """In which language a text is read that names none: the same in all services and commands."""
 
     model_config = SettingsConfigDict(frozen=True)
+
+    default_language: Annotated[
+        str,
+        BeforeValidator(_language),
+        Field(description="Of a text that names none, BCP 47; `auto`: it is detected. The same for all services."),
+    ] = DEFAULT_LANGUAGE
+
+
+class ServiceSettings(LanguageSettings):
+    """The settings that every service has."""
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
@@ -223,6 +263,15 @@ class ServiceSettings(VariableSettings):
     def keys(self) -> Keys:
         """The keys derived from the secret."""
         return Keys(self.secret, self.previous_secret)
+
+
+def default_language() -> str:
+    """Return the language of texts that name none, by the variables of this process and `.env`.
+
+    Raises:
+        UserError: the setting is wrong.
+    """
+    return load_settings(LanguageSettings).default_language
 
 
 def section_field(service: str) -> str:

@@ -24,8 +24,9 @@ from sprat_inference.specialist import SpecialistHandler
 
 log = logging.getLogger(__name__)
 
-HandlerFactory = Callable[[Topics, Card, str, int, Ends], SpecialistHandler]
-"""Makes a handler from topics, card, the model's name, and the bounds of its ownership: `owns_from` and `left`."""
+HandlerFactory = Callable[[Topics, Card, str, int, Ends, str], SpecialistHandler]
+"""Makes a handler from topics, card, the model's name, the bounds of its ownership (`owns_from` and `left`), and the
+installation's default language."""
 
 
 Model_co = TypeVar("Model_co", covariant=True)
@@ -89,7 +90,8 @@ async def serve_model(
     await set_initial_offsets(kafka, group, context.topics.texts, ownership.owns_from)
     inference = Inference(model)
     context.stack.callback(inference.close)
-    handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left)
+    default_language = context.settings.default_language
+    handler = handler_factory(context.topics, card, name, ownership.owns_from, ownership.left, default_language)
     cached_inference = CachedInference(
         handler, model, inference, context.cache, context.keyed_hash, context.topics.tasks
     )

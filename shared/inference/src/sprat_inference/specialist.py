@@ -20,7 +20,7 @@ from sprat_contracts import (
     TranslationOptions,
 )
 from sprat_contracts.ids import PREDICTION, derive
-from sprat_contracts.languages import is_served
+from sprat_contracts.languages import DEFAULT_LANGUAGE, is_served
 from sprat_contracts.predictions import UNCHANGED
 from sprat_inference.card import Card
 from sprat_langid import language_detected
@@ -36,13 +36,23 @@ class SpecialistHandler:
     serve.
     """
 
-    def __init__(self, topics: Topics, card: Card, model: str, owns_from: int, left: Ends | None = None) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        card: Card,
+        model: str,
+        owns_from: int,
+        left: Ends | None = None,
+        default_language: str = DEFAULT_LANGUAGE,
+    ) -> None:
         self.topics = topics
         self.card = card
         self.model = model
         self.owns_from = owns_from
         self.left: Ends = left or {}
         """Partition → offset. The model owns all texts before it, whatever their age: it was retired with that lag."""
+        self.default_language = default_language
+        """In which texts are read of which none is detected."""
         self._ref = ModelRef(name=card.name, version=card.version)
         self._asking = asking_pattern(card.task)
 
@@ -66,7 +76,7 @@ class SpecialistHandler:
             return Outcome(skipped="not_asked")
         if (skipped := self._skipped(received, options)) is not None:
             return Outcome(skipped=skipped)
-        detected = language_detected(text)
+        detected = language_detected(text, self.default_language)
         if detected is not None:
             text = text.model_copy(update={"language": detected.language})
         output = self.known(text, options)
@@ -161,7 +171,7 @@ class SpecialistHandler:
             declined=declined,
             text_signature=envelope.signature,
             warnings=received.warnings,
-            language_detected=language_detected(received.message),
+            language_detected=language_detected(received.message, self.default_language),
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
         key = record_key(prediction.origin, envelope.id)

@@ -14,18 +14,15 @@ from zlib import crc32
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from sprat_contracts import LanguageDetected, TextSubmitted
-from sprat_contracts.languages import is_auto
+from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto, primary_subtag
 
 _TAGS = "ar bg cs da de el en es et fi fr ga hi hr hu is it ja ko lt lv mt nl no pl pt ro ru sk sl sv tr uk zh"
 LANGUAGES: Final = tuple(_TAGS.split())
 """The official languages of the EU, Norwegian, Icelandic, Ukrainian, Russian, Turkish, Arabic, Hindi, Chinese, Japanese
 and Korean. A text in another language gets the nearest of these."""
 
-DEFAULT: Final[str] = TextSubmitted.model_fields["language"].default
-"""The language of a text whose language is neither given nor detected."""
-
 LEAST_CONFIDENCE: Final = 0.5
-"""Below it, the detected language is likelier wrong than right: the text counts as one in `DEFAULT`."""
+"""Below it, the detected language is likelier wrong than right: the text counts as one in the default language."""
 
 READ_CODE_POINTS: Final = 2000
 """Only the beginning of a text is read: more changes no answer and costs time."""
@@ -87,25 +84,27 @@ def detect(text: str) -> LanguageGuess:
     return LanguageGuess(first, chances[0].probability, chances)
 
 
-def language_detected(text: TextSubmitted) -> LanguageDetected | None:
+def language_detected(text: TextSubmitted, default: str) -> LanguageDetected | None:
     """Return the language that a text with the language `auto` is read in, and its chance; None for every other text.
 
-    Where none is sure enough, that is `DEFAULT`.
+    Where none is sure enough, that is `default`, the installation's; where that is `auto`, too, it is `en`.
     """
-    return _language_read(text.text) if is_auto(text.language) else None
+    return _language_read(text.text, default) if is_auto(text.language) else None
 
 
-def resolved(language: str, text: str) -> str:
-    """Return the language to read a text in: `language`, or the detected one where that is `auto`."""
-    return _language_read(text).language if is_auto(language) else language
+def resolved(language: str, text: str, default: str) -> str:
+    """Return the language to read a text in: `language`, or the one of `language_detected` where that is `auto`."""
+    return _language_read(text, default).language if is_auto(language) else language
 
 
-def _language_read(text: str) -> LanguageDetected:
+def _language_read(text: str, default: str) -> LanguageDetected:
     found = detect(text)
     if found.language is not None and found.confidence >= LEAST_CONFIDENCE:
         return LanguageDetected(language=found.language, confidence=found.confidence)
-    chance = next((each.probability for each in found.chances if each.language == DEFAULT), 0.0)
-    return LanguageDetected(language=DEFAULT, confidence=chance)
+    fallback = DEFAULT_LANGUAGE if is_auto(default) else default
+    own = primary_subtag(fallback)
+    chance = next((each.probability for each in found.chances if each.language == own), 0.0)
+    return LanguageDetected(language=fallback, confidence=chance)
 
 
 def _calibrated(share: float) -> float:

@@ -82,8 +82,8 @@ def card(task: str, labels: tuple[str, ...], file: TaskFile | None = None) -> Ca
 class FixedSpecialist(SpecialistHandler):
     """Answers one task from the file; it serves every language and target."""
 
-    def __init__(self, topics: Topics, card: Card, answers: AnswersFile) -> None:
-        super().__init__(topics, card, DEFAULT_MODEL, owns_from=0)
+    def __init__(self, topics: Topics, card: Card, answers: AnswersFile, default_language: str) -> None:
+        super().__init__(topics, card, DEFAULT_MODEL, owns_from=0, default_language=default_language)
         self._answers = answers
 
     def declines(self, text: TextSubmitted, options: object) -> None:
@@ -145,7 +145,8 @@ class FixedModels:
         own = {name: file for name, file in settings.task_files.items() if file.kind != "text"}
         cards = [*(card(task, self._labels) for task in TASKS), *(card(task, (), file) for task, file in own.items())]
         await self._announce(context, cards)
-        handler = FixedHandler(tuple(FixedSpecialist(topics, each, self._answers) for each in cards))
+        language = settings.default_language
+        handler = FixedHandler(tuple(FixedSpecialist(topics, each, self._answers, language) for each in cards))
 
         async def announce_new_labels() -> None:
             """Announce labels that were given since: a frontier model may answer with announced labels only."""

@@ -127,6 +127,7 @@ class FixedFrontier:
             hash=context.keyed_hash,
             clock=SystemClock(),
             tasks=settings.task_files,
+            default_language=settings.default_language,
         )
         context.stack.push_async_callback(handler.drain, 0.0)
         loop = context.concurrent_loop(handler, _IN_FLIGHT)

@@ -20,6 +20,7 @@ from sprat.signatures import Signatures
 from sprat.telemetry import signals
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import KafkaRecord, Message, TextSubmitted, Traceparent
+from sprat_contracts.languages import DEFAULT_LANGUAGE
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ class LoopContext:
     failure: Failure
     give_up_s: float = 300.0
     """How long nothing may succeed before the service exits."""
+    default_language: str = DEFAULT_LANGUAGE
+    """Of texts that name none."""
     checkpoint: Checkpoint = no_checkpoint
     budget: FailureBudget = field(default_factory=FailureBudget)
     clock: Callable[[], float] = time.monotonic
@@ -96,7 +99,8 @@ class LoopContext:
         Returns:
             A work item with `received`; with the handler's outcome where the record cannot be decoded. One that should
             be signed by this installation and is not is skipped, before anything of it is read: as a dead letter, it
-            would let whoever wrote it fill their topic.
+            would let whoever wrote it fill their topic. A text that names no language is one in the default language
+            from here on, for whatever the service does with it.
         """
         item = WorkItem(record, polled_s=polled_s)
         message_type = handler.message_type(record.topic)
@@ -105,7 +109,7 @@ class LoopContext:
             item.outcome = Outcome(skipped="signature")
             return item
         try:
-            item.received = self._authentic(record, receive(record, message_type))
+            item.received = self._authentic(record, self._with_language(receive(record, message_type)))
         except Rejected as rejected:
             item.outcome = handler.malformed(rejected)
         return item
@@ -116,6 +120,13 @@ class LoopContext:
             return received
         self.signatures.refused_replay(record)
         return replace(received, envelope=replace(received.envelope, replay_for=None))
+
+    def _with_language(self, received: Received[Message]) -> Received[Message]:
+        """Return the record; where it is a text that names no language, in the default one."""
+        text = received.message
+        if not isinstance(text, TextSubmitted) or (read := text.read_in(self.default_language)) is text:
+            return received
+        return replace(received, message=read)
 
     @contextmanager
     def traced(self, items: Sequence[WorkItem], polled_s: float) -> Iterator[None]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 import typer
 
 from sprat.errors import SpratError
+from sprat.settings import default_language
 from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.detectors import DetectorSet, load_detectors
@@ -22,7 +23,7 @@ from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.headers import header_name
 from sprat_contracts.languages import primary_subtag
-from sprat_langid import DEFAULT, resolved
+from sprat_langid import resolved
 from sprat_operations import local_run
 from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
 from sprat_operations.dead_letters import DeadLetter
@@ -41,6 +42,7 @@ class Masker:
 
     asked: DetectorSet
     language: str | None
+    default_language: str
     alone: bool
 
     @classmethod
@@ -52,7 +54,7 @@ class Masker:
         Raises:
             UserError: the policy or the tagger cannot be used, or is not installed.
         """
-        return cls(load_detectors(policy, tagger, alone=alone, run=run), language, alone)
+        return cls(load_detectors(policy, tagger, alone=alone, run=run), language, default_language(), alone)
 
     def mask(self, content: ReadablePayload) -> tuple[str, Mapping[str, int]]:
         """Return what may be shown, and how many values of which type are masked in it.
@@ -60,7 +62,9 @@ class Masker:
         Raises:
             NotShown: nothing of it may be shown.
         """
-        language = resolved(self.language or content.language or DEFAULT, content.text)
+        language = resolved(
+            self.language or content.language or self.default_language, content.text, self.default_language
+        )
         accepted = (
             (*self.asked.validators_alone, primary_subtag(language)) if self.alone else self.asked.validators_alone
         )
@@ -112,7 +116,11 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="Show the original as it is, with personal data.")] = False,
     language: Annotated[
         str | None,
-        typer.Option(metavar="TAG", show_default=False, help="Of the text, BCP 47. [default: its own, else en]"),
+        typer.Option(
+            metavar="TAG",
+            show_default=False,
+            help="Of the text, BCP 47. [default: its own, else SPRAT_DEFAULT_LANGUAGE]",
+        ),
     ] = None,
     policy: PolicyFile = None,
     tagger: TaggerFolder = None,

@@ -11,7 +11,7 @@ import typer
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.model import display_name
-from sprat.settings import KafkaSettings
+from sprat.settings import KafkaSettings, default_language
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.feedback.labels import identities_json, named_texts
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
@@ -98,7 +98,7 @@ def export(
     with explain_kafka_errors(kafka):
         examples, left_out, not_found = asyncio.run(joined_corrections(kafka, task, since_ms))
     model, examples = _of_one_model(task, model, examples, left_out)
-    rows = rows_of(examples)
+    rows = rows_of(examples, default_language())
     outside = _trainable(out_of_scope, [row for row in rows if row.get("label", "") is None], left_out)
     inside = _trainable(output, [row for row in rows if row.get("label", "") is not None], left_out)
     if inside:

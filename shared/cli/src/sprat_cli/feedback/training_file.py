@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sprat.errors import UserError
 from sprat_contracts import IntentOutput, LabelsOutput, Output
+from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_langid import resolved
 from sprat_operations.feedback import CorrectedText
 from sprat_training.datasets.reader import joined_labels, split_labels
@@ -30,16 +31,16 @@ def check_format(path: Path, task: str, form: type[Output]) -> None:
         raise UserError(f"{path}: the output of {task} is no label of a text: use .jsonl")
 
 
-def rows_of(examples: Iterable[CorrectedText]) -> list[dict[str, Any]]:
+def rows_of(examples: Iterable[CorrectedText], default_language: str = DEFAULT_LANGUAGE) -> list[dict[str, Any]]:
     """Return the rows: of one label text, label and language; of several text, labels and language.
 
-    Else text, language and the whole output.
+    Else text, language and the whole output. A text that names no language is one in the installation's default.
     """
-    return [_row(each) for each in examples]
+    return [_row(each, default_language) for each in examples]
 
 
-def _row(example: CorrectedText) -> dict[str, Any]:
-    text, language = example.text.text, _language(example)
+def _row(example: CorrectedText, default_language: str) -> dict[str, Any]:
+    text, language = example.text.text, _language(example, default_language)
     match example.output:
         case IntentOutput(label=label):
             return {"text": text, "label": label, "language": language}
@@ -49,8 +50,8 @@ def _row(example: CorrectedText) -> dict[str, Any]:
             return {"text": text, "language": language, "output": output.model_dump(mode="json")}
 
 
-def _language(example: CorrectedText) -> str:
-    return resolved(example.text.language, example.text.text)
+def _language(example: CorrectedText, default: str) -> str:
+    return resolved(example.text.read_in(default).language, example.text.text, default)
 
 
 def trainable(path: Path, row: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import SpratError, UserError
+from sprat.settings import default_language
 from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.options import Json, PolicyFile, TaggerFolder
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
@@ -39,7 +40,14 @@ _COLOUR = "yellow"
 def mask(
     what: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", show_default=False, help="A text, a file, or stdin.")],
     *,
-    language: Annotated[str, typer.Option(metavar="TAG", help="Of the text, BCP 47; auto: detected.")] = "en",
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG",
+            show_default=False,
+            help="Of the text, BCP 47; auto: detected. [default: SPRAT_DEFAULT_LANGUAGE, else en]",
+        ),
+    ] = None,
     policy: PolicyFile = None,
     tagger: TaggerFolder = None,
     validators_alone: Annotated[
@@ -53,7 +61,8 @@ def mask(
     if validators_alone and tagger is not None:
         raise UserError("--tagger and --validators-alone exclude each other")
     given = read_text(what, sys.stdin, as_text=text)
-    language = resolved(language, given)
+    usual = default_language()
+    language = resolved(language or usual, given, usual)
     asked = load_detectors(policy, tagger, alone=validators_alone)
     accepted = (*asked.validators_alone, primary_subtag(language)) if validators_alone else asked.validators_alone
     try:

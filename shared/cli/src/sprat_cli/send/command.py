@@ -75,7 +75,11 @@ def send(
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option(show_default=False, metavar="TAG", help="Of the text, BCP 47; auto: detected. [default: en]"),
+        typer.Option(
+            show_default=False,
+            metavar="TAG",
+            help="Of the text, BCP 47; auto: detected. [default: that of the services, en]",
+        ),
     ] = None,
     tenant: Annotated[
         str | None, typer.Option(show_default=False, metavar="NAME", help="Whose policy. [default: default]")

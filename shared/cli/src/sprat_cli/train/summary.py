@@ -6,7 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from sprat.errors import UserError
+from sprat.settings import default_language
 from sprat_cli.terminal import counted, faint, paint, printable, table
+from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_training.data import RepeatedText
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.figures import OUTCOMES, TrainingFigures
@@ -277,6 +280,14 @@ def _keep_at_table(figures: TrainingFigures, result: TrainingResult) -> list[str
     return [heading, f"  {faint(head)}", *(f"  {line}" for line in rest)]
 
 
+def _default_language() -> str:
+    """Return the language of texts that name none, as far as it is known where a model is trained."""
+    try:
+        return default_language()
+    except UserError:  # a wrong setting is the services' to report, not a training's that is done
+        return DEFAULT_LANGUAGE
+
+
 def _next_steps(result: TrainingResult, report: Path) -> list[str]:
     card, output = result.card, result.config.output
     lines = [
@@ -289,7 +300,7 @@ def _next_steps(result: TrainingResult, report: Path) -> list[str]:
     lines += [
         "serve it beside the shipped model:",
         f"  {serve_command(result)}",
-        f"  {send_command(result)}",
+        f"  {send_command(result, _default_language())}",
     ]
     if result.verdict.keep_at_holds and card.keep_at < 1.0:
         lines += [

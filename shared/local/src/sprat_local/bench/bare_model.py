@@ -18,7 +18,7 @@ from typing import Any, Final
 from sprat import plugins
 from sprat.errors import SpratError, UserError
 from sprat.model import Question
-from sprat.settings import KafkaSettings, load_settings, section_field
+from sprat.settings import KafkaSettings, default_language, load_settings, section_field
 from sprat_contracts import Topics
 from sprat_inference.card import SpecialistModel
 from sprat_inference.serving import load_model
@@ -162,7 +162,8 @@ def measure(task: str, texts: Sequence[BenchText], count: int | None, seconds: f
         UserError: the model cannot be used, or serves none of the texts.
     """
     model, handler = load(task)
-    texts = [replace(each, language=resolved(each.language, each.text)) for each in texts]
+    default = default_language()
+    texts = [replace(each, language=resolved(each.language, each.text, default)) for each in texts]
     indexes = served(handler, task, texts)
     if not indexes:
         card = model.card

@@ -12,11 +12,11 @@ from rich.text import Text
 from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import CLOSE_S
 from sprat.model import display_name
-from sprat.settings import environment
+from sprat.settings import default_language, environment
 from sprat_cli.installation import USUAL_KAFKA
+from sprat_contracts.languages import is_served, primary_subtag
 from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
-from sprat_langid import DEFAULT as DEFAULT_LANGUAGE
 from sprat_local.installation import Installation
 from sprat_local.keep_ats import keep_ats_in_force, other_keep_ats
 from sprat_local.models import unserved_models
@@ -47,6 +47,8 @@ _DEMO_POLICY = (
 _EXAMPLE = 'sprat send "please move 100 euros to my savings"'
 _NO_TENANT = "default"
 """The tenant of texts that name none."""
+_LANGUAGE = "en"
+"""Of the example."""
 _OWN_EXAMPLE = 'sprat send "…"'
 """Of a model of the user's own: what its texts are like, the user knows."""
 
@@ -227,7 +229,7 @@ def observers(found: Observers) -> Iterator[str]:
 def example(installation: Installation) -> str:
     """Return a command that this installation answers, with the options that it needs."""
     model, prefix = installation.models["intent"], installation.options.prefix
-    parts = _of_own_model(installation.options) or [_EXAMPLE, "--task", display_name("intent", model)]
+    parts = _of_own_model(installation.options) or [_EXAMPLE, "--task", display_name("intent", model), *_in_english()]
     if _elsewhere(installation):
         parts += ["--bootstrap", installation.bootstrap]
     if prefix != DEFAULT_PREFIX:
@@ -246,11 +248,16 @@ def _of_own_model(options: Options) -> list[str]:
         policy = load_policy(options.policy, options.task_files.table)
     except (UserError, BrokenArtefact):  # the services that read them have said so
         return parts
-    if languages and DEFAULT_LANGUAGE not in languages:
+    if languages and not is_served(default_language(), languages):
         parts += ["--language", languages[0]]
     if policy.section(_NO_TENANT) is None and policy.named_tenants:
         parts += ["--tenant", policy.named_tenants[0]]
     return parts
+
+
+def _in_english() -> list[str]:
+    """Return how the example says its language; nothing where texts that name none are English."""
+    return [] if primary_subtag(default_language()) == _LANGUAGE else ["--language", _LANGUAGE]
 
 
 def _elsewhere(installation: Installation) -> str:

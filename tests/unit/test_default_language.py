@@ -1,0 +1,165 @@
+"""A text that names no language is read in the installation's default, the same for whatever a service does with it."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sprat.errors import UserError
+from sprat.lifecycle import AdmissionControl, Failure
+from sprat.processing.handler import Ask, Outcome, Received
+from sprat.processing.loop import LoopContext
+from sprat.processing.outbox import Outbox
+from sprat.settings import LanguageSettings, default_language, load_settings
+from sprat.telemetry.tracing import Tracing
+from sprat_contracts import FrontierRequested, Message, Prediction, Record, TextSubmitted, Topics, decode
+from sprat_contracts.dead_letters import REPLAY_FOR
+from sprat_inference.card import Card
+from sprat_inference.specialist import SpecialistHandler
+from sprat_translation.handler import TranslationHandler
+from support.batch_parts import Broker
+from support.router_records import TOPICS, router
+from support.stream import SIGNATURES
+from support.wire_records import event, plain, published, signed_replay
+
+GERMAN = "Wo bleibt meine Bestellung? Sie sollte am Montag kommen."
+SHORT = "ok 17"
+
+
+def value(text: str = GERMAN, **fields: Any) -> bytes:
+    return json.dumps({"text": text, "tasks": {"intent": {}}} | fields).encode()
+
+
+def decoded(record: Record, handler: Any, default: str) -> Received[Message]:
+    """Return a record as the loop of a service with this setting hands it to the handler."""
+    context = LoopContext(
+        Outbox("intent", "1", Topics(), Broker([]), SIGNATURES),
+        consumer=lambda: pytest.fail("nothing is polled here"),
+        tracing=Tracing(exporting=False),
+        signatures=SIGNATURES,
+        admission=AdmissionControl(),
+        failure=Failure(),
+        default_language=default,
+    )
+    item = context.decode(record, handler, 0.0)
+    assert item.received is not None
+    return item.received
+
+
+def small(default: str, languages: Iterable[str], kind: type[SpecialistHandler] = SpecialistHandler) -> Any:
+    task = "translation" if kind is TranslationHandler else "intent"
+    card = Card.model_construct(task=task, name="small", version="1", languages=tuple(languages), targets=("de",))
+    return kind(TOPICS, card, "default", owns_from=0, default_language=default)
+
+
+def decided(record: Record, handler: Any, default: str) -> Outcome | Ask:
+    outcome: Outcome | Ask = handler.receive(decoded(record, handler, default))
+    return outcome
+
+
+def structured(text: bytes) -> Record:
+    attributes = {"specversion": "1.0", "id": "1", "source": "/crm", "type": TextSubmitted.event_type}
+    return plain(json.dumps(attributes | {"data": json.loads(text)}).encode())
+
+
+def replay(text: bytes) -> Record:
+    record = event(text)
+    return signed_replay(replace(record, headers=(*record.headers, (REPLAY_FOR, b"intent"))))
+
+
+FORMS = {"plain JSON": plain, "CloudEvent": event, "structured": structured, "replay": replay}
+
+
+@pytest.mark.parametrize("form", [pytest.param(form, id=name) for name, form in FORMS.items()])
+@pytest.mark.parametrize(
+    ("fields", "language"),
+    [({}, "de"), ({"language": None}, "de"), ({"language": "en"}, "en"), ({"language": "auto"}, "auto")],
+    ids=["none", "null", "another", "auto"],
+)
+def test_only_a_text_that_names_no_language_is_in_the_default_one(form: Any, fields: Any, language: str) -> None:
+    received = decoded(form(value(**fields)), small("de", ["de"]), "de")
+    assert isinstance(received.message, TextSubmitted)
+    assert received.message.language == language
+    assert received.message.names_language == bool(fields.get("language"))
+
+
+def test_a_german_model_is_asked_as_for_a_text_that_names_german() -> None:
+    asked = decided(plain(value()), small("de", ["de"]), "de")
+    assert isinstance(asked, Ask)
+    assert asked.question.language == "de"
+    assert asked == decided(plain(value(language="de")), small("de", ["de"]), "de"), "its cached answer is the same"
+
+
+def test_a_model_that_does_not_serve_the_default_declines_and_the_prediction_names_it() -> None:
+    record = plain(value())
+    outcome = decided(record, small("de", ["en"]), "de")
+    assert isinstance(outcome, Outcome)
+    (emit,) = outcome.events
+    envelope = decode(record, TextSubmitted).envelope
+    prediction = decode(published(emit, envelope), Prediction).message
+    assert prediction.declined is not None
+    assert prediction.declined.code == "language"
+    assert (prediction.submitted.language, prediction.text_language) == ("de", "de")
+
+
+def test_where_no_service_is_announced_the_request_names_it() -> None:
+    record = plain(value())
+    outcome = decided(record, router(), "de-AT")
+    assert isinstance(outcome, Outcome)
+    (emit,) = outcome.events
+    request = decode(published(emit, decode(record, TextSubmitted).envelope), FrontierRequested).message
+    assert (request.reasons, request.prediction.submitted.language) == (("no_service",), "de-AT")
+
+
+def test_with_auto_as_the_default_such_a_text_is_detected() -> None:
+    asked = decided(plain(value()), small("auto", ["de"]), "auto")
+    assert isinstance(asked, Ask)
+    assert asked.question.language == "de"
+
+
+@pytest.mark.parametrize(("default", "language"), [("de", "de"), ("pt-BR", "pt-BR"), ("auto", "en"), ("en", "en")])
+def test_where_no_language_is_sure_enough_it_is_the_default(default: str, language: str) -> None:
+    asked = decided(plain(value(SHORT, language="auto")), small(default, ["de", "pt", "en"]), default)
+    assert isinstance(asked, Ask)
+    assert asked.question.language == language
+
+
+@pytest.mark.parametrize(
+    ("default", "fields", "unchanged"),
+    [("de", {}, False), ("de", {"language": "de"}, True), ("auto", {}, True), ("auto", {"language": "fi"}, False)],
+    ids=["default", "named", "detected", "named another"],
+)
+def test_a_default_is_no_proof_that_a_text_is_its_own_translation(
+    default: str, fields: Any, *, unchanged: bool
+) -> None:
+    handler = small(default, ["en"], TranslationHandler)
+    outcome = decided(plain(value(tasks={"translation": {"target": "de"}}, **fields)), handler, default)
+    assert isinstance(outcome, Outcome)
+    (prediction,) = [emit.message for emit in outcome.events]
+    assert isinstance(prediction, Prediction)
+    assert (prediction.output is not None, prediction.declined is None) == (unchanged, unchanged)
+
+
+@pytest.mark.parametrize(("given", "read"), [("de", "de"), ("pt_BR", "pt-BR"), ("Auto", "Auto"), ("gsw", "gsw")])
+def test_the_setting_is_a_tag_as_texts_name_it(monkeypatch: pytest.MonkeyPatch, given: str, read: str) -> None:
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", given)
+    assert default_language() == read
+
+
+@pytest.mark.parametrize("given", ["german", "de DE", "", "d", "de-", "-de", "de-abcdefghi", f"de{'-abcdefgh' * 4}"])
+def test_a_wrong_tag_is_refused_with_what_to_write(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", given)
+    with pytest.raises(UserError) as refused:
+        load_settings(LanguageSettings)
+    assert str(refused.value) == (
+        "settings: SPRAT_DEFAULT_LANGUAGE: no language tag, such as de or pt-BR; auto: it is detected"
+    )
+
+
+def test_without_the_setting_it_is_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPRAT_DEFAULT_LANGUAGE", raising=False)
+    assert default_language() == "en"
+    text = decode(plain(value()), TextSubmitted).message
+    assert text.read_in("en") is text
