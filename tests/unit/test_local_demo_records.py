@@ -1,5 +1,7 @@
 """What the demo publishes: samples as an upstream system would, broken records byte for byte."""
 
+import json
+
 from sprat_contracts import TextSubmitted, decode
 from sprat_local.demo.records import SOURCE, sample_records
 from sprat_local.demo.samples import Sample, load_samples
@@ -31,6 +33,13 @@ def test_a_sample_is_a_valid_event_with_its_own_id_and_a_trace_of_its_own() -> N
     assert (event.envelope.id, event.envelope.source) == ("s-001", SOURCE)
     assert event.message.text == SAMPLES.texts[0].submitted["text"]
     assert dict(first.headers)["traceparent"] != dict(second.headers)["traceparent"]
+
+
+def test_a_text_says_its_language_because_an_installation_may_have_another_default() -> None:
+    by_id = {record.sample.id: record for record in sample_records(SAMPLES)}
+    for sample in SAMPLES.texts:
+        submitted = json.loads(by_id[sample.id].value)
+        assert submitted == {"language": "en", **sample.submitted}
 
 
 def test_a_broken_record_keeps_its_bytes_and_headers_and_gets_no_others() -> None:

@@ -45,6 +45,21 @@ def test_the_users_security_settings_do_not_apply_to_the_embedded_broker(monkeyp
     assert environment.kafka_settings({"prefix": "p"}, embedded=True).security_protocol == "PLAINTEXT"
 
 
+def test_the_users_default_language_is_that_of_all_services(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "de")
+    shared = environment.shared_variables(
+        KafkaSettings(), "redis://127.0.0.1:1/0", "s" * 32, Path("policy.yaml"), embedded=True
+    )
+    builder = LaunchBuilder(Options(), tmp_path)
+    builder.share(shared, {})
+    launched = [builder.build(spec(name), name, {}).environment for name in ("router", "intent", "frontier")]
+
+    assert [each["SPRAT_DEFAULT_LANGUAGE"] for each in launched] == ["de"] * 3
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "german")
+    with pytest.raises(UserError, match=r"^settings: SPRAT_DEFAULT_LANGUAGE: no language tag"):
+        environment.kafka_settings({}, embedded=True)
+
+
 def test_the_error_names_a_wrong_option() -> None:
     with pytest.raises(UserError, match="prefix"):
         environment.kafka_settings({"prefix": "no spaces"}, embedded=True)

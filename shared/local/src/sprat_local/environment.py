@@ -78,7 +78,7 @@ def kafka_settings(overrides: Mapping[str, Any], *, embedded: bool) -> KafkaSett
         settings = ServiceSettings(secret=SecretStr("not used by clients"), kafka=dict(overrides) | plain)
     except ValidationError as error:
         problems = "; ".join(
-            f"{_setting_name(problem['loc'], overrides)}: {problem['msg']}"
+            f"{_setting_name(problem['loc'], overrides)}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_input=False, include_context=False, include_url=False)
         )
         raise UserError(f"settings: {problems}") from None

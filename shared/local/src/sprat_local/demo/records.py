@@ -27,6 +27,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.headers import header_name
 from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_local.demo.samples import BrokenSample, Sample, Samples
 
 SOURCE = "/sprat/demo/samples"
@@ -71,11 +72,16 @@ def sample_records(samples: Samples) -> Iterator[SampleRecord]:
 
 
 def _text_record(sample: Sample) -> SampleRecord:
-    """Add CloudEvents headers and a trace of its own to a sample; the value stays as the file has it."""
+    """Add CloudEvents headers and a trace of its own to a sample.
+
+    The value is as the file has it, but says that it is English where the file says no language: the Kafka may be that
+    of an installation with another default.
+    """
+    submitted = {"language": DEFAULT_LANGUAGE, **sample.submitted}
     traceparent = Traceparent(secrets.token_hex(16), secrets.token_hex(8))
     envelope = Envelope(id=sample.id, source=SOURCE, traceparent=traceparent)
-    _, headers = encode(TextSubmitted.model_validate(sample.submitted), envelope)
-    value = json.dumps(sample.submitted, ensure_ascii=False).encode()
+    _, headers = encode(TextSubmitted.model_validate(submitted), envelope)
+    value = json.dumps(submitted, ensure_ascii=False).encode()
     return SampleRecord(sample, sample.id.encode(), value, tuple(headers))
 
 
