@@ -133,7 +133,7 @@ def test_the_better_version_is_named_in_a_sentence_and_columns_have_the_names_of
     training_files.write(folder / "leave.csv", [row for row in read(folder / "new.csv") if row[1] == "leave"])
     alike = sprat("models", "compare", "hr", "hr-2", "leave.csv", "--keep-at", "0.5").stdout
     assert "; it alone knows badge: no text with it\n" in alike
-    assert "\nOn 12 texts, right: no difference shown (+0.0 points (+0.0 to +0.0)); kept and right at " in alike
+    assert "\nOn 12 texts, right: no difference shown (+0.0 points (-24.3 to +24.3)); kept and right at " in alike
     assert alike.endswith(
         "\nserve hr-2 in place of hr: no, because no difference is shown on 12 texts at keep_at 0.50\n"
     )
@@ -195,7 +195,7 @@ def test_more_that_is_kept_by_a_lower_number_alone_does_not_speak_for_a_version(
     file = training_files.write(tmp_path / "known.csv", [row for row in read(folder / "new.csv") if row[1] != "badge"])
     found = compared("hr", twin, file, "--keep-at", 1, "--new-keep-at", 0.5)
     assert (found["keeps"], found["serve_new"]["advised"]) == ("more", False)
-    why = "more is kept by the lower number alone: with both at 0.50, kept and right: +0.0 points (+0.0 to +0.0)"
+    why = "more is kept by the lower number alone: with both at 0.50, kept and right: +0.0 points (-9.0 to +9.0)"
     assert found["serve_new"]["because"].startswith(why)
 
 
@@ -349,3 +349,4 @@ def test_of_several_labels_a_text_the_sets_are_compared_and_micro_f1(folder, tmp
     task = tmp_path / "tasks" / "desk.yaml"
     assert f"without a label, at keep_at 0.43, the one in force (keep_at in {task})\n" in found
     assert "\nmicro-F1 " in found
+    assert not re.search(r"\((\S+) to \1\)", found), "no interval is a point"

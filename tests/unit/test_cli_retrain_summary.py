@@ -11,7 +11,7 @@ import pytest
 
 from sprat.errors import SpratError
 from sprat_cli.compared_at import ComparedAt
-from sprat_cli.comparison import comparison_sentence
+from sprat_cli.comparison import comparison_sentence, difference
 from sprat_cli.retrain.command import check_replaces
 from sprat_cli.retrain.compared import NewVersion, check_is_new
 from sprat_cli.retrain.corrections import Added, AskedModel
@@ -71,7 +71,12 @@ def test_a_version_that_is_as_often_right_but_keeps_clearly_less_is_called_worse
 def test_no_difference_is_said_of_each_share_of_its_own():
     said = comparison_sentence(WITH_THEM, compare(version(56, 24), version(55, 24)), str(AT))
     assert said.startswith("On 67 texts, right: no difference shown (-1.5 points (")
-    assert "; kept and right at keep_at 0.89: no difference shown (+0.0 points (+0.0 to +0.0))." in said
+    assert "; kept and right at keep_at 0.89: no difference shown (+0.0 points (-5.5 to +5.5))." in said
+
+
+def test_the_ends_of_a_difference_are_rounded_outwards():
+    alike = compare(version(9_000, 9_000, 10_000), version(9_000, 9_000, 10_000))
+    assert difference(alike.right) == "+0.0 points (-0.1 to +0.1)", "0.04 points"
 
 
 def test_of_the_better_version_too_it_is_said_how_much_it_keeps():

@@ -6,7 +6,7 @@ import pytest
 from sprat_training.data import TooFewToHoldOutError, hold_out, prepare
 from sprat_training.datasets.rows import normalised_text
 from sprat_training.evaluation.comparison import VersionAnswers, answers_of, compare, set_answers_of
-from sprat_training.evaluation.metrics import ModelReadings
+from sprat_training.evaluation.metrics import ModelReadings, wilson
 from support.training_data import enough, labelled
 
 
@@ -89,9 +89,50 @@ def test_of_what_each_version_keeps_the_share_right_is_compared_in_pairs():
     assert (few.right_of_kept, few.kept_are_right, few.is_worse) == (None, "alike", False), "all draws would be alike"
 
 
-def test_an_interval_that_ends_at_0_has_no_sign():
-    found = compare(version([True] * 40 + [False] * 2), version([True] * 39 + [False] * 3)).right.difference
-    assert (found.high, str(found.high)) == (0, "0.0")
+@pytest.mark.parametrize("texts", [1, 12, 300])
+def test_where_no_text_differs_the_interval_is_that_of_texts_that_were_not_seen(texts):
+    """None of them differs: by Wilson, up to so many may. These are the ends of Tango's score interval, too."""
+    found = compare(version([True] * texts), version([True] * texts))
+    share = wilson(0, texts).high
+    difference = found.right.difference
+    assert (difference.value, difference.low, difference.high) == (0, pytest.approx(-share), pytest.approx(share))
+    assert (found.better, found.keeps, found.kept_are_right, found.is_worse) == ("neither", "alike", "alike", False)
+    if found.right_of_kept is not None:
+        assert found.right_of_kept.difference == difference
+    in_pairs = compare(version([True] * texts), version([True] * texts), groups=np.arange(texts) // 2).right.difference
+    assert in_pairs.high == pytest.approx(wilson(0, -(-texts // 2)).high), "a group is one case"
+
+
+def test_where_all_texts_differ_alike_the_interval_is_no_point_and_the_better_version_stays_the_better_one():
+    for texts in (1, 3, 12, 300):
+        none, all_right = version([False] * texts), version([True] * texts)
+        found, other_way = compare(none, all_right), compare(all_right, none)
+        assert (found.better, other_way.better) == ("new", "served")
+        low, high = found.right.difference.low, found.right.difference.high
+        assert (0 < low < 1, high) == (True, 1)
+        assert (other_way.right.difference.low, other_way.right.difference.high) == (-1, pytest.approx(-low))
+    assert low == pytest.approx(1 - 2 * wilson(0, 300).high), "Tango's lower end"
+
+
+def test_one_text_that_differs_gives_no_narrower_interval_than_none():
+    served = [True] * 49
+    none = compare(version([*served, True]), version([*served, True])).right.difference
+    one = compare(version([*served, False]), version([*served, True])).right.difference
+    assert one.high - one.low >= 0.95 * (none.high - none.low)
+    assert one.low < 0 < one.value < one.high
+    assert one.low == pytest.approx(-0.0528, abs=1e-4), "Tango's lower end for 1 gained and 0 lost of 50"
+
+
+@pytest.mark.parametrize(("gained", "lost", "texts"), [(3, 0, 5), (4, 0, 50), (20, 4, 300), (4, 20, 300), (9, 2, 40)])
+def test_whether_a_difference_is_shown_the_draws_decide(gained, lost, texts):
+    served = [True] * (texts - gained) + [False] * gained
+    new = [False] * lost + [True] * (texts - lost)
+    change = np.array(new, dtype=float) - served
+    drawn = np.random.default_rng(0).multinomial(texts, np.full(texts, 1 / texts), 2_000) @ change
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    shown = "new" if low > 0 else "served" if high < 0 else "neither"
+    assert shown != "neither"
+    assert compare(version(served), version(new)).better == shown
 
 
 def test_texts_are_held_out_and_every_label_keeps_its_number():
@@ -128,7 +169,7 @@ def test_the_interval_is_that_of_pairs():
     """300 texts, half of them wrong by both versions, differ on two: independent shares would differ by 8 points."""
     served = [False] * 150 + [True] * 150
     found = compare(version(served), version([True] * 2 + served[2:])).right.difference
-    assert found.high - found.low < 0.02
+    assert found.high - found.low < 0.03
 
 
 def flags(*sets: str):
@@ -166,11 +207,13 @@ def test_both_versions_are_compared_in_micro_f1_on_the_same_draws():
     better = answers_to(gold, ("ab",) * 60)
     worse = answers_to(gold, (*("ab",) * 30, *("a",) * 30))
     found = compare(worse, better).micro_f1
-    assert (found.new.value, found.new.low, found.differing) == (1, 1, 30)
+    assert (found.new.value, found.differing) == (1, 30)
+    assert (found.new.low, found.new.high) == (pytest.approx(wilson(60, 60).low), 1), "as of 60 texts, all right"
     assert found.served.value == pytest.approx(2 * 90 / (90 + 120))
     assert found.served.low < found.served.value < found.served.high
     assert found.difference.value == pytest.approx(1 - found.served.value)
     assert 0 < found.difference.low < found.difference.value < found.difference.high
     same = compare(better, better).micro_f1.difference
-    assert (same.value, same.low, same.high) == (0, 0, 0)
+    share = wilson(0, 60).high
+    assert (same.value, same.low, same.high) == (0, pytest.approx(-share), pytest.approx(share))
     assert compare(version([True]), version([True])).micro_f1 is None

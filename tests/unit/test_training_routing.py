@@ -8,7 +8,14 @@ import pytest
 from sprat.errors import UserError
 from sprat_training.evaluation.metrics import wilson
 from sprat_training.evaluation.report import assessment_html, recommendation, strategy_table, why_not_less
-from sprat_training.evaluation.routing import TextOutcomes, assess, for_accuracy, parse_budget, within_budget
+from sprat_training.evaluation.routing import (
+    TextOutcomes,
+    assess,
+    f1_interval,
+    for_accuracy,
+    parse_budget,
+    within_budget,
+)
 
 
 def outcomes(count=400, *, eur=0.001):
@@ -35,7 +42,8 @@ def test_each_way_has_the_accuracy_counted_by_hand():
 def test_the_extreme_thresholds_give_one_model_alone():
     assessment = assess(outcomes())
     assert assessment.at(0.0).result == assessment.small
-    assert assessment.at(1.0).result == assessment.frontier
+    all_escalated = assessment.at(1.0).result
+    assert replace(all_escalated, eur_per_million=assessment.frontier.eur_per_million) == assessment.frontier
 
 
 def test_texts_that_the_policy_escalates_are_escalated_even_at_zero():
@@ -56,6 +64,51 @@ def test_an_accuracy_has_wilsons_interval_even_where_every_answer_is_right():
     assessment = assess(right)
     assert str(assessment.small.accuracy) == "100.0% (92.8% to 100.0%)"
     assert assessment.frontier.accuracy.low == pytest.approx(wilson(49, 50).low)
+
+
+@pytest.mark.parametrize("right", [0, 40])
+def test_f1_has_an_interval_even_where_every_answer_is_right_or_none(right):
+    """50 texts, 10 of them without a label that get none: these say nothing of F1."""
+    hits, named = np.zeros(50), np.zeros(50)
+    hits[:right], named[:40] = 2, 4
+    found, of_texts = f1_interval(hits, named), wilson(right, 40)
+    assert found.value == of_texts.value
+    assert (found.low, found.high) == (pytest.approx(of_texts.low), pytest.approx(of_texts.high))
+
+
+def test_f1_of_one_slip_is_not_surer_than_that_of_none():
+    hits = np.full(50, 2.0)
+    none = f1_interval(hits, np.full(50, 4.0))
+    hits[0] = 1
+    one = f1_interval(hits, np.full(50, 4.0))
+    assert one.low < none.low < one.value < one.high == 1
+
+
+def test_f1_of_texts_that_differ_much_has_the_interval_of_its_draws():
+    hits = np.arange(200) % 3.0
+    found = f1_interval(hits, np.full(200, 4.0))
+    means = np.random.default_rng(0).choice(hits, (1_000, 200)).mean(axis=1) / 2
+    assert (found.low, found.high) == (
+        pytest.approx(np.quantile(means, 0.025), abs=0.01),
+        pytest.approx(np.quantile(means, 0.975), abs=0.01),
+    )
+
+
+def test_where_nothing_is_escalated_the_cost_may_still_be_more_than_nothing():
+    texts = outcomes(50)
+    assessment = assess(replace(texts, confidence=np.full(50, 0.9)))
+    price = assessment.frontier.eur_per_million.value
+    none, all_sent = (assessment.at(keep_at).result.eur_per_million for keep_at in (0.5, 0.95))
+    assert (none.value, none.low, none.high) == (0, 0, pytest.approx(wilson(0, 50).high * price))
+    assert (all_sent.low, all_sent.high) == (pytest.approx(wilson(50, 50).low * price), pytest.approx(price))
+    assert "0.0% escalated" in recommendation(assessment, for_accuracy(assessment, 0.6))
+    assert f", 0.00 (0.00 to {none.high:.2f}) EUR per million texts" in recommendation(
+        assessment, for_accuracy(assessment, 0.6)
+    )
+    assert assessment.small.eur_per_million.high == 0, "alone, it never costs anything"
+    html = assessment_html(assessment, "", [], None)
+    assert '<td class="n">1000.00</td>' in html, "a price that is the same for each text is known"
+    assert "(0.00 to 0.00)" not in html
 
 
 def test_the_cheapest_threshold_that_reaches_the_accuracy_is_found():

@@ -31,10 +31,10 @@ def test_where_a_text_may_have_several_labels_all_of_them_are_judged_together_an
     (house,) = compare_tiers(answers, ["a|b", "a|b", "none", "b"], "none")
     assert house.right_of_answered == wilson(2, 3)
     assert house.micro_f1.value == pytest.approx(2 * 3 / (3 + 4)), "three of three labels are right, of four"
-    assert 0.5 < house.micro_f1.low < house.micro_f1.value < house.micro_f1.high <= 1
+    assert 0.2 < house.micro_f1.low < house.micro_f1.value < house.micro_f1.high <= 1
     assert house.as_json["micro_f1"][0] == 0.8571
     (none,) = compare_tiers([[TierAnswer("house", "none", kept=True, eur=0)]], ["none"], "none")
-    assert none.micro_f1.value == none.micro_f1.low == 1
+    assert (none.micro_f1.value, none.micro_f1.low) == (1, 0), "no label was named: nothing shows how many are right"
     (unanswered,) = compare_tiers([[TierAnswer("house", None, kept=False, eur=0)]], ["a"], "none")
     assert unanswered.micro_f1 is None
     (one_label,) = compare_tiers([[TierAnswer("house", "a", kept=True, eur=0)]], ["a"])

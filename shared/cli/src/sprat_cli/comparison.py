@@ -135,5 +135,5 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def difference(measured: Measured) -> str:
     """Return the difference of a share between two versions, in points, with its interval."""
-    value = measured.difference
-    return f"{100 * value.value:+.1f} points ({100 * value.low:+.1f} to {100 * value.high:+.1f})"
+    low, high = measured.difference.rounded_ends
+    return f"{100 * measured.difference.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"

@@ -37,7 +37,7 @@ from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import KeepAtSource, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
-from sprat_training.evaluation.report import about_choice, assessment_html, strategy_table
+from sprat_training.evaluation.report import about_choice, assessment_html, euros, strategy_table
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
     Assessment,
@@ -70,14 +70,14 @@ FILE holds texts with their right labels that the model was not trained on. The 
 it, with the cost of each answer as cost_eur, or are asked for now; or you say how often they are right. Without any of
 these the small model alone is measured: what it keeps at each keep_at, and how much of that is right. Where --policy
 denies the frontier to --tenant, a text that is not kept ends as a degraded answer. Intervals of shares are Wilson's,
-those of costs are by bootstrap, 1,000 resamples. The report of hr-test.csv and --model hr is written to
-hr-test-hr-assessment.html beside FILE, or to --output. --write changes the keep_at of the model that texts ask for by
-the name after --as, which may be left out only for the shipped model. Of a task whose file beside --policy names DIR as
-its artefact, it changes the keep_at of that file; of a model beside that one (its card or --task names the task),
-models.NAME.keep_at there, with the name after --as. Without --force it refuses texts that the model was trained on;
---skip-trained leaves them out: they are not measured, and not sent to anybody. In place of a keep_at below that of the
-card which the texts do not show with 95 % confidence, it writes the card's where a lower one is in force, and else
-nothing; with --budget nothing.
+those of costs and of micro-F1 are by bootstrap, 1,000 resamples, and never narrower than unseen texts allow. The report
+of hr-test.csv and --model hr is written to hr-test-hr-assessment.html beside FILE, or to --output. --write changes the
+keep_at of the model that texts ask for by the name after --as, which may be left out only for the shipped model. Of a
+task whose file beside --policy names DIR as its artefact, it changes the keep_at of that file; of a model beside that
+one (its card or --task names the task), models.NAME.keep_at there, with the name after --as. Without --force it refuses
+texts that the model was trained on; --skip-trained leaves them out: they are not measured, and not sent to anybody. In
+place of a keep_at below that of the card which the texts do not show with 95 % confidence, it writes the card's where a
+lower one is in force, and else nothing; with --budget nothing.
 
 \b
 Without --model, what answers --task is measured: the artefact that its file names, or its labels alone where it names
@@ -409,14 +409,15 @@ def _page_of(files: Sequence[Path], model: str) -> Path:
 
 
 def _f1(interval: Interval) -> str:
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    low, high = interval.rounded_ends
+    return f"{interval.value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _tier_note(tier: TierResult) -> str:
     """Return what a tier did, for the terminal and the report."""
     of_sets = "" if tier.micro_f1 is None else f"micro-F1 of them {_f1(tier.micro_f1)}; "
-    eur = tier.eur_per_million
-    costs = f"{eur.value:.2f} EUR per million texts asked ({eur.low:.2f} to {eur.high:.2f})" if eur.high else "costs: 0"
+    known = tier.eur_per_million.high > 0
+    costs = f"{euros(tier.eur_per_million)} EUR per million texts asked" if known else "costs: 0"
     return (
         f"tier {tier.tier}: {counted(tier.asked, 'text')} reached it; kept {tier.kept}; right of those kept "
         f"{tier.right_of_kept if tier.kept.value else '–'}; "

@@ -21,6 +21,7 @@ SERVED and NEW are folders of models with labels, one label a text or several in
 labels that neither version was trained on; rows of the training of one are named, and with --skip-trained left out. It
 is read as the files were that SERVED was trained on, where you say nothing else. Both versions read each text, so that
 a difference shows on fewer texts than in two assessments: the 95 % intervals of differences are paired, by bootstrap.
+They are never narrower than what texts unlike all of these may change, also where the versions answer all texts alike.
 
 \b
 Both are compared at one keep_at, as by `sprat retrain`: that in force for the model (of the task's file, or of the

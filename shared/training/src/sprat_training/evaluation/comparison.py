@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_contracts.kept import least_kept
-from sprat_training.evaluation.metrics import Doubles, Flags, Interval, ModelReadings, wilson
+from sprat_training.evaluation.metrics import Doubles, Flags, Interval, ModelReadings, allow_for_unseen, wilson
 from sprat_training.evaluation.routing import f1_of_draws
 
 RESAMPLES: Final = 2_000
@@ -61,7 +61,7 @@ class Measured:
     served: Interval
     new: Interval
     difference: Interval
-    """New minus served, with the paired 95 % interval: both versions read the same texts (bootstrap)."""
+    """New minus served, with the paired 95 % interval: both versions read the same texts (bootstrap, never a point)."""
     differing: int
     """Texts on which the versions differ."""
 
@@ -160,10 +160,26 @@ def set_answers_of(said: Flags, gold: Flags, confidence: Doubles, keep_at: float
     return VersionAnswers(right, kept, kept & right, none, hits, named)
 
 
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """How often each text is drawn, and which texts are drawn together."""
+
+    weights: NDArray[np.float32]
+    """Draws × texts; those of a draw add up to 1."""
+    groups: NDArray[np.int64]
+
+    def cases(self, counted: Flags) -> int:
+        """Return how many independent cases some texts are."""
+        return len(np.unique(self.groups[counted]))
+
+
 def compare(
     served: VersionAnswers, new: VersionAnswers, *, groups: NDArray[np.int64] | None = None, seed: int = 0
 ) -> Comparison:
     """Compare two versions on the same texts.
+
+    Intervals of shares are Wilson's, those of differences and of micro-F1 a bootstrap over the texts, widened by
+    :func:`allow_for_unseen`: versions that answer all texts alike may differ on others.
 
     Args:
         served: answers of the one.
@@ -176,8 +192,9 @@ def compare(
     numbers = np.arange(count) if groups is None else groups
     cases, resamples = int(numbers.max()) + 1, max(min(RESAMPLES, _MAX_DRAWN // count), _LEAST_RESAMPLES)
     drawn = np.random.default_rng(seed).multinomial(cases, np.full(cases, 1 / cases), resamples).astype(np.float32)
-    draws = drawn[:, numbers]
-    draws /= np.maximum(draws.sum(axis=1, keepdims=True), 1)
+    weights = drawn[:, numbers]
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    draws = _Draws(weights, numbers)
 
     def measured(name: str, old: Flags, young: Flags) -> Measured:
         return _measured(name, old, young, draws)
@@ -194,51 +211,73 @@ def compare(
     )
 
 
-def _right_of_kept(served: VersionAnswers, new: VersionAnswers, draws: NDArray[np.float32]) -> Measured | None:
+def _right_of_kept(served: VersionAnswers, new: VersionAnswers, draws: _Draws) -> Measured | None:
     """Return the share right of what each version keeps, on the same draws; None where one of both keeps too few."""
     if min(served.kept.sum(), new.kept.sum()) < LEAST_KEPT:
         return None
 
     def share(answers: VersionAnswers) -> Doubles:
-        kept = draws @ answers.kept.astype(np.float32)
-        return np.where(kept > 0, draws @ answers.kept_right.astype(np.float32) / np.maximum(kept, 1e-9), np.nan)
+        kept = draws.weights @ answers.kept.astype(np.float32)
+        right = draws.weights @ answers.kept_right.astype(np.float32)
+        return np.where(kept > 0, right / np.maximum(kept, 1e-9), np.nan)
 
     before, now = (wilson(int(each.kept_right.sum()), int(each.kept.sum())) for each in (served, new))
-    low, high = _rounded(np.nanquantile(share(new) - share(served), (0.025, 0.975)))
-    change = Interval(now.value - before.value, float(low), float(high))
+    cases = min(draws.cases(served.kept), draws.cases(new.kept))
+    change = _difference(now.value - before.value, share(new) - share(served), cases)
     differing = int(((served.kept != new.kept) | (served.kept_right != new.kept_right)).sum())
     return Measured("right of those kept", before, now, change, differing)
 
 
-def _micro_f1(served: VersionAnswers, new: VersionAnswers, draws: NDArray[np.float32]) -> Measured | None:
+def _micro_f1(served: VersionAnswers, new: VersionAnswers, draws: _Draws) -> Measured | None:
     """Return F1 over all decisions of both versions, on the same draws; None where a text has one label at most."""
     if served.hits is None or served.named is None or new.hits is None or new.named is None:
         return None
-    weights = np.vstack([np.full((1, draws.shape[1]), 1 / draws.shape[1]), draws])
+    texts = len(draws.groups)
+    weights = np.vstack([np.full((1, texts), 1 / texts), draws.weights])
     old, young = f1_of_draws(served.hits, served.named, weights), f1_of_draws(new.hits, new.named, weights)
     differing = int(((served.hits != new.hits) | (served.named != new.named)).sum())
-    return Measured("micro-F1", _of_draws(old), _of_draws(young), _of_draws(young - old), differing)
+    # A text that has no label and gets none says nothing of F1.
+    before, now = (
+        allow_for_unseen(_of_draws(float(values[0]), values[1:]), draws.cases(named > 0))
+        for values, named in ((old, served.named), (young, new.named))
+    )
+    change = young - old
+    cases = draws.cases((served.named > 0) | (new.named > 0))
+    return Measured("micro-F1", before, now, _difference(float(change[0]), change[1:], cases), differing)
 
 
-def _of_draws(values: Doubles) -> Interval:
-    """Return the first value with the 95 % interval of the others."""
-    low, high = np.quantile(values[1:], (0.025, 0.975))
-    return Interval(float(values[0]), float(low), float(high))
+def _of_draws(value: float, drawn: NDArray[np.floating]) -> Interval:
+    """Return a value with the 95 % interval of its draws; those that are no number are left out.
+
+    The ends are without the trace that weights leave which cancel each other, and none is -0.0.
+    """
+    low, high = np.round(np.nanquantile(drawn, (0.025, 0.975)), 6) + 0.0
+    return Interval(value, float(low), float(high))
 
 
-def _rounded(ends: Doubles) -> Doubles:
-    """Return the ends of an interval without the trace that weights leave which cancel each other; no -0.0 either."""
-    rounded: Doubles = np.round(ends, 6) + 0.0
-    return rounded
+def _difference(value: float, drawn: NDArray[np.floating], cases: int) -> Interval:
+    """Return a paired difference with its 95 % interval, which is never a point; see :func:`allow_for_unseen`.
+
+    Either version may be the better one on cases that were not seen. Whether a difference is shown, the draws decide:
+    where they show one on so few cases that it would be lost by this, unseen cases are taken to be alike.
+
+    Args:
+        value: the difference of two shares.
+        drawn: the same of each draw.
+        cases: how many independent ones the shares are of.
+    """
+    change = _of_draws(value, drawn)
+    widened = allow_for_unseen(change, cases, -1.0, 1.0)
+    is_shown, would_be_lost = change.low > 0 or change.high < 0, widened.low <= 0 <= widened.high
+    return allow_for_unseen(change, cases, 0.0, 0.0) if is_shown and would_be_lost else widened
 
 
-def _measured(name: str, served: Flags, new: Flags, draws: NDArray[np.float32]) -> Measured:
+def _measured(name: str, served: Flags, new: Flags, draws: _Draws) -> Measured:
     change = new.astype(np.float32) - served
-    low, high = _rounded(np.quantile(draws @ change, (0.025, 0.975)))
     return Measured(
         name,
         wilson(int(served.sum()), len(served)),
         wilson(int(new.sum()), len(new)),
-        Interval(float(change.mean()), float(low), float(high)),
+        _difference(float(change.mean()), draws.weights @ change, draws.cases(np.ones_like(served))),
         int((change != 0).sum()),
     )

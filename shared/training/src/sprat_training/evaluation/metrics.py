@@ -40,9 +40,14 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        # The ends are rounded outwards: an interval that seems to end at 100 % or at 0 % on both sides says too much.
-        low, high = math.floor(self.low * 1000) / 1000, math.ceil(self.high * 1000) / 1000
+        low, high = self.rounded_ends
         return f"{self.value:.1%} ({low:.1%} to {high:.1%})"
+
+    @property
+    def rounded_ends(self) -> tuple[float, float]:
+        """Return the ends as thousandths, rounded outwards: an interval that seems to be a point says too much."""
+        low, high = math.floor(round(self.low * 1000, 6)), math.ceil(round(self.high * 1000, 6))
+        return low / 1000, high / 1000
 
     def overlaps(self, other: "Interval") -> bool:
         """Return whether some value lies in both intervals: then they show no difference."""
@@ -60,6 +65,29 @@ def wilson(right: float, count: float) -> Interval:
     middle = (share + square / (2 * count)) / (1 + square / count)
     half = Z_95 * math.sqrt(share * (1 - share) / count + square / (4 * count**2)) / (1 + square / count)
     return Interval(share, max(middle - half, 0.0), min(middle + half, 1.0))
+
+
+def allow_for_unseen(drawn: Interval, cases: int, least: float = 0.0, most: float = 1.0) -> Interval:
+    """Return the interval of a mean by bootstrap, widened by what the cases may not show.
+
+    Cases that are alike give a bootstrap that is a point, and cases of which one alone differs give one that is hardly
+    wider. But a kind of case that is none of them may be a share of the traffic, up to Wilson's upper end for 0 of
+    `cases`, z² / (cases + z²). Such cases are counted as `least` for the lower end, as `most` for the upper one.
+
+    Where all cases are right, or none is, these are the ends of Wilson's interval (1927) for the share of right ones.
+    Where all paired differences are 0, or all 1, or all -1, and `least` is -1 and `most` 1, they are the ends of
+    Tango's score interval for the difference of two paired shares (Statistics in Medicine 17, 1998, 891-908). Where the
+    cases differ much, the bootstrap is the wider one, and stays as it is.
+
+    Args:
+        drawn: the mean with the ends of its bootstrap.
+        cases: how many independent ones the mean is of; with none it may be anything from `least` to `most`.
+        least: what a case adds to the mean at least.
+        most: what it adds at most.
+    """
+    unseen = wilson(0, cases).high
+    seen = (1 - unseen) * drawn.value
+    return Interval(drawn.value, min(drawn.low, seen + unseen * least), max(drawn.high, seen + unseen * most))
 
 
 class LabelModel(Protocol):

@@ -70,14 +70,14 @@ def about_choice(assessment: Assessment, choice: ThresholdChoice, caution: str |
 
 
 def recommendation(assessment: Assessment, choice: ThresholdChoice) -> str:
-    """Return the sentence on the recommended threshold, without its cost where no costs are known or none arise."""
-    result, denied, unknown = choice.chosen.result, assessment.denied, assessment.unknown
+    """Return the sentence on the recommended threshold, without its cost where no costs are known."""
+    result = choice.chosen.result
     kept = f"{shown(result.right_of_kept)} right of those kept"
-    right = "" if unknown else f"{result.accuracy} right, "
-    sent = "degraded" if denied else "escalated"
+    right = "" if assessment.unknown else f"{result.accuracy} right, "
+    sent = "degraded" if assessment.denied else "escalated"
     sentence = f"keep_at {choice.chosen.keep_at:.2f}: {right}{result.escalated:.1%} {sent}, {kept}"
-    if not denied and not unknown and (result.eur_per_million.high > 0 or not result.escalated):
-        sentence += f", {_euros(result.eur_per_million)} EUR per million texts"
+    if assessment.costs_known:
+        sentence += f", {euros(result.eur_per_million)} EUR per million texts"
     if choice.recommended is None:
         return sentence
     said = str(choice.recommended)
@@ -169,7 +169,7 @@ def strategy_table(
             f"{each.escalated:.1%}",
             *(() if assessment.unknown else (str(each.accuracy),)),
             shown(each.right_of_kept),
-            *(() if small_only else (_euros(each.eur_per_million, brief=brief), at_random)),
+            *(() if small_only else (euros(each.eur_per_million, brief=brief), at_random)),
         )
         for name, each, at_random in results
     ]
@@ -249,5 +249,7 @@ def _accuracy_scale(assessment: Assessment) -> Scale:
     return Scale("right", max(0.0, int(low * 20) / 20 - 0.05), 1.0)
 
 
-def _euros(interval: Interval, *, brief: bool = False) -> str:
-    return f"{interval.value:.2f}" + ("" if brief else f" ({interval.low:.2f} to {interval.high:.2f})")
+def euros(amount: Interval, *, brief: bool = False) -> str:
+    """Return an amount with its interval; without it where `brief` says so, or where each text costs the same."""
+    value, low, high = (f"{each:.2f}" for each in (amount.value, amount.low, amount.high))
+    return value if brief or low == high else f"{value} ({low} to {high})"

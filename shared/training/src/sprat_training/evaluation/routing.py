@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import UserError
 from sprat_contracts.kept import least_kept
-from sprat_training.evaluation.metrics import Doubles, Flags, Interval, wilson
+from sprat_training.evaluation.metrics import Doubles, Flags, Interval, allow_for_unseen, wilson
 from sprat_training.keep_at import LEAST_KEEP_AT, STEPS, Recommendation, RightAt, recommend
 
 RESAMPLES: Final = 1_000
@@ -135,7 +135,9 @@ def assess(
     """Compute all ways, with 95 % intervals: Wilson's for shares of right answers.
 
     Costs have no known distribution, so theirs are bootstrapped: the texts are drawn with replacement, `RESAMPLES`
-    times.
+    times. Those of a threshold are at least as wide as :func:`allow_for_unseen` says, as other texts may be kept, and
+    cost nothing, or be escalated, at the mean price of the frontier. The small model alone costs nothing; and a price
+    that is the same for each text is known, not estimated: there, the ends are the value.
 
     Args:
         outcomes: the answers of both models.
@@ -158,7 +160,7 @@ def assess(
     small, frontier, *routed = _results(outcomes, np.stack(escalated, axis=1), seed)
     gain = frontier.accuracy.value - small.accuracy.value
     results = tuple(
-        ThresholdResult(keep_at, result, small.accuracy.value + result.escalated * gain)
+        ThresholdResult(keep_at, _with_unseen(result, frontier, count, keep_at), _at_random(small, result, gain))
         for keep_at, result in zip(thresholds, routed, strict=True)
     )
     by_name = dict(zip(named, results[len(steps) :], strict=True))
@@ -235,6 +237,19 @@ def _results(outcomes: TextOutcomes, escalated: Flags, seed: int) -> list[Strate
     ]
 
 
+def _with_unseen(result: StrategyResult, frontier: StrategyResult, texts: int, keep_at: float) -> StrategyResult:
+    """Return the result of a threshold, its cost with what other texts may cost; at 0 it escalates none of them."""
+    if keep_at <= 0:
+        return result
+    price = frontier.eur_per_million.value
+    return replace(result, eur_per_million=allow_for_unseen(result.eur_per_million, texts, 0.0, price))
+
+
+def _at_random(small: StrategyResult, routed: StrategyResult, gain: float) -> float:
+    """Return the accuracy where as many texts are escalated at random; each adds `gain`."""
+    return small.accuracy.value + routed.escalated * gain
+
+
 def _right_of(kept: Flags) -> Interval | None:
     return wilson(int(kept.sum()), len(kept)) if len(kept) else None
 
@@ -249,13 +264,21 @@ def _judged(assessment: Assessment, each: ThresholdResult) -> RightAt:
 
 
 def mean_interval(values: Doubles, seed: int = 0) -> Interval:
-    """Return the mean with its 95 % interval by bootstrap; `values` is one-dimensional and not empty."""
+    """Return the mean with its 95 % interval by bootstrap: of values that are all alike, it is a point.
+
+    Args:
+        values: one-dimensional and not empty.
+        seed: of the resamples.
+    """
     (interval,) = _intervals(values[:, None], _draw_counts(len(values), seed))
     return interval
 
 
 def f1_interval(hits: Doubles, labels: Doubles, seed: int = 0) -> Interval:
-    """Return F1 over all decisions of a label for a text (micro-F1), with its 95 % interval by bootstrap over texts.
+    """Return F1 over all decisions of a label for a text (micro-F1), with its 95 % interval.
+
+    It is that of a bootstrap over texts, and at least as wide as :func:`allow_for_unseen` says: a text is the
+    independent case, and one that has no label and gets none says nothing of F1.
 
     Args:
         hits: of each text, its labels that are right; one-dimensional and not empty.
@@ -265,7 +288,7 @@ def f1_interval(hits: Doubles, labels: Doubles, seed: int = 0) -> Interval:
     draws = np.vstack([np.ones((1, len(hits)), np.float32), _draw_counts(len(hits), seed)])
     value, *resampled = f1_of_draws(hits, labels, draws)
     low, high = np.quantile(resampled, (0.025, 0.975))
-    return Interval(float(value), float(low), float(high))
+    return allow_for_unseen(Interval(float(value), float(low), float(high)), int((labels > 0).sum()))
 
 
 def f1_of_draws(hits: Doubles, labels: Doubles, draws: NDArray[np.floating]) -> Doubles:
