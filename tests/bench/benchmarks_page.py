@@ -161,17 +161,19 @@ def _kept(share: float, right: float) -> str:
 
 def _near_outside(figures: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        "| labels | texts a label | draws | kept of texts with a label | right of it | kept of near texts "
-        "| kept of far texts | right of all kept, a tenth near (least of the draws) | … a tenth far |"
+        "| labels | texts a label | draws | kept of texts with a label | right of it | near texts a draw "
+        "| kept of near texts | kept of far texts | right of all kept, a tenth near (least of the draws) "
+        "| … a tenth far |"
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for name, one in figures.items():
         labels, rows = (part.split()[0] for part in name.split(", "))
         inside, near, far = (f"{100 * one[f'right_{what}']:.1f} %" for what in ("inside", "with_near", "with_far"))
         least = f"{100 * one['right_with_near_least']:.1f}"
         yield (
             f"| {labels} | {rows} | {one['draws']} | {_percent(one['kept_inside'])} | {inside} "
-            f"| {_percent(one['near_kept'])} | {_percent(one['far_kept'])} | {near} ({least}) | {far} |"
+            f"| {one['near_texts']:,} | {_percent(one['near_kept'])} | {_percent(one['far_kept'])} "
+            f"| {near} ({least}) | {far} |"
         )
 
 

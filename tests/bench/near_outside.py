@@ -71,15 +71,16 @@ def measured(
         for count in DRAWS:
             each = [one_draw(draw, rows, seed, train, test, far) for seed, draw in enumerate(draws(domains, count))]
             means = {name: round(float(np.mean([one[name] for one in each])), 4) for name in each[0]}
+            means["near_texts"] = int(means["near_texts"])  # as many in each draw
             means["right_with_near_least"] = round(min(one["right_with_near"] for one in each), 4)
             figures[f"{count} labels, {rows} rows"] = means | {"draws": len(each)}
-            shares = "  ".join(f"{name} {value:.1%}" for name, value in means.items())
+            shares = "  ".join(f"{name} {value:.1%}" for name, value in means.items() if name != "near_texts")
             print(f"near outside, {count} labels, {rows} rows: {shares}", flush=True)
     return figures
 
 
 def draws(domains: Sequence[Sequence[str]], count: int) -> Iterator[Draw]:
-    """Yield choices of `count` labels, of as few domains as have so many; a third of each domain's labels stay near."""
+    """Yield choices of `count` labels, of as few domains as have so many; the others of these domains are near."""
     for number in range(DRAWS[count]):
         random = np.random.default_rng(100 * count + number)
         wanted = max(-(-count // 10), 1)
@@ -125,6 +126,7 @@ def one_draw(
         weights = read.weights(OUTSIDE_SHARE)
         own = read.in_scope
         if name == "near":
+            found["near_texts"] = len(outside)
             found["kept_inside"] = float(kept_texts[own].mean())
             found["right_inside"] = float(read.right[own & kept_texts].mean()) if kept_texts[own].any() else 1.0
         found[f"{name}_kept"] = float((kept_texts & ~read.is_rejected)[~own].mean())

@@ -14,6 +14,7 @@ from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact
 from sprat_intent.model import IntentModel
 from sprat_policy import load_task_file
+from sprat_training.figures import near_outside
 from support import label_sets, training_files
 
 ROWS = list(enumerate(training_files.rows()))
@@ -61,7 +62,17 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
         r"; provisional: the kept texts \(\d+ when weighted to 10% outside every label\) show 9\d\.\d% with 95 % conf",
         card.keep_at_rule,
     )
-    assert any("held out in turn" in limit for limit in card.limits)
+    (of_outside,) = (limit for limit in card.limits if "held out in turn" in limit)
+    near = near_outside(4, 24)
+    assert (near.labels, near.rows) == (5, 20)
+    assert (
+        f"On CLINC150, {near.kept:.0%} of {near.texts:,} texts about the same subject, but of labels that" in of_outside
+    )
+    assert (
+        "(5 labels with 20 rows each, on which the head was trained; the encoder, multilingual-e5-small," in of_outside
+    )
+    assert f"means of {near.draws} draws, the least {near.least:.1%})." in of_outside
+    assert of_outside in (file.parent / "hr-report.html").read_text(encoding="utf-8")
 
 
 def test_the_terminal_shows_figures_doubted_labels_and_how_to_serve_the_model(file, trained):

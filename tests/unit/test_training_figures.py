@@ -11,7 +11,7 @@ from sprat_inference.label_calibration import LabelCalibrator, features
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import prepare
 from sprat_training.evaluation.metrics import Interval, ModelReadings, wilson
-from sprat_training.figures import NEAR_OUTSIDE, KeptAnswers, measure, readings_of
+from sprat_training.figures import NEAR_OUTSIDE, KeptAnswers, measure, near_outside, readings_of
 from sprat_training.findings import differs_on_test, outcome_table
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, logits_of
 from sprat_training.label_issues import find_label_issues
@@ -260,9 +260,28 @@ def test_the_threshold_allows_for_labels_that_differ():
 
 def test_what_cards_say_of_near_texts_is_what_was_measured():
     saved = json.loads((Path(__file__).parents[2] / "docs/figures/training.json").read_text("utf-8"))["near outside"]
-    for labels, stated in NEAR_OUTSIDE.items():
-        measured = saved[f"{labels} labels, 100 rows"]
-        assert stated == (round(measured["near_kept"], 3), round(measured["right_with_near"], 3))
+    assert {f"{each.labels} labels, {each.rows} rows" for each in NEAR_OUTSIDE} == {*saved}
+    for stated in NEAR_OUTSIDE:
+        measured = saved[f"{stated.labels} labels, {stated.rows} rows"]
+        shares = tuple(measured[name] for name in ("near_kept", "right_with_near", "right_with_near_least"))
+        assert (stated.kept, stated.right, stated.least) == shares
+        assert (stated.texts, stated.draws) == (measured["near_texts"], measured["draws"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows", "measured"),
+    [
+        (5, 100, (5, 100)),
+        (50, 10, (50, 10)),
+        (9, 99, (5, 20)),
+        (19, 1_000, (10, 100)),
+        (150, 19, (50, 10)),
+        (2, 3, (5, 10)),  # fewer than were measured
+    ],
+)
+def test_what_is_said_of_near_texts_was_measured_with_no_more_labels_and_rows(labels, rows, measured):
+    found = near_outside(labels, rows)
+    assert (found.labels, found.rows) == measured
 
 
 def test_the_share_kept_is_at_most_everything():
