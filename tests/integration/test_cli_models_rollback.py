@@ -3,12 +3,13 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
-from sprat_inference.artefact import load_artefact
+from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_policy import KeepAtSource, set_keep_at
 from support import label_sets, training_files
 
@@ -36,6 +37,7 @@ def versions(tmp_path_factory):
 @pytest.fixture
 def folder(versions, tmp_path, monkeypatch):
     """Copy both versions into the working folder."""
+    monkeypatch.delenv("SPRAT_POLICY", raising=False)
     shutil.copytree(versions, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -280,7 +282,10 @@ def test_an_earlier_version_before_is_thrown_away_and_that_is_said(apart):
     [
         ("hr", "hr.previous", "sprat: hr.previous is the version before that of hr: sprat models rollback exchanges"),
         ("hr", "hr-9", "sprat: hr-9: no such folder"),
-        ("hr", "link", "sprat: link: no such folder, or a link to one"),
+        ("hr", "link", "sprat: link: name the folder itself, from outside of it; no link to it"),
+        ("hr", "hr/inner", "sprat: hr, hr.previous and hr/inner: one lies in another; move the new version beside hr"),
+        ("hr", "hr.previous/inner", "sprat: hr, hr.previous and hr.previous/inner: one lies in another"),
+        ("hr.previous", "hr", "sprat: hr.previous: name the folder that is served, hr, not the one before it"),
         ("hr", "copy", "sprat: hr and copy hold the same version, "),
         ("hr", "empty", "sprat: empty/card.json: "),
         ("empty", "hr", "sprat: empty: not an artefact"),
@@ -288,11 +293,13 @@ def test_an_earlier_version_before_is_thrown_away_and_that_is_said(apart):
 )
 def test_nothing_is_moved_where_the_other_folder_holds_no_other_version(folder, served, new, why):
     shutil.copytree(folder / "hr", folder / "copy")
+    for outer in ("hr", "hr.previous"):
+        shutil.copytree(folder / "copy", folder / outer / "inner")
     (folder / "empty").mkdir()
     (folder / "link").symlink_to("hr.previous")
-    names = sorted(folder.iterdir())
+    there = sorted(folder.rglob("*"))
     assert sprat("models", "replace", served, new, code=2).stderr.startswith(why)
-    assert sorted(folder.iterdir()) == names
+    assert sorted(folder.rglob("*")) == there
 
 
 def test_a_version_that_serves_a_task_of_its_own_is_not_moved(apart):
@@ -301,3 +308,66 @@ def test_a_version_that_serves_a_task_of_its_own_is_not_moved(apart):
     (apart / "tasks" / "desk.yaml").write_text(f"kind: classification\nlabels: {{{labels}}}\nartefact: ../hr-2\n")
     refused = sprat("models", "replace", "hr", "hr-2", code=2).stderr
     assert refused == "sprat: hr-2 is served itself, as desk/default; end that first, for the folder is moved\n"
+
+
+@pytest.mark.parametrize("fails_at", ["hr.previous", "hr", "hr-2"])
+@pytest.mark.parametrize("error", [OSError(16, "Device or resource busy"), KeyboardInterrupt()])
+def test_a_replacement_that_fails_at_any_step_leaves_all_as_it_was(apart, monkeypatch, fails_at, error):
+    shutil.copytree(apart / "hr-2", apart / "hr.previous")
+    there, rename = sorted(apart.rglob("*")), Path.rename
+
+    def failing(path, target):
+        if path.name == fails_at and Path(target).name != "hr.previous" * (fails_at == "hr.previous"):
+            monkeypatch.setattr(Path, "rename", rename)
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    result = CliRunner().invoke(app, ["models", "replace", "hr", "hr-2"])
+    assert result.exit_code != 0
+    assert sorted(apart.rglob("*")) == there
+
+
+def test_after_a_replacement_that_was_killed_it_is_said_how_to_undo_it(apart):
+    (apart / "hr").rename("hr.previous")
+    for command in (("rollback", "hr"), ("replace", "hr", "hr-2")):
+        refused = sprat("models", *command, code=2).stderr
+        undo = "a replacement was interrupted; undo it: mv hr.previous hr\n"
+        assert refused == f"sprat: hr: no such folder, but hr.previous is there: {undo}"
+
+
+def test_it_is_written_for_the_name_by_which_texts_ask_for_the_model(apart, monkeypatch):
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    policy = apart / "policy.yaml"
+    of_people = "tasks:\n  intent:\n    models:\n      people:\n        keep_at: 0.50\n"
+    policy.write_text(of_people)
+    there = sorted(apart.rglob("*"))
+    refused = sprat("models", "replace", "hr", "hr-2", "--write", code=2).stderr
+    assert "the name by which texts ask for it is not sure; policy.yaml has entries for people: name it with" in refused
+    assert sorted(apart.rglob("*")) == there
+    said = sprat("models", "replace", "hr", "hr-2", "--write", "--as", "people").stdout
+    assert "policy.yaml: tasks.intent.models.people.keep_at is now " in said
+    assert "models:\n      people:" in policy.read_text()
+
+
+def test_a_version_that_was_trained_under_another_name_is_not_written_under_that(apart, monkeypatch):
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    card = json.loads((apart / "hr-2" / "card.json").read_text())
+    write_artefact(apart / "hr-2", card | {"name": "hr-2"})
+    policy = apart / "policy.yaml"
+    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    assert "name it with --as" in sprat("models", "replace", "hr", "hr-2", "--write", code=2).stderr
+    said = sprat("models", "replace", "hr", "hr-2").stdout
+    assert f"under {PLACE} in policy.yaml" in said, "by the name of the one that was served"
+
+
+def test_numbers_of_languages_are_named_as_nothing_changes_them(folder, monkeypatch):
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    number = cards(folder)[1].keep_at
+    (folder / "policy.yaml").write_text(
+        f"tasks: {{intent: {{models: {{hr: {{keep_at: {number:.2f}, keep_at_by_language: {{en: 0.1}}}}}}}}}}\n"
+    )
+    assert sprat("models", "rollback", "hr").stdout.endswith(
+        "nothing is to be written\ntexts in some languages have their own, keep_at_by_language, which nothing here "
+        "changes: en 0.10\n"
+    )

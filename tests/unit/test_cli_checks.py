@@ -1,9 +1,8 @@
 """Checks of `sprat doctor` without Kafka: brokers, copies, clocks, unserved models, the frontier."""
 
 import json
-import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError
@@ -524,14 +523,12 @@ def test_doctor_says_which_files_changed_after_this_users_own_installation_read_
     task.parent.mkdir()
     policy.write_text("tenants: {acme: {frontier: deny}}\n")
     task.write_text("kind: classification\nlabels: {good: , bad: }\n")
-    run = LocalRun(1, str(tmp_path), "", policy=str(policy), tasks=str(task.parent), announced_at=1_000.0)
-    for written, changed in (
-        ({policy: 990, task: 990}, ""),
-        ({policy: 1_010}, f"{policy}"),
-        ({task: 1_010}, f"{task}"),
-    ):
-        for file in (policy, task):
-            os.utime(file, (written.get(file, 990),) * 2)
+    told = LocalRun(1, str(tmp_path), "", policy=str(policy), tasks=str(task.parent))
+    run = replace(told, files=told.files_now())
+    as_read = {file: file.read_text() for file in (policy, task)}
+    for changed in ("", policy, task):
+        for file, text in as_read.items():
+            file.write_text(f"{text}{'# more' if file == changed else ''}")  # the same again has changed nothing
         check, _ = find_policy(None, run)
         assert (check.status is CheckStatus.ok) is not bool(changed)
         said = f"; {changed} changed after your `sprat up` read it, and is not in force yet"
@@ -562,12 +559,14 @@ def test_a_command_that_says_what_is_in_force_says_where_sprat_up_has_not_read_i
     policy, other = tmp_path / "own.yaml", tmp_path / "other.yaml"
     for file in (policy, other):
         file.write_text("tenants: {acme: {frontier: deny}}\n")
-        os.utime(file, (1_010, 1_010))
-    run = LocalRun(1, str(tmp_path), "", policy=str(policy), announced_at=1_000.0)
+    told = LocalRun(1, str(tmp_path), "", policy=str(policy))
+    run = replace(told, files=told.files_now())
     monkeypatch.setattr(local_run, "for_commands", lambda: [run])
+    for file in (policy, other):
+        file.write_text("tenants: {acme: {frontier: allow}}\n")
     for read, said in ((None, ""), (other, ""), (policy, f"{policy} changed after your `sprat up` read it: ")):
         remark_unread(read)
         assert capsys.readouterr().err.startswith(said)
-    os.utime(policy, (990, 990))
+    policy.write_text("tenants: {acme: {frontier: deny}}\n")
     remark_unread(policy)
     assert capsys.readouterr().err == ""

@@ -309,3 +309,20 @@ def test_more_texts_are_asked_for_only_where_they_would_show_it(within_reach):
     said = str(BelowCard(0.83, of_card(0.95), 0.75, PLACE, by_budget=False, more_may_show=within_reach))
     assert said.startswith("The keep_at of the card is higher, 0.95. Write 0.95")
     assert said.endswith("More texts may show a lower one.") is within_reach
+
+
+def test_one_that_was_found_because_the_cards_misses_the_accuracy_is_not_argued_with():
+    found = KeepAtSource(SERVED, 0.9, "provisional, the card's misses it")
+    assert keep_at_advice(in_force(0.93, source=found), of_card(0.85), PLACE) is None
+    said = keep_at_advice(in_force(0.93, source=found), of_card(0.95), PLACE).said
+    assert said.startswith(f"write 0.95 under {PLACE}"), "the card's is higher now, of another training"
+
+
+def test_the_cards_that_was_in_force_with_the_version_that_is_back_may_be_written_again():
+    before = [NotedKeepAt("0.80", KeepAtSource(SERVED, None, "that of its card"))]
+    held, card = in_force(0.97, source=KeepAtSource(OTHER, 0.9), before=before), of_card(0.8, provisional=True)
+    advice = keep_at_advice(held, card, PLACE, is_back=True)
+    why = "it was in force with this version before, as the comment behind 0.97 says; 0.97 keeps less"
+    assert advice.said.endswith(f"0.80, the card's keep_at, may be written again under {PLACE}: {why}")
+    assert advice.to_write == before[0]
+    assert keep_at_advice(held, card, PLACE).to_write is None

@@ -83,11 +83,10 @@ def policy_for_masking(given: Path | None, run: LocalRun | None = None) -> Path 
 
 
 def changed_since(run: LocalRun) -> list[Path]:
-    """Return the policy and the files of tasks that were written after an installation read them."""
-    if not run.policy or not run.announced_at:  # an earlier version announced it
+    """Return the policy and the files of tasks that say something else than when an installation read them."""
+    if not run.files:  # an earlier version announced it
         return []
-    files = [Path(run.policy), *(sorted(Path(run.tasks).glob("*.yaml")) if run.tasks else [])]
-    return [each for each in files if each.is_file() and each.stat().st_mtime > run.announced_at]
+    return [Path(path) for path, digest in run.files_now().items() if run.files.get(path) != digest]
 
 
 def remark_unread(policy: Path | None) -> None:

@@ -1,7 +1,7 @@
 """The `keep_at` in force for a model of labels, and what becomes of it once another version of the model is served."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -79,13 +79,22 @@ class NextKeepAt:
     place: KeepAtPlace
     advice: KeepAtAdvice | None
     """None where what is in force holds for it."""
+    by_language: Mapping[str, float] = field(default_factory=dict)
+    """Numbers of languages that have one of their own, of which the advice says nothing."""
 
     def lines(self) -> list[str]:
         """Return what to do, and when it holds."""
         if self.advice is None:
-            return ["the keep_at in force holds for this version: nothing is to be written"]
+            return ["the keep_at in force holds for this version: nothing is to be written", *self.language_lines()]
         restart = [] if self.advice.number is None else [how_to_restart("router")]
-        return [f"keep_at: {self.advice.said}", *restart]
+        return [f"keep_at: {self.advice.said}", *self.language_lines(), *restart]
+
+    def language_lines(self) -> list[str]:
+        """Return which languages have a number of their own: it may have been found for another version."""
+        if not self.by_language:
+            return []
+        own = ", ".join(f"{language} {value:.2f}" for language, value in sorted(self.by_language.items()))
+        return [f"texts in some languages have their own, keep_at_by_language, which nothing here changes: {own}"]
 
     def write(self) -> KeepAtChange | None:
         """Write what is to be written, if anything is and its file is known; return what was written.
@@ -118,7 +127,7 @@ def advice_for_next(
     if held is not None:
         held = replace(held, is_own=held.is_own and served_before)
     advice = keep_at_advice(held, CardKeepAt.of(card, folder=folder), str(place), is_back=served_before)
-    return NextKeepAt(place, advice)
+    return NextKeepAt(place, advice, {} if held is None else held.by_language)
 
 
 def check_may_write(task: str, name: str, files: TaskFiles, *, replaces: bool = True) -> None:

@@ -7,6 +7,7 @@ What `sprat assess --write` wrote is known by the comment behind it.
 """
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ from sprat_training.keep_at import PROVISIONAL, lowers_unshown
 _INTENT: Final = "intent"
 OF_CARD: Final = "that of its card"
 """Of a `keep_at`, in the comment behind it: where it comes from."""
+CARD_MISSES: Final = "the card's misses it"
+"""Of one that is higher than the card's and not shown: why it goes before that one all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class KeepAtInForce:
     """The name under which it is written; None: it is that of the task."""
     comment: KeepAtComment = field(default_factory=KeepAtComment)
     """Behind it."""
+    by_language: Mapping[str, float] = field(default_factory=dict)
+    """Those of languages that have one of their own."""
 
     @classmethod
     def of(cls, policy: Policy, task: str, model: str) -> "KeepAtInForce":
@@ -102,7 +107,9 @@ class KeepAtInForce:
     @classmethod
     def of_rules(cls, rules: TaskPolicy, model: str, name: str | None) -> "KeepAtInForce":
         """Return that of a model, by the rules of its task; `name` is that under which it is written."""
-        return cls(rules.keep_at, rules.sets_keep_at(model), name, rules.keep_at_comment(model))
+        return cls(
+            rules.keep_at, rules.sets_keep_at(model), name, rules.keep_at_comment(model), rules.keep_at_by_language
+        )
 
     @property
     def source(self) -> KeepAtSource | None:
@@ -138,6 +145,8 @@ def keep_at_advice(
     now, source = f"{in_force.value:.2f}", in_force.source_for(card.version)
     if now == its or (source is not None and source.shows(card.version)):
         return None
+    if source is not None and source.version == card.version and CARD_MISSES in source.but and now > its:
+        return None
     before = in_force.comment.found_for(card.version)
     # A number that somebody changed by hand is theirs, unless the version was away: then it was for the other one.
     if before is not None and before.source.shows(card.version) and (source is not None or is_back):
@@ -170,6 +179,10 @@ def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed:
     """Return what to do where the card's is another one than that in force."""
     now, its = f"{in_force.value:.2f}", f"{card.value:.2f}"
     if lowers_unshown(card.value, in_force.value, is_shown=not card.is_provisional):
+        before = in_force.comment.found_for(card.version)
+        if is_back and before is not None and f"{before.value:.2f}" == its:
+            why = f"it was in force with this version before, as the comment behind {now} says; {now} keeps less"
+            return KeepAtAdvice(f"{its}, the card's keep_at, may be written again under {place}: {why}", before)
         later = "; `sprat assess` on new texts may show a lower one" if assessed else ""
         if is_back:
             later = f"; where {its} was in force with this version before, it may be written again under {place}"

@@ -6,11 +6,18 @@ from pathlib import Path
 
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
-from sprat_cli.which_keep_at import CardKeepAt, KeepAtInForce, is_assessed, keep_at_advice, place_of_keep_at
+from sprat_cli.which_keep_at import OF_CARD, CardKeepAt, KeepAtInForce, is_assessed, keep_at_advice, place_of_keep_at
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_local.options import Options, choose_services, model_names
 from sprat_operations.services import ServedModel
-from sprat_policy import Policy, TaskFiles, load_policy
+from sprat_policy import KeepAtSource, Policy, TaskFiles, load_policy
+
+
+def _by(source: KeepAtSource) -> str:
+    """Return in few words what wrote a number, and what is to be known of it."""
+    if source.but == OF_CARD:
+        return "its card's"
+    return f"by sprat assess{f', {source.but}' if source.but else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class WrittenKeepAt:
     def said(self, version: str) -> str:
         """Return the number for a version of this model, and where it comes from."""
         source = self.in_force.source_for(version)
-        by = ", by sprat assess" if source is not None and source.version == version else ""
+        by = "" if source is None or source.version != version else f", {_by(source)}"
         return f"{self.in_force.value:.2f} ({'; '.join(filter(None, [f'{self.origin}{by}', self.languages]))})"
 
     def is_chosen_for(self, version: str) -> bool:

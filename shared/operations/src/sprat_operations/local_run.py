@@ -2,9 +2,9 @@
 
 import json
 import os
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,8 +44,8 @@ class LocalRun:
     """`SIMULATED`, or the URL of its model, without a password; empty where an earlier version wrote it."""
     born: str = field(default="", compare=False)
     """When its process began, as `/proc` counts: a later process may get the same id. Empty where that is unknown."""
-    announced_at: float = field(default=0.0, compare=False)
-    """When it was announced, in epoch seconds: its services read the policy then. 0 where that is unknown."""
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """SHA-256 of its policy and of the files of its tasks, by path, as its services read them; empty: unknown."""
 
     def announce(self) -> Path:
         """Write it where `find` and `running` look, for this user alone; the caller removes the file at the end."""
@@ -53,8 +53,14 @@ class LocalRun:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(asdict(self) | {"born": _born(self.pid), "announced_at": time.time()}, file)
+            json.dump(asdict(self) | {"born": _born(self.pid), "files": self.files_now()}, file)
         return path
+
+    def files_now(self) -> Mapping[str, str]:
+        """Return the SHA-256 of its policy and of the files of its tasks, by path, as they are now."""
+        named = [Path(self.policy)] if self.policy else []
+        named += sorted(Path(self.tasks).glob("*.yaml")) if self.tasks else []
+        return {str(path): sha256(path.read_bytes()).hexdigest() for path in named if path.is_file()}
 
 
 def find(redis_url: str) -> LocalRun | None:
@@ -91,7 +97,8 @@ def for_commands() -> list[LocalRun]:
 def _read(path: Path) -> LocalRun | None:
     """Return the installation that a file announces; None where it does not run."""
     try:
-        run = LocalRun(**json.loads(path.read_text("utf-8")))
+        known = {each.name for each in fields(LocalRun)}
+        run = LocalRun(**{name: value for name, value in json.loads(path.read_text("utf-8")).items() if name in known})
         os.kill(run.pid, 0)
     except (OSError, ValueError, TypeError):  # none, one that was killed, or one that ends just now
         return None

@@ -3,16 +3,26 @@
 Each is moved with its report.
 
 Every step is a rename. In an exchange, each version carries its report inside its folder while it is moved. So wherever
-it is interrupted, what lies there says which steps are left, and the same call takes them.
+it is interrupted, what lies there says which steps are left, and the same call takes them. In a replacement that is
+killed between two steps, the folder is missing, and the commands say how to put back what was in it.
 """
 
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from sprat.errors import UserError
-from sprat_training.model_card import PREVIOUS, aside_folder, check_output, previous_folder, put_in_place, report_file
+from sprat_training.model_card import (
+    PREVIOUS,
+    aside_folder,
+    check_output,
+    current_folder,
+    previous_folder,
+    put_in_place,
+    report_file,
+)
 
 _CARRIED: Final = "carried-report.html"
 """Name of the report inside a folder that is being moved."""
@@ -26,9 +36,9 @@ def versions_to_exchange(folder: Path) -> tuple[Path, Path]:
     Raises:
         UserError: there are not two versions, or they cannot be moved.
     """
+    before, aside = previous_folder(folder), aside_folder(folder)
     if folder.name in {"", ".."} or folder.is_symlink():
         raise UserError(f"{folder}: name the folder itself, from outside of it; no link to it")
-    before, aside = previous_folder(folder), aside_folder(folder)
     if not aside.exists():
         _check_both(folder, before)
         pair = before, folder
@@ -80,13 +90,21 @@ def check_may_replace(folder: Path, new: Path) -> None:
     """Check that the version of another folder may take the place of the one in `folder`.
 
     Raises:
-        UserError: one of them is missing, a link or not to be moved, or they are a version and the one before it.
+        UserError: one of them is missing, a link or not to be moved; they are a version and the one before it; or one
+            lies in the other.
     """
     for each in (folder, new):
-        if not each.is_dir() or each.name in {"", ".."} or each.is_symlink():
-            raise UserError(f"{each}: no such folder, or a link to one; name the folder itself, from outside of it")
-    if new.resolve() == previous_folder(folder).resolve():
+        _check_folder(each)
+    before = previous_folder(folder)
+    if new.resolve() == before.resolve():
         raise UserError(f"{new} is the version before that of {folder}: sprat models rollback exchanges them")
+    if folder.resolve().name.endswith(PREVIOUS):
+        raise UserError(f"{folder}: name the folder that is served, {current_folder(folder)}, not the one before it")
+    places = [each.resolve() for each in (folder, new, before)]
+    if any(one != other and one.is_relative_to(other) for one in places for other in places):
+        raise UserError(
+            f"{folder}, {before} and {new}: one lies in another; move the new version beside {folder} first"
+        )
     check_output(folder, force=True)
     if not os.access(new.resolve().parent, os.W_OK | os.X_OK) or not os.access(new, os.W_OK | os.X_OK):
         raise UserError(f"{new}: not writable for you, so it cannot be moved")
@@ -103,7 +121,7 @@ def replace_by(folder: Path, new: Path) -> bool:
         False: it finishes nothing that was interrupted.
 
     Raises:
-        OSError: a folder or a report cannot be renamed; where that is the new folder, both are as they were.
+        OSError: a folder cannot be renamed, and all are as they were; or the report cannot.
     """
     report = report_file(new)
     with tempfile.TemporaryDirectory(dir=folder.resolve().parent, prefix=".sprat-replace-") as name:
@@ -112,9 +130,22 @@ def replace_by(folder: Path, new: Path) -> bool:
     return False
 
 
+def _check_folder(folder: Path) -> None:
+    if folder.name in {"", ".."} or folder.is_symlink():
+        raise UserError(f"{folder}: name the folder itself, from outside of it; no link to it")
+    if folder.is_dir():
+        return
+    before = previous_folder(folder)
+    if before.is_dir():
+        back = shlex.join(["mv", str(before), str(folder)])
+        raise UserError(
+            f"{folder}: no such folder, but {before} is there: a replacement was interrupted; undo it: {back}"
+        )
+    raise UserError(f"{folder}: no such folder; name that of a model of your own")
+
+
 def _check_both(folder: Path, before: Path) -> None:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name that of a model of your own")
+    _check_folder(folder)
     if before.is_dir():
         return
     if folder.name.endswith(PREVIOUS):

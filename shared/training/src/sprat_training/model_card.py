@@ -253,20 +253,23 @@ def put_in_place(output: Path, new: Path, earlier: Path) -> None:
         earlier: where the previous version goes; to be removed.
 
     Raises:
-        OSError: a folder cannot be renamed; the output is then as it was.
+        OSError: a folder cannot be renamed; all are then as they were, as after an interruption.
     """
-    if not output.exists():
-        new.rename(output)
-        return
     before = previous_folder(output)
-    if before.exists():
-        before.rename(earlier)
-    output.rename(before)
+    steps = [(new, output)]
+    if output.exists():
+        steps = [*([(before, earlier)] if before.exists() else []), (output, before), *steps]
+    done: list[tuple[Path, Path]] = []
     try:
-        new.rename(output)
-    except OSError:
-        before.rename(output)
+        for source, target in steps:
+            source.rename(target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
         raise
+    if len(steps) == 1:
+        return
     if report_file(output).exists():
         report_file(output).replace(report_file(before))
     else:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import UserError
+from sprat_cli.assess.above_card import AboveCard, above_card
 from sprat_cli.assess.answers import (
     UNKNOWN_PRICE,
     FrontierResult,
@@ -48,7 +49,7 @@ from sprat_training.evaluation.routing import (
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
-from sprat_training.record import seen_by
+from sprat_training.record import TrainingRecord, seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
@@ -347,10 +348,10 @@ def assess(
         outside_kept(data, small, outside),
     )
     of_card = CardKeepAt.of(loaded.card, language)
-    choice, below, keep_ats = _chosen(
-        assessment, accuracy, budget_eur, also, of_card, target, target.source(rules, language), report
+    choice, card_first, keep_ats = _chosen(
+        assessment, accuracy, budget_eur, also, of_card, record, target, target.source(rules, language), report
     )
-    held = None if force or not write else below
+    held = None if force or not write else card_first
     change = (
         write_chosen(
             target,
@@ -381,7 +382,7 @@ def assess(
                 target,
                 policy,
                 choice,
-                below,
+                card_first,
                 assessment,
                 of_card,
                 also,
@@ -392,7 +393,7 @@ def assess(
         say(
             "\n".join(
                 [
-                    *_summary(assessment, choice, below, report.noted(keep_ats)),
+                    *_summary(assessment, choice, card_first, report.noted(keep_ats)),
                     f"{page}: the report",
                     *goes,
                     *said_of_written(change, choice, held, assessment, of_card.value, record),
@@ -487,30 +488,34 @@ def _chosen(
     budget_eur: float | None,
     named: Mapping[str, float],
     of_card: CardKeepAt,
+    record: TrainingRecord | None,
     target: KeepAtTarget,
     source: KeepAtSource | None,
     report: _Report,
-) -> tuple[ThresholdChoice | None, BelowCard | None, Mapping[str, float]]:
-    """Return what was asked for, whether it is below the card and not shown, and each keep_at by whose it is.
+) -> tuple[ThresholdChoice | None, BelowCard | AboveCard | None, Mapping[str, float]]:
+    """Return what was asked for, why the card's goes before it, where it does, and each keep_at by whose it is.
 
     Write the report, which shows what can be reached also where that is too little.
     """
     choice: ThresholdChoice | None = None
-    below: BelowCard | None = None
+    card_first: BelowCard | AboveCard | None = None
     keep_ats = named
     try:
         choice = _choose(assessment, accuracy, budget_eur)
         in_force = named.get("task", named.get("policy"))
-        below = below_card(assessment, choice, of_card, in_force, target.place, source)
+        asked = None if record is None else record.reading.accuracy
+        card_first = below_card(assessment, choice, of_card, in_force, target.place, source) or above_card(
+            assessment, choice, of_card, asked, in_force, target.place, source
+        )
         keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
     finally:
         notes = [*report.noted(keep_ats), *report.warnings]
-        _write_page(report.page, assessment_html(assessment, report.title, notes, choice, _caution(below)))
-    return choice, below, keep_ats
+        _write_page(report.page, assessment_html(assessment, report.title, notes, choice, _caution(card_first)))
+    return choice, card_first, keep_ats
 
 
-def _caution(below: BelowCard | None) -> str | None:
-    return None if below is None else str(below)
+def _caution(card_first: BelowCard | AboveCard | None) -> str | None:
+    return None if card_first is None else str(card_first)
 
 
 def _choose(assessment: Assessment, accuracy: float | None, budget_eur: float | None) -> ThresholdChoice | None:
@@ -527,14 +532,14 @@ def _write_page(page: Path, html: str) -> None:
 
 
 def _summary(
-    assessment: Assessment, choice: ThresholdChoice | None, below: BelowCard | None, notes: list[str]
+    assessment: Assessment, choice: ThresholdChoice | None, card_first: BelowCard | AboveCard | None, notes: list[str]
 ) -> list[str]:
     steps = {*_TABLE_STEPS, *(choice.named_keep_ats if choice else ())}
     names, *cells = strategy_table(assessment, steps, ("small alone", "frontier alone"), brief=True)
     head, *rest = table([tuple(map(str.upper, names)), *cells])
     lines = [*map(printable, notes), "", faint(head), *rest, ""]
     if choice is not None:
-        provisional = below is not None or (choice.recommended is not None and not choice.recommended.is_shown)
-        said, *more = about_choice(assessment, choice, _caution(below))
+        provisional = card_first is not None or (choice.recommended is not None and not choice.recommended.is_shown)
+        said, *more = about_choice(assessment, choice, _caution(card_first))
         lines += [paint(said, "yellow" if provisional else "green"), *more]
     return lines

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from sprat_cli.assess.above_card import AboveCard, card_misses
 from sprat_cli.assess.below_card import BelowCard, lower_than_card
 from sprat_cli.assess.denial import DEFAULT_TENANT
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.policy_file import KeepAtChange
-from sprat_cli.which_keep_at import OF_CARD, CardKeepAt, FoundKeepAt, found_advice
+from sprat_cli.which_keep_at import CARD_MISSES, OF_CARD, CardKeepAt, FoundKeepAt, found_advice
 from sprat_policy import KeepAtSource
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
 from sprat_training.record import TrainingRecord
@@ -18,7 +19,7 @@ def write_chosen(
     target: KeepAtTarget,
     policy: Path,
     choice: ThresholdChoice,
-    held: BelowCard | None,
+    held: BelowCard | AboveCard | None,
     assessment: Assessment,
     tenant: str,
     *,
@@ -44,7 +45,7 @@ def write_chosen(
 def _source(
     version: str,
     choice: ThresholdChoice,
-    held: BelowCard | None,
+    held: BelowCard | AboveCard | None,
     assessment: Assessment,
     tenant: str,
     *,
@@ -56,6 +57,7 @@ def _source(
     found, named = choice.recommended, None if tenant == DEFAULT_TENANT else tenant
     but = [
         *(["by --budget"] if found is None else [] if found.is_shown else ["provisional"]),
+        *([CARD_MISSES] if found is not None and not found.is_shown and card_misses(assessment, choice) else []),
         *([] if assessment.assumed is None else [f"a plan by --frontier-accuracy {assessment.assumed:g}"]),
         *(["on texts of its training"] if seen else []),
     ]
@@ -67,7 +69,7 @@ def _source(
 def said_of_written(
     change: KeepAtChange | None,
     choice: ThresholdChoice | None,
-    held: BelowCard | None,
+    held: BelowCard | AboveCard | None,
     assessment: Assessment,
     of_card: float,
     record: TrainingRecord | None,
@@ -90,7 +92,7 @@ def where_to_write(
     target: KeepAtTarget,
     policy: Path | None,
     choice: ThresholdChoice | None,
-    below: BelowCard | None,
+    first: BelowCard | AboveCard | None,
     assessment: Assessment,
     of_card: CardKeepAt,
     named: Mapping[str, float],
@@ -104,7 +106,7 @@ def where_to_write(
         target: where that of the model stands.
         policy: the policy file; None: none is known.
         choice: what was found.
-        below: what is said of one that is lower than that of the card and not shown.
+        first: what is said where that of the card goes before one that is not shown.
         assessment: in which it was found.
         of_card: the `keep_at` of the card.
         named: the thresholds shown besides, by whose they are.
@@ -114,10 +116,10 @@ def where_to_write(
     if choice is None:
         return []
     place, how = target.place_and_how(policy)
-    if below is not None:
-        writes = below.to_write
+    if first is not None:
+        writes = first.to_write
         return [
-            f"with --write, {below.why_nothing}"
+            f"with --write, {first.why_nothing}"
             if writes is None
             else f"to write {writes:.2f}, the card's, under {place}, {how}"
         ]

@@ -144,6 +144,8 @@ def _why(in_force: KeepAtInForce, version: str) -> str:
     source = in_force.source_for(version)
     if source is not None and source.shows(version):
         return f"shown for this version: {source.asked}"
+    if source is not None and source.version == version and source.accuracy is not None:
+        return f"found for this version: {source.asked}"
     return "as its card advises"
 
 

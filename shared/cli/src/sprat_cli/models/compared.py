@@ -154,11 +154,6 @@ class ComparedVersions:
         served, new = self.versions.names
         without = "without a label" if self.versions.several else "outside every label"
         on = f"{counted(self.comparison.texts, 'text')} of {self.texts.data.name}, {self.texts.outside:,} of them"
-        old, young = self.versions.folders
-        named = shlex.join(map(str, self.versions.folders))
-        serves = f"`sprat models replace {named}` serves it; `sprat models rollback {shlex.quote(str(old))}` goes back"
-        if young.resolve() == previous_folder(old).resolve():
-            serves = f"`sprat models rollback {shlex.quote(str(old))}` serves {young}; the same command undoes it"
         return [
             *(printable(line) for line in [*self._about(), *self.texts.texts.lines]),
             printable(f"Compared on {on} {without}, at {self.at}, {self.at.said}"),
@@ -169,8 +164,19 @@ class ComparedVersions:
             printable(
                 f"serve {new} in place of {served}: {'yes' if self.judged[0] else 'no'}, because {self.judged[1]}"
             ),
-            *([printable(serves)] if self.judged[0] else []),
+            *([printable(self._how_to_serve)] if self.judged[0] else []),
         ]
+
+    @property
+    def _how_to_serve(self) -> str:
+        """Return which command serves the new version in place of the other one."""
+        old, young = self.versions.folders
+        if old.resolve() == previous_folder(young).resolve():
+            return f"{young} is the one that is served: nothing is to be done"
+        if young.resolve() == previous_folder(old).resolve():
+            return f"`sprat models rollback {shlex.quote(str(old))}` serves {young}; the same command undoes it"
+        pair, back = shlex.join(map(str, self.versions.folders)), shlex.quote(str(old))
+        return f"`sprat models replace {pair}` serves it; `sprat models rollback {back}` goes back"
 
     @property
     def judged(self) -> tuple[bool, str]:

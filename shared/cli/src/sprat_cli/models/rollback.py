@@ -12,6 +12,7 @@ ROLLBACK = """\b
 Examples:
   sprat models rollback hr
   sprat models rollback hr --write
+  sprat models rollback hr --as people --write
   sprat models rollback models/hr --json
 
 \b
@@ -21,7 +22,9 @@ same command undoes it.
 Both versions are read before anything is moved. An exchange that was interrupted is finished by the same command.
 A running `sprat up` of DIR takes the version over by itself. The last lines say which keep_at to write for it. --write
 writes it, with where it comes from behind it: one that `sprat assess --write` showed for this version, else the card's.
-One of yours that may have been shown for it is not made lower. The router has to be started again.
+One of yours that may have been shown for it is not made lower. It is written for the name by which texts ask for the
+model: that of --as, else that by which your `sprat up` or a task's file serves DIR, else that of the card. The router
+has to be started again.
 
 \b
 Exit codes:
@@ -48,29 +51,40 @@ Exit codes:
   2  a folder is not an artefact or cannot be moved, both hold one version, or --write cannot write; the message says
      what is done and what to do"""
 
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        show_default=False,
+        help="By which texts ask for the model. [default: as it is served, else that of its card]",
+    ),
+]
 Write = Annotated[bool, typer.Option("--write", help="Write the keep_at, too, where another one is to be written.")]
 
 
 def rollback(
     folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The model's folder.")],
     *,
+    name: As = None,
     write: Write = False,
     as_json: Json = False,
 ) -> None:
     """Go back to the version before of a model of yours, or forth."""
     with explain_missing_package("models rollback"):
         from sprat_cli.models.served_instead import roll_back  # noqa: PLC0415 - heavy; help must be quick
-    roll_back(folder, write=write).show(write=write, as_json=as_json)
+    roll_back(folder, name=name, write=write).show(write=write, as_json=as_json)
 
 
 def replace(
     served: Annotated[Path, typer.Argument(metavar="SERVED", show_default=False, help="The folder that is served.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", show_default=False, help="That of the version to serve.")],
     *,
+    name: As = None,
     write: Write = False,
     as_json: Json = False,
 ) -> None:
     """Serve another version of a model of yours in its folder."""
     with explain_missing_package("models replace"):
         from sprat_cli.models.served_instead import replace_served  # noqa: PLC0415 - heavy; help must be quick
-    replace_served(served, new, write=write).show(write=write, as_json=as_json)
+    replace_served(served, new, name=name, write=write).show(write=write, as_json=as_json)

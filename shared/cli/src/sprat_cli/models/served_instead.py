@@ -10,13 +10,14 @@ from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, remark_unread
 from sprat_cli.keep_at_in_force import KeepAtPlace, NextKeepAt, NextSteps, advice_for_next, check_may_write
+from sprat_cli.options import check_asked_name
 from sprat_cli.terminal import remark, say, say_json
 from sprat_cli.which_keep_at import CardKeepAt, keep_at_advice
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_operations import local_run
-from sprat_policy import TaskFiles
+from sprat_policy import TaskFiles, load_policy
 from sprat_training.exchange import check_may_replace, exchange, replace_by, versions_to_exchange
 from sprat_training.model_card import aside_folder, previous_folder
 
@@ -33,6 +34,8 @@ class ServedInstead:
     """Of the one that is kept as the version before."""
     back: str
     """How the version before comes back."""
+    name: str | None = None
+    """By which texts ask for the model, as the user gave it."""
     finished: bool = False
     """Whether an exchange that was interrupted was finished."""
 
@@ -44,7 +47,7 @@ class ServedInstead:
         Raises:
             UserError: the keep_at was to be written, and cannot be.
         """
-        advised = _advised(self.folder, self.card, served_before=self.how == "rolled_back")
+        advised = _advised(self.folder, self.replaced, self.card, self.name, served_before=self.how == "rolled_back")
         steps = NextSteps.of(advised, write=write)
         if self.finished:
             remark("finished an exchange that was interrupted")
@@ -69,35 +72,39 @@ class ServedInstead:
         steps.check()
 
 
-def roll_back(folder: Path, *, write: bool) -> ServedInstead:
+def roll_back(folder: Path, *, name: str | None, write: bool) -> ServedInstead:
     """Exchange the versions in a folder and in that of the version before, or finish an exchange that was interrupted.
 
     Args:
         folder: of the model.
+        name: by which texts ask for the model; None: it is looked for.
         write: whether the keep_at is written afterwards.
 
     Raises:
         UserError: there are not two versions that can be read and moved; or no file is known in which to write.
     """
+    check_asked_name(name)
     card, replaced = (_card(place) for place in versions_to_exchange(folder))
     if write:
-        _check_may_write(folder, card)
+        _check_may_write(folder, replaced, card, name)
     finished = _moved(folder, lambda: exchange(folder))
-    return ServedInstead("rolled_back", folder, card, replaced, "the same command puts it back", finished)
+    return ServedInstead("rolled_back", folder, card, replaced, "the same command puts it back", name, finished)
 
 
-def replace_served(folder: Path, new: Path, *, write: bool) -> ServedInstead:
+def replace_served(folder: Path, new: Path, *, name: str | None, write: bool) -> ServedInstead:
     """Put the version of another folder in the place of the served one, which is kept as the version before.
 
     Args:
         folder: of the served version.
         new: of the other one; it is gone afterwards.
+        name: by which texts ask for the model; None: it is looked for.
         write: whether the keep_at is written afterwards.
 
     Raises:
         UserError: one cannot be read or moved, they are no versions of one model, or `sprat up` serves the other one;
             or no file is known in which to write.
     """
+    check_asked_name(name)
     check_may_replace(folder, new)
     replaced, card = _card(folder), _card(new)
     if (card.task, card.kind) != (replaced.task, replaced.kind):
@@ -108,12 +115,12 @@ def replace_served(folder: Path, new: Path, *, write: bool) -> ServedInstead:
         names = ", ".join("/".join(each) for each in served)
         raise UserError(f"{new} is served itself, as {names}; end that first, for the folder is moved")
     if write:
-        _check_may_write(folder, card)
+        _check_may_write(folder, replaced, card, name)
     thrown_away = previous_folder(folder).exists()
     _moved(folder, lambda: replace_by(folder, new))
     back = f"back to it: sprat models rollback {shlex.quote(str(folder))}"
     gone = "; the version before that is thrown away" if thrown_away else ""
-    return ServedInstead("replaced", folder, card, replaced, f"{back}{gone}")
+    return ServedInstead("replaced", folder, card, replaced, f"{back}{gone}", name)
 
 
 def _moved(folder: Path, move: Callable[[], bool]) -> bool:
@@ -141,9 +148,14 @@ def _card(folder: Path) -> Card:
         raise UserError(f"{error}; nothing was moved") from None
 
 
-def _check_may_write(folder: Path, card: Card) -> None:
+def _check_may_write(folder: Path, served: Card, card: Card, name: str | None) -> None:
+    """Check, before anything is moved, that it is known under which name the keep_at is written, and in which file.
+
+    Raises:
+        UserError: it is not known.
+    """
     files = chosen_tasks()
-    names = _names(folder, card, files)
+    names = _names(folder, served, name, files)
     if not names:
         raise UserError(
             f"--write: no file of a task names {folder} as its artefact, so it is not known where its keep_at stands; "
@@ -151,14 +163,25 @@ def _check_may_write(folder: Path, card: Card) -> None:
         )
     for task, model in names:
         check_may_write(task, model, files)
+    if name is not None or served_as(folder, files):
+        return
+    ((task, model),) = names
+    policy = chosen_policy(None)
+    others = [] if policy is None else sorted({*load_policy(policy).task(task, "").models} - {model})
+    if card.name != served.name or (others and model not in load_policy(policy or Path()).task(task, "").models):
+        here = f"; {policy} has entries for {', '.join(others)}" if others else ""
+        raise UserError(
+            f"--write: no `sprat up` of yours serves {folder}, and the name by which texts ask for it is not sure"
+            f"{here}: name it with --as; nothing was moved"
+        )
 
 
-def _advised(folder: Path, card: Card, *, served_before: bool) -> Sequence[NextKeepAt]:
+def _advised(folder: Path, served: Card, card: Card, name: str | None, *, served_before: bool) -> Sequence[NextKeepAt]:
     """Return what to do about the keep_at, for each name by which texts ask for the model."""
     try:
         files = chosen_tasks()
         remark_unread(chosen_policy(None))
-        names = _names(folder, card, files)
+        names = _names(folder, served, name, files)
         if not names:
             place = KeepAtPlace("keep_at in the file of its task", None, None, of_task=True)
             return [NextKeepAt(place, keep_at_advice(None, CardKeepAt.of(card, folder=folder), str(place)))]
@@ -168,12 +191,21 @@ def _advised(folder: Path, card: Card, *, served_before: bool) -> Sequence[NextK
         return []
 
 
-def _names(folder: Path, card: Card, files: TaskFiles) -> list[tuple[str, str]]:
+def _names(folder: Path, served: Card, name: str | None, files: TaskFiles) -> list[tuple[str, str]]:
     """Return the tasks and the names by which texts ask for the model of a folder, else those of its card.
 
     Nothing is returned for a model with several labels that nothing serves: the name of its task is not known.
+
+    Args:
+        folder: of the model.
+        served: the card of the version that was in it so far, by whose name it was served.
+        name: as the user gives it.
+        files: the tasks that have a file.
     """
-    return served_as(folder, files) or ([] if card.kind == MULTI_LABEL else [(card.task, card.name)])
+    found = served_as(folder, files)
+    if name is not None:
+        return [(found[0][0] if found else served.task, name)]
+    return found or ([] if served.kind == MULTI_LABEL else [(served.task, served.name)])
 
 
 def served_as(folder: Path, files: TaskFiles) -> list[tuple[str, str]]:

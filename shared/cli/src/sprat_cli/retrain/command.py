@@ -92,7 +92,7 @@ served version's card: a version with a lower one would keep more by that alone.
 nothing is kept, it is that of the new version.
 Where a text may have several labels, right means that all of its labels are; micro-F1 counts each label of each text.
 Corrections with which no more texts are right and clearly less is kept make it worse: --replace --yes does not write
-it. The last line says whether to replace the served version and why; on yes, a further one says which keep_at to write,
+it. One of the last lines says whether to replace the served version and why; on yes, another which keep_at to write,
 if another holds now, or that the one that holds stays, as the new one is lower and provisional. --write writes it.
 Without --output or --replace nothing is written but --corrections.
 
