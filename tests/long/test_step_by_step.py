@@ -82,7 +82,7 @@ def test_from_a_file_of_labels_to_a_version_that_is_replaced_and_taken_back(pers
     assert f"policy.yaml: {PLACE} is now " in said
     first, number = version(folder / "hr"), written_in(policy, version(folder / "hr"))
     up = start()
-    assert f"model     intent/hr {first}, keep_at {number} (policy, by sprat assess), from" in up.output
+    assert f"model     intent/hr {first}, keep_at {number} (policy, " in up.output
 
     corrects(person, LATER[:2], follows=True)
     said = person.follow("sprat retrain intent/hr --replace --write", answer="y").out

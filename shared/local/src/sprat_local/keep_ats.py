@@ -17,7 +17,7 @@ def _by(source: KeepAtSource) -> str:
     """Return in few words what wrote a number, and what is to be known of it."""
     if source.but == OF_CARD:
         return "its card's"
-    return f"by sprat assess{f', {source.but}' if source.but else ''}"
+    return "provisional" if source.but.startswith("provisional") else "by sprat assess"
 
 
 @dataclass(frozen=True, slots=True)
