@@ -139,6 +139,14 @@ def test_the_better_version_is_named_in_a_sentence_and_columns_have_the_names_of
     )
 
 
+def test_two_texts_show_no_difference_even_where_both_are_gained(folder):
+    rows = [row for row in read(folder / "new.csv") if row[1] == "badge"][:2]
+    training_files.write(folder / "two.csv", rows)
+    said = sprat("models", "compare", "hr", "hr-2", "two.csv", "--keep-at", "0.5").stdout
+    assert "\nOn 2 texts, right: no difference shown (+100.0 points (-31.6 to +100.0)); " in said
+    assert "\nserve hr-2 in place of hr: no, because no difference is shown on 2 texts at keep_at 0.50\n" in said
+
+
 def test_it_is_compared_at_the_keep_at_in_force_for_the_model(folder, tmp_path, monkeypatch):
     card = load_artefact(folder / "hr").card
     assert compared("hr", "hr-2", "new.csv")["compared_at"] == {"keep_at": card.keep_at, "origin": "served_card"}

@@ -1,5 +1,8 @@
 """Versions of a model compared, on texts that are held out by their hash."""
 
+import math
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -103,15 +106,17 @@ def test_where_no_text_differs_the_interval_is_that_of_texts_that_were_not_seen(
     assert in_pairs.high == pytest.approx(wilson(0, -(-texts // 2)).high), "a group is one case"
 
 
-def test_where_all_texts_differ_alike_the_interval_is_no_point_and_the_better_version_stays_the_better_one():
-    for texts in (1, 3, 12, 300):
-        none, all_right = version([False] * texts), version([True] * texts)
-        found, other_way = compare(none, all_right), compare(all_right, none)
-        assert (found.better, other_way.better) == ("new", "served")
-        low, high = found.right.difference.low, found.right.difference.high
-        assert (0 < low < 1, high) == (True, 1)
-        assert (other_way.right.difference.low, other_way.right.difference.high) == (-1, pytest.approx(-low))
-    assert low == pytest.approx(1 - 2 * wilson(0, 300).high), "Tango's lower end"
+@pytest.mark.parametrize(
+    ("texts", "low"), [(1, -0.587), (2, -0.315), (3, -0.123), (4, 0.020), (12, 0.515), (300, 0.975)]
+)
+def test_where_all_texts_differ_alike_the_ends_are_those_of_tango_however_few_they_are(texts, low):
+    none, all_right = version([False] * texts), version([True] * texts)
+    found, other_way = compare(none, all_right), compare(all_right, none)
+    ends = found.right.difference
+    assert (ends.value, ends.low, ends.high) == (1, pytest.approx(low, abs=6e-4), 1)
+    assert (other_way.right.difference.low, other_way.right.difference.high) == (-1, pytest.approx(-ends.low))
+    shown = ("new", "served") if low > 0 else ("neither", "neither")
+    assert (found.better, other_way.better) == shown, "a verdict is that of the interval that is shown"
 
 
 def test_one_text_that_differs_gives_no_narrower_interval_than_none():
@@ -123,8 +128,10 @@ def test_one_text_that_differs_gives_no_narrower_interval_than_none():
     assert one.low == pytest.approx(-0.0528, abs=1e-4), "Tango's lower end for 1 gained and 0 lost of 50"
 
 
-@pytest.mark.parametrize(("gained", "lost", "texts"), [(3, 0, 5), (4, 0, 50), (20, 4, 300), (4, 20, 300), (9, 2, 40)])
-def test_whether_a_difference_is_shown_the_draws_decide(gained, lost, texts):
+@pytest.mark.parametrize(
+    ("gained", "lost", "texts"), [(4, 0, 50), (20, 4, 300), (4, 20, 300), (9, 2, 40), (30, 60, 90)]
+)
+def test_of_dozens_of_texts_what_the_draws_show_is_shown(gained, lost, texts):
     served = [True] * (texts - gained) + [False] * gained
     new = [False] * lost + [True] * (texts - lost)
     change = np.array(new, dtype=float) - served
@@ -133,6 +140,22 @@ def test_whether_a_difference_is_shown_the_draws_decide(gained, lost, texts):
     shown = "new" if low > 0 else "served" if high < 0 else "neither"
     assert shown != "neither"
     assert compare(version(served), version(new)).better == shown
+
+
+@pytest.mark.parametrize("texts", [2, 3, 4, 5, 7, 10])
+def test_of_two_equally_good_versions_few_texts_call_one_better_hardly_ever(texts):
+    """The chance is exact: it is the sum over all numbers of texts that one version alone gets right."""
+    for differing in (0.1, 0.3, 0.5):
+        called = 0.0
+        for gained, lost in product(range(texts + 1), repeat=2):
+            alike = texts - gained - lost
+            if alike >= 0:
+                served = [False] * gained + [True] * (texts - gained)
+                found = compare(version(served), version([True] * (texts - lost) + [False] * lost))
+                ways = math.comb(texts, gained) * math.comb(texts - gained, lost)
+                chance = ways * (differing / 2) ** (gained + lost) * (1 - differing) ** alike
+                called += chance if found.better != "neither" else 0
+        assert called < (0.07 if texts > 3 else 1e-9), (texts, differing)
 
 
 def test_texts_are_held_out_and_every_label_keeps_its_number():
@@ -217,3 +240,11 @@ def test_both_versions_are_compared_in_micro_f1_on_the_same_draws():
     share = wilson(0, 60).high
     assert (same.value, same.low, same.high) == (0, pytest.approx(-share), pytest.approx(share))
     assert compare(version([True]), version([True])).micro_f1 is None
+
+
+@pytest.mark.parametrize(("texts", "shown"), [(1, False), (2, False), (3, False), (4, True), (60, True)])
+def test_a_difference_in_micro_f1_on_few_texts_has_the_one_interval_too(texts, shown):
+    gold = ("ab",) * texts
+    change = compare(answers_to(gold, ("",) * texts), answers_to(gold, gold)).micro_f1.difference
+    assert (change.value, change.low, change.high) == (1, pytest.approx(1 - 2 * wilson(0, texts).high), 1)
+    assert (change.low > 0) == shown

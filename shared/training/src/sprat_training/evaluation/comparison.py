@@ -179,7 +179,11 @@ def compare(
     """Compare two versions on the same texts.
 
     Intervals of shares are Wilson's, those of differences and of micro-F1 a bootstrap over the texts, widened by
-    :func:`allow_for_unseen`: versions that answer all texts alike may differ on others.
+    :func:`allow_for_unseen`: versions that answer all texts alike may differ on others, and those that answer few texts
+    differently may do so by chance. Of two equally good versions that differ on 10 to 50 % of the texts, one is called
+    better in what is right never with 2 or 3 texts, in 0 to 2 % of cases with 4 and 5, and in 0 to 7 % with 6 to 60
+    (exact, one label a text); more often where they differ on nearly all, in 18 % with 9. In micro-F1 of 4 labels it is
+    0 to 6 % with 2 to 60 texts (1,000 simulated comparisons each).
 
     Args:
         served: answers of the one.
@@ -258,18 +262,14 @@ def _of_draws(value: float, drawn: NDArray[np.floating]) -> Interval:
 def _difference(value: float, drawn: NDArray[np.floating], cases: int) -> Interval:
     """Return a paired difference with its 95 % interval, which is never a point; see :func:`allow_for_unseen`.
 
-    Either version may be the better one on cases that were not seen. Whether a difference is shown, the draws decide:
-    where they show one on so few cases that it would be lost by this, unseen cases are taken to be alike.
+    Either version may be the better one on cases that were not seen.
 
     Args:
         value: the difference of two shares.
         drawn: the same of each draw.
         cases: how many independent ones the shares are of.
     """
-    change = _of_draws(value, drawn)
-    widened = allow_for_unseen(change, cases, -1.0, 1.0)
-    is_shown, would_be_lost = change.low > 0 or change.high < 0, widened.low <= 0 <= widened.high
-    return allow_for_unseen(change, cases, 0.0, 0.0) if is_shown and would_be_lost else widened
+    return allow_for_unseen(_of_draws(value, drawn), cases, -1.0, 1.0)
 
 
 def _measured(name: str, served: Flags, new: Flags, draws: _Draws) -> Measured:
