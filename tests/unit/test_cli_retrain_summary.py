@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import pytest
 
 from sprat.errors import SpratError
 from sprat_cli.compared_at import ComparedAt
-from sprat_cli.comparison import comparison_sentence, difference
+from sprat_cli.comparison import comparison_json, comparison_sentence, difference
 from sprat_cli.retrain.command import check_replaces
 from sprat_cli.retrain.compared import NewVersion, check_is_new
 from sprat_cli.retrain.corrections import Added, AskedModel
@@ -77,6 +78,40 @@ def test_no_difference_is_said_of_each_share_of_its_own():
 def test_the_ends_of_a_difference_are_rounded_outwards():
     alike = compare(version(9_000, 9_000, 10_000), version(9_000, 9_000, 10_000))
     assert difference(alike.right) == "+0.0 points (-0.1 to +0.1)", "0.04 points"
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown", "in_json"),
+    [
+        ((0.007, 0.0004, 0.0136), "+0.70 points (+0.04 to +1.36)", [0.007, 0.0004, 0.0136]),
+        ((-0.007, -0.0136, -0.0004), "-0.70 points (-1.36 to -0.04)", [-0.007, -0.0136, -0.0004]),
+        ((0.007, 0.00004, 0.0136), "+0.700 points (+0.004 to +1.360)", [0.007, 0.00004, 0.0136]),
+        ((-0.007, -0.0136, -0.000004), "-0.700 points (-1.360 to -0.001)", [-0.007, -0.0136, -0.000004]),
+        ((0.007, 3e-9, 0.0136), "+0.700 points (+0.001 to +1.360)", [0.007, 0.000001, 0.0136]),
+        ((0.007, 0.0, 0.0136), "+0.7 points (+0.0 to +1.4)", [0.007, 0, 0.0136]),
+        ((0.0004, -0.0136, 0.00004), "+0.0 points (-1.4 to +0.1)", [0.0004, -0.0136, 0.00004]),
+        ((0.0071, 0.0012, 0.0136), "+0.7 points (+0.1 to +1.4)", [0.0071, 0.0012, 0.0136]),
+    ],
+)
+def test_an_end_that_leaves_out_0_is_never_shown_as_0(ends, shown, in_json):
+    measured = replace(compare(version(56, 24), version(56, 24)).right, difference=Interval(*ends))
+    comparison = replace(compare(version(56, 24), version(56, 24)), right=measured)
+    assert difference(measured) == shown
+    assert comparison_json(comparison)["right"]["difference"] == in_json
+    said = comparison_sentence(WITH_THEM, comparison, str(AT))
+    assert (shown in said, "no difference shown (" + shown in said) == (True, ends[1] <= 0 <= ends[2])
+
+
+def test_what_is_called_better_or_worse_is_so_by_the_ends_that_are_shown():
+    """Texts of which a few differ: some intervals end within a twentieth of a point of 0."""
+    for texts, gained in product((2, 3, 4, 60, 61, 400), (2, 4, 5, 6)):
+        lost = min(gained, texts)
+        found = compare(version(texts - lost, texts, texts), version(texts, texts, texts))
+        low, high = map(float, re.findall(r"[+-][\d.]+(?= to|\))", difference(found.right)))
+        assert (found.better == "new") == (low > 0), (texts, gained)
+        backwards = compare(version(texts, texts, texts), version(texts - lost, texts, texts))
+        low, high = map(float, re.findall(r"[+-][\d.]+(?= to|\))", difference(backwards.right)))
+        assert (backwards.better == "served") == (high < 0), (texts, gained)
 
 
 def test_of_the_better_version_too_it_is_said_how_much_it_keeps():

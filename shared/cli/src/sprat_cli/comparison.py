@@ -1,11 +1,16 @@
 """Two versions of a model on the same texts, for a terminal and as JSON."""
 
-from typing import Any
+import math
+from typing import Any, Final
 
 from sprat_cli.compared_at import ComparedAt
 from sprat_cli.terminal import counted, faint, paint, printable, table
 from sprat_inference.card import Card
 from sprat_training.evaluation.comparison import Comparison, Measured
+from sprat_training.evaluation.metrics import Interval
+
+_MOST_DIGITS: Final = 3
+"""Of points, where fewer would show an end as 0 that is not."""
 
 
 def comparison_table(comparison: Comparison, served: str, new: str) -> list[str]:
@@ -118,7 +123,9 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             "served": [round(share, 4) for share in (each.served.value, each.served.low, each.served.high)],
             "new": [round(share, 4) for share in (each.new.value, each.new.low, each.new.high)],
             "difference": [
-                round(share, 4) for share in (each.difference.value, each.difference.low, each.difference.high)
+                round(each.difference.value, 4),
+                _json_end(each.difference.low),
+                _json_end(each.difference.high),
             ],
             "differing": each.differing,
         }
@@ -134,6 +141,24 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def difference(measured: Measured) -> str:
-    """Return the difference of a share between two versions, in points, with its interval."""
-    low, high = measured.difference.rounded_ends
-    return f"{100 * measured.difference.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+    """Return the difference of a share between two versions, in points, with its interval.
+
+    Ends are rounded outwards, but one that leaves out 0 is never shown as 0: the figures then have more digits, up to
+    three, and an end that three do not show is given as 0.001 points.
+    """
+    change = measured.difference
+    digits = next((each for each in (1, 2) if _keeps_sides(change, change.ends_to(each + 2))), _MOST_DIGITS)
+    sides = zip(change.ends_to(digits + 2), (change.low, change.high), strict=True)
+    low, high = (100 * rounded if rounded or not end else math.copysign(10**-digits, end) for rounded, end in sides)
+    return f"{100 * change.value:+.{digits}f} points ({low:+.{digits}f} to {high:+.{digits}f})"
+
+
+def _keeps_sides(change: Interval, rounded: tuple[float, float]) -> bool:
+    """Return whether no end is rounded to 0 that is not 0."""
+    return all(bool(shown) == bool(end) for shown, end in zip(rounded, (change.low, change.high), strict=True))
+
+
+def _json_end(end: float) -> float:
+    """Return an end of a difference with four decimals, or up to six where it would be 0 with fewer and is not."""
+    least = math.copysign(1e-6, end) if end else 0.0
+    return next((found for decimals in (4, 5, 6) if (found := round(end, decimals))), least)

@@ -46,8 +46,13 @@ class Interval:
     @property
     def rounded_ends(self) -> tuple[float, float]:
         """Return the ends as thousandths, rounded outwards: an interval that seems to be a point says too much."""
-        low, high = math.floor(round(self.low * 1000, 6)), math.ceil(round(self.high * 1000, 6))
-        return low / 1000, high / 1000
+        return self.ends_to(3)
+
+    def ends_to(self, decimals: int) -> tuple[float, float]:
+        """Return the ends with so many decimals, rounded outwards."""
+        parts = 10**decimals
+        low, high = math.floor(round(self.low * parts, 6)), math.ceil(round(self.high * parts, 6))
+        return low / parts, high / parts
 
     def overlaps(self, other: "Interval") -> bool:
         """Return whether some value lies in both intervals: then they show no difference."""
