@@ -150,6 +150,7 @@ def test_a_health_port_that_is_taken_is_one_line_and_exit_code_2(kafka: Kafka, p
         ("SPRAT_KAFKA", "{bad"),
         ("SPRAT_DRAIN_S", "-4"),
         ("SPRAT_DEFAULT_LANGUAGE", "german"),
+        ("SPRAT_DEFAULT_LANGUAGE", "deu"),
         ("SPRAT_INTENT__ARTEFACT", "/nowhere"),
     ],
 )

@@ -34,6 +34,7 @@ from pydantic_settings import (
 from sprat.errors import UserError
 from sprat.keys import Keys
 from sprat_contracts import BUILT_IN, TaskTable
+from sprat_contracts.language_codes import wrong_code
 from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
@@ -205,13 +206,17 @@ def _language(value: object) -> object:
     """Return a language tag with hyphens, as those of texts are read.
 
     Raises:
-        ValueError: it is neither a tag nor `auto`.
+        ValueError: it is neither a tag nor `auto`, or begins with no code of a language.
     """
     if not isinstance(value, str):
         return value
     tag = value.replace("_", "-")
-    if not is_auto(tag) and (len(tag) > _MAX_TAG or _TAG.fullmatch(tag) is None):
+    if is_auto(tag):
+        return tag
+    if len(tag) > _MAX_TAG or _TAG.fullmatch(tag) is None:
         raise ValueError("no language tag, such as de or pt-BR; auto: it is detected")
+    if (wrong := wrong_code(tag)) is not None:
+        raise ValueError(wrong)
     return tag
 
 
@@ -272,6 +277,16 @@ def default_language() -> str:
         UserError: the setting is wrong.
     """
     return load_settings(LanguageSettings).default_language
+
+
+def language_of_files() -> str:
+    """Return the language of a file's texts where none is named: the default one, and `en` where that is `auto`.
+
+    Raises:
+        UserError: the setting is wrong.
+    """
+    language = default_language()
+    return DEFAULT_LANGUAGE if is_auto(language) else language
 
 
 def section_field(service: str) -> str:
