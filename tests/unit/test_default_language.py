@@ -12,7 +12,7 @@ from sprat.lifecycle import AdmissionControl, Failure
 from sprat.processing.handler import Ask, Outcome, Received
 from sprat.processing.loop import LoopContext
 from sprat.processing.outbox import Outbox
-from sprat.settings import LanguageSettings, default_language, load_settings
+from sprat.settings import LanguageSettings, default_language, language_of_files, load_settings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import FrontierRequested, Message, Prediction, Record, TextSubmitted, Topics, decode
 from sprat_contracts.dead_letters import REPLAY_FOR
@@ -102,6 +102,22 @@ def test_a_model_that_does_not_serve_the_default_declines_and_the_prediction_nam
     assert prediction.declined is not None
     assert prediction.declined.code == "language"
     assert (prediction.submitted.language, prediction.text_language) == ("de", "de")
+    assert prediction.declined.detail == (
+        "the text names no language, and de is the default; intent/default serves en; send one of these, or name a "
+        "model that serves the text's language"
+    )
+
+
+@pytest.mark.parametrize(
+    ("default", "fields"), [("de", {"language": "de"}), ("auto", {}), ("de", {"language": "auto"})]
+)
+def test_a_text_that_is_declined_for_another_language_names_no_default(default: str, fields: Any) -> None:
+    outcome = decided(plain(value(**fields)), small(default, ["en"]), default)
+    assert isinstance(outcome, Outcome)
+    (prediction,) = [emit.message for emit in outcome.events]
+    assert isinstance(prediction, Prediction)
+    assert prediction.declined is not None
+    assert "names no language" not in prediction.declined.detail
 
 
 def test_where_no_service_is_announced_the_request_names_it() -> None:
@@ -156,6 +172,31 @@ def test_a_wrong_tag_is_refused_with_what_to_write(monkeypatch: pytest.MonkeyPat
     assert str(refused.value) == (
         "settings: SPRAT_DEFAULT_LANGUAGE: no language tag, such as de or pt-BR; auto: it is detected"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [("deu", "de"), ("ger_AT", "de-AT"), ("dk", "da"), ("jp", "ja"), ("ge", "de, or ka for Georgian")],
+)
+def test_a_code_of_no_language_is_refused_with_what_was_meant(
+    monkeypatch: pytest.MonkeyPatch, given: str, instead: str
+) -> None:
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", given)
+    with pytest.raises(UserError) as refused:
+        default_language()
+    assert str(refused.value) == (
+        f"settings: SPRAT_DEFAULT_LANGUAGE: {given.partition('_')[0]} is no language tag: write {instead}"
+    )
+
+
+@pytest.mark.parametrize(("given", "read"), [("de", "de"), ("pt_BR", "pt-BR"), ("auto", "en"), (None, "en")])
+def test_a_file_is_read_in_the_default_language_and_in_english_where_that_is_detected(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, read: str
+) -> None:
+    monkeypatch.delenv("SPRAT_DEFAULT_LANGUAGE", raising=False)
+    if given is not None:
+        monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", given)
+    assert language_of_files() == read
 
 
 def test_without_the_setting_it_is_english(monkeypatch: pytest.MonkeyPatch) -> None:

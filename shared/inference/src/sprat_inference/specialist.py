@@ -118,7 +118,8 @@ class SpecialistHandler:
                 if is_known_language(text.language)
                 else f"{text.language} is no known language; send a tag such as de"
             )
-            return Declined(code=ReasonCode.LANGUAGE, detail=detail)
+            assumed = "" if text.names_language else f"the text names no language, and {text.language} is the default; "
+            return Declined(code=ReasonCode.LANGUAGE, detail=f"{assumed}{detail}")
         target = _target(options)
         if target is not None and not is_served(target, self.card.targets):
             served = ", ".join(self.card.targets) or "nothing"
