@@ -564,6 +564,17 @@ def test_the_command_that_sends_a_text_names_the_language(file, tmp_path):
     assert "the texts look English (en), and the model is trained for de: --language en" in result.stdout
 
 
+def test_texts_count_as_the_default_language_where_none_is_named(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "de")
+    shipped = ["train", "intent", str(file), "--output", str(tmp_path / "hr"), "--no-lexical"]
+    result = CliRunner().invoke(app, shipped)
+    assert result.exit_code == 0, result.output
+    assert load_artefact(tmp_path / "hr").card.languages == ("de",)
+    assert result.stderr.startswith("the texts count as de, by SPRAT_DEFAULT_LANGUAGE; --language says otherwise\n")
+    assert 'sprat send "…" --task intent@hr\n' in result.stdout
+    assert "the texts look English (en), and the model is trained for de: --language en" in result.stdout
+
+
 def test_of_labels_that_the_texts_do_not_tell_nothing_is_kept_and_no_task_is_begun(tmp_path):
     draws = random.Random(4)
     labels = [labels for _, labels in label_sets.rows()]

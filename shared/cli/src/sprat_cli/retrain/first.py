@@ -26,6 +26,7 @@ from sprat_cli.retrain.corrections import (
     rows_to_keep,
 )
 from sprat_cli.terminal import counted, printable, remark, say, say_json
+from sprat_cli.train.options import languages_of
 from sprat_encoder.zero_shot import load_zero_shot
 from sprat_operations.feedback import requested_model
 from sprat_operations.large_answers import read_large_answers
@@ -105,7 +106,7 @@ def train_first(kafka: KafkaSettings, first: FirstTraining, *, as_json: bool) ->
         name=first.asked.task,
         columns=columns_of(several=first.several),
         corrections=first.corrections if first.corrections in files else None,
-        languages=first.file.languages or ("en",),
+        languages=languages_of(first.file.languages, f"`languages` in the file of {first.asked.task}"),
         encoder=first.encoder,
         accuracy=first.accuracy,
         threads=first.threads,

@@ -10,7 +10,7 @@ from sprat_cli.options import Encoding, Json, LabelColumn, MergeCase, SkipBadRow
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_cli.train.label_sets import label_set_json, label_set_lines
-from sprat_cli.train.options import model_name
+from sprat_cli.train.options import languages_of, model_name
 from sprat_cli.train.summary import summary_json, summary_lines
 from sprat_cli.train.written import LaidThere, write_report
 from sprat_training.config import TrainingConfig
@@ -78,7 +78,13 @@ TestFile = Annotated[
 ]
 Languages = Annotated[
     list[str] | None,
-    typer.Option("--language", metavar="TAG", show_default=False, help="Of the texts; may be repeated. [default: en]"),
+    typer.Option(
+        "--language",
+        metavar="TAG",
+        show_default=False,
+        help="Of the texts; may be repeated. [default: that of SPRAT_DEFAULT_LANGUAGE, and en where that is not set or "
+        "auto]",
+    ),
 ]
 Encoder = Annotated[
     Path | None,
@@ -172,7 +178,7 @@ def intent(
         outside_file=out_of_scope,
         outside_label=outside_label,
         test_file=test,
-        languages=tuple(language or ("en",)),
+        languages=languages_of(language),
         encoder=encoder,
         encoder_prefix=encoder_prefix,
         accuracy=accuracy,
@@ -243,7 +249,7 @@ def multi_label(
         encoding=encoding,
         skip_bad_rows=skip_bad_rows,
         test_file=test,
-        languages=tuple(language or ("en",)),
+        languages=languages_of(language),
         encoder=encoder,
         encoder_prefix=encoder_prefix,
         accuracy=accuracy,

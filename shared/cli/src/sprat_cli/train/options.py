@@ -5,18 +5,19 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from sprat.errors import UserError
+from sprat.settings import language_of_files
+from sprat_cli.terminal import remark
+from sprat_contracts.languages import DEFAULT_LANGUAGE, primary_subtag
 from sprat_training.config import TrainingConfig
 from sprat_training.record import Reading
 
 _OUTSIDE_A_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME: Final = 64
-_LANGUAGES: Final = next(each.default for each in fields(TrainingConfig) if each.name == "languages")
-"""Those of texts where none is named."""
 _FOUND_ENCODINGS: Final = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
 """Those that are found where none is named. A file of corrections beside such a file is UTF-8 always."""
 
@@ -32,6 +33,29 @@ def model_name(name: str | None, files: Sequence[Path]) -> str:
     return name or _OUTSIDE_A_NAME.sub("-", files[0].stem).strip("-._")[:_MAX_NAME] or "mine"
 
 
+def languages_of(given: Sequence[str] | None, named_by: str = "--language") -> tuple[str, ...]:
+    """Return the languages to train for: those given, else the default one; say where that is not English.
+
+    Args:
+        given: what the user named.
+        named_by: where users name them.
+
+    Raises:
+        UserError: none is given, and `SPRAT_DEFAULT_LANGUAGE` is wrong.
+    """
+    if given:
+        return tuple(given)
+    (language,) = languages = _default_languages()
+    if language != DEFAULT_LANGUAGE:
+        remark(f"the texts count as {language}, by SPRAT_DEFAULT_LANGUAGE; {named_by} says otherwise")
+    return languages
+
+
+def _default_languages() -> tuple[str, ...]:
+    """Return the default language, without its region: a model for `de` answers texts in `de-AT`, not the other way."""
+    return (primary_subtag(language_of_files()),)
+
+
 def reading_options(reading: Reading, languages: Sequence[str], without: Iterable[str] = ()) -> list[str]:
     """Return the options, quoted for a shell, that differ from the default.
 
@@ -42,7 +66,7 @@ def reading_options(reading: Reading, languages: Sequence[str], without: Iterabl
     """
     default = asdict(Reading())
     return [
-        *([] if tuple(languages) == _LANGUAGES else [_option("language", tag) for tag in languages]),
+        *([] if tuple(languages) == _default_languages() else [_option("language", tag) for tag in languages]),
         *(
             _option(name, value)
             for name, value in asdict(reading).items()
