@@ -55,6 +55,11 @@ def test_no_command_imports_what_only_services_run():
     assert imported(script, {"faststream", "starlette", "uvicorn", "openai"}) == ""
 
 
+@pytest.mark.parametrize("command", ["assess", "models compare", "mask", "train intent", "train multi-label"])
+def test_a_command_that_reads_the_default_language_says_so(command):
+    assert "SPRAT_DEFAULT_LANGUAGE" in run(*command.split(), "--help").output
+
+
 @pytest.mark.parametrize("name", MINE)
 def test_the_help_of_a_command_has_an_example_and_its_exit_codes(name):
     result = run(name, "--help")

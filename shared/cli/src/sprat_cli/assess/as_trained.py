@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from sprat.settings import default_language
+from sprat.settings import language_of_files
 from sprat_cli.terminal import counted, printable, remark
-from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto, is_served
+from sprat_contracts.languages import is_served
 from sprat_inference.card import Card
 from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
@@ -96,8 +96,7 @@ def language_of(given: str | None, languages: Sequence[str], texts: Sequence[str
     """
     if given is not None:
         return given
-    usual = default_language()
-    usual = DEFAULT_LANGUAGE if is_auto(usual) else usual
+    usual = language_of_files()
     language = usual if not languages or is_served(usual, languages) else languages[0]
     if (note := _language_note(texts, language)) is not None:
         remark(note)

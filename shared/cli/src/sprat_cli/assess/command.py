@@ -167,7 +167,8 @@ def assess(
         typer.Option(
             metavar="TAG",
             show_default=False,
-            help="Of the texts, BCP 47. [default: en, or the model's first where it does not serve en]",
+            help="Of the texts, BCP 47. [default: SPRAT_DEFAULT_LANGUAGE, and en where that is not set or auto; the "
+            "model's first where it does not serve that]",
         ),
     ] = None,
     answers: Annotated[

@@ -76,7 +76,8 @@ def compare(
         typer.Option(
             metavar="TAG",
             show_default=False,
-            help="Of the texts, BCP 47. [default: en, or the first of SERVED where it does not serve en]",
+            help="Of the texts, BCP 47. [default: SPRAT_DEFAULT_LANGUAGE, and en where that is not set or auto; the "
+            "first of SERVED where it does not serve that]",
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that run the models.")] = 2,
