@@ -107,7 +107,16 @@ def test_from_a_file_of_labels_to_a_version_that_is_replaced_and_taken_back(pers
     start()
     assert "✗" not in person.follow("sprat doctor").out
     assert person.left == []
-    assert PAGE.options <= {"--accuracy", "--write", "--data", "--from", "--source", "--skip-trained", "--language"}
+    assert PAGE.options <= {
+        "--accuracy",
+        "--write",
+        "--data",
+        "--from",
+        "--source",
+        "--skip-trained",
+        "--language",
+        "--outside-label",
+    }
 
 
 def written_in(policy: Path, version: str) -> str:
