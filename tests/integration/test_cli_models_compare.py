@@ -203,8 +203,14 @@ def test_more_that_is_kept_by_a_lower_number_alone_does_not_speak_for_a_version(
     file = training_files.write(tmp_path / "known.csv", [row for row in read(folder / "new.csv") if row[1] != "badge"])
     found = compared("hr", twin, file, "--keep-at", 1, "--new-keep-at", 0.5)
     assert (found["keeps"], found["serve_new"]["advised"]) == ("more", False)
-    why = "more is kept by the lower number alone: with both at 0.50, kept and right: +0.0 points (-9.0 to +9.0)"
+    why = "with both at 0.50 that more is kept is not shown: kept and right: +0.0 points (-9.0 to +9.0)"
     assert found["serve_new"]["because"].startswith(why)
+    shorter = [(f"{text.rpartition(' ')[0]} please now", label) for text, label in read(folder / "hr.csv")]
+    hard = training_files.write(tmp_path / "hard.csv", shorter)
+    found = compared("hr", twin, hard, "--keep-at", 0.5, "--new-keep-at", 0.99)
+    assert (found["keeps"], found["serve_new"]["advised"]) == ("less", False)
+    why = "with both at 0.50 that less is kept is not shown: kept and right: +0.0 points ("
+    assert found["serve_new"]["because"].startswith(why), "by its higher number alone"
 
 
 def test_what_is_right_is_counted_as_by_an_assessment(folder, tmp_path):

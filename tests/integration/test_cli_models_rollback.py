@@ -1,5 +1,6 @@
 """`sprat models rollback` and `replace`: another version in the folder of a model, and the keep_at for it."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact, write_artefact
-from sprat_policy import KeepAtSource, set_keep_at
+from sprat_operations import local_run
+from sprat_operations.local_run import LocalRun
+from sprat_policy import KeepAtSource, load_policy, set_keep_at
 from support import label_sets, training_files
 
 PLACE = "tasks.intent.models.hr.keep_at"
@@ -343,7 +346,7 @@ def test_it_is_written_for_the_name_by_which_texts_ask_for_the_model(apart, monk
     policy.write_text(of_people)
     there = sorted(apart.rglob("*"))
     refused = sprat("models", "replace", "hr", "hr-2", "--write", code=2).stderr
-    assert "the name by which texts ask for it is not sure; policy.yaml has entries for people: name it with" in refused
+    assert refused.endswith("the name by which texts ask for it is not sure: name it with --as; nothing was moved\n")
     assert sorted(apart.rglob("*")) == there
     said = sprat("models", "replace", "hr", "hr-2", "--write", "--as", "people").stdout
     assert "policy.yaml: tasks.intent.models.people.keep_at is now " in said
@@ -356,9 +359,39 @@ def test_a_version_that_was_trained_under_another_name_is_not_written_under_that
     write_artefact(apart / "hr-2", card | {"name": "hr-2"})
     policy = apart / "policy.yaml"
     policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
-    assert "name it with --as" in sprat("models", "replace", "hr", "hr-2", "--write", code=2).stderr
-    said = sprat("models", "replace", "hr", "hr-2").stdout
-    assert f"under {PLACE} in policy.yaml" in said, "by the name of the one that was served"
+    said = sprat("models", "replace", "hr", "hr-2", "--write").stdout
+    assert f"policy.yaml: {PLACE} is now " in said, "the folder has the name of an entry"
+    policy.write_text("tasks:\n  intent:\n    models:\n      hr-2:\n        keep_at: 0.50\n")
+    result = sprat("models", "rollback", "hr")
+    assert f"which keep_at to write for version {cards(apart)[0].version} is not said: no `sprat up`" in result.stderr
+    assert "keep_at: " not in result.stdout
+
+
+def test_the_name_is_not_that_of_another_model_with_an_entry(apart, monkeypatch):
+    """Where the folder `people` holds a version whose card is called `hr`, the entry of `hr` is another model's."""
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    (apart / "hr").rename("people")
+    policy = apart / "policy.yaml"
+    entries = "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n"
+    policy.write_text(entries)
+    assert "name it with --as" in sprat("models", "replace", "people", "hr-2", "--write", code=2).stderr
+    policy.write_text(f"{entries}      people:\n        keep_at: 0.50\n")
+    said = sprat("models", "replace", "people", "hr-2", "--write").stdout
+    assert "policy.yaml: tasks.intent.models.people.keep_at is now " in said
+    assert load_policy(policy).task("intent", "hr").keep_at == 0.5
+
+
+def test_that_sprat_up_has_not_read_the_number_in_force_is_said_last(folder, monkeypatch):
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    policy = folder / "policy.yaml"
+    policy.write_text("tasks: {}\n")
+    told = LocalRun(1, str(folder), "", policy=str(policy), models={"intent/hr": str(folder / "hr")})
+    run = dataclasses.replace(told, files=told.files_now())
+    monkeypatch.setattr(local_run, "for_commands", lambda: [run])
+    set_keep_at(policy, "intent", 0.8, "hr", KeepAtSource(cards(folder)[1].version, 0.9))
+    said = sprat("models", "rollback", "hr").stdout.splitlines()
+    assert said[-2] == "the keep_at in force holds for this version: nothing is to be written"
+    assert said[-1].startswith("your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again")
 
 
 def test_numbers_of_languages_are_named_as_nothing_changes_them(folder, monkeypatch):

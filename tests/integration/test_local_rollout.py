@@ -176,7 +176,7 @@ def test_nothing_is_said_of_a_keep_at_that_assess_showed_for_the_new_version(fol
     policy.write_text(shown.format(0.74, load_artefact(folder).card.version))
     watcher.check()
     shown_for = (
-        "keep_at: 0.74, shown by `sprat assess` for this version, is written under tasks.intent.models.hr.keep_at"
+        "keep_at: 0.74, found by `sprat assess` for this version, is written under tasks.intent.models.hr.keep_at"
     )
     assert notices[-1] == f"{shown_for}; the router has 0.80 until `sprat up` is stopped and started again"
 

@@ -113,12 +113,17 @@ def test_the_command_that_finds_its_own_asks_for_the_same_as_then():
     [
         KeepAtSource(SERVED, 0.9, "provisional"),
         KeepAtSource(SERVED, None, "by --budget"),
-        KeepAtSource(SERVED, None, "that of its card"),
-        KeepAtSource(OTHER, None, "that of its card"),
+        KeepAtSource(SERVED, 0.9, "a plan by --frontier-accuracy 0.98", of_all=True),
     ],
     ids=str,
 )
-def test_the_cards_decides_where_it_is_known_that_assess_showed_nothing(source):
+@pytest.mark.parametrize("of_the_card", [of_card(0.92), of_card(0.6), of_card(0.6, provisional=True)])
+def test_what_assess_wrote_for_the_served_version_is_not_argued_with(source, of_the_card):
+    assert keep_at_advice(in_force(0.74, source=source), of_the_card, PLACE) is None
+
+
+def test_the_cards_decides_where_what_is_in_force_is_that_of_another_versions_card():
+    source = KeepAtSource(OTHER, None, "that of its card")
     assert keep_at_advice(in_force(0.74, source=source), of_card(0.92), PLACE) == KeepAtAdvice(
         f"write 0.92 under {PLACE}: the card's keep_at is higher than 0.74, which is in force",
         of_card(0.92).noted,
@@ -142,15 +147,17 @@ def test_the_number_that_was_shown_for_a_version_goes_before_its_cards_once_it_i
     assert said(0.74) == KeepAtAdvice(may, *before)
     higher = f"write 0.70 again under {PLACE}: {why.replace('0.74', '0.65')}"
     assert said(0.65) == KeepAtAdvice(higher, *before, raises=True)
-    assert (said(of_the_card.value) is None) is True, "equal to the card's: there is nothing to do"
+    assert said(0.70) is None, "it is in force"
 
 
-def test_one_that_was_not_shown_does_not_go_before_the_cards():
-    for but in ("provisional", "a plan by --frontier-accuracy 0.98", "on texts of its training", "that of its card"):
-        before = [NotedKeepAt("0.85", KeepAtSource(SERVED, 0.9, but))]
-        held = in_force(0.80, source=KeepAtSource(OTHER, None, "that of its card"), before=before)
-        said = keep_at_advice(held, of_card(0.95), PLACE, is_back=True)
-        assert said.said.startswith(f"write 0.95 under {PLACE}"), but
+@pytest.mark.parametrize("but", ["provisional", "a plan by --frontier-accuracy 0.98", "that of its card"])
+def test_what_was_in_force_with_the_version_that_is_back_is_so_again_shown_or_not(but):
+    accuracy = None if but == "that of its card" else 0.9
+    before = [NotedKeepAt("0.85", KeepAtSource(SERVED, accuracy, but))]
+    held = in_force(0.80, source=KeepAtSource(OTHER, None, "that of its card"), before=before)
+    advice = keep_at_advice(held, of_card(0.80), PLACE, is_back=True)
+    was = f"it was in force with version {SERVED} ({before[0].source.asked}), as the comment behind 0.80 says"
+    assert advice == KeepAtAdvice(f"write 0.85 again under {PLACE}: {was}", before[0], raises=True)
 
 
 def test_a_number_that_somebody_changed_by_hand_is_theirs_while_the_same_version_is_served():
@@ -309,20 +316,3 @@ def test_more_texts_are_asked_for_only_where_they_would_show_it(within_reach):
     said = str(BelowCard(0.83, of_card(0.95), 0.75, PLACE, by_budget=False, more_may_show=within_reach))
     assert said.startswith("The keep_at of the card is higher, 0.95. Write 0.95")
     assert said.endswith("More texts may show a lower one.") is within_reach
-
-
-def test_one_that_was_found_because_the_cards_misses_the_accuracy_is_not_argued_with():
-    found = KeepAtSource(SERVED, 0.9, "provisional, the card's misses it")
-    assert keep_at_advice(in_force(0.93, source=found), of_card(0.85), PLACE) is None
-    said = keep_at_advice(in_force(0.93, source=found), of_card(0.95), PLACE).said
-    assert said.startswith(f"write 0.95 under {PLACE}"), "the card's is higher now, of another training"
-
-
-def test_the_cards_that_was_in_force_with_the_version_that_is_back_may_be_written_again():
-    before = [NotedKeepAt("0.80", KeepAtSource(SERVED, None, "that of its card"))]
-    held, card = in_force(0.97, source=KeepAtSource(OTHER, 0.9), before=before), of_card(0.8, provisional=True)
-    advice = keep_at_advice(held, card, PLACE, is_back=True)
-    why = "it was in force with this version before, as the comment behind 0.97 says; 0.97 keeps less"
-    assert advice.said.endswith(f"0.80, the card's keep_at, may be written again under {PLACE}: {why}")
-    assert advice.to_write == before[0]
-    assert keep_at_advice(held, card, PLACE).to_write is None

@@ -9,7 +9,7 @@ from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.models import check_policy
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import load_artefact, write_artefact
-from sprat_policy import load_policy
+from sprat_policy import KeepAtSource, load_policy, set_keep_at
 from support import owner_files, training_files
 from support.assessing import POLICY, run
 
@@ -70,16 +70,40 @@ def test_one_that_is_found_goes_first_where_that_of_the_card_misses_the_accuracy
     assert found.exit_code == 0, found.output
     assert "The keep_at of the card is lower" not in found.stdout
     assert load_policy(policy).task("intent", "hr").keep_at > 0.9
-    comment = (
-        f"for version {load_artefact(tmp_path / 'hr').card.version}, --accuracy 0.9, provisional, the card's misses"
-    )
+    comment = f"for version {load_artefact(tmp_path / 'hr').card.version}, --accuracy 0.9, provisional"
     assert comment in policy.read_text()
     check = of_doctor(tmp_path)
     assert (check.status, check.fix) == (CheckStatus.ok, ""), "it does not advise against what was found"
-    assert "found for this version: --accuracy 0.9, provisional, the card's misses it" in check.finding
+    assert "found for this version: --accuracy 0.9, provisional" in check.finding
 
 
 def test_that_of_the_card_was_not_shown_for_a_higher_accuracy_than_that_of_its_training(assess_looser):
     found = assess_looser(owner_files.held_out()[1:], "--accuracy", "0.975")
     assert found.exit_code == 0, found.output
     assert "The keep_at of the card is lower" not in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("shown_for", "accuracy", "stays"), [(0.97, "0.97", True), (0.9, "0.97", False), (0.98, "0.975", True)]
+)
+def test_a_number_that_was_shown_for_as_high_an_accuracy_stays(assess_looser, tmp_path, shown_for, accuracy, stays):
+    policy, version = tmp_path / "policy.yaml", load_artefact(tmp_path / "hr").card.version
+    set_keep_at(policy, "intent", 0.7, "hr", KeepAtSource(version, shown_for))
+    found = assess_looser(owner_files.held_out()[1:], "--accuracy", accuracy, "--write")
+    assert (load_policy(policy).task("intent", "hr").keep_at == 0.7) is stays, found.output
+    assert ("0.70 is in force, shown for this version" in found.stdout) is stays
+
+
+def test_a_higher_one_that_was_found_for_this_version_or_written_by_hand_is_not_made_lower(assess_looser, tmp_path):
+    policy, version = tmp_path / "policy.yaml", load_artefact(tmp_path / "hr").card.version
+    rows = owner_files.held_out()[1:]
+    set_keep_at(policy, "intent", 0.95, "hr", KeepAtSource(version, 0.97, "provisional"))
+    found = assess_looser(rows, "--accuracy", "0.97", "--write").stdout
+    both = (
+        "0.95 is in force, found for this version (--accuracy 0.97, provisional), and keeps less than the card's, 0.50"
+    )
+    assert f"\n{both}: where that was on other texts, assess both files at once" in found
+    set_keep_at(policy, "intent", 0.9, "hr")
+    found = assess_looser(rows, "--accuracy", "0.97", "--write").stdout
+    assert "\n0.90 is in force, as you wrote it, and keeps less than the card's, 0.50.\n" in found
+    assert load_policy(policy).task("intent", "hr").keep_at == 0.9

@@ -86,7 +86,8 @@ def changed_since(run: LocalRun) -> list[Path]:
     """Return the policy and the files of tasks that say something else than when an installation read them."""
     if not run.files:  # an earlier version announced it
         return []
-    return [Path(path) for path, digest in run.files_now().items() if run.files.get(path) != digest]
+    now = run.files_now()
+    return [Path(path) for path in sorted({*run.files, *now}) if run.files.get(path) != now.get(path)]
 
 
 def remark_unread(policy: Path | None) -> None:

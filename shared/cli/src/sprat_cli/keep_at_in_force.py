@@ -8,11 +8,12 @@ from typing import Self
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat_cli.assess.policy_file import KeepAtChange, write_keep_at, write_task_keep_at
-from sprat_cli.chosen_policy import chosen_policy
+from sprat_cli.chosen_policy import changed_since, chosen_policy
 from sprat_cli.installation import how_to_restart
 from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice, place_of_keep_at
 from sprat_contracts import TASKS
 from sprat_inference.card import Card
+from sprat_operations import local_run
 from sprat_policy import NotedKeepAt, TaskFiles, load_policy
 
 
@@ -85,7 +86,8 @@ class NextKeepAt:
     def lines(self) -> list[str]:
         """Return what to do, and when it holds."""
         if self.advice is None:
-            return ["the keep_at in force holds for this version: nothing is to be written", *self.language_lines()]
+            holds = "the keep_at in force holds for this version: nothing is to be written"
+            return [holds, *self.language_lines(), *self._restart_where_unread()]
         restart = [] if self.advice.number is None else [how_to_restart("router")]
         return [f"keep_at: {self.advice.said}", *self.language_lines(), *restart]
 
@@ -95,6 +97,12 @@ class NextKeepAt:
             return []
         own = ", ".join(f"{language} {value:.2f}" for language, value in sorted(self.by_language.items()))
         return [f"texts in some languages have their own, keep_at_by_language, which nothing here changes: {own}"]
+
+    def _restart_where_unread(self) -> list[str]:
+        """Return how to start the router again, where a `sprat up` has not read what its file says now."""
+        file = self.place.file
+        changed = [path.resolve() for run in local_run.for_commands() for path in changed_since(run)]
+        return [how_to_restart("router", file)] if file is not None and file.resolve() in changed else []
 
     def write(self) -> KeepAtChange | None:
         """Write what is to be written, if anything is and its file is known; return what was written.

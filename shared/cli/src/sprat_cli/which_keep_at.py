@@ -28,8 +28,6 @@ from sprat_training.keep_at import PROVISIONAL, lowers_unshown
 _INTENT: Final = "intent"
 OF_CARD: Final = "that of its card"
 """Of a `keep_at`, in the comment behind it: where it comes from."""
-CARD_MISSES: Final = "the card's misses it"
-"""Of one that is higher than the card's and not shown: why it goes before that one all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,10 @@ class KeepAtInForce:
 def keep_at_advice(
     in_force: KeepAtInForce | None, card: CardKeepAt, place: str, *, assessed: bool = True, is_back: bool = False
 ) -> KeepAtAdvice | None:
-    """Return what to do; None for nothing, as what is in force is the card's, or shown for the served version.
+    """Return what to do; None for nothing, as what is in force is the card's, or was written for the served version.
+
+    What `sprat assess` wrote for a version was its owner's decision, shown or not: it holds while that is served, and
+    again once it is back.
 
     Args:
         in_force: what the policy or the task's file says; None where it is not known.
@@ -143,15 +144,13 @@ def keep_at_advice(
         unless = f", unless a higher one is in force: {its} is provisional" if card.is_provisional else ""
         return KeepAtAdvice(f"write {its}, the card's keep_at, under {place}{unless}", card.noted)
     now, source = f"{in_force.value:.2f}", in_force.source_for(card.version)
-    if now == its or (source is not None and source.shows(card.version)):
-        return None
-    if source is not None and source.version == card.version and CARD_MISSES in source.but and now > its:
-        return None
     before = in_force.comment.found_for(card.version)
     # A number that somebody changed by hand is theirs, unless the version was away: then it was for the other one.
-    if before is not None and before.source.shows(card.version) and (source is not None or is_back):
+    if before is not None and f"{before.value:.2f}" != now and (source is not None or is_back):
         return _as_before(before, now, place)
-    if source is None or source.accuracy is None or source.version == card.version:
+    if now == its or (source is not None and source.version == card.version):
+        return None
+    if source is None or source.accuracy is None:
         return _by_card(in_force, card, place, assessed=assessed, is_back=is_back)
     name = "" if in_force.name is None else f" --as {in_force.name}"
     answers = ", with the large model's answers (`--frontier-answers` or another), as then," if source.of_all else ""
@@ -171,7 +170,11 @@ def _as_before(before: NotedKeepAt, now: str, place: str) -> KeepAtAdvice:
         said, but = f"write {number} again under {place}", ""
     else:
         said, but = f"{number} may be written again under {place}", f"; {now}, which is in force, keeps less"
-    why = f"`sprat assess` showed it for version {before.source.version}, as the comment behind {now} says{but}"
+    version, asked = before.source.version, before.source.asked
+    was = f"it was in force with version {version} ({asked})"
+    if before.source.shows(version):
+        was = f"`sprat assess` showed it for version {version}"
+    why = f"{was}, as the comment behind {now} says{but}"
     return KeepAtAdvice(f"{said}: {why}", before, raises=number > now)
 
 
@@ -179,10 +182,6 @@ def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed:
     """Return what to do where the card's is another one than that in force."""
     now, its = f"{in_force.value:.2f}", f"{card.value:.2f}"
     if lowers_unshown(card.value, in_force.value, is_shown=not card.is_provisional):
-        before = in_force.comment.found_for(card.version)
-        if is_back and before is not None and f"{before.value:.2f}" == its:
-            why = f"it was in force with this version before, as the comment behind {now} says; {now} keeps less"
-            return KeepAtAdvice(f"{its}, the card's keep_at, may be written again under {place}: {why}", before)
         later = "; `sprat assess` on new texts may show a lower one" if assessed else ""
         if is_back:
             later = f"; where {its} was in force with this version before, it may be written again under {place}"

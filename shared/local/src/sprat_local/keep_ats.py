@@ -65,7 +65,7 @@ class WrittenKeepAt:
         found = keep_at_advice(self.in_force, card, self.place, assessed=self.is_assessed)
         if router is None or f"{router:.2f}" == now:
             return None if found is None else found.said
-        whose = "the card's keep_at" if now == f"{card.value:.2f}" else "shown by `sprat assess` for this version"
+        whose = "the card's keep_at" if now == f"{card.value:.2f}" else "found by `sprat assess` for this version"
         said = f"{now}, {whose}, is written under {self.place}" if found is None else found.said
         return f"{said}; the router has {router:.2f} until `sprat up` is stopped and started again"
 

@@ -9,7 +9,7 @@ killed between two steps, the folder is missing, and the commands say how to put
 
 import os
 import shlex
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -121,12 +121,12 @@ def replace_by(folder: Path, new: Path) -> bool:
         False: it finishes nothing that was interrupted.
 
     Raises:
-        OSError: a folder cannot be renamed, and all are as they were; or the report cannot.
+        OSError: a folder cannot be renamed; see :func:`sprat_training.model_card.put_in_place`.
     """
     report = report_file(new)
-    with tempfile.TemporaryDirectory(dir=folder.resolve().parent, prefix=".sprat-replace-") as name:
-        put_in_place(folder, new, Path(name) / "earlier")
-    _move(report, report_file(folder))
+    put_in_place(folder, new)
+    with suppress(OSError):  # the version is in its place, whatever became of its report
+        _move(report, report_file(folder))
     return False
 
 

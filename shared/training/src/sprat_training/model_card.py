@@ -5,6 +5,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -227,7 +228,7 @@ def write_model(
             model: SpecialistModel = plugins.load(plugins.MODELS, service).load(folder)
             model.probe()
             if version_in(output) != model.card.version:  # else what is kept as the previous version stays
-                put_in_place(output, folder, Path(name) / "earlier")
+                put_in_place(output, folder)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     return model.card
@@ -241,21 +242,21 @@ def version_in(folder: Path) -> str | None:
         return None
 
 
-def put_in_place(output: Path, new: Path, earlier: Path) -> None:
+def put_in_place(output: Path, new: Path) -> None:
     """Put a folder in the place of the output, whose version becomes the previous one; each step is a rename.
 
     Between two of them, the output may be missing for a moment: a service has loaded what it reads, and a running
-    `sprat up` looks again a second later.
+    `sprat up` looks again a second later. A version that was kept as the previous one is removed at the end.
 
     Args:
         output: the artefact, if there is one.
         new: the folder that takes its place.
-        earlier: where the previous version goes; to be removed.
 
     Raises:
-        OSError: a folder cannot be renamed; all are then as they were, as after an interruption.
+        OSError: a folder cannot be renamed. Each step that was taken is undone, as after an interruption.
     """
     before = previous_folder(output)
+    earlier = output.with_name(f".{output.resolve().name}.earlier-{os.getpid()}")
     steps = [(new, output)]
     if output.exists():
         steps = [*([(before, earlier)] if before.exists() else []), (output, before), *steps]
@@ -266,14 +267,17 @@ def put_in_place(output: Path, new: Path, earlier: Path) -> None:
             done.append((source, target))
     except BaseException:
         for source, target in reversed(done):
-            target.rename(source)
+            with suppress(OSError):  # the others are undone all the same
+                target.rename(source)
         raise
+    shutil.rmtree(earlier, ignore_errors=True)
     if len(steps) == 1:
         return
-    if report_file(output).exists():
-        report_file(output).replace(report_file(before))
-    else:
-        report_file(before).unlink(missing_ok=True)
+    with suppress(OSError):  # the version is in its place, whatever became of a report
+        if report_file(output).exists():
+            report_file(output).replace(report_file(before))
+        else:
+            report_file(before).unlink(missing_ok=True)
 
 
 def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float) -> Sequence[Score]:

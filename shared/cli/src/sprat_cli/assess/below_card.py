@@ -124,7 +124,7 @@ def below_card(
         return None
     more_may_show = found is None or found.is_within_reach
     shown = source if source is not None and source.shows(of_card.version) else None
-    source = shown if shown is not None and _is_for(shown, found, assessment) else None
+    source = shown if shown is not None and is_for(shown, found, assessment) else None
     shown_for = None if source is not None else shown
     missed = _missed_by_card(assessment, choice)
     beside = _beside(assessment, choice)
@@ -165,7 +165,7 @@ def _missed_by_card(assessment: Assessment, choice: ThresholdChoice) -> str | No
     )
 
 
-def _is_for(source: KeepAtSource, found: Recommendation | None, assessment: Assessment) -> bool:
+def is_for(source: KeepAtSource, found: Recommendation | None, assessment: Assessment) -> bool:
     """Return whether as high an accuracy was asked for as now, of the same answers."""
     if found is None or source.accuracy is None or source.of_all == assessment.small_only:
         return False

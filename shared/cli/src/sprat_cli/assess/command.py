@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import UserError
-from sprat_cli.assess.above_card import AboveCard, above_card
 from sprat_cli.assess.answers import (
     UNKNOWN_PRICE,
     FrontierResult,
@@ -26,6 +25,7 @@ from sprat_cli.assess.denial import DEFAULT_TENANT, denial, denies_frontier
 from sprat_cli.assess.held_out import beside_held_out
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.new_texts import new_texts
+from sprat_cli.assess.not_below_card import NotBelowCard, not_below_card
 from sprat_cli.assess.outside_kept import CHOSEN, OutsideKept, outside_kept
 from sprat_cli.assess.policy_file import write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
@@ -350,7 +350,16 @@ def assess(
     )
     of_card = CardKeepAt.of(loaded.card, language)
     choice, card_first, keep_ats = _chosen(
-        assessment, accuracy, budget_eur, also, of_card, record, target, target.source(rules, language), report
+        assessment,
+        accuracy,
+        budget_eur,
+        also,
+        of_card,
+        record,
+        target,
+        target.source(rules, language),
+        report,
+        by_hand=target.is_by_hand(rules, language),
     )
     held = None if force or not write else card_first
     change = (
@@ -493,20 +502,22 @@ def _chosen(
     target: KeepAtTarget,
     source: KeepAtSource | None,
     report: _Report,
-) -> tuple[ThresholdChoice | None, BelowCard | AboveCard | None, Mapping[str, float]]:
+    *,
+    by_hand: bool,
+) -> tuple[ThresholdChoice | None, BelowCard | NotBelowCard | None, Mapping[str, float]]:
     """Return what was asked for, why the card's goes before it, where it does, and each keep_at by whose it is.
 
     Write the report, which shows what can be reached also where that is too little.
     """
     choice: ThresholdChoice | None = None
-    card_first: BelowCard | AboveCard | None = None
+    card_first: BelowCard | NotBelowCard | None = None
     keep_ats = named
     try:
         choice = _choose(assessment, accuracy, budget_eur)
         in_force = named.get("task", named.get("policy"))
         asked = None if record is None else record.reading.accuracy
-        card_first = below_card(assessment, choice, of_card, in_force, target.place, source) or above_card(
-            assessment, choice, of_card, asked, in_force, target.place, source
+        card_first = below_card(assessment, choice, of_card, in_force, target.place, source) or not_below_card(
+            assessment, choice, of_card, asked, in_force, target.place, source, by_hand=by_hand
         )
         keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
     finally:
@@ -515,7 +526,7 @@ def _chosen(
     return choice, card_first, keep_ats
 
 
-def _caution(card_first: BelowCard | AboveCard | None) -> str | None:
+def _caution(card_first: BelowCard | NotBelowCard | None) -> str | None:
     return None if card_first is None else str(card_first)
 
 
@@ -533,7 +544,10 @@ def _write_page(page: Path, html: str) -> None:
 
 
 def _summary(
-    assessment: Assessment, choice: ThresholdChoice | None, card_first: BelowCard | AboveCard | None, notes: list[str]
+    assessment: Assessment,
+    choice: ThresholdChoice | None,
+    card_first: BelowCard | NotBelowCard | None,
+    notes: list[str],
 ) -> list[str]:
     steps = {*_TABLE_STEPS, *(choice.named_keep_ats if choice else ())}
     names, *cells = strategy_table(assessment, steps, ("small alone", "frontier alone"), brief=True)

@@ -157,6 +157,17 @@ class KeepAtTarget:
             return None
         return rule.keep_at_comment(self._own_name or DEFAULT_MODEL).source_of(rule.keep_at, self.version)
 
+    def is_by_hand(self, rules: Policy | None, language: str) -> bool:
+        """Return whether the owner wrote the `keep_at` for this model: nothing is known of where it comes from.
+
+        Args:
+            rules: the policy; None: there is none.
+            language: of the texts.
+        """
+        rule = self._rule(rules)
+        own = rule is not None and rule.sets_keep_at(self._own_name or DEFAULT_MODEL)
+        return own and self.source(rules, language) is None
+
     def thresholds(self, card: Card, rules: Policy | None, language: str) -> dict[str, float]:
         """Return the thresholds that the table shows besides: that of the card, and of the task's file or the policy.
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sprat_cli.assess.above_card import AboveCard, card_misses
 from sprat_cli.assess.below_card import BelowCard, lower_than_card
 from sprat_cli.assess.denial import DEFAULT_TENANT
 from sprat_cli.assess.keep_at_target import KeepAtTarget
+from sprat_cli.assess.not_below_card import NotBelowCard
 from sprat_cli.assess.policy_file import KeepAtChange
-from sprat_cli.which_keep_at import CARD_MISSES, OF_CARD, CardKeepAt, FoundKeepAt, found_advice
+from sprat_cli.which_keep_at import OF_CARD, CardKeepAt, FoundKeepAt, found_advice
 from sprat_policy import KeepAtSource
 from sprat_training.evaluation.routing import Assessment, ThresholdChoice
 from sprat_training.record import TrainingRecord
@@ -19,7 +19,7 @@ def write_chosen(
     target: KeepAtTarget,
     policy: Path,
     choice: ThresholdChoice,
-    held: BelowCard | AboveCard | None,
+    held: BelowCard | NotBelowCard | None,
     assessment: Assessment,
     tenant: str,
     *,
@@ -45,7 +45,7 @@ def write_chosen(
 def _source(
     version: str,
     choice: ThresholdChoice,
-    held: BelowCard | AboveCard | None,
+    held: BelowCard | NotBelowCard | None,
     assessment: Assessment,
     tenant: str,
     *,
@@ -57,7 +57,6 @@ def _source(
     found, named = choice.recommended, None if tenant == DEFAULT_TENANT else tenant
     but = [
         *(["by --budget"] if found is None else [] if found.is_shown else ["provisional"]),
-        *([CARD_MISSES] if found is not None and not found.is_shown and card_misses(assessment, choice) else []),
         *([] if assessment.assumed is None else [f"a plan by --frontier-accuracy {assessment.assumed:g}"]),
         *(["on texts of its training"] if seen else []),
     ]
@@ -69,7 +68,7 @@ def _source(
 def said_of_written(
     change: KeepAtChange | None,
     choice: ThresholdChoice | None,
-    held: BelowCard | AboveCard | None,
+    held: BelowCard | NotBelowCard | None,
     assessment: Assessment,
     of_card: float,
     record: TrainingRecord | None,
@@ -92,7 +91,7 @@ def where_to_write(
     target: KeepAtTarget,
     policy: Path | None,
     choice: ThresholdChoice | None,
-    first: BelowCard | AboveCard | None,
+    first: BelowCard | NotBelowCard | None,
     assessment: Assessment,
     of_card: CardKeepAt,
     named: Mapping[str, float],

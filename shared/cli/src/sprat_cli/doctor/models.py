@@ -8,6 +8,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, warning
 from sprat_cli.which_keep_at import (
+    OF_CARD,
     CardKeepAt,
     KeepAtAdvice,
     KeepAtInForce,
@@ -144,7 +145,7 @@ def _why(in_force: KeepAtInForce, version: str) -> str:
     source = in_force.source_for(version)
     if source is not None and source.shows(version):
         return f"shown for this version: {source.asked}"
-    if source is not None and source.version == version and source.accuracy is not None:
+    if source is not None and source.version == version and source.but != OF_CARD:
         return f"found for this version: {source.asked}"
     return "as its card advises"
 

@@ -145,7 +145,7 @@ class ComparedVersions:
     once_served: Comparison | None
     """With the new version at the keep_at of its card, where that is higher and so would be written; else None."""
     at_lower: Comparison | None
-    """With both at the lower number of the new version, where the user gave one; else None."""
+    """With both at the lower of two numbers, where the user gave another one for the new version; else None."""
     seen: tuple[SeenRows | None, SeenRows | None]
     """Texts that each version was trained on."""
 
@@ -185,11 +185,14 @@ class ComparedVersions:
         if self.comparison.keeps_nothing:
             return False, f"at {self.at} none of {counted(self.comparison.texts, 'text')} is kept {with_it}"
         comparison, lower = self.comparison, self.at_lower
-        keeps_more_alone = comparison.better == "neither" and comparison.keeps == "more"
-        if keeps_more_alone and lower is not None and lower.keeps != "more":
-            at_both = f"with both at {self.at.of_new:.2f}, kept and right: {difference(lower.kept_right)}"
-            return False, f"more is kept by the lower number alone: {at_both}"
-        return judged(self.comparison, self.once_served, self.at, self.versions.new.card, with_it)
+        if comparison.better == "neither" and lower is not None and comparison.keeps not in {"alike", lower.keeps}:
+            both = f"with both at {min(self.at.keep_at, self.at.of_new or 1):.2f}"
+            change = f"that {comparison.keeps} is kept is not shown: kept and right: {difference(lower.kept_right)}"
+            return False, f"{both} {change}"
+        yes, because = judged(self.comparison, self.once_served, self.at, self.versions.new.card, with_it)
+        if not yes and self.once_served is not None and comparison.keeps == "more":
+            because += "; where `sprat assess` showed another number for it, compare at that with --new-keep-at"
+        return yes, because
 
     def _about(self) -> list[str]:
         """Return a line about each version, with the labels that it alone knows."""
@@ -268,8 +271,9 @@ def compare_versions(versions: Versions, texts: LabelledFile, at: ComparedAt, la
     own = None if at.of_new is not None or at.origin == "given" else at.raised_by(versions.new.card)
     later = None if own is None else compare_answers(served, _answers(answers[1], texts, labels, own))
     lower = None
-    if at.of_new is not None and at.of_new < at.keep_at:
-        lower = compare_answers(_answers(answers[0], texts, labels, at.of_new), new)
+    if at.of_new is not None and at.of_new != at.keep_at:
+        least = min(at.keep_at, at.of_new)
+        lower = compare_answers(*(_answers(each, texts, labels, least) for each in answers))
     return ComparedVersions(versions, texts, compare_answers(served, new), at, later, lower, (seen[0], seen[1]))
 
 

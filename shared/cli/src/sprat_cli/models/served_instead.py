@@ -155,25 +155,13 @@ def _check_may_write(folder: Path, served: Card, card: Card, name: str | None) -
         UserError: it is not known.
     """
     files = chosen_tasks()
-    names = _names(folder, served, name, files)
+    names = _names(folder, served, card, name, files)
     if not names:
-        raise UserError(
-            f"--write: no file of a task names {folder} as its artefact, so it is not known where its keep_at stands; "
-            "nothing was moved"
-        )
+        raise UserError(f"--write: {_not_known(folder, served)}; nothing was moved")
+    if name is not None and (found := [model for _, model in served_as(folder, files)]) and name not in found:
+        remark(f"--as {name}: {folder} is served as {', '.join(found)}")
     for task, model in names:
         check_may_write(task, model, files)
-    if name is not None or served_as(folder, files):
-        return
-    ((task, model),) = names
-    policy = chosen_policy(None)
-    others = [] if policy is None else sorted({*load_policy(policy).task(task, "").models} - {model})
-    if card.name != served.name or (others and model not in load_policy(policy or Path()).task(task, "").models):
-        here = f"; {policy} has entries for {', '.join(others)}" if others else ""
-        raise UserError(
-            f"--write: no `sprat up` of yours serves {folder}, and the name by which texts ask for it is not sure"
-            f"{here}: name it with --as; nothing was moved"
-        )
 
 
 def _advised(folder: Path, served: Card, card: Card, name: str | None, *, served_before: bool) -> Sequence[NextKeepAt]:
@@ -181,7 +169,10 @@ def _advised(folder: Path, served: Card, card: Card, name: str | None, *, served
     try:
         files = chosen_tasks()
         remark_unread(chosen_policy(None))
-        names = _names(folder, served, name, files)
+        names = _names(folder, served, card, name, files)
+        if not names and card.kind != MULTI_LABEL:
+            remark(f"which keep_at to write for version {card.version} is not said: {_not_known(folder, served)}")
+            return []
         if not names:
             place = KeepAtPlace("keep_at in the file of its task", None, None, of_task=True)
             return [NextKeepAt(place, keep_at_advice(None, CardKeepAt.of(card, folder=folder), str(place)))]
@@ -191,21 +182,40 @@ def _advised(folder: Path, served: Card, card: Card, name: str | None, *, served
         return []
 
 
-def _names(folder: Path, served: Card, name: str | None, files: TaskFiles) -> list[tuple[str, str]]:
-    """Return the tasks and the names by which texts ask for the model of a folder, else those of its card.
+def _not_known(folder: Path, served: Card) -> str:
+    """Return that it is not known by which name texts ask for the model of a folder, and what to do."""
+    if served.kind == MULTI_LABEL:
+        return f"no file of a task names {folder} as its artefact, so it is not known where its keep_at stands"
+    return (
+        f"no `sprat up` of yours serves {folder}, and the name by which texts ask for it is not sure: name it with --as"
+    )
 
-    Nothing is returned for a model with several labels that nothing serves: the name of its task is not known.
+
+def _names(folder: Path, served: Card, card: Card, name: str | None, files: TaskFiles) -> list[tuple[str, str]]:
+    """Return the tasks and the names by which texts ask for the model of a folder; nothing where they are not known.
+
+    Where nothing serves it, the name is that of the folder if a policy has an entry for it, or if it is that of both
+    versions and no model has an entry.
 
     Args:
         folder: of the model.
-        served: the card of the version that was in it so far, by whose name it was served.
+        served: the card of the version that was in it so far.
+        card: of the one that takes its place.
         name: as the user gives it.
         files: the tasks that have a file.
     """
     found = served_as(folder, files)
     if name is not None:
         return [(found[0][0] if found else served.task, name)]
-    return found or ([] if served.kind == MULTI_LABEL else [(served.task, served.name)])
+    if found or served.kind == MULTI_LABEL:
+        return found
+    policy, own = chosen_policy(None), folder.resolve().name
+    if served.task in files:
+        entries = set(files[served.task].models)
+    else:
+        entries = set() if policy is None else set(load_policy(policy).task(served.task, "").models)
+    is_sure = own in entries or (not entries and own == served.name == card.name)
+    return [(served.task, own)] if is_sure else []
 
 
 def served_as(folder: Path, files: TaskFiles) -> list[tuple[str, str]]:
