@@ -80,7 +80,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert "intent/hr" not in person.run("sprat models list").out
 
     assert person.left == []
-    # `--frontier URL` is tested in tests/integration/assess, files as they are in test_cli_train.py.
+    # `--frontier URL` is tested in tests/training, and so are files as they are.
     assert LABELS.options == {
         *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--keep-at", "--new-keep-at", "--frontier", "--policy"),
