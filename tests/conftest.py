@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, settings
 
 import support.logs
 from sprat.telemetry.instruments import HISTOGRAMS
+from sprat_contracts import Topics
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.redis import EmbeddedRedis
 from sprat_operations import local_run
+from sprat_operations.topics import create_topics
 from support.metrics import Metrics
 from support.spans import Spans
 
@@ -112,6 +114,14 @@ def own_logs() -> Iterator[None]:
 def prefix() -> str:
     """Return a topic prefix that no other test uses, so that tests share one broker in isolation."""
     return f"t{secrets.token_hex(5)}"
+
+
+@pytest.fixture
+async def topics(kafka: Kafka, prefix: str) -> Topics:
+    """Return topics of its own for a test, made on the shared broker."""
+    topics = Topics(prefix, 2)
+    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
+    return topics
 
 
 @pytest.fixture

@@ -1,17 +1,7 @@
-"""What tests of one part share on the real broker: topics of its own for each test, and a producer."""
+"""What tests of one part share on the real broker: a producer."""
 
 import pytest
 from aiokafka import AIOKafkaProducer
-
-from sprat_contracts import Topics
-from sprat_operations.topics import create_topics
-
-
-@pytest.fixture
-async def topics(kafka, prefix):
-    topics = Topics(prefix, 2)
-    await create_topics({"bootstrap_servers": kafka.bootstrap}, topics)
-    return topics
 
 
 @pytest.fixture
