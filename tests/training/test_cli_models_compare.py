@@ -205,6 +205,8 @@ def test_more_that_is_kept_by_a_lower_number_alone_does_not_speak_for_a_version(
     assert (found["keeps"], found["serve_new"]["advised"]) == ("more", False)
     why = "with both at 0.50 that more is kept is not shown: kept and right: +0.0 points (-9.0 to +9.0)"
     assert found["serve_new"]["because"].startswith(why)
+    at_zero = compared("hr", twin, file, "--keep-at", 1, "--new-keep-at", 0)
+    assert at_zero["serve_new"]["because"].startswith("with both at 0.00 that more is kept is not shown")
     shorter = [(f"{text.rpartition(' ')[0]} please now", label) for text, label in read(folder / "hr.csv")]
     hard = training_files.write(tmp_path / "hard.csv", shorter)
     found = compared("hr", twin, hard, "--keep-at", 0.5, "--new-keep-at", 0.99)

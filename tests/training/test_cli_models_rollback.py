@@ -17,6 +17,8 @@ from sprat_policy import KeepAtSource, load_policy, set_keep_at
 from support import label_sets, training_files
 
 PLACE = "tasks.intent.models.hr.keep_at"
+OWN = "tasks:\n  intent:\n    models:\n      {}:\n        keep_at: {}\n"
+"""A policy with an entry of one model."""
 
 
 def sprat(*arguments, code=0):
@@ -98,7 +100,7 @@ def test_the_number_that_was_in_force_with_the_version_that_is_back_may_be_writt
     now, before = cards(folder)
     monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
     policy = folder / "policy.yaml"
-    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    policy.write_text(OWN.format("hr", "0.50"))
     set_keep_at(policy, "intent", 0.91, "hr", KeepAtSource(before.version, 0.9))
     set_keep_at(policy, "intent", 0.98, "hr", KeepAtSource(now.version, 0.9))
     said = sprat("models", "rollback", "hr").stdout
@@ -183,7 +185,7 @@ def test_the_number_of_the_version_that_is_back_is_written_and_so_is_that_of_the
     now, before = cards(folder)
     monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
     policy = folder / "policy.yaml"
-    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    policy.write_text(OWN.format("hr", "0.50"))
     set_keep_at(policy, "intent", 0.91, "hr", KeepAtSource(before.version, 0.9))
     set_keep_at(policy, "intent", 0.98, "hr", KeepAtSource(now.version, 0.9))
     for was, number, version in (("0.98", "0.91", before.version), ("0.91", "0.98", now.version)):
@@ -200,14 +202,14 @@ def test_the_cards_number_is_written_where_it_is_higher_and_one_that_the_owner_m
     _, before = cards(folder)
     monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
     policy = folder / "policy.yaml"
-    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    policy.write_text(OWN.format("hr", "0.50"))
     (change,) = json.loads(sprat("models", "rollback", "hr", "--write", "--json").stdout)["written"]
     number = round(before.keep_at, 2)
     assert change == {"file": "policy.yaml", "field": PLACE, "now": number, "was": 0.5, "changed": True}
     comment = f"  # sprat assess: {number:.2f} for version {before.version}, that of its card"
     assert (written_in(policy)["number"], written_in(policy)["comment"]) == (f"{number:.2f}", comment)
 
-    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.99\n")
+    policy.write_text(OWN.format("hr", "0.99"))
     said = sprat("models", "rollback", "hr", "--write").stdout
     assert written_in(policy)["number"] == "0.99"
     assert f"policy.yaml: {PLACE} is now" not in said
@@ -253,7 +255,7 @@ def test_the_version_of_another_folder_takes_the_place_of_the_served_one_with_it
     served, new = (load_artefact(apart / name).card for name in ("hr", "hr-2"))
     report_served, report_new = ((apart / f"{name}-report.html").read_bytes() for name in ("hr", "hr-2"))
     monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
-    (apart / "policy.yaml").write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    (apart / "policy.yaml").write_text(OWN.format("hr", "0.50"))
     said = sprat("models", "replace", "hr", "hr-2", "--write").stdout
     assert cards(apart) == [new, served]
     assert reports(apart) == [report_new, report_served]
@@ -342,7 +344,7 @@ def test_after_a_replacement_that_was_killed_it_is_said_how_to_undo_it(apart):
 def test_it_is_written_for_the_name_by_which_texts_ask_for_the_model(apart, monkeypatch):
     monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
     policy = apart / "policy.yaml"
-    of_people = "tasks:\n  intent:\n    models:\n      people:\n        keep_at: 0.50\n"
+    of_people = OWN.format("people", "0.50")
     policy.write_text(of_people)
     there = sorted(apart.rglob("*"))
     refused = sprat("models", "replace", "hr", "hr-2", "--write", code=2).stderr
@@ -358,10 +360,10 @@ def test_a_version_that_was_trained_under_another_name_is_not_written_under_that
     card = json.loads((apart / "hr-2" / "card.json").read_text())
     write_artefact(apart / "hr-2", card | {"name": "hr-2"})
     policy = apart / "policy.yaml"
-    policy.write_text("tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n")
+    policy.write_text(OWN.format("hr", "0.50"))
     said = sprat("models", "replace", "hr", "hr-2", "--write").stdout
     assert f"policy.yaml: {PLACE} is now " in said, "the folder has the name of an entry"
-    policy.write_text("tasks:\n  intent:\n    models:\n      hr-2:\n        keep_at: 0.50\n")
+    policy.write_text(OWN.format("hr-2", "0.50"))
     result = sprat("models", "rollback", "hr")
     assert f"which keep_at to write for version {cards(apart)[0].version} is not said: no `sprat up`" in result.stderr
     assert "keep_at: " not in result.stdout
@@ -372,7 +374,7 @@ def test_the_name_is_not_that_of_another_model_with_an_entry(apart, monkeypatch)
     monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
     (apart / "hr").rename("people")
     policy = apart / "policy.yaml"
-    entries = "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.50\n"
+    entries = OWN.format("hr", "0.50")
     policy.write_text(entries)
     assert "name it with --as" in sprat("models", "replace", "people", "hr-2", "--write", code=2).stderr
     policy.write_text(f"{entries}      people:\n        keep_at: 0.50\n")
@@ -404,3 +406,23 @@ def test_numbers_of_languages_are_named_as_nothing_changes_them(folder, monkeypa
         "nothing is to be written\ntexts in some languages have their own, keep_at_by_language, which nothing here "
         "changes: en 0.10\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ((0.9, "provisional"), "in force with version {} before: --accuracy 0.9, provisional"),
+        ((None, "by --budget"), "in force with version {} before: by --budget"),
+        ((None, "that of its card"), "the card's"),
+        ((0.9, ""), "`sprat assess` showed it for version {}"),
+    ],
+)
+def test_what_is_written_again_is_called_shown_only_where_it_was(folder, monkeypatch, source, why):
+    now, before = cards(folder)
+    monkeypatch.setenv("SPRAT_POLICY", "policy.yaml")
+    policy = folder / "policy.yaml"
+    policy.write_text(OWN.format("hr", "0.50"))
+    set_keep_at(policy, "intent", 0.98, "hr", KeepAtSource(before.version, *source))
+    set_keep_at(policy, "intent", 0.60, "hr", KeepAtSource(now.version, 0.9))
+    said = sprat("models", "rollback", "hr", "--write").stdout
+    assert f"policy.yaml: {PLACE} is now 0.98 ({why.format(before.version)}), was 0.60" in said

@@ -144,9 +144,10 @@ def test_the_number_that_was_shown_for_a_version_goes_before_its_cards_once_it_i
 
     why = f"`sprat assess` showed it for version {SERVED}, as the comment behind 0.74 says"
     may = f"0.70 may be written again under {PLACE}: {why}; 0.74, which is in force, keeps less"
-    assert said(0.74) == KeepAtAdvice(may, *before)
+    assert said(0.74) == KeepAtAdvice(may, *before, may_be_shown=now is None)
+    assert said(0.74).to_write == (None if now is None else before[0]), "one of the owner's own is not made lower"
     higher = f"write 0.70 again under {PLACE}: {why.replace('0.74', '0.65')}"
-    assert said(0.65) == KeepAtAdvice(higher, *before, raises=True)
+    assert said(0.65) == KeepAtAdvice(higher, *before, raises=True, may_be_shown=now is None)
     assert said(0.70) is None, "it is in force"
 
 

@@ -22,6 +22,11 @@ class ComparedAt:
     of_new: float | None = None
     """At which the new version is compared; None: at the same."""
 
+    @property
+    def lower(self) -> float:
+        """Return the lower one of the numbers at which both versions are compared."""
+        return self.keep_at if self.of_new is None else min(self.keep_at, self.of_new)
+
     def __str__(self) -> str:
         of_new = "" if self.of_new is None else f", NEW at {self.of_new:.2f}"
         return f"keep_at {self.keep_at:.2f}{of_new}"

@@ -10,7 +10,7 @@ from sprat.model import DEFAULT_MODEL
 from sprat_cli.assess.policy_file import KeepAtChange, write_keep_at, write_task_keep_at
 from sprat_cli.chosen_policy import changed_since, chosen_policy
 from sprat_cli.installation import how_to_restart
-from sprat_cli.which_keep_at import CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice, place_of_keep_at
+from sprat_cli.which_keep_at import OF_CARD, CardKeepAt, KeepAtAdvice, KeepAtInForce, keep_at_advice, place_of_keep_at
 from sprat_contracts import TASKS
 from sprat_inference.card import Card
 from sprat_operations import local_run
@@ -87,11 +87,11 @@ class NextKeepAt:
         """Return what to do, and when it holds."""
         if self.advice is None:
             holds = "the keep_at in force holds for this version: nothing is to be written"
-            return [holds, *self.language_lines(), *self._restart_where_unread()]
+            return [holds, *self._language_lines(), *self._restart_where_unread()]
         restart = [] if self.advice.number is None else [how_to_restart("router")]
-        return [f"keep_at: {self.advice.said}", *self.language_lines(), *restart]
+        return [f"keep_at: {self.advice.said}", *self._language_lines(), *restart]
 
-    def language_lines(self) -> list[str]:
+    def _language_lines(self) -> list[str]:
         """Return which languages have a number of their own: it may have been found for another version."""
         if not self.by_language:
             return []
@@ -138,20 +138,17 @@ def advice_for_next(
     return NextKeepAt(place, advice, {} if held is None else held.by_language)
 
 
-def check_may_write(task: str, name: str, files: TaskFiles, *, replaces: bool = True) -> None:
+def check_may_write(task: str, name: str, files: TaskFiles) -> None:
     """Check, before anything is replaced, that it is known where the `keep_at` of a model is written.
 
     Args:
         task: name of the task.
         name: of the model, as texts ask for it.
         files: the tasks that have a file.
-        replaces: whether a version is replaced.
 
     Raises:
         UserError: it is not known, or the policy cannot be read.
     """
-    if not replaces:
-        raise UserError("--write goes with --replace: without it, no other version is served")
     if in_force(task, name, files)[1].file is None:
         raise UserError(
             "--write: no policy is known, so nothing is replaced; name yours with SPRAT_POLICY, or leave --write out"
@@ -200,7 +197,10 @@ class NextSteps:
 
 
 def _why(advice: KeepAtAdvice) -> str:
-    number = advice.number
-    if number is None or number.source.accuracy is None:
+    """Return where the number that was written comes from."""
+    source = None if advice.number is None else advice.number.source
+    if source is None or source.but == OF_CARD:
         return "the card's"
-    return f"`sprat assess` showed it for version {number.source.version}"
+    if source.shows(source.version):
+        return f"`sprat assess` showed it for version {source.version}"
+    return f"in force with version {source.version} before: {source.asked}"

@@ -1,9 +1,10 @@
 """Which `keep_at` to write for the served version of a model: the one rule, in the same words for every command.
 
 What is in force is compared with the `keep_at` of the card. The card's is written where it is higher; where it is
-lower and shown, it may be; where it is lower and provisional, what is in force stays. One that `sprat assess` shows
-for the served version goes before the card's, unless it rests on an assumed accuracy of the frontier: that is a plan.
-What `sprat assess --write` wrote is known by the comment behind it.
+lower and shown, it may be; where it is lower and provisional, what is in force stays. What `sprat assess --write` wrote
+for the served version, shown or not, goes before the card's, and so it does again once that version is back; it is
+known by the comment behind the number. One that rests on an assumed accuracy of the frontier and is not written yet is
+a plan, before which the card's goes.
 """
 
 import shlex
@@ -147,7 +148,7 @@ def keep_at_advice(
     before = in_force.comment.found_for(card.version)
     # A number that somebody changed by hand is theirs, unless the version was away: then it was for the other one.
     if before is not None and f"{before.value:.2f}" != now and (source is not None or is_back):
-        return _as_before(before, now, place)
+        return _as_before(before, in_force, place)
     if now == its or (source is not None and source.version == card.version):
         return None
     if source is None or source.accuracy is None:
@@ -163,9 +164,9 @@ def keep_at_advice(
     )
 
 
-def _as_before(before: NotedKeepAt, now: str, place: str) -> KeepAtAdvice:
-    """Return that a number may be written again, or is to be where it is higher than what is in force `now`."""
-    number = f"{before.value:.2f}"
+def _as_before(before: NotedKeepAt, in_force: KeepAtInForce, place: str) -> KeepAtAdvice:
+    """Return that a number may be written again, or is to be where it is higher than what is in force."""
+    number, now = f"{before.value:.2f}", f"{in_force.value:.2f}"
     if number > now:
         said, but = f"write {number} again under {place}", ""
     else:
@@ -175,7 +176,7 @@ def _as_before(before: NotedKeepAt, now: str, place: str) -> KeepAtAdvice:
     if before.source.shows(version):
         was = f"`sprat assess` showed it for version {version}"
     why = f"{was}, as the comment behind {now} says{but}"
-    return KeepAtAdvice(f"{said}: {why}", before, raises=number > now)
+    return KeepAtAdvice(f"{said}: {why}", before, raises=number > now, may_be_shown=in_force.is_by_hand)
 
 
 def _by_card(in_force: KeepAtInForce, card: CardKeepAt, place: str, *, assessed: bool, is_back: bool) -> KeepAtAdvice:

@@ -112,13 +112,10 @@ def check_may_replace(folder: Path, new: Path) -> None:
         raise UserError(f"{new} is on another file system than {folder}: copy it beside {folder} first")
 
 
-def replace_by(folder: Path, new: Path) -> bool:
+def replace_by(folder: Path, new: Path) -> None:
     """Put the version of another folder in the place of the one in `folder`, which is kept as the one before.
 
     The reports go along. An earlier one that was kept as the version before is removed.
-
-    Returns:
-        False: it finishes nothing that was interrupted.
 
     Raises:
         OSError: a folder cannot be renamed; see :func:`sprat_training.model_card.put_in_place`.
@@ -127,7 +124,6 @@ def replace_by(folder: Path, new: Path) -> bool:
     put_in_place(folder, new)
     with suppress(OSError):  # the version is in its place, whatever became of its report
         _move(report, report_file(folder))
-    return False
 
 
 def _check_folder(folder: Path) -> None:

@@ -265,7 +265,7 @@ def put_in_place(output: Path, new: Path) -> None:
         for source, target in steps:
             source.rename(target)
             done.append((source, target))
-    except BaseException:
+    except BaseException:  # also Ctrl-C: what was moved so far goes back before it ends the command
         for source, target in reversed(done):
             with suppress(OSError):  # the others are undone all the same
                 target.rename(source)

@@ -1,7 +1,6 @@
 """`sprat assess`: small model, frontier, and the router between them, on the user's own texts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,36 +19,31 @@ from sprat_cli.assess.answers import (
 from sprat_cli.assess.as_json import assessment_json, interval_json
 from sprat_cli.assess.as_trained import language_of, outside_note, read_as_trained
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
-from sprat_cli.assess.below_card import BelowCard, below_card
 from sprat_cli.assess.denial import DEFAULT_TENANT, denial, denies_frontier
+from sprat_cli.assess.found import AssessmentReport, default_page, find_keep_at, summary
 from sprat_cli.assess.held_out import beside_held_out
 from sprat_cli.assess.keep_at_target import KeepAtTarget
 from sprat_cli.assess.new_texts import new_texts
-from sprat_cli.assess.not_below_card import NotBelowCard, not_below_card
-from sprat_cli.assess.outside_kept import CHOSEN, OutsideKept, outside_kept
+from sprat_cli.assess.outside_kept import outside_kept
 from sprat_cli.assess.policy_file import write_tier_calibrations
 from sprat_cli.assess.small_model import model_of_folder, model_of_task
 from sprat_cli.assess.written import said_of_written, where_to_write, write_chosen
 from sprat_cli.chosen_policy import chosen_policy, policy_for_masking, remark_unread
 from sprat_cli.options import Encoding, Json, LabelColumn, Prefix, SkipTrained, TextColumn, check_asked_name
-from sprat_cli.terminal import counted, faint, paint, printable, remark, say, say_json, table
+from sprat_cli.terminal import counted, remark, say, say_json
 from sprat_cli.which_keep_at import CardKeepAt
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_policy import KeepAtSource, load_policy
+from sprat_policy import load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.metrics import Interval
-from sprat_training.evaluation.report import about_choice, assessment_html, euros, strategy_table
+from sprat_training.evaluation.report import euros
 from sprat_training.evaluation.routing import (
     UNKNOWN_COSTS,
-    Assessment,
-    ThresholdChoice,
-    for_accuracy,
     parse_budget,
-    within_budget,
 )
 from sprat_training.evaluation.routing import assess as assess_routing
 from sprat_training.evaluation.tier_comparison import TierResult
-from sprat_training.record import TrainingRecord, seen_by
+from sprat_training.record import seen_by
 from sprat_training.tier_calibration import TierFit, calibrate_tiers
 
 EPILOG = """\b
@@ -112,28 +106,11 @@ Exit codes:
   0  done
   2  an option or a file is wrong, no keep_at reaches what was asked for, or --write was refused"""
 
-_TABLE_STEPS = tuple(step / 10 for step in range(11))
 _COSTS_0 = "costs: 0, by the prices of the tiers"
 _SMALL_ALONE = (
     "of the small model alone: nothing is said of a large one, to which the rest is escalated; --accuracy is the share "
     "right of those kept; --frontier-answers, --frontier, --tiers or --frontier-accuracy compare it with a large model"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """What the report says besides the figures."""
-
-    page: Path
-    title: str
-    notes: list[str]
-    warnings: list[str]
-    """Which the terminal has said at once."""
-    outside: OutsideKept
-
-    def noted(self, keep_ats: Mapping[str, float]) -> list[str]:
-        """Return the notes, and what becomes of texts outside every label at each `keep_at`, by whose it is."""
-        return [*self.notes, *self.outside.lines(keep_ats)]
 
 
 def assess(
@@ -318,7 +295,7 @@ def assess(
         answered_by_words(small, outcomes),
     )
     f1, beside = small.micro_f1(data, outside), beside_held_out(small, data, outside, card)
-    page = output or _page_of(files, assessed.name)
+    page = output or default_page(files, assessed.name)
     notes = [
         f"{counted(len(data), 'text')} of {data.name}",
         *texts.lines,
@@ -341,7 +318,7 @@ def assess(
         None if accuracy is None and budget is None else target.served_instead,
         beside and beside.difference,
     )
-    report = _Report(
+    report = AssessmentReport(
         page,
         f"Assessment of {small.name} on {data.name}",
         notes,
@@ -349,19 +326,10 @@ def assess(
         outside_kept(data, small, outside),
     )
     of_card = CardKeepAt.of(loaded.card, language)
-    choice, card_first, keep_ats = _chosen(
-        assessment,
-        accuracy,
-        budget_eur,
-        also,
-        of_card,
-        record,
-        target,
-        target.source(rules, language),
-        report,
-        by_hand=target.is_by_hand(rules, language),
+    choice, held_back, keep_ats = find_keep_at(
+        assessment, accuracy, budget_eur, also, of_card, record, target, rules, language, report
     )
-    held = None if force or not write else card_first
+    held = None if force or not write else held_back
     change = (
         write_chosen(
             target,
@@ -392,7 +360,7 @@ def assess(
                 target,
                 policy,
                 choice,
-                card_first,
+                held_back,
                 assessment,
                 of_card,
                 also,
@@ -403,7 +371,7 @@ def assess(
         say(
             "\n".join(
                 [
-                    *_summary(assessment, choice, card_first, report.noted(keep_ats)),
+                    *summary(assessment, choice, held_back, report.noted(keep_ats)),
                     f"{page}: the report",
                     *goes,
                     *said_of_written(change, choice, held, assessment, of_card.value, record),
@@ -411,12 +379,6 @@ def assess(
                 ]
             )
         )
-
-
-def _page_of(files: Sequence[Path], model: str) -> Path:
-    """Return the default place of the report."""
-    more = f"+{len(files) - 1}-more" if len(files) > 1 else ""
-    return files[0].with_name(f"{files[0].stem}{more}-{model}-assessment.html")
 
 
 def _f1(interval: Interval) -> str:
@@ -490,71 +452,3 @@ def _policy(given: Path | None, *, asks: bool) -> Path | None:
     policy = (policy_for_masking if asks else chosen_policy)(given)
     remark_unread(policy)
     return policy
-
-
-def _chosen(
-    assessment: Assessment,
-    accuracy: float | None,
-    budget_eur: float | None,
-    named: Mapping[str, float],
-    of_card: CardKeepAt,
-    record: TrainingRecord | None,
-    target: KeepAtTarget,
-    source: KeepAtSource | None,
-    report: _Report,
-    *,
-    by_hand: bool,
-) -> tuple[ThresholdChoice | None, BelowCard | NotBelowCard | None, Mapping[str, float]]:
-    """Return what was asked for, why the card's goes before it, where it does, and each keep_at by whose it is.
-
-    Write the report, which shows what can be reached also where that is too little.
-    """
-    choice: ThresholdChoice | None = None
-    card_first: BelowCard | NotBelowCard | None = None
-    keep_ats = named
-    try:
-        choice = _choose(assessment, accuracy, budget_eur)
-        in_force = named.get("task", named.get("policy"))
-        asked = None if record is None else record.reading.accuracy
-        card_first = below_card(assessment, choice, of_card, in_force, target.place, source) or not_below_card(
-            assessment, choice, of_card, asked, in_force, target.place, source, by_hand=by_hand
-        )
-        keep_ats = named if choice is None else {CHOSEN: choice.chosen.keep_at, **named}
-    finally:
-        notes = [*report.noted(keep_ats), *report.warnings]
-        _write_page(report.page, assessment_html(assessment, report.title, notes, choice, _caution(card_first)))
-    return choice, card_first, keep_ats
-
-
-def _caution(card_first: BelowCard | NotBelowCard | None) -> str | None:
-    return None if card_first is None else str(card_first)
-
-
-def _choose(assessment: Assessment, accuracy: float | None, budget_eur: float | None) -> ThresholdChoice | None:
-    if accuracy is not None:
-        return for_accuracy(assessment, accuracy)
-    return None if budget_eur is None else within_budget(assessment, budget_eur)
-
-
-def _write_page(page: Path, html: str) -> None:
-    try:
-        page.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{page}: cannot be written: {error.strerror}") from None
-
-
-def _summary(
-    assessment: Assessment,
-    choice: ThresholdChoice | None,
-    card_first: BelowCard | NotBelowCard | None,
-    notes: list[str],
-) -> list[str]:
-    steps = {*_TABLE_STEPS, *(choice.named_keep_ats if choice else ())}
-    names, *cells = strategy_table(assessment, steps, ("small alone", "frontier alone"), brief=True)
-    head, *rest = table([tuple(map(str.upper, names)), *cells])
-    lines = [*map(printable, notes), "", faint(head), *rest, ""]
-    if choice is not None:
-        provisional = card_first is not None or (choice.recommended is not None and not choice.recommended.is_shown)
-        said, *more = about_choice(assessment, choice, _caution(card_first))
-        lines += [paint(said, "yellow" if provisional else "green"), *more]
-    return lines

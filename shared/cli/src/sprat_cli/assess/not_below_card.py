@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sprat_cli.assess.below_card import is_for
+from sprat_cli.assess.below_card import BelowCard, is_for
 from sprat_cli.which_keep_at import CardKeepAt, KeepAtInForce, keep_at_advice
 from sprat_policy import KeepAtSource
 from sprat_training.evaluation.report import shown
@@ -60,6 +60,10 @@ class NotBelowCard:
         found = f"{self.found:.2f}"
         held = f"{found} is provisional, and {self.in_force:.2f} is in force, {why}"
         return f"nothing is written: {held}; --force writes {found}"
+
+
+HeldBack = BelowCard | NotBelowCard
+"""A provisional `keep_at` that is not written, with what goes before it."""
 
 
 def not_below_card(

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sprat_cli.assess.below_card import BelowCard, lower_than_card
+from sprat_cli.assess.below_card import lower_than_card
 from sprat_cli.assess.denial import DEFAULT_TENANT
 from sprat_cli.assess.keep_at_target import KeepAtTarget
-from sprat_cli.assess.not_below_card import NotBelowCard
+from sprat_cli.assess.not_below_card import HeldBack
 from sprat_cli.assess.policy_file import KeepAtChange
 from sprat_cli.which_keep_at import OF_CARD, CardKeepAt, FoundKeepAt, found_advice
 from sprat_policy import KeepAtSource
@@ -19,7 +19,7 @@ def write_chosen(
     target: KeepAtTarget,
     policy: Path,
     choice: ThresholdChoice,
-    held: BelowCard | NotBelowCard | None,
+    held: HeldBack | None,
     assessment: Assessment,
     tenant: str,
     *,
@@ -45,7 +45,7 @@ def write_chosen(
 def _source(
     version: str,
     choice: ThresholdChoice,
-    held: BelowCard | NotBelowCard | None,
+    held: HeldBack | None,
     assessment: Assessment,
     tenant: str,
     *,
@@ -68,7 +68,7 @@ def _source(
 def said_of_written(
     change: KeepAtChange | None,
     choice: ThresholdChoice | None,
-    held: BelowCard | NotBelowCard | None,
+    held: HeldBack | None,
     assessment: Assessment,
     of_card: float,
     record: TrainingRecord | None,
@@ -91,7 +91,7 @@ def where_to_write(
     target: KeepAtTarget,
     policy: Path | None,
     choice: ThresholdChoice | None,
-    first: BelowCard | NotBelowCard | None,
+    first: HeldBack | None,
     assessment: Assessment,
     of_card: CardKeepAt,
     named: Mapping[str, float],

@@ -186,7 +186,7 @@ class ComparedVersions:
             return False, f"at {self.at} none of {counted(self.comparison.texts, 'text')} is kept {with_it}"
         comparison, lower = self.comparison, self.at_lower
         if comparison.better == "neither" and lower is not None and comparison.keeps not in {"alike", lower.keeps}:
-            both = f"with both at {min(self.at.keep_at, self.at.of_new or 1):.2f}"
+            both = f"with both at {self.at.lower:.2f}"
             change = f"that {comparison.keeps} is kept is not shown: kept and right: {difference(lower.kept_right)}"
             return False, f"{both} {change}"
         yes, because = judged(self.comparison, self.once_served, self.at, self.versions.new.card, with_it)
@@ -272,8 +272,7 @@ def compare_versions(versions: Versions, texts: LabelledFile, at: ComparedAt, la
     later = None if own is None else compare_answers(served, _answers(answers[1], texts, labels, own))
     lower = None
     if at.of_new is not None and at.of_new != at.keep_at:
-        least = min(at.keep_at, at.of_new)
-        lower = compare_answers(*(_answers(each, texts, labels, least) for each in answers))
+        lower = compare_answers(*(_answers(each, texts, labels, at.lower) for each in answers))
     return ComparedVersions(versions, texts, compare_answers(served, new), at, later, lower, (seen[0], seen[1]))
 
 

@@ -1,7 +1,8 @@
 """A version of a model of one's own takes the place of another one, and which `keep_at` is to be written for it."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -87,7 +88,8 @@ def roll_back(folder: Path, *, name: str | None, write: bool) -> ServedInstead:
     card, replaced = (_card(place) for place in versions_to_exchange(folder))
     if write:
         _check_may_write(folder, replaced, card, name)
-    finished = _moved(folder, lambda: exchange(folder))
+    with _moving(folder):
+        finished = exchange(folder)
     return ServedInstead("rolled_back", folder, card, replaced, "the same command puts it back", name, finished)
 
 
@@ -117,20 +119,22 @@ def replace_served(folder: Path, new: Path, *, name: str | None, write: bool) ->
     if write:
         _check_may_write(folder, replaced, card, name)
     thrown_away = previous_folder(folder).exists()
-    _moved(folder, lambda: replace_by(folder, new))
+    with _moving(folder):
+        replace_by(folder, new)
     back = f"back to it: sprat models rollback {shlex.quote(str(folder))}"
     gone = "; the version before that is thrown away" if thrown_away else ""
     return ServedInstead("replaced", folder, card, replaced, f"{back}{gone}", name)
 
 
-def _moved(folder: Path, move: Callable[[], bool]) -> bool:
-    """Return what a move of folders returns.
+@contextmanager
+def _moving(folder: Path) -> Iterator[None]:
+    """Explain why a folder cannot be moved.
 
     Raises:
-        UserError: a folder cannot be moved.
+        UserError: one cannot be.
     """
     try:
-        return move()
+        yield
     except OSError as error:
         left = aside_folder(folder).exists()
         finish = f"; this finishes it: sprat models rollback {shlex.quote(str(folder))}" if left else ""

@@ -227,9 +227,9 @@ def retrain(
         },
         several=several,
     )
-    _check_target(folder, output, replaces=replace_served)
+    _check_target(folder, output, replaces=replace_served, writes=write)
     if write:
-        check_may_write(asked.task, asked.name, files_of_tasks, replaces=replace_served)
+        check_may_write(asked.task, asked.name, files_of_tasks)
     reading = _reading(
         folder,
         card.languages,
@@ -354,7 +354,9 @@ def check_replaces(folder: Path, verdict: Verdict, comparison: Comparison, *, un
         )
 
 
-def _check_target(folder: Path, output: Path | None, *, replaces: bool) -> None:
+def _check_target(folder: Path, output: Path | None, *, replaces: bool, writes: bool) -> None:
+    if writes and not replaces:
+        raise UserError("--write goes with --replace: without it, no other version is served")
     if output is not None and replaces:
         raise UserError("--output and --replace exclude each other")
     if output is not None:
