@@ -32,8 +32,9 @@ def behave(simulated):
 async def connect(simulated):
     providers = []
 
-    def connect(timeout_s=5):
-        providers.append(OpenAIProvider(parts.settings(base_url=simulated.base_url, timeout_s=timeout_s)))
+    def connect(timeout_s=5, **changes):
+        settings = parts.settings(base_url=simulated.base_url, timeout_s=timeout_s, **changes)
+        providers.append(OpenAIProvider(settings))
         return providers[-1]
 
     yield connect
@@ -171,6 +172,22 @@ async def test_a_deadline_during_a_hanging_call_declines_in_time(connect, behave
     assert time.monotonic() - begun < 0.5
     await hanging.handler.drain(2)
     assert hanging.audit.phases == [("attempt", None), ("outcome", "timeout")]
+
+
+async def test_a_retry_after_of_an_hour_ends_with_the_first_probe_that_works(connect, behave, simulated):
+    behave(rate_limit_per_s=1 / 3600)
+    breaker = {"failures": 3, "cooldown_s": 60, "max_cooldown_s": 60, "max_retry_after_s": 0.3}
+    tried = frontier(connect(breaker=breaker), breaker=breaker)
+    assert (await tried.answer(parts.request("the first"))).declined is None
+    waiting = [asyncio.create_task(tried.answer(parts.request(f"waiting {n}"))) for n in range(5)]
+    async with asyncio.timeout(5):
+        while simulated.call("/stats")["rate_limited"] < 7:  # five calls at once, then probes
+            await asyncio.sleep(0.01)
+    assert tried.breaker.state != "closed"
+    behave()
+    async with asyncio.timeout(2):
+        answers = await asyncio.gather(*waiting)
+    assert [answered.declined for answered in answers] == [None] * 5
 
 
 async def test_an_outage_opens_the_breaker_and_waiting_cases_are_answered_at_its_end(connect, behave, simulated):

@@ -285,7 +285,7 @@ async def test_a_redirect_is_not_followed(connect, behave, simulated):
         (["retry-after: 0.5"], 0.5),
         (["retry-after-ms: 250", "retry-after: 7"], 0.25),
         (["retry-after: Wed, 01 Jan 2020 00:00:00 GMT"], None),
-        (["retry-after: 99999999"], 3600),
+        (["retry-after: 3600"], 60),
         (["retry-after: nan"], None),
         (["retry-after: -3"], None),
         (["retry-after: soon"], None),
@@ -298,6 +298,13 @@ async def test_retry_after_is_read_in_all_its_forms(connect, headers, expected):
     async with await server:
         error = await failure(connect(base_url=url))
     assert (error.code, error.retryable, error.retry_after_s) == ("rate_limited", True, expected)
+
+
+async def test_a_longer_retry_after_than_the_setting_allows_is_cut_and_the_error_says_so(connect):
+    url, server = answer_with(b"{}", 503, ["retry-after: 3600"])
+    async with await server:
+        error = await failure(connect(base_url=url, breaker={"max_retry_after_s": 5}))
+    assert (error.retry_after_s, error.detail) == (5, "HTTP status 503, Retry-After 3600 s, tried again after 5 s")
 
 
 async def test_openai_variables_of_the_environment_do_not_reach_another_provider(connect, monkeypatch):

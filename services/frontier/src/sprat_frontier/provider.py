@@ -31,7 +31,6 @@ from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderEr
 from sprat_frontier.responses import Api, Response
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 
-_MAX_RETRY_AFTER_S = 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _HELD_UP_S = 0.05
 """An event loop that is so late was held up."""
@@ -144,7 +143,8 @@ class OpenAIProvider:
                 span.set(http_status=error.status_code)
                 span.fail(str(error.status_code))
                 certificate = error.response.extensions["certificate"]
-                return _refusal(error.status_code, dict(error.response.headers), certificate)
+                headers, longest_s = dict(error.response.headers), self._settings.breaker.max_retry_after_s
+                return _refusal(error.status_code, headers, certificate, longest_s)
             except UnreadableResponseError as error:
                 span.fail(error.code)
                 return ProviderError(error.code, error.detail, certificate=error.certificate)
@@ -190,16 +190,24 @@ def _is_simulated(headers: Mapping[str, str]) -> bool:
     return headers.get(_SIMULATED_HEADER) == "true"
 
 
-def _refusal(status: int, headers: dict[str, str], certificate: str | None) -> ProviderError:
-    """Return the error of a status other than success; the response's body is ignored, it may echo the request."""
+def _refusal(status: int, headers: dict[str, str], certificate: str | None, longest_s: float) -> ProviderError:
+    """Return the error of a status other than success; the response's body is ignored, it may echo the request.
+
+    A Retry-After beyond `longest_s` is cut: one response, which a proxy may have written, must not stop all tenants for
+    long.
+    """
     server = status >= 500
     code = "server_error" if server else _CODES.get(status, f"http_{status}")
     retryable = server or status in _RETRYABLE_STATUSES
     # It holds back every tenant: other failures may be the question's.
     retry_after_s = _retry_after_s(headers) if status in _UNAVAILABLE_STATUSES else None
+    detail = f"HTTP status {status}"
+    if retry_after_s is not None and retry_after_s > longest_s:
+        detail += f", Retry-After {retry_after_s:.0f} s, tried again after {longest_s:g} s"
+        retry_after_s = longest_s
     return ProviderError(
         code,
-        f"HTTP status {status}",
+        detail,
         retryable=retryable,
         retry_after_s=retry_after_s,
         certificate=certificate,
@@ -208,7 +216,7 @@ def _refusal(status: int, headers: dict[str, str], certificate: str | None) -> P
 
 
 def _retry_after_s(headers: dict[str, str]) -> float | None:
-    """Return `retry-after-ms`, or `Retry-After` in seconds or as a date; at most an hour."""
+    """Return `retry-after-ms`, or `Retry-After` in seconds or as a date."""
     try:
         if "retry-after-ms" in headers:
             seconds = float(headers["retry-after-ms"]) / 1000
@@ -219,4 +227,4 @@ def _retry_after_s(headers: dict[str, str]) -> float | None:
             return None
     except (ValueError, OverflowError):
         return None
-    return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds > 0 else None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None

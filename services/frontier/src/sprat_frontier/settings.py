@@ -40,6 +40,9 @@ class BreakerSettings(Section):
     failures: Annotated[int, Field(ge=1, le=1000, description="Failures in a row that open the breaker.")] = 5
     cooldown_s: Annotated[float, Field(gt=0, le=3600, description="First pause; doubled by each failed probe.")] = 5.0
     max_cooldown_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    max_retry_after_s: Annotated[
+        float, Field(gt=0, le=3600, description="Longest pause that a Retry-After makes; then one call probes.")
+    ] = 60.0
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
