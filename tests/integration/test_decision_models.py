@@ -174,6 +174,36 @@ async def test_what_is_no_count_or_no_probability_costs_no_answer(name):
 
 
 @pytest.mark.parametrize("name", APIS)
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"balance": "1.0"},
+        {"balance": True},
+        {"balance": 97},
+        {"balance": -0.1},
+        {"balance": 1.0, "transfer": "0.0"},
+        {"balance": 1.0, "transfer": 0.02},
+        {"balance": 0.9, "transfer": 0.9},
+        {"balance": 1.0, "an option of its own": 0.5},
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_probabilities_of_one_choice_is_no_answer_and_is_paid(name, shares):
+    body = dict(zip(APIS, chose("balance", shares), strict=True))[name]
+    error = await failure_of(APIS[name], body)
+    assert (error.code, error.detail, error.retryable) == ("invalid_answer", "its probabilities are none", False)
+    assert error.usage.input_tokens in {96, 98}
+
+
+@pytest.mark.parametrize("name", APIS)
+@pytest.mark.parametrize("shares", [{"balance": 1, "transfer": 0}, {"balance": 0.505, "transfer": 0.505}, {}], ids=str)
+async def test_rounded_probabilities_and_none_at_all_are_an_answer(name, shares):
+    body = dict(zip(APIS, chose("balance", shares), strict=True))[name]
+    answer, _ = await answer_of(APIS[name], body)
+    assert (answer.output.label, answer.confidence) == ("balance", shares.get("balance"))
+
+
+@pytest.mark.parametrize("name", APIS)
 async def test_an_option_that_was_not_offered_is_no_answer_and_is_paid(name):
     for place, body in enumerate(chose("loan")):
         if list(APIS)[place] == name:

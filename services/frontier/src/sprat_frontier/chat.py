@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import httpx2
 from openai import AsyncOpenAI
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field, field_validator
 
 from sprat_contracts import Declined, Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
@@ -12,7 +12,7 @@ from sprat_frontier.bounded_json import read_json
 from sprat_frontier.label_confidence import TokenLogprob, label_confidence
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
-from sprat_frontier.responses import Lenient, Response, named, usage_of
+from sprat_frontier.responses import OR_NONE, Lenient, Response, named, usage_of
 
 _MAX_LOGPROBS = 4_096
 """Tokens; a label takes a few."""
@@ -41,17 +41,7 @@ class _Logprobs(Lenient):
 class _Choice(Lenient):
     message: _Message
     finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-
-    @field_validator("logprobs", mode="wrap")
-    @classmethod
-    def _or_none_told(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Logprobs | None:
-        """Return None for what is no list of probabilities: the answer is paid for all the same."""
-        try:
-            logprobs: _Logprobs | None = read(value)
-        except ValidationError:
-            return None
-        return logprobs
+    logprobs: Annotated[_Logprobs | None, OR_NONE] = None
 
 
 class _Tokens(Lenient):
@@ -62,17 +52,7 @@ class _Tokens(Lenient):
 class _Completion(Lenient):
     model: str = Field(min_length=1, max_length=256)
     choices: Annotated[list[_Choice], Field(min_length=1, max_length=_MAX_CHOICES, fail_fast=True)]
-    usage: _Tokens | None = None
-
-    @field_validator("usage", mode="wrap")
-    @classmethod
-    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Tokens | None:
-        """Return None for what is no count of tokens: the answer is paid for all the same."""
-        try:
-            tokens: _Tokens | None = read(value)
-        except ValidationError:
-            return None
-        return tokens
+    usage: Annotated[_Tokens | None, OR_NONE] = None
 
 
 class ChatApi:

@@ -5,23 +5,26 @@ Two APIs: OpenAI's `POST /decisions`, as the pinned `openai` package has it, and
 leads), so that it is not read: the probability of the chosen option is.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import httpx2
 from openai import AsyncOpenAI
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field
 
 from sprat_contracts import Declined, IntentOutput, ReasonCode
 from sprat_frontier.bounded_json import read_json
 from sprat_frontier.prompts import FrontierQuestion, choice_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
-from sprat_frontier.responses import Lenient, Response, named, usage_of
+from sprat_frontier.responses import OR_NONE, Lenient, Response, named, usage_of
 
 MAX_OPTIONS = 255
 """Of one question. Servers may take fewer, and refuse more."""
 _MAX_OUTPUT_TOKENS = 16 * MAX_OPTIONS
 """They write no text; some count a token or some for each option."""
-_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_MAX_SUM = 1.01
+"""Of the probabilities of one choice: servers round them."""
+_Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 
 
 class _CountedTokens(Lenient):
@@ -31,17 +34,7 @@ class _CountedTokens(Lenient):
 
 class _Decided(Lenient):
     model: str = Field(min_length=1, max_length=256)
-    usage: _CountedTokens | None = None
-
-    @field_validator("usage", mode="wrap", check_fields=False)
-    @classmethod
-    def _or_not_counted(cls, value: object, read: ValidatorFunctionWrapHandler) -> _CountedTokens | None:
-        """Return None for what is no count of tokens: the answer is paid for all the same."""
-        try:
-            tokens: _CountedTokens | None = read(value)
-        except ValidationError:
-            return None
-        return tokens
+    usage: Annotated[_CountedTokens | None, OR_NONE] = None
 
 
 class _Probability(Lenient):
@@ -49,10 +42,15 @@ class _Probability(Lenient):
     probability: _Share
 
 
+_List = Annotated[list[_Probability], Field(max_length=MAX_OPTIONS)]
+_Table = Annotated[dict[str, _Share], Field(max_length=MAX_OPTIONS)]
+
+
 class _Answer(Lenient):
     type: str
     choice: str | bool | None = None
-    probabilities: list[_Probability] = Field(default_factory=list, max_length=MAX_OPTIONS)
+    probabilities: Annotated[_List | None, OR_NONE] = Field(default_factory=list)
+    """None: they are no probabilities."""
 
 
 class _Decision(_Decided):
@@ -62,7 +60,8 @@ class _Decision(_Decided):
 class _NamedAnswer(Lenient):
     type: str
     choice: str | None = None
-    probabilities: dict[str, _Share] = Field(default_factory=dict, max_length=MAX_OPTIONS)
+    probabilities: Annotated[_Table | None, OR_NONE] = Field(default_factory=dict)
+    """None: they are no probabilities."""
 
 
 class _SystemOne(_Decided):
@@ -108,7 +107,8 @@ class DecisionsApi:
         except ValueError:
             return _garbled(response)
         (answer,) = decision.answers
-        probabilities = {each.value: each.probability for each in answer.probabilities if isinstance(each.value, str)}
+        told = answer.probabilities
+        probabilities = None if told is None else {each.value: each.probability for each in told}
         chosen = answer.choice if isinstance(answer.choice, str) and answer.type == "choice" else None
         return _answer(prepared, response, decision, chosen, probabilities, refused=answer.type == "refusal")
 
@@ -157,7 +157,7 @@ def _answer(
     response: Response,
     decision: _Decided,
     chosen: str | None,
-    probabilities: dict[str, float],
+    probabilities: Mapping[str, float] | Mapping[str | bool, float] | None,
     *,
     refused: bool = False,
 ) -> ProviderAnswer | ProviderError:
@@ -171,6 +171,9 @@ def _answer(
     choice = choice_for(prepared.question)
     if chosen is None or chosen not in choice.options:
         return ProviderError("invalid_answer", "the choice is not among the options", **billed)
+    if probabilities is None or sum(probabilities.values()) > _MAX_SUM:
+        # Percentages, scores of options by themselves, or text: whatever keep_at is, it would mean something else.
+        return ProviderError("invalid_answer", "its probabilities are none", **billed)
     model, replaced = named(decision.model, prepared.body["model"])
     label = None if chosen == choice.none else chosen
     return ProviderAnswer(

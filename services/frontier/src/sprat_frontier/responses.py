@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx2
 from openai import AsyncOpenAI
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from sprat_contracts import Declined, Usage
 from sprat_frontier.prompts import FrontierQuestion
@@ -23,6 +23,17 @@ class Lenient(BaseModel):
     """The parts of a response that are read; servers differ in the rest."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
+
+
+def _or_none(value: object, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+OR_NONE = WrapValidator(_or_none)
+"""Of a field whose unreadable value is read as None, because the answer is paid for all the same."""
 
 
 class Response(NamedTuple):
