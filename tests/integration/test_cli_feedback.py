@@ -14,7 +14,7 @@ from sprat_cli.main import app
 from sprat_contracts import Envelope, FeedbackGiven, TextSubmitted, Traceparent, decode, encode
 from sprat_inference.serving import announcement
 from support.cli_records import environment
-from support.stream import SIGNATURES, card, made_topics, producing, publish, read_all, settings_for
+from support.stream import FORGED, SIGNATURES, card, made_topics, producing, publish, read_all, settings_for
 
 
 @pytest.fixture
@@ -125,8 +125,8 @@ async def test_texts_that_are_not_there_are_counted(kafka, topics, run):
     assert (await run("--text-id", "t-1", *COMMON, "--label", "transfer"))[2] == ""
 
 
-async def announce(kafka, topics, model: str, *labels: str) -> None:
-    record = announcement_record(topics, announcement(card(labels=labels), model), "test", None, SIGNATURES)
+async def announce(kafka, topics, model: str, *labels: str, signatures=SIGNATURES) -> None:
+    record = announcement_record(topics, announcement(card(labels=labels), model), "test", None, signatures)
     await publish(kafka.bootstrap, record.topic, [record.value], record.headers, record.key)
 
 
@@ -146,6 +146,7 @@ async def test_a_label_of_another_model_than_the_text_asked_for_is_refused(kafka
 
 async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(kafka, topics, run, tmp_path):
     texts = {f"t-{number}": f"text {number}" for number in range(4)}
+    await announce(kafka, topics, "default", "transfer", "balance")
     await submit(kafka, topics, {**texts, "odd": '1+1,\n"quoted"', "formula": "=1+1"})
     await publish(kafka.bootstrap, topics.texts, [b'{"text": "plain", "tasks": {"intent": {}}}'])
     plain = next(record for record in await read_all(kafka.bootstrap, topics.texts) if not record.headers)
@@ -173,8 +174,10 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
         "rows": 3,
         "outside": 1,
         "labels": {"balance": 2, "transfer": 1},
+        "authors": {"qa": 4},
         "conflicts": 0,
         "left_out": {"unreadable": 1, "superseded": 1, "not_found": 1, "untrainable": 1},
+        "new_labels": {},
         "texts_not_found": [{"text_id": "never", "text_source": "/crm"}],
     }
     with (tmp_path / "out.csv").open(newline="") as file:
@@ -201,6 +204,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
 
 
 async def test_a_correction_older_than_every_text_is_expired(kafka, topics, run, tmp_path):
+    await announce(kafka, topics, "default", "transfer", "balance")
     assert (await run("--text-id", "gone", *COMMON, "--label", "transfer"))[0] == 0
     code, out, _ = await run("export", "--output", "out.tsv")
     assert (code, (tmp_path / "out.tsv").exists()) == (1, False)
@@ -211,5 +215,15 @@ async def test_a_correction_older_than_every_text_is_expired(kafka, topics, run,
     assert (await run("--text-id", "t-1", *COMMON, "--label", "transfer"))[0] == 0
     code, out, _ = await run("export", "--output", "out.tsv")
     assert code == 0
-    assert out.startswith("out.tsv: 1 row, 1 label: transfer 1\n")
+    assert out.startswith("out.tsv: 1 row, 1 label: transfer 1\nby qa 1\n")
     assert (tmp_path / "out.tsv").read_text() == "text\tlabel\tlanguage\nlater\ttransfer\ten\n"
+
+
+async def test_a_label_that_only_a_forger_announces_is_left_out_of_the_export(kafka, topics, run):
+    await announce(kafka, topics, "default", "transfer", "balance")
+    await announce(kafka, topics, "default", "transfer", "fraud", signatures=FORGED)
+    await submit(kafka, topics, {"t-1": "one", "t-2": "two"})
+    rows = lines({"text_id": "t-1", "label": "transfer"}, {"text_id": "t-2", "label": "fraud"})
+    assert (await run("--from", "-", *COMMON, "--allow-new-labels", stdin=rows))[0] == 0
+    code, (exported,), _ = await run("export", "--output", "out.csv", "--json")
+    assert (code, exported["rows"], exported["new_labels"]) == (1, 1, {"fraud": {"qa": 1}})

@@ -293,6 +293,7 @@ def trains_from_corrections(desk: Desk, person: Person) -> None:
     told = person.follow("sprat feedback export --since 30d --output corrected.csv").out.splitlines()
     assert told == [
         "corrected.csv: 12 rows, 2 labels: transfer 6, balance 6",
+        "by agent-17 12",
         "left out: 1  no text that is still there has this id and source: gone of /crm",
     ]
     assert SOMETHING_PERSONAL in (person.folder / "corrected.csv").read_text("utf-8")

@@ -27,6 +27,7 @@ from sprat_operations.topics import create_topics
 
 SECRET = "a secret for the tests"
 SIGNATURES = Signatures(Keys(SecretStr(SECRET)))
+FORGED = Signatures(Keys(SecretStr("the secret of another installation")))
 
 
 def settings_for(bootstrap: str, prefix: str, redis_url: str = "redis://127.0.0.1:1/0", **more: Any) -> ServiceSettings:

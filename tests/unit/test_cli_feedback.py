@@ -156,7 +156,11 @@ def joined(monkeypatch):
         async def join(*_):
             return examples, Counter(), []
 
+        async def announced(_):
+            return {"intent": {"default": {"a", "label-one", "label-three"}, "bank": {"label-two"}}}
+
         monkeypatch.setattr(export, "joined_corrections", join)
+        monkeypatch.setattr(export, "announced_labels", announced)
         return examples
 
     return replace
@@ -179,6 +183,66 @@ def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, joined, t
         assert "left out: 2  sprat train would refuse" in result.stdout
     assert (tmp_path / "out.csv").read_text().splitlines() == ["text,label,language", "plain,a,en"]
     assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "outside,,en"]
+
+
+def corrected(text: str, output, by: str, task: str = "intent") -> CorrectedText:
+    submitted = TextSubmitted.model_validate({"text": text, "tasks": {task: {}}})
+    return CorrectedText(submitted, output, ("/crm", text), by)
+
+
+@pytest.fixture
+def of_a_forger(joined):
+    """Corrections by two authors, one of whom makes labels up."""
+    labels = [("one", "a", "qa"), ("two", "fraud", "bot"), ("three", "fraud", "qa"), ("four", "aa", "bot")]
+    return joined([corrected(text, IntentOutput(label=label), by) for text, label, by in labels])
+
+
+def test_an_export_refuses_labels_that_no_model_announced_and_names_their_authors(run, tmp_path, of_a_forger):
+    result = run(*EXPORT)
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        1,
+        [
+            "out.csv: 1 row, 1 label: a 1",
+            "by qa 1",
+            "left out: 3  no announced model knows the label: --allow-new-label LABEL takes it",
+            "  fraud 2, by bot 1, qa 1",
+            "  aa 1, by bot 1; did you mean a?",
+        ],
+    )
+    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["one,a,en"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "rows", "new"),
+    [
+        (["--allow-new-label", "fraud"], 3, {"aa": {"bot": 1}}),
+        (["--allow-new-label", "fraud", "--allow-new-label", "aa"], 4, {}),
+        (["--allow-new-labels"], 4, {}),
+        ([], 1, {"fraud": {"bot": 1, "qa": 1}, "aa": {"bot": 1}}),
+    ],
+)
+def test_an_export_takes_the_new_labels_that_are_allowed(run, of_a_forger, allowed, rows, new):
+    result = run(*EXPORT, "--json", *allowed)
+    exported = json.loads(result.stdout)
+    assert (exported["rows"], exported["new_labels"], result.exit_code) == (rows, new, 1 if new else 0)
+    assert exported["left_out"].get("new_label", 0) == 4 - rows
+    assert exported["authors"] == {1: {"qa": 1}, 3: {"qa": 2, "bot": 1}, 4: {"qa": 2, "bot": 2}}[rows]
+
+
+def test_a_label_of_another_model_is_new_to_the_one_that_the_texts_asked_for(run, joined):
+    joined([corrected("one", IntentOutput(label="label-two"), "qa"), corrected("two", IntentOutput(label=None), "qa")])
+    exported = json.loads(run(*EXPORT, "--out-of-scope", "none.csv", "--json").stdout)
+    assert (exported["new_labels"], exported["outside"]) == ({"label-two": {"qa": 1}}, 1)
+
+
+def test_the_labels_of_a_tasks_file_are_known_without_an_announcement(run, joined, tmp_path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "desk.yaml").write_text("kind: multi_label\nlabels:\n  hr: pay\n  it: laptops\n")
+    labels = [("hr", "it"), ("hr", "spam")]
+    outputs = [LabelsOutput(labels=tuple(ScoredLabel(label=label) for label in each)) for each in labels]
+    joined([corrected(f"text {n}", output, "qa", "desk") for n, output in enumerate(outputs)])
+    exported = json.loads(run(*EXPORT, "--task", "desk", "--json").stdout)
+    assert (exported["rows"], exported["new_labels"]) == (1, {"spam": {"qa": 1}})
 
 
 @pytest.fixture

@@ -183,6 +183,8 @@ class CorrectedText:
     text: TextSubmitted = field(repr=False)
     output: Output
     identity: Identity
+    by: str = ""
+    """Who corrected it, as the correction says: nothing proves it."""
 
 
 async def read_corrections(
@@ -223,7 +225,8 @@ async def join(
         if reason == NOT_FOUND:
             corrections.not_found.append(identity)
     found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
-    return [CorrectedText(text.text, corrections.latest[identity].output, identity) for identity, text in found]
+    given = corrections.latest
+    return [CorrectedText(text.text, given[identity].output, identity, given[identity].by) for identity, text in found]
 
 
 @dataclass(frozen=True, slots=True)

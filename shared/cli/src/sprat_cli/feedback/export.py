@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +13,14 @@ from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
 from sprat.model import display_name
 from sprat.settings import KafkaSettings, default_language
+from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.feedback.labels import identities_json, named_texts
+from sprat_cli.feedback.labels import announced_labels, did_you_mean, identities_json, labels_of, named_texts
 from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import counted, printable, remark, say, say_json
+from sprat_operations import local_run
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import (
     NOT_FOUND,
@@ -41,24 +44,35 @@ Of each text the last correction counts. Its text is looked for on the topic of 
 kept there for 7 days by default, so export more often than that. What cannot be joined is counted
 with the reason, and up to five ids that no text has are named. Where the texts asked for several models of the task,
 --model names one: each has labels of its own.
+A label that no announced model knows, nor the task's file, is left out, because whoever may write corrections can make
+one up: it is named with its authors, and --allow-new-label takes it. Authors are what corrections say.
 Columns: text, label, language; what is outside every known intent goes to --out-of-scope. The file holds texts as they
 are, personal data too, and is readable by you alone.
 
 \b
 Exit codes:
   0  written
-  1  nothing could be joined, or a record is not a correction; what could be joined is written all the same
+  1  nothing could be joined, a label is not known, or a record is not a correction; what could be joined is written
+     all the same
   2  wrong usage, or Kafka cannot be reached"""
 
 OUTSIDE = "outside"
 UNTRAINABLE = "untrainable"
 OTHER_MODEL = "other_model"
+NEW_LABEL = "new_label"
 LEFT_OUT_WHY = {
     **WHY,
     OTHER_MODEL: "the text asked for another model than --model",
+    NEW_LABEL: "no announced model knows the label: --allow-new-label LABEL takes it",
     OUTSIDE: "outside every known intent: --out-of-scope FILE takes them",
     UNTRAINABLE: "sprat train would refuse the text or the label in such a file: it may be a formula (take .jsonl)",
 }
+
+
+_SHOWN = 8
+"""Names that are printed; `--json` has all."""
+_RowBy = tuple[dict[str, Any], str]
+"""A row of the file, and who corrected it."""
 
 
 def export(
@@ -79,6 +93,13 @@ def export(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="For texts outside every known intent."),
     ] = None,
+    allow_new_label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", show_default=False, help="Take this label though no announced model knows it."),
+    ] = None,
+    allow_new_labels: Annotated[
+        bool, typer.Option("--allow-new-labels", help="Take all labels that no announced model knows.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
@@ -88,27 +109,36 @@ def export(
     kafka = kafka_settings(bootstrap, prefix)
     if (alone := task_alone(task, kafka.topics.tasks)) is not None:
         raise UserError(f"--task {task}: write --task {alone} --model {task[len(alone) + 1 :]}")
-    if task not in (known := kafka.topics.tasks):
-        raise UserError(f"--task {task}: no such task; known are {', '.join(known)}")
+    if task not in (tasks := kafka.topics.tasks):
+        raise UserError(f"--task {task}: no such task; known are {', '.join(tasks)}")
     for path in (output, *([out_of_scope] if out_of_scope else [])):
-        check_format(path, task, known[task])
+        check_format(path, task, tasks[task])
         if path.exists() and not force:
             raise UserError(f"{path} is there already; --force writes over it")
     since_ms = None if since is None else time_before_now(since)
     with explain_kafka_errors(kafka):
         examples, left_out, not_found = asyncio.run(joined_corrections(kafka, task, since_ms))
-    model, examples = _of_one_model(task, model, examples, left_out)
-    rows = rows_of(examples, default_language())
-    outside = _trainable(out_of_scope, [row for row in rows if row.get("label", "") is None], left_out)
-    inside = _trainable(output, [row for row in rows if row.get("label", "") is not None], left_out)
+        model, examples = _of_one_model(task, model, examples, left_out)
+        known = None if allow_new_labels else _known_labels(kafka, task, model, examples)
+    refused: Mapping[str, Counter[str]] = {}
+    if known is not None:
+        examples, refused = _of_known_labels(examples, {*known, *(allow_new_label or ())}, left_out)
+    by_row = list(zip(rows_of(examples, default_language()), (each.by for each in examples), strict=True))
+    outside = _trainable(out_of_scope, [each for each in by_row if each[0].get("label", "") is None], left_out)
+    inside = _trainable(output, [each for each in by_row if each[0].get("label", "") is not None], left_out)
     if inside:
-        write_rows(output, inside, overwrite=force)
+        write_rows(output, [row for row, _ in inside], overwrite=force)
     if out_of_scope is None:
         left_out[OUTSIDE] += len(outside)
+        outside = []
     elif outside:
-        write_rows(out_of_scope, [row | {"label": ""} for row in outside], overwrite=force)
-    _say_end(output, out_of_scope, task, model, inside, outside, left_out, not_found, as_json=as_json)
-    raise typer.Exit(1 if not (inside or (out_of_scope and outside)) or left_out["unreadable"] else 0)
+        write_rows(out_of_scope, [row | {"label": ""} for row, _ in outside], overwrite=force)
+    end = _Exported(output, out_of_scope, task, model, inside, outside, left_out, not_found, refused, known or ())
+    if as_json:
+        say_json(end.as_json())
+    else:
+        end.say()
+    raise typer.Exit(1 if not (inside or outside) or left_out["unreadable"] or refused else 0)
 
 
 def _of_one_model(
@@ -134,11 +164,39 @@ def _of_one_model(
     return model, [each for each in examples if requested_model(each.text, task) == model]
 
 
-def _trainable(path: Path | None, rows: list[dict[str, Any]], left_out: Counter[str]) -> list[dict[str, Any]]:
+def _known_labels(kafka: KafkaSettings, task: str, model: str | None, examples: list[CorrectedText]) -> Collection[str]:
+    """Return the labels that the model announces, else every model of the task, and those of the task's file."""
+    if not any(labels_of(each.output) for each in examples):
+        return ()
+    files = chosen_tasks(local_run.find_by_kafka(kafka.bootstrap))
+    of_file = files[task].labels if task in files else ()
+    announced = asyncio.run(announced_labels(kafka)).get(task, {})
+    of_models = announced.get(model or "", {label for labels in announced.values() for label in labels})
+    return {*of_file, *of_models}
+
+
+def _of_known_labels(
+    examples: list[CorrectedText], known: Collection[str], left_out: Counter[str]
+) -> tuple[list[CorrectedText], dict[str, Counter[str]]]:
+    """Return the corrections whose labels are all known, and of the other labels who gave them; count the others."""
+    kept: list[CorrectedText] = []
+    refused: dict[str, Counter[str]] = {}
+    for each in examples:
+        new = {label for label in labels_of(each.output) if label not in known}
+        for label in new:
+            refused.setdefault(label, Counter())[each.by] += 1
+        if new:
+            left_out[NEW_LABEL] += 1
+        else:
+            kept.append(each)
+    return kept, refused
+
+
+def _trainable(path: Path | None, rows: list[_RowBy], left_out: Counter[str]) -> list[_RowBy]:
     """Return the rows that can be trained from; count the others."""
     if path is None:
         return rows
-    good = [row for row in rows if trainable(path, row)]
+    good = [(row, by) for row, by in rows if trainable(path, row)]
     left_out[UNTRAINABLE] += len(rows) - len(good)
     return good
 
@@ -163,48 +221,78 @@ def left_out_reasons(left_out: Counter[str], not_found: Sequence[Identity]) -> I
             yield code, left_out[code], f"{why}{named}"
 
 
-def _say_end(
-    output: Path,
-    out_of_scope: Path | None,
-    task: str,
-    model: str | None,
-    inside: Sequence[Mapping[str, Any]],
-    outside: Sequence[Mapping[str, Any]],
-    left_out: Counter[str],
-    not_found: Sequence[Identity],
-    *,
-    as_json: bool,
-) -> None:
-    labels = Counter(label for row in inside for label in _labels(row))
-    conflicts = _conflicts(inside)
-    if as_json:
-        files = {"file": str(output) if inside else None, "out_of_scope": str(out_of_scope) if outside else None}
-        counts = {"rows": len(inside), "outside": len(outside), "labels": dict(labels), "conflicts": conflicts}
-        say_json(
-            {
-                "type": "exported",
-                "model": model,
-                **files,
-                **counts,
-                "left_out": {k: n for k, n in left_out.items() if n},
-                "texts_not_found": identities_json(not_found),
-            }
-        )
-        return
-    if inside:
-        summary = f", {counted(len(labels), 'label')}: " + _most(labels) if labels else ""
-        of_model = "" if display_name(task, model) == task else f" of {display_name(task, model)}"
-        say(f"{output}: {counted(len(inside), 'row')}{of_model}{summary}")
-    else:
-        say("no correction could be joined with its text; nothing is written")
-    if out_of_scope is not None and outside:
-        say(f"{out_of_scope}: {counted(len(outside), 'row')} outside every known intent")
-    for _, count, why in left_out_reasons(left_out, not_found):
-        say(f"left out: {count:,}  {why}")
-    if conflicts:
-        one = conflicts == 1
-        texts, them = ("1 text has", "it") if one else (f"{conflicts:,} texts have", "them")
-        remark(f"{texts} more than one label: check {them} before you train")
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """What is said at the end."""
+
+    output: Path
+    out_of_scope: Path | None
+    task: str
+    model: str | None
+    inside: Sequence[_RowBy]
+    outside: Sequence[_RowBy]
+    left_out: Counter[str]
+    not_found: Sequence[Identity]
+    refused: Mapping[str, Counter[str]]
+    """Labels that are not known, with their authors."""
+    known: Collection[str]
+
+    @property
+    def labels(self) -> Counter[str]:
+        """How many rows have which label."""
+        return Counter(label for row, _ in self.inside for label in _labels(row))
+
+    @property
+    def authors(self) -> Counter[str]:
+        """How many rows are by whom."""
+        return Counter(by for _, by in (*self.inside, *self.outside))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {
+            "type": "exported",
+            "model": self.model,
+            "file": str(self.output) if self.inside else None,
+            "out_of_scope": str(self.out_of_scope) if self.outside else None,
+            "rows": len(self.inside),
+            "outside": len(self.outside),
+            "labels": dict(self.labels),
+            "authors": dict(self.authors),
+            "conflicts": _conflicts(row for row, _ in self.inside),
+            "left_out": {code: count for code, count in self.left_out.items() if count},
+            "new_labels": {label: dict(authors) for label, authors in self.refused.items()},
+            "texts_not_found": identities_json(self.not_found),
+        }
+
+    def _say_new_labels(self) -> None:
+        by_count = sorted(self.refused.items(), key=lambda each: -each[1].total())
+        for label, authors in by_count[:_SHOWN]:
+            said = f"  {printable(label, 60)} {authors.total():,}, by {_most(authors)}"
+            say(said + did_you_mean(label, self.known))
+        if len(by_count) > _SHOWN:
+            say(f"  and {len(by_count) - _SHOWN:,} more labels (--json names all)")
+
+    def say(self) -> None:
+        """Print a line for each file, for each reason why a correction is left out, and for each new label."""
+        if self.inside:
+            summary = f", {counted(len(self.labels), 'label')}: " + _most(self.labels) if self.labels else ""
+            display = display_name(self.task, self.model)
+            of_model = "" if display == self.task else f" of {display}"
+            say(f"{self.output}: {counted(len(self.inside), 'row')}{of_model}{summary}")
+        else:
+            say("there is no correction to take; nothing is written")
+        if self.outside:
+            say(f"{self.out_of_scope}: {counted(len(self.outside), 'row')} outside every known intent")
+        if self.authors:
+            say(f"by {_most(self.authors)}")
+        for code, count, why in left_out_reasons(self.left_out, self.not_found):
+            say(f"left out: {count:,}  {why}")
+            if code == NEW_LABEL:
+                self._say_new_labels()
+        if conflicts := _conflicts(row for row, _ in self.inside):
+            one = conflicts == 1
+            texts, them = ("1 text has", "it") if one else (f"{conflicts:,} texts have", "them")
+            remark(f"{texts} more than one label: check {them} before you train")
 
 
 def _labels(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -212,7 +300,7 @@ def _labels(row: Mapping[str, Any]) -> tuple[str, ...]:
     return split_labels(row["labels"]) if "labels" in row else (row["label"],) if "label" in row else ()
 
 
-def _conflicts(rows: Sequence[Mapping[str, Any]]) -> int:
+def _conflicts(rows: Iterable[Mapping[str, Any]]) -> int:
     """Count equal texts that have different labels."""
     labels: dict[str, set[str]] = {}
     for row in rows:
@@ -221,6 +309,6 @@ def _conflicts(rows: Sequence[Mapping[str, Any]]) -> int:
     return sum(len(each) > 1 for each in labels.values())
 
 
-def _most(labels: Counter[str], shown: int = 8) -> str:
-    parts = [f"{printable(label, 40)} {count:,}" for label, count in labels.most_common(shown)]
-    return ", ".join(parts) + ("" if len(labels) <= shown else f" and {len(labels) - shown} more")
+def _most(names: Counter[str]) -> str:
+    parts = [f"{printable(name, 40)} {count:,}" for name, count in names.most_common(_SHOWN)]
+    return ", ".join(parts) + ("" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more")

@@ -15,7 +15,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.connection import reading_signatures
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
-from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, ModelAnnounced, WireError, decode
+from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, ModelAnnounced, Output, WireError, decode
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import TextSearch, find_texts, requested_model
 from sprat_operations.topic_reader import read_since
@@ -46,7 +46,7 @@ async def check_corrections(
         UserError: the requested model, or every model, does not know a label, and it may not be published.
     """
     try:
-        announced = await _announced_labels(kafka) if any(map(_labels, messages)) else {}
+        announced = await announced_labels(kafka) if any(labels_of(each.output) for each in messages) else {}
     except KafkaConnectionError:
         raise
     except (KafkaError, UserError, TimeoutError):
@@ -96,12 +96,12 @@ def judge_labels(
     if not every:
         return [], []
     word = "intent" if all(each.task == "intent" for each in messages) else "label"
-    given = [(each, label) for each in messages for label in _labels(each) if label not in new_labels]
+    given = [(each, label) for each in messages for label in labels_of(each.output) if label not in new_labels]
     labels = {label for _, label in given}
     unknown = sorted(labels - every)
     lines = []
     for label in unknown:
-        meant = _meant(label, _of_concerned(label, given, known, asked))
+        meant = did_you_mean(label, _of_concerned(label, given, known, asked))
         lines.append(f"no announced model knows the {word} {printable(label, 60)}{meant}")
     doubtful = [(asked.get((each.text_source, each.text_id)), label) for each, label in given if in_doubt(label, known)]
     judged = [(model, label) for model, label in doubtful if model is not None and model in known]
@@ -110,7 +110,7 @@ def judge_labels(
         texts = "1 text asks for" if count == 1 else f"{count:,} texts ask for"
         others = [name for name in known if label in known[name]]
         do = f"{', '.join(others)} {'does' if len(others) == 1 else 'do'}"
-        do += _meant(label, known[model])
+        do += did_you_mean(label, known[model])
         lines.append(f"the model {model}, which {texts}, does not know the {word} {printable(label, 60)}; {do}")
     notes = []
     if unchecked := len(doubtful) - len(judged):
@@ -145,13 +145,11 @@ def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven],
     )
 
 
-def _labels(message: FeedbackGiven) -> tuple[str, ...]:
-    """Return the labels that a correction gives."""
-    if isinstance(message.output, LabelsOutput):
-        return tuple(each.label for each in message.output.labels)
-    if isinstance(message.output, IntentOutput) and message.output.label is not None:
-        return (message.output.label,)
-    return ()
+def labels_of(output: Output) -> tuple[str, ...]:
+    """Return the labels that a correction gives as the right output."""
+    if isinstance(output, LabelsOutput):
+        return tuple(each.label for each in output.labels)
+    return (output.label,) if isinstance(output, IntentOutput) and output.label is not None else ()
 
 
 def _of_concerned(
@@ -163,7 +161,7 @@ def _of_concerned(
     return {each for labels in concerned for each in labels}
 
 
-def _meant(label: str, known: Collection[str]) -> str:
+def did_you_mean(label: str, known: Collection[str]) -> str:
     """Return what may have been meant by a label: that no label is right comes first, then one of a model's labels."""
     is_outside = label == OUTSIDE or is_remainder(label)
     near = get_close_matches(label, known, 1)
@@ -175,7 +173,7 @@ def _meant(label: str, known: Collection[str]) -> str:
     return said
 
 
-async def _announced_labels(kafka: KafkaSettings) -> dict[str, dict[str, Collection[str]]]:
+async def announced_labels(kafka: KafkaSettings) -> dict[str, dict[str, Collection[str]]]:
     """Return task → model → labels of the models that are announced, without those that announce none."""
     labels: dict[bytes | None, ModelAnnounced] = {}
     signatures = reading_signatures()
