@@ -13,6 +13,7 @@ from sprat.audit.keys import RECORD, SigningKey
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint
 from sprat.audit.settings import AuditSettings
 from sprat.errors import UserError
+from sprat_cli.audit.verify import exit_code
 from sprat_contracts.ids import derive
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_findings import FINDINGS
@@ -344,6 +345,41 @@ async def test_tampering_is_found_with_its_place_and_what_to_do(log, tamper, kin
     assert kind in found
     assert found[kind].where
     assert found[kind].advice
+
+
+FOREIGN = (forge_pair, forge_pair_with_a_key, forge_unsigned, write_garbage, write_another_phase)
+
+
+@pytest.mark.parametrize("tamper", FOREIGN, ids=lambda each: each.__name__)
+async def test_records_that_anybody_may_write_have_a_class_and_an_exit_code_of_their_own(log, tamper):
+    tamper(log)
+    proof = verified(log)
+    assert proof.findings
+    assert (exit_code(proof), all(each.foreign for each in proof.findings)) == (3, True)
+
+
+@pytest.mark.parametrize("tamper", FOREIGN, ids=lambda each: each.__name__)
+async def test_foreign_records_do_not_cover_what_is_missing(log, tamper):
+    remove_pair(log)
+    tamper(log)
+    proof = verified(log)
+    assert (exit_code(proof), any(each.foreign for each in proof.findings)) == (1, True)
+
+
+async def test_a_signed_record_that_this_version_cannot_read_is_not_foreign(log):
+    log.add(signed(attempts(log)[0], parts.KEY, phase="thought"))
+    (found,) = verified(log).findings
+    assert (found.kind, found.foreign) == ("unreadable", False)
+
+
+OF_THE_LOG = [each for each in TAMPERING if each not in FOREIGN]
+
+
+@pytest.mark.parametrize("tamper", OF_THE_LOG, ids=lambda each: each.__name__)
+async def test_a_record_of_the_services_that_is_changed_or_missing_is_never_only_foreign(log, tamper):
+    assert exit_code(verified(log)) == 0
+    tamper(log)
+    assert exit_code(verified(log)) == 1
 
 
 def test_every_kind_of_finding_is_provoked_by_a_test():

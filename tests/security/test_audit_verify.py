@@ -21,7 +21,7 @@ from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_operations.egress import last_egress
 from support import frontier_parts as parts
 from support.cli_records import environment, sprat
-from support.stream import SECRET, made_topics, open_transaction, producing, settings_for
+from support.stream import SECRET, made_topics, open_transaction, producing, publish, settings_for
 
 TEXTS = [f"please move {amount} euros" for amount in range(8)]
 
@@ -103,6 +103,16 @@ async def test_what_two_replicas_have_written_verifies_and_it_says_what_was_chec
     assert out.count(": 8 records, ") == 2
     assert out.count(f"key {parts.KEY.id}, stopped") == 2
     assert out.endswith("fine: nothing is missing or changed\n")
+
+
+async def test_foreign_records_have_an_exit_code_of_their_own(written, verify, settings):
+    await publish(settings.kafka.bootstrap, settings.kafka.topics.egress, [b"{}"] * 3)
+    code, out, _ = await verify()
+    assert (code, "unreadable (3, foreign): " in out) == (3, True)
+    assert "findings: 3, all of foreign records, which no given key signed; nothing signed is missing" in out
+    code, out, _ = await verify("--json")
+    *_, end = (json.loads(line) for line in out.splitlines())
+    assert (code, end["fine"], end["findings"], end["foreign"]) == (3, False, 3, 3)
 
 
 async def test_records_that_were_deleted_are_found_with_writer_and_numbers(written, verify, settings):

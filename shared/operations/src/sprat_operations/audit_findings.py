@@ -47,6 +47,11 @@ class AuditFinding:
     """Topic, partition and offset; a writer and numbers of its records; a file and line."""
     what: str
     at_ms: int | None = None
+    foreign: bool = False
+    """Whether it is of a record that no given key signed: whoever may write to the topic can make one.
+
+    It says nothing of the services' own records: where it stands in the place of one, that one is missing as well.
+    """
 
     @property
     def advice(self) -> str:

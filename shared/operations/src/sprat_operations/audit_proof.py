@@ -5,7 +5,6 @@ Nothing here reads Kafka: `AuditProof` gets records, checkpoints and answers in 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import ValidationError
@@ -17,6 +16,7 @@ from sprat_contracts import ChainPlace, Egress, EgressRecord, KafkaRecord, TierS
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_findings import FINDINGS, AuditFinding
+from sprat_operations.audit_writers import Call, Link, Writer, WriterSummary
 from sprat_operations.topics import Difference
 from sprat_operations.transactions import OpenTransaction
 
@@ -33,67 +33,6 @@ _REPEATED: Final = ("tenant", "task", "provider", "region", "model", "host", "by
 """Fields of an attempt that its outcome repeats."""
 _MISSING: Final = frozenset({"removed", "truncated", "no_attempt", "no_outcome", "no_call"})
 """Findings about records of the audit that are not there."""
-
-
-@dataclass(slots=True)
-class WriterSummary:
-    """What was seen of one writer."""
-
-    writer: str
-    key_id: str
-    records: int = 0
-    first_ms: int = 0
-    last_ms: int = 0
-    checkpoints: int = 0
-    closed: bool = False
-
-
-@dataclass(slots=True)
-class _Link:
-    hash: str
-    previous: str
-    signed_at: int
-    appended_at: int
-    where: str
-    partition: int
-    repeats: int = 0
-    """How often it stands there again."""
-
-
-@dataclass(slots=True)
-class _Call:
-    attempt: EgressRecord | None = None
-    outcome: EgressRecord | None = None
-    where: str = ""
-    at_ms: int = 0
-
-    @property
-    def record(self) -> EgressRecord:
-        """The attempt, else the outcome."""
-        (record, *_) = filter(None, (self.attempt, self.outcome))
-        return record
-
-
-@dataclass(slots=True)
-class _Writer:
-    summary: WriterSummary
-    started_at: int
-    links: dict[int, _Link] = field(default_factory=dict)
-    acknowledged: int = 0
-    claimed_checkpoint: int = -1
-    behind: dict[int, int] = field(default_factory=dict)
-    """Partition → the highest `acknowledged` of its records so far."""
-    checkpoints: dict[int, Checkpoint] = field(default_factory=dict)
-    checkpoint_places: dict[int, str] = field(default_factory=dict)
-    later_checkpoints: set[int] = field(default_factory=set)
-    """Numbers of those that were written during the verification."""
-
-    @property
-    def alive_until(self) -> int:
-        """The last time that it signed something."""
-        return max(
-            [self.summary.last_ms, self.started_at, *(checkpoint.at for checkpoint in self.checkpoints.values())]
-        )
 
 
 class AuditProof:
@@ -122,8 +61,8 @@ class AuditProof:
         self._complete_from_ms = horizon_ms
         self._unsigned_before_ms = unsigned_before_ms
         self._grace_ms = grace_ms
-        self._writers: dict[str, _Writer] = {}
-        self._calls: dict[str, _Call] = {}
+        self._writers: dict[str, Writer] = {}
+        self._calls: dict[str, Call] = {}
         self._named: set[str] = set()
         """Calls that an answer or a Result names."""
         self._answers: list[tuple[str, str, str, Egress, int]] = []
@@ -166,29 +105,46 @@ class AuditProof:
         try:
             message = decode(record, EgressRecord).message
         except (WireError, ValueError) as error:
-            self._find("unreadable", where, str(error), record.timestamp)
+            self._unreadable(record, where, str(error))
             return
         if message.phase not in {"attempt", "outcome"}:
-            self._find("unreadable", where, "neither attempt nor outcome", record.timestamp)
+            self._unreadable(record, where, "neither attempt nor outcome")
             return
-        signature = next((value for name, value in record.headers if name == SIGNATURE), None)
-        if signature is None or message.chain is None:
+        if message.chain is None or _signature(record) is None:
             self._unsigned(message, where, record.timestamp)
             return
         try:
-            key = self._keys.check(RECORD, signed_bytes(record.value or b"", record.headers), signature)
+            key = self._key_of(record)
         except UnknownKey as error:
-            self._find("unknown_key", where, str(error), record.timestamp)
+            self._find("unknown_key", where, str(error), record.timestamp, foreign=True)
         except BadSignature as error:
-            self._find("bad_signature", where, str(error), record.timestamp)
+            self._find("bad_signature", where, str(error), record.timestamp, foreign=True)
         else:
             self._signed(record, message, message.chain, key, where, latest=latest)
+
+    def _key_of(self, record: KafkaRecord) -> str:
+        """Return the id of the key that signed a record.
+
+        Raises:
+            BadSignature: none of the given ones did.
+        """
+        signed = signed_bytes(record.value or b"", record.headers)
+        return self._keys.check(RECORD, signed, _signature(record) or b"")
+
+    def _unreadable(self, record: KafkaRecord, where: str, why: str) -> None:
+        try:
+            self._key_of(record)
+        except BadSignature:
+            self._find("unreadable", where, why, record.timestamp, foreign=True)
+        else:
+            self._find("unreadable", where, why, record.timestamp)
 
     def _unsigned(self, message: EgressRecord, where: str, at_ms: int) -> None:
         self.counts["unsigned"] += 1
         self.unsigned_until_ms = max(at_ms, self.unsigned_until_ms or 0)
         if at_ms >= self._unsigned_before_ms:
-            self._find("unsigned", where, f"{message.phase} of call {message.call_id} without a signature", at_ms)
+            said = f"{message.phase} of call {message.call_id} without a signature"
+            self._find("unsigned", where, said, at_ms, foreign=True)
         else:
             self._call(message, where, at_ms)
 
@@ -206,7 +162,7 @@ class AuditProof:
         if record.key != message.text_hash.encode():
             self._find("key", where, "the key is not the value's text_hash", at_ms)
         writer = self._writer(place.writer, key, place.started_at)
-        link = _Link(hash_of(record.value or b""), place.previous, place.signed_at, at_ms, where, record.partition)
+        link = Link(hash_of(record.value or b""), place.previous, place.signed_at, at_ms, where, record.partition)
         known = writer.links.get(place.sequence)
         if known is not None:
             self._again(writer, place, known, link)
@@ -228,12 +184,12 @@ class AuditProof:
         summary.last_ms = max(summary.last_ms, place.signed_at)
         self._call(message, where, place.signed_at)
 
-    def _writer(self, name: str, key: str, started_at: int) -> _Writer:
+    def _writer(self, name: str, key: str, started_at: int) -> Writer:
         if name not in self._writers:
-            self._writers[name] = _Writer(WriterSummary(name, key), started_at)
+            self._writers[name] = Writer(WriterSummary(name, key), started_at)
         return self._writers[name]
 
-    def _again(self, writer: _Writer, place: ChainPlace, known: _Link, link: _Link) -> None:
+    def _again(self, writer: Writer, place: ChainPlace, known: Link, link: Link) -> None:
         """Judge another record with the same number.
 
         It may be the producer's own retry: the same bytes, soon, and before the writer knew that the first was there.
@@ -252,7 +208,7 @@ class AuditProof:
         ):
             self._find("copy", link.where, f"again {at}", link.appended_at)
 
-    def _check_neighbours(self, writer: _Writer, sequence: int, link: _Link) -> None:
+    def _check_neighbours(self, writer: Writer, sequence: int, link: Link) -> None:
         name = writer.summary.writer
         before, after = writer.links.get(sequence - 1), writer.links.get(sequence + 1)
         if before is not None and before.hash != link.previous:
@@ -271,7 +227,7 @@ class AuditProof:
             wrong = message.outcome is None
         if wrong:
             self._find("phase", where, f"{message.phase} of call {message.call_id} has the other's fields", at_ms)
-        call = self._calls.setdefault(message.call_id, _Call(where=where, at_ms=at_ms))
+        call = self._calls.setdefault(message.call_id, Call(where=where, at_ms=at_ms))
         if getattr(call, message.phase) is not None:
             self._find("repeated_call", where, f"a second {message.phase} of call {message.call_id}", at_ms)
             return
@@ -371,7 +327,7 @@ class AuditProof:
             self._reconcile(answers_since_ms)
         self.findings.sort(key=lambda each: (FINDINGS.index(each.kind), each.at_ms or 0))
 
-    def _check_checkpoint(self, writer: _Writer, number: int, checkpoint: Checkpoint) -> None:
+    def _check_checkpoint(self, writer: Writer, number: int, checkpoint: Checkpoint) -> None:
         place, name = writer.checkpoint_places[number], writer.summary.writer
         link = writer.links.get(checkpoint.sequence)
         if link is not None and link.hash != checkpoint.hash:
@@ -389,7 +345,7 @@ class AuditProof:
             last = writer.links[max(writer.links)]
             self._find("after_end", last.where, f"{name} had ended with record {checkpoint.sequence}", last.appended_at)
 
-    def _find_removed(self, writer: _Writer) -> None:
+    def _find_removed(self, writer: Writer) -> None:
         """Find the records that Kafka had acknowledged and that are not there, unless retention removed them."""
         known = max([writer.acknowledged, *(each.acknowledged for each in writer.checkpoints.values())])
         present = sorted(number for number in writer.links if number <= known)
@@ -402,7 +358,7 @@ class AuditProof:
                 self._judge_run(writer, range(edge + 1, number), old, due, at_end=at_end)
             edge = number
 
-    def _ages(self, writer: _Writer) -> tuple[int, int]:
+    def _ages(self, writer: Writer) -> tuple[int, int]:
         """Return up to which number records were signed before the horizon, and from which on they must be there.
 
         What is known to have had a number at some time tells: a number above it was signed later. All records that were
@@ -417,7 +373,7 @@ class AuditProof:
         old = max((number for number, at in signed if at < self._horizon_ms), default=0)
         return old, min(young, max(read, old + 1))
 
-    def _judge_run(self, writer: _Writer, run: range, old: int, due: int, *, at_end: bool) -> None:
+    def _judge_run(self, writer: Writer, run: range, old: int, due: int, *, at_end: bool) -> None:
         """Judge a run of missing records."""
         name, before = writer.summary.writer, writer.links.get(run.start - 1)
         begin = max(writer.started_at, before.signed_at if before else 0)
@@ -433,7 +389,7 @@ class AuditProof:
                 "truncated" if at_end else "removed", name, f"{_numbers(missing)} missing ({len(missing)})", begin
             )
 
-    def _find_removed_checkpoints(self, writer: _Writer) -> None:
+    def _find_removed_checkpoints(self, writer: Writer) -> None:
         claimed = max([writer.claimed_checkpoint, *writer.checkpoints])
         there = writer.later_checkpoints.union(writer.checkpoints)
         missing = [number for number in range(claimed + 1) if number not in there]
@@ -454,7 +410,7 @@ class AuditProof:
             elif call.outcome is None:
                 self._unfinished(call, "no_outcome", f"attempt of call {call_id}")
 
-    def _unfinished(self, call: _Call, kind: str, what: str) -> None:
+    def _unfinished(self, call: Call, kind: str, what: str) -> None:
         """Judge what a call lacks: nothing of it is missing where its service died, or is still at it."""
         place = call.record.chain
         writer = None if place is None else self._writers.get(place.writer)
@@ -486,7 +442,7 @@ class AuditProof:
             if self._question(call) not in answered:
                 self._unfinished(call, "no_answer", f"call {call.record.call_id} was answered")
 
-    def _unnamed(self, since_ms: int) -> Iterator[_Call]:
+    def _unnamed(self, since_ms: int) -> Iterator[Call]:
         """Return the answered calls of services that no answer names."""
         for call_id, call in self._calls.items():
             outcome = call.outcome
@@ -496,13 +452,17 @@ class AuditProof:
                 yield call
 
     @staticmethod
-    def _question(call: _Call) -> tuple[str, str, str]:
+    def _question(call: Call) -> tuple[str, str, str]:
         return call.record.tenant, call.record.task, call.record.text_hash
 
-    def _find(self, kind: str, where: str, what: str, at_ms: int | None = None) -> None:
+    def _find(self, kind: str, where: str, what: str, at_ms: int | None = None, *, foreign: bool = False) -> None:
         if kind in self._unread:
             kind, what = "not_judged", f"{what}; it may be held back"
-        self.findings.append(AuditFinding(kind, where, what, at_ms))
+        self.findings.append(AuditFinding(kind, where, what, at_ms, foreign))
+
+
+def _signature(record: KafkaRecord) -> bytes | None:
+    return next((value for name, value in record.headers if name == SIGNATURE), None)
 
 
 def _numbers(run: range) -> str:

@@ -14,7 +14,7 @@ from sprat.audit.settings import AuditSettings
 from sprat.errors import UserError
 from sprat.settings import KafkaSettings, load_settings
 from sprat_cli.app import make_app
-from sprat_cli.audit.verify import say_proof, say_proof_json
+from sprat_cli.audit.verify import exit_code, say_proof, say_proof_json
 from sprat_cli.connection import CommandSettings, explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, parse_span, reject_misplaced_options, time_before_now
 from sprat_cli.render import cost
@@ -60,7 +60,8 @@ A call without an outcome, after which its service wrote nothing more, is counte
 Exit codes:
   0  nothing is missing or changed
   1  something is, or cannot be judged: each finding has a place and what to do
-  2  wrong usage, or Kafka cannot be reached"""
+  2  wrong usage, or Kafka cannot be reached
+  3  neither, but there are foreign records, which no given key signed: whoever may write to the topic can make them"""
 
 Tenant = Annotated[
     list[str] | None,
@@ -194,7 +195,7 @@ def verify(
     else:
         place = str(places.checkpoints or (places.kafka.bootstrap if places.kafka else ""))
         say_proof(proof, place, reconciled=reconcile)
-    raise typer.Exit(1 if proof.findings else 0)
+    raise typer.Exit(exit_code(proof))
 
 
 def _own_audit(kafka: KafkaSettings) -> Path:

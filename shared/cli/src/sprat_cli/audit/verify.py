@@ -24,6 +24,7 @@ def say_proof_json(proof: AuditProof) -> None:
             "type": "verified",
             "fine": not proof.findings,
             "findings": len(proof.findings),
+            "foreign": sum(each.foreign for each in proof.findings),
             "unsigned_until_ms": proof.unsigned_until_ms,
             **_counts(proof),
         }
@@ -58,16 +59,35 @@ def say_proof(proof: AuditProof, checkpoints: str, *, reconciled: bool) -> None:
     _say_findings(proof.findings)
     if not checkpoints:
         say(paint("without checkpoints (--checkpoints), a log whose end was removed looks whole", "yellow"))
-    found = len(proof.findings)
-    say(paint("fine: nothing is missing or changed", "green") if not found else paint(f"findings: {found:,}", "red"))
+    say(_sum(proof))
+
+
+def exit_code(proof: AuditProof) -> int:
+    """Return 0 without findings, 3 where all are of foreign records, else 1."""
+    if not proof.findings:
+        return 0
+    return 3 if all(each.foreign for each in proof.findings) else 1
+
+
+def _sum(proof: AuditProof) -> str:
+    found, foreign = len(proof.findings), sum(each.foreign for each in proof.findings)
+    if not found:
+        return paint("fine: nothing is missing or changed", "green")
+    if found == foreign:
+        return paint(
+            f"findings: {found:,}, all of foreign records, which no given key signed; nothing signed is missing or "
+            "changed",
+            "yellow",
+        )
+    return paint(f"findings: {found:,}" + (f", of which of foreign records: {foreign:,}" if foreign else ""), "red")
 
 
 def _say_findings(findings: list[AuditFinding]) -> None:
-    by_kind: dict[str, list[AuditFinding]] = defaultdict(list)
+    by_kind: dict[tuple[str, bool], list[AuditFinding]] = defaultdict(list)
     for finding in findings:
-        by_kind[finding.kind].append(finding)
-    for kind, found in by_kind.items():
-        say(f"{paint(kind, 'red')} ({len(found):,}): {found[0].advice}")
+        by_kind[finding.kind, finding.foreign].append(finding)
+    for (kind, foreign), found in by_kind.items():
+        say(f"{paint(kind, 'yellow' if foreign else 'red')} ({len(found):,}{foreign * ', foreign'}): {found[0].advice}")
         for finding in found[:_SHOWN]:
             at = "" if finding.at_ms is None else f"{_when(finding.at_ms)}  "
             say(f"  {at}{printable(finding.where)}  {faint(printable(finding.what))}")
