@@ -192,6 +192,20 @@ def test_an_invalid_request_is_refused(simulated, body):
     assert refusal(simulated, "/v1/chat/completions", "POST", body)[0] == 400
 
 
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "decisions", "systemone"])
+def test_json_that_is_nested_too_deep_is_refused(simulated, path):
+    assert refusal(simulated, f"/v1/{path}", "POST", DEEP)[0] == 400
+    assert refusal(simulated, "/control", "POST", DEEP)[0] == 422
+
+
+def test_a_text_that_is_deep_json_is_a_text(simulated):
+    body = request_body("x") | {"messages": [{"role": "user", "content": DEEP.decode()}]}
+    assert simulated.call("/v1/chat/completions", "POST", body)["choices"][0]["message"]["refusal"]
+
+
 def test_without_a_schema_the_answer_is_plain_text(simulated):
     body = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}
     answer = simulated.call("/v1/chat/completions", "POST", body)

@@ -262,7 +262,7 @@ class SimulatorProcess:
         self.root = url.removesuffix("/v1")
 
     def call(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"content-type": "application/json", "authorization": f"Bearer {CONTROL_TOKEN}"}
         request = Request(self.root + path, data, headers, method=method)
         with urlopen(request, timeout=10) as response:

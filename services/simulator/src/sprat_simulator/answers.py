@@ -239,7 +239,7 @@ def _text(content: str) -> str:
     """Return the field `text` where the message is a JSON object, else the message."""
     try:
         data = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content
     return data["text"] if isinstance(data, dict) and isinstance(data.get("text"), str) else content
 

@@ -131,7 +131,7 @@ class Simulator:
             except ValidationError as error:
                 details = error.errors(include_input=False, include_context=False, include_url=False)
                 return JSONResponse({"error": "not a behaviour", "details": details}, 422)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 return JSONResponse({"error": "not a JSON object"}, 422)
         return JSONResponse(self._state.behaviour.model_dump())
 
@@ -162,7 +162,7 @@ class Simulator:
             return _error(429, "too many requests", {"Retry-After": str(math.ceil(wait_s))})
         try:
             asked = read(json.loads(raw))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter by JSON that is nested too deep
             return _error(400, str(error) if isinstance(error, BadRequestError) else "not JSON")
         await asyncio.sleep(state.latency_s())
         if state.happens("hang_rate"):
