@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
+from sprat.labels import label_problem, look_alike
 from sprat.settings import KafkaSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
@@ -43,6 +44,8 @@ def _check_label(label: str) -> str:
         raise PydanticCustomError("label", "holds a character that cannot be seen")
     if _LIKE_A_PLACEHOLDER.search(unicodedata.normalize("NFKC", label)):
         raise PydanticCustomError("label", "looks like the placeholder of a masked value, as [PERSON_1]")
+    if problem := label_problem(label):
+        raise PydanticCustomError("label", "{problem}", {"problem": problem})
     return label
 
 
@@ -96,6 +99,9 @@ class TaskFile(IntentPolicy):
             raise PydanticCustomError(
                 "labels", "labels are needed, two or more: a section with a line for each, as refund: money back"
             )
+        for label, other in look_alike(self.labels):
+            said = {"label": label, "other": other}
+            raise PydanticCustomError("labels", "the labels {other} and {label} look alike: keep one of them", said)
         if self.instruction and not self.instruction.strip():
             raise PydanticCustomError("instruction", "the instruction is blank; say something, or leave it out")
         if self.kind == "text" and not self.instruction:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat.errors import UserError
+from sprat.labels import label_problem
 from sprat_contracts import IntentOutput, LabelsOutput, Output
 from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_langid import resolved
 from sprat_operations.feedback import CorrectedText
 from sprat_training.datasets.reader import joined_labels, split_labels
-from sprat_training.datasets.rows import label_problem, protected_cell, text_problem
+from sprat_training.datasets.rows import protected_cell, text_problem
 
 FORMATS: Final = (".csv", ".tsv", ".jsonl")
 _BREAKS: Final = re.compile(r"[\t\r\n]")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat.errors import UserError
+from sprat.labels import label_problem
 from sprat_training.datasets.columns import (
     HEAD_ROWS,
     ColumnNames,
@@ -18,7 +19,7 @@ from sprat_training.datasets.columns import (
     routed_columns,
     safe_listing,
 )
-from sprat_training.datasets.rows import FileProblems, RowProblem, TableRow, label_problem, text_problem
+from sprat_training.datasets.rows import FileProblems, RowProblem, TableRow, text_problem
 from sprat_training.datasets.tables import AUTO, TAB_SUFFIXES, read_text, table_rows
 
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")

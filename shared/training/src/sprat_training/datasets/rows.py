@@ -1,4 +1,4 @@
-"""Rows of a table, the checks of a text and of a label, and the errors that name row and column."""
+"""Rows of a table, the checks of a text, and the errors that name row and column."""
 
 import re
 import unicodedata
@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from sprat.errors import UserError
+from sprat.labels import FORMULA_STARTS, SPREADSHEET_ERRORS
 
 MAX_TEXT: Final = 20_000
 """Code points that the contract allows in a text."""
-MAX_LABEL: Final = 200
 MAX_LISTED: Final = 20
 """Problems of one file that are listed; the others are counted."""
 
 _LABEL_SHAPE: Final = re.compile(r"[^\W\d_]{1,32}(?:[_./-][^\W\d_]{1,32}){0,7}[_-]?\d{0,2}")
-_SPREADSHEET_ERRORS: Final = frozenset(
-    {"#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
-)
-_FORMULA_STARTS: Final = ("=", "+", "-", "@")
 _PROTECTED: Final = re.compile(r"'+[=+\-@]")
 
 
@@ -51,7 +47,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def protected_cell(text: str) -> str:
     """Return a text as a table may hold it: with an apostrophe before what a spreadsheet would run as a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) or _PROTECTED.match(text) else text
+    return f"'{text}" if text.startswith(FORMULA_STARTS) or _PROTECTED.match(text) else text
 
 
 def cell_text(cell: str) -> str:
@@ -87,26 +83,10 @@ def text_problem(text: str, *, table: bool = True) -> str | None:
         return damage
     if len(text) > MAX_TEXT:
         return f"{len(text):,} characters, at most {MAX_TEXT:,} are read; shorten it (is a quote left open above?)"
-    if stripped in _SPREADSHEET_ERRORS:
+    if stripped in SPREADSHEET_ERRORS:
         return f"{stripped} is what a spreadsheet shows of a formula that failed; write the text itself"
     if table and stripped[0] == "=" and len(stripped) > 1 and stripped[1] != " ":
         return "a spreadsheet formula: what it would show is not in the file; save values instead of formulas"
-    return None
-
-
-def label_problem(label: str) -> str | None:
-    """Return what is wrong with a label; None where nothing is."""
-    if not label:
-        return "empty; write the label, or delete the row"
-    if len(label) > MAX_LABEL:
-        return f"{len(label):,} characters, a label has at most {MAX_LABEL}; is it the right column?"
-    if label in _SPREADSHEET_ERRORS or label[0] in _FORMULA_STARTS:
-        return (
-            "begins like a spreadsheet formula; labels are copied into results, and a spreadsheet that opens those "
-            "would run it; rename the label"
-        )
-    if any(unicodedata.category(character) == "Cc" for character in label):
-        return "holds a control character or a line end; is a quote missing above? Remove it"
     return None
 
 
