@@ -58,38 +58,38 @@ test-long: $(STAMP) $(KAFKA) ## faults under traffic, sprat up and the demo, the
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/long tests/training
 
 test-attacks: $(STAMP) $(KAFKA) ## attacks on a whole installation that take longer than tests/security
-	$(BIN)/python -m pytest -rs tests/attacks
+	$(BIN)/python -m pytest tests/attacks
 
 # One observed installation for all of them, so one after the other.
 test-observability: $(STAMP) $(KAFKA) ## one observed installation with traffic and faults: its signals, alerts and dashboards; needs Prometheus and others
-	$(BIN)/python -m pytest -rs tests/observability/test_collector.py tests/observability/test_up.py \
+	$(BIN)/python -m pytest tests/observability/test_collector.py tests/observability/test_up.py \
 		tests/observability/test_steady_run.py tests/observability/test_alerts.py tests/observability/test_dashboards.py
 
 test-containers: $(STAMP) ## the promise on containers, with kills and upgrades; skipped where there is no engine or image
-	DOCKER=$(DOCKER) $(BIN)/python -m pytest -rs tests/containers
-	DOCKER=$(DOCKER) $(BIN)/python -m pytest -rs tests/e2e/test_promises.py --sprat-backend containers
+	DOCKER=$(DOCKER) $(BIN)/python -m pytest tests/containers
+	DOCKER=$(DOCKER) $(BIN)/python -m pytest tests/e2e/test_promises.py --sprat-backend containers
 
 # The programs are built once, into the user's cache.
 test-kubernetes: $(STAMP) $(KAFKA) ## the Helm chart on a real API server, and KEDA on a real Kafka; needs Go, etcd, kubectl and Prometheus
 	tests/kubernetes/build.sh
 	$(LOCKED) requirements/kubernetes.lock
-	$(BIN)/python -m pytest -rs tests/unit/test_chart.py tests/kubernetes
+	$(BIN)/python -m pytest tests/unit/test_chart.py tests/kubernetes
 
 test-deploy: $(STAMP) $(KAFKA) ## docs/deploy: two versions side by side, backup and restore, without a network; SPRAT_UPGRADE_FROM names the first version
-	$(BIN)/python -m pytest -rs tests/deploy
+	$(BIN)/python -m pytest tests/deploy
 
 # Node's and Go's libraries come from their registries, at the versions of the lock files, into the caches of npm and Go.
 test-clients: $(STAMP) $(KAFKA) ## consumers and producers in other languages, and generated classes; needs Node, Go and a JDK
-	$(BIN)/python -m pytest -rs tests/clients
+	$(BIN)/python -m pytest tests/clients
 
 test-models: $(STAMP) ## models as transformers computes them, beside the converted ones; installs torch and transformers
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'shared/inference[hub]'
-	$(BIN)/python -m pytest -rs $(wildcard tests/integration/test_models_add*.py)
+	$(BIN)/python -m pytest $(wildcard tests/integration/test_models_add*.py)
 
 # The server is built from its source package, once, into the user's cache.
 test-llm: $(STAMP) $(KAFKA) ## a local server of llama.cpp as a tier, on a tiny model; needs a C++ compiler the first time
 	PYTHON=$(PYTHON) tests/llm/build.sh
-	$(BIN)/python -m pytest -rs tests/llm
+	$(BIN)/python -m pytest tests/llm
 
 mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
 	$(BIN)/python -m tests.mutants

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import support.logs
+import support.programs
 from sprat.telemetry.instruments import HISTOGRAMS
 from sprat_contracts import Topics
 from sprat_local.kafka.broker import EmbeddedKafka
@@ -81,6 +82,14 @@ def pytest_collection_finish() -> None:
     """Keep what was collected out of garbage collection: else each full one walks over all tests again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what was not tested here, and why."""
+    lines = list(support.programs.skipped(terminalreporter.getreports("skipped")))
+    if lines:
+        terminalreporter.section("skipped: not tested here", yellow=True)
+        terminalreporter.write("".join(f"{line}\n" for line in lines))
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,12 @@ import pytest
 
 from conftest import Kafka
 from sprat_local.kafka.jars import class_path
-from support.npm import needs_npm, node_modules
+from support.npm import node_modules
+from support.programs import needs
 from support.result_consumers import CLIENTS, check_consumer
 
-needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed (https://go.dev/doc/install)")
 
-
-@pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
+@needs("javac")
 async def test_the_consumer_in_java(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
     jars, programs = class_path(), (CLIENTS / "java").glob("*.java")
     subprocess.run(["javac", "-cp", jars, "-d", tmp_path, *programs], check=True, timeout=120)
@@ -22,7 +21,7 @@ async def test_the_consumer_in_java(kafka: Kafka, prefix: str, tmp_path: Path) -
     await check_consumer(kafka.bootstrap, prefix, command, tmp_path)
 
 
-@needs_npm
+@needs("npm")
 @pytest.mark.timeout(900)  # the first time, it installs the libraries
 async def test_the_consumer_in_node(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(node_modules(CLIENTS / "node"))
@@ -30,7 +29,7 @@ async def test_the_consumer_in_node(kafka: Kafka, prefix: str, tmp_path: Path) -
     await check_consumer(kafka.bootstrap, prefix, ["node", program], tmp_path)
 
 
-@needs_go
+@needs("go")
 @pytest.mark.timeout(900)  # the first build compiles the libraries: minutes on busy cores
 async def test_the_consumer_in_go(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
     program = tmp_path / "results"

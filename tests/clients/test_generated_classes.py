@@ -9,13 +9,14 @@ import pytest
 
 from sprat_local.kafka.jars import class_path
 from sprat_testing import Sprat
-from support.npm import needs_npm, node_modules
+from support.npm import node_modules
+from support.programs import needs
 from support.readme import ROOT, commands, programs
 from support.result_consumers import CLIENTS
 
 SCHEMAS = ROOT / "contracts/schemas"
 RESULT = "dev.sprat.result.decided.v1"
-pytestmark = [needs_npm, pytest.mark.timeout(900)]  # the first time, the generators are installed
+pytestmark = [needs("npm"), pytest.mark.timeout(900)]  # the first time, the generators are installed
 JAVA = """
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -96,7 +97,7 @@ def example() -> dict:
     return json.loads((SCHEMAS / f"{RESULT}.json").read_text("utf-8"))["examples"][0] | {"a_later_field": {"n": 1}}
 
 
-@pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
+@needs("javac")
 def test_java_classes_of_every_schema_compile_and_read_a_result(folder: Path) -> None:
     generate(folder, "classes-java")
     sources = sorted((folder / "classes").rglob("*.java"))
@@ -108,7 +109,7 @@ def test_java_classes_of_every_schema_compile_and_read_a_result(folder: Path) ->
     assert printed == "order-4711/message-3 pay_bill 41\n"
 
 
-@pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
+@needs("javac")
 def test_what_the_java_class_of_a_text_writes_is_answered(folder: Path) -> None:
     generate(folder, "classes-java")
     sources = sorted((folder / "classes/dev/sprat/text/submitted").glob("*.java"))
@@ -122,7 +123,7 @@ def test_what_the_java_class_of_a_text_writes_is_answered(folder: Path) -> None:
     assert (result.status, result.tenant, result.warnings) == ("answered", "acme-bank", ())
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed (https://go.dev/doc/install)")
+@needs("go")
 def test_go_types_of_every_schema_compile_and_read_a_result(folder: Path) -> None:
     generate(folder, "classes-go")
     made = {path.parent.name for path in (folder / "classes").rglob("*.go")}

@@ -14,7 +14,8 @@ from confluent_kafka import Producer
 from conftest import Kafka
 from sprat_contracts import TextSubmitted, Topics, decode
 from sprat_operations.topics import create_topics
-from support.npm import needs_npm, node_modules
+from support.npm import node_modules
+from support.programs import needs
 from support.result_consumers import CLIENTS, SOURCE, TENANT
 
 TEXT = 'Grüße an "Anna Berg", 你好 🙂: block my card'
@@ -64,7 +65,7 @@ def partition_of(bootstrap: str, topic: str, key: str) -> int:
     return found[0]
 
 
-@needs_npm
+@needs("npm")
 @pytest.mark.timeout(900)  # the first time, it installs the libraries
 async def test_the_producer_in_node(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(node_modules(CLIENTS / "node"))
@@ -72,7 +73,7 @@ async def test_the_producer_in_node(kafka: Kafka, prefix: str, tmp_path: Path) -
     await check_producer(kafka.bootstrap, prefix, ["node", program], tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed (https://go.dev/doc/install)")
+@needs("go")
 @pytest.mark.timeout(900)  # the first build compiles the libraries: minutes on busy cores
 async def test_the_producer_in_go(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
     program = tmp_path / "publish"

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from conftest import Kafka, Redis
 from sprat_contracts import EgressRecord, decode
 from sprat_local.kafka.jars import class_path
 from support.cli_records import environment, sprat
+from support.programs import needs
 from support.stream import read_all
 from support.system import ALLOWED, System, whole_system
 
@@ -154,9 +154,7 @@ async def system(kafka: Kafka, redis_server: Redis) -> AsyncIterator[System]:
         pytest.param(
             by_java,
             id="java",
-            marks=pytest.mark.skipif(
-                shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)"
-            ),
+            marks=needs("javac"),
         ),
     ],
 )

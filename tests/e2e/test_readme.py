@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from conftest import Kafka, Redis
 from sprat_contracts import Event, Result, TextSubmitted, decode
 from sprat_local.kafka.jars import class_path
 from sprat_local.options import DEMO_FOLDER, POLICY
+from support.programs import needs
 from support.readme import commands, programs
 from support.stream import SECRET, eventually, read_all
 from support.system import System, whole_system
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PREFIX = "readme"
 PROGRAMS = programs()
 SAID_S = 60
-needs_kcat = pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed (apt install kcat)")
-needs_javac = pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -202,7 +200,7 @@ async def test_texts_are_published_in_a_transaction(system: System) -> None:
     assert labels == ["balance", "report_lost_card"]
 
 
-@needs_kcat
+@needs("kcat")
 async def test_a_text_is_published_and_read_with_kcat(system: System) -> None:
     before = len(system.results)
     await run(shell(system, "publish-kcat"))
@@ -216,7 +214,7 @@ async def test_a_text_is_published_and_read_with_kcat(system: System) -> None:
     assert {(result["tenant"], result["status"]) for result in found} == {("acme-bank", "answered")}
 
 
-@needs_javac
+@needs("javac")
 async def test_a_text_is_published_and_read_with_java(system: System, tmp_path: Path) -> None:
     place = await run(java(system, "publish-java", tmp_path))
     assert re.search(rf"^{PREFIX}\.texts\.v1 \d+@\d+$", place, re.MULTILINE)
@@ -256,6 +254,7 @@ async def test_the_producer_that_init_writes_gets_its_result(system: System, tmp
     assert re.match(r'answered \{"label": "balance"', said)
 
 
+@needs("bash")
 async def test_the_commands_do_what_is_said_of_them(system: System, redis_server: Redis) -> None:
     environment = {
         "SPRAT_KAFKA__BOOTSTRAP": system.bootstrap,

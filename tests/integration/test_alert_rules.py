@@ -1,7 +1,6 @@
 """Prometheus' and Alertmanager's own tools on the rules: alerts fire on their fault alone, and resolve."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from sprat_local.observe.programs import ALERTMANAGER
 from sprat_local.observe.server import ObservingServer
 from sprat_local.processes.ports import free_port
+from support.programs import find
 from support.sources import ROOT
 
 OBSERVABILITY = ROOT / "observability"
@@ -22,10 +22,7 @@ ALERT_TESTS = sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))
 
 
 def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    path = shutil.which(program)
-    if path is None:
-        pytest.skip(f"{program} is not installed: observability/README.md says how to get it")
-    return subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, check=False)
+    return subprocess.run([find(program), *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("path", ALERT_TESTS, ids=lambda path: path.stem)
@@ -48,9 +45,7 @@ def test_alertmanager_accepts_its_configuration() -> None:
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[str]:
     """Return the address of an Alertmanager with our configuration, which knows no alert yet."""
-    path = next((path for path in map(shutil.which, ALERTMANAGER.executables) if path is not None), None)
-    if path is None:
-        pytest.skip("Alertmanager is not installed: observability/README.md says how to get it")
+    path = find("alertmanager", ALERTMANAGER.executables)
     port = free_port()
     argv = [
         path,

@@ -10,6 +10,7 @@ import pytest
 
 from sprat_contracts import Cause, Declined, Envelope, Origin, TextSubmitted, TextWarning, Traceparent, encode
 from support.cli_records import dead_letter_headers, environment, kept, result_record, sprat, start_sprat, unanswered
+from support.programs import needs
 
 TRACEPARENT = Traceparent("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 
@@ -165,6 +166,7 @@ async def test_a_record_that_is_no_result_is_told_and_passed_over(env, topics, p
     assert out.endswith(b" fine\n")
 
 
+@needs("bash")
 async def test_a_reader_that_leaves_ends_it_quietly(env, topics, producer, tmp_path):
     command = f"{sys.executable} -m sprat_cli watch --since 1h 2>stderr | head -1; echo ${{PIPESTATUS[0]}}"
     piped = await asyncio.create_subprocess_exec(

@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -18,9 +17,10 @@ from observability.dashboards.quality import MODELS
 from observability.dashboards.source import QueryFailed, Source, Window
 from sprat.telemetry import signals
 from support.panels import empty_queries
+from support.programs import needs
 from support.synthetic_metrics import prometheus
 
-pytestmark = pytest.mark.skipif(not shutil.which("promtool"), reason="needs prometheus and promtool on the PATH")
+pytestmark = needs("prometheus", "promtool")
 
 MINUTES = 10
 

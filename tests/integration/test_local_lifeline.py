@@ -27,7 +27,7 @@ time.sleep(60)
 SLEEPERS = """
 import sys, time
 from sprat_local.processes import lifeline
-children = [lifeline.spawn(["sleep", "60"], mechanism=sys.argv[1]) for _ in range(2)]
+children = [lifeline.spawn(["/bin/sleep", "60"], mechanism=sys.argv[1]) for _ in range(2)]
 print(*(child.pid for child in children), flush=True)
 time.sleep(60)
 """
@@ -57,8 +57,10 @@ def end(parent: "subprocess.Popen[str]", number: signal.Signals = signal.SIGKILL
 
 def lives(pid: int) -> bool:
     """Return whether a process runs; one that is dead and not yet reaped does not."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> bool:
@@ -95,7 +97,7 @@ def test_a_child_outlives_the_thread_that_started_it(mechanism):
     children: list[lifeline.Child] = []
 
     def spawn() -> None:
-        children.append(lifeline.spawn(["sleep", "60"], mechanism=mechanism))
+        children.append(lifeline.spawn(["/bin/sleep", "60"], mechanism=mechanism))
 
     thread = threading.Thread(target=spawn)
     thread.start()
@@ -115,12 +117,12 @@ def test_an_interrupt_from_the_terminal_reaches_only_the_parent(mechanism):
 
 
 def test_the_watchers_successor_knows_all_children():
-    first = lifeline.spawn(["sleep", "60"], mechanism="watcher")
+    first = lifeline.spawn(["/bin/sleep", "60"], mechanism="watcher")
     watcher = lifeline._own_state().watcher
     assert watcher is not None
     watcher.kill()
     watcher.wait()
-    second = lifeline.spawn(["sleep", "60"], mechanism="watcher")
+    second = lifeline.spawn(["/bin/sleep", "60"], mechanism="watcher")
     successor = lifeline._own_state().watcher
     assert successor is not None
     assert successor.pid != watcher.pid

@@ -1,12 +1,10 @@
 """The programs that the page shows sign as the published vectors say: in Python, Java and Node.js."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
+from support.programs import needs
 from support.readme import ROOT, programs
 
 VECTORS: list[dict[str, str]] = json.loads((ROOT / "contracts/schemas/test_vectors.json").read_text("utf-8"))[
@@ -62,7 +60,7 @@ def test_python_signs_as_the_vectors_say() -> None:
     assert [sign(key.encode(), *about, value.encode()) for key, *about, value in parts] == EXPECTED
 
 
-@pytest.mark.skipif(shutil.which("javac") is None, reason="no Java compiler (apt install default-jdk)")
+@needs("javac")
 def test_java_signs_as_the_vectors_say(tmp_path: Path) -> None:
     (tmp_path / "TextSignature.java").write_text(programs()["sign-java"], "utf-8")
     (tmp_path / "Vectors.java").write_text(JAVA_MAIN, "utf-8")
@@ -70,7 +68,7 @@ def test_java_signs_as_the_vectors_say(tmp_path: Path) -> None:
     assert printed("java", "-Xmx128m", "Vectors", folder=tmp_path) == EXPECTED
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed (apt install nodejs)")
+@needs("node")
 def test_node_signs_as_the_vectors_say(tmp_path: Path) -> None:
     (tmp_path / "sign.mjs").write_text(programs()["sign-node"], "utf-8")
     (tmp_path / "main.mjs").write_text(NODE_MAIN, "utf-8")

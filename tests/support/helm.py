@@ -27,22 +27,26 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @functools.cache
-def built() -> Path:
-    """Return the folder of the programs that were built here."""
+def built() -> Path | None:
+    """Return the folder of the programs that were built here; None without Bash, which builds them."""
+    if shutil.which("bash") is None:
+        return None
     return Path(subprocess.run([BUILD, "--where"], capture_output=True, text=True, check=True).stdout.strip())
 
 
 @functools.cache
 def program(name: str) -> str | None:
     """Return the path of a program, None where it is missing."""
-    own = built() / name
-    return str(own) if own.exists() else shutil.which(name)
+    folder = built()
+    return str(folder / name) if folder and (folder / name).exists() else shutil.which(name)
 
 
 def needs(*names: str) -> pytest.MarkDecorator:
     """Return the mark of tests that need these programs: skipped, and said why, where one is missing."""
     missing = [name for name in names if program(name) is None]
-    reason = f"not installed: {', '.join(missing)}; tests/kubernetes/build.sh builds all but etcd, kubectl, prometheus"
+    verb = "is" if len(missing) == 1 else "are"
+    how = "tests/kubernetes/build.sh builds all but etcd, kubectl, prometheus"
+    reason = f"{' and '.join(missing)} {verb} not installed: {how}"
     return pytest.mark.skipif(bool(missing), reason=reason)
 
 

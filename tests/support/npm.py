@@ -5,11 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from filelock import FileLock
 from platformdirs import user_cache_path
-
-needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="Node.js is not installed (apt install nodejs npm)")
 
 
 def node_modules(package: Path) -> Path:

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
 
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.processes.ports import HOST, free_port
+from support.programs import find
 
 USER, PASSWORD = "sprat", "a right word for the tests"
 GUEST = "guest"
@@ -39,9 +40,20 @@ class Keys:
 
 def _certificate(path: Path, subject: str) -> tuple[Path, Path]:
     certificate, key = path.with_suffix(".crt"), path.with_suffix(".key")
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2"]
+    new = [
+        find("openssl"),
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-noenc",
+        "-days",
+        "2",
+    ]
     for_this = ["-subj", subject, "-addext", f"subjectAltName=IP:{HOST}", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*new, *for_this], check=True, capture_output=True)
+    subprocess.run([find("openssl"), *new, *for_this], check=True, capture_output=True)
     return certificate, key
 
 

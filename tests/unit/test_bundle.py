@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from support.programs import needs
 from support.readme import ROOT
 
 COMPOSE = ROOT / "compose"
+pytestmark = needs("bash")
 IMAGE = re.compile(r"image: \$\{(\w+_IMAGE):-([^}]+)\}")
 OTHERS, OWN = r".*image: ${.*_IMAGE:-\([^}]*\)}.*", r".*image: ${SPRAT_IMAGES:-sprat}\/\([a-z]*\):.*"
 DOCKER = rf"""#!/bin/sh

@@ -1,7 +1,6 @@
 """Tab: commands, their commands, options and values, in the shells' own protocols; quick, and never a stack trace."""
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
+from support.programs import find
 
 
 def complete(words, shell="bash"):
@@ -93,8 +93,7 @@ def test_the_script_for_a_shell_is_printed(shell):
 
 def test_bash_completes_with_the_script_that_is_printed(tmp_path):
     """From the script to the words that bash offers: as after `eval "$(sprat --show-completion)"`."""
-    bash = shutil.which("bash")
-    assert bash is not None
+    bash = find("bash")
     program = tmp_path / "sprat"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sprat_cli "$@"\n')
     program.chmod(0o755)

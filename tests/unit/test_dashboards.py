@@ -16,8 +16,10 @@ from observability.dashboards.generate import DASHBOARDS, committed, generated
 from observability.dashboards.panels import COLUMNS, DEFAULTS, Dashboard, Query, variables_in
 from observability.dashboards.source import Series
 from sprat.telemetry import signals
+from sprat.telemetry.instruments import Histogram
 from support.promql import declared, selected, undeclared
 from support.sources import ROOT
+from support.synthetic_metrics import STEP, openmetrics
 
 PROVISIONING = ROOT / "observability/grafana/provisioning"
 FILES = generated()
@@ -51,6 +53,15 @@ def test_queries_name_only_series_and_labels_of_the_registry(dashboard: Dashboar
         for panel, query in dashboard.queries
         for mistake in undeclared(pages.concrete(query), PROMETHEUS)
     } == set()
+
+
+def test_every_metric_has_synthetic_data() -> None:
+    """Every query is run on that data where Prometheus is installed; a metric without it is found here, without."""
+    names = {line.partition("{")[0] for line in openmetrics(end=3600, seconds=STEP)}
+    suffix = {Histogram.kind: "_bucket"}
+    assert [
+        metric.name for metric in signals.METRICS if metric.prometheus + suffix.get(metric.kind, "") not in names
+    ] == []
 
 
 @pytest.mark.parametrize("expr", [grafana.FIRING, grafana.CHANGED])

@@ -8,6 +8,7 @@ from sprat_contracts import Usage
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 from support import frontier_parts as parts
+from support.programs import needs
 
 KEY = "sk-very-secret-0123456789"
 
@@ -73,6 +74,7 @@ def test_the_default_endpoint_without_a_key_is_refused_at_the_start():
         OpenAIProvider(FrontierSettings())
 
 
+@needs("openssl")
 @pytest.mark.parametrize("proxies", [True, False], ids=["outside", "inside"])
 async def test_the_certificates_of_the_environment_are_trusted_and_inside_no_proxy_is_used(
     proxies, tmp_path, monkeypatch

@@ -7,6 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from support.installed_size import ROOT, members
+from support.programs import needs
 
 CLASSIFIERS = {"3.11", "3.12", "3.13"}
 INDEX_HOSTS = re.compile(r"pypi\.org|pythonhosted\.org|--index-url|index-url *=|\[\[tool\.uv\.index\]\]")
@@ -51,6 +52,7 @@ def test_all_brings_every_member_that_is_run():
     assert brought >= {"sprat-cli", "sprat-local"}
 
 
+@needs("git")
 def test_no_file_names_a_package_index():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [

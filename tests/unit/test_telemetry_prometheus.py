@@ -1,6 +1,5 @@
 """`/metrics`: exactly the declared names, the service's labels on every series, and exemplars that lead to traces."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -16,6 +15,7 @@ from sprat.telemetry import instruments
 from sprat.telemetry.histograms import HistogramReader
 from sprat.telemetry.prometheus import PrometheusPage
 from sprat.telemetry.signals import METRICS, MODEL, TASK
+from support.programs import needs
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1"
 RESOURCE = Resource({"service.name": "sprat-intent", "sprat.model.name": "hr", "service.version": "1.2.3"})
@@ -116,7 +116,7 @@ def test_all_attributes_of_the_resource_are_labels_of_target_info(page):
     assert sample.labels == SERVICE | {"service_version": "1.2.3"}
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+@needs("promtool")
 def test_promtool_finds_nothing_wrong(all_metrics):
     body, _ = all_metrics("text/plain")
     checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)

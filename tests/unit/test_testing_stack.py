@@ -42,7 +42,7 @@ def test_without_a_docker_client_it_says_how_to_name_one(temporary: Path, monkey
 def client(folder: Path, script: str) -> str:
     """Write a program in place of the Docker client."""
     program = folder / "docker"
-    program.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    program.write_text(f"#!/bin/sh\nPATH=/bin:/usr/bin\n{script}\n", "utf-8")
     program.chmod(0o755)
     return str(program)
 
