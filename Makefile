@@ -91,8 +91,8 @@ test-llm: $(STAMP) $(KAFKA) ## a local server of llama.cpp as a tier, on a tiny 
 	PYTHON=$(PYTHON) tests/llm/build.sh
 	$(BIN)/python -m pytest tests/llm
 
-mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; some minutes
-	$(BIN)/python -m tests.mutants
+mutants: $(STAMP) ## break one promise at a time and check that a unit test fails; TENTH=COMMIT takes a tenth of them, chosen by that hash
+	$(BIN)/python -m tests.mutants $(if $(TENTH),--tenth $(TENTH))
 
 docs: $(STAMP) ## the documentation site, into site/; fails on a broken link
 	$(LOCKED) requirements/docs.lock

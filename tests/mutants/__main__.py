@@ -1,11 +1,14 @@
 """Mutation suite: break one promise at a time, and check that a unit test fails.
 
 `python -m tests.mutants` applies each change of `mutants.toml` to a copy of its package and runs the tests that must
-fail. The working tree is never changed. `--check` only lists the mutants that no longer fit the source.
+fail. The working tree is never changed. Tests that take five times as long as without the mutant are stopped: that
+shows neither that the mutant is killed nor that it survives, so the score leaves it out.
 """
 
 import argparse
+import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -13,7 +16,8 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +28,9 @@ from tests.mutants.imported import NOT_IMPORTED
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("mutants.toml")
 MIN_SCORE = 0.95
-TIMEOUT_S = 60
+TIMES_AS_LONG = 5
+"""So many times as long as without a mutant may tests take."""
+_UNMUTATED_S = 600
 _LARGE_BYTES = 1024 * 1024
 
 
@@ -87,8 +93,8 @@ class Workspace:
         self._folder = folder
         self._written = 0
 
-    def judge(self, mutant: Mutant) -> Verdict:
-        """Apply the mutant, run its tests, and restore the copy."""
+    def judge(self, mutant: Mutant, limit_s: float) -> Verdict:
+        """Apply the mutant, run its tests for at most `limit_s`, and restore the copy."""
         mismatch = mutant.mismatch()
         if mismatch is not None:
             return Verdict(mutant.id, "outdated", 0.0, mismatch)
@@ -97,7 +103,8 @@ class Workspace:
         original = target.read_text("utf-8")
         self._write(target, original.replace(mutant.find, mutant.replace))
         try:
-            code, output = run_tests(mutant.tests, target, self._folder / mutant.source.relative_to(ROOT))
+            source = self._folder / mutant.source.relative_to(ROOT)
+            code, output = run_tests(mutant.tests, limit_s, mutated=target, source=source)
         finally:
             self._write(target, original)
         return Verdict(mutant.id, *_verdict(mutant, code, output, time.monotonic() - started))
@@ -118,17 +125,18 @@ class Workspace:
         os.utime(path, (moment, moment))
 
 
-def run_tests(tests: Sequence[str], mutated: Path | None = None, source: Path | None = None) -> tuple[int | None, str]:
+def run_tests(
+    tests: Sequence[str], limit_s: float, *, mutated: Path | None = None, source: Path | None = None
+) -> tuple[int | None, str]:
     """Run tests with a copy of a package first on the import path; return exit status (None: timeout) and output."""
     environment = dict(os.environ)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]
     if mutated is not None and source is not None:
         environment |= {"PYTHONPATH": str(source), "SPRAT_MUTATED_FILE": str(mutated)}
         command += ["-p", "tests.mutants.imported"]
-    timeout_s = TIMEOUT_S if mutated is not None else 10 * TIMEOUT_S
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit_s, check=False
         )
     except subprocess.TimeoutExpired:
         return None, ""
@@ -170,8 +178,43 @@ def read_list(path: Path = LIST) -> list[Mutant]:
     return mutants
 
 
-def judge_all(mutants: Sequence[Mutant], jobs: int) -> list[Verdict]:
-    """Judge all mutants, `jobs` at a time, and report each on standard error."""
+def tenth(mutants: Sequence[Mutant], commit: str) -> list[Mutant]:
+    """Return a tenth of the mutants, in their order, which the hash of a commit chooses: each commit another one."""
+
+    def rank(mutant: Mutant) -> bytes:
+        return hashlib.sha256(f"{commit} {mutant.id}".encode()).digest()
+
+    chosen = sorted(mutants, key=rank)[: math.ceil(len(mutants) / 10)]
+    return [mutant for mutant in mutants if mutant in chosen]
+
+
+def time_unmutated(mutants: Sequence[Mutant], jobs: int) -> dict[tuple[str, ...], float]:
+    """Return for the tests of each mutant how many seconds they take without it, `jobs` runs at a time.
+
+    Raises:
+        RuntimeError: some fail, or take ten minutes.
+    """
+
+    def seconds(tests: tuple[str, ...]) -> float:
+        began_s = time.monotonic()
+        code, output = run_tests(tests, _UNMUTATED_S)
+        if code != 0:
+            raise RuntimeError(f"{' '.join(tests)}: the tests fail without a mutant:\n{output}")
+        return time.monotonic() - began_s
+
+    sets = list(dict.fromkeys(mutant.tests for mutant in mutants))
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip(sets, pool.map(seconds, sets), strict=True))
+
+
+def judge_all(mutants: Sequence[Mutant], jobs: int, unmutated_s: Mapping[tuple[str, ...], float]) -> list[Verdict]:
+    """Judge all mutants, `jobs` at a time, and report each on standard error.
+
+    Args:
+        mutants: the mutants.
+        jobs: so many at a time.
+        unmutated_s: see :func:`time_unmutated`; without an entry for outdated mutants.
+    """
     with tempfile.TemporaryDirectory(prefix="sprat-mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         free: SimpleQueue[Workspace] = SimpleQueue()
         for number in range(jobs):
@@ -181,7 +224,7 @@ def judge_all(mutants: Sequence[Mutant], jobs: int) -> list[Verdict]:
             number, mutant = numbered
             workspace = free.get()
             try:
-                verdict = workspace.judge(mutant)
+                verdict = workspace.judge(mutant, TIMES_AS_LONG * unmutated_s.get(mutant.tests, 0.0))
             finally:
                 free.put(workspace)
             line = f"[{number}/{len(mutants)}] {verdict.state:9} {verdict.seconds:5.1f} s  {mutant.id}"
@@ -192,9 +235,9 @@ def judge_all(mutants: Sequence[Mutant], jobs: int) -> list[Verdict]:
 
 
 def score(verdicts: Sequence[Verdict]) -> float:
-    """Return the share of killed mutants among those that a test must kill."""
-    required = [verdict for verdict in verdicts if verdict.state != "accepted"]
-    return sum(verdict.state in {"killed", "timeout"} for verdict in required) / len(required) if required else 1.0
+    """Return the share of killed mutants among those that a test must kill; those that timed out are left out."""
+    required = [verdict for verdict in verdicts if verdict.state not in {"accepted", "timeout"}]
+    return sum(verdict.state == "killed" for verdict in required) / len(required) if required else 1.0
 
 
 def _report(verdicts: Sequence[Verdict], mutants: Sequence[Mutant]) -> None:
@@ -202,12 +245,14 @@ def _report(verdicts: Sequence[Verdict], mutants: Sequence[Mutant]) -> None:
     for verdict, mutant in zip(verdicts, mutants, strict=True):
         by_file.setdefault(mutant.file, []).append(verdict)
     width = max(len(file) for file in by_file)
-    lines = [f"{'file':{width}}  mutants  killed"]
+    lines = [f"{'file':{width}}  mutants  killed  timed out"]
     for file, group in sorted(by_file.items()):
-        killed = sum(verdict.state in {"killed", "timeout"} for verdict in group)
-        lines.append(f"{file:{width}}  {len(group):7}  {killed:6}")
+        states = Counter(verdict.state for verdict in group)
+        lines.append(f"{file:{width}}  {len(group):7}  {states['killed']:6}  {states['timeout']:9}")
     lines += [f"{verdict.state}: {verdict.id}: {verdict.detail}" for verdict in verdicts if verdict.state != "killed"]
-    lines.append(f"score {score(verdicts):.1%} of {len(verdicts)} mutants, {MIN_SCORE:.0%} needed")
+    states = Counter(verdict.state for verdict in verdicts)
+    counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    lines.append(f"{len(verdicts)} mutants: {counts}; score {score(verdicts):.1%}, {MIN_SCORE:.0%} needed")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -215,6 +260,7 @@ def main() -> int:
     """Run the suite; return 1 if the score is too low or a mutant could not be run."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="ID", help="judge these mutants alone")
+    parser.add_argument("--tenth", metavar="COMMIT", help="judge a tenth of the list, which the commit's hash chooses")
     parser.add_argument("--jobs", type=int, default=2, help="mutants judged at a time (default: %(default)s)")
     parser.add_argument(
         "--check", action="store_true", help="run nothing; list the mutants that no longer fit the source"
@@ -224,15 +270,20 @@ def main() -> int:
     mutants = [mutant for mutant in read_list() if arguments.only is None or mutant.id in arguments.only]
     if not mutants or (arguments.only and len(mutants) < len(set(arguments.only))):
         parser.error("no such mutant")
+    if arguments.tenth:
+        listed, mutants = len(mutants), tenth(mutants, arguments.tenth)
+        names = " ".join(mutant.id for mutant in mutants)
+        sys.stderr.write(f"{len(mutants)} of {listed} mutants, chosen by the commit {arguments.tenth}: {names}\n")
     outdated = {mutant.id: mismatch for mutant in mutants if (mismatch := mutant.mismatch()) is not None}
     sys.stderr.writelines(f"outdated: {name}: {mismatch}\n" for name, mismatch in outdated.items())
     if arguments.check:
         return 1 if outdated else 0
-    code, output = run_tests(sorted({test for mutant in mutants if mutant.id not in outdated for test in mutant.tests}))
-    if code != 0:
-        sys.stderr.write(f"the tests fail without a mutant:\n{output}\n")
+    try:
+        unmutated_s = time_unmutated([mutant for mutant in mutants if mutant.id not in outdated], arguments.jobs)
+    except RuntimeError as error:
+        sys.stderr.write(f"{error}\n")
         return 1
-    verdicts = judge_all(mutants, arguments.jobs)
+    verdicts = judge_all(mutants, arguments.jobs, unmutated_s)
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n")
     else:
