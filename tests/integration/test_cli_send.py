@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from sprat_contracts import Egress, IntentOutput, TranslationOutput
-from support.cli_records import answering, environment, kept, sprat, start_sprat, unanswered
+from support.cli_records import answering, environment, kept, sprat, sprat_process, start_sprat, unanswered
 from support.stream import read_until
 
 DEFAULT = "with frontier: redact by default (--frontier allow, deny)"
@@ -185,10 +185,13 @@ async def test_without_waiting_it_says_where_the_record_stands(topics, send):
     assert written["offset"] == 0
 
 
-async def test_results_of_others_and_earlier_ones_are_not_shown(kafka, topics, send):
+async def test_results_of_others_and_earlier_ones_are_not_shown(kafka, prefix, topics, send, tmp_path):
     async with answering(kafka.bootstrap, topics, answer):
         await send("earlier", "--id", "one")
-        first, second = await asyncio.gather(send("mine", "--json"), send("theirs", "--json"))
+        env = environment(kafka.bootstrap, prefix)
+        first, second = await asyncio.gather(
+            *(sprat_process("send", text, "--json", env=env, cwd=tmp_path) for text in ("mine", "theirs"))
+        )
     assert [len(out.splitlines()) for _, out, _ in (first, second)] == [1, 1]
 
 

@@ -1,13 +1,19 @@
 """What the command line's tests share: results as the router writes them, and a stand-in that answers texts."""
 
 import asyncio
+import contextlib
+import logging
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from typer.testing import CliRunner
 
+from sprat_cli.main import app
 from sprat_contracts import (
     DeadLetterReason,
     Declined,
@@ -131,9 +137,43 @@ async def start_sprat(*arguments: str, env: dict[str, str], cwd, stdin=asyncio.s
     )
 
 
-async def sprat(*arguments: str, env: dict[str, str], cwd, stdin: str = "") -> tuple[int, str, str]:
-    """Run the command line to its end; gives its exit code and what it printed."""
-    process = await start_sprat(*arguments, env=env, cwd=cwd, stdin=asyncio.subprocess.PIPE)
+async def sprat_process(*arguments: str, env: dict[str, str], cwd) -> tuple[int, str, str]:
+    """Run the command line to its end as a process, as where several run at once."""
+    process = await start_sprat(*arguments, env=env, cwd=cwd)
     async with asyncio.timeout(60):
-        out, err = await process.communicate(stdin.encode())
+        out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
+
+
+class _LastResort(logging.Handler):
+    """What a process without handlers prints of its logs: warnings and errors, on standard error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.thread = threading.get_ident()
+        self.addFilter(lambda record: record.thread == self.thread)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{self.format(record)}\n")
+
+
+def _run(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: str) -> tuple[int, str, str]:
+    last_resort = _LastResort()
+    logging.getLogger().addHandler(last_resort)
+    foreign = dict.fromkeys(os.environ.keys() - env.keys())
+    try:
+        with contextlib.chdir(cwd):
+            done = CliRunner().invoke(app, arguments, prog_name="sprat", env=foreign | env, input=stdin)
+    finally:
+        logging.getLogger().removeHandler(last_resort)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+async def sprat(*arguments: str, env: Mapping[str, str], cwd: Path, stdin: str = "") -> tuple[int, str, str]:
+    """Run the command line to its end in a thread of this process; gives its exit code and what it printed.
+
+    Hundreds of processes would each import it anew. One at a time: each has the standard streams of all.
+    """
+    return await asyncio.to_thread(_run, arguments, env, cwd, stdin)

@@ -15,6 +15,7 @@ from sprat_contracts import (
     TextWarning,
     ids,
 )
+from sprat_frontier.escalation import escalation_of
 from sprat_frontier.protocols import ProviderError
 from sprat_policy import Policy, TenantGuard
 from support import frontier_parts as parts
@@ -315,3 +316,19 @@ def test_a_request_for_a_text_that_is_not_its_tenants_is_dropped_at_once(frontie
     frontier.restart()
     assert frontier.handler.skip_reason(parts.received(parts.request(tenant=tenant))) == code
     assert frontier.handler.skip_reason(parts.received(parts.request(tenant="nordic"))) is None
+
+
+@pytest.mark.parametrize(
+    ("asked_ms", "max_wait_s", "left_s"),
+    [
+        pytest.param(None, 3600, 19, id="as its tenant says"),
+        pytest.param(86_400_000, 3600, 3600, id="no text waits longer than the service lets it"),
+        pytest.param(86_400_000, 10, 10, id="however short that is"),
+        pytest.param(5_000, 3600, 4, id="a text may wait for less"),
+    ],
+)
+def test_a_case_waits_as_long_as_its_text_and_the_service_let_it(asked_ms, max_wait_s, left_s):
+    changes = {} if asked_ms is None else {"deadline_ms": asked_ms}
+    request = parts.request(age_ms=1_000, **changes)
+    case = escalation_of(request, parts.POLICY, parts.FakeClock(), max_wait_s, {}, "en")
+    assert case.deadline.remaining_s() == left_s

@@ -471,3 +471,16 @@ async def test_the_preset_asks_so():
     async with AsyncExitStack() as stack:
         (tier,) = open_tiers(policy, parts.settings(), {}, stack).of("acme", "intent")
     assert (tier.api, tier.endpoint) == ("llamacpp", "http://gpu:8080/v1 llamacpp")
+
+
+async def test_an_answer_without_a_probability_is_not_reused_where_the_tier_needs_one_since():
+    """The policy gave the tier a keep_at after the answer was stored: it is asked again, with probabilities."""
+    before, after = tier("house", said("transfer")), tier("house", said("transfer", 0.9), keep_at=0.8)
+    first, second = climbing(before), climbing(after)
+    assert (await first.answer(parts.request())).output == IntentOutput(label="transfer")
+    second.store = first.store
+    second.restart()
+    answered = await second.answer(parts.request())
+    assert (answered.output, answered.cached) == (IntentOutput(label="transfer"), False)
+    assert len(questions(after)) == 1
+    assert (await second.answer(parts.request(id="t-2"))).cached

@@ -10,7 +10,7 @@ from aiokafka.errors import (
     GroupLoadInProgressError,
     KafkaError,
 )
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,3 +158,47 @@ async def test_missing_rights_to_a_group_end_the_start_at_once(monkeypatch) -> N
     monkeypatch.setattr(offsets, "AIOKafkaAdminClient", lambda **_: admin)
     with pytest.raises(GroupAuthorizationFailedError):
         await set_initial_offsets(settings_for("h:1", "p").kafka, "p.intent.default", "t", 0)
+
+
+class Joining:
+    """A consumer of a new group; a text comes in between any two of its requests."""
+
+    def __init__(self) -> None:
+        self.end = 5
+        self.committed: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        end, self.end = self.end, self.end + 1
+        return dict.fromkeys(partitions, end)
+
+    async def offsets_for_times(self, times: dict[TopicPartition, int]) -> dict[TopicPartition, OffsetAndTimestamp]:
+        """Nothing is as late as asked for in the first partition."""
+        self.end += 1
+        return {
+            partition: None if partition == FIRST else OffsetAndTimestamp(2, at_ms)
+            for partition, at_ms in times.items()
+        }
+
+    async def commit(self, starts: dict[TopicPartition, int]) -> None:
+        self.committed = starts
+
+
+async def test_a_new_group_skips_no_text_that_comes_while_its_start_is_found(monkeypatch) -> None:
+    consumer = Joining()
+
+    async def both(*_: object) -> list[TopicPartition]:
+        return [FIRST, SECOND]
+
+    monkeypatch.setattr(offsets, "make_consumer", lambda *_, **__: consumer)
+    monkeypatch.setattr(offsets, "_without_offset", both)
+    await set_initial_offsets(settings_for("h:1", "p").kafka, "p.intent.default", "t", 1_000)
+    assert consumer.committed == {FIRST: 5, SECOND: 2}

@@ -188,6 +188,14 @@ def test_texts_of_one_group_are_no_independent_cases():
     assert alone.value == grouped.value == pytest.approx(0.09)
 
 
+def test_the_interval_has_95_percent():
+    """Of 1,000 texts 60 are gained and 40 lost: a standard deviation of a hundredth, of which 1.96 go to each side."""
+    served = np.repeat([False, True, True], [60, 40, 900])
+    new = np.repeat([True, False, True], [60, 40, 900])
+    difference = compare(version(list(served)), version(list(new))).right.difference
+    assert (difference.low, difference.high) == pytest.approx((0.02 - 1.96 * 0.01, 0.02 + 1.96 * 0.01), abs=0.0015)
+
+
 def test_the_interval_is_that_of_pairs():
     """300 texts, half of them wrong by both versions, differ on two: independent shares would differ by 8 points."""
     served = [False] * 150 + [True] * 150

@@ -46,6 +46,14 @@ def test_errors_that_the_encoder_makes_too_do_not_count():
     assert gate.error == gate.encoder_error == pytest.approx(0.05, abs=0.001)
 
 
+def test_the_first_chance_that_fails_ends_the_search():
+    """Of many chances that are tried one may pass by luck: here below those that are wrong, where the encoder errs."""
+    chance = np.repeat([0.95, 0.8, 0.1], [200, 5_000, 4_800])
+    gate = find_gate(compared(chance, chance == 0.95, chance == 0.8), NONE, NO_GROUPS, 0.0)
+    assert gate is None
+    assert find_gate(compared(chance, chance == 0.1, chance == 0.8), NONE, NO_GROUPS, 0.0) is not None
+
+
 def test_few_texts_prove_nothing():
     assert find_gate(compared(np.ones(300), np.zeros(300), np.zeros(300)), NONE, NO_GROUPS, 0.0) is None
     assert find_gate(compared(np.ones(3_000), np.zeros(3_000), np.zeros(3_000)), NONE, NO_GROUPS, 0.0) is not None
