@@ -111,17 +111,24 @@ async def test_a_label_that_no_model_knows_is_refused_unless_it_is_meant(kafka, 
     assert (code, err) == (0, "")
 
 
-async def test_texts_that_are_not_there_are_counted(kafka, topics, run):
+async def test_corrections_of_texts_that_are_not_there_are_refused_unless_they_are_meant(kafka, topics, run):
     await submit(kafka, topics, {"t-1": "one"})
     rows = lines(*({"text_id": id, "label": "transfer"} for id in ("t-1", "t-2", "t-3")))
-    code, _, err = await run("--from", "-", *COMMON, stdin=rows)
-    assert code == 0
-    assert err == (
+    missing = (
         f"2 of 3 texts are not in {topics.texts}: t-2 of /crm, t-3 of /crm; nothing can be learnt from their "
-        "corrections, until they are there\n"
+        "corrections, until they are there"
     )
+    code, _, err = await run("--from", "-", *COMMON, stdin=rows)
+    assert code == 2
+    assert missing in err
+    assert "--allow-missing-texts; nothing is published" in err
     code, _, err = await run("--text-id", "t-2", *COMMON, "--label", "transfer")
-    assert (code, f"{topics.texts} holds no text t-2 of /crm" in err) == (0, True)
+    assert (code, f"{topics.texts} holds no text t-2 of /crm" in err) == (2, True)
+    assert await read_all(kafka.bootstrap, topics.feedback) == []
+    code, out, err = await run("--from", "-", *COMMON, "--allow-missing-texts", stdin=rows)
+    assert (code, err) == (0, f"{missing}\n")
+    assert out == f"published: 3 corrections of 3 texts  · intent 3  · by qa 3  · {topics.feedback}\n"
+    assert len(await read_all(kafka.bootstrap, topics.feedback)) == 3
     assert (await run("--text-id", "t-1", *COMMON, "--label", "transfer"))[2] == ""
 
 
@@ -139,9 +146,8 @@ async def test_a_label_of_another_model_than_the_text_asked_for_is_refused(kafka
     assert (code, err.startswith(f"sprat: {said}correct it")) == (2, True)
     assert (await run("--text-id", "t-1", *COMMON, "--label", "balance", "--allow-new-labels"))[::2] == (0, said)
     assert (await run("--text-id", "t-1", *COMMON, "--label", "fees"))[2] == ""
-    assert (await run("--text-id", "never", *COMMON, "--label", "fees"))[2].startswith(
-        "1 label was checked against all"
-    )
+    never = await run("--text-id", "never", *COMMON, "--label", "fees", "--allow-missing-texts")
+    assert never[2].startswith("1 label was checked against all")
 
 
 async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(kafka, topics, run, tmp_path):
@@ -161,7 +167,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
         {"text_id": "never", "label": "transfer"},
         {"text_id": "t-3", "task": "translation", "output": {"text": "x", "target": "de"}},
     ]
-    code, out, _ = await run("--from", "-", *COMMON, "--json", stdin=lines(*rows))
+    code, out, _ = await run("--from", "-", *COMMON, "--json", "--allow-missing-texts", stdin=lines(*rows))
     assert (code, len(out)) == (0, len(rows))
     await publish(kafka.bootstrap, topics.feedback, [b"no correction"])
     code, (exported,), _ = await run("export", "--output", "out.csv", "--out-of-scope", "outside.csv", "--json")
@@ -205,7 +211,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(k
 
 async def test_a_correction_older_than_every_text_is_expired(kafka, topics, run, tmp_path):
     await announce(kafka, topics, "default", "transfer", "balance")
-    assert (await run("--text-id", "gone", *COMMON, "--label", "transfer"))[0] == 0
+    assert (await run("--text-id", "gone", *COMMON, "--label", "transfer", "--allow-missing-texts"))[0] == 0
     code, out, _ = await run("export", "--output", "out.tsv")
     assert (code, (tmp_path / "out.tsv").exists()) == (1, False)
     assert "left out: 1  given before the oldest text that is still there" in out

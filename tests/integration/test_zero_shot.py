@@ -1,5 +1,7 @@
 """A model of the names of labels and what they mean, on the shipped encoder."""
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from sprat.model import Question
 from sprat_encoder.label_model import LabellingModel
 from sprat_encoder.zero_shot import ARTEFACT, KEEP_AT, READER, load_zero_shot, words
 from sprat_inference.artefact import BrokenArtefact, load_part
+from support.readme import commands, programs
 
 SUBJECTS = {"food": "meals and restaurants", "sport": "matches and clubs", "travel": "trips and flights"}
 TEXTS = {
@@ -34,6 +37,18 @@ def test_what_fits_no_label_is_not_kept(model: LabellingModel) -> None:
     odd = ["what is the square root of nine", "please change my password", "my wife's blood pressure is too high"]
     for answer in model.answer([Question(text, "en") for text in odd]):
         assert answer.output.label is None or answer.confidence < KEEP_AT  # type: ignore[union-attr]
+
+
+def test_the_readme_shows_answers_that_are_kept() -> None:
+    init, _, *sends = commands(programs()["readme-desk"])
+    model = load_zero_shot("desk", dict.fromkeys(shlex.split(init)[-1].split(","), ""))
+    assert len(sends) == 2
+    for send in sends:
+        text, label = shlex.split(send)[2], send.rpartition("# ")[2]
+        for language in ("en", "de"):
+            (answer,) = model.answer([Question(text, language)])
+            assert answer.output.label == label  # type: ignore[union-attr]
+            assert answer.confidence >= KEEP_AT
 
 
 def test_a_name_that_says_nothing_is_known_by_its_meaning() -> None:

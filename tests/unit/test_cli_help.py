@@ -1,6 +1,8 @@
 """The command line itself: help, versions, and user errors."""
 
 import importlib
+import json
+import platform
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -86,6 +88,10 @@ def test_version_is_the_distributions():
     assert result.exit_code == 0
     assert result.output.startswith("sprat ")
     assert result.output.strip()[-1].isdigit()
+    lines = dict(line.split(" ", 1) for line in run("version").output.splitlines())
+    assert lines["sprat"] == result.output.split()[1]
+    assert lines["python"] == platform.python_version()
+    assert json.loads(run("version", "--json").output)["aiokafka"] == lines["aiokafka"]
 
 
 @pytest.mark.parametrize(

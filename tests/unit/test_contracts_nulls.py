@@ -56,7 +56,7 @@ def test_the_word_null_in_a_text_is_a_word() -> None:
     ("fields", "said"),
     [
         ({"text": None}, "invalid_text: text: Input should be a valid string"),
-        ({"tasks": None}, "invalid_text: tasks: Input should be an object"),
+        ({"tasks": None}, 'invalid_text: tasks: null; it must be an object, as {"intent": {}}'),
         ({"tasks": {"translation": {"target": None}}}, "invalid_text: tasks.translation.target: Input should be"),
         ({"tasks": {"intent": None}}, '; null counts as not asked, write {"intent": {}}'),
         ({"reference": {"ticket": None}}, "invalid_text: reference.*: Input should be a valid string"),

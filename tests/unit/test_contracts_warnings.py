@@ -52,6 +52,27 @@ NOT_SHOWN = [("unknown_field", "1 unknown field whose name is not shown")]
             [("unknown_field", "tasks.translation.Target, the field is target, which is there")],
             id="like an option that is there",
         ),
+        pytest.param(
+            {"priority": 1, "id": "4711"},
+            [
+                ("unknown_field", "priority: texts have no priority; deadline_ms says how long a hard case may wait"),
+                ("unknown_field", "id: the id of a text is the header ce_id; carry an id of your own in reference"),
+            ],
+            id="what other systems send",
+        ),
+        *(
+            pytest.param(
+                {name: 1},
+                [
+                    (
+                        "unknown_field",
+                        f"{name}: the id of a text is the header ce_id; carry an id of your own in reference",
+                    )
+                ],
+                id=name,
+            )
+            for name in ("textId", "text_id", "messageId")
+        ),
         pytest.param({"ticket": 1}, NOT_SHOWN, id="like a mandatory one, which is there"),
         pytest.param({"jane@x.com": 1}, NOT_SHOWN, id="an address"),
         pytest.param({"AKIA4T7QZ": 1}, NOT_SHOWN, id="a key"),

@@ -53,14 +53,20 @@ BAD = [
     pytest.param(plain(b""), "empty_value", "the record has no value", id="nothing"),
     pytest.param(plain(b"hello " + SECRET.encode()), "invalid_json", "Invalid JSON: expected value", id="not JSON"),
     pytest.param(plain(b'{"text": "hi"'), "invalid_json", "Invalid JSON: EOF", id="cut off"),
-    pytest.param(plain(b'{"text": "\xff\xfe"}'), "invalid_json", "Invalid JSON: invalid unicode", id="not UTF-8"),
+    pytest.param(plain(b'{"text": "\xff\xfe"}'), "invalid_json", "the value is not UTF-8 at byte 10,", id="not UTF-8"),
+    pytest.param(plain('{"text": "Grüße"}'.encode("cp1252")), "invalid_json", "perhaps Windows-1252", id="cp1252"),
+    pytest.param(plain(b'<?xml version="1.0"?><text/>'), "invalid_json", "the value begins with <, as XML", id="XML"),
+    pytest.param(plain(b"\x1f\x8b\x08\0\0"), "invalid_json", "the value is gzip;", id="gzip"),
     pytest.param(plain(b'{"text": "\\ud83d"}'), "invalid_json", "Invalid JSON: ", id="lone surrogate"),
     pytest.param(plain(b'{"text": "a\nb"}'), "invalid_json", "Invalid JSON: control", id="raw line break"),
     pytest.param(plain(b"[" * 100_000), "invalid_json", "Invalid JSON: recursion", id="nesting without end"),
     pytest.param(plain(b'{"x": ' + b"9" * 9_999 + b"}"), "invalid_json", "Invalid JSON: number", id="endless number"),
     pytest.param(plain(SAID.encode("utf-16")), "invalid_json", "the value is UTF-16; send UTF-8", id="UTF-16"),
     pytest.param(plain(SAID.encode("utf-16-be")), "invalid_json", "the value is UTF-16;", id="UTF-16 without a mark"),
-    pytest.param(plain(b"\0\0\0\0\7" + SAID.encode()), "invalid_json", "Invalid JSON: expected", id="schema registry"),
+    pytest.param(
+        plain(b"\0\0\0\0\7" + SAID.encode()), "invalid_json", "the value begins with byte 0,", id="schema registry"
+    ),
+    pytest.param(plain(b"\0\0\0\0\7\x0cbalance"), "invalid_json", "a schema registry's Avro", id="Avro"),
     pytest.param(plain(b"[1]"), "invalid_text", "the value: Input should be an object", id="an array"),
     pytest.param(plain(b"{}"), "invalid_text", "text: Field required; tasks: Field required", id="empty object"),
     pytest.param(
@@ -102,6 +108,19 @@ BAD = [
         "no_known_task",
         "tasks: 3 unknown, did you mean intent or ner?; at least one known task is needed: intent, ner,",
         id="several in other letters",
+    ),
+    pytest.param(
+        wrong(tasks=["intent"]), "invalid_text", 'tasks: a list; it must be an object, as {"intent": {}}', id="a list"
+    ),
+    pytest.param(wrong(tasks="intent"), "invalid_text", "tasks: a string; it must be an object, as", id="one task"),
+    pytest.param(
+        wrong(tasks={"intent": True}), "invalid_text", "tasks.intent: a boolean; it must be an object: {}", id="a yes"
+    ),
+    pytest.param(
+        wrong(tasks={"desk": True}),
+        "no_known_task",
+        'the options of a task are an object: {"name": {}}',
+        id="a yes, added",
     ),
     pytest.param(wrong(tasks={}), "no_known_task", "tasks: at least one known task is needed: intent", id="empty"),
     pytest.param(

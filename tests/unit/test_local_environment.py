@@ -1,6 +1,7 @@
 """How the services of a local installation are started."""
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,39 @@ def test_with_a_url_there_is_no_simulator_and_the_user_sets_the_rest(tmp_path: P
     assert "simulator" not in [each.name for each in choose_services(options)[0]]
     assert frontier["SPRAT_FRONTIER__BASE_URL"] == "http://127.0.0.1:1/v1"
     assert "SPRAT_FRONTIER__PROVIDER" not in frontier
+
+
+ALL = {"MODEL": "m", "PROVIDER": "p", "REGION": "eu", "PRICES": "{}"}
+
+
+def of_frontier(names: Iterable[str]) -> dict[str, str]:
+    return {f"SPRAT_FRONTIER__{name}": value for name, value in ALL.items() if name in names}
+
+
+@pytest.mark.parametrize("left_out", [*ALL, "MODEL PRICES"])
+def test_what_is_missing_for_a_frontier_is_named_before_anything_starts(left_out: str) -> None:
+    missing = left_out.split()
+    options = Options(frontier="http://127.0.0.1:1/v1", environment=of_frontier(ALL.keys() - set(missing)))
+    names = ", ".join(f"SPRAT_FRONTIER__{name}" for name in missing)
+    with pytest.raises(UserError, match=f"127.0.0.1:1/v1: set {names}, too"):
+        environment.check_options(options)
+
+
+def test_a_frontier_whose_variables_are_set_is_accepted_wherever_they_stand() -> None:
+    environment.check_options(Options(frontier="http://127.0.0.1:1/v1", environment=of_frontier(ALL)))
+    environment.check_options(
+        Options(frontier="http://127.0.0.1:1/v1", service_environment={"frontier": of_frontier(ALL)})
+    )
+
+
+def test_the_default_frontier_needs_its_key_and_prices_alone() -> None:
+    with pytest.raises(UserError, match="set SPRAT_FRONTIER__API_KEY, SPRAT_FRONTIER__PRICES, too; prices are"):
+        environment.check_options(Options(frontier="https://api.mistral.ai/v1"))
+
+
+def test_a_frontier_without_a_scheme_is_refused_before_anything_starts() -> None:
+    with pytest.raises(UserError, match="--frontier: the URL "):
+        environment.check_options(Options(frontier="api.example.org/v1", environment=of_frontier(ALL)))
 
 
 def test_variables_for_one_service_override_those_for_all(tmp_path: Path) -> None:

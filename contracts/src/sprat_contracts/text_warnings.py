@@ -23,6 +23,20 @@ _VERY_LIKE: Final = 0.8
 _QUOTABLE: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 """Secrets, and numbers of people, have digits."""
 
+_ID: Final = "the id of a text is the header ce_id; carry an id of your own in reference"
+_USUAL: Final = {
+    "id": _ID,
+    "textid": _ID,
+    "messageid": _ID,
+    "requestid": _ID,
+    "eventid": _ID,
+    "priority": "texts have no priority; deadline_ms says how long a hard case may wait",
+    "metadata": "carry keys and values of your own in reference",
+    "source": "the source of a text is the header ce_source",
+    "timestamp": "the time of a text is that of its record",
+}
+"""What producers of other systems often send, without case, `-` and `_`, and what to send instead."""
+
 
 def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple[TextWarning, ...]:
     """Return what of a text was not understood, at most MAX_WARNINGS; `noted` was found while it was read.
@@ -62,6 +76,8 @@ def _quoted(name: str, part: Part) -> str | None:
     Of a text that is read, all mandatory fields are there. So a name must be very like one of these.
     """
     fields = type(part).model_fields
+    if isinstance(part, TextSubmitted) and (advice := _USUAL.get(re.sub(r"[-_]", "", name.lower()))):
+        return f"{name}: {advice}"
     meant = get_close_matches(name.lower(), fields, n=1) if _QUOTABLE.fullmatch(name) else []
     if not meant or (fields[meant[0]].is_required() and not _very_like(name.lower(), meant[0])):
         return None

@@ -97,6 +97,8 @@ class Tasks(_HyphenatedTasks):
         if not any(self.options(name) for name in (*TASKS, *self.unknown)):
             nulls = [task for task in TASKS if task in self.model_fields_set]
             hint = f'; null counts as not asked, write {{"{nulls[0]}": {{}}}}' if nulls else ""
+            if any(TASK_NAME.fullmatch(name) for name in self.unknown):
+                hint += '; the options of a task are an object: {"name": {}}'
             unknown = [name for name in self.unknown if not TASK_NAME.fullmatch(name)]
             counted = f"{unknown_names(unknown, TASKS)}; " if unknown else ""
             raise PydanticCustomError(

@@ -43,6 +43,8 @@ _KNOWN_HEADERS = frozenset({f"ce_{name}" for name in CONTEXT | _OPTIONAL}) | {
 _MAX_PROBLEMS = 5
 _VERSION = re.compile(r"[0-9]\.[0-9]")
 """Of CloudEvents, as far as an error may show it: another value may be anything."""
+_SCHEMA_ID_BYTES = 5
+"""Byte 0 and four bytes of the schema's id, before the value that a schema registry's serializer writes."""
 _JSON_TYPES: Mapping[type, str] = {
     type(None): "null",
     bool: "a boolean",
@@ -275,10 +277,27 @@ def _check_json(value: bytes) -> None:
 
 def _invalid_json(value: bytes, why: str) -> WireError:
     """Return the error of a value that is no JSON; `why` says where, and nothing of the value."""
+    return WireError(ReasonCode.INVALID_JSON, _other_format(value) or why)
+
+
+def _other_format(value: bytes) -> str | None:
+    """Return which other format a value probably has, and what to send; None where it is like none."""
     encoding = json.detect_encoding(value)
     if not encoding.startswith("utf-8") and value[:64].decode(encoding, "ignore").lstrip("\ufeff \t\r\n")[:1] == "{":
-        return WireError(ReasonCode.INVALID_JSON, f"the value is {encoding[:6].upper()}; send UTF-8")
-    return WireError(ReasonCode.INVALID_JSON, why)
+        return f"the value is {encoding[:6].upper()}; send UTF-8"
+    if value.startswith(b"\0") and len(value) > _SCHEMA_ID_BYTES:
+        return "the value begins with byte 0, as a schema registry's Avro or Protobuf does; send plain JSON, without it"
+    if value.startswith(b"\x1f\x8b"):
+        return "the value is gzip; send JSON, and let the producer compress (compression.type)"
+    start = value.lstrip(b" \t\r\n")[:1]
+    if start == b"<":
+        return "the value begins with <, as XML does; send JSON"
+    if start == b"{":
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            return f"the value is not UTF-8 at byte {error.start}, perhaps Windows-1252 or Latin-1; send UTF-8"
+    return None
 
 
 def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
@@ -378,6 +397,10 @@ def _in_words(problem: ErrorDetails, known: Collection[str]) -> str:
         return problem["msg"] + (f" ({given}, did you mean {field}?)" if given is not None else "")
     if problem["type"] == "string_pattern_mismatch" and field in {"language", "target"}:
         return "it is no language tag, such as en or pt-BR"
+    if problem["type"] in {"model_type", "model_attributes_type"} and problem["loc"][:1] == ("tasks",):
+        return f"{_JSON_TYPES.get(type(problem['input']), 'a string')}; " + (
+            'it must be an object, as {"intent": {}}' if field == "tasks" else "it must be an object: {}"
+        )
     return problem["msg"]
 
 

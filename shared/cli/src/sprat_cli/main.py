@@ -76,6 +76,7 @@ COMMANDS = {
         "sprat_cli.doctor.command:doctor", "Check what is reachable, what is missing and how to fix it."
     ),
     "clean": CommandEntry("sprat_cli.clean.command:clean", "Show what lies in the cache, and remove it."),
+    "version": CommandEntry("sprat_cli.version:version", "Show the versions of Sprat and of what it runs on."),
 }
 
 

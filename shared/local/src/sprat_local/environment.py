@@ -5,23 +5,27 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
 from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
 from sprat.errors import UserError
-from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
-from sprat_local.options import Options
+from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings, environment
+from sprat_cli.doctor.settings import DEFAULT_FRONTIER_HOST
+from sprat_local.options import Options, without_password
 from sprat_local.processes import private
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import LaunchSpec
 from sprat_operations.local_run import SIMULATED, SIMULATOR_HOST, SIMULATOR_REGION
 from sprat_operations.services import FRONTIER, GENERALIST, SIMULATOR, ServiceSpec
+from sprat_policy import problem_of_url
 
 _SIMULATED_MODEL = "simulated-frontier"
 _SIMULATED_PROVIDER = "simulator"
 _AUDIT = "SPRAT_AUDIT__"
+_OF_FRONTIER = "SPRAT_FRONTIER__"
 GENERALIST_PORT = 8090
 """Of the generalist service, unless `SPRAT_GENERALIST__PORT` says another: policies name it."""
 # The defaults are a thread for every core in every process, which doubles the CPU used and gains nothing here.
@@ -105,6 +109,29 @@ def check_options(options: Options) -> None:
     except ValidationError as error:
         problems = error.errors(include_input=False, include_context=False, include_url=False)
         raise UserError(f"--redis: {'; '.join(problem['msg'] for problem in problems)}") from None
+    _check_frontier(options)
+
+
+def _check_frontier(options: Options) -> None:
+    """Check the URL of `--frontier`, and that the variables it needs are set: the service validates their values.
+
+    Raises:
+        UserError: the URL is wrong, or a variable is missing; the message names all that are.
+    """
+    if options.frontier == SIMULATED:
+        return
+    if problem := problem_of_url(options.frontier, f"{_OF_FRONTIER}API_KEY"):
+        raise UserError(f"--frontier: the URL {problem}")
+    is_default = urlsplit(options.frontier).hostname == DEFAULT_FRONTIER_HOST
+    needed = ("API_KEY", "PRICES") if is_default else ("MODEL", "PROVIDER", "REGION", "PRICES")
+    variables = {**environment(), **options.environment, **options.service_environment.get(FRONTIER, {})}
+    missing = [f"{_OF_FRONTIER}{name}" for name in needed if not variables.get(f"{_OF_FRONTIER}{name}")]
+    if missing:
+        prices = f"{_OF_FRONTIER}PRICES" in missing
+        example = '; prices are in euros per million tokens, as {"MODEL": {"input_eur": 0.4, "output_eur": 2.0}}'
+        raise UserError(
+            f"--frontier {without_password(options.frontier)}: set {', '.join(missing)}, too" + example * prices
+        )
 
 
 def _setting_name(location: tuple[int | str, ...], options: Mapping[str, Any]) -> str:
@@ -188,7 +215,7 @@ class LaunchBuilder:
 def _frontier_environment(options: Options, simulator_port: int) -> dict[str, str]:
     """Return the frontier service's variables.
 
-    With a URL, the user sets the other variables; the service reports missing ones.
+    With a URL, the user sets the other variables.
     """
     if options.frontier != SIMULATED:
         return {"SPRAT_FRONTIER__BASE_URL": options.frontier}

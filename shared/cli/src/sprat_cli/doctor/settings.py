@@ -105,7 +105,7 @@ def check_settings(finding: Check, policy: Policy | None, run: LocalRun | None =
         yield warning(
             "hosts",
             "the policy lists no hosts of regions: a provider is in the region that SPRAT_FRONTIER__REGION names",
-            f"list them in the policy, as regions: {{{_DEFAULT_REGION}: [{_DEFAULT_HOST}]}}",
+            f"list them in the policy, as regions: {{{_DEFAULT_REGION}: [{DEFAULT_FRONTIER_HOST}]}}",
         )
 
 
@@ -169,7 +169,7 @@ def _bound(tenant: TenantPolicy) -> str:
 
 
 _DEFAULT_REGION = "eu"
-_DEFAULT_HOST = "api.mistral.ai"
+DEFAULT_FRONTIER_HOST = "api.mistral.ai"
 """Region and host of the default endpoint."""
 _FEW = 3
 
@@ -330,7 +330,7 @@ def _region(region: str, policy: Policy) -> Check:
 def _host(settings: FrontierVariables, policy: Policy) -> Check:
     """Check that the policy lists the frontier's host in its region."""
     region = settings.region or _DEFAULT_REGION
-    host = settings.host if settings.base_url else _DEFAULT_HOST
+    host = settings.host if settings.base_url else DEFAULT_FRONTIER_HOST
     try:
         policy.check_host(region, host)
     except UserError as error:

@@ -30,8 +30,8 @@ says which model it asked for, and so which labels are known.
 Exit codes:
   0  published
   1  Kafka did not acknowledge all
-  2  wrong usage, or Kafka cannot be reached; if a correction is not valid, or its label is known to no announced
-     model, nothing was published"""
+  2  wrong usage, or Kafka cannot be reached; if a correction is not valid, its label is known to no announced
+     model, or its text is not on the topic, nothing was published"""
 
 app = make_app(
     invoke_without_command=True, epilog=EPILOG, help="Publish corrections of results; export them as a training file."
@@ -70,6 +70,9 @@ def feedback(
     allow_new_labels: Annotated[
         bool, typer.Option("--allow-new-labels", help="Publish all labels that no announced model knows.")
     ] = False,
+    allow_missing_texts: Annotated[
+        bool, typer.Option("--allow-missing-texts", help="Publish corrections of texts that are not on the topic.")
+    ] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -83,7 +86,15 @@ def feedback(
     options.check()
     messages = read_one(options) if bulk is None else read_bulk(bulk, options, sys.stdin)
     with explain_kafka_errors(kafka):
-        asyncio.run(check_corrections(kafka, messages, new_labels=allow_new_label or (), all_new=allow_new_labels))
+        asyncio.run(
+            check_corrections(
+                kafka,
+                messages,
+                new_labels=allow_new_label or (),
+                all_new=allow_new_labels,
+                missing_texts=allow_missing_texts,
+            )
+        )
         asyncio.run(publish(kafka, messages, as_json=as_json))
 
 

@@ -1,6 +1,7 @@
 """Read, validate and publish the corrections of `sprat feedback`; nothing is sent before all are valid."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,11 +114,13 @@ def _output(options: CorrectionOptions) -> dict[str, Any]:
 
 
 _CHUNK = 200
+_AUTHORS = 5
+"""So many authors a sum names."""
 _HOLD_S = 20.0
 
 
 async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as_json: bool) -> None:
-    """Publish all, and print the place of each record.
+    """Publish all, and print the place of each record: with `as_json`, or where there is one. Else print a sum.
 
     Raises:
         UserError: one is too large; those before it are published.
@@ -132,7 +135,8 @@ async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as
             chunk = messages[start : start + _CHUNK]
             places = await publisher.publish([feedback_record(message, topic) for message in chunk], _HOLD_S)
             for message, place in zip(chunk, places, strict=True):
-                _show(message, topic, place, as_json=as_json)
+                if as_json or len(messages) == 1:
+                    _show(message, topic, place, as_json=as_json)
             done += len(chunk)
     except TooLarge:
         raise UserError(f"a correction is larger than {topic} takes; {done:,} are published") from None
@@ -140,6 +144,21 @@ async def publish(kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, as
         raise SpratError(f"{error}; at least {done:,} are published; is there a topic {topic}?") from None
     finally:
         await publisher.stop()
+    if len(messages) > 1 and not as_json:
+        say(_sum(messages, topic))
+
+
+def _sum(messages: Sequence[FeedbackGiven], topic: str) -> str:
+    """Return how many corrections of how many texts were published, by task and by author."""
+    texts = len({(each.text_source, each.text_id) for each in messages})
+    tasks = Counter(each.task for each in messages)
+    authors = Counter(each.by for each in messages)
+    by_task = ", ".join(f"{task} {count:,}" for task, count in tasks.most_common())
+    by_author = ", ".join(f"{printable(name, 60)} {count:,}" for name, count in authors.most_common(_AUTHORS))
+    more = f" and {len(authors) - _AUTHORS} more" if len(authors) > _AUTHORS else ""
+    return (
+        f"published: {len(messages):,} corrections of {texts:,} texts  · {by_task}  · by {by_author}{more}  · {topic}"
+    )
 
 
 def _show(message: FeedbackGiven, topic: str, record: Acknowledged, *, as_json: bool) -> None:

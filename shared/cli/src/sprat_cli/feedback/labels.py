@@ -30,9 +30,14 @@ _SHOWN: Final = 5
 
 
 async def check_corrections(
-    kafka: KafkaSettings, messages: Sequence[FeedbackGiven], *, new_labels: Collection[str] = (), all_new: bool = False
+    kafka: KafkaSettings,
+    messages: Sequence[FeedbackGiven],
+    *,
+    new_labels: Collection[str] = (),
+    all_new: bool = False,
+    missing_texts: bool = False,
 ) -> None:
-    """Refuse labels that no model knows, and print a remark for texts that are not found.
+    """Refuse labels that no model knows, and texts that are not there.
 
     What cannot be read (announcements, texts) is not checked: a correction does not depend on it.
 
@@ -41,9 +46,11 @@ async def check_corrections(
         messages: the corrections.
         new_labels: the labels that may be published though they are not known.
         all_new: publish every label that is not known, and print a remark of each.
+        missing_texts: publish corrections of texts that are not there, and print a remark.
 
     Raises:
-        UserError: the requested model, or every model, does not know a label, and it may not be published.
+        UserError: the requested model, or every model, does not know a label, or a text is not there, and the
+            correction may not be published.
     """
     try:
         announced = await announced_labels(kafka) if any(labels_of(each.output) for each in messages) else {}
@@ -67,9 +74,13 @@ async def check_corrections(
             "nothing is published"
         )
         raise UserError("\n".join([*problems, advice]))
+    missing = search.missing - search.invalid if complete else set()
+    if missing and not missing_texts:
+        advice = "correct id and source, or publish it all the same with --allow-missing-texts; nothing is published"
+        raise UserError(f"{_not_found(missing, messages, kafka.topics.texts)}; {advice}")
     for line in (*problems, *notes):
         remark(line)
-    if complete and (missing := search.missing - search.invalid):
+    if missing:
         remark(_not_found(missing, messages, kafka.topics.texts))
 
 
