@@ -228,6 +228,8 @@ CHANGED: dict[str, tuple[str, str]] = {
     "simulator.tag": ('simulator.tag="0.0.9"', "/simulator:0.0.9"),
     "simulator.resources": ("simulator.resources.limits.cpu=7", '"cpu":7'),
     "cli.tag": ('cli.tag="0.0.6"', "/cli:0.0.6"),
+    "cli.settings": ('cli.settings.SPRAT_KAFKA__SASL_USERNAME="operator-7"', "operator-7"),
+    "cli.secrets": ('cli.secrets.SPRAT_KAFKA__SASL_PASSWORD={"name": "operator-8", "key": "b"}', "operator-8"),
     "topics.replicationFactor": ("topics.replicationFactor=3", "--replication-factor"),
     "pods.annotations": ('pods.annotations.other="noted"', "other: noted"),
     "pods.nodeSelector": ('pods.nodeSelector.disk="ssd"', '"disk":"ssd"'),
@@ -645,6 +647,49 @@ def test_the_job_of_the_topics_has_no_secret_but_that_of_kafka(production: list[
     own = environment(pod_templates(production)["Job sprat-topics"])
     assert {"SPRAT_KAFKA__BOOTSTRAP", "SPRAT_KAFKA__SASL_PASSWORD", "SPRAT_KAFKA__SSL_CAFILE"} <= own.keys()
     assert all(name.startswith("SPRAT_KAFKA__") for name in own.keys() - {"SPRAT_TASKS"})
+
+
+@rendered
+def test_in_production_each_service_is_a_user_of_kafka_of_its_own(production: list[Object]) -> None:
+    pods = {name: environment(pod) for name, pod in pod_templates(production).items()}
+    users = {name: own["SPRAT_KAFKA__SASL_USERNAME"] for name, own in pods.items()}
+    tools = {"Job sprat-topics", "Pod sprat-doctor"}
+    assert {users[name] for name in tools} == {"sprat-operator"}
+    services = {name: user for name, user in users.items() if name not in tools}
+    assert services == {name: name.removeprefix("Deployment ") for name in services}
+    for name, own in pods.items():
+        assert own["SPRAT_KAFKA__SASL_PASSWORD"] == {"secretKeyRef": {"name": users[name], "key": "password"}}, name
+    roles_of = {role: [f"User:sprat-{role}"] for role in ("router", "frontier", "intent", "ner", "translation")}
+    shown = (ROOT / "docs/deploy/kubernetes.md").read_text("utf-8")
+    for role, (user,) in (roles_of | {"operator": ["User:sprat-operator"]}).items():
+        assert f"--principal {role}={user}" in shown
+    assert {user for (user,) in roles_of.values()} == {f"User:{user}" for user in services.values()}
+
+
+@rendered
+def test_telemetry_names_the_pod_and_keeps_what_the_operator_adds() -> None:
+    added = 'settings.OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test"'
+    for more, end in (((), ""), (("--set-json", added), ",deployment.environment.name=test")):
+        objects = template("--values", str(PRODUCTION), *more)
+        for name, deployment in of_kind(objects, "Deployment").items():
+            (container,) = deployment["spec"]["template"]["spec"]["containers"]
+            order = [each["name"] for each in container["env"]]
+            own = environment(deployment["spec"]["template"])
+            attributes = own["OTEL_RESOURCE_ATTRIBUTES"]
+            assert f"k8s.deployment.name={name}," in attributes
+            assert attributes.endswith(f"k8s.node.name=$(K8S_NODE){end}")
+            for variable in re.findall(r"\$\((\w+)\)", attributes):
+                assert "fieldRef" in own[variable]
+                assert order.index(variable) < order.index("OTEL_RESOURCE_ATTRIBUTES")
+
+
+@rendered
+def test_only_the_namespace_of_monitoring_reads_metrics() -> None:
+    for values in VALUES:
+        policies = of_kind(template("--values", str(values)), "NetworkPolicy")
+        (rule,) = policies["sprat-services"]["spec"]["ingress"]
+        labels = {"kubernetes.io/metadata.name": "monitoring"}
+        assert rule["from"] == [{"namespaceSelector": {"matchLabels": labels}}], values.name
 
 
 DESK = {"kind": "classification", "labels": {"badge": "a key card", "laptop": None}, "keep_at": 0.7}

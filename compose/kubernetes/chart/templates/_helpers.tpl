@@ -71,7 +71,7 @@ sprat.dev/deployment: {{ .service.name }}
 {{- end -}}
 
 {{/* The environment of a container, each name once; a later layer goes before an earlier one. `more` is what the chart
-itself knows; with `only`, names that begin so. */}}
+itself knows; with `only`, names that begin so. With `deployment`, telemetry names the pod, its node and that deployment. */}}
 {{- define "sprat.environment" -}}
 {{- $found := dict -}}
 {{- $files := dict -}}
@@ -91,6 +91,14 @@ itself knows; with `only`, names that begin so. */}}
 {{- $_ := set $found $name (dict "name" $name "value" (include "sprat.text" $value)) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- with .deployment -}}
+{{- range $name, $path := dict "K8S_NAMESPACE" "metadata.namespace" "K8S_NODE" "spec.nodeName" "K8S_POD" "metadata.name" "K8S_POD_UID" "metadata.uid" -}}
+{{- $_ := set $found $name (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $path))) -}}
+{{- end -}}
+{{- $attributes := printf "k8s.namespace.name=$(K8S_NAMESPACE),k8s.deployment.name=%s,k8s.pod.name=$(K8S_POD),k8s.pod.uid=$(K8S_POD_UID),k8s.node.name=$(K8S_NODE)" . -}}
+{{- with (get $found "OTEL_RESOURCE_ATTRIBUTES").value -}}{{- $attributes = printf "%s,%s" $attributes . -}}{{- end -}}
+{{- $_ := set $found "OTEL_RESOURCE_ATTRIBUTES" (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" $attributes) -}}
 {{- end -}}
 {{- $only := .only | default "" }}
 {{- range $name, $variable := $found }}
