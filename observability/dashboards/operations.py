@@ -225,6 +225,13 @@ OPERATIONS = Dashboard(
                     kind="bars",
                 ),
                 Panel(
+                    "Seconds of a rebalance",
+                    "From the revocation of partitions to the next assignment, 95 % of them: so long a member reads "
+                    "nothing.",
+                    "s",
+                    (Query(quantile(0.95, s.REBALANCE_SECONDS, SERVICE, service=CHOSEN), "{{service_name}}"),),
+                ),
+                Panel(
                     "Skipped records by reason",
                     "Another service's records: normal, unless `invalid` grows.",
                     "reqps",

@@ -9,6 +9,14 @@ PRICE = "${price:raw}"
 _KEPT = share(rate(s.RESULTS, decision="kept"), rate(s.RESULTS))
 _COST = f"({total(s.COST_EUR)} or vector(0))"
 SAVING = f"{PRICE} * {total(s.PAIRS)}\n  - {_COST}"
+_ENDED = f"clamp_max({share(total(s.RESULTS), total(s.PAIRS))}, 1)"
+_IN_TIME = within(1, s.RESULT_SECONDS, window="$__range", decision="kept")
+
+
+def _budget_left(kept: str, objective: float) -> str:
+    """Return the share of the error budget that is left where `kept` is the share that met the objective."""
+    return f"1 - (1 - {kept}) / {round(1 - objective, 6):g}"
+
 
 OVERVIEW = Dashboard(
     uid="sprat-overview",
@@ -56,7 +64,7 @@ OVERVIEW = Dashboard(
                     "Results divided by accepted pairs. The promise is that every pair ends in one; those still "
                     "waiting are missing here.",
                     "percentunit",
-                    f"clamp_max({share(total(s.RESULTS), total(s.PAIRS))}, 1)",
+                    _ENDED,
                     decimals=2,
                     steps=((0.99, "orange"), (0.999, "green")),
                     see="sprat-operations",
@@ -66,9 +74,35 @@ OVERVIEW = Dashboard(
                     "Share of the kept texts whose Result was there within a second of the text, by the broker's "
                     "clock. The objective is 99 %.",
                     "percentunit",
-                    within(1, s.RESULT_SECONDS, window="$__range", decision="kept"),
+                    _IN_TIME,
                     decimals=1,
                     steps=((0.95, "orange"), (0.99, "green")),
+                    see="sprat-operations",
+                ),
+            ),
+        ),
+        Row(
+            "Error budget that is left, for the chosen time range",
+            (
+                number(
+                    "Results: 0.1 % of pairs may miss one",
+                    "1: nothing of the budget is used; 0: all of it; below 0: the objective of 99.9 % is missed. Pairs "
+                    "that still wait count as missing.",
+                    "percentunit",
+                    _budget_left(_ENDED, 0.999),
+                    width=12,
+                    decimals=1,
+                    steps=((0, "orange"), (0.25, "green")),
+                    see="sprat-operations",
+                ),
+                number(
+                    "Speed: 1 % of kept texts may take longer than 1 s",
+                    "1: nothing of the budget is used; 0: all of it; below 0: the objective of 99 % is missed.",
+                    "percentunit",
+                    _budget_left(_IN_TIME, 0.99),
+                    width=12,
+                    decimals=1,
+                    steps=((0, "orange"), (0.25, "green")),
                     see="sprat-operations",
                 ),
             ),

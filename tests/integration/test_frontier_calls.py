@@ -127,6 +127,7 @@ async def test_the_http_request_is_a_span_below_the_call_and_shows_no_text(spans
     assert http.attributes == {
         "http.request.method": "POST",
         "http.response.status_code": 200,
+        "url.full": f"{simulated.base_url}/chat/completions",
         "server.address": address,
         "server.port": int(port),
     }
@@ -135,6 +136,11 @@ async def test_the_http_request_is_a_span_below_the_call_and_shows_no_text(spans
         "chat large",
         RECORD,
     )
+    call = spans.one("chat large").attributes
+    assert call["gen_ai.response.id"].startswith("chatcmpl-")
+    assert call["gen_ai.response.finish_reasons"] == ("stop",)
+    assert call["gen_ai.request.max_tokens"] > 0
+    assert call["gen_ai.request.temperature"] == 0
     for secret in ("private", "Zo", "DE8937"):
         assert secret not in spans.words
 

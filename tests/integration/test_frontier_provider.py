@@ -214,6 +214,7 @@ async def test_no_server_at_the_address_is_unreachable(connect, spans):
     (http,) = spans_without_secrets(spans)
     assert http.attributes == {
         "http.request.method": "POST",
+        "url.full": f"http://127.0.0.1:{port}/v1/chat/completions",
         "server.address": "127.0.0.1",
         "server.port": port,
         "error.type": "unreachable",

@@ -109,7 +109,7 @@ async def test_all_hops_of_a_hard_text_are_one_tree_under_one_root(
         t = system.topics
     root = Traceparent.root("/crm", "hard")
     tree = {span.context.span_id: span for span in spans.all if f"{span.context.trace_id:032x}" == root.trace_id}
-    assert [f"{id:016x}" for id, span in tree.items() if span.parent is None] == [root.parent_id]
+    assert len([span for span in tree.values() if span.parent is None]) == 1
     assert all(span.parent is None or span.parent.span_id in tree for span in tree.values()), "no parent is missing"
 
     def above(span: ReadableSpan) -> list[str]:

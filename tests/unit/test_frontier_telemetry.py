@@ -12,6 +12,7 @@ from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.fault_log import FaultLog
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
+from sprat_frontier.responses import span_attributes
 from support import frontier_parts as parts
 from support.audit_log import attempt
 from support.spans import RECORD
@@ -201,6 +202,7 @@ async def test_masking_and_the_call_are_spans_of_the_record(spans):
     assert call.attributes == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "simulated",
+        "gen_ai.output.type": "json",
         "gen_ai.request.model": "large",
         "gen_ai.response.model": "simulated-large",
         "gen_ai.usage.input_tokens": 1000,
@@ -212,6 +214,20 @@ async def test_masking_and_the_call_are_spans_of_the_record(spans):
     assert call.status.status_code == StatusCode.UNSET
     assert {spans.parent(masking), spans.parent(call)} == {RECORD}
     assert [secret for secret in SECRETS if secret in spans.words] == []
+
+
+@pytest.mark.parametrize(
+    ("id", "reasons", "shown"),
+    [
+        ("chatcmpl-9f2c", ("stop",), {"response_id": "chatcmpl-9f2c", "finish_reasons": ("stop",)}),
+        ("Zoë Ångström of Tromsø", ("zoe@example.org",), {"finish_reasons": ("other",)}),
+        ("x" * 129, (None,), {}),
+        (None, (), {}),
+    ],
+    ids=["usual", "words of a text", "too long", "none"],
+)
+def test_what_a_provider_writes_into_id_and_reason_is_shown_only_in_its_usual_form(id, reasons, shown):
+    assert span_attributes(id, *reasons) == shown
 
 
 @pytest.mark.parametrize("code", ["unauthorised", "rate_limited", "timeout", "unreachable"])

@@ -1,8 +1,10 @@
 """Partitions that come and go: the admission and the drain before the next owner starts."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 
 from sprat.kafka.rebalance import Assignment
 from sprat.lifecycle import AdmissionControl, Failure
@@ -35,6 +37,18 @@ async def test_a_revoke_closes_the_gate_and_waits_for_the_work_in_hand_before_it
     admission.leave()
     await revoking
     assert in_progress == [0]
+
+
+async def test_a_rebalance_leaves_a_line_and_its_seconds(
+    admission: AdmissionControl, metrics: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="sprat.kafka.rebalance")
+    assignment = Assignment(admission, Failure(), 10)
+    await assignment.on_partitions_revoked(set())
+    await assignment.on_partitions_assigned({TopicPartition("t", 0)})
+    assert [line.split(" in ")[0] for line in caplog.messages] == ["rebalanced"]
+    assert caplog.messages[0].endswith("s: this member has 1 partition")
+    assert metrics.value("sprat.rebalance.duration") is not None
 
 
 async def test_a_drain_ends_after_its_time_and_what_is_left_is_released(admission: AdmissionControl) -> None:

@@ -180,10 +180,32 @@ def test_the_collector_reads_the_shipped_layers_with_redaction_and_sampling():
     ],
 )
 def test_services_export_to_the_collector_or_straight_to_what_runs(running, variables):
-    found = configuration.service_variables(only(*running))
+    found = configuration.service_variables(only(*running), {})
     endpoints = {name: value for name, value in found.items() if name.endswith("ENDPOINT")}
     assert endpoints == variables
     assert found["OTEL_METRICS_EXPORTER"] == "none"  # they are scraped
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://theirs:4318/"}, ("http://theirs:4318/v1/metrics", "http/protobuf")),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://theirs:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            ("http://theirs:4317", "grpc"),
+        ),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://theirs/m"}, ("http://theirs/m", "http/protobuf")),
+    ],
+    ids=["of all signals", "gRPC", "of metrics"],
+)
+def test_metrics_still_go_to_an_endpoint_of_the_users_own(own, kept):
+    found = configuration.service_variables(only(COLLECTOR), own)
+    names = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL")
+    assert tuple(found[name] for name in names) == kept
+    assert "OTEL_METRICS_EXPORTER" not in found
+    assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:6"  # of traces and logs
+    off = configuration.service_variables(only(COLLECTOR), own | {"OTEL_METRICS_EXPORTER": "none"})
+    assert off["OTEL_METRICS_EXPORTER"] == "none"
 
 
 def test_targets_follow_the_processes(tmp_path):

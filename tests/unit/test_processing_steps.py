@@ -7,6 +7,8 @@ import pytest
 
 from sprat.errors import Retryable
 from sprat.processing.batch_loop import COMMIT_EVERY_S
+from sprat.processing.records import receive, trace_context
+from sprat_contracts import TextSubmitted, Traceparent
 from support.batch_parts import (
     ONE,
     TWO,
@@ -18,6 +20,8 @@ from support.batch_parts import (
     two_in_progress,
 )
 from support.wire_records import plain
+
+TYPE = TextSubmitted.event_type
 
 
 @pytest.fixture
@@ -260,3 +264,27 @@ async def test_work_that_goes_on_for_long_advances(parts):
     parts.model.open.set()
     await handling
     assert parts.admission.changed_at > 0.0
+
+
+@pytest.mark.parametrize("given", [None, "derived"], ids=["no trace", "that of sprat send"])
+def test_a_text_that_is_sent_twice_is_one_trace_with_two_roots(given):
+    root = Traceparent.root("/crm", "t-1")
+    headers = [("ce_specversion", b"1.0"), ("ce_id", b"t-1"), ("ce_source", b"/crm"), ("ce_type", TYPE.encode())]
+    headers += [("traceparent", str(root).encode())] if given else []
+    contexts = []
+    for offset in (7, 8, 8):
+        record = replace(plain(b'{"text": "hi", "tasks": {"intent": {}}}', headers=tuple(headers)), offset=offset)
+        context, derived = trace_context(record, receive(record, TextSubmitted))
+        assert derived
+        contexts.append(context)
+    assert {context.trace_id for context in contexts} == {root.trace_id}
+    first, second, again = (context.parent_id for context in contexts)
+    assert first != second
+    assert second == again, "every service that reads the record derives the same"
+
+
+def test_a_senders_own_span_stays_the_parent():
+    own = f"00-{'a' * 32}-{'b' * 16}-01"
+    record = plain(b'{"text": "hi", "tasks": {"intent": {}}}', headers=(("traceparent", own.encode()),))
+    context, derived = trace_context(record, receive(record, TextSubmitted))
+    assert (str(context), derived) == (own, False)

@@ -12,7 +12,7 @@ from sprat_frontier.bounded_json import read_json
 from sprat_frontier.label_confidence import TokenLogprob, label_confidence
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
-from sprat_frontier.responses import OR_NONE, Lenient, Response, named, usage_of
+from sprat_frontier.responses import OR_NONE, Lenient, Response, named, span_attributes, usage_of
 
 _MAX_LOGPROBS = 4_096
 """Tokens; a label takes a few."""
@@ -50,6 +50,7 @@ class _Tokens(Lenient):
 
 
 class _Completion(Lenient):
+    id: Annotated[str | None, OR_NONE] = None
     model: str = Field(min_length=1, max_length=256)
     choices: Annotated[list[_Choice], Field(min_length=1, max_length=_MAX_CHOICES, fail_fast=True)]
     usage: Annotated[_Tokens | None, OR_NONE] = None
@@ -93,6 +94,10 @@ class ChatApi:
             body["logprobs"] = True
         return body
 
+    def path(self, body: dict[str, Any]) -> str:
+        """Return the path of a request, below the base URL."""
+        return "/chat/completions"
+
     async def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
         """Make the call."""
         response: httpx2.Response = (await client.chat.completions.with_raw_response.create(**body)).http_response
@@ -109,8 +114,11 @@ class ChatApi:
         content = choice.message.content or ""
         usage, capped = _usage(completion, prepared, content)
 
+        shown = span_attributes(completion.id, choice.finish_reason)
+        billed: dict[str, Any] = {"usage": usage, "usage_capped": capped, "shown": shown} | response.origin
+
         def failure(code: str, detail: str) -> ProviderError:
-            return ProviderError(code, detail, usage=usage, usage_capped=capped, **response.origin)
+            return ProviderError(code, detail, **billed)
 
         if choice.message.refusal and response.simulated:
             return failure("no_gold", "the simulator has no answer to this text in its file of answers")
@@ -126,9 +134,7 @@ class ChatApi:
             model, replaced = named(completion.model, prepared.body["model"])
             told = [] if choice.logprobs is None else choice.logprobs.content
             confidence = label_confidence(content, told) if prepared.question.is_of_labels else None
-            return ProviderAnswer(
-                output, model, usage, capped, model_replaced=replaced, confidence=confidence, **response.origin
-            )
+            return ProviderAnswer(output, model, model_replaced=replaced, confidence=confidence, **billed)
         return failure("invalid_answer", reason)
 
 

@@ -16,7 +16,7 @@ from sprat_contracts import Declined, IntentOutput, ReasonCode
 from sprat_frontier.bounded_json import read_json
 from sprat_frontier.prompts import FrontierQuestion, choice_for
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
-from sprat_frontier.responses import OR_NONE, Lenient, Response, named, usage_of
+from sprat_frontier.responses import OR_NONE, Lenient, Response, named, span_attributes, usage_of
 
 MAX_OPTIONS = 255
 """Of one question. Servers may take fewer, and refuse more."""
@@ -33,6 +33,7 @@ class _CountedTokens(Lenient):
 
 
 class _Decided(Lenient):
+    id: Annotated[str | None, OR_NONE] = None
     model: str = Field(min_length=1, max_length=256)
     usage: Annotated[_CountedTokens | None, OR_NONE] = None
 
@@ -96,6 +97,10 @@ class DecisionsApi:
         asked = {"type": "choice", "name": question.task, "instructions": choice.instructions, "choices": choices}
         return {"model": model, "input": choice.user, "questions": [asked]}
 
+    def path(self, body: dict[str, Any]) -> str:
+        """Return the path of a request, below the base URL."""
+        return "/decisions"
+
     async def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
         """Make the call."""
         return (await client.decisions.with_raw_response.create(**body)).http_response
@@ -129,9 +134,13 @@ class SystemOneApi:
         asked = {"type": "choice", "instructions": choice.instructions, "criteria": criteria}
         return {"model": model, "state": choice.user, "questions": {question.task: asked}}
 
+    def path(self, body: dict[str, Any]) -> str:
+        """Return the path of a request, below the base URL."""
+        return "/systemone"
+
     async def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
         """Make the call."""
-        return await client.post("/systemone", cast_to=httpx2.Response, body=body)
+        return await client.post(self.path(body), cast_to=httpx2.Response, body=body)
 
     def read(self, prepared: PreparedRequest, response: Response) -> ProviderAnswer | ProviderError:
         """Return the answer in a response, or why it has none. A question that is not answered is refused."""
@@ -163,7 +172,8 @@ def _answer(
 ) -> ProviderAnswer | ProviderError:
     counted = None if decision.usage is None else (decision.usage.input_tokens, decision.usage.output_tokens)
     usage, capped = usage_of(counted, prepared, "", _MAX_OUTPUT_TOKENS)
-    billed: dict[str, Any] = {"usage": usage, "usage_capped": capped} | response.origin
+    shown = span_attributes(decision.id)
+    billed: dict[str, Any] = {"usage": usage, "usage_capped": capped, "shown": shown} | response.origin
     if refused and response.simulated:
         return ProviderError("no_gold", "the simulator has no answer to this text in its file of answers", **billed)
     if refused:

@@ -34,13 +34,20 @@ class GeneralistApi:
         """Write the request."""
         return self._of(question).body(model, question)
 
+    def path(self, body: dict[str, Any]) -> str:
+        """Return the path of a request, below the base URL."""
+        return self._sender(body).path(body)
+
     async def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
         """Make the call."""
-        return await (self._decisions if "questions" in body else self._chat).send(client, body)
+        return await self._sender(body).send(client, body)
 
     def read(self, prepared: PreparedRequest, response: Response) -> ProviderAnswer | ProviderError:
         """Return the answer in a response, or why it has none."""
         return self._of(prepared.question).read(prepared, response)
+
+    def _sender(self, body: dict[str, Any]) -> DecisionsApi | ChatApi:
+        return self._decisions if "questions" in body else self._chat
 
     def _of(self, question: FrontierQuestion) -> DecisionsApi | ChatApi:
         return self._decisions if question.output is IntentOutput else self._chat

@@ -54,9 +54,11 @@ class ObservedProvider:
         question = prepared.question
         call = {"provider": self.name, "request_model": self.model}
         with child_span(signals.CHAT, self.model, **call, server=self._server, server_port=self._port) as span:
+            span.set(max_tokens=prepared.body.get("max_tokens"), temperature=prepared.body.get("temperature"))
             began_s = perf_counter()
             reply = await self._reply(prepared)
             seconds = perf_counter() - began_s
+            span.set(**reply.shown)
             if isinstance(reply, ProviderError):
                 span.fail(reply.code)
                 signals.PROVIDER_SECONDS.record(seconds, **call, error=reply.code)

@@ -1,7 +1,7 @@
 """What the frontier needs from outside, as the handler sees it."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sprat_contracts import Declined, EgressRecord, Output, Usage
@@ -104,6 +104,8 @@ class ProviderAnswer:
     """Whether the server has said that it is a simulator."""
     confidence: float | None = None
     """The model's probability, 0–1, that its label is right; None where it tells none."""
+    shown: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """Attributes of the call's span, by their keys."""
 
 
 class ProviderError(Exception):
@@ -111,7 +113,8 @@ class ProviderError(Exception):
 
     `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, too_large,
     refused, invalid_answer, no_gold. `retryable` says that the provider, not the question, is at fault. `usage` is what
-    was billed. `sent` is False where no connection came about, so that nothing of the request can have left.
+    was billed. `sent` is False where no connection came about, so that nothing of the request can have left. `shown`
+    holds attributes of the call's span.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class ProviderError(Exception):
         certificate: str | None = None,
         simulated: bool = False,
         sent: bool = True,
+        shown: Mapping[str, str | tuple[str, ...]] | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -137,6 +141,7 @@ class ProviderError(Exception):
         self.certificate = certificate
         self.simulated = simulated
         self.sent = sent
+        self.shown = shown or {}
 
 
 class Provider(Protocol):

@@ -132,7 +132,8 @@ class OpenAIProvider:
 
     async def _send(self, prepared: PreparedRequest) -> Response | ProviderError:
         server, port = server_of(self._settings.base_url)
-        with child_span(signals.HTTP, "POST", method="POST", server=server, server_port=port) as span:
+        url = f"{self._settings.base_url}{self._api.path(prepared.body)}"  # which holds no credentials and no query
+        with child_span(signals.HTTP, "POST", method="POST", url=url, server=server, server_port=port) as span:
             try:
                 call = self._api.send(self._client, prepared.body)
                 response = await _within(self._settings.timeout_s, call)

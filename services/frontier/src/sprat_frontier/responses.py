@@ -17,6 +17,9 @@ from sprat_privacy.detectors.validators.suite import Validators
 _BYTES_PER_TOKEN = 4
 _MODEL_NAME = re.compile(r"(?=.*[A-Za-z])[\w.:/@+-]{1,128}", re.ASCII)
 _VALUES = Validators()
+_RESPONSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_FINISH_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls"})
+"""Those that OpenAI's API knows; what else a provider writes there may be anything, and is shown as `other`."""
 
 
 class Lenient(BaseModel):
@@ -49,6 +52,19 @@ class Response(NamedTuple):
         return {"certificate": self.certificate, "simulated": self.simulated}
 
 
+def span_attributes(response_id: str | None, *finish_reasons: str | None) -> dict[str, str | tuple[str, ...]]:
+    """Return what spans show of a response besides its model and its tokens.
+
+    An id that is not of the usual form is left out: it may hold what a provider has read.
+    """
+    found: dict[str, str | tuple[str, ...]] = {}
+    if response_id is not None and _RESPONSE_ID.fullmatch(response_id):
+        found["response_id"] = response_id
+    if given := [each for each in finish_reasons if each is not None]:
+        found["finish_reasons"] = tuple(each if each in _FINISH_REASONS else "other" for each in given)
+    return found
+
+
 class Api(Protocol):
     """A way to ask a large model: what is sent where, and how the response is read."""
 
@@ -60,6 +76,10 @@ class Api(Protocol):
 
     def body(self, model: str, question: FrontierQuestion) -> dict[str, Any]:
         """Write the request; the question must have no problem."""
+        ...
+
+    def path(self, body: dict[str, Any]) -> str:
+        """Return the path of a request, below the base URL."""
         ...
 
     def send(self, client: AsyncOpenAI, body: dict[str, Any]) -> Awaitable[httpx2.Response]:

@@ -1,6 +1,7 @@
 """What happens when partitions come and go: drain and release on a revoke, admit work again on an assignment."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -31,12 +32,14 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         self._release = release
         self.started: Callable[[], None] = lambda: None
         """Called when an assignment begins, before work is admitted."""
+        self._revoked_s: float | None = None
         self.assigned = False
         """Whether the group has assigned partitions to this member; also true for a standby, which gets none."""
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Admit no more work, wait up to `drain_s` for the work in progress, and release the rest."""
         self._admission.close()
+        self._revoked_s = time.monotonic()
         self.assigned = False
         if not await self._admission.drained(Deadline(self._drain_s)):
             log.warning("not drained within %.0f s; unfinished records are read again", self._drain_s)
@@ -50,5 +53,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         """Admit work again."""
         self.assigned = True
         signals.REBALANCES.add(1)
+        if self._revoked_s is not None:
+            seconds, self._revoked_s = time.monotonic() - self._revoked_s, None
+            signals.REBALANCE_SECONDS.record(seconds)
+            count = len(assigned)
+            log.info("rebalanced in %.2f s: this member has %d partition%s", seconds, count, "" if count == 1 else "s")
         self.started()
         self._admission.open()

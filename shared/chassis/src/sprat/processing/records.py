@@ -1,6 +1,7 @@
 """One record on its way through a loop: decoded, decided on, encoded, acknowledged."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from sprat.errors import Rejected
 from sprat.kafka.compression import Oversized
@@ -144,17 +145,25 @@ def trace_context(record: KafkaRecord, received: Received[Message] | None) -> tu
     """Return the trace context that a record continues, and whether it is derived: its root is not a sender's span.
 
     A sender may also give the derived one, as `sprat send` does. That of a record without one that cannot be decoded
-    is derived from its place.
+    is derived from its place. A text that is sent twice is one trace with two roots: their span ids are derived from
+    the places of their records, for two spans must not have one id.
     """
     given = Traceparent.of(record.headers)
     if received is None:
         place = f"{record.topic}/{record.partition}", str(record.offset)
         return (Traceparent.root(*place), True) if given is None else (given, False)
     envelope = received.envelope
-    if given is None:
-        return envelope.traceparent, True
+    context = envelope.traceparent
     is_text = isinstance(received.message, TextSubmitted)
-    return envelope.traceparent, is_text and envelope.traceparent == Traceparent.root(envelope.source, envelope.id)
+    if given is None or (is_text and context == Traceparent.root(envelope.source, envelope.id)):
+        return replace(context, parent_id=_span_id(context.trace_id, record)), True
+    return context, False
+
+
+def _span_id(trace_id: str, record: KafkaRecord) -> str:
+    """Return the span id, 16 hexadecimal digits, that every service derives alike from the place of a record."""
+    place = f"{trace_id} {record.topic} {record.partition} {record.offset}"
+    return blake2b(place.encode(), digest_size=8).hexdigest()
 
 
 def defect(error: Exception) -> Rejected:

@@ -17,7 +17,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 
 from sprat.telemetry import instruments
-from sprat.telemetry.instruments import HISTOGRAMS, Distribution
+from sprat.telemetry.instruments import HISTOGRAMS, SCHEMA_URL, Distribution
 from sprat.telemetry.spans import SCOPE
 
 
@@ -102,7 +102,7 @@ class HistogramExporter:
         declared = self._histograms.read()
         # In the scope of the other declared metrics: OpenTelemetry's encoder keeps one of two that are equal.
         scopes = [each for each in resource.scope_metrics if each.scope.name == SCOPE.name]
-        own = scopes[0] if scopes else ScopeMetrics(SCOPE, [], "")
+        own = scopes[0] if scopes else ScopeMetrics(SCOPE, [], SCHEMA_URL)
         others = [each for each in resource.scope_metrics if each is not own]
         whole = [*others, replace(own, metrics=[*own.metrics, *declared])]
         return self._exporter.export(

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import islice
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
@@ -23,7 +24,11 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 OTHER: Final = "other"
 """The value of an attribute outside its allowed values, or beyond the number of values that it may have."""
 
-_METER = metrics.get_meter("sprat")
+SCOPE_NAME: Final = "sprat"
+SCOPE_VERSION: Final = version("sprat")
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""Of the semantic conventions that `signals` follows."""
+_METER = metrics.get_meter(SCOPE_NAME, SCOPE_VERSION, schema_url=SCHEMA_URL)
 _PROMETHEUS_UNITS = {"s": "_seconds", "By": "_bytes"}
 
 

@@ -54,9 +54,12 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
         return b""
     (resource,) = encode_spans(spans[:1]).resource_spans
     (scope,) = resource.scope_spans
+    schemas = [_field(_SCHEMA_URL, each.schema_url.encode()) if each.schema_url else b"" for each in (scope, resource)]
+    for each in (scope, resource):
+        each.ClearField("schema_url")
     del scope.spans[:], resource.scope_spans[:]
-    scope_spans = scope.SerializeToString() + b"".join(_field(_SPAN, _span(each)) for each in spans)
-    return _field(_RESOURCE_SPANS, resource.SerializeToString() + _field(_SCOPE_SPANS, scope_spans))
+    scope_spans = scope.SerializeToString() + b"".join(_field(_SPAN, _span(each)) for each in spans) + schemas[0]
+    return _field(_RESOURCE_SPANS, resource.SerializeToString() + _field(_SCOPE_SPANS, scope_spans) + schemas[1])
 
 
 def _span(span: ReadableSpan) -> bytes:
@@ -151,6 +154,8 @@ _SEVEN_BITS, _MORE = 0x7F, 0x80
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 """Wire types: https://protobuf.dev/programming-guides/encoding/#structure."""
 _RESOURCE_SPANS, _SCOPE_SPANS, _SPAN = _tag(1, _BYTES), _tag(2, _BYTES), _tag(2, _BYTES)
+_SCHEMA_URL = _tag(3, _BYTES)
+"""The same number in the spans of a resource and in those of a scope."""
 _TRACE_ID, _SPAN_ID, _PARENT_SPAN_ID = _tag(1, _BYTES) + b"\x10", _tag(2, _BYTES) + b"\x08", _tag(4, _BYTES) + b"\x08"
 _NAME, _KIND, _START, _END = _tag(5, _BYTES), _tag(6, _VARINT), _tag(7, _FIXED64), _tag(8, _FIXED64)
 _ATTRIBUTE, _LINK = _tag(9, _BYTES), _tag(13, _BYTES)

@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from sprat.telemetry import instruments
 from sprat.telemetry.histograms import HistogramExporter
-from sprat.telemetry.instruments import HISTOGRAMS, MAX_SERIES, ExemplarFilter, Metric
+from sprat.telemetry.instruments import HISTOGRAMS, MAX_SERIES, SCHEMA_URL, ExemplarFilter, Metric
 from sprat.telemetry.logs import OtlpHandler
 from sprat.telemetry.prometheus import PrometheusPage
 from sprat.telemetry.spans import SpanPipeline, export_spans
@@ -196,4 +196,4 @@ def _resource(service: str, version: str, model: str | None) -> Resource:
     }
     if model is not None:
         own["sprat.model.name"] = model
-    return Resource.create(own | dict(OTELResourceDetector().detect().attributes))
+    return Resource.create(own | dict(OTELResourceDetector().detect().attributes), SCHEMA_URL)

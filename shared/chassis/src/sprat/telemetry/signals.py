@@ -198,10 +198,22 @@ REQUEST_MODEL = Attribute("request_model", "gen_ai.request.model", "The model th
 RESPONSE_MODEL = Attribute("response_model", "gen_ai.response.model", "The model that the provider says has answered.")
 GEN_AI_OPERATION = Attribute("gen_ai_operation", "gen_ai.operation.name", "Always `chat`.", ("chat",))
 TOKEN_TYPE = Attribute("token_type", "gen_ai.token.type", "Of the question or of the answer.", ("input", "output"))
+RESPONSE_ID = Attribute("response_id", "gen_ai.response.id", "The id that the provider gave its response.")
+FINISH_REASONS = Attribute(
+    "finish_reasons",
+    "gen_ai.response.finish_reasons",
+    "Why the model ended its answer; `other`: a reason that is not listed here.",
+    type="string[]",
+    examples=(["stop"],),
+)
+MAX_TOKENS = Attribute("max_tokens", "gen_ai.request.max_tokens", "The most tokens that were allowed.", type="int")
+TEMPERATURE = Attribute("temperature", "gen_ai.request.temperature", "As it was sent.", type="double")
+OUTPUT_TYPE = Attribute("output_type", "gen_ai.output.type", "Always `json`.", ("json",))
 INPUT_TOKENS = Attribute("input_tokens", "gen_ai.usage.input_tokens", "Tokens of the question.", type="int")
 OUTPUT_TOKENS = Attribute("output_tokens", "gen_ai.usage.output_tokens", "Tokens of the answer.", type="int")
 SERVER = Attribute("server", "server.address", "The host of the provider.")
 SERVER_PORT = Attribute("server_port", "server.port", "Its port.", type="int")
+URL = Attribute("url", "url.full", "The address of the request, without query and credentials.")
 METHOD = Attribute("method", "http.request.method", "The HTTP method.")
 HTTP_STATUS = Attribute("http_status", "http.response.status_code", "The HTTP status.", type="int")
 DATABASE = Attribute("database", "db.system.name", "Always `redis`.", ("redis",))
@@ -293,6 +305,12 @@ RETRIES = Counter("sprat.retries", "{retry}", "Attempts that failed and are made
 HELD = Gauge("sprat.records.held", "{record}", "Records of a failed batch that are read again.")
 IN_PROGRESS = Gauge("sprat.records.in_progress", "{record}", "Records that are admitted and not finished.")
 REBALANCES = Counter("sprat.rebalances", "{rebalance}", "Assignments of partitions to this member.")
+REBALANCE_SECONDS = Histogram(
+    "sprat.rebalance.duration",
+    "s",
+    "Seconds from the revocation of this member's partitions, its drain included, to the next assignment.",
+    boundaries=_LONG_SECONDS,
+)
 READY = Gauge("sprat.ready", "{service}", "1 while the service is ready, else 0.")
 
 # Small models and caches.
@@ -508,7 +526,12 @@ CHAT = SpanType(
         GEN_AI_OPERATION,
         PROVIDER,
         REQUEST_MODEL,
+        MAX_TOKENS,
+        TEMPERATURE,
+        OUTPUT_TYPE,
         RESPONSE_MODEL,
+        RESPONSE_ID,
+        FINISH_REASONS,
         INPUT_TOKENS,
         OUTPUT_TOKENS,
         COST,
@@ -521,7 +544,7 @@ HTTP = SpanType(
     "{http.request.method}",
     SpanKind.CLIENT,
     "The HTTP request of a call.",
-    (METHOD, SERVER, SERVER_PORT, HTTP_STATUS, ERROR),
+    (METHOD, URL, SERVER, SERVER_PORT, HTTP_STATUS, ERROR),
 )
 
 SPANS: Final[tuple[SpanType, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, SpanType))

@@ -19,10 +19,10 @@ from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
 
-from sprat.telemetry.instruments import SpanType, Value
+from sprat.telemetry.instruments import SCHEMA_URL, SCOPE_NAME, SCOPE_VERSION, SpanType, Value
 from sprat_contracts import Traceparent
 
-SCOPE: Final = InstrumentationScope("sprat")
+SCOPE: Final = InstrumentationScope(SCOPE_NAME, SCOPE_VERSION, SCHEMA_URL)
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 

@@ -151,10 +151,27 @@ def collector_overrides(addresses: Addresses, folder: Path, *, files: bool) -> d
     }
 
 
-def service_variables(addresses: Addresses) -> dict[str, str]:
-    """Return the variables that make the services export to what runs. Their metrics are scraped."""
-    variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_METRICS_EXPORTER": "none"}
+def service_variables(addresses: Addresses, own: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that make the services export to what runs. Their metrics are scraped.
+
+    Args:
+        addresses: what runs.
+        own: the user's variables: an endpoint for metrics that they name goes on getting them.
+    """
+    variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"} | _own_metrics(own)
     if COLLECTOR in addresses.pages:
         return variables | {"OTEL_EXPORTER_OTLP_ENDPOINT": addresses.url(COLLECTOR)}
     direct = {"TRACES": addresses.traces_url(), "LOGS": addresses.logs_url()}
     return variables | {f"OTEL_EXPORTER_OTLP_{name}_ENDPOINT": url for name, url in direct.items() if url is not None}
+
+
+def _own_metrics(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which metrics are also sent to the user's own endpoint; without one they are not sent."""
+    specific = own.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+    common = own.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not (specific or common) or own.get("OTEL_METRICS_EXPORTER") == "none":
+        return {"OTEL_METRICS_EXPORTER": "none"}
+    names = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    protocol = next((own[name] for name in names if own.get(name)), "http/protobuf")
+    endpoint = specific or (common if protocol == "grpc" else f"{(common or '').rstrip('/')}/v1/metrics")
+    return {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": endpoint or "", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": protocol}

@@ -100,7 +100,7 @@ class Observers:
 
     def variables(self) -> dict[str, str]:
         """Return the variables that make the services export to them."""
-        return configuration.service_variables(self._addresses)
+        return configuration.service_variables(self._addresses, os.environ)
 
     def find(self) -> None:
         """Find the installed programs. A collector that lacks what the shipped layers need is left out, with a notice.
