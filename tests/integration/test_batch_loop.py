@@ -19,6 +19,7 @@ from sprat_inference.specialist import SpecialistHandler
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_testing.service import running
 from support.metrics import Metrics
+from support.panics import PanicException
 from support.stream import FakeModel, eventually, lag, made_topics, publish, read_all, read_until, settings_for
 
 
@@ -98,6 +99,37 @@ async def test_a_text_that_breaks_the_model_is_found_by_bisection(kafka: Kafka, 
     (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
     assert json.loads(letter.value)["text"] == "poison"
     assert DeadLetterReason.from_headers(letter.headers).code == "model_error"
+
+
+async def test_every_second_text_on_which_a_native_library_panics_is_declined_and_the_others_are_answered(
+    kafka: Kafka, prefix: str
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    topics = await made_topics(settings)
+    model = FakeModel()
+    model.error = PanicException("poison")
+    bodies = [f"{'poison' if n % 2 else 'hello'} {n}" for n in range(60)]
+    async with running("intent", settings, building(model)) as context:
+        await publish(kafka.bootstrap, topics.texts, [text(body) for body in bodies])
+        await publish(kafka.bootstrap, topics.texts, [text(f"later {n}") for n in range(3)])
+        await eventually_committed(kafka.bootstrap, context, topics.texts)
+        assert context.failure.error is None
+    records = await read_all(kafka.bootstrap, topics.predictions("intent"))
+    predictions = [decode(each, Prediction).message for each in records]
+    assert Counter(each.submitted.text for each in predictions if each.declined is None) == Counter(
+        [*bodies[::2], "later 0", "later 1", "later 2"]
+    )
+    assert Counter(each.submitted.text for each in predictions if each.declined) == Counter(bodies[1::2])
+    letters = await read_all(kafka.bootstrap, topics.dead_letters)
+    assert Counter(json.loads(each.value)["text"] for each in letters) == Counter(bodies[1::2])
+    assert {DeadLetterReason.from_headers(each.headers).code for each in letters} == {"model_error"}
+
+
+async def eventually_committed(bootstrap: str, context: ServiceContext, topic: str) -> None:
+    async def none_left() -> bool:
+        return await lag(bootstrap, context.group + ".default", [topic]) == 0
+
+    await eventually(none_left)
 
 
 async def test_a_model_that_breaks_on_everything_stops_the_service_and_commits_nothing(

@@ -16,6 +16,7 @@ from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
 from sprat_testing.service import running
 from support.metrics import Metrics
+from support.panics import PanicException
 from support.stream import (
     eventually,
     lag,
@@ -37,6 +38,7 @@ class Slow:
         self.release: dict[str, asyncio.Event] = {}
         self.failures: dict[str, int] = {}
         self.broken: str | None = None
+        self.error: type[BaseException] = ZeroDivisionError
 
     def message_type(self, topic: str) -> type[Message]:
         return TextSubmitted
@@ -57,7 +59,7 @@ class Slow:
         body = received.message.text
         self.asked.append(body)
         if body == self.broken:
-            raise ZeroDivisionError(body)
+            raise self.error(body)
         if self.failures.get(body, 0):
             self.failures[body] -= 1
             raise Retryable("away")
@@ -174,13 +176,14 @@ async def test_offsets_whose_commit_failed_go_with_the_next_try(
         assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, PanicException])
 async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(
-    metrics: Metrics, kafka: Kafka, prefix: str
+    metrics: Metrics, kafka: Kafka, prefix: str, error: type[BaseException]
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix, partitions=1)
     topics = await made_topics(settings)
     slow = Slow(topics)
-    slow.broken = "odd"
+    slow.broken, slow.error = "odd", error
     async with running("frontier", settings, building(slow)):
         await publish(kafka.bootstrap, topics.texts, [text("odd"), text("even")])
         await eventually(lambda: metrics.finished == 2)

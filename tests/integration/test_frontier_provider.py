@@ -14,6 +14,7 @@ from sprat_frontier.prompts import question_of
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
 from support import frontier_parts as parts
+from support.panics import PanicException
 
 KEY = "sk-very-secret-0123456789"
 TEXT = "a very private sentence about Zoë, IBAN DE89370400440532013000"
@@ -270,6 +271,24 @@ async def test_a_success_that_is_not_a_completion_is_garbled(connect, body):
     url, server = answer_with(body)
     async with await server:
         assert (await failure(connect(base_url=url))).code == "garbled"
+
+
+@pytest.mark.parametrize("error", [PanicException, asyncio.CancelledError])
+async def test_an_answer_on_which_a_library_panics_is_garbled(connect, monkeypatch, error):
+    def panics(prepared, response):
+        raise error
+
+    provider = connect()
+    monkeypatch.setattr(provider._api, "read", panics)
+    assert (await failure(provider)).code == "garbled"
+
+
+async def test_a_call_that_is_cancelled_is_no_garbled_answer(connect):
+    calling = asyncio.create_task(ask(connect(base_url="http://127.0.0.1:9/v1")))
+    await asyncio.sleep(0)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
 
 
 async def test_a_redirect_is_not_followed(connect, behave, simulated):

@@ -37,7 +37,7 @@ class Broken:
 
     languages: Collection[str] | None = None
     name: str = "broken"
-    error: type[Exception] = field(default=RuntimeError)
+    error: type[BaseException] = field(default=RuntimeError)
 
     def find(self, text: str, language: str) -> list[Detection]:
         raise self.error(text)

@@ -4,7 +4,7 @@ import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -16,11 +16,16 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
+from sprat.cache import RedisCache
+from sprat.context import ServiceContext
 from sprat.kafka.cluster import READ_COMMITTED, READ_UNCOMMITTED, Cluster
+from sprat.kafka.publisher import Publisher
 from sprat.keys import Keys
 from sprat.model import Answer, Question
+from sprat.sealing import Seal
 from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat.signatures import Signatures
+from sprat.telemetry.tracing import Tracing
 from sprat_contracts import IntentOutput, Topics
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_operations.topics import create_topics
@@ -37,6 +42,14 @@ def settings_for(bootstrap: str, prefix: str, redis_url: str = "redis://127.0.0.
     return ServiceSettings(
         kafka=kafka, redis=redis, secret=SecretStr(SECRET), health_port=0, drain_s=5, _env_file=None, **more
     )
+
+
+def chassis_of(bootstrap: str) -> ServiceContext:
+    """Return what a service gets from the chassis, connected to nothing."""
+    settings = settings_for(bootstrap, "test")
+    publisher = Publisher(settings.kafka, "test")
+    cache = RedisCache(settings.redis, "test:", Seal(settings.keys))
+    return ServiceContext("test", "0", settings, publisher, cache, AsyncExitStack(), Tracing(exporting=False))
 
 
 async def made_topics(settings: ServiceSettings) -> Topics:
@@ -269,6 +282,8 @@ def card(
 class FakeModel:
     """A model that greets; it breaks on texts with `poison` in them, and counts what it is asked."""
 
+    error: BaseException = RuntimeError("the model breaks")
+
     def __init__(self, delay_s: float = 0.0, confidence: float = 0.9) -> None:
         self.card = card()
         self.asked: list[str] = []
@@ -285,5 +300,5 @@ class FakeModel:
         time.sleep(self._delay_s)
         self.asked += [question.text for question in questions]
         if any("poison" in question.text for question in questions):
-            raise RuntimeError("the model breaks")
+            raise self.error
         return [Answer(IntentOutput(label="greet"), self._confidence) for _ in questions]

@@ -8,11 +8,13 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_contracts import Egress, Entity, IntentOutput, NerOutput, TranslationOutput, Usage
+from sprat_frontier.fair_queue import Sender
 from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_policy import PrivacyPolicy
 from support import frontier_parts as parts
 from support.detectors import Broken, Words
+from support.panics import PanicException
 
 TEXT = "Zoë Ångström (zoe@example.org) of Tromsø, and Siemens: Zoë calls."
 MASKED = "[PERSON_1] ([EMAIL_1]) of [LOCATION_1], and Siemens: [PERSON_2] calls."
@@ -198,14 +200,45 @@ async def test_if_a_detector_fails_nothing_leaves_and_the_error_has_no_text(capl
     assert "Zoë" not in answered.declined.model_dump_json() + caplog.text
 
 
-async def test_after_a_defect_in_masking_nothing_leaves_and_the_error_has_no_text(monkeypatch, caplog):
+@pytest.mark.parametrize("error", [KeyError, PanicException])
+async def test_after_a_defect_in_masking_nothing_leaves_and_the_error_has_no_text(monkeypatch, caplog, error):
     def broken(text, *_, **__):
-        raise KeyError(text)
+        raise error(text)
 
     monkeypatch.setattr("sprat_frontier.redaction.mask", broken)
     answered = await parts.FrontierHarness().answer(redact_request())
-    assert (answered.declined.code, answered.declined.detail) == ("masking", "masking failed: KeyError")
+    assert (answered.declined.code, answered.declined.detail) == ("masking", f"masking failed: {error.__name__}")
     assert "Zoë" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, PanicException])
+async def test_a_defect_beside_the_masking_of_one_text_ends_the_wait_of_all_its_turn(monkeypatch, error):
+    def broken(texts, _):
+        raise error
+
+    redactor, sender = Redactor(parts.DETECTORS, PrivacyPolicy(), "1"), Sender("acme", "acme")
+    monkeypatch.setattr("sprat_frontier.redaction.read_names", broken)
+    async with asyncio.timeout(5):
+        both = [redactor.mask(sender, text, "en") for text in ("one", "two", "three")]
+        assert [type(each) for each in await asyncio.gather(*both, return_exceptions=True)] == [error] * 3
+    monkeypatch.undo()
+    async with asyncio.timeout(5):
+        assert (await redactor.mask(sender, "four", "en")).text == "four"
+
+
+async def test_a_text_on_which_masking_panics_stays_here_and_the_others_of_its_turn_are_masked():
+    class Panicking(Broken):
+        def find(self, text, language):
+            return super().find(text, language) if "two" in text else []
+
+    detectors = (*parts.DETECTORS, Panicking(error=PanicException))
+    redactor, sender = Redactor(detectors, PrivacyPolicy(), "1"), Sender("acme", "acme")
+    async with asyncio.timeout(5):
+        one, two, three = await asyncio.gather(
+            *(redactor.mask(sender, text, "en") for text in ("one", "two", "three")), return_exceptions=True
+        )
+    assert (one.text, three.text) == ("one", "three")
+    assert two.reason == "the detector broken failed: PanicException"
 
 
 async def test_while_no_text_can_be_masked_the_log_says_so_once_a_minute(caplog):

@@ -11,6 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, TopicA
 from sprat.health import LoopProgress
 from sprat.kafka.consumer import static_member, watch_polls
 from sprat.lifecycle import AdmissionControl, Failure
+from support.panics import PanicException
 
 TEXTS = TopicPartition("texts", 0)
 
@@ -79,7 +80,13 @@ async def test_a_consumer_that_is_closed_meanwhile_ends_the_loop_and_is_no_failu
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(CorruptRecordException(), "nothing was committed after it"), (TopicAuthorizationFailedError(), "ACLs")],
+    [
+        (CorruptRecordException(), "nothing was committed after it"),
+        (TopicAuthorizationFailedError(), "ACLs"),
+        (PanicException(), "PanicException; nothing was committed after it"),
+        (asyncio.CancelledError(), "CancelledError; nothing was committed after it"),
+    ],
+    ids=["a broken batch", "denied", "a panic", "a library's own cancel"],
 )
 async def test_a_poll_that_fails_after_an_empty_one_ends_the_process(error, said):
     parts = watched({}, error)

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from sprat.kafka.rebalance import Assignment
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.retry import Deadline
+from support.panics import PanicException
 
 
 @pytest.fixture
@@ -62,8 +63,10 @@ async def test_a_drain_ends_after_its_time_and_what_is_left_is_released(admissio
     assert released.is_set()
 
 
-async def test_an_error_of_the_release_is_reported_for_aiokafka_would_hide_it(admission: AdmissionControl) -> None:
-    error = ValueError("broken")
+@pytest.mark.parametrize("error", [ValueError(), PanicException(), asyncio.CancelledError()])
+async def test_an_error_of_the_release_is_reported_for_aiokafka_would_hide_it(
+    admission: AdmissionControl, error: BaseException
+) -> None:
 
     async def release() -> None:
         raise error

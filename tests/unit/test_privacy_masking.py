@@ -7,9 +7,10 @@ from inspect import ismodule
 import pytest
 
 import sprat_privacy
-from sprat_privacy import Detection, MaskedText, NameDetector, NotVerified, mask, masking
+from sprat_privacy import Detection, MaskedText, NameDetector, NotVerified, mask, masking, read_names
 from sprat_privacy.detectors.validators.suite import Validators
 from support.detectors import Broken, Spans, Words
+from support.panics import PanicException
 
 
 def masked(text: str, **types: str) -> MaskedText:
@@ -120,14 +121,34 @@ def test_masking_a_masked_text_changes_nothing() -> None:
     assert mask(once, "en", detectors).text == once
 
 
-@pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, KeyError])
-def test_if_a_detector_fails_nothing_leaves_and_the_error_has_no_text(error: type[Exception]) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, MemoryError, KeyError, PanicException, SystemExit])
+def test_if_a_detector_fails_nothing_leaves_and_the_error_has_no_text(error: type[BaseException]) -> None:
     with pytest.raises(NotVerified, match=f"the detector broken failed: {error.__name__}") as caught:
         mask("secret Anna", "en", [Words({}), Broken(error=error)])
     assert "Anna" not in str(caught.value)
     assert caught.value.code == "masking"
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError, PanicException])
+def test_where_reading_several_texts_at_once_fails_each_is_read_by_itself(error: type[BaseException]) -> None:
+    class Tagger:
+        def find_many(self, texts: Sequence[str]) -> list[list[Detection]]:
+            if any("bad" in text for text in texts):
+                raise error
+            return [[] for _ in texts]
+
+    texts = [("good", "en"), ("bad", "en")]
+    good, bad = read_names(texts, [NameDetector(Tagger(), {"en"})])
+    assert mask("good", "en", good).text == "good"
+    with pytest.raises(NotVerified, match=f"the detector tagger failed: {error.__name__}"):
+        mask("bad", "en", bad)
+
+
+def test_ctrl_c_ends_a_command_that_masks() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        mask("secret Anna", "en", [Words({}), Broken(error=KeyboardInterrupt)])
 
 
 @pytest.mark.parametrize(

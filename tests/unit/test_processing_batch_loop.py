@@ -18,6 +18,7 @@ from sprat.processing.outbox import Outbox
 from sprat.settings import KafkaSettings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted, Topics
+from support.panics import PanicException
 from support.stream import SIGNATURES
 from support.wire_records import plain
 
@@ -69,13 +70,17 @@ class Acknowledging(Publisher):
 
 
 class Handler:
-    """Emits an event for each text, and makes a dead letter of those at the offsets in `rejects`."""
+    """Emits an event for each text, and makes a dead letter of those at the offsets in `rejects`.
+
+    At those in `breaks` it raises `error`.
+    """
 
     def __init__(self):
         self.asked = []
         self.rejects = set()
         self.own_fault = False
         self.breaks = set()
+        self.error = ZeroDivisionError
 
     def message_type(self, topic):
         return TextSubmitted
@@ -86,7 +91,7 @@ class Handler:
     def receive(self, received):
         self.asked.append(received.offset)
         if received.offset in self.breaks:
-            raise ZeroDivisionError
+            raise self.error
         events = (Emit(TOPICS.feedback, b"k", "id", received.message),)
         rejected = Rejected("broken", "it", own_fault=self.own_fault) if received.offset in self.rejects else None
         return Outcome(events, rejected)
@@ -154,8 +159,10 @@ async def test_a_record_that_is_not_valid_becomes_a_dead_letter_and_its_neighbou
     assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 8})]
 
 
-async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter(parts):
+@pytest.mark.parametrize("error", [ZeroDivisionError, PanicException, SystemExit])
+async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter(parts, error):
     parts.handler.breaks.add(6)
+    parts.handler.error = error
     await parts.loop.handle(texts(5, 6, 7))
     assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 8})]
 

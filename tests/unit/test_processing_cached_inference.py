@@ -9,20 +9,22 @@ import pytest
 from sprat.errors import Fatal
 from sprat.keys import KeyedHash
 from sprat.model import Answer, Question, Unfinished
-from sprat.processing.cached_inference import FEW_TEXTS, CachedInference, Inference
+from sprat.processing.cached_inference import FEW_TEXTS, CachedInference, Inference, _bisect
 from sprat.processing.handler import Ask, Outcome
 from sprat.processing.records import WorkItem
 from sprat_contracts import IntentOutput
+from support.panics import PanicException
 from support.router_records import received, text
 from support.wire_records import plain
 
 
 class Model:
-    """Answers with the text as label; breaks on `broken`; is as sure as `confidence` says."""
+    """Answers with the text as label; breaks on `broken` with `error`; is as sure as `confidence` says."""
 
     def __init__(self):
         self.batches = []
         self.broken = set()
+        self.error = ZeroDivisionError
         self.confidence = 0.9
         self.stage = None
 
@@ -32,7 +34,7 @@ class Model:
     def answer(self, questions):
         self.batches.append([question.text for question in questions])
         if self.broken & {question.text for question in questions}:
-            raise ZeroDivisionError
+            raise self.error
         return [Answer(IntentOutput(label=question.text), self.confidence, self.stage) for question in questions]
 
     def probe(self):
@@ -134,6 +136,24 @@ async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(cached
     assert await answer(cached_inference, "b") == ["b, fresh"]
 
 
+NO_EXCEPTIONS = pytest.mark.parametrize("error", [PanicException, SystemExit, asyncio.CancelledError])
+
+
+@NO_EXCEPTIONS
+async def test_a_text_on_which_a_native_library_panics_fails_alone(cached_inference, model, error):
+    model.broken, model.error = {"b"}, error
+    assert await answer(cached_inference, "a", "b", "c", "d") == ["a, fresh", "failed", "c, fresh", "d, fresh"]
+
+
+def test_ctrl_c_is_no_failure_of_a_text():
+    with pytest.raises(KeyboardInterrupt):
+        _bisect(interrupted, ["a", "b"])
+
+
+def interrupted(batch):
+    raise KeyboardInterrupt
+
+
 async def test_a_cached_answer_says_which_stage_of_the_model_gave_it(cached_inference, model):
     model.stage = "lexical"
     assert await answer(cached_inference, "a") == ["a, fresh by lexical"]
@@ -184,7 +204,7 @@ class Staged(Model):
         self.begun.append([question.text for question in questions])
         self.threads.append(threading.current_thread().name)
         if self.broken & {question.text for question in questions}:
-            raise ZeroDivisionError
+            raise self.error
         return [
             Answer(IntentOutput(label=question.text), self.confidence, "lexical")
             if question.text.startswith("easy")
@@ -229,6 +249,15 @@ async def test_the_rest_of_the_model_gets_what_its_first_stage_has_found(staged)
 async def test_a_text_that_breaks_the_first_stage_fails_alone(staged):
     staged.model.broken = {"easy b"}
     assert await answer(staged, "easy a", "easy b", "hard") == ["easy a, fresh by lexical", "failed", "hard, fresh"]
+
+
+@NO_EXCEPTIONS
+@pytest.mark.parametrize("more", [0, FEW_TEXTS], ids=["on the event loop", "on its thread"])
+async def test_a_text_on_which_the_first_stage_panics_fails_alone(staged, error, more):
+    staged.model.broken, staged.model.error = {"easy b"}, error
+    others = [f"easy {number}" for number in range(more)]
+    found = await answer(staged, "easy a", "easy b", *others)
+    assert found == ["easy a, fresh by lexical", "failed", *(f"{each}, fresh by lexical" for each in others)]
 
 
 async def test_an_answer_of_the_first_stage_without_a_confidence_is_none(staged):

@@ -19,6 +19,7 @@ from sprat.telemetry.tracing import Tracing
 from sprat_contracts import FrontierRequested, TextSubmitted, Traceparent
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
+from support.panics import PanicException
 from support.stream import SIGNATURES
 from support.wire_records import plain, signed_replay
 
@@ -48,7 +49,7 @@ class Consumer:
 
 
 class Handler:
-    """Answers a record when it may; `rejects` and `breaks` are offsets."""
+    """Answers a record when it may; `rejects` and `breaks` are offsets, the latter with `error`."""
 
     def __init__(self):
         self.held = {}
@@ -56,6 +57,7 @@ class Handler:
         self.cancelled = []
         self.rejects = set()
         self.breaks = set()
+        self.error = ZeroDivisionError
 
     def hold(self, *offsets):
         self.held |= {offset: asyncio.Event() for offset in offsets}
@@ -78,7 +80,7 @@ class Handler:
     async def handle(self, received):
         self.asked.append(received.offset)
         if received.offset in self.breaks:
-            raise ZeroDivisionError
+            raise self.error
         try:
             if received.offset in self.held:
                 await self.held[received.offset].wait()
@@ -96,6 +98,7 @@ class Outbox:
     def __init__(self):
         self.acknowledging = asyncio.Event()
         self.acknowledging.set()
+        self.error = None
         self.letters = []
         self.traces = []
         """The trace that a log line would name at each call."""
@@ -105,6 +108,8 @@ class Outbox:
         if (current := current_traceparent.get()) is not None:
             self.traces.append(current.trace_id)
         self.reached.set()
+        if self.error is not None:
+            raise self.error
         await self.acknowledging.wait()
         self.letters += [item.record.offset for item in items if item.decided().rejected is not None]
 
@@ -228,8 +233,10 @@ async def test_a_closed_admission_admits_nothing(parts):
     assert parts.handler.asked == []
 
 
-async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter_and_the_others_go_on(parts):
+@pytest.mark.parametrize("error", [ZeroDivisionError, PanicException, SystemExit, asyncio.CancelledError])
+async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter_and_the_others_go_on(parts, error):
     parts.handler.breaks.add(5)
+    parts.handler.error = error
     await parts.loop.handle(texts(5, 6))
     await parts.consumer.until(FIRST, 7)
     assert parts.outbox.letters == [5]
@@ -293,11 +300,37 @@ async def test_a_dead_letters_line_names_its_trace_also_where_nothing_is_exporte
     assert line.trace_id == Traceparent.root(f"{TOPIC}/3", "5").trace_id
 
 
-async def test_a_defect_before_records_are_admitted_stops_the_service(parts):
+@pytest.mark.parametrize("error", [ZeroDivisionError, PanicException, asyncio.CancelledError])
+async def test_a_defect_before_records_are_admitted_stops_the_service(parts, error):
     def breaks(received):
-        raise ZeroDivisionError
+        raise error
 
     parts.handler.skip_reason = breaks
     await parts.loop.handle(texts(5))
-    assert isinstance(parts.failure.error, ZeroDivisionError)
+    assert isinstance(parts.failure.error, error)
     assert parts.consumer.committed == []
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), PanicException(), asyncio.CancelledError()])
+@pytest.mark.parametrize("step", ["outbox", "consumer"])
+async def test_what_fails_for_good_after_the_handler_stops_the_service_and_commits_nothing(parts, step, error):
+    getattr(parts, step).error = error
+    await parts.loop.handle(texts(5, 6))
+    async with asyncio.timeout(2):
+        assert type(await parts.failure.wait()) is type(error)
+    await settled(lambda: parts.admission.in_progress == 0)
+    assert parts.consumer.committed == []
+    assert not parts.admission.is_open
+
+
+async def test_a_stop_that_cancels_the_loop_is_no_failure(parts):
+    parts.handler.hold(*range(5))
+    admitting = asyncio.create_task(parts.loop.handle(texts(*range(5))))
+    await settled(lambda: len(parts.handler.asked) == 4)
+    admitting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await admitting
+    assert parts.failure.error is None
+    await parts.loop.release()
+    await settled(lambda: parts.admission.in_progress == 0)
+    assert parts.failure.error is None

@@ -19,6 +19,7 @@ from support.batch_parts import (
     turns,
     two_in_progress,
 )
+from support.panics import PanicException
 
 
 @pytest.fixture
@@ -89,6 +90,63 @@ async def test_after_a_fatal_error_nothing_behind_it_is_published_or_committed(p
     assert isinstance(parts.failure.error, Fatal)
     parts.admission.open()
     assert not parts.admission.is_open
+    assert parts.admission.in_progress == 0
+
+
+def refused(parts, step, error):
+    """Let a step of the loop fail once."""
+
+    async def fail(*_):
+        raise error
+
+    match step:
+        case "refresh":
+            parts.loop.refresh = fail
+        case "look up":
+            parts.model.cache_failures = [error]
+        case "infer":
+            parts.model.failures = [error]
+        case "publish":
+            parts.broker.failures = [error]
+        case "commit":
+            parts.consumer.failures = [error]
+        case "store":
+            parts.model.store = fail
+
+
+@pytest.mark.parametrize("error", [PanicException(), asyncio.CancelledError()], ids=["panic", "a library's own cancel"])
+@pytest.mark.parametrize("step", ["refresh", "look up", "infer", "publish", "commit", "store"])
+async def test_what_is_no_exception_stops_the_service_before_anything_later_is_committed(parts, step, error):
+    """FastStream swallows some of it and polls again after the rest: the positions have moved on."""
+    parts.consumer.arrive(one=1)
+    refused(parts, step, error)
+    await asyncio.wait_for(asyncio.gather(await begun(parts), return_exceptions=True), 5)
+    assert type(parts.failure.error) is type(error)
+    assert parts.admission.in_progress == 0
+    parts.admission.open()
+    parts.consumer.arrive(one=1)
+    await (await begun(parts))
+    assert parts.consumer.committed[ONE] == 0
+
+
+async def test_a_panic_behind_a_retryable_failure_stops_the_service(parts):
+    handling = await two_in_progress(parts)
+    parts.broker.failures = [NotAcknowledged((0,), "KafkaTimeoutError")]
+    parts.model.failures = [PanicException()]
+    parts.broker.open.set()
+    await turns()
+    parts.model.open.set()
+    await asyncio.gather(handling, return_exceptions=True)
+    assert isinstance(parts.failure.error, PanicException)
+    assert parts.consumer.committed == {ONE: 0, TWO: 0}
+
+
+async def test_a_stop_that_cancels_the_loop_is_no_failure(parts):
+    handling = await two_in_progress(parts)
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+    assert parts.failure.error is None
     assert parts.admission.in_progress == 0
 
 

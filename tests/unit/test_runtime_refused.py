@@ -2,21 +2,17 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, SaslAuthenticationFailed
 
-from sprat.cache import RedisCache
-from sprat.context import ServiceContext
 from sprat.errors import Fatal, UserError
 from sprat.runtime import stop_work, work_until_cancelled
-from sprat.sealing import Seal
 from sprat.settings import TelemetrySettings
 from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs
-from sprat.telemetry.tracing import Tracing
-from support.stream import settings_for
+from support.stream import chassis_of, settings_for
 
 
 def refuse():
@@ -38,9 +34,9 @@ class Publisher:
 
 
 def chassis_with(publisher):
-    settings = settings_for("h:1", "test")
-    cache = RedisCache(settings.redis, "test:", Seal(settings.keys))
-    return ServiceContext("test", "0", settings, publisher, cache, AsyncExitStack(), Tracing(exporting=False))
+    context = chassis_of("h:1")
+    context.publisher = publisher
+    return context
 
 
 async def test_a_wrong_password_ends_the_start_without_another_try():

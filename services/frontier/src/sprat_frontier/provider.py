@@ -19,7 +19,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI
 
-from sprat.errors import UserError
+from sprat.errors import UserError, ends_task
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
 from sprat_contracts import Declined
@@ -126,7 +126,9 @@ class OpenAIProvider:
             certificate = response.certificate
             # In a thread: names are looked up in Python, up to 2,000 of them.
             return await asyncio.get_running_loop().run_in_executor(self._reader, self._api.read, prepared, response)
-        except Exception as error:  # noqa: BLE001 -- what a provider sends is this case's failure, never the service's
+        except BaseException as error:  # what a provider sends is this case's failure, never the service's
+            if ends_task(error):
+                raise
             self._defects.add(type(error).__name__)
             return ProviderError("garbled", "the response could not be read", certificate=certificate)
 

@@ -116,10 +116,11 @@ class Redactor:
             for waiting in batch:
                 waiting.masked.cancel()
             return
-        for waiting, result in zip(batch, running.result(), strict=True):
+        defect = running.exception()
+        for waiting, result in zip(batch, [defect] * len(batch) if defect else running.result(), strict=True):
             if waiting.masked.done():  # nobody waits for it any longer
                 continue
-            if isinstance(result, MaskingFailed):
+            if isinstance(result, BaseException):
                 waiting.masked.set_exception(result)
             else:
                 waiting.masked.set_result(result)
@@ -135,7 +136,7 @@ class Redactor:
             return mask(text, language, detectors, validators_alone=self._validators_alone)
         except MaskingFailed as error:
             return error
-        except Exception as error:  # noqa: BLE001 - the boundary to masking: after a defect in it, the text must not leave
+        except BaseException as error:  # noqa: BLE001 - the boundary to masking: after a defect in it, nothing may leave
             # Without the defect's error as its context: that message may contain the text.
             return NotVerified(f"masking failed: {type(error).__name__}")
 

@@ -5,7 +5,12 @@
   + Retryable        something outside is unavailable: wait, seek back, try again
   + Fatal            to go on would lose or corrupt data: exit; the backlog stays in Kafka
   + UserError        the user made a mistake: one line, exit code 2, no stack trace
+
+Every other error is a defect: of the record that is handled by itself, or the service stops. A panic of a native
+library is one, too, although its class is no Exception; see `ends_task`.
 """
+
+import asyncio
 
 
 class SpratError(Exception):
@@ -42,3 +47,16 @@ class Fatal(SpratError):
 
 class UserError(SpratError):
     """A mistake of the user. The message says what happened, where, and what to do."""
+
+
+def ends_task(error: BaseException) -> bool:
+    """Return whether an error ends the running task, and is no failure of what the task does.
+
+    A CancelledError does where somebody has cancelled this task; libraries cancel futures of their own, too. FastStream
+    ends its task without a word after an error that is no Exception, begins another one, and polls on: what was polled
+    before would be lost.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)

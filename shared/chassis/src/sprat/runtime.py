@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
@@ -82,7 +82,7 @@ def run_service(
         telemetry = configure_telemetry(name, version, model, settings.kafka.max_records)
         watch_process()
         _collect_seldom()
-        code = asyncio.run(_run(name, version, model, settings, build, telemetry))
+        code = exit_code_of(_run(name, version, model, settings, build, telemetry))
     except UserError as error:
         print(f"sprat-{name}: {error}", file=sys.stderr)  # noqa: T201 - for the user, before there are logs
         return 2
@@ -92,6 +92,18 @@ def run_service(
         logging.shutdown()
         os._exit(code)
     return code
+
+
+def exit_code_of(running: Coroutine[Any, Any, int]) -> int:
+    """Run a service to its end and return its exit code: 1 where something in it, as `sys.exit`, ends the event loop.
+
+    Nothing is drained or committed then.
+    """
+    try:
+        return asyncio.run(running)
+    except (KeyboardInterrupt, SystemExit) as error:
+        log.error("stopping: %s", describe(error))  # noqa: TRY400 - without its message
+        return 1
 
 
 def _collect_seldom() -> None:
@@ -160,9 +172,11 @@ async def stop_work(context: ServiceContext, work: asyncio.Task[None]) -> int:
     deadline = Deadline(context.settings.drain_s)
     if not await context.admission.drained(deadline):
         log.warning("not drained within %.0f s; unfinished records are read again", context.settings.drain_s)
+    ended_by_itself = work.done()
     work.cancel()
     (outcome,) = await asyncio.gather(work, return_exceptions=True)
-    if error is None and isinstance(outcome, Exception):
+    cancelled = isinstance(outcome, asyncio.CancelledError) and not ended_by_itself
+    if error is None and isinstance(outcome, BaseException) and not cancelled:
         error = outcome
         log.error("stopping: %s", describe(error))
     try:

@@ -15,7 +15,6 @@ MaskedText, or NotVerified: then the text must not leave the perimeter
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -119,8 +118,12 @@ def read_names(texts: Sequence[tuple[str, str]], detectors: Sequence[Detector]) 
         if len(covered) < 2:
             continue
         found: Sequence[list[Detection]] = ()
-        with suppress(Exception):  # the boundary to detectors: one text of them all may be the cause
+        try:
             found = detector.tagger.find_many([texts[number][0] for number in covered])
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001, S112 - as in `_detect`; one text of them all may be the cause
+            continue
         if len(found) < len(covered):
             continue
         for number, detections in zip(covered, found, strict=True):
@@ -147,7 +150,9 @@ def _detect(text: str, language: str, detector: Detector) -> list[Detection]:
     detections: list[Detection] = []
     try:
         detections = list(detector.find(text, language))
-    except Exception as error:  # noqa: BLE001 - the boundary to detectors: whatever fails in one, the text stays
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the boundary to detectors: whatever fails, or panics, the text stays
         failure = type(error).__name__
     if failure is not None:
         # Raised outside the handler, so that the detector's own error is not chained: its message may hold the text.

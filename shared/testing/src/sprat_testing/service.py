@@ -67,5 +67,5 @@ async def running(
 
 
 def _report(context: ServiceContext, work: asyncio.Task[None]) -> None:
-    if not work.cancelled() and (error := work.exception()) is not None and isinstance(error, Exception):
+    if not work.cancelled() and (error := work.exception()) is not None:
         context.failure.report(error)

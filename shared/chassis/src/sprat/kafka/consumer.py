@@ -17,7 +17,7 @@ from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from sprat.channels import Channels
-from sprat.errors import Fatal
+from sprat.errors import Fatal, ends_task
 from sprat.health import STALLED_S, LoopProgress
 from sprat.kafka.clients import AUTHORISATION_ERRORS, ISOLATION_LEVEL
 from sprat.kafka.compat import Poll, consume_loop_has_ended, fetch_has_ended, wrap_polls
@@ -156,9 +156,10 @@ def watch_polls(
                     records = await poll(*arguments, **options)
                 except ConsumerStoppedError:
                     raise
-                except Exception as error:
-                    admission.close(permanently=True)
-                    failure.report(_poll_failure(error))
+                except BaseException as error:
+                    if not ends_task(error):
+                        admission.close(permanently=True)
+                        failure.report(_poll_failure(error))
                     raise
                 progress.turn()
             _count_polled(records, group)
@@ -185,7 +186,7 @@ def _count_polled(records: Mapping[TopicPartition, list[Any]], group: str) -> No
         signals.CONSUMED.add(count, operation="poll", destination=topic, group=group)
 
 
-def _poll_failure(error: Exception) -> Fatal:
+def _poll_failure(error: BaseException) -> Fatal:
     name = type(error).__name__
     if isinstance(error, AUTHORISATION_ERRORS):
         return Fatal(f"Kafka does not let this service read: {name}; check the ACLs")

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
+from sprat.errors import ends_task
 from sprat.lifecycle import AdmissionControl, Failure
 from sprat.retry import Deadline
 from sprat.telemetry import signals
@@ -46,7 +47,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         if self._release is not None:
             try:
                 await self._release()
-            except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
+            except BaseException as error:  # aiokafka would swallow it
+                if ends_task(error):
+                    raise
                 self._failure.report(error)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:

@@ -19,7 +19,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from sprat.errors import Fatal, Retryable, SpratError
+from sprat.errors import Fatal, Retryable, SpratError, ends_task
 from sprat.kafka.offsets import commit, next_offsets, seek_back
 from sprat.model import Answer
 from sprat.processing.cached_inference import CachedInference
@@ -89,14 +89,17 @@ class BatchLoop:
     async def handle(self, records: Sequence[KafkaRecord]) -> None:
         """Handle a batch, and those that come before all of it is committed.
 
-        Never raises, because FastStream would swallow the error, and the position has already moved on. After a
-        retryable error the loop seeks back and the records are read again; any other error stops the service.
+        Never raises but where its task is cancelled: FastStream would swallow the error, and the position has already
+        moved on. After a retryable error the loop seeks back and the records are read again; any other error stops the
+        service.
         """
         if not self.context.admission.enter():
             return
         try:
             await self._handle(records)
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, nothing more may be committed
+        except BaseException as error:  # the boundary: whatever it is, nothing more may be committed
+            if ends_task(error):
+                raise
             self.context.stop(error)
         finally:
             await self._forget_progress()
@@ -401,7 +404,9 @@ class BatchLoop:
             step = self.handler.receive(item.received)
         except SpratError:
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary: one record must not stop all others for ever
+        except BaseException as error:  # the boundary: one record must not stop all others for ever
+            if ends_task(error):
+                raise
             item.outcome = Outcome(rejected=defect(error))
             return item
         finally:

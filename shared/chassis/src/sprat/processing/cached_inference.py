@@ -93,7 +93,9 @@ def _valid(compute: Callable[[Sequence[In]], Sequence[Out]], batch: list[In]) ->
     """Return what a model computes; None where it fails, or returns something else: NaN is not a confidence."""
     try:
         computed = list(compute(batch))
-    except Exception as error:  # noqa: BLE001 - the boundary: a model may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the boundary: a panic of a native library is no Exception
         log.warning("the model failed on a batch of %d texts: %s", len(batch), type(error).__name__)
         return None
     answers = [each for each in computed if isinstance(each, Answer)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from aiokafka import TopicPartition
 
-from sprat.errors import Retryable, SpratError
+from sprat.errors import Retryable, SpratError, ends_task
 from sprat.kafka.offsets import OffsetTracker, commit
 from sprat.processing.handler import ConcurrentHandler, Outcome
 from sprat.processing.loop import LoopContext, count_retry
@@ -43,7 +43,9 @@ class ConcurrentLoop:
         """Admit a batch; return when its last record is in progress. Never raises, as in the batch loop."""
         try:
             await self._admit(records)
-        except Exception as error:  # noqa: BLE001 - the boundary: records that were not admitted must not be passed
+        except BaseException as error:  # the boundary: records that were not admitted must not be passed
+            if ends_task(error):
+                raise
             self.context.stop(error)
 
     async def _admit(self, records: Sequence[KafkaRecord]) -> None:
@@ -99,7 +101,9 @@ class ConcurrentLoop:
             self._tracker.finish(TopicPartition(record.topic, record.partition), record.offset)
             await self._retry(self._commit)
             context.checkpoint("committed", 0)
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, nothing more may be committed
+        except BaseException as error:  # the boundary: whatever it is, nothing more may be committed
+            if ends_task(error):
+                raise
             context.stop(error)
 
     async def _decide(self, item: WorkItem) -> None:
@@ -114,7 +118,9 @@ class ConcurrentLoop:
                 item.outcome = await self.handler.handle(received)
             except SpratError:
                 raise
-            except Exception as error:  # noqa: BLE001 - the boundary: one record must not stop all others for ever
+            except BaseException as error:  # the boundary: one record must not stop all others for ever
+                if ends_task(error):
+                    raise
                 log.error("a defect in the handler: %s", type(error).__name__, extra=item.log_fields())  # noqa: TRY400
                 item.outcome = replace(self.handler.failed(received), rejected=defect(error))
 

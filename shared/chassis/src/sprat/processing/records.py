@@ -166,7 +166,7 @@ def _span_id(trace_id: str, record: KafkaRecord) -> str:
     return blake2b(place.encode(), digest_size=8).hexdigest()
 
 
-def defect(error: Exception) -> Rejected:
+def defect(error: BaseException) -> Rejected:
     """Return the reason of a dead letter for an unexpected error of a handler; it names the error's type alone."""
     return Rejected(ReasonCode.DEFECT, f"the service has a defect: {type(error).__name__}", own_fault=True)
 
