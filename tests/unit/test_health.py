@@ -8,18 +8,32 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
+from sprat import health
 from sprat.health import HealthServer, LoopProgress
 from sprat.telemetry.prometheus import PrometheusPage
 
 
 @asynccontextmanager
-async def served(page):
-    server = HealthServer("127.0.0.1", 0, LoopProgress(), dict, page)
+async def served(page, progress=None):
+    server = HealthServer("127.0.0.1", 0, progress or LoopProgress(), dict, page)
     serving = asyncio.create_task(server.serve_bound())
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         yield client
     server.stop()
     await asyncio.wait_for(serving, 5)
+
+
+async def test_a_loop_that_has_not_begun_is_alive_and_one_that_stops_polling_is_not(monkeypatch):
+    """A start has limits of its own: a restart would not bring a broker back."""
+    monkeypatch.setattr(health, "STALLED_S", 0.0)
+    progress = LoopProgress()
+    async with served(None, progress) as client:
+        assert (await client.get("/livez")).status_code == 200
+        progress.turn()
+        answer = await client.get("/livez")
+        assert (answer.status_code, answer.json()) == (503, {"alive": False})
+        monkeypatch.setattr(health, "STALLED_S", 60.0)
+        assert (await client.get("/livez")).status_code == 200
 
 
 async def test_metrics_are_served_in_the_format_that_is_asked_for():

@@ -1,15 +1,18 @@
 """Polls of the consume loop: they wait for records, and one that fails ends the process."""
 
 import asyncio
+import math
 import re
+import time
 from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, TopicAuthorizationFailedError
 
+from sprat.errors import Fatal
 from sprat.health import LoopProgress
-from sprat.kafka.consumer import static_member, watch_polls
+from sprat.kafka.consumer import HUNG_S, static_member, watch_polls, watchdog
 from sprat.lifecycle import AdmissionControl, Failure
 from support.panics import PanicException
 
@@ -36,7 +39,7 @@ class Consumer:
 def watched(*answers):
     consumer = Consumer(*answers)
     parts = SimpleNamespace(
-        consumer=consumer, progress=LoopProgress(polled_at=0.0), admission=AdmissionControl(), failure=Failure()
+        consumer=consumer, progress=LoopProgress(polled_at=-math.inf), admission=AdmissionControl(), failure=Failure()
     )
     watch_polls(consumer, "group", parts.progress, parts.admission, parts.failure)
     return parts
@@ -102,3 +105,57 @@ def test_a_static_member_has_one_id_for_one_set_of_topics_and_another_for_anothe
     assert re.fullmatch("router-0-[0-9a-f]{8}", first)
     assert len({first, static_member("router-0", ["a", "b", "c"]), static_member("router-1", ["a", "b"])}) == 3
     assert static_member(None, ["a"]) is None
+
+
+class Running:
+    """A subscriber and a consumer whose loops run."""
+
+    def __init__(self):
+        self.tasks = [asyncio.get_running_loop().create_future()]
+        self._fetcher = SimpleNamespace(_fetch_task=asyncio.get_running_loop().create_future())
+
+
+async def watched_once(monkeypatch, parts, progress, admission):
+    """Let the watchdog look once."""
+    looked = 0
+
+    async def sleep(_):
+        nonlocal looked
+        looked += 1
+        if looked == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await watchdog(parts, parts, progress, admission)
+
+
+async def test_a_loop_that_polls_no_longer_ends_the_process(monkeypatch):
+    with pytest.raises(Fatal, match="the consume loop has not polled for 120 s"):
+        await watched_once(monkeypatch, Running(), LoopProgress(polled_at=-math.inf), AdmissionControl())
+
+
+async def test_a_loop_that_polls_and_one_that_has_not_begun_end_nothing(monkeypatch):
+    for progress in (LoopProgress(), LoopProgress(polled_at=time.monotonic())):
+        await watched_once(monkeypatch, Running(), progress, AdmissionControl())
+
+
+async def test_work_in_progress_is_progress_until_it_hangs(monkeypatch):
+    progress, admission = LoopProgress(polled_at=-math.inf), AdmissionControl()
+    admission.enter()
+    await watched_once(monkeypatch, Running(), progress, admission)
+    assert progress.alive
+    admission.changed_at -= HUNG_S + 1
+    with pytest.raises(Fatal, match="has not advanced for 300 s"):
+        await watched_once(monkeypatch, Running(), progress, admission)
+
+
+async def test_a_consume_loop_and_a_fetch_that_have_ended_end_the_process(monkeypatch):
+    ended = Running()
+    ended.tasks[0].set_result(None)
+    with pytest.raises(Fatal, match="the consume loop has ended"):
+        await watched_once(monkeypatch, ended, LoopProgress(), AdmissionControl())
+    ended = Running()
+    ended._fetcher._fetch_task.set_result(None)
+    with pytest.raises(Fatal, match="has stopped fetching"):
+        await watched_once(monkeypatch, ended, LoopProgress(), AdmissionControl())

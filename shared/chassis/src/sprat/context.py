@@ -104,7 +104,6 @@ class ServiceContext:
         """
 
         async def require() -> None:
-            self.progress.turn()  # a service that waits is alive: a restart would not help
             await require_topics(self.settings.kafka, topics)
 
         await retry_until(require, Retryable, self.settings.kafka.give_up_s)

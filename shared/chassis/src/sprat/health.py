@@ -5,7 +5,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
@@ -27,17 +27,17 @@ class LoopProgress:
     started: bool = False
     """Model loaded and probed, ownership announced, group joined."""
     assigned: Callable[[], bool] = lambda: False
-    polled_at: float = field(default_factory=time.monotonic)
-    """When the consume loop last polled, monotonic seconds."""
+    polled_at: float | None = None
+    """When the consume loop last polled or began, monotonic seconds; None before it begins."""
 
     def turn(self) -> None:
-        """Record a poll."""
+        """Record that the consume loop begins or polls."""
         self.polled_at = time.monotonic()
 
     @property
     def alive(self) -> bool:
-        """Whether the loop polls."""
-        return time.monotonic() - self.polled_at < STALLED_S
+        """Whether the loop polls, or has not begun: a start has limits of its own, and a restart would not help."""
+        return self.polled_at is None or time.monotonic() - self.polled_at < STALLED_S
 
     @property
     def ready(self) -> bool:

@@ -258,7 +258,11 @@ async def _connect(context: ServiceContext, captured: CapturedRefusals) -> None:
 
 
 async def _consume(context: ServiceContext, settings: ServiceSettings, subscription: Subscription) -> None:
-    """Join the group, and watch the consumer until cancelled."""
+    """Join the group, and watch the consumer until cancelled.
+
+    Raises:
+        Fatal: the group does not let this member in for as long as a service tries, or the consumer does not work.
+    """
     progress = context.progress
     context.tracing.group = subscription.group
     signals.BUILD.replace([(1, _build_labels(context, subscription))])
@@ -280,7 +284,13 @@ async def _consume(context: ServiceContext, settings: ServiceSettings, subscript
     context.stack.push_async_callback(broker.stop)
     if subscription.release is not None:
         context.stack.push_async_callback(subscription.release)
-    await broker.start()
+    give_up_s = settings.kafka.give_up_s
+    try:
+        async with asyncio.timeout(give_up_s):
+            await broker.start()
+    except TimeoutError:
+        raise Fatal(f"group {subscription.group} was not joined within {give_up_s:.0f} s") from None
+    progress.turn()
     progress.started = True
     log.info("ready", extra={"group": subscription.group})
     await watchdog(context.consumers[0], subscriber, progress, context.admission)
