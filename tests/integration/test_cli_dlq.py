@@ -203,6 +203,30 @@ async def test_more_than_a_hundred_are_not_sent_without_being_asked_for(settings
     assert out[-1]["sent"] == 101
 
 
+async def test_a_letter_that_was_written_again_after_a_kill_counts_once_and_is_replayed_once(
+    settings, run, kafka
+) -> None:
+    topics = await made_topics(settings)
+    reason = DeadLetterReason("model_error", "broke", topics.texts, 0, 7, 1_000, "intent", "1")
+    async with producing(kafka.bootstrap) as producer:
+        for number in (7, 8, 7):
+            letter = signed_letter(Record(topics.dead_letters, 0, 0, 0, None, TEXT, headers_of(reason, number)))
+            await producer.send_and_wait(topics.dead_letters, TEXT, partition=0, headers=list(letter.headers))
+    code, out = await run("count", "--json")
+    assert (code, out[0]["count"], out[-1]["count"]) == (0, 2, 2)
+    code, out = await run("list", "--json")
+    assert [(each["letter"], each["copies"]) for each in out] == [("0:0", ["0:2"]), ("0:1", [])]
+    code, out = await run("show", "0:0", "0:2", "--raw")
+    assert (code, "copies   0:2, written again after a kill" in out) == (0, True)
+    code, out = await run("replay", "0:0", "0:2", "--yes")
+    assert (code, "1 record sent (1 for intent), 0 left out" in out) == (0, True)
+    code, out = await run("replay", "--yes", "--json")
+    assert (out[-1]["sent"], out[-1]["left_out_by"]) == (1, {"replayed": 1})
+    code, out = await run("replay", "0:2", "--json")
+    assert [each["code"] for each in out if each["type"] == "left_out"] == ["replayed"]
+    assert len(await read_all(kafka.bootstrap, topics.texts)) == 2
+
+
 async def test_a_letter_that_is_not_there_is_a_mistake(settings, run) -> None:
     await made_topics(settings)
     assert (await run("show", "0:5", "--raw"))[0] == 2

@@ -205,6 +205,8 @@ class Scenario:
             self.first.append(record)
             self.second.append(record)
             if source == SOURCE:
+                again = [(name, b"model_error" if name == "sprat_error_code" else each) for name, each in headers]
+                self.second.append((*record[:2], [*again, ("ce_source", source.encode())]))
                 self.letters.append(letter | {"ce_id": (id or b"").decode("utf-8", "replace")})
                 self.effects += 1
 

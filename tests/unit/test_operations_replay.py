@@ -10,7 +10,7 @@ from sprat.signatures import Signatures
 from sprat_contracts import DeadLetterReason, Record, Topics, decode
 from sprat_contracts.texts import TextSubmitted
 from sprat_contracts.wire import read_envelope
-from sprat_operations.dead_letters import DeadLetter, read_dead_letter
+from sprat_operations.dead_letters import DeadLetter, read_dead_letter, without_copies
 from sprat_operations.replay import Plan, plan, skip_sent
 from support.stream import SECRET, SIGNATURES
 from support.wire_records import event, plain, signed, signed_letter
@@ -103,6 +103,37 @@ def test_only_the_texts_go_back_unsigned_unless_the_services_accept_it():
     made = plan([unsigned, forged], [], TOPICS, accepting)
     assert [replay.letter for replay in made.replays] == [unsigned]
     assert codes(made) == ["not_signed"], "a wrong signature is never sent"
+
+
+def places(*letters: DeadLetter) -> list[tuple[str, tuple[str, ...]]]:
+    return [(each.place, each.copies) for each in without_copies(letters)]
+
+
+def test_a_letter_that_was_written_again_after_a_kill_is_one_with_the_places_of_its_copies():
+    later, first, last = letter(offset=1, code="defect", version="2"), letter(), letter(offset=2)
+    assert places(later, first, last) == [("0:0", ("0:1", "0:2"))]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        letter(offset=1, service="ner"),
+        letter(plain(offset=42), offset=1),
+        letter(plain(partition=4), offset=1),
+        letter(replace(plain(), value=b"{}"), offset=1),
+    ],
+    ids=["another service", "the next record", "another partition", "a topic that was made anew"],
+)
+def test_letters_about_something_else_are_no_copies(other):
+    assert places(letter(), other) == [("0:0", ()), ("0:1", ())]
+
+
+def test_what_somebody_else_wrote_hides_no_letter():
+    real = letter(offset=1)
+    unsigned, forged = replace(letter(), signed="unsigned"), replace(letter(offset=2), signed="invalid")
+    assert places(unsigned, real, forged) == [("0:0", ()), ("0:1", ()), ("0:2", ())]
+    rotated = replace(letter(offset=3), signed="previous")
+    assert places(real, rotated) == [("0:1", ("0:3",))]
 
 
 def test_a_letter_of_somebody_else_is_left_out_and_hides_no_other():

@@ -36,10 +36,11 @@ func take(store *Store, record *kgo.Record) {
 		var id []string // a repeat has the same
 		letter := map[string]string{
 			"ce_id":        headers["ce_id"], // of the text; empty: none
+			"error_code":   headers["sprat_error_code"],
 			"error_detail": headers["sprat_error_detail"],
 		}
 		place := []string{"origin_topic", "origin_partition", "origin_offset", "origin_timestamp"}
-		for _, name := range append(place, "service", "error_code") {
+		for _, name := range append(place, "service") {
 			letter[name] = headers["sprat_"+name]
 			id = append(id, letter[name])
 		}

@@ -28,11 +28,11 @@ public class ReadResults {
     if (record.topic().equals(DEAD_LETTERS)) {
       if (!SOURCE.equals(header(record, "ce_source"))) return;
       var letter = JSON.createObjectNode();
-      for (var name : List.of(
-          "origin_topic", "origin_partition", "origin_offset", "origin_timestamp", "service", "error_code"))
+      for (var name : List.of("origin_topic", "origin_partition", "origin_offset", "origin_timestamp", "service"))
         letter.put(name, header(record, "sprat_" + name));
       var id = new StringJoiner("/"); // a repeat has the same
       letter.forEach(value -> id.add(value.asText()));
+      letter.put("error_code", header(record, "sprat_error_code"));
       letter.put("error_detail", header(record, "sprat_error_detail"));
       letter.put("ce_id", header(record, "ce_id")); // of the text; empty: none
       if (store.letters.containsKey(id.toString())) return;

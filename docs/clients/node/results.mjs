@@ -71,7 +71,7 @@ function take(store, topic, { headers, value }) {
     const place = ["origin_topic", "origin_partition", "origin_offset", "origin_timestamp"];
     const names = [...place, "service", "error_code", "error_detail"];
     const dead_letter = Object.fromEntries(names.map((name) => [name, header(`sprat_${name}`)]));
-    const id = Object.values(dead_letter).slice(0, -1).join("/"); // a repeat has the same
+    const id = Object.values(dead_letter).slice(0, -2).join("/"); // a repeat has the same
     dead_letter.ce_id = header("ce_id"); // of the text; empty: none
     if (!store.letters.has(id)) store.add({ id, dead_letter });
     return;

@@ -67,7 +67,7 @@ def take(store: Store, record: Message) -> None:
             place = ("origin_topic", "origin_partition", "origin_offset", "origin_timestamp")
             names = (*place, "service", "error_code", "error_detail")
             letter = {name: headers.get(f"sprat_{name}", b"").decode() for name in names}
-            id = "/".join([letter[name] for name in names[:-1]])  # a repeat has the same
+            id = "/".join([letter[name] for name in names[:-2]])  # a repeat has the same
             letter["ce_id"] = headers.get("ce_id", b"").decode(
                 "utf-8", "replace"
             )  # of the text; empty: no readable one

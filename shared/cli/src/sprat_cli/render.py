@@ -347,4 +347,5 @@ def dead_letter_json(letter: DeadLetter) -> Mapping[str, Any]:
         "written_at": letter.written_at,
         "partition": letter.partition,
         "offset": letter.offset,
+        "copies": list(letter.copies),
     } | ({} if letter.signed is None else {"signed": letter.signed})

@@ -1,7 +1,7 @@
 """Dead letters as an operator sees them: the original record, the service that failed, and the text."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -75,6 +75,8 @@ class DeadLetter:
     """Whether the original is a text that is no CloudEvent."""
     signed: Verdict | None = None
     """With which secret of this installation; None where nobody has looked."""
+    copies: tuple[str, ...] = ()
+    """The places of its copies, see `without_copies`."""
 
     @property
     def place(self) -> str:
@@ -123,6 +125,22 @@ class DeadLetter:
     def without_value(self) -> "DeadLetter":
         """Return a copy without the value, for keeping many in memory."""
         return replace(self, value=None)
+
+
+def without_copies(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    """Return each dead letter once, oldest first, with the places of its copies.
+
+    A service that is killed between the acknowledgement of a dead letter and its commit writes it again. A copy is from
+    the same service about the same record; what somebody else wrote hides none that is signed.
+    """
+    once: dict[tuple[object, ...], DeadLetter] = {}
+    for letter in sorted(letters, key=lambda letter: letter.written_at):
+        reason = letter.reason
+        author = "this installation" if letter.signed in {"current", "previous"} else letter.signed
+        failure = reason.service, reason.topic, reason.partition, reason.offset, letter.subject, author
+        first = once.get(failure)
+        once[failure] = letter if first is None else replace(first, copies=(*first.copies, letter.place))
+    return list(once.values())
 
 
 def read_dead_letter(record: KafkaRecord, signatures: Signatures | None = None) -> DeadLetter:

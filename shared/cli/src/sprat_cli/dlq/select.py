@@ -14,7 +14,7 @@ from sprat.signatures import Signatures
 from sprat_cli.options import time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
-from sprat_operations.dead_letters import DeadLetter
+from sprat_operations.dead_letters import DeadLetter, without_copies
 from sprat_operations.replay import NoLetter, read_dead_letters
 from sprat_operations.topic_reader import TopicReader
 
@@ -26,8 +26,8 @@ _LONGEST: Final = 80
 
 
 def names_of(letter: DeadLetter) -> frozenset[str]:
-    """Return the names of a letter: its place and the text's id."""
-    return frozenset({letter.place} if letter.text_id is None else {letter.place, letter.text_id})
+    """Return the names of a letter: its place, those of its copies, and the text's id."""
+    return frozenset({letter.place, *letter.copies, *([] if letter.text_id is None else [letter.text_id])})
 
 
 def not_found(names: Iterable[str], bounds: Bounds, *, chosen: bool) -> str:
@@ -140,7 +140,7 @@ async def read(
     values: bool,
     all_of_them: bool = False,
 ) -> SelectedDeadLetters:
-    """Read the dead letters, oldest first; with `all_of_them` from the beginning, the others too.
+    """Read the dead letters, each once, oldest first; with `all_of_them` from the beginning, the others too.
 
     With `signatures`, each is verified.
 
@@ -164,7 +164,7 @@ async def read(
                 found.chosen.append(each if values else each.without_value())
             elif all_of_them:
                 found.others.append(each.without_value())
-    found.chosen.sort(key=lambda letter: letter.written_at)
+    found.chosen = without_copies(found.chosen)
     there = frozenset[str]().union(*map(names_of, found.chosen))
     if missing := sorted(wanted.names - there):
         async with TopicReader(client_arguments(kafka)) as reader:

@@ -203,6 +203,7 @@ def _in_full(letter: DeadLetter, original: dict[str, Any], *, raw: bool) -> list
         f"  text     {_named(letter)}",
         f"  trace    {letter.trace_id or 'unknown'}",
         f"  replays  {reason.replays} of {MAX_REPLAYS}",
+        *([f"  copies   {', '.join(letter.copies)}, written again after a kill"] if letter.copies else []),
         *([] if letter.signed is None else [f"  signed   {SIGNED[letter.signed]}"]),
         f"  key      {_shown(original, 'key', original['key'])}",
         "  headers",
