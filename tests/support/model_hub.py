@@ -17,12 +17,16 @@ TOKEN = "hf_consented"
 
 
 class ModelHub:
-    """Serves `models`: id → folder. Those in `gated` want the token; `requests` holds what was asked for."""
+    """Serves `models`: id → folder. Those in `gated` want the token.
+
+    `requests` holds what was asked for, `tokens` the requests that came with a token.
+    """
 
     def __init__(self, models: Mapping[str, Path], gated: frozenset[str] = frozenset()) -> None:
         self.models = models
         self.gated = gated
         self.requests: list[str] = []
+        self.tokens: list[str] = []
         self.url = ""
 
     def answer(self, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
@@ -77,9 +81,11 @@ def add_model(hub: ModelHub, home: Path, *arguments: str, **variables: str) -> s
 
 
 @contextmanager
-def model_hub(models: Mapping[str, Path], gated: frozenset[str] = frozenset()) -> Iterator[ModelHub]:
+def model_hub(
+    models: Mapping[str, Path], gated: frozenset[str] = frozenset(), kind: type[ModelHub] = ModelHub
+) -> Iterator[ModelHub]:
     """Run the hub; its `url` is what `HF_ENDPOINT` names."""
-    hub = ModelHub(models, gated)
+    hub = kind(models, gated)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -87,7 +93,9 @@ def model_hub(models: Mapping[str, Path], gated: frozenset[str] = frozenset()) -
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
             hub.requests.append(f"{self.command} {path}")
-            status, headers, body = hub.answer(path, self.headers.get("Authorization"))
+            if token := self.headers.get("Authorization"):
+                hub.tokens.append(f"{self.command} {path}")
+            status, headers, body = hub.answer(path, token)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

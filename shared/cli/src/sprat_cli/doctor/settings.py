@@ -384,8 +384,8 @@ SERVICES_OWN = (
 )
 """What this repository's services read besides the common settings. Not imported: they may not be installed."""
 _PREFIX = "SPRAT_"
-_OTHERS = ("SPRAT_SIMULATOR_", "SPRAT_TEST_", "SPRAT_DATA", "SPRAT_MODELS")
-"""Variables of other programs: the simulator, the tests, the recipes, `sprat up`."""
+_OTHERS = ("SPRAT_SIMULATOR_", "SPRAT_TEST_", "SPRAT_DATA", "SPRAT_MODELS", "SPRAT_HUB_HOSTS")
+"""Variables of other programs: the simulator, the tests, the recipes, `sprat up`, `sprat models add`."""
 _LIKENESS = 0.85
 
 

@@ -1,7 +1,8 @@
-"""Download a model from a Hugging Face hub, pinned to one commit, or take a folder; read what its README states.
+"""Download a model from a Hugging Face hub, pinned to one commit, or take a folder.
 
-The client is `huggingface_hub`. Its own variables apply: `HF_ENDPOINT` for a mirror, `HF_TOKEN` for models that need
-consent, `HF_HOME` for the cache, `HF_HUB_OFFLINE=1` to use the cache alone.
+The client is `huggingface_hub`, under the rules of :mod:`sprat_inference.converters.hub_client`. Its own variables
+apply: `HF_ENDPOINT` for a mirror, `HF_TOKEN` for models that need consent, `HF_HOME` for the cache, `HF_HUB_OFFLINE=1`
+to use the cache alone.
 """
 
 import re
@@ -11,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from sprat.errors import UserError
+from sprat_inference.converters.hub_client import HubRules, check_downloaded
+from sprat_inference.converters.readme import read_readme
 
 HOW_TO_INSTALL: Final = (
     "pip install --find-links dist 'sprat-inference[hub]' (dist: from make wheels; in a checkout: -e "
@@ -99,7 +100,7 @@ def find_source(model: str) -> Source:
 
 def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     """Return the folder of the cache that holds these files of the model; its name is the commit."""
-    from httpx2 import HTTPError  # noqa: PLC0415 - of huggingface_hub 2: an extra, which services do not install
+    from httpx2 import HTTPError, InvalidURL  # noqa: PLC0415 - of huggingface_hub 2: an extra, which services do not install
     from huggingface_hub import HfApi, constants, snapshot_download  # noqa: PLC0415 - likewise
     from huggingface_hub import errors as hub  # noqa: PLC0415 - likewise
     from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415 - likewise
@@ -110,24 +111,30 @@ def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     offline = constants.is_offline_mode()
     try:
         if not offline:
+            HubRules.load().install()
             info = HfApi().model_info(id, revision=revision, files_metadata=True)
             sizes = {each.rfilename: each.size or 0 for each in info.siblings or ()}
             _check_disk(at, sum(size for name, size in sizes.items() if any(fnmatch(name, each) for each in patterns)))
-        return Path(snapshot_download(id, revision=revision, allow_patterns=list(patterns), local_files_only=offline))
+        folder = Path(snapshot_download(id, revision=revision, allow_patterns=list(patterns), local_files_only=offline))
     except hub.GatedRepoError:
         raise UserError(f"{at}: its authors ask for consent; give it on the model's page, then set HF_TOKEN") from None
     except hub.RevisionNotFoundError:
         raise UserError(f"{at}: the model has no such revision; name a branch, a tag or a commit") from None
     except hub.RepositoryNotFoundError:
         raise UserError(f"{at}: the hub has no such model, or it is private; check the name, or set HF_TOKEN") from None
-    except hub.LocalEntryNotFoundError:
-        raise UserError(f"{at}: is not in the cache, and HF_HUB_OFFLINE is set; download it once without it") from None
-    except (hub.HfHubHTTPError, HTTPError, OSError) as error:
-        host = constants.ENDPOINT
+    except (hub.HfHubHTTPError, HTTPError, InvalidURL, OSError) as error:
+        if offline and isinstance(error, hub.LocalEntryNotFoundError):
+            raise UserError(
+                f"{at}: is not in the cache, and HF_HUB_OFFLINE is set; download it once without it"
+            ) from None
         raise UserError(
-            f"{at}: {host} cannot be used ({type(error).__name__}); HF_ENDPOINT names a mirror, and a folder that you "
-            "downloaded elsewhere can be given instead"
+            f"{at}: {constants.ENDPOINT} cannot be used ({type(error).__name__}); HF_ENDPOINT names a mirror, and a "
+            "folder that you downloaded elsewhere can be given instead"
         ) from None
+    except ValueError as error:  # a name or an answer that the library refuses
+        raise UserError(f"{at}: the hub's answer cannot be used ({str(error)[:200]!r}); take another hub") from None
+    check_downloaded(folder, Path(constants.HF_HUB_CACHE))
+    return folder
 
 
 def _check_disk(at: str, size: int) -> None:
@@ -143,24 +150,5 @@ def _check_disk(at: str, size: int) -> None:
 
 
 def _described(folder: Path, name: str, where: str) -> Source:
-    """Read licence and languages from the README's front matter, where models state them."""
-    stated = _front_matter(folder / "README.md")
-    licence, languages = stated.get("license"), stated.get("language")
-    if isinstance(licence, list):
-        licence = " AND ".join(map(str, licence))
-    tags = languages if isinstance(languages, list) else [languages]
-    named = tuple(str(tag) for tag in tags if isinstance(tag, str) and re.fullmatch(r"[a-z]{2,3}", tag))
-    return Source(folder, name, where, str(licence) if licence else None, named)
-
-
-def _front_matter(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return {}
-    found = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", text, re.DOTALL)
-    try:
-        stated = yaml.safe_load(found[1]) if found else {}
-    except yaml.YAMLError:
-        return {}
-    return stated if isinstance(stated, dict) else {}
+    stated = read_readme(folder / "README.md")
+    return Source(folder, name, where, stated.licence, stated.languages)
