@@ -31,6 +31,7 @@ from sprat_inference.converters.agreement import (
 from sprat_inference.converters.bert import Quantization
 from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.families import family_of, is_convertible
+from sprat_inference.converters.hard_texts import check_hard_texts, panics_refused
 from sprat_inference.converters.hub import Source
 from sprat_inference.converters.onnx_model import OnnxFile, find_onnx
 from sprat_inference.converters.opus_mt import NOT_CALIBRATED_LIMIT as TRANSLATION_NOT_CALIBRATED_LIMIT
@@ -141,6 +142,7 @@ def add_classifier(
         card = convert_classifier(saved, provenance, config.task, folder, quantization=quantization, onnx=onnx)
         _check_labels(card.labels or (), config)
         classifier = Classifier.load(folder, card)
+        check_hard_texts(saved.folder, classifier.tokenizer.ids)
         classes = (*(card.labels or ()), *([config.outside_label] if config.outside_label else []))
         agreement, scores = None, []
         if config.compare:
@@ -191,6 +193,7 @@ def add_token_classifier(
             saved, provenance_of(source, config), config.task, folder, quantization=quantization, onnx=onnx
         )
         classifier = TokenClassifier.load(folder, card)
+        check_hard_texts(saved.folder, classifier.windows.cut)
         agreement, scores = None, []
         if config.compare:
             compared = sample_texts() if texts is None else list(texts)
@@ -240,6 +243,7 @@ def add_translator(
         card = convert_text_to_text(
             saved, provenance_of(source, config), pairs, folder, quantization=config.quantization, prefix=prefix
         )
+        check_hard_texts(saved.folder, load_pieces(folder).encode)
         agreement, scores = None, []
         if config.compare:
             compared = _translatable(folder, card, texts)
@@ -358,7 +362,8 @@ def new_folder(output: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".sprat-add-") as temporary:
         folder = Path(temporary) / "artefact"
         folder.mkdir()  # the temporary folder itself is readable by its owner only
-        yield folder
+        with panics_refused(f"{output}: a native library failed while the model was added; take another model"):
+            yield folder
         if output.exists():
             output.rmdir()
         folder.rename(output)

@@ -7,9 +7,11 @@ import numpy as np
 
 from sprat_inference.converters.agreement import check_agreement, compare, original_next_logits, sample_texts
 from sprat_inference.converters.generator import convert_generator
+from sprat_inference.converters.hard_texts import check_hard_texts
 from sprat_inference.converters.hub import Source
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.generator import Generator
+from sprat_inference.tokenizer import load_tokenizer
 from sprat_training.adding import COMPARING, AddConfig, AddedModel, finish, new_folder, provenance_of
 from sprat_training.config import OnTrainingProgress
 
@@ -33,6 +35,7 @@ def add_generator(
     saved = SavedModel.open(source.folder)
     with new_folder(config.output) as folder:
         card = convert_generator(saved, provenance_of(source, config), folder, quantization=config.quantization)
+        check_hard_texts(saved.folder, load_tokenizer(folder)[0].encode_batch)
         agreement, scores = None, []
         if config.compare:
             model = Generator.load(folder, card)
