@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, processors
+from typer.testing import CliRunner
 
 from sprat.errors import UserError
+from sprat_cli.main import app
 from sprat_inference.converters.hard_texts import LONGEST, check_hard_texts, hard_texts
+from sprat_inference.tokenizer import GuardedTokenizer
 from sprat_training.adding import new_folder
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
@@ -45,6 +49,24 @@ def test_a_tokenizer_that_panics_is_refused(tmp_path: Path, kind: str, task: str
     assert "Traceback" not in said
     assert "serve it" not in done.stdout
     assert list((tmp_path / "place").iterdir()) == []
+
+
+@pytest.mark.parametrize("missing", ["normalizer", "pre_tokenizer"])
+def test_a_unigram_vocabulary_needs_neither_normaliser_nor_words(tmp_path: Path, missing: str) -> None:
+    folder = Path(shutil.copytree(MODELS / "xlm-roberta", tmp_path / "model"))
+    content = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    template = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    changed = content | {missing: None, "post_processor": json.loads(template.__getstate__())}  # as XLM-RoBERTa has it
+    (folder / "tokenizer.json").write_text(json.dumps(changed), "utf-8")
+    command = ["models", "add", str(folder), "--task", "intent", "--no-compare", "--output", str(tmp_path / "added")]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    library = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    library.encode_special_tokens = True
+    library.no_truncation()
+    ours = GuardedTokenizer.load(tmp_path / "added", max_tokens=10_000)
+    texts = ["Where is my order?", "Où est mon colis ?  ½ ﬁn", *(text[:999] for _, text in hard_texts())]
+    assert ours.ids(texts)[0] == [each.ids for each in library.encode_batch(texts)]
 
 
 def test_any_error_of_a_tokenizer_is_a_refusal() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat_cli.main import app
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import PartCard
 from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
@@ -161,6 +161,23 @@ def test_it_is_taken_from_a_hub_by_its_id(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == f"owner/sentences@{COMMIT}"
     assert Pooling.load(scratch) == Pooling("mean", "query: ")
+
+
+def test_its_licence_can_be_named(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MODELS / "bert-sentences", tmp_path / "model"))
+    (folder / "README.md").unlink()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match="states no licence; find it out, and name it with --encoder-licence"):
+        load_base(folder, threads=1, scratch=tmp_path / "a")
+    file = training_files.write(tmp_path / "hr.csv", training_files.rows())
+    words = ["train", "intent", str(file), "--no-lexical", "--accuracy", "0.5", "--licence", "CC0-1.0"]
+    more = ["--encoder", str(folder), "--encoder-licence", "MIT", "--output", str(tmp_path / "hr")]
+    done = CliRunner().invoke(app, [*words, *more])
+    assert done.exit_code == 0, done.output
+    assert [work.licence for work in load_artefact(tmp_path / "hr").card.made_of][:2] == ["MIT", "CC0-1.0"]
+    with pytest.raises(UserError, match="--encoder-licence: is for an encoder of others"):
+        load_base(tmp_path / "hr", threads=1, licence="MIT")
 
 
 def test_what_is_no_encoder_is_said(tmp_path: Path) -> None:

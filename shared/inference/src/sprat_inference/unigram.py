@@ -56,6 +56,8 @@ class UnigramTokenizer:
         ends = _ends(whole)
         if model["type"] != "Unigram" or model.get("byte_fallback") or model["unk_id"] is None or ends is None:
             return None
+        if whole["pre_tokenizer"] is None:
+            return None  # a whole text would be one word, and remembered as such
         vocabulary = [["<unk>", 0.0]]
         words = whole | {
             "added_tokens": [],
@@ -72,7 +74,8 @@ class UnigramTokenizer:
     def ids(self, text: str) -> list[int]:
         """Return the ids of a text, with the two special ones around them."""
         found = [self._ends[0]]
-        for word, _ in self.words.pre_tokenizer.pre_tokenize_str(self.words.normalizer.normalize_str(text)):
+        normalised = text if self.words.normalizer is None else self.words.normalizer.normalize_str(text)
+        for word, _ in self.words.pre_tokenizer.pre_tokenize_str(normalised):
             found += self._of_word(word)
         found.append(self._ends[1])
         return found

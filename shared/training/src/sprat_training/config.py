@@ -46,6 +46,8 @@ class TrainingConfig:
     for the shipped one."""
     encoder_prefix: str | None = None
     """What an encoder of others reads before every text; None for what it states."""
+    encoder_licence: str | None = None
+    """Licence of an encoder of others; None for what its README states."""
     accuracy: float = 0.97
     """Required share of right answers among those kept."""
     outside_share: float = 0.1

@@ -12,12 +12,13 @@ from sprat.errors import UserError
 from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, load_part
 from sprat_inference.card import Card, PartCard, PartRef, Work
 from sprat_inference.converters.cards import Provenance
+from sprat_inference.converters.hard_texts import check_hard_texts
 from sprat_inference.converters.hub import HOW_TO_INSTALL, find_source
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
 from sprat_inference.encoder import POOLING_FILE, SentenceEncoder, SentenceVectors
 from sprat_inference.heads import LABEL_READER, POOLED_READER, Floats
-from sprat_training.config import OnTrainingProgress
+from sprat_training.config import OnTrainingProgress, TrainingConfig
 
 FILES: Final = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json")
 """The files of an encoder, in a folder of its own or among the files of a model."""
@@ -93,7 +94,12 @@ class EncodedTexts:
 
 
 def load_base(
-    folder: Path | None, *, threads: int, prefix: str | None = None, scratch: Path | None = None
+    folder: Path | None,
+    *,
+    threads: int,
+    prefix: str | None = None,
+    licence: str | None = None,
+    scratch: Path | None = None,
 ) -> BaseEncoder:
     """Load the encoder of the artefact in `folder`; the shared encoder where that is None.
 
@@ -101,6 +107,7 @@ def load_base(
         folder: an artefact, or a sentence encoder of others: a folder, or an id of a hub.
         threads: that read texts.
         prefix: what an encoder of others reads before every text; None for what it states.
+        licence: of an encoder of others; None for what its README states.
         scratch: an empty folder, into which an encoder of others is converted; it must outlive the result.
 
     Raises:
@@ -108,14 +115,26 @@ def load_base(
     """
     try:
         if folder is not None and scratch is not None and not (folder / CARD).is_file():
-            return _encoder_of_others(str(folder), threads, prefix, scratch)
-        if prefix is not None:
-            raise UserError("--encoder-prefix: is for an encoder of others; an artefact has its own")
+            return _encoder_of_others(str(folder), threads, prefix, licence, scratch)
+        for option, given in (("--encoder-prefix", prefix), ("--encoder-licence", licence)):
+            if given is not None:
+                raise UserError(f"{option}: is for an encoder of others; an artefact has its own")
         if folder is None or folder.resolve() == sprat_encoder.ARTEFACT.resolve():
             return _shared_encoder(threads)
         return _encoder_of_model(folder, threads)
     except BrokenArtefact as error:
         raise UserError(f"--encoder: {error}") from None
+
+
+def load_base_of(config: TrainingConfig, scratch: Path) -> BaseEncoder:
+    """Load the encoder of a training; see :func:`load_base`."""
+    return load_base(
+        config.encoder,
+        threads=config.threads,
+        prefix=config.encoder_prefix,
+        licence=config.encoder_licence,
+        scratch=scratch,
+    )
 
 
 def encode_texts(
@@ -152,7 +171,7 @@ def _encoder_of_model(folder: Path, threads: int) -> BaseEncoder:
     return BaseEncoder(SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads), card, None, files)
 
 
-def _encoder_of_others(model: str, threads: int, prefix: str | None, folder: Path) -> BaseEncoder:
+def _encoder_of_others(model: str, threads: int, prefix: str | None, licence: str | None, folder: Path) -> BaseEncoder:
     """Convert a sentence encoder of a hub, or of a folder, into `folder`."""
     try:
         source = find_source(model)
@@ -160,16 +179,19 @@ def _encoder_of_others(model: str, threads: int, prefix: str | None, folder: Pat
         weights = saved.weights()
     except ModuleNotFoundError as error:
         raise UserError(f"--encoder {model}: needs the Python package {error.name}: {HOW_TO_INSTALL}") from None
-    if source.licence is None:
-        raise UserError(f"--encoder {model}: its README states no licence; write it there: a line `license: …`")
+    if (stated := licence or source.licence) is None:
+        raise UserError(
+            f"--encoder {model}: its README states no licence; find it out, and name it with --encoder-licence"
+        )
     provenance = Provenance(
         name=source.name,
         source=source.where,
         authors=f"the authors of {source.where}; see its README",
-        licence=source.licence,
+        licence=stated,
         languages=source.languages,
     )
     card = convert_encoder(saved, weights, provenance, folder, prefix=prefix)
     encoder = SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads)
+    check_hard_texts(saved.folder, encoder.tokenizer.ids)
     files = tuple(folder / name for name in (*FILES, POOLING_FILE))
     return BaseEncoder(encoder, card, None, files)

@@ -16,7 +16,7 @@ from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.data import TooFewToHoldOutError
 from sprat_training.datasets.rows import normalised_text
 from sprat_training.doubles import cores_of
-from sprat_training.encoding import BaseEncoder, RememberingEncoder, load_base
+from sprat_training.encoding import BaseEncoder, RememberingEncoder, load_base_of
 from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare, set_answers_of
 from sprat_training.label_set_data import LabelSetData, read_label_sets
 from sprat_training.label_set_train import fit_label_sets, read_sets
@@ -90,7 +90,7 @@ def compare_trainings(
     found: list[_Fifth] = []
     too_few: TooFewToHoldOutError | None = None
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
-        base = load_base(new.encoder, threads=new.threads, prefix=new.encoder_prefix, scratch=Path(scratch))
+        base = load_base_of(new, Path(scratch))
         base = replace(base, encoder=RememberingEncoder(base.encoder))
         for fifth in range(FIFTHS):
             if found and not few:

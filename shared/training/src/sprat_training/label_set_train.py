@@ -9,7 +9,7 @@ from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.label_sets import CALIBRATED, MULTI_LABEL
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.doubles import core_numbers
-from sprat_training.encoding import BaseEncoder, encode_texts, load_base
+from sprat_training.encoding import BaseEncoder, encode_texts, load_base_of
 from sprat_training.fitting import logits_of, text_folds
 from sprat_training.label_set_data import LabelSetData, LabelSetSources, read_label_sets, set_numbers
 from sprat_training.label_set_fit import (
@@ -49,7 +49,7 @@ def train_label_sets(config: TrainingConfig, progress: OnTrainingProgress) -> La
     """
     sources = read_label_sets(config)
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
-        base = load_base(config.encoder, threads=config.threads, prefix=config.encoder_prefix, scratch=Path(scratch))
+        base = load_base_of(config, Path(scratch))
         check_languages(config, base)
         data = sources.data
         fitted, truncated = fit_label_sets(base, data, progress)

@@ -17,7 +17,7 @@ from sprat_training.data import MIN_TEXTS, TrainingData
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.datasets.rows import normalised_text
 from sprat_training.doubles import DoublesFound, core_numbers, find_doubles
-from sprat_training.encoding import BaseEncoder, encode_texts, load_base
+from sprat_training.encoding import BaseEncoder, encode_texts, load_base_of
 from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.figures import TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of, text_folds
@@ -127,7 +127,7 @@ def train(config: TrainingConfig, progress: OnTrainingProgress) -> TrainingResul
     """
     sources = read_sources(config)
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
-        base = load_base(config.encoder, threads=config.threads, prefix=config.encoder_prefix, scratch=Path(scratch))
+        base = load_base_of(config, Path(scratch))
         check_languages(config, base)
         return write_training(fit_labels(base, sources, config, progress), progress)
 

@@ -104,6 +104,15 @@ EncoderPrefix = Annotated[
         help="Before every text, for the latter. [default: its own]",
     ),
 ]
+EncoderLicence = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder-licence",
+        metavar="SPDX",
+        show_default=False,
+        help="Of a sentence encoder of a hub. [default: its README's]",
+    ),
+]
 DropSmall = Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")]
 Licence = Annotated[str, typer.Option("--licence", metavar="SPDX", help="Of your data, for the card.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads that read texts.")]
@@ -142,6 +151,7 @@ def intent(
     language: Languages = None,
     encoder: Encoder = None,
     encoder_prefix: EncoderPrefix = None,
+    encoder_licence: EncoderLicence = None,
     accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
     outside_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
@@ -181,6 +191,7 @@ def intent(
         languages=languages_of(language),
         encoder=encoder,
         encoder_prefix=encoder_prefix,
+        encoder_licence=encoder_licence,
         accuracy=accuracy,
         outside_share=outside_share,
         drop_small=drop_small,
@@ -227,6 +238,7 @@ def multi_label(
     language: Languages = None,
     encoder: Encoder = None,
     encoder_prefix: EncoderPrefix = None,
+    encoder_licence: EncoderLicence = None,
     accuracy: Annotated[
         float, typer.Option(min=0.5, max=0.999, help="Required share of kept answers with all labels right.")
     ] = 0.97,
@@ -252,6 +264,7 @@ def multi_label(
         languages=languages_of(language),
         encoder=encoder,
         encoder_prefix=encoder_prefix,
+        encoder_licence=encoder_licence,
         accuracy=accuracy,
         drop_small=drop_small,
         licence=licence,
