@@ -1,6 +1,6 @@
 """Time is linear in the length of a text: adversarial texts of 20,000 characters, the longest allowed."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -11,7 +11,7 @@ from sprat_privacy.detectors.validators.suite import Validators
 
 LENGTH = 20_000
 MAX_S = 6.0
-"""About ten times the time of the slowest; a quadratic step would take minutes."""
+"""CPU seconds: about ten times those of the slowest; a quadratic step would take minutes."""
 
 PIECES = [
     "1", "1 ", "11 ", "01 ", "4 ", "4111 ", "1.", "-1", "1()", "+1", "(1", "1x", "a1 ", "ü1 ", "１１１１ ",
@@ -19,16 +19,18 @@ PIECES = [
     "passport 1 ", "passport ", "tel 123 ", "a@", "a.", "@", "http://", "http://a/?a=", "&a_", "1:", "x.yz/",
     "AA11 ", "DE89 ", "sk-", "eyJ.", "eyJhbGciOiJIUzI1NiJ9.", "key=", "bearer ", "-----BEGIN PRIVATE KEY-----",
     "\nAAAAAAAAAAAAAAAA", "-", "a-", "a_", "a", " ", "\n", "[", "[PERSON_", "[A_1]", "e\u0301", "\u200d",
-    "字", "0123456789abcdef", "01234567890123456789012345678901-", "M", '"@', "[ ",
+    "%40", "%25", "a%40b.de ", "\\", "\\u0040", "👍", "1👍", "1 👍 ", "❹❶❶❶ ", "\U000e0031", "eins ", "oh eins, ",
+    "plus double ", " at ", " at a", "a at b dot c ", "(at)", "字", "0123456789abcdef",
+    "01234567890123456789012345678901-", "M", '"@', "[ ",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_validators_and_masking_are_linear(piece: str) -> None:
     text = (piece * LENGTH)[:LENGTH]
-    start_s = perf_counter()
+    start_s = process_time()
     masked = mask(text, "de", [Validators()], validators_alone=["de"])
-    assert perf_counter() - start_s < MAX_S
+    assert process_time() - start_s < MAX_S
     assert masked.unmasked() == text
 
 
@@ -40,9 +42,9 @@ def test_many_hits_in_one_word_are_linear(piece: str) -> None:
     """Each was widened to the whole word, character by character: half a minute for one text."""
     rules = (TermRule(type="A", words=("aa", "Projekt Adler", "a a a")),)
     text = (piece * LENGTH)[:LENGTH]
-    start_s = perf_counter()
+    start_s = process_time()
     masked = mask(text, "de", [Validators(), Terms.of(PrivacyPolicy(terms=rules))], validators_alone=["de"])
-    assert perf_counter() - start_s < MAX_S
+    assert process_time() - start_s < MAX_S
     assert masked.unmasked() == text
 
 
@@ -53,6 +55,6 @@ def test_many_terms_and_patterns_cost_little() -> None:
     )
     terms = Terms.of(policy)
     for text in ("ab" * (LENGTH // 2), "word1 " * 3000, "abc" * 6000):
-        start_s = perf_counter()
+        start_s = process_time()
         terms.find(text, "en")
-        assert perf_counter() - start_s < MAX_S
+        assert process_time() - start_s < MAX_S

@@ -4,6 +4,7 @@ For each: the value is masked, what is masked is exactly the value or the word a
 """
 
 import html
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,9 @@ from sprat_policy import PatternRule, PrivacyPolicy, TermRule
 from sprat_privacy import MaskedText, mask, restore_text
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.normalisation import decode_references
+from sprat_privacy.labels import labels_to_keep
+from sprat_privacy.normalisation import seen
+from sprat_privacy.readings import decode_references, readings
 
 POLICY = PrivacyPolicy(
     terms=(
@@ -31,7 +34,8 @@ IBAN = "DE89370400440532013000"
 
 def masked(text: str, language: str = "de") -> MaskedText:
     made = mask(text, language, [Validators(), Terms.of(POLICY)], validators_alone=["de", "en"])
-    assert restore_text(made.text, made) == text
+    assert seen(restore_text(made.text, made)).text == seen(text).text
+    assert made.unmasked() == text
     return made
 
 
@@ -186,11 +190,96 @@ def test_what_is_no_entity_or_hides_nothing_changes_nothing(text: str) -> None:
     assert masked(text).text == text
 
 
+def tagged(value: str) -> str:
+    """Return it in Unicode's tag characters, which nothing is drawn for and large models read."""
+    return "".join(chr(0xE0000 + ord(character)) for character in value)
+
+
+NEGATIVE = str.maketrans("0123456789DE", "⓿❶❷❸❹❺❻❼❽❾🅓🅴")
+
+
+@pytest.mark.parametrize(
+    "value", [IBAN, "anna@example.com", "4111111111111111", "+49 30 901820", "Anna Schmidt", "password=hunter2"]
+)
+def test_what_nobody_sees_does_not_leave(value: str) -> None:
+    text = f"Wann kommt\u00ad mein\u2065 Paket{tagged(value)}?\u200b{tagged(value)} 🏴\U000e0067\U000e007f"
+    made = masked(text)
+    assert made.text == "Wann kommt mein Paket? 🏴"
+    assert masked(f"a{tagged('x')}b{IBAN[:9]}{tagged('x')}{IBAN[9:]}c").text == "[IBAN_1]"
+    policy = PrivacyPolicy()
+    assert labels_to_keep((f"refund{tagged(value)}",), policy) == (() if value == "Anna Schmidt" else (1,))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        IBAN.translate(NEGATIVE),
+        "DE89 3704 0044 0532 0130 00".translate(NEGATIVE),
+        "4111111111111111".translate(NEGATIVE),
+        "0170 1234567".translate(NEGATIVE),
+        "⓸⓵⓵⓵⓵⓵⓵⓵🄌➊➊➊➊➊➊➊".replace("🄌", "➀"),
+        "anna%40example.com",
+        "anna%2540example%2Ecom",
+        "j%C3%BCrgen%40example.com",
+        "j%FCrgen%40example.com",
+        "DE89%203704%200044%200532%200130%2000",
+        "anna\\u0040example.com",
+        "anna\\\\u0040example\\x2ecom",
+        "anna%u0040example.com",
+        "anna\\u{40}example.com",
+        "anna&#92;u0040example.com",
+        "\\U00000044E89370400440532013000",
+        "DE89🙂3704🙂0044🙂0532🙂0130🙂00",
+        "4111 👍🏽 1111 ➡️ 1111 👩‍💻 1111",
+        "0170👍1234567",
+        "Projekt👍Adler",
+        "anna(at)example.de",
+        "a(at)b.de",
+        "anna [ÄT] mail.example [Punkt] de",
+        "anna {at} example dot co dot uk",
+        "anna at example dot com",
+        "null eins sieben null eins zwei drei vier fünf sechs sieben",
+        "vier, eins, eins, eins, eins, eins, eins, eins, eins, eins, eins, eins, eins, eins, eins, eins",
+        "plus four nine three oh nine oh one eight two oh",
+        "plus vier neun drei null neun null 1 8 2 0",
+        "plus four four two zero seven nine four six zero nine double five",
+    ],
+)
+def test_a_value_that_a_large_model_reads_is_masked(value: str) -> None:
+    made = masked(f"Bitte&#58;&nbsp; {value}; danke")
+    assert re.fullmatch(r"Bitte&#58;&nbsp; \[[A-Z_]+_1\]; danke", made.text)
+    assert (made.spans[0].start, made.spans[0].end) == (17, 17 + len(value)), "offsets are those of the original"
+
+
+def test_a_double_digit_is_two() -> None:
+    assert masked(f"four {'double one ' * 6}triple one").counts == {"CARD": 1}
+
+
+@pytest.mark.parametrize("value", ["abc👍def%20ghi", "https://example.com/reset/👍a1"])
+def test_what_is_found_in_the_text_as_it_is_written_is_masked_whole(value: str) -> None:
+    made = masked(f"password={value}" if "://" not in value else value)
+    assert [made.value(span) for span in made.spans] == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "100% of 20%, C:\\users\\uwe, 5%25, \\u00zz, \\udead",
+        "One, two, three, four, five, six, seven: go! Danke👍 Bis eins. Wir sind eins zwei drei vier",
+        "(a) at noon (at) the dot; meet at the red dot com",
+        "❶ Rechnung ❷ Mahnung 🇩🇪 → ok",
+    ],
+)
+def test_what_hides_nothing_stays(text: str) -> None:
+    assert masked(text).text == text
+
+
 PIECES = st.sampled_from(
     ["anna", "&#64;", "&commat;", "@", "example.com", "&nbsp;", "&amp;", "&amp;#64;", "&", ";", "#", " ", "ü", "&uuml;",
      "👍", "&#x1F44D;", "ref", IBAN, "Projekt", "Adler", "-", "_", "s", "&#0;", "&lt;", "tel", "0170 1234567",
      "+49 30 901820", "K-123456", "k-123456", "4111111111111111",
-     "\u200b", "\u0301", "ACME", "[PERSON_1]", "00:1b:44:11:3a:b7"]
+     "\u200b", "\u0301", "ACME", "[PERSON_1]", "00:1b:44:11:3a:b7", "%40", "%", "\\u0040", "\\", "❹", "(at)",
+     " at ", " dot ", "null ", "eins ", "plus ", "double ", *map(tagged, ("1", "a@b.de"))]
 )  # fmt: skip
 
 
@@ -231,3 +320,11 @@ def test_no_term_is_passed_over_because_its_first_letters_seem_not_to_be_there(t
     quick = Terms.of(PrivacyPolicy(terms=rules))
     assert quick.beginnings
     assert quick.find(text, "de") == replace(quick, beginnings=None).find(text, "de")
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_a_reading_knows_where_each_character_comes_from(text: str) -> None:
+    for reading in readings(text):
+        places = [reading.original(at, at + 1) for at in range(len(reading.text))]
+        assert all(0 <= start < end <= len(text) for start, end in places)
+        assert places == sorted(places)

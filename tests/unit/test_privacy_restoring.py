@@ -13,7 +13,7 @@ WORDS = {"Anna Müller": "PERSON", "Ben": "PERSON", "Rome": "LOCATION", "a@b.de"
 @pytest.fixture
 def sent() -> MaskedText:
     masked = mask(TEXT, "en", [Words(WORDS)])
-    assert masked.text == ("[PERSON_1] e\u0301crit: call [PERSON_2], [PERSON_1] is in [LOCATION_1] 👩‍💻, [EMAIL_1]")
+    assert masked.text == ("[PERSON_1] e\u0301crit: call [PERSON_2], [PERSON_1] is in [LOCATION_1] 👩💻, [EMAIL_1]")
     return masked
 
 
@@ -51,7 +51,8 @@ def test_a_translation_is_restored_with_its_values(sent: MaskedText) -> None:
 
 
 def test_the_masked_text_is_restored_exactly(sent: MaskedText) -> None:
-    assert restore_text(sent.text, sent) == TEXT
+    assert restore_text(sent.text, sent) == TEXT.replace("\u200d", ""), "what was dropped does not come back"
+    assert sent.unmasked() == TEXT
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_masked_values_are_entities_even_if_the_frontier_reports_none(sent: Mask
 
 
 def test_entities_between_placeholders_move_to_the_original(sent: MaskedText) -> None:
-    restored = restore(ner(sent, ("e\u0301crit", "MISC"), ("👩‍💻", "MISC")), sent)
+    restored = restore(ner(sent, ("e\u0301crit", "MISC"), ("👩💻", "MISC")), sent)
     assert [entity for entity in mentions_of(restored) if entity[1] == "MISC"] == [
         ("e\u0301crit", "MISC"),
         ("👩‍💻", "MISC"),
@@ -120,7 +121,7 @@ def test_an_entity_that_overlaps_a_placeholder_of_its_type_is_widened(
 
 @pytest.mark.parametrize(
     ("mention", "label"),
-    [("[PERSON_2]", "ORG"), ("call [PERSON_2]", "ORG"), ("[LOCATION_1] 👩‍💻, [EMAIL_1]", "LOC"), ("PERSON", "MISC")],
+    [("[PERSON_2]", "ORG"), ("call [PERSON_2]", "ORG"), ("[LOCATION_1] 👩💻, [EMAIL_1]", "LOC"), ("PERSON", "MISC")],
 )
 def test_a_masked_value_keeps_its_own_type(sent: MaskedText, mention: str, label: str) -> None:
     assert mentions_of(restore(ner(sent, (mention, label)), sent)) == OWN
@@ -171,3 +172,15 @@ def test_a_placeholder_that_was_not_sent_or_was_changed_is_refused(sent: MaskedT
 def test_what_was_like_a_placeholder_in_the_original_may_be_repeated() -> None:
     masked = mask("Ben wrote [person 7]", "en", [Words({"Ben": "PERSON"})])
     assert restore(TextOutput(content="[person 7] by [PERSON_1]"), masked).content == "[person 7] by Ben"  # type: ignore[union-attr]
+
+
+def test_an_entity_beside_a_dropped_character_keeps_its_offsets() -> None:
+    text = "\u200bZoe\u200b \u00adwent\u2060 to Ol\u200bso, Anna\u200b"
+    dropped = mask(text, "en", [Words({"Anna": "PERSON"})])
+    assert dropped.text == "Zoe went to Olso, [PERSON_1]"
+    entities = (Entity(start=0, end=3, text="Zoe", label="PER"), Entity(start=12, end=16, text="Olso", label="LOC"))
+    output = restore(NerOutput(entities=entities), dropped)
+    assert isinstance(output, NerOutput)
+    assert [(each.start, each.end, each.text) for each in output.entities] == [
+        (1, 4, "Zoe"), (16, 21, "Ol\u200bso"), (23, 27, "Anna"),
+    ]  # fmt: skip

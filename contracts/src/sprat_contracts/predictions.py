@@ -108,7 +108,13 @@ class PersonalSpan(Part):
 class MaskedOutput(Part):
     """The personal data of a text, and the text without it."""
 
-    masked: Annotated[str, Field(description="The text with a placeholder, as [PERSON_1], in place of each span.")]
+    masked: Annotated[
+        str,
+        Field(
+            description="The text with a placeholder, as [PERSON_1], in place of each span, without characters that "
+            "nobody sees."
+        ),
+    ]
     spans: Annotated[tuple[PersonalSpan, ...], Field(description="In the order of the text, without overlaps.")]
 
 

@@ -7,7 +7,7 @@ from sprat_policy import PrivacyPolicy
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.contact import LANGUAGES
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.normalisation import decode_references
+from sprat_privacy.readings import readings
 
 _DIGITS: Final = 5
 """A number that one language knows and another does not has at least so many."""
@@ -22,11 +22,9 @@ def labels_to_keep(labels: Sequence[str], policy: PrivacyPolicy) -> tuple[int, .
     validators, terms = Validators(), Terms.of(policy)
 
     def must_stay(label: str) -> bool:
-        shown = decode_references(label)
-        readings = (label,) if shown is None else (label, shown.text)
         return any(
             terms.find(reading, "en") or any(validators.find(reading, each) for each in _languages(reading))
-            for reading in readings
+            for reading in (label, *(other.text for other in readings(label)))
         )
 
     return tuple(number for number, label in enumerate(labels, 1) if must_stay(label))

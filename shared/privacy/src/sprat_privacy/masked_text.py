@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Never
 
@@ -36,11 +36,20 @@ class MaskedText:
     original: str
     spans: tuple[MaskedSpan, ...]
     """In the order of the text, without overlaps."""
+    dropped: tuple[MaskedSpan, ...] = ()
+    """What was taken out between the spans because nobody sees it, with an empty placeholder."""
 
     @property
     def counts(self) -> dict[str, int]:
         """Return the number of replaced spans of each type, ordered by type."""
         return dict(sorted(Counter(span.type for span in self.spans).items()))
+
+    @property
+    def changes(self) -> Sequence[MaskedSpan]:
+        """Return all in which the masked text differs from the original, in the order of the text."""
+        if not self.dropped:
+            return self.spans
+        return sorted((*self.spans, *self.dropped), key=lambda span: span.start)
 
     def value(self, span: MaskedSpan) -> str:
         """Return the original text of a span."""
@@ -57,7 +66,7 @@ class MaskedText:
         """Rebuild the original from the masked text and the spans."""
         pieces: list[str] = []
         last = 0
-        for span in self.spans:
+        for span in self.changes:
             pieces += (self.text[last : span.at], self.value(span))
             last = span.after
         return "".join((*pieces, self.text[last:]))

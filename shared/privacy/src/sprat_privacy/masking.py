@@ -1,8 +1,8 @@
 """Replace personal data and secrets of a text by placeholders, and verify that none of it is left.
 
 text
-  │  1 detect       run each detector (most search a folded text: see `normalisation`), on a text with HTML's character
-  │                 references also on the text that a browser shows; trim white space
+  │  1 detect       run each detector (most search a folded text: see `normalisation`) on the text and on what else it
+  │                 can be read as: see `readings`; leave out what nobody sees of it; trim white space
   │  2 occurrences  find every other place of the detected values, widened to whole words
   │  3 resolve      merge detections that overlap into one span: see `detection`
   │  4 number       give each value its placeholder: `[PERSON_1]`, the same for the same value
@@ -27,20 +27,22 @@ from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookali
 from sprat_privacy.normalisation import (
     Comparison,
     FoldedText,
+    SeenText,
     comparison_for,
-    decode_references,
     folded_exceeds,
     normal_form,
     normal_text,
+    seen,
 )
+from sprat_privacy.readings import readings
 
-REVISION: Final = "sprat-perimeter/4"
+REVISION: Final = "sprat-perimeter/5"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
 
 MAX_FOLDED: Final = 21_000
 """Most characters of a folded text. Time is linear in them, and the worst text of this length takes about two seconds
-of a core; one with character references is read twice. The longest text of the contract has 20,000 code points, of
-which few fold to several."""
+of a core; one with other readings is read up to three times. The longest text of the contract has 20,000 code points,
+of which few fold to several."""
 
 _OCCURRENCE: Final = "occurrence"
 """Detector of a span whose value was detected elsewhere in the text."""
@@ -73,31 +75,30 @@ def mask(
             text is too long once folded; or a masked value would be left in the masked text. The text must not leave
             the perimeter then.
     """
-    shown = decode_references(text)
-    if _exceeds(text, shown):
+    others = readings(text)
+    if _exceeds(text, others):
         raise TextTooLong(f"with its compatibility forms written out, it is longer than {MAX_FOLDED:,} characters")
     usable = _usable(primary_subtag(language), detectors, validators_alone)
-    detections = [each for detector in usable for each in _detect(text, language, detector)]
-    if shown is not None:
-        detections += (
-            replace(each, start=start, end=end)
-            for detector in usable
-            for each in _detect(shown.text, language, detector)
-            for start, end in [shown.original(each.start, each.end)]
-        )
-    spans = resolve(_occurrences(text, detections)) if detections else []
-    masked = _replace(text, spans)
-    _verify(masked, {text[each.start : each.end] for each in detections})
-    return masked
+    visible = seen(text)
+    detections: list[Detection] = []
+    for reading in (FoldedText(text, None, None), *others):
+        for detector in usable:
+            for each in _detect(reading.text, language, detector):
+                start, end = reading.original(each.start, each.end)
+                detections += _trimmed(visible.text, each, visible.places[start], visible.places[end])
+    spans = resolve(_occurrences(visible.text, detections)) if detections else []
+    masked = _replace(visible.text, spans)
+    _verify(masked, {visible.text[each.start : each.end] for each in detections})
+    return _in_original(text, masked, visible)
 
 
 def is_too_long(text: str) -> bool:
     """Return whether :func:`mask` refuses a text for its length: with its compatibility forms written out."""
-    return _exceeds(text, decode_references(text))
+    return _exceeds(text, readings(text))
 
 
-def _exceeds(text: str, shown: FoldedText | None) -> bool:
-    return any(folded_exceeds(reading, MAX_FOLDED) for reading in (text, text if shown is None else shown.text))
+def _exceeds(text: str, others: Sequence[FoldedText]) -> bool:
+    return any(folded_exceeds(reading, MAX_FOLDED) for reading in (text, *(other.text for other in others)))
 
 
 def read_names(texts: Sequence[tuple[str, str]], detectors: Sequence[Detector]) -> list[Sequence[Detector]]:
@@ -157,16 +158,18 @@ def _detect(text: str, language: str, detector: Detector) -> list[Detection]:
     if failure is not None:
         # Raised outside the handler, so that the detector's own error is not chained: its message may hold the text.
         raise NotVerified(f"the detector {detector.name} failed: {failure}")
-    trimmed: list[Detection] = []
-    for each in detections:
-        if not 0 <= each.start < each.end <= len(text) or not is_type(each.type):
-            raise NotVerified(f"the detector {detector.name} returned an impossible span")
-        value = text[each.start : each.end]
-        if value.isspace():
-            continue
-        start = each.start + len(value) - len(value.lstrip())
-        trimmed.append(replace(each, start=start, end=start + len(value.strip())))
-    return trimmed
+    if any(not 0 <= each.start < each.end <= len(text) or not is_type(each.type) for each in detections):
+        raise NotVerified(f"the detector {detector.name} returned an impossible span")
+    return detections
+
+
+def _trimmed(text: str, detection: Detection, start: int, end: int) -> list[Detection]:
+    """Return the detection at these offsets without white space around it; nothing where there is nothing else."""
+    value = text[start:end].strip()
+    if not value:
+        return []
+    start = text.index(value, start)
+    return [replace(detection, start=start, end=start + len(value))]
 
 
 def _occurrences(text: str, detections: Collection[Detection]) -> list[Detection]:
@@ -272,6 +275,35 @@ def _verify(masked: MaskedText, values: Collection[str]) -> None:
             raise NotVerified("a masked value would be left in the masked text")
     if masked.unmasked() != masked.original:
         raise NotVerified("the original could not be restored from the masked text")
+
+
+def _in_original(text: str, masked: MaskedText, visible: SeenText) -> MaskedText:
+    """Return the masked text of what is seen as that of the whole text.
+
+    What is not seen inside of a span comes back with its value; the rest is dropped for good.
+    """
+    if len(visible.origins) == len(text):
+        return masked
+    origins = visible.origins
+    spans = tuple(replace(span, start=origins[span.start], end=origins[span.end - 1] + 1) for span in masked.spans)
+    dropped: list[MaskedSpan] = []
+    offset = at = 0
+    """The end of what was looked at, in the whole text and in the masked one."""
+    for span in (*spans, MaskedSpan(len(text), len(text), len(masked.text), "", "", "")):
+        while offset < span.start:
+            kept = visible.places[offset + 1] > visible.places[offset]
+            if kept:
+                at += 1
+            elif dropped and dropped[-1].end == offset:
+                dropped[-1] = replace(dropped[-1], end=offset + 1)
+            else:
+                dropped.append(MaskedSpan(offset, offset + 1, at, "", "", ""))
+            offset += 1
+        offset, at = span.end, span.after
+    whole = MaskedText(masked.text, text, spans, tuple(dropped))
+    if whole.unmasked() != text:
+        raise NotVerified("the original could not be restored from the masked text")
+    return whole
 
 
 def _is_left(masked: MaskedText, value: str, starts: Sequence[int]) -> bool:

@@ -8,16 +8,15 @@ spaces. Letters do not change: a Cyrillic `А` is not an `A`.
 
 The *normal form* is for comparing values: two spans of a text are the same value if their normal forms are equal.
 
-*Decoding* replaces HTML's character references, as `&#64;` or `&nbsp;`, by what a browser shows.
+What hides a value by other means than single characters, as escapes do, is read in `readings`.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html.entities import html5
+from itertools import accumulate
 from typing import Final, Literal
 
 from sprat_privacy.entity_types import ADDRESSES, NUMBERS, SECRETS
@@ -28,13 +27,16 @@ Comparison = Literal["exact", "caseless", "compact"]
 _LINE_BREAKS = frozenset("\n\r\v\f\x85\u2028\u2029")
 BLANKS: Final = frozenset("\u2800\U0001d159")
 """Signs without ink: BRAILLE PATTERN BLANK and MUSICAL SYMBOL NULL NOTEHEAD."""
-_NO_INK: Final = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+IGNORABLE: Final = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff]"
+    "\U000e0000-\U000e0fff"
 )
-"""Controls but tabs, separators and line breaks; and what Unicode 16 calls Default_Ignorable_Code_Point: nothing is
+"""Content of a regular expression's character class: what Unicode 16 calls Default_Ignorable_Code_Point. Nothing is
 drawn for these, whatever their category."""
+_IGNORED: Final = re.compile(f"[{IGNORABLE}]")
+_NO_INK: Final = re.compile(rf"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f{IGNORABLE}]")
+"""Controls but tabs, separators and line breaks; and all that is ignorable."""
 _NAME_SEPARATORS: Final = frozenset(" -'’.·_/")
 """May be between the words of one name, or be left out. `&` and a separator between digits may not."""
 
@@ -73,52 +75,34 @@ class FoldedText:
             last = offset
         return FoldedText(" ".join(pieces), tuple(from_[:-1]), tuple(to[:-1]))
 
-
-_AMPERSAND: Final = "(?:amp|#0*+38|#[xX]0*+26);"
-_WITHOUT_SEMICOLON: Final = "|".join(sorted((name for name in html5 if name[-1] != ";"), key=len, reverse=True))
-_REFERENCE: Final = re.compile(
-    rf"&(?:{_AMPERSAND})?"
-    r"(?:#(?=[0-9])0*+[0-9]{0,7}+;?|#[xX](?=[0-9A-Fa-f])0*+[0-9A-Fa-f]{0,6}+;?|"
-    rf"[A-Za-z][A-Za-z0-9]{{1,31}}+;|(?:{_WITHOUT_SEMICOLON}))"
-)
-"""A character reference, itself written with one for its `&` or not. As browsers do, it takes numbers with any zeros
-before them, and numbers and the oldest names without `;`."""
+    def within(self, source: "FoldedText") -> "FoldedText":
+        """Return this reading of `source.text` with the origins of `source`."""
+        if self.origins is None or self.ends is None or source.origins is None or source.ends is None:
+            return source if self.origins is None else self
+        origins = tuple(source.origins[at] for at in self.origins)
+        return FoldedText(self.text, origins, tuple(source.ends[end - 1] for end in self.ends))
 
 
-def decode_references(text: str) -> FoldedText | None:
-    """Return the text with its character references decoded, those of references once; None if it has none.
+@dataclass(frozen=True, slots=True)
+class SeenText:
+    """A text without what nobody sees of it, with the offset of each character in the whole text."""
 
-    What a browser does not show as a character (surrogates, unknown names) stays as it is.
-    """
-    pieces: list[str] = []
-    origins: list[int] = []
-    ends: list[int] = []
-    last = 0
-    for match in _REFERENCE.finditer(text):
-        start, end = match.span()
-        shown = _shown(match.group())
-        if shown is None:
-            continue
-        pieces += (text[last:start], shown)
-        origins += (*range(last, start), *(start for _ in shown))
-        ends += (*range(last + 1, start + 1), *(end for _ in shown))
-        last = end
-    if not last:
-        return None
-    pieces.append(text[last:])
-    origins += range(last, len(text))
-    ends += range(last + 1, len(text) + 1)
-    return FoldedText("".join(pieces), tuple(origins), tuple(ends))
+    text: str
+    origins: Sequence[int]
+    places: Sequence[int]
+    """For each offset of the whole text, its end included, the number of characters seen before it."""
 
 
-@lru_cache(maxsize=1024)
-def _shown(reference: str) -> str | None:
-    """Return what a character reference stands for; None if for nothing."""
-    single = re.sub(rf"^&{_AMPERSAND}(?=.)", "&", reference)
-    if single[1] != "#" and single[1:] not in html5:
-        return None
-    shown = html.unescape(single)
-    return shown if shown and "\ufffd" not in shown else None
+def seen(text: str) -> SeenText:
+    """Return the text without its default-ignorable characters, which nobody sees and a large model reads."""
+    if text.isascii() or _IGNORED.search(text) is None:
+        whole = range(len(text) + 1)
+        return SeenText(text, whole[:-1], whole)
+    origins = [at for at, character in enumerate(text) if _IGNORED.match(character) is None]
+    places = [0] * (len(text) + 1)
+    for at in origins:
+        places[at + 1] = 1
+    return SeenText("".join(text[at] for at in origins), origins, list(accumulate(places)))
 
 
 def is_invisible(character: str) -> bool:

@@ -88,17 +88,32 @@ class _OffsetMap:
     masked: MaskedText
     starts: Sequence[int]
     ends: Sequence[int]
+    changes: Sequence[MaskedSpan]
+    change_ends: Sequence[int]
+
+    @classmethod
+    def of(cls, masked: MaskedText) -> "_OffsetMap":
+        """Return the map of a masked text."""
+        spans, changes = masked.spans, masked.changes
+        starts, ends = [span.at for span in spans], [span.after for span in spans]
+        return cls(masked, starts, ends, changes, [change.after for change in changes])
 
     def touched(self, start: int, end: int) -> Sequence[MaskedSpan]:
         """Return the spans whose placeholders overlap a stretch of the masked text."""
         return self.masked.spans[bisect_right(self.ends, start) : bisect_left(self.starts, end)]
 
-    def original(self, at: int) -> int:
-        """Return the original offset of one that is outside the placeholders or at the edge of one."""
-        passed = bisect_right(self.ends, at)
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """Return the original span of one whose edges are outside the placeholders or at the edge of one."""
+        passed = bisect_right(self.change_ends, end)
+        if passed and self.changes[passed - 1].at == end:
+            passed -= 1  # what was dropped directly after the span is no part of it
+        return self._moved(start, bisect_right(self.change_ends, start)), self._moved(end, passed)
+
+    def _moved(self, at: int, passed: int) -> int:
+        """Return the original offset of one after so many changes."""
         if not passed:
             return at
-        before = self.masked.spans[passed - 1]
+        before = self.changes[passed - 1]
         return before.end + at - before.after
 
 
@@ -110,7 +125,7 @@ def _restore_entities(output: NerOutput, masked: MaskedText) -> NerOutput:
     their own.
     """
     spans = masked.spans
-    offsets = _OffsetMap(masked, [span.at for span in spans], [span.after for span in spans])
+    offsets = _OffsetMap.of(masked)
     entities: list[Entity] = []
     covered: set[int] = set()
     for entity in output.entities:
@@ -123,7 +138,7 @@ def _restore_entities(output: NerOutput, masked: MaskedText) -> NerOutput:
         start, end = entity.start, entity.end
         if touched:
             start, end = min(start, touched[0].at), max(end, touched[-1].after)
-        entities.append(_move(entity, masked, offsets.original(start), offsets.original(end)))
+        entities.append(_move(entity, masked, *offsets.original(start, end)))
     entities += (
         Entity(start=span.start, end=span.end, text=masked.value(span), label=ner_label(span.type))
         for span in spans
