@@ -1,27 +1,18 @@
 """What another user of the machine gets at, of an installation that `sprat up` runs."""
 
-import grp
 import os
-import pwd
 import socket
-import subprocess
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
-from sprat.errors import UserError
-from sprat.settings import ServiceSettings, environment, load_settings
-from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.connection import load_command_settings
 from sprat_cli.doctor.rights import check_rights
 from sprat_local.installation import Installation
-from sprat_local.models import served_models
-from sprat_local.options import Options, model_name
+from sprat_local.options import Options
 from sprat_local.servers import PASSWORD_FILE
 from sprat_operations import local_run
 
@@ -111,92 +102,6 @@ def test_doctor_says_what_others_can_read(installation: Installation, tmp_path: 
     assert (folder.status, folder.fix) == ("warning", f"chmod 700 {installation.folder}")
     remote = installation.kafka.model_copy(update={"bootstrap": "kafka.internal:9092"})
     assert [check.status for check in check_rights(remote, None)] == ["warning", "warning"]
-
-
-@pytest.fixture
-def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a `.env` that belongs to another user, in the working folder."""
-    file = tmp_path / ".env"
-    file.write_text("SPRAT_SECRET=of another user, sixteen\nSPRAT_POLICY=theirs.yaml\nSPRAT_MODELS={}\n")
-    if os.geteuid() == 0:
-        os.chown(file, 12345, -1)
-    else:
-        monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    monkeypatch.chdir(tmp_path)
-    return file
-
-
-READERS = {
-    "a service": lambda: load_settings(ServiceSettings),
-    "a command": load_command_settings,
-    "variables that the policy names": environment,
-    "the policy": lambda: chosen_policy(None),
-    "models": lambda: served_models([]),
-    "the name of a model": lambda: model_name("intent", {}),
-}
-
-
-@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_no_variable_is_read_from_a_file_of_another_user(foreign: Path, read) -> None:
-    with pytest.raises(UserError, match=r"belongs to another user .* it is not read"):
-        read()
-
-
-@pytest.mark.parametrize("mode", [0o602, 0o666])
-def test_no_variable_is_read_from_a_file_that_others_can_write(tmp_path: Path, mode: int) -> None:
-    file = tmp_path / ".env"
-    file.write_text("SPRAT_SECRET=of another user, sixteen\n")
-    file.chmod(mode)
-    for command in (["-m", "sprat_cli", "doctor"], ["-m", "sprat_router"]):
-        ended = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert ended.returncode == 2
-        assert f"chmod go-w {file}" in ended.stderr
-        assert "Traceback" not in ended.stderr
-
-
-ME, OTHER = os.geteuid(), os.geteuid() + 1
-
-
-@pytest.mark.parametrize(
-    ("name", "members", "primary_of", "read"),
-    [
-        pytest.param("me", [], {ME}, True, id="one of one's own"),
-        pytest.param("me", ["me"], {ME}, True, id="that names its user"),
-        pytest.param("staff", [], {ME}, False, id="of another name"),
-        pytest.param("me", ["other"], {ME}, False, id="with another member"),
-        pytest.param("me", [], {ME, OTHER}, False, id="also another user's"),
-        pytest.param("me", [], {OTHER}, False, id="of another user alone"),
-    ],
-)
-def test_a_group_may_write_it_only_if_it_is_the_users_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, members: list[str], primary_of: set[int], *, read: bool
-) -> None:
-    file = tmp_path / ".env"
-    file.write_text("SPRAT_KAFKA__PREFIX=mine\n")
-    file.chmod(0o664)
-    gid = file.stat().st_gid
-    users = [
-        SimpleNamespace(pw_name=user, pw_uid=uid, pw_gid=gid if uid in primary_of else gid + 1)
-        for user, uid in (("me", ME), ("other", OTHER))
-    ]
-    monkeypatch.setattr(pwd, "getpwuid", lambda uid: next(each for each in users if each.pw_uid == uid))
-    monkeypatch.setattr(pwd, "getpwall", lambda: users)
-    monkeypatch.setattr(grp, "getgrgid", lambda _: SimpleNamespace(gr_name=name, gr_mem=members))
-    monkeypatch.chdir(tmp_path)
-    if read:
-        assert environment()["SPRAT_KAFKA__PREFIX"] == "mine"
-        file.chmod(0o666)
-        name = "everybody on this machine"
-    with pytest.raises(UserError, match=f"{name} can write .* chmod go-w {file}"):
-        environment()
-
-
-def test_a_folder_of_that_name_holds_no_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").mkdir()
-    (tmp_path / ".env").chmod(0o775)  # a virtual environment, as `umask 002` makes it
-    monkeypatch.chdir(tmp_path)
-    assert environment() == dict(os.environ)
-    assert load_command_settings().kafka.bootstrap == ServiceSettings.model_fields["kafka"].default.bootstrap
 
 
 def test_after_the_end_no_password_is_announced(tmp_path: Path) -> None:

@@ -1,11 +1,8 @@
 """Settings of a service, from `SPRAT_*` variables (`SPRAT_KAFKA__BOOTSTRAP`) or `.env`. Built once, in `__main__`."""
 
-import grp
 import os
-import pwd
 import re
 import ssl
-import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +29,7 @@ from pydantic_settings import (
 )
 
 from sprat.errors import UserError
+from sprat.file_guard import check_writers
 from sprat.keys import Keys
 from sprat_contracts import BUILT_IN, TaskTable
 from sprat_contracts.language_codes import wrong_code
@@ -311,48 +309,9 @@ def environment() -> Mapping[str, str]:
 
 
 def _check_writers() -> None:
-    """Raise UserError where `.env` is another user's, or others can write it: they would choose where texts go."""
-    path = Path(_FILE).absolute()
-    try:
-        found = (path.stat(), path.lstat())
-    except OSError:
-        return  # there is none, or what reads it says why it cannot
-    if stat.S_ISDIR(found[0].st_mode):
-        return  # a virtual environment may have this name; no variable is read from it
-    if others := [each.st_uid for each in found if each.st_uid not in {0, os.geteuid()}]:
-        raise UserError(
-            f"{path} belongs to another user (uid {others[0]}), who could send texts anywhere by it: it is not read. "
-            "Run this in a folder of your own, or make the file yours: chown"
-        )
-    mode, gid = found[0].st_mode, found[0].st_gid
-    by_group = mode & stat.S_IWGRP and not _is_own_group(gid)
-    if by_group or mode & stat.S_IWOTH:
-        writers = "everybody on this machine" if mode & stat.S_IWOTH else f"the group {_group_name(gid)}"
-        raise UserError(
-            f"{writers} can write {path}, and so send texts anywhere: it is not read. Take that right away: "
-            f"chmod go-w {path}"
-        )
-
-
-def _is_own_group(gid: int) -> bool:
-    """Return whether a group is this user's own, as many systems make one for each user: its name, and no one else.
-
-    There, files are writable for the group by default (umask 0002), which lets nobody in.
-    """
-    try:
-        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
-    except KeyError:
-        return False
-    if (user.pw_gid, user.pw_name) != (gid, group.gr_name) or set(group.gr_mem) - {user.pw_name}:
-        return False
-    return all(other.pw_gid != gid or other.pw_uid == user.pw_uid for other in pwd.getpwall())
-
-
-def _group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
+    """Raise UserError where somebody else may have written `.env`: they would choose where texts go."""
+    if not Path(_FILE).is_dir():  # a virtual environment may have this name; no variable is read from it
+        check_writers(Path(_FILE))
 
 
 def asked_for_help(module: str) -> bool:

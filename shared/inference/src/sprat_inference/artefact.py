@@ -14,14 +14,15 @@ Errors, as branches of the chassis' tree:
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from sprat.errors import Fatal, SpratError
+from sprat.errors import Fatal, SpratError, UserError
+from sprat.file_guard import check_writers
 from sprat_inference.card import Card, PartCard
 
 CARD = "card.json"
@@ -64,7 +65,7 @@ def load_artefact(folder: Path, *, reader: str | Sequence[str] | None = None) ->
         reader: the `Card.reader` that the caller implements, or several; None accepts any.
 
     Raises:
-        BrokenArtefact: when anything is missing, changed, or made for other code.
+        BrokenArtefact: when anything is missing, changed, made for other code, or may be another user's work.
     """
     return Artefact(folder, _load_card(folder, Card, reader))
 
@@ -107,6 +108,7 @@ def content_hash(folder: Path) -> str:
 
 
 def _load_card(folder: Path, kind: type[AnyCard], reader: str | Sequence[str] | None) -> AnyCard:
+    _check_writers(folder, [CARD])
     content = _read_json(folder / CARD)
     try:
         card = kind.model_validate(content)
@@ -114,6 +116,7 @@ def _load_card(folder: Path, kind: type[AnyCard], reader: str | Sequence[str] | 
         fields = ", ".join(".".join(map(str, each["loc"])) or each["msg"] for each in error.errors(include_input=False))
         raise BrokenArtefact(f"{folder / CARD}: not a card, look at {fields}; {_FIX}") from None
     _compare_files(folder, card.files)
+    _check_writers(folder, card.files)
     if (version := _version(content)) != card.version:
         raise BrokenArtefact(f"{folder / CARD}: says version {card.version} but its content is {version}; {_FIX}")
     implemented = [reader] if isinstance(reader, str) else reader
@@ -123,6 +126,15 @@ def _load_card(folder: Path, kind: type[AnyCard], reader: str | Sequence[str] | 
             "install the release that fits"
         )
     return card
+
+
+def _check_writers(folder: Path, files: Iterable[str]) -> None:
+    """Check that nobody else may have written the folder or these files."""
+    try:
+        for path in (folder, *(folder / name for name in files)):
+            check_writers(path, "change every answer")
+    except UserError as error:
+        raise BrokenArtefact(str(error)) from None
 
 
 def _write_card(folder: Path, card: Mapping[str, Any], kind: type[AnyCard]) -> AnyCard:

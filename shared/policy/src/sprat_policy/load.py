@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from sprat.errors import UserError
+from sprat.file_guard import check_writers
 from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_policy.keep_at_source import comments_in
 from sprat_policy.rules import Policy
@@ -183,8 +184,9 @@ def read_file(path: Path) -> bytes:
     """Return the content of a policy file, or of one beside it.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or somebody else may have written it.
     """
+    check_writers(path)
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
+from sprat.file_guard import check_writers
 from sprat.labels import label_problem, look_alike
 from sprat.settings import KafkaSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
@@ -223,6 +224,7 @@ def load_task_files(folder: Path | None) -> TaskFiles:
     if folder is None:
         return NO_FILES
     try:
+        check_writers(folder)
         named = (path for path in sorted(folder.glob("*")) if not path.name.startswith("."))
         paths = [path for path in named if path.suffix.lower() in {SUFFIX, ".yml"}]
         return TaskFiles({path.stem: load_task_file(path) for path in paths}, folder)
