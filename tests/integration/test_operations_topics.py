@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sprat.errors import UserError
 from sprat_contracts.topics import Topics
 from sprat_local.processes.ports import free_port
-from sprat_operations.topics import Difference, create_topics, list_topics
+from sprat_operations.topics import Difference, create_topics, keep_current, kept_for, list_topics
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def test_what_differs_is_reported_and_left_as_it_is(client, prefix):
             Difference("compression.type", "producer", "uncompressed"),
             Difference("max.message.bytes", "1048576", "1000"),
             Difference("retention.ms", str(400 * 86_400_000), "604800000"),
-        }
+        }  # segments of 7 days are as long as they may be there
     assert {state.status for name, state in states.items() if name != topics.feedback} == {"exists"}
 
 
@@ -81,3 +81,23 @@ async def test_a_broker_that_is_not_there_is_named():
 async def test_a_setting_that_the_broker_refuses_names_the_topic(client, prefix):
     with pytest.raises(UserError, match=f"refuses: .*{prefix}.texts.v1"):
         await create_topics(client, Topics(prefix, 2), replication_factor=3)
+
+
+async def test_topics_of_an_earlier_version_get_what_this_one_added_and_keep_their_own(client, prefix):
+    topics = Topics(prefix, 2)
+    own = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "3600000"}
+    old = own | {"compression.type": "uncompressed", "max.message.bytes": "3000000"}
+    await make(client, NewTopic(topics.texts, 2, 1, topic_configs=old))
+    texts, *others = states = await keep_current(client, topics, await create_topics(client, topics))
+    assert texts.differences == (
+        Difference("max.message.bytes", "1048576", "3000000"),
+        Difference("retention.ms", str(7 * 86_400_000), "3600000"),
+    )
+    assert {state.status for state in others} == {"created"}
+    for _ in range(200):  # what a broker has changed it does not show at once
+        if (shown := await list_topics(client, topics))[0] == texts:
+            break
+        await asyncio.sleep(0.05)
+    assert shown[0] == texts
+    assert await kept_for(client, [topics.texts]) == {topics.texts: (3_600_000, 7 * 86_400_000 // 8)}
+    assert await keep_current(client, topics, states) == states

@@ -139,6 +139,40 @@ async def test_each_setting_of_a_topic_that_differs_is_reported_with_the_command
     )
 
 
+@pytest.mark.parametrize(
+    ("differ", "mark", "effect"),
+    [
+        (
+            Difference("min.insync.replicas", "2", "1"),
+            CheckStatus.warning,
+            "min.insync.replicas is 1, not 2: a lost broker can take acknowledged records with it",
+        ),
+        (
+            Difference("min.insync.replicas", "2", "3"),
+            CheckStatus.warning,
+            "min.insync.replicas is 3, not 2: a lost broker stops all that write",
+        ),
+        (
+            Difference("min.insync.replicas", "1", "2"),
+            CheckStatus.broken,
+            "min.insync.replicas is 2, not 1: there are fewer copies, so nothing can be written",
+        ),
+        (
+            Difference("segment.ms", "21600000", "604800000"),
+            CheckStatus.warning,
+            "segment.ms is 604800000, not 21600000: a record may stand for so many milliseconds beyond its retention",
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Difference) else "",
+)
+async def test_a_setting_that_differs_in_many_topics_is_one_line_with_its_effect(differ, mark, effect):
+    states = [TopicState(name, "differs", 8, (differ,), 3, 1) for name in ("sprat.a.v1", "sprat.b.v1")]
+    lines = await checked(check_topics(KAFKA, Admin(topics=[described()], brokers=3), states))
+    alter = "kafka-configs.sh --bootstrap-server 127.0.0.1:9092 --alter --topic $topic --add-config"
+    fix = f"for topic in sprat.a.v1 sprat.b.v1; do {alter} {differ.setting}={differ.expected}; done"
+    assert lines[0] == (mark, f"sprat.a.v1, sprat.b.v1: {effect}", fix)
+
+
 async def test_where_only_this_shell_has_another_count_of_partitions_one_line_says_which_to_set():
     differ = (Difference("partitions", "8", "12"),)
     states = [

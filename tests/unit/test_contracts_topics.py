@@ -66,6 +66,15 @@ def test_the_brokers_clock_holds_on_every_topic() -> None:
         assert ("retention.ms" in config) == (topic.cleanup == "delete")
 
 
+def test_a_record_stands_for_an_eighth_of_its_time_longer_at_most_and_never_for_more_than_a_week() -> None:
+    for topic in Topics().table():
+        config = topic.config()
+        if topic.retention_ms is None:
+            assert "segment.ms" not in config
+        else:
+            assert int(config["segment.ms"]) == min(topic.retention_ms // 8, 7 * DAY_MS)
+
+
 def test_a_tombstone_outlives_the_texts_before_it_and_the_offsets_of_its_group() -> None:
     kept_ms = {topic.name: topic.config().get("delete.retention.ms") for topic in Topics().table()}
     texts_ms = next(topic.retention_ms for topic in Topics().table() if topic.name == "sprat.texts.v1")

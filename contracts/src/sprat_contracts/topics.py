@@ -16,6 +16,9 @@ TOMBSTONES_MS = 30 * DAY_MS
 """How long a compacted topic keeps a tombstone, at least: longer than the texts that came before it, and than the
 broker keeps the offsets of the group that read them. Else the group of a withdrawn model would look like one whose
 service is down."""
+_PARTS_OF_RETENTION = 8
+_LONGEST_SEGMENT_MS = 7 * DAY_MS
+"""Kafka's default."""
 KIB = 1024
 SMALLEST_BATCH_LIMIT = KIB * KIB
 DEFAULT_PREFIX = "sprat"
@@ -51,7 +54,9 @@ class Topic:
         }
         if self.retention_ms is None:
             return settings | {"delete.retention.ms": str(TOMBSTONES_MS)}
-        return settings | {"retention.ms": str(self.retention_ms)}
+        # A record goes with its segment, so it stands for longer than the retention by the segment's time at most.
+        segment_ms = min(self.retention_ms // _PARTS_OF_RETENTION, _LONGEST_SEGMENT_MS)
+        return settings | {"retention.ms": str(self.retention_ms), "segment.ms": str(segment_ms)}
 
 
 @dataclass(frozen=True, slots=True)

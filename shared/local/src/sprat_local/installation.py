@@ -34,7 +34,7 @@ from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
 from sprat_local.servers import BackingServers
 from sprat_operations.services import ServiceSpec, instance_name
-from sprat_operations.topics import TopicState, create_topics, keep_compressed, list_topics
+from sprat_operations.topics import TopicState, create_topics, keep_current
 
 _PREFIX = "sprat-run-"
 _SERVICES_GRACE_S = 2.5
@@ -332,9 +332,7 @@ class Installation:
 async def _topics(kafka: KafkaSettings, topics: Topics, *, own: bool) -> tuple[TopicState, ...]:
     """Create missing topics; in an own broker, also correct what an earlier version has set."""
     states = await create_topics(kafka.client(), topics)
-    return (
-        await list_topics(kafka.client(), topics) if own and await keep_compressed(kafka.client(), states) else states
-    )
+    return await keep_current(kafka.client(), topics, states) if own else states
 
 
 def _make_topics(

@@ -1,24 +1,29 @@
 """The topics of an installation: create those that are missing, compare the others with the table."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from sprat.errors import UserError
 from sprat.kafka.clients import missing_topics
+from sprat.retry import Deadline
 from sprat_contracts.topics import Topic, Topics
 
 Status = Literal["created", "exists", "differs", "missing"]
 
 _BROKERS_DEFAULT = -1
-_COMPRESSION = "compression.type"
+SEGMENT: Final = "segment.ms"
+_OF_THIS_VERSION: Final = frozenset({"compression.type", SEGMENT})
+"""Settings that topics of an earlier version lack."""
 _PROMISES_REST_ON: Final = frozenset({"partitions", "cleanup.policy", "message.timestamp.type"})
 _MAX_BATCH: Final = "max.message.bytes"
+IN_SYNC: Final = "min.insync.replicas"
+_DURABLE_COPIES: Final = 3
 _LEADERS_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
@@ -36,7 +41,22 @@ class Difference:
         """Whether services cannot keep their promises with it; how long records are kept is the operator's choice."""
         if self.setting == _MAX_BATCH and self.actual.isdecimal():
             return int(self.actual) < int(self.expected)
+        if self.setting == IN_SYNC:
+            # More than there are copies: nothing can be written. One of three works until a broker is lost.
+            return self.expected == "1"
         return self.setting in _PROMISES_REST_ON or self.setting == _MAX_BATCH
+
+    @property
+    def effect(self) -> str:
+        """What follows, where the names do not say it: a clause for the end of a sentence, or nothing."""
+        if self.setting == SEGMENT:
+            return ": a record may stand for so many milliseconds beyond its retention"
+        if self.setting != IN_SYNC:
+            return ""
+        if self.breaks:
+            return ": there are fewer copies, so nothing can be written"
+        lost = int(self.actual) < int(self.expected)
+        return ": a lost broker " + ("can take acknowledged records with it" if lost else "stops all that write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +68,10 @@ class TopicState:
     partitions: int | None
     """How many it has; None where it is missing."""
     differences: tuple[Difference, ...] = ()
+    copies: int | None = None
+    """Of each record, where the partition with the fewest has it; None where the topic is missing."""
+    in_sync: int | None = None
+    """How many copies must have a record before it is acknowledged."""
 
     @property
     def usable(self) -> bool:
@@ -61,7 +85,8 @@ async def create_topics(
     """Create the missing topics and return the state of all, in the table's order. A second run changes nothing.
 
     Existing topics are never changed: what differs is reported. `client` holds the arguments of an aiokafka client;
-    a `replication_factor` of -1 takes the broker's default.
+    a `replication_factor` of -1 takes the broker's default. With three copies or more, two must have a record before
+    it is acknowledged: then the loss of any one broker loses nothing, and stops nothing.
 
     Raises:
         UserError: the broker cannot be reached or refuses; or a missing topic must have as many partitions as
@@ -74,38 +99,36 @@ async def create_topics(
         if not missing:
             return before
         await _create(admin, [topic for topic in topics.table() if topic.name in missing], replication_factor)
-        await _wait_for_leaders(admin, missing)
-        after = await _states(admin, topics.table())
-    return tuple(
-        TopicState(state.name, "created", state.partitions) if _is_new(state, missing) else state for state in after
-    )
+        after = await _states_with(admin, topics.table(), missing)
+    return tuple(replace(state, status="created") if _is_new(state, missing) else state for state in after)
 
 
-async def keep_compressed(client: Mapping[str, Any], states: Iterable[TopicState]) -> tuple[str, ...]:
-    """Let the broker keep batches as they were compressed, in topics of an earlier version that makes it unpack them.
+async def keep_current(
+    client: Mapping[str, Any], topics: Topics, states: Sequence[TopicState]
+) -> tuple[TopicState, ...]:
+    """Give topics of an earlier version the settings that this version added, and return their new states.
 
-    Of the settings of the table, the others stay as they are.
-
-    Returns:
-        The names of the topics that were changed.
+    The others of their settings stay as they are.
 
     Raises:
         UserError: the broker cannot be reached or refuses.
     """
-    unpacked = [state for state in states if any(each.setting == _COMPRESSION for each in state.differences)]
-    if not unpacked:
-        return ()
-    names = tuple(state.name for state in unpacked)
+    table = {topic.name: topic for topic in topics.table()}
+    outdated = [state for state in states if any(each.setting in _OF_THIS_VERSION for each in state.differences)]
+    if not outdated:
+        return tuple(states)
     async with _Admin(client) as admin:
-        configs = await _configs(admin, names)
-        settings = [*Topic("", None, "delete", 0, 0, 0).config()]
-        for name in names:
-            config = {each: configs[name][each] for each in settings} | {_COMPRESSION: "producer"}
-            for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)]):
+        configs = await _configs(admin, [state.name for state in outdated])
+        for name, differences in ((state.name, state.differences) for state in outdated):
+            # What this request does not name, the broker sets to its default.
+            kept = {each: configs[name][each] for each in [*table[name].config(), IN_SYNC]}
+            new = {each.setting: each.expected for each in differences if each.setting in _OF_THIS_VERSION}
+            resource = ConfigResource(ConfigResourceType.TOPIC, name, kept | new)
+            for answer in await admin.alter_configs([resource]):
                 for code, message, *_ in answer.resources:
                     if code:
                         raise for_code(code)(f"{name}: {message}")
-    return names
+    return tuple(_without(state, _OF_THIS_VERSION) for state in states)
 
 
 async def list_topics(client: Mapping[str, Any], topics: Topics, *, only: str | None = None) -> tuple[TopicState, ...]:
@@ -168,11 +191,20 @@ def _is_new(state: TopicState, missing: set[str]) -> bool:
 
 
 async def _states(admin: AIOKafkaAdminClient, table: Sequence[Topic]) -> tuple[TopicState, ...]:
-    described = await admin.describe_topics([topic.name for topic in table])
-    missing = missing_topics(described)
-    counts = {each["topic"]: len(each["partitions"]) for each in described if each["topic"] not in missing}
-    configs = await _configs(admin, counts)
-    return tuple(_state(topic, counts.get(topic.name), configs.get(topic.name, {})) for topic in table)
+    deadline = Deadline(_LEADERS_TIMEOUT_S)
+    while True:
+        described = await admin.describe_topics([topic.name for topic in table])
+        missing = missing_topics(described)
+        found = {each["topic"]: each["partitions"] for each in described if each["topic"] not in missing}
+        try:
+            configs = await _configs(admin, found)
+        except UnknownTopicOrPartitionError:
+            # Each request goes to any of the brokers: one knew a new topic, and another does not know it yet.
+            if deadline.passed:
+                raise
+            await asyncio.sleep(_POLL_S)
+        else:
+            return tuple(_state(topic, found.get(topic.name), configs.get(topic.name, {})) for topic in table)
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -188,17 +220,43 @@ async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str
     return found
 
 
-def _state(topic: Topic, partitions: int | None, config: Mapping[str, str]) -> TopicState:
+def _state(topic: Topic, partitions: Sequence[Mapping[str, Any]] | None, config: Mapping[str, str]) -> TopicState:
     if partitions is None:
         return TopicState(topic.name, "missing", None)
+    copies = min((len(each["replicas"]) for each in partitions), default=0)
     expected = {"partitions": str(topic.partitions), **topic.config()}
-    actual = {"partitions": str(partitions), **config}
-    differences = tuple(
+    actual = {"partitions": str(len(partitions)), **config}
+    differences = [
         Difference(setting, value, actual.get(setting, "unknown"))
         for setting, value in expected.items()
-        if actual.get(setting) != value
+        if actual.get(setting) != value and not _is_shorter_segment(setting, actual.get(setting), value)
+    ]
+    in_sync = int(config[IN_SYNC]) if config.get(IN_SYNC, "").isdecimal() else None
+    if in_sync is not None and not _is_durable(copies, in_sync):
+        differences.append(Difference(IN_SYNC, str(_in_sync(copies)), str(in_sync)))
+    status: Status = "differs" if differences else "exists"
+    return TopicState(topic.name, status, len(partitions), tuple(differences), copies, in_sync)
+
+
+def _without(state: TopicState, settings: Collection[str]) -> TopicState:
+    left = tuple(each for each in state.differences if each.setting not in settings)
+    return (
+        state if left == state.differences else replace(state, status="differs" if left else "exists", differences=left)
     )
-    return TopicState(topic.name, "differs" if differences else "exists", partitions, differences)
+
+
+def _is_shorter_segment(setting: str, actual: str | None, expected: str) -> bool:
+    return setting == SEGMENT and actual is not None and int(actual) <= int(expected)
+
+
+def _in_sync(copies: int) -> int:
+    """Return how many copies must have a record before it is acknowledged."""
+    return 2 if copies >= _DURABLE_COPIES else 1
+
+
+def _is_durable(copies: int, in_sync: int) -> bool:
+    """Return whether a lost broker takes no acknowledged record with it and stops nothing, if the copies allow that."""
+    return 2 <= in_sync < copies if copies >= _DURABLE_COPIES else in_sync <= copies
 
 
 def _check_equal_partitions(states: Iterable[TopicState], topics: Topics) -> None:
@@ -217,7 +275,8 @@ def _check_equal_partitions(states: Iterable[TopicState], topics: Topics) -> Non
 
 
 async def _create(admin: AIOKafkaAdminClient, missing: Iterable[Topic], replication_factor: int) -> None:
-    new = [_new_topic(topic, replication_factor) for topic in missing]
+    copies = await _default_copies(admin) if replication_factor == _BROKERS_DEFAULT else replication_factor
+    new = [_new_topic(topic, replication_factor, copies) for topic in missing]
     response = await admin.create_topics(new)
     for name, code, message in response.topic_errors:
         # Another process may have created it meanwhile: it is compared with the table like any other.
@@ -225,18 +284,32 @@ async def _create(admin: AIOKafkaAdminClient, missing: Iterable[Topic], replicat
             raise for_code(code)(f"{name}: {message}")
 
 
-def _new_topic(topic: Topic, replication_factor: int) -> NewTopic:
-    new = NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config())
+async def _default_copies(admin: AIOKafkaAdminClient) -> int | None:
+    """Return the brokers' default; None where this user may not read it: then what differs is reported."""
+    brokers = (await admin.describe_cluster())["brokers"]
+    resource = ConfigResource(ConfigResourceType.BROKER, str(brokers[0]["node_id"]))
+    for response in await admin.describe_configs([resource]):
+        for code, _message, _type, _name, entries in response.resources:
+            values = {} if code else {entry[0]: entry[1] for entry in entries}
+            return int(values["default.replication.factor"]) if "default.replication.factor" in values else None
+    return None
+
+
+def _new_topic(topic: Topic, replication_factor: int, copies: int | None) -> NewTopic:
+    # Two copies: the broker's default decides between no loss and no pause when one is away.
+    in_sync = {} if copies is None or copies == 2 else {IN_SYNC: str(_in_sync(copies))}
+    new = NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config() | in_sync)
     new.replication_factor = replication_factor  # the constructor refuses -1, by which brokers use their default
     return new
 
 
-async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Iterable[str]) -> None:
-    """Wait until clients can use the new topics; a slow cluster is left to the clients' own retries."""
-    deadline = asyncio.get_running_loop().time() + _LEADERS_TIMEOUT_S
-    wanted = list(names)
-    while asyncio.get_running_loop().time() < deadline:
-        described = await admin.describe_topics(wanted)
-        if all(part["leader"] >= 0 for each in described for part in each["partitions"] or [{"leader": -1}]):
-            return
+async def _states_with(admin: AIOKafkaAdminClient, table: Sequence[Topic], new: set[str]) -> tuple[TopicState, ...]:
+    """Return all states once clients can use the new topics; a slow cluster is left to the clients' own retries."""
+    deadline = Deadline(_LEADERS_TIMEOUT_S)
+    while True:
+        described = await admin.describe_topics([*new])
+        leaders = [part["leader"] for each in described for part in each["partitions"] or [{"leader": -1}]]
+        states = await _states(admin, table)
+        if deadline.passed or (min(leaders) >= 0 and "missing" not in {state.status for state in states}):
+            return states
         await asyncio.sleep(_POLL_S)

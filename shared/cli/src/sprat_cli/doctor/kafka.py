@@ -1,6 +1,7 @@
 """Checks of Kafka: brokers, clocks, topics, consumer groups; then of the models and the policy."""
 
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +27,7 @@ from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.egress import last_egress
 from sprat_operations.models import read_registered_models
-from sprat_operations.topics import TopicState, list_topics
+from sprat_operations.topics import IN_SYNC, SEGMENT, Difference, TopicState, list_topics
 from sprat_operations.transactions import OpenTransaction, find_open_transactions
 from sprat_policy import Policy
 
@@ -264,15 +265,20 @@ def _differences(kafka: KafkaSettings, states: Sequence[TopicState], different: 
         (count,) = counts
         finding = f"they have {counted(count, 'partition')}, SPRAT_KAFKA__PARTITIONS says {kafka.partitions}"
         return [broken("topics", finding, f"export SPRAT_KAFKA__PARTITIONS={count}")]
-    return [
-        broken(
-            "topics",
-            f"{state.name}: {each.setting} is {each.actual}, not {each.expected}",
-            fix(state.name, each, kafka.bootstrap),
-        )
-        for state in different
-        for each in state.differences
-    ]
+    alike: dict[Difference, list[str]] = defaultdict(list)
+    for state in different:
+        for each in state.differences:
+            alike[each].append(state.name)
+    return [_difference(kafka, each, names) for each, names in alike.items()]
+
+
+def _difference(kafka: KafkaSettings, each: Difference, names: Sequence[str]) -> Check:
+    """Return the check of a setting that differs in the same way in these topics."""
+    mark = warning if each.setting in {IN_SYNC, SEGMENT} and not each.breaks else broken
+    finding = f"{some_of(names)}: {each.setting} is {each.actual}, not {each.expected}{each.effect}"
+    if len(names) == 1:
+        return mark("topics", finding, fix(names[0], each, kafka.bootstrap))
+    return mark("topics", finding, f"for topic in {' '.join(names)}; do {fix('$topic', each, kafka.bootstrap)}; done")
 
 
 def _copies(described: Sequence[dict[str, Any]], brokers: int) -> list[Check]:

@@ -61,14 +61,23 @@ Partitions = Annotated[
 def create(
     partitions: Partitions = None,
     replication_factor: Annotated[
-        int | None, typer.Option(min=1, show_default=False, metavar="N", help="Copies. [default: the broker's]")
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            metavar="N",
+            help="Copies; of three or more, two acknowledge a record. [default: the broker's]",
+        ),
     ] = None,
     *,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Create the topics that are missing; those that exist are never changed. Running it again does no harm."""
+    """Create the topics that are missing; those that exist are never changed. Running it again does no harm.
+
+    With three copies or more, min.insync.replicas is 2: one broker may be lost, and nothing is, and nothing stops.
+    """
     kafka = kafka_settings(bootstrap, prefix, partitions)
     with explain_kafka_errors(kafka):
         factor = -1 if replication_factor is None else replication_factor
@@ -113,24 +122,25 @@ def _show(kafka: KafkaSettings, states: Sequence[TopicState], *, as_json: bool) 
 
 
 def _as_table(rows: Sequence[tuple[Topic, TopicState]], bootstrap: str) -> list[str]:
-    cells = [("TOPIC", "PARTITIONS", "CLEAN-UP", "KEPT", "MAX RECORD", "STATE")]
-    cells += [(*_cells(topic, state.partitions), state.status) for topic, state in rows]
+    cells = [("TOPIC", "PARTITIONS", "COPIES", "CLEAN-UP", "KEPT", "MAX RECORD", "STATE")]
+    cells += [(*_cells(topic, state), state.status) for topic, state in rows]
     head, *body = table(cells)
     lines = [faint(head)]
     for line, (_, state) in zip(body, rows, strict=True):
         lines.append(line.removesuffix(state.status) + paint(state.status, _COLOURS[state.status]))
         for each in state.differences:
-            lines.append(f"  {each.setting}: {each.actual}, expected {each.expected}")
+            lines.append(f"  {each.setting}: {each.actual}, expected {each.expected}{each.effect}")
             lines.append(f"  → {fix(state.name, each, bootstrap)}")
     if any(state.status == "missing" for _, state in rows):
         lines.append("→ create what is missing: sprat topics create")
     return lines
 
 
-def _cells(topic: Topic, partitions: int | None) -> tuple[str, str, str, str, str]:
+def _cells(topic: Topic, state: TopicState) -> tuple[str, str, str, str, str, str]:
     kept = "for ever" if topic.retention_ms is None else f"{topic.retention_ms / _DAY_MS:g} d"
-    count = str(topic.partitions if partitions is None else partitions)
-    return topic.name, count, topic.cleanup, kept, f"{topic.max_record_bytes // 1024} KiB"
+    count = str(topic.partitions if state.partitions is None else state.partitions)
+    copies = "-" if state.copies is None else f"{state.copies}, min. {state.in_sync}"
+    return topic.name, count, copies, topic.cleanup, kept, f"{topic.max_record_bytes // 1024} KiB"
 
 
 def _as_json(topic: Topic, state: TopicState, bootstrap: str) -> dict[str, Any]:
@@ -138,6 +148,8 @@ def _as_json(topic: Topic, state: TopicState, bootstrap: str) -> dict[str, Any]:
         "name": state.name,
         "status": state.status,
         "partitions": state.partitions,
+        "copies": state.copies,
+        "in_sync": state.in_sync,
         "expected": {"partitions": topic.partitions, **topic.config()},
         "differences": [
             {
