@@ -89,7 +89,7 @@ def _channel(topics: Topics, topic: Topic) -> dict[str, Any]:
     config = topic.config()
     settings: dict[str, Any] = {"cleanup.policy": [topic.cleanup], "max.message.bytes": topic.max_batch_bytes}
     if topic.retention_ms is not None:
-        settings["retention.ms"] = topic.retention_ms
+        settings |= {"retention.ms": topic.retention_ms, "segment.ms": int(config["segment.ms"])}
     else:
         settings["delete.retention.ms"] = TOMBSTONES_MS
     settings |= {name: config[name] for name in ("compression.type", "message.timestamp.type")}
