@@ -104,6 +104,13 @@ FAULTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("SpratKeptTextsSlow sprat_task=intent", "SpratKeptTextsSlow sprat_task=ner"),
         ("SpratKeptTextsSlow sprat_task=intent severity=ticket", "SpratKeptTextsSlow sprat_task=ner severity=ticket"),
     ),
+    "the provider is down": (
+        ("SpratProviderDown gen_ai_provider_name=mistral",),
+        (
+            "SpratProviderErrors gen_ai_provider_name=mistral",
+            "SpratQualityDropped sprat_task=intent measure=degraded_share",
+        ),
+    ),
     "Kafka is away": (
         ("SpratKafkaUnreachable",),
         ("SpratServiceDown service_name=sprat-router", "SpratServiceDown service_name=sprat-ner", *SERVICE_DOWN),

@@ -38,7 +38,8 @@ def _selected(node: object, labels: frozenset[str]) -> Iterator[Selected]:
             yield from _selected(node.vector_selector, labels)
         case parser.AggregateExpr():
             grouped = node.modifier and node.modifier.type == parser.AggModifierType.By
-            yield from _selected(node.expr, labels | frozenset(node.modifier.labels if grouped else ()))
+            made = {node.param.val} if isinstance(node.param, parser.StringLiteral) else set()  # by count_values
+            yield from _selected(node.expr, labels - made | frozenset(node.modifier.labels if grouped else ()))
         case parser.BinaryExpr():
             left, right = _sides(node, labels)
             yield from _selected(node.lhs, left)

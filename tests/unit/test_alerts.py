@@ -1,5 +1,6 @@
 """Alerts and runbooks name only declared signals and existing commands, and say what to do."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sprat.telemetry import signals
 from sprat_cli.lag.command import HEAD
 from sprat_cli.main import load
 from support.promql import declared, undeclared
@@ -18,7 +20,8 @@ OBSERVABILITY = ROOT / "observability"
 RUNBOOKS = OBSERVABILITY / "runbooks"
 RUNBOOK_PAGES = [*sorted(RUNBOOKS.glob("Sprat*.md")), RUNBOOKS / "README.md"]
 ALERT_FILES = sorted(OBSERVABILITY.glob("alerts/*.yml"))
-RULE_FILES = sorted(OBSERVABILITY.glob("prometheus/rules/*.yml"))
+RULE_FILES = sorted(OBSERVABILITY.glob("prometheus/rules/*.yml"), key=lambda path: (path.stem != "settings", path))
+"""The settings first: the other rules read them."""
 ALERT_TESTS = sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))
 
 
@@ -108,6 +111,22 @@ def test_each_setting_is_used() -> None:
     settings = [rule["record"] for rule in rules(RULE_FILES) if rule["record"].startswith("sprat:setting:")]
     assert settings
     assert [name for name in settings if name not in used] == []
+
+
+def test_the_objective_in_seconds_is_a_bucket_as_its_comment_and_the_chart_say() -> None:
+    """Of another value, slow answers would be counted by nothing."""
+    text = (OBSERVABILITY / "prometheus" / "rules" / "settings.yml").read_text("utf-8")
+    found = re.search(
+        r"no alert: ([^#]*)\n +# +([^#]*)[.]\n +- record: sprat:setting:kept_seconds\n +expr: vector\((.+)\)", text
+    )
+    assert found
+    first, second, default = found.groups()
+    listed = [float(each) for each in f"{first} {second}".split(", ")]
+    assert float(default) in listed
+    assert set(listed) <= set(signals.RESULT_SECONDS.boundaries)
+    schema = json.loads((ROOT / "compose" / "kubernetes" / "chart" / "values.schema.json").read_text("utf-8"))
+    monitoring = schema["properties"]["monitoring"]["properties"]["settings"]["properties"]
+    assert monitoring["kept_seconds"]["enum"] == listed
 
 
 def test_each_alert_is_tested_firing_and_silent() -> None:
