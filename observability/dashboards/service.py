@@ -267,6 +267,13 @@ SERVICE_PAGE = Dashboard(
                     (Query(now(s.MEMORY_BYTES, "instance", service=CHOSEN), "{{instance}}"),),
                 ),
                 Panel(
+                    "Event loop lag",
+                    "How late the service does what is due, on average. Above 50 ms it waits for CPU, and waits for "
+                    "Redis time out without fault of Redis.",
+                    "s",
+                    (Query(mean(s.LOOP_LAG, "instance", service=CHOSEN), "{{instance}}"),),
+                ),
+                Panel(
                     "What runs",
                     "The version of the service, and of its model, by number of processes.",
                     "short",

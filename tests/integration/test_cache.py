@@ -38,7 +38,9 @@ def cache(
 
 def failures(metrics: Metrics) -> int:
     """Return how many operations of Redis have failed."""
-    return sum(metrics.count("sprat.cache.duration", error=code) for code in ("timeout", "unreachable", "refused"))
+    return sum(
+        metrics.count("sprat.cache.duration", error=code) for code in ("timeout", "busy", "unreachable", "refused")
+    )
 
 
 class Clock:
@@ -101,7 +103,7 @@ async def test_what_is_asked_for_during_a_lookup_shares_the_next_round_trip(
 async def test_a_redis_that_is_gone_costs_one_timeout_a_second_and_comes_back(metrics: Metrics) -> None:
     clock = Clock()
     with EmbeddedRedis() as server:
-        kept = cache(server.url, clock=clock)
+        kept = cache(server.url, clock=clock, timeout_s=0.4)
         await kept.put("a", b"1")
         server.kill()
         began = time.monotonic()
@@ -128,11 +130,13 @@ async def test_a_redis_that_hangs_is_left_after_50_ms_and_counts_as_a_timeout(me
             assert time.monotonic() - began < 0.3
         finally:
             server.resume()
-        assert metrics.count("sprat.cache.duration", database_operation="MGET", error="timeout") == 1
-        assert metrics.value("sprat.cache.duration", error="timeout") >= 0.05
-        assert metrics.value("sprat.cache.lookups", result="miss") == 1
         span = spans.one("MGET")
-        assert (span.attributes["error.type"], span.status.status_code) == ("timeout", StatusCode.ERROR)
+        code = span.attributes["error.type"]
+        assert code in {"timeout", "busy"}, "on a busy machine, this process may be late itself"
+        assert span.status.status_code == StatusCode.ERROR
+        assert metrics.count("sprat.cache.duration", database_operation="MGET", error=code) == 1
+        assert metrics.value("sprat.cache.duration", error=code) >= 0.05
+        assert metrics.value("sprat.cache.lookups", result="miss") == 1
         await kept.close()
 
 
@@ -149,7 +153,7 @@ async def test_where_a_miss_costs_money_a_redis_that_hangs_for_a_moment_is_asked
         asyncio.get_running_loop().call_later(0.5, server.resume)
         await kept.put("b", b"2")
         assert await kept.get("b") == b"2"
-        assert metrics.count("sprat.cache.duration", error="timeout") == failures(metrics) >= 2
+        assert failures(metrics) >= 2
         assert metrics.value("sprat.cache.lookups", result="miss") in {None, 0}
         assert "fails" not in caplog.text
         await kept.close()
@@ -215,7 +219,7 @@ async def test_a_long_outage_is_in_the_log_each_minute_also_soon_after_a_short_o
 ) -> None:
     clock = Clock()
     with EmbeddedRedis() as server:
-        kept = cache(server.url, clock=clock)
+        kept = cache(server.url, clock=clock, timeout_s=0.5)
         await kept.put("a", b"1")
         for outage_s in (1.1, 200):
             server.pause()
@@ -232,13 +236,31 @@ async def test_a_long_outage_is_in_the_log_each_minute_also_soon_after_a_short_o
         await kept.close()
 
 
+async def test_that_the_service_itself_is_late_is_no_fault_of_redis(
+    metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "sprat.cache")
+    with EmbeddedRedis() as server:
+        kept = cache(server.url, timeout_s=0.5)
+        await kept.put("a", b"1")
+        server.pause()  # else its answer might be there before the service is late
+        asyncio.get_running_loop().call_later(0.1, time.sleep, 1.0)  # as one that gets no CPU
+        assert await kept.get("a") is None
+        server.resume()
+        await kept.close()
+    assert metrics.count("sprat.cache.duration", error="busy") == 1
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("INFO", "this machine is too busy to wait for the cache of answers; continuing without it")
+    ]
+
+
 async def test_the_log_says_once_why_the_cache_fails_and_once_that_it_works_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "sprat.cache")
     clock = Clock()
     with EmbeddedRedis() as server:
-        kept = cache(server.url, clock=clock)
+        kept = cache(server.url, clock=clock, timeout_s=0.5)
         await kept.put("a", b"1")
         server.pause()
         try:
@@ -250,16 +272,14 @@ async def test_the_log_says_once_why_the_cache_fails_and_once_that_it_works_agai
         for _ in range(3):
             assert await kept.get("a") == b"1"
         assert caplog.messages == [
-            "the cache of answers does not answer: timeout (TimeoutError); continuing without it",
+            "the cache of answers does not answer: timeout (none within 500 ms); continuing without it",
             "the cache of answers works again",
         ]
         await kept.close()
     caplog.clear()
     away = cache(f"redis://127.0.0.1:{free_port()}/0")
     await away.get("a")
-    assert caplog.messages == [
-        "the cache of answers does not answer: unreachable (ConnectionError); continuing without it"
-    ]
+    assert caplog.messages == ["the cache of answers does not answer: unreachable; continuing without it"]
     await away.close()
 
 

@@ -23,6 +23,7 @@ from sprat.retry import OnceAMinute
 from sprat.sealing import Expired, NotSealed, Seal
 from sprat.settings import RedisSettings
 from sprat.telemetry import signals
+from sprat.telemetry.process import event_loop_lag_s
 from sprat.telemetry.spans import child_span
 
 log = logging.getLogger(__name__)
@@ -280,7 +281,7 @@ class RedisCache:
                     span.set(hits=None if found is None else _present(found))
                 except (RedisError, OSError, TimeoutError) as failed:
                     error = failed
-                    labels["error"] = _code(failed)
+                    labels["error"] = self._code(failed, time.perf_counter() - began_s)
                     span.fail(labels["error"])
                 signals.CACHE_SECONDS.record(time.perf_counter() - began_s, **labels)
             if error is None:
@@ -292,18 +293,36 @@ class RedisCache:
             if left:
                 await asyncio.sleep(_RETRY_S)
             else:
-                self._pause(error)
+                self._pause(labels["error"], error)
         return None
 
-    def _pause(self, error: Exception) -> None:
+    def _code(self, error: Exception, took_s: float) -> str:
+        """Return the error's code for the log, metrics and spans.
+
+        `busy`: this process was late itself, so nobody knows whether Redis answered in time. `refused`: Redis answers
+        with an error.
+        """
+        if isinstance(error, TimeoutError | RedisTimeoutError):
+            late_s = max(event_loop_lag_s(), took_s - self._timeout_s)
+            return "busy" if late_s > self._timeout_s / 2 else "timeout"
+        return "unreachable" if isinstance(error, OSError | RedisConnectionError) else "refused"
+
+    def _pause(self, code: str, error: Exception) -> None:
         now = self._clock()
         if self._failure.due():
-            cause = f"{_code(error)} ({type(error).__name__})"
-            log.warning("the cache of %s does not answer: %s; continuing without it", self._name, cause)
+            self._report_failed(code, error)
             self._reported = True
         if now >= self._resume_at:  # several may have failed at once
             self._resume_at = now + min(_MAX_PAUSE_S, _PAUSE_S * 2.0**self._pauses)
             self._pauses = min(self._pauses + 1, 32)
+
+    def _report_failed(self, code: str, error: Exception) -> None:
+        if code == "busy":  # no fault of Redis, and ordinary while everything starts on a small machine
+            log.info("this machine is too busy to wait for the cache of %s; continuing without it", self._name)
+            return
+        details = {"timeout": f" (none within {self._timeout_s * 1000:g} ms)", "refused": f" ({type(error).__name__})"}
+        cause = code + details.get(code, "")
+        log.warning("the cache of %s does not answer: %s; continuing without it", self._name, cause)
 
     def _show_state(self) -> None:
         state = "half_open" if self._probing and self._pauses else "open" if self._pauses else "closed"
@@ -325,10 +344,3 @@ def _count_name(name: str, process: str) -> str:
 
 def _present(values: Sequence[Any]) -> int:
     return sum(value is not None for value in values)
-
-
-def _code(error: Exception) -> str:
-    """Return the error's code for the log, metrics and spans; `refused` where Redis answers with an error."""
-    if isinstance(error, TimeoutError | RedisTimeoutError):
-        return "timeout"
-    return "unreachable" if isinstance(error, OSError | RedisConnectionError) else "refused"

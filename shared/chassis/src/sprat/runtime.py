@@ -35,7 +35,7 @@ from sprat.sealing import Seal
 from sprat.settings import ServiceSettings, asked_for_help, load_settings
 from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs, log_unhandled_errors
-from sprat.telemetry.process import watch_process
+from sprat.telemetry.process import watch_event_loop, watch_process
 from sprat.telemetry.providers import Telemetry, configure_telemetry
 from sprat.telemetry.tracing import Tracing
 
@@ -141,11 +141,12 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
     work = asyncio.create_task(work_until_cancelled(context, settings, build))
     stopping = asyncio.create_task(stop.wait())
     failing = asyncio.create_task(context.failure.wait())
+    watching = asyncio.create_task(watch_event_loop())
     await asyncio.wait({work, stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
     code = await stop_work(context, work)
-    for task in (stopping, failing):
+    for task in (stopping, failing, watching):
         task.cancel()
-    await asyncio.gather(stopping, failing, return_exceptions=True)
+    await asyncio.gather(stopping, failing, watching, return_exceptions=True)
     return code
 
 

@@ -449,6 +449,13 @@ KAFKA_REACHABLE = Gauge("sprat.kafka.reachable", "{broker}", "1 while the reader
 BUILD = Gauge("sprat.build.info", "{build}", "Always 1; the attributes say what runs.", (VERSION, MODEL, MODEL_VERSION))
 CPU_SECONDS = Counter("process.cpu.time", "s", "CPU seconds of the process.", (CPU_MODE,))
 MEMORY_BYTES = UpDownCounter("process.memory.usage", "By", "Resident memory of the process.")
+LOOP_LAG = Histogram(
+    "sprat.event_loop.lag",
+    "s",
+    "Seconds by which the event loop of a service that reads Kafka is late, four times a second: the process waits for "
+    "CPU, or something blocks the loop.",
+    boundaries=SECONDS,
+)
 
 METRICS: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """Every metric, in the order of this page."""
