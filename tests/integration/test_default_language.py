@@ -13,6 +13,7 @@ from sprat.settings import ServiceSettings
 from sprat_contracts import FrontierRequested, Prediction, Result, TextSubmitted, Topics, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler
+from sprat_langid import classifier
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
 from sprat_testing.service import running
@@ -31,9 +32,11 @@ def structured(value: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def german(kafka: Kafka, prefix: str, folder: Path, *languages: str) -> AsyncIterator[Topics]:
-    """Run a router, and a model of these languages where some are named; both with the default language `de`."""
-    common = settings_for(kafka.bootstrap, prefix, default_language="de")
+async def german(
+    kafka: Kafka, prefix: str, folder: Path, *languages: str, default: str = "de"
+) -> AsyncIterator[Topics]:
+    """Run a router, and a model of these languages where some are named; both with this default language."""
+    common = settings_for(kafka.bootstrap, prefix, default_language=default)
     topics = await made_topics(common)
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
@@ -68,6 +71,19 @@ async def test_a_german_model_answers_them_and_their_results_say_german(
         ("answered", "small", "de", None)
     ] * 3
     assert {json.loads(record.value)["submitted"]["language"] for record in predictions} == {"de"}
+
+
+async def test_with_auto_the_detector_is_loaded_before_the_first_text_and_its_result_says_what_was_detected(
+    kafka: Kafka, prefix: str, tmp_path: Path
+) -> None:
+    classifier.cache_clear()
+    async with german(kafka, prefix, tmp_path, "de", default="auto") as topics:
+        assert classifier.cache_info().currsize == 1
+        await publish(kafka.bootstrap, topics.texts, [text()])
+        (record,) = await read_until(kafka.bootstrap, [topics.results("intent")], 1)
+    found = decode(record, Result).message
+    assert found.language_detected is not None
+    assert (found.status, found.language, found.language_detected.language) == ("answered", "auto", "de")
 
 
 async def test_a_model_without_german_declines_them_and_answers_those_that_say_english(

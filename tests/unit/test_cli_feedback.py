@@ -168,7 +168,7 @@ def joined(monkeypatch):
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, joined, tmp_path, as_json):
-    fields = {"tasks": {"intent": {}}}
+    fields = {"tasks": {"intent": {}}, "language": "en"}
     examples = [
         CorrectedText(TextSubmitted.model_validate({"text": text} | fields), IntentOutput(label=label), ("/crm", text))
         for text, label in (("plain", "a"), ("=A1", "a"), ("=B2", None), ("outside", None))

@@ -53,7 +53,7 @@ class Terminal(io.StringIO):
 
 def test_the_masked_text_is_above_the_table_of_what_was_masked(asked):
     asked(NAMES)
-    result = run(TEXT)
+    result = run(TEXT, "--language", "en")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
         "[PERSON_1] met [PERSON_2].",
@@ -95,7 +95,7 @@ def test_placeholders_are_coloured_on_a_terminal_alone(asked, monkeypatch):
 
 def test_json_has_offsets_of_the_text_as_given_and_no_value(asked):
     asked(NAMES)
-    result = run(TEXT, "--json")
+    result = run(TEXT, "--json", "--language", "en")
     line = json.loads(result.stdout)
     assert result.stdout.count("\n") == 1
     assert line["text"] == "[PERSON_1] met [PERSON_2].\r\n[PERSON_1] left\x1b[2J\t[CITY_1]"
@@ -104,7 +104,7 @@ def test_json_has_offsets_of_the_text_as_given_and_no_value(asked):
     for span in line["spans"]:
         assert line["text"].startswith(span["placeholder"], span["at"])
         assert set(span) == {"start", "end", "at", "placeholder", "type", "finder"}
-    shown = json.loads(run(TEXT, "--json", "--show-values").stdout)
+    shown = json.loads(run(TEXT, "--json", "--show-values", "--language", "en").stdout)
     assert [span["value"] for span in shown["spans"]] == ["Anna", "Ben", "Anna", "Rome"]
 
 

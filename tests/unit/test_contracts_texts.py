@@ -18,7 +18,7 @@ def read(**fields: Any) -> TextSubmitted:
 
 def test_text_and_one_task_are_enough() -> None:
     text = read()
-    assert (text.language, text.tenant, text.frontier) == ("en", "default", "redact")
+    assert (text.language, text.tenant, text.frontier) == ("auto", "default", "redact")
     assert (text.deadline_ms, text.reference) == (None, None)
     assert text.tasks.known["intent"].model == "default"
 

@@ -18,6 +18,7 @@ from sprat_contracts import FrontierRequested, Message, Prediction, Record, Text
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_inference.card import Card
 from sprat_inference.specialist import SpecialistHandler
+from sprat_langid import detect
 from sprat_translation.handler import TranslationHandler
 from support.batch_parts import Broker
 from support.router_records import TOPICS, router
@@ -199,8 +200,45 @@ def test_a_file_is_read_in_the_default_language_and_in_english_where_that_is_det
     assert language_of_files() == read
 
 
-def test_without_the_setting_it_is_english(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_setting_it_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPRAT_DEFAULT_LANGUAGE", raising=False)
-    assert default_language() == "en"
+    assert default_language() == "auto"
     text = decode(plain(value()), TextSubmitted).message
-    assert text.read_in("en") is text
+    assert text.language == "auto"
+    assert text.read_in("auto") is text
+
+
+UNSURE = "danke"
+"""The detector says Dutch, with a confidence from 0.5 to 0.8."""
+
+
+@pytest.mark.parametrize(
+    ("given", "fields", "language"),
+    [
+        (GERMAN, {}, "de"),
+        (SHORT, {}, "fr-CA"),
+        (UNSURE, {}, "fr-CA"),
+        (UNSURE, {"language": "auto"}, "nl"),
+        ("Où est ma commande ? Elle devait arriver lundi.", {}, "fr-CA"),
+    ],
+    ids=["surely another", "no word", "perhaps another", "asked to detect", "its own"],
+)
+def test_a_model_of_one_language_reads_a_text_without_one_as_its_own(given: str, fields: Any, language: str) -> None:
+    assert 0.5 <= detect(UNSURE).confidence < 0.8
+    assert detect(UNSURE).language == "nl"
+    handler, record = small("auto", ["fr-CA"]), plain(value(given, **fields))
+    decision = decided(record, handler, "auto")
+    if isinstance(decision, Ask):
+        decision = handler.failed(decoded(record, handler, "auto"), decision)
+    (prediction,) = [emit.message for emit in decision.events]
+    assert isinstance(prediction, Prediction)
+    assert prediction.language_detected is not None
+    assert prediction.text_language == prediction.language_detected.language == language
+
+
+def test_a_model_of_one_language_reads_a_text_without_one_in_the_default_where_that_is_set() -> None:
+    outcome = decided(plain(value(SHORT)), small("de", ["fr"]), "de")
+    assert isinstance(outcome, Outcome)
+    (prediction,) = [emit.message for emit in outcome.events]
+    assert isinstance(prediction, Prediction)
+    assert prediction.text_language == "de"

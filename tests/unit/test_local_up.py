@@ -67,16 +67,16 @@ def test_the_example_is_for_a_model_of_ones_own_where_there_is_one(tmp_path: Pat
     policy.write_text("tenants:\n  laden: {frontier: deny}\n")
     models = (ServedModel("intent", "anfragen", tmp_path, "1"),)
     own = Options(bootstrap="h:1", models=models, policy=policy)
-    assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen --language de --tenant laden'
+    assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen --tenant laden'
     policy.write_text("tenants:\n  laden: {frontier: deny}\n  default: {frontier: deny}\n")
-    assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen --language de'
+    assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen'
     write_artefact(tmp_path, german.model_copy(update={"languages": ("en", "de")}).model_dump(mode="json"))
     assert example(Installation(own)) == 'sprat send "…" --task intent@anfragen'
 
 
 @pytest.mark.parametrize(
     ("setting", "shown", "own"),
-    [("de", " --language en", ""), ("auto", " --language en", " --language de"), ("en-GB", "", " --language de")],
+    [("de", " --language en", ""), ("auto", "", ""), ("en-GB", "", " --language de")],
 )
 def test_the_example_names_its_language_where_that_is_not_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, shown: str, own: str

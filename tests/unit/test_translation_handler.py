@@ -44,9 +44,9 @@ def test_a_text_in_the_targets_language_is_its_own_translation_whatever_the_mode
 
 
 def test_a_text_that_names_no_language_is_not_taken_for_its_own_translation() -> None:
-    """It counts as English, and may be German."""
+    """By the installation's default it counts as English, and may be German."""
     card = Card.model_construct(task="translation", name="en-de", version="v1", languages=("en",), targets=("de",))
-    record = received(text(text=GERMAN, tasks={"translation": {"target": "en"}}))
+    record = received(text(text=GERMAN, tasks={"translation": {"target": "en"}}).read_in("en"))
     assert record.message.language == "en"
     (emit,) = TranslationHandler(TOPICS, card, "default", owns_from=0).receive(record).events
     assert (emit.message.output, emit.message.declined.code) == (None, "target")
@@ -64,7 +64,7 @@ def test_a_detected_language_is_as_sure_as_the_detection() -> None:
 
 def test_warnings_of_the_text_are_kept() -> None:
     record = replace(received(text(language="en", tasks={"translation": {"target": "en"}})), warnings=(WARNING,))
-    card = Card.model_construct(task="translation", name="en-de", version="v1")
+    card = Card.model_construct(task="translation", name="en-de", version="v1", languages=("en",))
     (emit,) = TranslationHandler(TOPICS, card, "default", owns_from=0).receive(record).events
     assert emit.message.output is not None
     assert emit.message.warnings == (WARNING,)

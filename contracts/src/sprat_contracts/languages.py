@@ -16,11 +16,14 @@ LanguageTag = Annotated[
 ]
 
 
-DEFAULT_LANGUAGE: Final = "en"
-"""Of a text that names none, where the installation sets no other."""
-
 AUTO: Final = "auto"
 """As a text's language: whoever reads the text detects its language."""
+
+DEFAULT_LANGUAGE: Final = AUTO
+"""Of a text that names none, where the installation sets no other."""
+
+FALLBACK_LANGUAGE: Final = "en"
+"""Of a text whose language is to be detected, where none is sure enough."""
 
 
 def is_auto(tag: str) -> bool:

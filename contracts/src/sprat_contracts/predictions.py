@@ -210,7 +210,7 @@ class Prediction(Message):
     ] = ()
     language_detected: Annotated[
         LanguageDetected | None,
-        Field(description="The language that the text was read in; null where the text names one."),
+        Field(description="The language that the text was read in; null where the text, or the default, names one."),
     ] = None
 
     @property

@@ -77,7 +77,7 @@ class Result(Message):
     language: Annotated[str, Field(description="Language of the text as submitted, else the installation's default.")]
     language_detected: Annotated[
         LanguageDetected | None,
-        Field(description="The language that the text was read in; null where the text names one."),
+        Field(description="The language that the text was read in; null where the text, or the default, names one."),
     ] = None
     tenant: Annotated[str, Field(description="The text's tenant.")]
     reference: Annotated[

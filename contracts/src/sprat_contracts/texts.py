@@ -79,6 +79,11 @@ def _accept_added_tasks(schema: dict[str, Any]) -> None:
     ]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """Leave the default out of the schema of a field: it is the installation's, and programs would fill in another."""
+    schema.pop("default", None)
+
+
 class Tasks(_HyphenatedTasks):
     """The requested tasks, each with its options: at least one known task; unknown ones are reported and ignored.
 
@@ -146,10 +151,13 @@ class Tasks(_HyphenatedTasks):
 
 
 class LanguageDetected(Part):
-    """The language that a text whose language is `auto` was read in."""
+    """The language that a text was read in whose language is `auto`, as it is where it names none."""
 
     language: Annotated[
-        LanguageTag, Field(description="BCP 47; the installation's default where none was sure enough.")
+        LanguageTag,
+        Field(
+            description="BCP 47. Where none was sure enough: the installation's default, or the model's one language."
+        ),
     ]
     confidence: Annotated[Probability, Field(description="Calibrated probability, 0–1, that it is the text's.")]
 
@@ -185,7 +193,8 @@ class TextSubmitted(Message):
         LanguageTag,
         Field(
             description="Language of the text, BCP 47; `en_US` is read as `en-US`. `auto`: to be detected. Where it is "
-            "missing: the installation's default, which is `en` unless its owner sets another."
+            "missing: the installation's default, which is `auto` unless its owner sets another.",
+            json_schema_extra=_without_default,
         ),
     ] = DEFAULT_LANGUAGE
     tenant: Annotated[

@@ -19,6 +19,7 @@ from sprat_frontier.handler import SERVICE, FrontierHandler
 from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.tiers import open_tiers
+from sprat_langid import classifier
 from sprat_policy import TaskSettings, load_guarded_policy
 
 PUBLISHED_AT_ONCE = 1024
@@ -52,6 +53,7 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         context.publisher, context.topics, context.name, settings.kafka.give_up_s, settings.audit, context.stack
     )
     context.name_tenants(policy.named_tenants)
+    classifier()  # the detector of languages, before the tagger: while it is loaded, it takes twice the memory it keeps
     check_task_files(settings.task_files, policy.perimeter)
     redactor = Redactor.load(settings.frontier.tagger, policy.perimeter, settings.frontier.masking_threads)
     context.stack.callback(redactor.close)

@@ -33,7 +33,7 @@ from sprat.file_guard import check_writers
 from sprat.keys import Keys
 from sprat_contracts import BUILT_IN, TaskTable
 from sprat_contracts.language_codes import wrong_code
-from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto
+from sprat_contracts.languages import DEFAULT_LANGUAGE, FALLBACK_LANGUAGE, is_auto
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX, Topics
 
 S = TypeVar("S", bound=BaseSettings)
@@ -284,7 +284,7 @@ def language_of_files() -> str:
         UserError: the setting is wrong.
     """
     language = default_language()
-    return DEFAULT_LANGUAGE if is_auto(language) else language
+    return FALLBACK_LANGUAGE if is_auto(language) else language
 
 
 def section_field(service: str) -> str:

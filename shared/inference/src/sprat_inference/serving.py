@@ -21,6 +21,7 @@ from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card, SpecialistModel
 from sprat_inference.instruction_set import instruction_set
 from sprat_inference.specialist import SpecialistHandler
+from sprat_langid import classifier
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,12 @@ class ModelLoader(Protocol[Model_co]):
 
 
 def load_model(load: ModelLoader[Model_co], section: ModelSection, service: str) -> Model_co:
-    """Load the model that the settings of a service name.
+    """Load the detector of languages, and the model that the settings of a service name.
 
     Raises:
         UserError: when the artefact cannot be used; the message names the setting.
     """
+    classifier()  # before the model: while the detector of languages is loaded, it takes twice the memory it keeps
     try:
         model = load(section.artefact, threads=section.threads)
     except BrokenArtefact as error:
@@ -82,6 +84,7 @@ async def serve_model(
         ModelError: when the model is broken.
     """
     model.probe()
+    classifier()  # loaded now, not at the first text
     card = model.card
     kafka = context.settings.kafka
     await context.wait_for_topics(context.topics.models, context.topics.texts)

@@ -76,7 +76,7 @@ class SpecialistHandler:
             return Outcome(skipped="not_asked")
         if (skipped := self._skipped(received, options)) is not None:
             return Outcome(skipped=skipped)
-        detected = language_detected(text, self.default_language)
+        detected = self._detected(text)
         if detected is not None:
             text = text.model_copy(update={"language": detected.language})
         output = self.known(text, options)
@@ -153,6 +153,9 @@ class SpecialistHandler:
         declined = Declined(code=ReasonCode.TOO_LARGE, detail=detail)
         return Outcome(self._predict(received, declined=declined).events, Rejected(ReasonCode.TOO_LARGE, detail))
 
+    def _detected(self, text: TextSubmitted) -> LanguageDetected | None:
+        return language_detected(text, self.default_language, self.card.languages)
+
     def _predict(
         self, received: Received[TextSubmitted], answered: Answered | None = None, declined: Declined | None = None
     ) -> Outcome:
@@ -172,7 +175,7 @@ class SpecialistHandler:
             declined=declined,
             text_signature=envelope.signature,
             warnings=received.warnings,
-            language_detected=language_detected(received.message, self.default_language),
+            language_detected=self._detected(received.message),
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
         key = record_key(prediction.origin, envelope.id)

@@ -1,12 +1,13 @@
 """Which language a text is in: the one place that detects it, for every service that needs to know.
 
 The classifier is that of py3langid, limited to `LANGUAGES`. The same text always gets the same answer. It loads, for
-about half a second and into 60 MiB, when the first text is detected.
+about a CPU second, with the first call of `classifier`, which services make at their start.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Final
 from zlib import crc32
@@ -14,7 +15,7 @@ from zlib import crc32
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from sprat_contracts import LanguageDetected, TextSubmitted
-from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto, primary_subtag
+from sprat_contracts.languages import FALLBACK_LANGUAGE, is_auto, primary_subtag
 
 _TAGS = "ar bg cs da de el en es et fi fr ga hi hr hu is it ja ko lt lv mt nl no pl pt ro ru sk sl sv tr uk zh"
 LANGUAGES: Final = tuple(_TAGS.split())
@@ -23,6 +24,9 @@ and Korean. A text in another language gets the nearest of these."""
 
 LEAST_CONFIDENCE: Final = 0.5
 """Below it, the detected language is likelier wrong than right: the text counts as one in the default language."""
+
+SURE_OF_ANOTHER: Final = 0.8
+"""From this confidence on, a text that names no language is not read in the one language that its model has."""
 
 READ_CODE_POINTS: Final = 2000
 """Only the beginning of a text is read: more changes no answer and costs time."""
@@ -35,6 +39,9 @@ low for short texts. Fitted by `python -m tests.bench.language_quality --fit`.""
 _PARAMETERS = f"{_TAGS} {READ_CODE_POINTS} {SLOPE} {INTERCEPT}"
 VERSION: Final = f"py3langid-{version('py3langid')}-{crc32(_PARAMETERS.encode()):08x}"
 """It changes whenever the same text could get another answer."""
+
+_REMEMBERED: Final = 256
+"""Texts: a service asks when it decides on a text and again when it answers, and a batch holds up to 64."""
 
 _HIGHEST: Final = 0.9999
 """More was not measured."""
@@ -70,7 +77,11 @@ NOTHING: Final = LanguageGuess(None, 1.0, ())
 
 def detect(text: str) -> LanguageGuess:
     """Return the language of a text, with its chance. Pure; safe to call from several threads."""
-    beginning = text[:READ_CODE_POINTS]
+    return _detect(text[:READ_CODE_POINTS])
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _detect(beginning: str) -> LanguageGuess:
     if not any(map(str.isalpha, beginning)):
         return NOTHING
     ranked = classifier().rank(beginning)
@@ -84,12 +95,26 @@ def detect(text: str) -> LanguageGuess:
     return LanguageGuess(first, chances[0].probability, chances)
 
 
-def language_detected(text: TextSubmitted, default: str) -> LanguageDetected | None:
+def language_detected(text: TextSubmitted, default: str, served: Sequence[str] = ()) -> LanguageDetected | None:
     """Return the language that a text with the language `auto` is read in, and its chance; None for every other text.
 
-    Where none is sure enough, that is `default`, the installation's; where that is `auto`, too, it is `en`.
+    Where none is sure enough, that is `default`, the installation's; where that is `auto`, too, it is `en`. A model of
+    one language reads a text that names none, nor `auto`, in its own, unless it is surely in another.
+
+    Args:
+        text: the text, in the installation's default language where it names none.
+        default: the installation's default language.
+        served: the languages of the model that reads it; none: any, or no model does.
     """
-    return _language_read(text.text, default) if is_auto(text.language) else None
+    if not is_auto(text.language):
+        return None
+    if text.names_language or len(served) != 1:
+        return _language_read(text.text, default)
+    (own,) = served
+    found = detect(text.text)
+    if found.language is None or found.language == primary_subtag(own) or found.confidence < SURE_OF_ANOTHER:
+        return _read_in(own, found)
+    return LanguageDetected(language=found.language, confidence=found.confidence)
 
 
 def resolved(language: str, text: str, default: str) -> str:
@@ -101,10 +126,13 @@ def _language_read(text: str, default: str) -> LanguageDetected:
     found = detect(text)
     if found.language is not None and found.confidence >= LEAST_CONFIDENCE:
         return LanguageDetected(language=found.language, confidence=found.confidence)
-    fallback = DEFAULT_LANGUAGE if is_auto(default) else default
-    own = primary_subtag(fallback)
+    return _read_in(FALLBACK_LANGUAGE if is_auto(default) else default, found)
+
+
+def _read_in(language: str, found: LanguageGuess) -> LanguageDetected:
+    own = primary_subtag(language)
     chance = next((each.probability for each in found.chances if each.language == own), 0.0)
-    return LanguageDetected(language=fallback, confidence=chance)
+    return LanguageDetected(language=language, confidence=chance)
 
 
 def _calibrated(share: float) -> float:

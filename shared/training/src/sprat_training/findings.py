@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from sprat_contracts.languages import is_served
+from sprat_contracts.languages import is_auto, is_served
 from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
 from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.figures import OUTCOMES, TrainingFigures
@@ -119,9 +119,11 @@ def _outside_texts(figures: TrainingFigures, result: TrainingResult, where: str)
 
 
 def send_command(result: TrainingResult, default_language: str) -> str:
-    """Return the command that sends the model a text; its language is needed where that is not the default one."""
+    """Return the command that sends the model a text; its language is needed where another is the default one."""
     languages = result.config.languages
-    language = "" if is_served(default_language, languages) else f" --language {languages[0]}"
+    language = (
+        "" if is_auto(default_language) or is_served(default_language, languages) else f" --language {languages[0]}"
+    )
     return f'sprat send "…" --task intent@{result.card.name}{language}'
 
 

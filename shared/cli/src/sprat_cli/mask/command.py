@@ -45,7 +45,7 @@ def mask(
         typer.Option(
             metavar="TAG",
             show_default=False,
-            help="Of the text, BCP 47; auto: detected. [default: SPRAT_DEFAULT_LANGUAGE, else en]",
+            help="Of the text, BCP 47; auto: detected. [default: SPRAT_DEFAULT_LANGUAGE, else auto]",
         ),
     ] = None,
     policy: PolicyFile = None,

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sprat.errors import UserError
 from sprat.settings import language_of_files
 from sprat_cli.terminal import remark
-from sprat_contracts.languages import DEFAULT_LANGUAGE, primary_subtag
+from sprat_contracts.languages import FALLBACK_LANGUAGE, primary_subtag
 from sprat_training.config import TrainingConfig
 from sprat_training.record import Reading
 
@@ -46,7 +46,7 @@ def languages_of(given: Sequence[str] | None, named_by: str = "--language") -> t
     if given:
         return tuple(given)
     (language,) = languages = _default_languages()
-    if language != DEFAULT_LANGUAGE:
+    if language != FALLBACK_LANGUAGE:
         remark(f"the texts count as {language}, by SPRAT_DEFAULT_LANGUAGE; {named_by} says otherwise")
     return languages
 

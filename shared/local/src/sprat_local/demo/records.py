@@ -27,7 +27,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.headers import header_name
 from sprat_contracts.ids import plain_text_identity
-from sprat_contracts.languages import DEFAULT_LANGUAGE
+from sprat_contracts.languages import FALLBACK_LANGUAGE
 from sprat_local.demo.samples import BrokenSample, Sample, Samples
 
 SOURCE = "/sprat/demo/samples"
@@ -77,7 +77,7 @@ def _text_record(sample: Sample) -> SampleRecord:
     The value is as the file has it, but says that it is English where the file says no language: the Kafka may be that
     of an installation with another default.
     """
-    submitted = {"language": DEFAULT_LANGUAGE, **sample.submitted}
+    submitted = {"language": FALLBACK_LANGUAGE, **sample.submitted}
     traceparent = Traceparent(secrets.token_hex(16), secrets.token_hex(8))
     envelope = Envelope(id=sample.id, source=SOURCE, traceparent=traceparent)
     _, headers = encode(TextSubmitted.model_validate(submitted), envelope)

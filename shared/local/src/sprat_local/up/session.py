@@ -14,7 +14,7 @@ from sprat.kafka.clients import CLOSE_S
 from sprat.model import display_name
 from sprat.settings import default_language, environment
 from sprat_cli.installation import USUAL_KAFKA
-from sprat_contracts.languages import is_served, primary_subtag
+from sprat_contracts.languages import AUTO, is_auto, is_served, primary_subtag
 from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_local.installation import Installation
@@ -248,7 +248,8 @@ def _of_own_model(options: Options) -> list[str]:
         policy = load_policy(options.policy, options.task_files.table)
     except (UserError, BrokenArtefact):  # the services that read them have said so
         return parts
-    if languages and not is_served(default_language(), languages):
+    default = default_language()
+    if languages and not is_auto(default) and not is_served(default, languages):
         parts += ["--language", languages[0]]
     if policy.section(_NO_TENANT) is None and policy.named_tenants:
         parts += ["--tenant", policy.named_tenants[0]]
@@ -256,8 +257,8 @@ def _of_own_model(options: Options) -> list[str]:
 
 
 def _in_english() -> list[str]:
-    """Return how the example says its language; nothing where texts that name none are English."""
-    return [] if primary_subtag(default_language()) == _LANGUAGE else ["--language", _LANGUAGE]
+    """Return how the example says its language; nothing where texts that name none are English, or detected."""
+    return [] if primary_subtag(default_language()) in {_LANGUAGE, AUTO} else ["--language", _LANGUAGE]
 
 
 def _elsewhere(installation: Installation) -> str:
