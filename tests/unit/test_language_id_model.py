@@ -1,6 +1,7 @@
 """The language model: labels, alternatives and confidences, and a card that belongs to the detector."""
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,11 @@ def test_its_variables_have_an_underscore(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("SPRAT_SECRET", "x" * 32)
     monkeypatch.setenv("SPRAT_LANGUAGE_ID__MODEL", "second")
     assert LanguageIdSettings(_env_file=None).language_id.model == "second"
+
+
+def test_the_card_says_what_is_right_of_near_languages_and_kept_of_unknown_ones(model: LanguageIdModel) -> None:
+    recipe = runpy.run_path(str(Path(__file__).parents[2] / "services/language-id/recipe/build.py"))
+    scores = {each.name: each for each in model.card.scores}
+    for name, (value, protocol) in recipe["near_and_unknown"]().items():
+        assert (scores[name].value, scores[name].protocol) == (round(value, 4), protocol)
+    assert "of the 60 kept of 60 texts" in scores["kept_right_da_no_sv"].protocol
