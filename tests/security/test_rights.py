@@ -5,7 +5,8 @@ import gc
 import json
 import shlex
 import subprocess
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -303,6 +304,17 @@ async def test_a_role_commits_for_its_own_groups_alone(role, services, broker):
         finally:
             await consumer.stop()
     assert joined == GROUPS[role]
+
+
+@pytest.mark.parametrize("role", USERS)
+async def test_a_role_leaves_its_own_groups_alone_for_a_process_that_was_killed(role, services, broker):
+    left = set()
+    async with Cluster(client(broker, role)) as cluster:
+        for group in EVERY_GROUP:
+            with suppress(GroupAuthorizationFailedError):
+                await cluster.settled(partial(cluster.leave, group, "gone"))
+                left.add(group)
+    assert left == GROUPS[role]
 
 
 @pytest.mark.parametrize("role", USERS)

@@ -64,6 +64,7 @@ SET_BY_THE_CHART = {
     "SPRAT_GENERALIST__PORT",
     "SPRAT_TASKS",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
+    "SPRAT_KAFKA__MEMBERSHIP_FILE",
 }
 SECRET = {
     "SPRAT_SECRET",

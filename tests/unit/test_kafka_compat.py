@@ -14,6 +14,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupLoadInProgressError, KafkaError, NotCoordinatorForGroupError
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
+from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
 from aiokafka.record import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from packaging.requirements import Requirement
@@ -76,6 +77,19 @@ async def test_a_group_whose_offsets_are_loaded_is_not_a_new_one(error: type[Kaf
     assert (asked.coordinator_id is None) == (error is NotCoordinatorForGroupError)
 
 
+@pytest.mark.parametrize("name", [None, "static"], ids=["dynamic", "static"])
+async def test_the_id_of_a_member_is_noted_until_it_leaves_unless_it_is_static(name, monkeypatch) -> None:
+    noted: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(compat.CheckedGroupCoordinator, "note", lambda *member: noted.append(member))
+    member = coordinator(compat.CheckedGroupCoordinator, GroupLoadInProgressError)
+    member._group_instance_id = name
+    for answer in ("", "m"):
+        member._client = AnsweringClient(SimpleNamespace(member_id=answer, error_code=79))
+        await member._send_req(JoinGroupRequest("g", 1, 1, "", name, "consumer", []))
+    await member._send_req(LeaveGroupRequest("g", "m"))
+    assert noted == ([("g", "m"), ("g", None)] if name is None else [])
+
+
 async def test_aiokafka_still_takes_it_for_a_new_one() -> None:
     """Once it does not, the check can go."""
     asked = coordinator(GroupCoordinator, GroupLoadInProgressError)
@@ -84,7 +98,7 @@ async def test_aiokafka_still_takes_it_for_a_new_one() -> None:
 
 async def test_the_consumers_of_a_process_use_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "GroupCoordinator", GroupCoordinator)
-    compat.install_offset_checks()
+    compat.install_group_checks()
     assert consumer_module.GroupCoordinator is compat.CheckedGroupCoordinator
     assert "GroupCoordinator" in AIOKafkaConsumer.start.__code__.co_names
 

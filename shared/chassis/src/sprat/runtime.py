@@ -20,12 +20,13 @@ from sprat.health import HealthServer
 from sprat.kafka.clients import AUTHORISATION_ERRORS
 from sprat.kafka.compat import (
     install_bounded_records,
-    install_offset_checks,
+    install_group_checks,
     install_paced_fetches,
     on_consumer_created,
 )
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
+from sprat.kafka.membership import MembershipFile, leave_groups_logged
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.rebalance import Assignment
 from sprat.kafka.trailing_offsets import TrailingOffsets
@@ -200,7 +201,9 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
         UserError: Kafka refuses the settings, or a setting is wrong.
     """
     install_bounded_records()
-    install_offset_checks()
+    file = settings.kafka.membership_file
+    membership = None if file is None else MembershipFile(file)
+    install_group_checks(None if membership is None else membership.note)
     install_paced_fetches()
     signals.TENANT.limit = settings.telemetry.tenants
 
@@ -219,6 +222,8 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     try:
         with capture_refusals(settings.kafka, refused) as captured:
             await _connect(context, captured)
+            if membership is not None:
+                await leave_groups_logged(settings.kafka, membership.former)
             try:
                 subscription = await build(context, settings)
                 log.info("health on port %d", health.port)

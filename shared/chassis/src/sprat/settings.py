@@ -74,6 +74,13 @@ class KafkaSettings(Section):
     session_timeout_ms: Annotated[
         int, Field(ge=1_000, le=300_000, description="How long a killed process keeps its partitions from the others.")
     ] = 30_000
+    membership_file: Annotated[
+        Path | None,
+        Field(
+            description="Set by the parent of a service: where the service writes down its membership, so that the "
+            "parent can leave the group for it once it was killed."
+        ),
+    ] = None
     max_records: Annotated[int, Field(ge=1, le=1000, description="Records of one batch.")] = 64
     hold_s: Annotated[
         float,

@@ -163,6 +163,11 @@ def audit_variables(folder: Path) -> dict[str, str]:
     return variables
 
 
+def members_file(logs: Path, process_name: str) -> Path:
+    """Return where a service writes down its membership of groups, for who leaves them once it was killed."""
+    return logs / f"{process_name}.members"
+
+
 class LaunchBuilder:
     """Builds the launch specifications of an installation's services."""
 
@@ -181,6 +186,8 @@ class LaunchBuilder:
     def build(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> LaunchSpec:
         """Return how to start a service. Variables for one service override those for all."""
         special: dict[str, str] = {}
+        if spec.needs_kafka:
+            special["SPRAT_KAFKA__MEMBERSHIP_FILE"] = str(members_file(self._logs, process_name).absolute())
         # Static membership: after a restart the first instance gets its partitions back at once, instead of when the
         # session of the dead member expires. Other instances leave the group when they stop. On an existing Kafka
         # another installation may use the same names, and the two members would fence each other.

@@ -5,17 +5,19 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from aiokafka.errors import KafkaError
 
-from sprat.errors import UserError
+from sprat.errors import SpratError, UserError
 from sprat.kafka.connection_errors import capture_refusals
+from sprat.kafka.membership import leave_groups, take_members
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from sprat_local import environment
-from sprat_local.environment import LaunchBuilder
+from sprat_local.environment import LaunchBuilder, members_file
 from sprat_local.notices import (
     LocalError,
     Notice,
@@ -195,7 +197,12 @@ class Installation:
         """
         process_name = instance_name(name, instance)
         launch = self._running_builder().build(self._spec(name), process_name, env or {})
-        process = ServiceProcess(launch, self._on_notice, restart=self.options.restart)
+        process = ServiceProcess(
+            launch,
+            self._on_notice,
+            restart=self.options.restart,
+            on_death=partial(self._leave_groups, process_name, members_file(self.logs, process_name)),
+        )
         self._supervisor.start(process)
         if wait:
             self.wait_ready(process_name)
@@ -300,6 +307,19 @@ class Installation:
         for spec in specs:
             if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)
+
+    def _leave_groups(self, process_name: str, members_path: Path) -> None:
+        """Leave the groups of a dead service for it, without holding up the supervisor."""
+        if not (members := take_members(members_path)):
+            return
+
+        def leave() -> None:
+            try:
+                asyncio.run(leave_groups(self.kafka, members))
+            except SpratError as error:
+                self._on_notice(Notice(process_name, "warning", str(error)))
+
+        BackgroundCall(leave, f"sprat-leave-{process_name}")
 
     def _write_targets(self, processes: Iterable[ServiceProcess]) -> None:
         if self.observers is not None:

@@ -1,4 +1,4 @@
-"""Questions to a cluster that change nothing: groups, offsets, when a record was appended, what time it is.
+"""Questions to a cluster: groups, offsets, when a record was appended, what time it is; and to leave a group.
 
 They are requests of `aiokafka.protocol`, sent with `AIOKafkaClient` over one connection to each broker. The clients of
 aiokafka would need a connection for each isolation level, a fetch in the background for each record, and two requests
@@ -22,6 +22,7 @@ from aiokafka.errors import (
     NotLeaderForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
+    UnknownMemberIdError,
     for_code,
 )
 
@@ -176,6 +177,16 @@ class Cluster:
         ((error, _name, state, _type, _protocol, members, *_),) = answer.groups
         _check(error)
         return ConsumerGroup(name, state, tuple(_member(each, topics) for each in members), committed)
+
+    async def leave(self, group: str, member: str) -> None:
+        """Take a member out of a group, named in full, as if it had left; do nothing where it is not in it any more.
+
+        Raises:
+            KafkaError: the coordinator does not answer, or this user may not read as this group.
+        """
+        answer = await self._send(compat.leave_request(group, member), await self._coordinator(group))
+        if for_code(answer.error_code) is not UnknownMemberIdError:
+            _check(answer.error_code, group)
 
     async def offsets(
         self, partitions: Iterable[TopicPartition], at: int = LATEST, isolation: Isolation = READ_COMMITTED

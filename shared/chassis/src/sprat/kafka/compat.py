@@ -2,8 +2,8 @@
 
 * `install_bounded_records`: `aiokafka.consumer.fetcher.MemoryRecords` and the readers of `aiokafka.record` in Python;
   compressed batches are unpacked within limits, and header names may hold any bytes.
-* `install_offset_checks`: `aiokafka.consumer.consumer.GroupCoordinator` and its `_send_req`; an error about a whole
-  group is not taken for a group without committed offsets.
+* `install_group_checks`: `aiokafka.consumer.consumer.GroupCoordinator`, its `_send_req` and `_group_instance_id`; an
+  error about a whole group is not taken for a group without committed offsets, and nothing else reports a member id.
 * `install_paced_fetches`: `aiokafka.consumer.consumer.Fetcher`, its `_get_actions_per_node` and `fetched_records`; no
   option of aiokafka makes a fetch wait by how long records have waited.
 * `fetch_has_ended`: `AIOKafkaConsumer._fetcher._fetch_task`; aiokafka does not report that its fetch has ended.
@@ -13,8 +13,8 @@
 * `AlterUserQuotas`: as below; aiokafka has no request that changes quotas.
 * `DescribeQuorum`: a request made of `aiokafka.protocol` and sent by `aiokafka.client.AIOKafkaClient`; aiokafka's admin
   client has no call that returns the brokers' time.
-* `group_list_request` and the others, `batches`: requests of `aiokafka.protocol` that `AIOKafkaClient` sends, and
-  `aiokafka.record.MemoryRecords` for the answer to a fetch; see `sprat.kafka.cluster`. The admin client's
+* `leave_request`, `group_list_request` and the others, `batches`: requests of `aiokafka.protocol` that `AIOKafkaClient`
+  sends, and `aiokafka.record.MemoryRecords` for the answer to a fetch; see `sprat.kafka.cluster`. The admin client's
   `describe_topics` lets a broker create the topics that it is asked for.
 * `assigned_partitions`: `aiokafka.coordinator.protocol`; the admin client returns the assignment of a member as bytes.
 
@@ -29,7 +29,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as consumer_module
@@ -49,6 +49,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.types import (
@@ -77,6 +78,7 @@ if TYPE_CHECKING:  # a command reads with aiokafka alone, and FastStream takes l
 
 Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+NoteMember = Callable[[str, str | None], None]
 
 _METADATA = "__cluster_metadata"
 _WITH_PREFERRED_REPLICA = 11
@@ -101,18 +103,24 @@ def install_bounded_records() -> None:
     fetcher.MemoryRecords = BoundedMemoryRecords
 
 
-def install_offset_checks() -> None:
+def install_group_checks(note: NoteMember | None = None) -> None:
     """Let every consumer of this process ask for its committed offsets again where the answer is an error.
+
+    `note` is called with a group and the id that this process has in it, or None once it has left. A static member is
+    not noted: it does not leave.
 
     A broker that has just become the group's coordinator and still loads its offsets answers with one error for the
     whole group and an empty list of offsets. aiokafka reads the list alone, takes the group for a new one, and would
     read everything from the earliest record.
     """
+    CheckedGroupCoordinator.note = note
     consumer_module.GroupCoordinator = CheckedGroupCoordinator
 
 
 class CheckedGroupCoordinator(GroupCoordinator):  # type: ignore[misc] # aiokafka has no types
     """Raises the error of an answer about committed offsets; aiokafka tries again where that may help."""
+
+    note: ClassVar[NoteMember | None] = None
 
     async def _send_req(self, request: Any) -> Any:
         answer = await super()._send_req(request)
@@ -122,6 +130,13 @@ class CheckedGroupCoordinator(GroupCoordinator):  # type: ignore[misc] # aiokafk
                 self.coordinator_dead()
             if error is not NoError:
                 raise error
+        note = type(self).note
+        if note is not None and self._group_instance_id is None:
+            # Also of the first answer, which only says with which id to join: the broker knows the member from then on.
+            if isinstance(request, JoinGroupRequest) and answer.member_id:
+                note(self.group_id, answer.member_id)
+            elif isinstance(request, LeaveGroupRequest):
+                note(self.group_id, None)
         return answer
 
 
@@ -222,6 +237,11 @@ def group_request(group: str) -> Any:
     aiokafka 0.14 cannot parse an answer about several groups: it expects one field too few in each.
     """
     return DescribeGroupsRequest([group])
+
+
+def leave_request(group: str, member: str) -> Any:
+    """Return a request by which a member leaves its group; its connection need not be the member's."""
+    return LeaveGroupRequest(group, member)
 
 
 _ANY: int = 1

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -64,7 +64,9 @@ class ServiceProcess:
         *,
         restart: bool = True,
         probe_every_s: float = _PROBE_EVERY_S,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
+        """Take how to start it; `on_death` is called on the supervisor's thread when it has died by itself."""
         self.name = launch.name
         self.state = ProcessState.STOPPED
         self.restarts = 0
@@ -76,6 +78,7 @@ class ServiceProcess:
         self._on_notice = on_notice
         self._restart = restart
         self._probe_every_s = probe_every_s
+        self._on_death = on_death
         self._child: LoggedChild | None = None
         self._tail: LogTail | None = None
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
@@ -194,6 +197,7 @@ class ServiceProcess:
     def _handle_death(self, code: int, now: float) -> None:
         self.exit_code = code
         self.last_exit = logged_child.describe_exit(code)
+        self._on_death()
         # If it was never ready, the whole start fails with an error that holds its last lines and the path of its log.
         lines = f"\n{self._tail.plain_lines}" if self._tail is not None and self._tail.plain_lines else ""
         details = f"; log: {self.log}{lines}" if self._was_ready else ""

@@ -1,0 +1,124 @@
+"""Give the partitions of a killed process back at once, instead of when its session ends.
+
+A killed process cannot leave its group. So each process writes down under which ids it is a member. Its parent, which
+reaps it, leaves the groups for it: `sprat up`, or in the images the first process, which then runs
+`python -m sprat.kafka.membership FILE`. Where the parent was killed as well and the file is still there, the next
+process does it before it joins. It takes the right that the dead process had: Read on the group.
+
+A static member writes nothing down: its partitions wait until it is started again under its name.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from sprat.errors import Retryable, UserError
+from sprat.kafka.clients import NO_ANSWER
+from sprat.kafka.cluster import Cluster
+from sprat.settings import KafkaSettings, ServiceSettings, load_settings
+from sprat.telemetry.logs import configure_logs
+
+log = logging.getLogger(__name__)
+
+LEAVE_S: Final = 5.0
+"""How long leaving may take: the process that is to replace the killed one waits for it in a container."""
+_MODE: Final = 0o600
+_MEMBERS: Final = TypeAdapter(dict[str, str])
+
+
+class MembershipFile:
+    """The groups of this process, each with its member id, in a file that only its user reads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._members: dict[str, str] = {}
+        self.former = take_members(path)
+        """Those of a process before this one, which has neither left its groups nor had it done for it."""
+
+    def note(self, group: str, member: str | None) -> None:
+        """Write down that this process is this member of a group; None: it has left.
+
+        Where that fails, a log line says so: the partitions would then wait for the end of the session.
+        """
+        if self._members.get(group) == member:
+            return
+        if member is None:
+            del self._members[group]
+        else:
+            self._members[group] = member
+        try:
+            self._write()
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self._path, error.strerror)
+
+    def _write(self) -> None:
+        if not self._members:
+            self._path.unlink(missing_ok=True)
+            return
+        new = self._path.with_name(f"{self._path.name}.new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "w", encoding="utf-8") as file:
+            json.dump(self._members, file)
+        new.replace(self._path)
+
+
+def take_members(path: Path) -> dict[str, str]:
+    """Return group → member id of a dead process, and remove its file; nothing where it had left or wrote none."""
+    try:
+        content = path.read_bytes()
+        path.unlink()
+        return _MEMBERS.validate_json(content)
+    except (OSError, ValidationError):
+        return {}
+
+
+async def leave_groups(kafka: KafkaSettings, members: Mapping[str, str]) -> None:
+    """Leave groups for a dead process, within `LEAVE_S`.
+
+    Raises:
+        Retryable: Kafka does not answer or refuses.
+        UserError: a certificate or a SASL setting is missing.
+    """
+    try:
+        async with asyncio.timeout(LEAVE_S), Cluster(kafka.client()) as cluster:
+            for group, member in members.items():
+                await cluster.settled(partial(cluster.leave, group, member))
+    except NO_ANSWER as error:
+        reason = f"{type(error).__name__}; its partitions wait until its session ends"
+        raise Retryable(f"could not leave {', '.join(members)} for a process that was killed: {reason}") from None
+
+
+async def leave_groups_logged(kafka: KafkaSettings, members: Mapping[str, str]) -> None:
+    """Leave groups for a dead process, if it was in any, and log what became of it."""
+    if not members:
+        return
+    try:
+        await leave_groups(kafka, members)
+    except (Retryable, UserError) as error:
+        log.warning("%s", error)
+    else:
+        log.info("left %s for a process that was killed", ", ".join(members))
+
+
+def main() -> int:
+    """Leave the groups that a dead service has written down in the file that the argument names."""
+    try:
+        settings = load_settings(ServiceSettings)
+    except UserError:
+        return 2  # the service has said why, with the same settings
+    configure_logs("membership", settings.log_level, settings.log_format)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # one line says what matters
+    asyncio.run(leave_groups_logged(settings.kafka, take_members(Path(sys.argv[1]))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
