@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from sprat.registry.announcements import announcement_record, tombstone_record
+from sprat.kafka.publisher import OutRecord
+from sprat.registry.announcements import ModelsReader, announcement_record, tombstone_record
 from sprat.registry.retirement import owned_until
 from sprat_contracts import ModelAnnounced, Topics
+from sprat_contracts.wire import SIGNATURE
 from sprat_inference.artefact import load_artefact
+from sprat_operations.models import read_registered_models
 from sprat_operations.topics import create_topics
 from support.cli_records import environment, sprat
-from support.stream import SIGNATURES, publish, read_all
+from support.stream import FORGED, SIGNATURES, publish, read_all, settings_for
 
 SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 
@@ -126,16 +129,91 @@ async def test_without_the_secret_nothing_is_withdrawn_and_it_says_where_that_is
     assert "SPRAT_SECRET is not set" in said
     assert "DIR/secret" in said
     assert len(await read_all(kafka.bootstrap, topics.models)) == 1
-    code, listed, _ = await run("list", SPRAT_SECRET="")
+    code, listed, said = await run("list", SPRAT_SECRET="")
     assert code == 0
     assert "intent/hr" in listed, "without it, announcements are shown as they are"
+    assert "\nnot verified: SPRAT_SECRET is not set" in said
 
 
 async def test_what_was_not_signed_with_the_secret_is_not_listed(kafka, topics, run):
     await announce(kafka, topics, model="hr")
     code, _, said = await run("list", SPRAT_SECRET="another secret of sixteen letters")
     assert code == 1
-    assert "its signature is not this installation's" in said
+    first, second = said.splitlines()
+    assert first == "services ignore what is announced as intent/hr: its signature is not this installation's"
+    assert second.startswith("no model is announced")
+
+
+async def bad_announcements(kafka, topics):
+    """Announce two models, one of which somebody else announces, too; and write what nobody reads."""
+    await announce(kafka, topics)
+    await announce(kafka, topics, model="hr")
+    for task, model in (("intent", "hr"), ("ner", "default")):
+        forged = ModelAnnounced(task=task, version="9", model=model)
+        await send(kafka, announcement_record(topics, forged, "test", None, FORGED))
+    elsewhere = announcement_record(topics, ModelAnnounced(task="ner", version="9"), "test", None, SIGNATURES)
+    own = [header for header in elsewhere.headers if header[0] != SIGNATURE]
+    await send(kafka, SIGNATURES.sign(OutRecord(topics.models, b"a/b", elsewhere.value, own)))
+    for number in range(3):
+        await send(kafka, SIGNATURES.sign(OutRecord(topics.models, f"made/up-{number}".encode(), b"{}", own)))
+
+
+async def test_bad_announcements_are_removed_and_the_valid_one_before_stays(kafka, topics, run, prefix):
+    assert await run("clean", "--yes") == (0, "no announcement is ignored\n", "")
+    await bad_announcements(kafka, topics)
+    code, out, said = await run("clean")
+    assert (code, out) == (2, "")
+    assert said.splitlines() == [
+        "intent/hr: its signature is not this installation's; a valid one counts: that is written again",
+        "ner/default: its signature is not this installation's; none counts: withdrawn",
+        "a/b: its key is not its own task and model; none counts: withdrawn",
+        *(f"made/up-{n}: it is no announcement; none counts: withdrawn" for n in range(3)),
+        "sprat: --yes is needed to remove them without a terminal",
+    ]
+    before = len(await read_all(kafka.bootstrap, topics.models))
+    code, out, _ = await run("clean", "--yes")
+    assert (code, out) == (0, "removed: 6 records; Kafka deletes them when it next compacts the topic\n")
+    written = await read_all(kafka.bootstrap, topics.models)
+    last = {record.key: record for record in written}
+    assert all(SIGNATURES.verdict(record) == "current" for record in last.values()), "what compaction leaves counts"
+    assert {key for key, record in last.items() if record.value} == {b"intent/default", b"intent/hr"}
+    assert len(written) == before + 6
+    models = await read_registered_models(settings_for(kafka.bootstrap, prefix).kafka, SIGNATURES)
+    assert [each.model for each in models.announced] == ["default", "hr"]
+    assert (models.announced[1].version != "9", models.ignored) == (True, ())
+
+
+async def test_a_service_logs_one_line_with_the_count_of_bad_announcements(kafka, topics, prefix, caplog):
+    await bad_announcements(kafka, topics)
+    seen = []
+    reader = ModelsReader(settings_for(kafka.bootstrap, prefix).kafka, SIGNATURES, lambda each: seen.append(each.key))
+    await reader.start()
+    await reader.catch_up()
+    await reader.stop()
+    assert seen == [b"intent/default", b"intent/hr"]
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "sprat.registry.announcements"]
+    ignored = f"records on {topics.models} that are ignored: 6 (2 invalid, 1 key, 3 unreadable)"
+    assert line == f"{ignored}; `sprat models clean` names and removes them"
+
+
+async def test_what_a_running_service_announced_is_not_withdrawn(kafka, topics, run, prefix):
+    await announce(kafka, topics)
+    stranger = announcement_record(topics, ModelAnnounced(task="ner", version="9"), "test", None, FORGED)
+    await send(kafka, stranger)
+    service = AIOKafkaConsumer(topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.ner.default")
+    await service.start()
+    code, out, said = await run("clean", "--yes", "--json")
+    await service.stop()
+    assert (code, [json.loads(line)["then"] for line in out.splitlines()]) == (1, ["left"])
+    assert "give it the SPRAT_SECRET of the others" in said
+    assert len(await read_all(kafka.bootstrap, topics.models)) == 2
+
+
+async def test_with_another_secret_than_the_services_nothing_is_removed(kafka, topics, run):
+    await announce(kafka, topics)
+    code, _, said = await run("clean", "--yes", SPRAT_SECRET="another secret of sixteen letters")
+    assert (code, "is it that of the services?" in said) == (2, True)
+    assert len(await read_all(kafka.bootstrap, topics.models)) == 1
 
 
 async def test_a_retirement_that_was_cut_short_is_finished_by_another(kafka, topics, run):

@@ -52,6 +52,7 @@ TALKING = {
     "models list": ("models", "list", "--json"),
     "models show": ("models", "show", "intent/default", "--json"),
     "models retire": ("models", "retire", "intent/default", "--yes", "--json"),
+    "models clean": ("models", "clean", "--yes", "--json"),
     "feedback": CORRECTION,
     "feedback export": ("feedback", "export", "--output", "corrections.csv", "--json"),
     "audit": ("audit", "--json"),

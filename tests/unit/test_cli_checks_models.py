@@ -7,10 +7,11 @@ from aiokafka import TopicPartition
 
 from sprat.kafka.cluster import ConsumerGroup, GroupMember
 from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
+from sprat.registry.announcements import IgnoredRecord
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.groups import check_groups
 from sprat_cli.doctor.models import check_models
-from sprat_contracts import ModelAnnounced
+from sprat_contracts import ModelAnnounced, Record
 from sprat_operations.local_run import LocalRun
 from sprat_operations.models import RegisteredModels
 
@@ -139,7 +140,7 @@ def test_a_model_that_is_announced_and_that_nobody_serves_is_broken():
         ModelAnnounced(task="translation", version="fedcba", owns_from=None),
     ]
     groups = measured(group("intent.default"), group("ner.legal", 0, lag=12))
-    starting, unserved = check_models(announced, groups)
+    starting, unserved = check_models(RegisteredModels(tuple(announced), {}), groups)
     assert starting.status is CheckStatus.warning
     assert unserved.status is CheckStatus.broken
     assert unserved.finding == (
@@ -169,3 +170,34 @@ def test_routers_that_judge_texts_differently_are_a_warning(clients: list[str], 
     warned = [check for check in found if check.status is CheckStatus.warning]
     assert [check.finding.partition(",")[0] for check in warned] == ([told] if told else [])
     assert [check.fix for check in warned] == (["give all routers the same SPRAT_STRICT_TEXTS"] if told else [])
+
+
+def ignored(key, why):
+    return IgnoredRecord(Record("sprat.models.v1", 0, 0, 0, key, b"x", ()), why)
+
+
+def test_a_service_that_runs_and_is_ignored_is_broken_and_what_else_is_ignored_is_counted():
+    counts = {b"ner/legal": Record("sprat.models.v1", 0, 0, 0, b"ner/legal", b"x", ())}
+    bad = (
+        ignored(b"intent/hr", "invalid"),
+        ignored(b"ner/legal", "invalid"),
+        ignored(b"made/up", "unreadable"),
+        ignored(b"\xff", "unreadable"),
+    )
+    served = (ModelAnnounced(task="ner", model="legal", version="abcdef0123", owns_from=1),)
+    groups = measured(group("intent.hr"), group("ner.legal"))
+    first, hr, others = check_models(RegisteredModels(served, {}, bad, counts), groups)
+    assert first.status is CheckStatus.ok
+    assert (hr.status, hr.finding.split(":")[0]) == (CheckStatus.broken, "intent/hr")
+    assert "its signature is not this installation's" in hr.finding
+    assert "SPRAT_SECRET" in hr.fix
+    assert (others.status, others.fix) == (CheckStatus.warning, "sprat models clean")
+    assert others.finding == (
+        "3 records of announcements that services ignore (1: its signature is not this installation's; "
+        "2: it is no announcement): made/up, ner/legal, \ufffd"
+    )
+
+
+def test_that_announcements_are_not_verified_is_told():
+    (_, line) = check_models(RegisteredModels((), {}, verified=False), measured())
+    assert (line.status, line.fix) == (CheckStatus.unknown, "set SPRAT_SECRET to that of the services")

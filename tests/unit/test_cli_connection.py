@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
 from sprat.errors import UserError
 from sprat.kafka.clients import client_arguments
+from sprat.kafka.publisher import OutRecord
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import (
     UnreachableError,
@@ -17,7 +18,9 @@ from sprat_cli.connection import (
     writing_signatures,
 )
 from sprat_cli.terminal import paint, wants_colour
+from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
+from support.stream import SECRET, SIGNATURES
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +62,23 @@ def test_what_must_be_signed_needs_the_secret_and_it_is_said_where_that_is(monke
     assert str(raised.value).endswith(f"export SPRAT_SECRET=$(cat {tmp_path}/secret)")
     monkeypatch.setenv("SPRAT_SECRET", (tmp_path / "secret").read_text())
     assert writing_signatures() is not None
+
+
+def test_records_are_verified_with_the_secret_of_ones_own_installation(monkeypatch, tmp_path):
+    monkeypatch.delenv("SPRAT_SECRET", raising=False)
+    monkeypatch.setattr(local_run, "user_cache_path", lambda _: tmp_path / "cache")
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    where = {"bootstrap": "127.0.0.1:43211", "secret_file": str(tmp_path / "secret")}
+    LocalRun(os.getpid(), str(tmp_path), "redis://127.0.0.1:6399/0", **where).announce()
+    own = reading_signatures(KafkaSettings(bootstrap="localhost:43211"))
+    record = SIGNATURES.sign(OutRecord("t", b"k", b"v", []))
+    assert own.verdict(record) == "current"
+    assert reading_signatures(KafkaSettings(bootstrap="127.0.0.1:43212")) is None
+    monkeypatch.setenv("SPRAT_SECRET", "another secret of sixteen letters")
+    assert reading_signatures(KafkaSettings(bootstrap="127.0.0.1:43211")).verdict(record) == "invalid"
+    monkeypatch.delenv("SPRAT_SECRET")
+    (tmp_path / "secret").unlink()
+    assert reading_signatures(KafkaSettings(bootstrap="127.0.0.1:43211")) is None
 
 
 def test_a_wrong_variable_is_named_without_its_value(monkeypatch):

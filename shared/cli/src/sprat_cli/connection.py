@@ -24,6 +24,7 @@ from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.installation import find_installation
 from sprat_cli.terminal import remark
 from sprat_operations import local_run
+from sprat_operations.local_run import LocalRun
 from sprat_operations.result_stream import MissingTopics
 
 _ACLS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
@@ -102,14 +103,28 @@ def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | 
     return settings.with_tasks(chosen_tasks(local_run.find_by_kafka(settings.bootstrap)).table)
 
 
-def reading_signatures() -> Signatures | None:
-    """Return what verifies Sprat's own records; None where this shell does not know the secret.
+def reading_signatures(kafka: KafkaSettings | None = None) -> Signatures | None:
+    """Return what verifies Sprat's own records; None where the secret is not known here.
+
+    Args:
+        kafka: where the records are. Where SPRAT_SECRET is not set, and it is that of this user's `sprat up`, the
+            secret is that of the same `sprat up`.
 
     Raises:
         UserError: naming each variable that is wrong, and why.
     """
     settings = load_command_settings()
+    if not settings.secret.get_secret_value() and kafka is not None:
+        settings = settings.model_copy(update={"secret": _secret_of(local_run.find_by_kafka(kafka.bootstrap))})
     return Signatures.of(settings) if settings.secret.get_secret_value() else None
+
+
+def _secret_of(run: LocalRun | None) -> SecretStr:
+    """Return the secret of this user's `sprat up`; an empty one where it is not known."""
+    try:
+        return SecretStr(Path(run.secret_file).read_text("utf-8").strip() if run and run.secret_file else "")
+    except OSError:
+        return SecretStr("")
 
 
 def writing_signatures() -> Signatures:

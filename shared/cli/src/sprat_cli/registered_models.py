@@ -26,6 +26,6 @@ async def registered_models(kafka: KafkaSettings) -> RegisteredModels:
         UserError: the topic of models does not exist; a user error, as in every command.
     """
     try:
-        return await read_registered_models(kafka, reading_signatures())
+        return await read_registered_models(kafka, reading_signatures(kafka))
     except Fatal as error:
         raise UserError(str(error)) from None

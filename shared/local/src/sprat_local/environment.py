@@ -26,6 +26,8 @@ _SIMULATED_MODEL = "simulated-frontier"
 _SIMULATED_PROVIDER = "simulator"
 _AUDIT = "SPRAT_AUDIT__"
 _OF_FRONTIER = "SPRAT_FRONTIER__"
+SECRET_FILE = "secret"  # noqa: S105 - the name of a file
+"""In the folder of an installation."""
 GENERALIST_PORT = 8090
 """Of the generalist service, unless `SPRAT_GENERALIST__PORT` says another: policies name it."""
 # The defaults are a thread for every core in every process, which doubles the CPU used and gains nothing here.
@@ -148,7 +150,7 @@ def load_or_create_secret(folder: Path) -> str:
     """
     if secret := os.environ.get("SPRAT_SECRET"):
         return secret
-    return private.load_or_create_password(folder / "secret")
+    return private.load_or_create_password(folder / SECRET_FILE)
 
 
 def audit_variables(folder: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from sprat_local.environment import SECRET_FILE
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.notices import OnNotice, OnProgress
 from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options, without_password
@@ -79,6 +80,7 @@ class BackingServers:
             policy=str(self._options.policy.absolute()),
             models={str(model): str(model.folder.absolute()) for model in self._options.models},
             frontier=without_password(self._options.frontier),
+            secret_file="" if os.environ.get("SPRAT_SECRET") else str(self._folder.absolute() / SECRET_FILE),
         )
         if run.redis_url or run.for_commands:
             self._announced = run.announce()

@@ -46,6 +46,8 @@ class LocalRun:
     """When its process began, as `/proc` counts: a later process may get the same id. Empty where that is unknown."""
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
     """SHA-256 of its policy and of the files of its tasks, by path, as its services read them; empty: unknown."""
+    secret_file: str = ""
+    """Holds its secret; empty where SPRAT_SECRET did, or an earlier version wrote it."""
 
     def announce(self) -> Path:
         """Write it where `find` and `running` look, for this user alone; the caller removes the file at the end."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,12 +14,18 @@ from sprat.errors import UserError
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
 from sprat.kafka.lag import LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat.model import DEFAULT_MODEL
-from sprat.registry.announcements import ModelsReader, tombstone_record
+from sprat.registry.announcements import (
+    Announcement,
+    IgnoredRecord,
+    ModelsReader,
+    tombstone_record,
+    unannounced_record,
+)
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement
 from sprat.settings import KafkaSettings, section_prefix
 from sprat.signatures import Signatures
-from sprat_contracts import ModelAnnounced, Topics
+from sprat_contracts import KafkaRecord, ModelAnnounced, Topics
 from sprat_operations.own_texts import count_own_texts
 from sprat_operations.services import CLASSIFY, module_of, program_of
 
@@ -125,6 +131,16 @@ class RegisteredModels:
     announced: tuple[ModelAnnounced, ...]
     """Ordered by task and name."""
     withdrawn: OwnTexts
+    ignored: tuple[IgnoredRecord, ...] = ()
+    """What services ignore."""
+    valid: Mapping[bytes | None, KafkaRecord] = field(default_factory=dict)
+    """The last record that counts, by key."""
+    verified: bool = True
+    """Whether signatures were verified."""
+
+    def counts(self, ignored: IgnoredRecord) -> bool:
+        """Return whether a record that counts stands under the key of one that does not."""
+        return ignored.record.key in self.valid
 
 
 async def read_registered_models(settings: KafkaSettings, signatures: Signatures | None) -> RegisteredModels:
@@ -137,15 +153,74 @@ async def read_registered_models(settings: KafkaSettings, signatures: Signatures
         Retryable: Kafka does not answer.
         KafkaError: it refuses.
     """
-    models = ModelTable()
-    reader = ModelsReader(
-        settings, signatures, lambda seen: models.apply(seen.key, seen.announced, seen.retirement.until)
-    )
+    models, ignored, valid = ModelTable(), list[IgnoredRecord](), dict[bytes | None, KafkaRecord]()
+
+    def apply(seen: Announcement) -> None:
+        models.apply(seen.key, seen.announced, seen.retirement.until)
+        if seen.record is not None:
+            valid[seen.key] = seen.record
+
+    reader = ModelsReader(settings, signatures, apply, ignored.extend)
     try:
         await reader.start()
     finally:
         await reader.stop()
-    return RegisteredModels(models.announced(), models.withdrawn())
+    return RegisteredModels(models.announced(), models.withdrawn(), tuple(ignored), valid, signatures is not None)
+
+
+WHY_IGNORED: Final[Mapping[str, str]] = {
+    "unsigned": "it has no signature",
+    "invalid": "its signature is not this installation's",
+    "outdated": "it withdraws an announcement that another has followed",
+    "unreadable": "it is no announcement",
+    "key": "its key is not its own task and model",
+}
+
+
+async def running_groups(client: Mapping[str, Any], topics: Topics, names: Iterable[str]) -> frozenset[str]:
+    """Return those of these names, as `intent/hr`, whose consumer group has members.
+
+    Raises:
+        KafkaError: the broker does not answer, or this user may not see a group.
+    """
+    admin = AIOKafkaAdminClient(**client)
+    try:
+        await admin.start()
+        groups = {name: f"{topics.prefix}.{name.replace('/', '.', 1)}" for name in names if "/" in name}
+        return frozenset([name for name, group in groups.items() if await _members(admin, group, _WAIT_S)])
+    finally:
+        await close_in_time(admin.close)
+
+
+async def remove_ignored(
+    client: Mapping[str, Any], kafka: KafkaSettings, ignored: Iterable[IgnoredRecord], signatures: Signatures
+) -> int:
+    """Write a valid record after each ignored one, so that compaction removes that; return how many are left.
+
+    It is the record that counted before, once more, else a tombstone. What counts is read again just before.
+
+    Raises:
+        Fatal: the topic does not exist.
+        Retryable: Kafka does not answer.
+        KafkaError: it refuses.
+    """
+    keys = {each.record.key for each in ignored}
+    producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
+    try:
+        await producer.start()
+        found = await read_registered_models(kafka, signatures)
+        for each in found.ignored:
+            if each.record.key in keys:
+                again = found.valid.get(each.record.key) or unannounced_record(
+                    kafka.topics, each.record.key, signatures
+                )
+                await producer.send_and_wait(
+                    kafka.topics.models, value=again.value, key=again.key, headers=list(again.headers)
+                )
+    finally:
+        await close_in_time(producer.stop)
+    left = await read_registered_models(kafka, signatures)
+    return sum(each.record.key in keys for each in left.ignored)
 
 
 @dataclass(frozen=True, slots=True)

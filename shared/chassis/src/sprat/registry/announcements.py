@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
@@ -13,9 +15,10 @@ from sprat.kafka.clients import make_consumer
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import Ends, Retirement, owned_until, owned_until_header, withdraws_header
+from sprat.retry import OnceAMinute
 from sprat.settings import KafkaSettings
 from sprat.signatures import Refusal, Signatures, Verdict
-from sprat_contracts import Envelope, ModelAnnounced, Topics, Traceparent, WireError, decode, encode
+from sprat_contracts import Envelope, KafkaRecord, ModelAnnounced, Topics, Traceparent, WireError, decode, encode
 from sprat_contracts.ids import derive
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,29 @@ class Announcement:
     """The state of the model after this record."""
     verdict: Verdict | None = None
     """With which secret it is signed; None where that was not verified."""
+    record: KafkaRecord | None = None
+    """As Kafka holds it."""
+
+
+Ignored = Refusal | Literal["unreadable", "key"]
+"""Why a record does not count. `unreadable`: it is no announcement. `key`: its key is not its own `task/model`, so that
+it could never be withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredRecord:
+    """A record of the models topic that does not count, and that no valid one under its key has followed."""
+
+    record: KafkaRecord
+    why: Ignored
+
+    @property
+    def name(self) -> str:
+        """Its key, which is `task/model` where a service wrote it."""
+        return (self.record.key or b"").decode("utf-8", "replace")
+
+
+OnIgnored = Callable[[Sequence[IgnoredRecord]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +86,20 @@ class ModelsReader:
         settings: of Kafka.
         signatures: verify the records; None: all are read as they are, by tools that decide nothing.
         apply: gets each record in turn.
+        on_ignored: gets the records that do not count, after each reading; None: they are counted and logged.
     """
 
     def __init__(
-        self, settings: KafkaSettings, signatures: Signatures | None, apply: Callable[[Announcement], object]
+        self,
+        settings: KafkaSettings,
+        signatures: Signatures | None,
+        apply: Callable[[Announcement], object],
+        on_ignored: OnIgnored | None = None,
     ) -> None:
+        self._on_ignored = on_ignored or self._report
+        self._line = OnceAMinute()
+        self._unsaid = Counter[str]()
+        """Reasons of ignored records that no line of the log has counted yet."""
         self._topic = settings.topics.models
         self._signatures = signatures
         self._apply = apply
@@ -79,8 +114,9 @@ class ModelsReader:
         )
         self._partitions: list[TopicPartition] = []
         self._retirements: dict[bytes | None, Retirement] = {}
-        self._refused: dict[bytes | None, tuple[ConsumerRecord, Refusal]] = {}
-        """The last record that was refused under each key, and why, unless a valid one has come since."""
+        self._ignored: dict[bytes | None, IgnoredRecord] = {}
+        """Since the last reading, the last one under each key, unless a valid one has come since: then it stays until
+        compaction removes it."""
 
     async def start(self) -> None:
         """Connect and read to the end.
@@ -119,14 +155,27 @@ class ModelsReader:
                     for record in records:
                         self._take(record)
             self._consumer.pause(partition)
-        self._report_refused()
+        ignored = tuple(self._ignored.values())
+        self._ignored.clear()
+        self._on_ignored(ignored)
 
-    def _report_refused(self) -> None:
-        """Count what was refused, without what a valid record has replaced: that stays until compaction removes it."""
-        if self._signatures is not None:
-            for record, why in self._refused.values():
-                self._signatures.refused(record, why)
-        self._refused.clear()
+    def _report(self, ignored: Sequence[IgnoredRecord]) -> None:
+        for each in ignored:
+            self._unsaid[each.why] += 1
+            match each.why:
+                case "unreadable" | "key":
+                    pass
+                case why if self._signatures is not None:
+                    self._signatures.refused(each.record, why)
+        if self._unsaid and self._line.due():
+            reasons = ", ".join(f"{count} {why}" for why, count in self._unsaid.items())
+            log.warning(
+                "records on %s that are ignored: %d (%s); `sprat models clean` names and removes them",
+                self._topic,
+                self._unsaid.total(),
+                reasons,
+            )
+            self._unsaid.clear()
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -135,25 +184,35 @@ class ModelsReader:
     def _take(self, record: ConsumerRecord) -> None:
         verdict = None if self._signatures is None else self._signatures.verdict(record)
         before = self._retirements.get(record.key, Retirement())
-        if verdict is not None and self._signatures is not None and not self._signatures.accepts_verdict(verdict):
-            self._refused[record.key] = record, verdict
+        announced: ModelAnnounced | None = None
+        why: Ignored | None = self._refusal(record, verdict, before)
+        if why is None and record.value is not None:
+            announced, why = _read(record)
+        if why is not None:
+            self._ignored[record.key] = IgnoredRecord(record, why)
             return
-        if record.value is None and before.outdates(record.headers):
-            self._refused[record.key] = record, "outdated"
-            return
-        self._refused.pop(record.key, None)
+        self._ignored.pop(record.key, None)
         ends = owned_until(record.headers)
-        if record.value is None:
-            announced, after = None, before.after_tombstone(ends)
+        if announced is None:
+            after = before.after_tombstone(ends)
         else:
-            try:
-                announced = decode(record, ModelAnnounced).message
-            except WireError as error:
-                log.warning("an announcement is not valid: %s", error.code, extra={"offset": record.offset})
-                return
             after = before.after_announcement(ends, announced.owns_from)
         self._retirements[record.key] = after
-        self._apply(Announcement(record.key, announced, record.timestamp, ends, after, verdict))
+        self._apply(Announcement(record.key, announced, record.timestamp, ends, after, verdict, record))
+
+    def _refusal(self, record: ConsumerRecord, verdict: Verdict | None, before: Retirement) -> Refusal | None:
+        if verdict is not None and self._signatures is not None and not self._signatures.accepts_verdict(verdict):
+            return verdict
+        return "outdated" if record.value is None and before.outdates(record.headers) else None
+
+
+def _read(record: ConsumerRecord) -> tuple[ModelAnnounced | None, Ignored | None]:
+    """Return the announcement in a record, or why it is none that counts."""
+    try:
+        announced = decode(record, ModelAnnounced).message
+    except WireError:
+        return None, "unreadable"
+    return (announced, None) if record.key == model_key(announced.task, announced.model) else (None, "key")
 
 
 MakeReader = Callable[[KafkaSettings, Signatures, Callable[[Announcement], object]], ModelsReader]
@@ -244,3 +303,8 @@ def tombstone_record(
     """Return the signed record that withdraws a model, announced with `owns_from`; `ends` make it the second one."""
     headers = [withdraws_header(owns_from), *([] if ends is None else [owned_until_header(ends)])]
     return signatures.sign(OutRecord(topics.models, model_key(task, model), None, headers))
+
+
+def unannounced_record(topics: Topics, key: bytes | None, signatures: Signatures) -> OutRecord:
+    """Return the signed tombstone for a key under which no model is announced; one that is meanwhile is kept."""
+    return signatures.sign(OutRecord(topics.models, key, None, [withdraws_header(None)]))

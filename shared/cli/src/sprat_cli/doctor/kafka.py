@@ -69,14 +69,14 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     yield await _checkpoints(kafka, states)
     registered = None
     if _exists(states, kafka.topics.models):
-        registered = await read_registered_models(kafka, reading_signatures())
+        registered = await read_registered_models(kafka, reading_signatures(kafka))
     before, measured = await measure(kafka, {} if registered is None else registered.withdrawn)
     run = local_run.find_by_kafka(kafka.bootstrap)
     for check in check_groups(measured, registered, before, run, kafka.topics.tasks):
         yield check
     if registered is None:
         return
-    for check in check_models(registered.announced, measured):
+    for check in check_models(registered, measured):
         yield check
     if policy is not None:
         files = chosen_tasks(run)

@@ -1,12 +1,13 @@
 """Checks of the announced models: whether each is served, and whether the policy fits them."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sprat.kafka.lag import LagSnapshot
 from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
-from sprat_cli.doctor.check import Check, broken, ok, warning
+from sprat_cli.doctor.check import Check, broken, ok, some_of, unknown, warning
 from sprat_cli.which_keep_at import (
     OF_CARD,
     CardKeepAt,
@@ -18,13 +19,53 @@ from sprat_cli.which_keep_at import (
     place_of_keep_at,
 )
 from sprat_contracts import ModelAnnounced
-from sprat_operations.models import advised_by_language, advised_keep_at, group_of, serving_advice
+from sprat_operations.models import (
+    WHY_IGNORED,
+    RegisteredModels,
+    advised_by_language,
+    advised_keep_at,
+    group_of,
+    serving_advice,
+)
 from sprat_policy import NO_FILES, Policy, TaskFiles, UnannouncedModel, unannounced_models
 from sprat_privacy.labels import labels_to_keep, numbered
 
 
-def check_models(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
-    """Check the announced models, and the group of each."""
+def check_models(registered: RegisteredModels, measured: LagSnapshot) -> Iterator[Check]:
+    """Check the announced models, and the group of each; then what services ignore."""
+    announced = registered.announced
+    yield from _announced(announced, measured)
+    if not registered.verified:
+        yield unknown(
+            "models",
+            "whether their announcements are genuine: this shell does not know the secret that they are signed with",
+            "set SPRAT_SECRET to that of the services",
+        )
+    yield from _ignored(registered, measured)
+
+
+def _ignored(registered: RegisteredModels, measured: LagSnapshot) -> Iterator[Check]:
+    """Report a service that is ignored for itself, and count what else is."""
+    others = []
+    for each in registered.ignored:
+        group = measured.groups.get(each.name.replace("/", ".", 1))
+        if registered.counts(each) or group is None or not group.group.members:
+            others.append(each)
+            continue
+        yield broken(
+            "models",
+            f"{each.name}: its service runs, but {WHY_IGNORED[each.why]}: for the router nothing serves it, and its "
+            "answers are ignored",
+            "give its service the SPRAT_SECRET of the others, and restart it",
+        )
+    if others:
+        reasons = Counter(WHY_IGNORED[each.why] for each in others)
+        why = "; ".join(f"{count:,}: {reason}" for reason, count in reasons.items())
+        finding = f"{counted(len(others), 'record')} of announcements that services ignore ({why}): "
+        yield warning("models", finding + some_of(sorted({each.name for each in others})), "sprat models clean")
+
+
+def _announced(announced: Sequence[ModelAnnounced], measured: LagSnapshot) -> Iterator[Check]:
     if not announced:
         yield warning(
             "models", "none announced: every text goes to the frontier", "start a service, as `sprat up` does"

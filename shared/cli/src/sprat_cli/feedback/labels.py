@@ -187,7 +187,7 @@ def did_you_mean(label: str, known: Collection[str]) -> str:
 async def announced_labels(kafka: KafkaSettings) -> dict[str, dict[str, Collection[str]]]:
     """Return task → model → labels of the models that are announced, without those that announce none."""
     labels: dict[bytes | None, ModelAnnounced] = {}
-    signatures = reading_signatures()
+    signatures = reading_signatures(kafka)
     async for record in read_since(client_arguments(kafka), [kafka.topics.models], None):
         if signatures is not None and not signatures.accepts(record):
             continue

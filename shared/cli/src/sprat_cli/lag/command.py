@@ -216,7 +216,7 @@ async def _withdrawn(kafka: KafkaSettings, measured: LagSnapshot) -> OwnTexts:
     if not any(name.partition(".")[0] in kafka.topics.tasks for name in measured.groups):
         return {}
     try:
-        return (await read_registered_models(kafka, reading_signatures())).withdrawn
+        return (await read_registered_models(kafka, reading_signatures(kafka))).withdrawn
     except (Fatal, TopicAuthorizationFailedError) as error:
         remark(f"it is not known which models are retired: {error or type(error).__name__}")
         return {}

@@ -20,6 +20,8 @@ from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_operations.models import (
+    WHY_IGNORED,
+    RegisteredModels,
     ServingState,
     advised_by_language,
     advised_keep_at,
@@ -33,7 +35,7 @@ Example:
 
 ADVISED is the keep_at of the model's card, and what it advises for a language instead; your policy's is used, see
 `sprat doctor --policy FILE`. SERVES is `nobody` if a model is announced but its service does not run: texts that ask
-for it wait.
+for it wait. With SPRAT_SECRET, or of your `sprat up`, only what is signed with the secret is listed; the rest is named.
 
 \b
 Exit codes:
@@ -55,6 +57,7 @@ Exit codes:
   1  the folder's files do not match its card
   2  wrong usage, or Kafka cannot be reached"""
 
+_SHOWN = 5
 _HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES")
 
 
@@ -62,7 +65,7 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
     """List the announced models, and whether each is served."""
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(_served(kafka))
+        registered, found = asyncio.run(_served(kafka))
     if as_json:
         for each, serves in found:
             state = {
@@ -71,6 +74,8 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
                 "serves": serves.value,
             }
             say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **state})
+        for bad in registered.ignored:
+            say_json({"type": "ignored", "key": bad.name, "why": bad.why, "counts": registered.counts(bad)})
     elif found:
         head, *rows = table([_HEAD, *(_row(*each) for each in found)])
         say(faint(head))
@@ -79,9 +84,20 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
         for each, serves in found:
             if serves is ServingState.nobody:
                 remark(printable(f"no service runs for {each.task}/{each.model}: {serving_advice(each)}"))
+    _remark_on(registered)
     if not found:
         remark("no model is announced: start a service, or run `sprat doctor` to find what is missing")
         raise typer.Exit(1)
+
+
+def _remark_on(registered: RegisteredModels) -> None:
+    """Say what is ignored, and whether that is known."""
+    if not registered.verified:
+        remark("not verified: SPRAT_SECRET is not set, so anybody who may write to the topic may have announced these")
+    for each in registered.ignored[:_SHOWN]:
+        remark(f"services ignore what is announced as {printable(each.name, 100)}: {WHY_IGNORED[each.why]}")
+    if len(registered.ignored) > _SHOWN:
+        remark(f"and {len(registered.ignored) - _SHOWN:,} more, which `sprat models clean` names")
 
 
 def show(
@@ -119,13 +135,14 @@ def _card_of(what: str, found: tuple[ModelAnnounced, ...]) -> tuple[Card, str]:
         raise UserError(f"{what}: was announced without a card that this version reads") from None
 
 
-async def _served(kafka: KafkaSettings) -> tuple[tuple[ModelAnnounced, ServingState], ...]:
-    """Return all models that are announced, each with its serving state."""
-    announced = (await registered_models(kafka)).announced
+async def _served(kafka: KafkaSettings) -> tuple[RegisteredModels, tuple[tuple[ModelAnnounced, ServingState], ...]]:
+    """Return what is on the topic, and all models that are announced, each with its serving state."""
+    registered = await registered_models(kafka)
+    announced = registered.announced
     admin = AIOKafkaAdminClient(**client_arguments(kafka))
     try:
         await admin.start()
-        return tuple(zip(announced, await serving(admin, kafka.topics, announced), strict=True))
+        return registered, tuple(zip(announced, await serving(admin, kafka.topics, announced), strict=True))
     finally:
         await close_in_time(admin.close)
 

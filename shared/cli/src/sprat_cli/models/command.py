@@ -1,4 +1,4 @@
-"""`sprat models`: list, show, add, convert, compare, replace, roll back and retire models."""
+"""`sprat models`: list, show, add, convert, compare, replace, roll back, retire and clean models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,8 @@ from sprat_cli.app import explain_missing_package, group_help, make_app
 from sprat_cli.models.add import EPILOG as ADD
 from sprat_cli.models.add import add
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
+from sprat_cli.models.clean import EPILOG as CLEAN
+from sprat_cli.models.clean import clean
 from sprat_cli.models.compare import EPILOG as COMPARE
 from sprat_cli.models.compare import compare
 from sprat_cli.models.retire import EPILOG as RETIRE
@@ -44,6 +46,7 @@ app = make_app(
         "replace hr hr-2 --write",
         "rollback hr",
         "retire intent/hr --wait 600",
+        "clean",
     ),
 )
 convert_app = make_app(
@@ -66,6 +69,7 @@ app.command("compare", epilog=COMPARE)(compare)
 app.command("replace", epilog=REPLACE)(replace)
 app.command("rollback", epilog=ROLLBACK)(rollback)
 app.command("retire", epilog=RETIRE)(retire)
+app.command("clean", epilog=CLEAN)(clean)
 
 
 @convert_app.callback()
