@@ -18,7 +18,7 @@ from sprat.kafka.publisher import Publisher
 from sprat_cli.doctor.kafka import check_checkpoints
 from sprat_contracts import Envelope, Traceparent, encode
 from sprat_frontier.egress_audit import KafkaEgressAudit
-from sprat_operations.egress import last_egress
+from sprat_operations.egress import recent_calls, recent_egress
 from support import frontier_parts as parts
 from support.cli_records import environment, sprat
 from support.stream import SECRET, made_topics, open_transaction, producing, publish, settings_for
@@ -190,12 +190,15 @@ async def test_what_an_open_transaction_holds_back_is_not_judged(settings, place
 @pytest.mark.parametrize("checkpoints", [True, False])
 async def test_doctor_learns_from_the_last_record_whether_there_are_checkpoints(settings, place, checkpoints):
     await made_topics(settings)
-    assert check_checkpoints(await last_egress(settings.kafka)).finding.startswith("nothing has left yet")
+    assert await recent_egress(settings.kafka) == []
     async with frontier(
         settings, parts.AUDIT.model_copy(update={"checkpoints": place if checkpoints else None})
     ) as one:
         await answer(settings, one, TEXTS)
-    assert check_checkpoints(await last_egress(settings.kafka)).status == ("ok" if checkpoints else "warning")
+    records = await recent_egress(settings.kafka)
+    assert check_checkpoints(records[-1]).status == ("ok" if checkpoints else "warning")
+    (calls,) = recent_calls(records)
+    assert (calls.provider, calls.failures, calls.last.breaker) == ("simulated", 0, "closed")
 
 
 async def test_checkpoints_on_another_kafka(settings, kafka, prefix, verify):

@@ -12,7 +12,7 @@ from sprat.settings import KafkaSettings
 from sprat_cli.chosen_policy import remark_unread
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
-from sprat_cli.doctor.kafka import check_brokers, check_checkpoints, check_topics, check_transactions
+from sprat_cli.doctor.kafka import check_brokers, check_calls, check_checkpoints, check_topics, check_transactions
 from sprat_cli.doctor.settings import (
     FrontierVariables,
     check_frontier,
@@ -26,6 +26,7 @@ from sprat_cli.main import app
 from sprat_contracts import ChainPlace
 from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew
+from sprat_operations.egress import recent_calls
 from sprat_operations.local_run import SIMULATED, LocalRun
 from sprat_operations.topics import Difference, TopicState
 from sprat_operations.transactions import OpenTransaction
@@ -474,6 +475,48 @@ def test_an_audit_without_checkpoints_is_a_warning(checkpoint, status, said):
     assert check.finding.startswith(said)
     assert ("SPRAT_AUDIT__CHECKPOINTS" in check.fix) is (status is CheckStatus.warning)
     assert check_checkpoints(None).status is CheckStatus.ok
+
+
+NOW_S = 1_700_000_000
+
+
+def outcomes(*codes, breaker="closed", age_s=0, provider="mistral_ai"):
+    """Return the records of calls that ended so, the last one before `age_s` seconds."""
+    chain = ChainPlace(
+        writer="f-1", started_at=1, sequence=1, previous="", acknowledged=0, signed_at=(NOW_S - age_s) * 1000
+    )
+    outcome = attempt("call").model_copy(update={"phase": "outcome", "provider": provider, "chain": chain})
+    return [outcome.model_copy(update={"outcome": code, "breaker": breaker}) for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("records", "status", "said", "fix"),
+    [
+        ([], None, "", ""),
+        ([attempt("call")], None, "", ""),
+        (outcomes("answered"), CheckStatus.ok, "ended with answered; its circuit breaker is closed", ""),
+        (outcomes("server_error", "answered", breaker=None), CheckStatus.ok, "ended with answered", ""),
+        (outcomes(*["server_error"] * 3, breaker="open"), CheckStatus.broken, "circuit breaker is open", "BreakerOpen"),
+        (outcomes("timeout", breaker="half_open"), CheckStatus.broken, "circuit breaker is half-open", "BreakerOpen"),
+        (outcomes("timeout", breaker="open", age_s=3601), CheckStatus.warning, "breaker is open", "BreakerOpen"),
+        (outcomes(*["unauthorised"] * 5), CheckStatus.broken, "the last 5 calls failed", "RefusesCredential"),
+        (outcomes(*["http_400"] * 6, breaker=None), CheckStatus.broken, "the last 6 calls failed", "ProviderDown"),
+        (outcomes(*["http_400"] * 4), CheckStatus.ok, "ended with http_400", ""),
+        (outcomes(*["http_400"] * 4, "refused", *["http_400"] * 4), CheckStatus.ok, "ended with http_400", ""),
+        (outcomes(*["no_gold"] * 9), CheckStatus.ok, "ended with no_gold", ""),
+        (outcomes("answered", *["not_sent", "cancelled"] * 9), CheckStatus.ok, "ended with answered", ""),
+    ],
+)
+def test_calls_that_fail_and_an_open_breaker_are_told(records, status, said, fix):
+    checks = list(check_calls(recent_calls(records), NOW_S))
+    assert [check.status for check in checks] == ([] if status is None else [status])
+    assert all(check.finding.startswith("mistral_ai: ") and said in check.finding for check in checks)
+    assert all(fix in check.fix and bool(fix) is bool(check.fix) for check in checks)
+
+
+def test_each_provider_has_a_line_of_its_own():
+    records = [*outcomes("answered"), *outcomes("timeout", breaker="open", provider="other")]
+    assert [check.status for check in check_calls(recent_calls(records), NOW_S)] == ["ok", "broken"]
 
 
 def test_a_server_that_is_inside_by_its_host_and_said_to_be_elsewhere_is_warned_of(tmp_path, capsys, monkeypatch):

@@ -27,6 +27,19 @@ async def test_every_call_has_an_attempt_record_before_and_an_outcome_record_aft
     assert len({record.call_id for record in records}) == 3
 
 
+async def test_the_record_of_a_calls_outcome_says_what_the_breaker_is_then():
+    service = frontier(lambda n: UNAVAILABLE if n < 4 else OUTPUT, max_retries=0)
+    for number in range(5):
+        await service.answer(parts.request(f"text {number}", id=f"t-{number}"))
+    assert [(record.phase, record.breaker) for record in service.audit.records[:2]] == [
+        ("attempt", None),
+        ("outcome", "closed"),
+    ]
+    states = [record.breaker for record in service.audit.records if record.phase == "outcome"]
+    # Three cases fail; the fourth probes twice, because a failed probe is no retry.
+    assert states == ["closed", "closed", "open", "open", "closed", "closed"]
+
+
 async def test_a_call_is_audited_made_stored_and_audited_in_this_order():
     order = []
 

@@ -182,6 +182,10 @@ class EgressRecord(Message):
     outcome: Annotated[
         str | None, Field(description="`answered`, or the code of what went wrong; null in an attempt.")
     ] = None
+    breaker: Annotated[
+        str | None,
+        Field(description="The circuit breaker after the call: `closed`, `half_open` or `open`; null in an attempt."),
+    ] = None
     chain: Annotated[
         ChainPlace | None, Field(description="Its place among the records of its writer; null where it is not signed.")
     ] = None

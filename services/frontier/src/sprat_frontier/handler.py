@@ -429,7 +429,7 @@ def _outcome_record(
 ) -> EgressRecord:
     usage = None if billed is None else billed.usage
     changes: dict[str, Any] = {"phase": "outcome", "outcome": outcome, "usage": usage}
-    changes |= {"cost_eur": tier.price.cost_eur(usage)}
+    changes |= {"breaker": tier.limiter.breaker.state, "cost_eur": tier.price.cost_eur(usage)}
     if billed is not None:
         changes |= {"certificate": billed.certificate, "usage_capped": billed.usage_capped}
     return attempt.model_copy(update=changes)

@@ -1,7 +1,7 @@
 """Egress records: read them, and sum them up by route."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from sprat.kafka.clients import client_arguments
 from sprat.settings import KafkaSettings
-from sprat_contracts import EgressRecord, WireError, decode
+from sprat_contracts import EgressRecord, ReasonCode, WireError, decode
 from sprat_operations.audit_proof import GRACE_MS
 from sprat_operations.result_stream import UnreadableRecord
 from sprat_operations.topic_reader import TopicReader, read_since
@@ -33,27 +33,56 @@ async def read_egress(kafka: KafkaSettings, since_ms: int | None) -> AsyncIterat
         yield _read(record)
 
 
-_LAST: Final = 10
+_LAST: Final = 50
 """Records of a partition among which there is one of the audit, unless somebody else has written there."""
 
 
-async def last_egress(kafka: KafkaSettings) -> EgressRecord | None:
-    """Return the egress record that was signed last; None where there is none. It is not verified.
+async def recent_egress(kafka: KafkaSettings) -> list[EgressRecord]:
+    """Return the last egress records in the order in which they were signed. They are not verified.
 
     Raises:
         UserError: there is no such topic.
         TimeoutError: the broker returns no more records.
         KafkaError: Kafka refuses.
     """
-    last: EgressRecord | None = None
+    found: list[tuple[int, EgressRecord]] = []
     async with TopicReader(client_arguments(kafka)) as reader:
         async for records in reader.read_last(kafka.topics.egress, _LAST):
-            for read in map(_read, records):
-                if isinstance(read, UnreadableRecord) or read.chain is None:
-                    continue
-                if last is None or last.chain is None or read.chain.signed_at >= last.chain.signed_at:
-                    last = read
-    return last
+            reads = (read for read in map(_read, records) if not isinstance(read, UnreadableRecord))
+            found += [(read.chain.signed_at, read) for read in reads if read.chain is not None]
+    return [record for _, record in sorted(found, key=lambda each: each[0])]
+
+
+_NO_CALL: Final = frozenset({"not_sent", "cancelled"})
+_SAID: Final = frozenset({ANSWERED, ReasonCode.REFUSED, ReasonCode.INVALID_ANSWER, ReasonCode.NO_GOLD})
+"""Outcomes of a provider that works, whatever its model says."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecentCalls:
+    """How the last calls to a provider ended."""
+
+    provider: str
+    last: EgressRecord
+    """An outcome."""
+    failures: int
+    """In a row, up to the last call."""
+
+    @property
+    def at_ms(self) -> int:
+        """When the last one ended, epoch milliseconds."""
+        return 0 if self.last.chain is None else self.last.chain.signed_at
+
+
+def recent_calls(records: Iterable[EgressRecord]) -> list[RecentCalls]:
+    """Return how the calls to each provider ended, by `recent_egress`."""
+    calls: dict[str, RecentCalls] = {}
+    for record in records:
+        if record.phase == "outcome" and record.outcome not in _NO_CALL:
+            before = calls.get(record.provider)
+            failures = 0 if record.outcome in _SAID else 1 + (0 if before is None else before.failures)
+            calls[record.provider] = RecentCalls(record.provider, record, failures)
+    return list(calls.values())
 
 
 def _read(record: ConsumerRecord) -> EgressRecord | UnreadableRecord:

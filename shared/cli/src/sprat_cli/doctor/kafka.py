@@ -2,9 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -25,7 +26,7 @@ from sprat_contracts import EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew, clock_skew
-from sprat_operations.egress import last_egress
+from sprat_operations.egress import RecentCalls, recent_calls, recent_egress
 from sprat_operations.models import read_registered_models
 from sprat_operations.topics import IN_SYNC, SEGMENT, Difference, TopicState, list_topics
 from sprat_operations.transactions import OpenTransaction, find_open_transactions
@@ -66,7 +67,8 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
         yield check
     open_transactions = await find_open_transactions(client, [state.name for state in states])
     yield check_transactions(open_transactions)
-    yield await _checkpoints(kafka, states)
+    for check in await _egress(kafka, states):
+        yield check
     registered = None
     if _exists(states, kafka.topics.models):
         registered = await read_registered_models(kafka, reading_signatures(kafka))
@@ -319,12 +321,40 @@ def check_transactions(found: Sequence[OpenTransaction]) -> Check:
     return broken("transactions", f"{hanging[0]}{more}: no service sees what stands behind", hanging[0].fix)
 
 
-async def _checkpoints(kafka: KafkaSettings, states: Sequence[TopicState]) -> Check:
+async def _egress(kafka: KafkaSettings, states: Sequence[TopicState]) -> list[Check]:
     try:
-        there = _exists(states, kafka.topics.egress)
-        return check_checkpoints(await last_egress(kafka) if there else None)
+        records = await recent_egress(kafka) if _exists(states, kafka.topics.egress) else []
     except TopicAuthorizationFailedError:
-        return ok("checkpoints", f"not known here: this user may not read {kafka.topics.egress}")
+        return [ok("checkpoints", f"not known here: this user may not read {kafka.topics.egress}")]
+    return [check_checkpoints(records[-1] if records else None), *check_calls(recent_calls(records), time.time())]
+
+
+_FAILED: Final = 5
+"""Calls in a row."""
+_RECENT_S: Final = 3600
+
+
+def check_calls(calls: Iterable[RecentCalls], now_s: float) -> Iterator[Check]:
+    """Check whether the calls to each provider are answered, and the circuit breaker before it.
+
+    A breaker changes by calls alone, so that the last call tells its state, unless the service was started since.
+    """
+    for each in calls:
+        at = datetime.fromtimestamp(each.at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        report = broken if now_s - each.at_ms / 1000 < _RECENT_S else warning
+        last = f"the last call, at {at}, ended with {each.last.outcome}"
+        if each.last.breaker is not None and each.last.breaker != "closed":
+            state = each.last.breaker.replace("_", "-")
+            finding = f"{each.provider}: its circuit breaker is {state}: {last}; cases wait, and their deadlines pass"
+            yield report("calls", finding, "observability/runbooks/SpratBreakerOpen.md")
+        elif each.failures >= _FAILED:
+            finding = f"{each.provider}: the last {each.failures} calls failed: {last}"
+            refused = each.last.outcome in {"unauthorised", "no_such_model"}
+            runbook = "SpratProviderRefusesCredential" if refused else "SpratProviderDown"
+            yield report("calls", finding, f"observability/runbooks/{runbook}.md")
+        else:
+            breaker = "" if each.last.breaker is None else "; its circuit breaker is closed"
+            yield ok("calls", f"{each.provider}: {last}{breaker}")
 
 
 def check_checkpoints(last: EgressRecord | None) -> Check:
