@@ -11,7 +11,7 @@ import pytest
 from conftest import Kafka
 from sprat.settings import ServiceSettings
 from sprat_operations.local_run import LocalRun
-from support.cli_records import environment, sprat
+from support.cli_records import environment, sprat, sprat_process
 from support.letters import dlq, plain_record, rejected
 from support.stream import made_topics, publish, settings_for
 
@@ -135,7 +135,7 @@ async def test_the_policy_is_that_of_ones_own_running_installation(settings, run
     env = environment(kafka.bootstrap, prefix) | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     listed = (await run("list", "--json"))[1]
     show = ("dlq", "show", *(each["letter"] for each in listed))
-    _, out, said = await sprat(*show, env=env, cwd=tmp_path)
+    _, out, said = await sprat_process(*show, env=env, cwd=tmp_path)
     assert "cancel my blueberry account" in out
     assert said == "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked\n"
     assert "lists it under perimeter.validators_alone (language tlh;" in out
@@ -145,7 +145,7 @@ async def test_the_policy_is_that_of_ones_own_running_installation(settings, run
     announced = tmp_path / "cache" / "sprat" / "run" / f"process-{os.getpid()}.json"
     announced.parent.mkdir(0o700, parents=True)
     announced.write_text(json.dumps(asdict(up)), "utf-8")
-    _, out, said = await sprat(*show, env=env, cwd=tmp_path)
+    _, out, said = await sprat_process(*show, env=env, cwd=tmp_path)
     assert "cancel my [PROJECT_1] account" in out
     assert said == f"masked by the policy of your `sprat up`, {policy}\n"
 

@@ -16,7 +16,6 @@ HOW_TO_GET = {
     "kcat": "apt install kcat",
     "node": "apt install nodejs",
     "npm": "apt install npm",
-    "openssl": "apt install openssl",
     "prometheus": "apt install prometheus",
     "promtool": "apt install prometheus",
 }

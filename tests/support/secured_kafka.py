@@ -1,6 +1,5 @@
 """A real broker that lets in whom it knows: SASL and TLS listeners, users with and without rights."""
 
-import subprocess
 from collections.abc import Collection
 from pathlib import Path
 
@@ -19,12 +18,12 @@ from confluent_kafka.admin import (
 
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.processes.ports import HOST, free_port
-from support.programs import find
+from support.certificates import self_signed
 
 USER, PASSWORD = "sprat", "a right word for the tests"
 GUEST = "guest"
 """Has the same password, and no right to anything."""
-_SUBJECT = "/CN=client"
+_CLIENT = "client"
 _ITERATIONS = 4096
 
 
@@ -32,29 +31,10 @@ class Keys:
     """Two self-signed certificates with their keys: the broker's, and one of a client."""
 
     def __init__(self, folder: Path) -> None:
-        self.broker, self._broker_key = _certificate(folder / "broker", f"/CN={HOST}")
-        self.client, self.client_key = _certificate(folder / "client", _SUBJECT)
+        self.broker, self._broker_key = self_signed(folder / "broker", HOST, HOST)
+        self.client, self.client_key = self_signed(folder / "client", _CLIENT, HOST)
         self.store = folder / "store.pem"
         self.store.write_text(self._broker_key.read_text() + self.broker.read_text())
-
-
-def _certificate(path: Path, subject: str) -> tuple[Path, Path]:
-    certificate, key = path.with_suffix(".crt"), path.with_suffix(".key")
-    new = [
-        find("openssl"),
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-noenc",
-        "-days",
-        "2",
-    ]
-    for_this = ["-subj", subject, "-addext", f"subjectAltName=IP:{HOST}", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([find("openssl"), *new, *for_this], check=True, capture_output=True)
-    return certificate, key
 
 
 class SecuredKafka(EmbeddedKafka):

@@ -7,12 +7,13 @@ import pytest
 
 from sprat.audit.chain import Chain, Checkpoint, hash_of, signed_bytes
 from sprat.audit.keys import CHECKPOINT, RECORD, PublicKeys
-from sprat.audit.places import NotWritten
+from sprat.audit.places import NotWritten, StoredCheckpoint
 from sprat.kafka.publisher import NotAcknowledged
 from sprat_contracts import Envelope, Topics, Traceparent
 from sprat_contracts.wire import SIGNATURE
 from sprat_frontier import egress_audit
 from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_operations.audit_proof import AuditProof
 from support.audit_log import attempt
 from support.frontier_parts import AUDIT, KEY
 
@@ -138,6 +139,20 @@ def test_a_chain_ends_only_where_it_is_complete(records, acknowledged, closed, c
         chain.acknowledge(sequence)
     assert read(chain.checkpoint(closing=True)).closed is closed
     assert not read(chain.checkpoint()).closed
+
+
+def test_an_auditor_counts_what_a_checkpoint_says(chain, keys):
+    """Whoever has the key cannot leave out calls: each record is an attempt or an outcome."""
+    chain.add(attempt("a"), ENVELOPE)
+    honest = read(chain.checkpoint())
+    found = []
+    for checkpoint in (honest, honest.model_copy(update={"attempts": 0})):
+        value = checkpoint.model_dump_json().encode()
+        proof = AuditProof(keys, now_ms=20_000, horizon_ms=0)
+        proof.add_checkpoint(StoredCheckpoint("file 1", value, KEY.sign(CHECKPOINT, value)))
+        proof.finish(checkpoints=False, answers_since_ms=None)
+        found.append([each.what for each in proof.findings if each.kind == "checkpoint_differs"])
+    assert found == [[], [f"its counts are not those of {chain.writer}"]]
 
 
 # The service's audit.

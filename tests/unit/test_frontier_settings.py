@@ -1,5 +1,3 @@
-import subprocess
-
 import pytest
 from pydantic import ValidationError
 
@@ -8,7 +6,7 @@ from sprat_contracts import Usage
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 from support import frontier_parts as parts
-from support.programs import needs
+from support.certificates import self_signed
 
 KEY = "sk-very-secret-0123456789"
 
@@ -74,16 +72,11 @@ def test_the_default_endpoint_without_a_key_is_refused_at_the_start():
         OpenAIProvider(FrontierSettings())
 
 
-@needs("openssl")
 @pytest.mark.parametrize("proxies", [True, False], ids=["outside", "inside"])
 async def test_the_certificates_of_the_environment_are_trusted_and_inside_no_proxy_is_used(
     proxies, tmp_path, monkeypatch
 ):
-    authority = tmp_path / "own.crt"
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", tmp_path / "own.key"]
-    subprocess.run(
-        ["openssl", "req", "-x509", *key, "-subj", "/CN=own", "-out", authority], check=True, capture_output=True
-    )
+    authority, _ = self_signed(tmp_path / "own", "own", "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     provider = OpenAIProvider(parts.settings(base_url="https://gpu.internal/v1"), proxies=proxies)

@@ -7,6 +7,7 @@ import pytest
 
 import sprat_policy
 from conftest import WritePolicy
+from sprat.errors import UserError
 from sprat.settings import Section
 from sprat_contracts import TASKS
 from sprat_inference.artefact import load_artefact
@@ -143,3 +144,13 @@ def test_a_byte_order_mark_is_ignored(write_policy: WritePolicy) -> None:
 def test_all_public_names_are_exported_and_no_others() -> None:
     exported = {name for name, value in vars(sprat_policy).items() if name[0] != "_" and not ismodule(value)}
     assert set(sprat_policy.__all__) == exported
+
+
+def test_only_the_hosts_that_are_named_are_inside_and_those_of_a_region_get_its_texts_alone() -> None:
+    hosts = {"inside": ["gpu.internal"], "regions": {"eu": ["api.example"], "us": ["us.api.example"]}}
+    policy = Policy.model_validate({"tenants": {}} | hosts)
+    assert policy.is_inside("GPU.internal")
+    assert not any(map(policy.is_inside, ("evil-gpu.internal", "evil.gpu.internal", "internal", "")))
+    policy.check_host("us", "US.api.example")
+    with pytest.raises(UserError, match=r"does not list the host us\.api\.example in the region eu"):
+        policy.check_host("eu", "us.api.example")

@@ -176,6 +176,13 @@ def test_a_guard_without_the_keys_refuses(write_policy: WritePolicy) -> None:
     assert refused(guard, "acme", "/crm/mail", signed()) == "bad_signature"
 
 
+def test_a_tenant_without_a_section_of_its_own_signs_with_a_key_of_all_others(write_policy: WritePolicy) -> None:
+    policy = "tenants: {acme: {signing_keys: ['${OLD}']}, '*': {signing_keys: ['${NEW}']}}"
+    guard = load_guarded_policy(write_policy(policy), {"OLD": OLD, "NEW": NEW})[1]
+    assert refused(guard, "new", "/crm/mail", signed(NEW, "new")) == ""
+    assert refused(guard, "new", "/crm/mail", signed(OLD, "new")) == "bad_signature"
+
+
 def test_a_prediction_is_judged_by_the_signature_that_it_carries(guard: TenantGuard) -> None:
     def reason(signature: TextSignature | None) -> str | None:
         submitted = text(tenant="acme")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sprat_privacy import Detection, resolve
+from sprat_privacy import Detection, NameDetector, resolve
+from sprat_privacy.detection import ReadNames
 
 
 def detection(start, end, type="PERSON", score=1.0, detector="one"):
@@ -51,3 +52,14 @@ def test_detections_that_only_touch_stay_separate() -> None:
         (0, 2),
         (2, 4),
     ]
+
+
+def test_names_that_were_read_in_one_text_are_those_of_no_other() -> None:
+    """As of what a browser shows of the text."""
+
+    class Tagger:
+        def find_many(self, texts: list[str]) -> list[list[Detection]]:
+            return [[detection(0, len(text))] for text in texts]
+
+    read = ReadNames(NameDetector(Tagger(), ["en"]), "Anna", [detection(0, 4)])
+    assert (read.find("Anna", "en"), read.find("Anna B.", "en")) == ([detection(0, 4)], [detection(0, 7)])

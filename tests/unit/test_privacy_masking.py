@@ -37,6 +37,7 @@ def test_placeholders_are_typed_and_numbered_by_value() -> None:
         ("Anna Schmidt, ANNA SCHMIDT, anna-schmidt", "Anna Schmidt", "PERSON", "[PERSON_1], [PERSON_1], [PERSON_1]"),
         ("Zoë and ZOË and Zoe\u0308", "Zoë", "PERSON", "[PERSON_1] and [PERSON_1] and Zoe\u0308"),
         ("Will, WILL and will", "Will", "PERSON", "[PERSON_1], [PERSON_1] and will"),
+        ("anna, ANNA and Anna", "anna", "PERSON", "[PERSON_1], [PERSON_1] and [PERSON_1]"),
         ("DE89 3704, de893704 or DE-89-37-04", "DE89 3704", "IBAN", "[IBAN_1], [IBAN_1] or [IBAN_1]"),
         ("030 1234 or 030/1234 or ０３０１２３４", "030 1234", "PHONE", "[PHONE_1] or [PHONE_1] or [PHONE_1]"),
         ("a.b@c.de, A.B@C.DE, ab@c.de", "a.b@c.de", "EMAIL", "[EMAIL_1], [EMAIL_1], ab@c.de"),
