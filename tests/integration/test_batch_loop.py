@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
+from faststream._internal.endpoint.subscriber.usecase import SubscriberUsecase
 
 from conftest import Kafka, Redis
 from sprat.context import ServiceContext, Subscription
@@ -123,6 +124,32 @@ async def test_every_second_text_on_which_a_native_library_panics_is_declined_an
     letters = await read_all(kafka.bootstrap, topics.dead_letters)
     assert Counter(json.loads(each.value)["text"] for each in letters) == Counter(bodies[1::2])
     assert {DeadLetterReason.from_headers(each.headers).code for each in letters} == {"model_error"}
+
+
+async def test_records_that_faststream_loses_stop_the_service_before_anything_later_is_committed(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
+    topics = await made_topics(settings)
+    process, lost = SubscriberUsecase.process_message, []
+
+    async def loses_the_first(self: object, message: object) -> object:
+        if not lost:
+            lost.append(message)
+            raise MemoryError
+        return await process(self, message)
+
+    monkeypatch.setattr(SubscriberUsecase, "process_message", loses_the_first)
+    async with running("intent", settings, building(FakeModel())) as context:
+        await publish(kafka.bootstrap, topics.texts, [text("lost")])
+        await eventually(lambda: lost)
+        await publish(kafka.bootstrap, topics.texts, [text("later")])
+        error = await asyncio.wait_for(context.failure.wait(), 20)
+        assert "did not reach the loop" in str(error)
+    assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 2
+    async with running("intent", settings, building(FakeModel())):
+        records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 2)
+    assert {decode(each, Prediction).message.submitted.text for each in records} == {"lost", "later"}
 
 
 async def eventually_committed(bootstrap: str, context: ServiceContext, topic: str) -> None:

@@ -101,6 +101,7 @@ async def test_a_service_that_cannot_join_for_long_gives_up(kafka: Kafka, prefix
             error = await asyncio.wait_for(context.failure.wait(), 20)
             assert isinstance(error, Fatal)
             assert f"group {prefix}.router" in str(error)
+            listener.go_on.set()  # so that its connections are closed at once
     finally:
         listener.go_on.set()
         await member.stop()

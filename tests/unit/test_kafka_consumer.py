@@ -107,6 +107,27 @@ def test_a_static_member_has_one_id_for_one_set_of_topics_and_another_for_anothe
     assert static_member(None, ["a"]) is None
 
 
+async def test_records_that_did_not_reach_the_loop_end_the_process_at_the_next_poll():
+    """FastStream swallows errors of its own between the two; a commit of later records would pass these."""
+    first, second = {TEXTS: [SimpleNamespace(offset=1)]}, {TEXTS: [SimpleNamespace(offset=2)]}
+    parts = watched(first, second)
+    await parts.consumer.getmany()
+    with pytest.raises(Fatal, match="did not reach the loop"):
+        await parts.consumer.getmany()
+    assert "did not reach the loop" in str(parts.failure.error)
+    assert not parts.admission.is_open
+    assert parts.consumer.polls == 1
+
+
+async def test_records_that_reach_the_loop_let_it_poll_on():
+    first, second = {TEXTS: [SimpleNamespace(offset=1)]}, {TEXTS: [SimpleNamespace(offset=2)]}
+    parts = watched(first, second)
+    await parts.consumer.getmany()
+    parts.progress.taken = True
+    assert await parts.consumer.getmany() == second
+    assert parts.failure.error is None
+
+
 class Running:
     """A subscriber and a consumer whose loops run."""
 

@@ -132,7 +132,9 @@ class ServiceContext:
         """Return the loop of a service that handles batches."""
 
         async def poll() -> Sequence[KafkaRecord]:
-            return await poll_records(self.consumer(), self.settings.kafka.max_records)
+            records = await poll_records(self.consumer(), self.settings.kafka.max_records)
+            self.progress.taken = True
+            return records
 
         return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns, may_ask, poll)
 

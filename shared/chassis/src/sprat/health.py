@@ -30,6 +30,9 @@ class LoopProgress:
     polled_at: float | None = None
     """When the consume loop last polled or began, monotonic seconds; None before it begins."""
 
+    taken: bool = True
+    """Whether the records of the last poll have reached the service's loop."""
+
     def turn(self) -> None:
         """Record that the consume loop begins or polls."""
         self.polled_at = time.monotonic()

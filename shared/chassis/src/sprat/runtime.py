@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
+from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from sprat.cache import RedisCache
@@ -274,10 +275,13 @@ async def _consume(context: ServiceContext, settings: ServiceSettings, subscript
     signals.BUILD.replace([(1, _build_labels(context, subscription))])
     assignment = Assignment(context.admission, context.failure, settings.drain_s, subscription.release)
     progress.assigned = lambda: assignment.assigned
+
+    async def handle(records: Sequence[ConsumerRecord]) -> None:
+        progress.taken = True
+        await subscription.handle(records)
+
     broker = make_broker(settings.kafka, client_id(context.name, context.model) + subscription.client_suffix)
-    subscriber = subscribe(
-        broker, subscription.channels, subscription.group, subscription.handle, assignment, settings.kafka
-    )
+    subscriber = subscribe(broker, subscription.channels, subscription.group, handle, assignment, settings.kafka)
     trailing = TrailingOffsets(context.admission)
     assignment.started = trailing.forget
 

@@ -145,12 +145,21 @@ def watch_polls(
     by cancelling the task that polls, so a stop does not wait for a poll.
 
     A failed poll may have lost records of other partitions whose positions have moved on: the next commit would skip
-    them. FastStream only logs the error, waits and polls again.
+    them. FastStream only logs the error, waits and polls again. It also drops what it has polled after an error of its
+    own, before the service's loop has it (`LoopProgress.taken`): then the next poll fails.
     """
+
+    def fail(error: Fatal) -> None:
+        admission.close(permanently=True)
+        failure.report(error)
 
     def watch(poll: Poll) -> Poll:
         async def watched(*arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
             records: Mapping[TopicPartition, list[Any]] = {}
+            if not progress.taken:
+                lost = Fatal("records that were polled did not reach the loop; nothing was committed after them")
+                fail(lost)
+                raise lost
             while not records:
                 try:
                     records = await poll(*arguments, **options)
@@ -158,10 +167,10 @@ def watch_polls(
                     raise
                 except BaseException as error:
                     if not ends_task(error):
-                        admission.close(permanently=True)
-                        failure.report(_poll_failure(error))
+                        fail(_poll_failure(error))
                     raise
                 progress.turn()
+            progress.taken = False
             _count_polled(records, group)
             return records
 
