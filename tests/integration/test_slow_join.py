@@ -57,6 +57,7 @@ async def slow_member(settings: ServiceSettings, group: str, topic: str) -> tupl
     member = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka.bootstrap,
         group_id=group,
+        isolation_level="read_committed",
         partition_assignment_strategy=(StickyPartitionAssignor,),
         enable_auto_commit=False,
     )

@@ -131,7 +131,8 @@ def test_letters_about_something_else_are_no_copies(other):
 def test_what_somebody_else_wrote_hides_no_letter():
     real = letter(offset=1)
     unsigned, forged = replace(letter(), signed="unsigned"), replace(letter(offset=2), signed="invalid")
-    assert places(unsigned, real, forged) == [("0:0", ()), ("0:1", ()), ("0:2", ())]
+    again = replace(forged, offset=4)
+    assert places(unsigned, real, forged, again) == [("0:0", ()), ("0:1", ()), ("0:2", ()), ("0:4", ())]
     rotated = replace(letter(offset=3), signed="previous")
     assert places(real, rotated) == [("0:1", ("0:3",))]
 

@@ -131,13 +131,13 @@ def without_copies(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
     """Return each dead letter once, oldest first, with the places of its copies.
 
     A service that is killed between the acknowledgement of a dead letter and its commit writes it again. A copy is from
-    the same service about the same record; what somebody else wrote hides none that is signed.
+    the same service about the same record. What this installation has not signed is no copy, and has none.
     """
     once: dict[tuple[object, ...], DeadLetter] = {}
     for letter in sorted(letters, key=lambda letter: letter.written_at):
         reason = letter.reason
-        author = "this installation" if letter.signed in {"current", "previous"} else letter.signed
-        failure = reason.service, reason.topic, reason.partition, reason.offset, letter.subject, author
+        foreign = letter.place if letter.signed in {"unsigned", "invalid"} else ""
+        failure = reason.service, reason.topic, reason.partition, reason.offset, letter.subject, foreign
         first = once.get(failure)
         once[failure] = letter if first is None else replace(first, copies=(*first.copies, letter.place))
     return list(once.values())
