@@ -12,7 +12,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import installation, intent_quality, privacy_quality, stream_cost, surname_quality, tagger_agreement
+from tests.bench import (
+    installation,
+    intent_quality,
+    masked_queries,
+    privacy_quality,
+    stream_cost,
+    surname_quality,
+    tagger_agreement,
+)
 from tests.bench.benchmarks_page import save
 
 Main = Callable[[Sequence[str]], int]
@@ -43,6 +51,8 @@ def main() -> int:
             figures[measure.__module__.rpartition(".")[2]] = json.loads(file.read_text())
         print("\n— surnames —", flush=True)
         codes.append(surname_quality.main(["--save"]))
+        print("\n— plain queries, compounds —", flush=True)
+        codes.append(masked_queries.main(["--data", str(arguments.data), "--save"]))
         print("\n— cold start, memory, idle —", flush=True)
         figures["installation"] = installation.measure(3)
         print("\n— CPU of the service against the bare model —", flush=True)

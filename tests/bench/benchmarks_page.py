@@ -14,7 +14,7 @@ from tests.bench import language_tables, lexical_tables, model_tables, privacy_t
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
-PAGES: Final = (PAGE, ROOT / "docs/deploy/sizing.md", ROOT / "docs/limits.md")
+PAGES: Final = (PAGE, ROOT / "docs/deploy/sizing.md", ROOT / "docs/limits.md", ROOT / "docs/privacy.md")
 FIGURES: Final = ROOT / "docs/figures"
 
 _GENERATED: Final = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->\n(?:(?!<!-- ).)*<!-- end of figures -->", re.DOTALL)
@@ -72,7 +72,11 @@ def names(page: str) -> list[str]:
 
 def quoted() -> dict[str, str]:
     """Return every figure that a sentence quotes, by its name."""
-    return model_tables.quoted(read("models")) | language_tables.quoted(read("languages"))
+    return (
+        model_tables.quoted(read("models"))
+        | language_tables.quoted(read("languages"))
+        | privacy_tables.masked_queries(read("masked-queries"))
+    )
 
 
 def generated() -> dict[str, str]:

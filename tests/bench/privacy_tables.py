@@ -239,3 +239,24 @@ def _percent(share: float | None) -> str:
 def _aligned(rows: Sequence[Row]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def masked_queries(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures that prose quotes, by name: names left in compounds, and what masking does to queries."""
+    asked = figures["queries"]
+    changed = asked["masked"]
+    left = {key: _with_interval(every - some, every) for key, (some, every) in figures["compounds"].items()}
+    before, after = (f"{_percent(asked['right'][how] / changed)} %" for how in ("plain", "masked"))
+    return {
+        "compounds-hyphenated": left["hyphen"],
+        "compounds-joined": left["joined"],
+        "queries-masked": _with_interval(changed, asked["queries"]),
+        "queries-numbers": f"{asked['numbers_as_address']}",
+        "queries-right": f"{before} as they are and {after} masked (n = {changed})",
+    }
+
+
+def _with_interval(some: int, every: int) -> str:
+    share = wilson(some, every)
+    interval = f"{_percent(share.low)}–{_percent(share.high)}"
+    return f"{_percent(share.value)} % (95 % interval {interval}, n = {every:,})"

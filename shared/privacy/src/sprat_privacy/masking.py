@@ -41,8 +41,8 @@ REVISION: Final = "sprat-perimeter/5"
 
 MAX_FOLDED: Final = 21_000
 """Most characters of a folded text. Time is linear in them, and the worst text of this length takes about two seconds
-of a core; one with other readings is read up to three times. The longest text of the contract has 20,000 code points,
-of which few fold to several."""
+of a core, one with both other readings five. The longest text of the contract has 20,000 code points, of which few fold
+to several."""
 
 _OCCURRENCE: Final = "occurrence"
 """Detector of a span whose value was detected elsewhere in the text."""
