@@ -135,6 +135,19 @@ def bad_uploads(run: ObservedRun) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def unserved_texts(run: ObservedRun) -> Iterator[None]:
+    """Ask for a language that no small model serves, as a tenant whose texts may not leave."""
+    for number in range(900):
+        text = {
+            "text": f"How are you on day {number}?",
+            "tasks": {"translation": {"target": "fi"}},
+            "tenant": "stranger",
+        }
+        run.traffic.publish(*record(SOURCE, f"unserved-{number}", text), str(number))
+    yield
+
+
+@contextlib.contextmanager
 def forged(run: ObservedRun) -> Iterator[None]:
     """Write what only the service of intents may write, without the secret for it."""
     topic = run.installation.topics.predictions("intent")
@@ -187,7 +200,8 @@ def restart(run: ObservedRun, service: str, *, wait: bool = True, **variables: s
 FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     # The first: an hour's rate, here three minutes', falls slowly.
     "expensive": (expensive, ("SpratCostHigh",)),
-    "kept texts slow": (kept_slow, ("SpratKeptTextsSlow intent page",)),
+    "kept texts slow": (kept_slow, ("SpratKeptTextsSlow intent page", "SpratEventLoopLate sprat-intent")),
+    "texts without an answer": (unserved_texts, ("SpratQualityDropped translation",)),
     "service killed": (
         killed("ner"),
         (

@@ -46,6 +46,12 @@ def recorded() -> dict[str, frozenset[str]]:
     return series
 
 
+def test_each_file_of_rules_has_a_name_of_its_own_as_an_object_of_the_chart() -> None:
+    names = [path.stem for path in (*ALERT_FILES, *RULE_FILES)]
+    assert sorted(set(names)) == sorted(names)
+    assert all(re.fullmatch("[a-z-]+", name) for name in names)
+
+
 def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
     assert NAMES
     assert sorted(path.stem for path in RUNBOOKS.glob("Sprat*.md")) == NAMES
