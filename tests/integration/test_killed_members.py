@@ -24,7 +24,7 @@ INIT = Path(__file__).parents[2] / "compose" / "init.py"
 SESSION_S = 60
 """So long that no test passes because a session has ended."""
 SOON_S = 10
-START_S = 40
+START_S = 90
 """How long a service may take to start and join, on a busy machine."""
 
 Start = Callable[..., subprocess.Popen]
@@ -136,6 +136,21 @@ async def test_a_static_member_keeps_its_partitions_for_its_next_process(
 
     assert not (tmp_path / "first.members").exists()
     assert len((await group(kafka, prefix)).members) == 1
+
+
+async def test_of_two_processes_with_one_name_the_former_ends_and_says_why(
+    kafka: Kafka, prefix: str, start: Start, tmp_path: Path
+) -> None:
+    """Without that, each takes the partitions from the other, every second or two, and neither says a word."""
+    first = start("first", SPRAT_KAFKA__INSTANCE_ID="one")
+    await members(kafka, prefix, 1, START_S)
+    second = start("second", SPRAT_KAFKA__INSTANCE_ID="one")
+
+    await eventually(lambda: first.poll() is not None, START_S)
+    assert first.returncode == 1
+    assert "another process has joined its group as one-" in (tmp_path / "first.log").read_text()
+    await members(kafka, prefix, 1, SOON_S)
+    assert second.poll() is None
 
 
 async def test_a_member_that_has_left_already_is_no_failure(kafka: Kafka, prefix: str) -> None:

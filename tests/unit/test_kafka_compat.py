@@ -13,14 +13,14 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupLoadInProgressError, KafkaError, NotCoordinatorForGroupError
-from aiokafka.protocol.commit import OffsetFetchResponse_v3
-from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchResponse_v3
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest
 from aiokafka.record import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from packaging.requirements import Requirement
 
 from sprat.channels import Channels
-from sprat.kafka import compat
+from sprat.kafka import compat, group_coordinator
 from sprat.kafka.consumer import make_broker, subscribe
 from sprat.settings import KafkaSettings
 from sprat_contracts import TextSubmitted
@@ -70,7 +70,7 @@ def coordinator(kind: type[GroupCoordinator], error: type[KafkaError]) -> GroupC
 
 @pytest.mark.parametrize("error", [GroupLoadInProgressError, NotCoordinatorForGroupError])
 async def test_a_group_whose_offsets_are_loaded_is_not_a_new_one(error: type[KafkaError]) -> None:
-    asked = coordinator(compat.CheckedGroupCoordinator, error)
+    asked = coordinator(group_coordinator.CheckedGroupCoordinator, error)
     with pytest.raises(error) as raised:
         await asked._do_fetch_commit_offsets([TopicPartition("t", 0)])
     assert raised.value.retriable
@@ -80,14 +80,54 @@ async def test_a_group_whose_offsets_are_loaded_is_not_a_new_one(error: type[Kaf
 @pytest.mark.parametrize("name", [None, "static"], ids=["dynamic", "static"])
 async def test_the_id_of_a_member_is_noted_until_it_leaves_unless_it_is_static(name, monkeypatch) -> None:
     noted: list[tuple[str, str | None]] = []
-    monkeypatch.setattr(compat.CheckedGroupCoordinator, "note", lambda *member: noted.append(member))
-    member = coordinator(compat.CheckedGroupCoordinator, GroupLoadInProgressError)
+    monkeypatch.setattr(group_coordinator.CheckedGroupCoordinator, "note", lambda *member: noted.append(member))
+    member = coordinator(group_coordinator.CheckedGroupCoordinator, GroupLoadInProgressError)
     member._group_instance_id = name
     for answer in ("", "m"):
         member._client = AnsweringClient(SimpleNamespace(member_id=answer, error_code=79))
         await member._send_req(JoinGroupRequest("g", 1, 1, "", name, "consumer", []))
     await member._send_req(LeaveGroupRequest("g", "m"))
     assert noted == ([("g", "m"), ("g", None)] if name is None else [])
+
+
+OK, UNKNOWN, REBALANCE, NOT_COORDINATOR = 0, 25, 27, 16
+
+
+@pytest.mark.parametrize(
+    ("answers", "after_s", "taken"),
+    [
+        ([OK, UNKNOWN], 5, True),
+        ([OK, REBALANCE, UNKNOWN], 5, True),
+        ([OK, UNKNOWN], 11, False),
+        ([UNKNOWN], 0, False),
+        ([NOT_COORDINATOR, UNKNOWN], 0, False),
+        ([OK, NOT_COORDINATOR], 5, False),
+    ],
+    ids=[
+        "soon after it was known",
+        "in a rebalance",
+        "when its session may have ended",
+        "of a former life",
+        "never known",
+        "another error",
+    ],
+)
+@pytest.mark.parametrize("request_type", [HeartbeatRequest, OffsetCommitRequest])
+async def test_a_static_member_that_a_broker_forgets_within_its_session_has_lost_its_name(
+    answers, after_s, taken, request_type, monkeypatch
+) -> None:
+    names: list[str] = []
+    now = [100.0]
+    monkeypatch.setattr(group_coordinator.CheckedGroupCoordinator, "name_taken", names.append)
+    monkeypatch.setattr(group_coordinator.time, "monotonic", lambda: now[0])
+    member = coordinator(group_coordinator.CheckedGroupCoordinator, GroupLoadInProgressError)
+    member._group_instance_id, member._session_timeout_ms = "one", 10_000
+    request = request_type("g", 1, "m", *([-1, []] if request_type is OffsetCommitRequest else []))
+    for error in answers:
+        now[0] += after_s if error == answers[-1] else 0
+        member._client = AnsweringClient(SimpleNamespace(error_code=error, topics=[("t", [(0, error)])]))
+        await member._send_req(request)
+    assert names == (["one"] if taken else [])
 
 
 async def test_aiokafka_still_takes_it_for_a_new_one() -> None:
@@ -98,8 +138,8 @@ async def test_aiokafka_still_takes_it_for_a_new_one() -> None:
 
 async def test_the_consumers_of_a_process_use_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "GroupCoordinator", GroupCoordinator)
-    compat.install_group_checks()
-    assert consumer_module.GroupCoordinator is compat.CheckedGroupCoordinator
+    group_coordinator.install_group_checks()
+    assert consumer_module.GroupCoordinator is group_coordinator.CheckedGroupCoordinator
     assert "GroupCoordinator" in AIOKafkaConsumer.start.__code__.co_names
 
 

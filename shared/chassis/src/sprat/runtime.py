@@ -21,12 +21,12 @@ from sprat.health import HealthServer
 from sprat.kafka.clients import AUTHORISATION_ERRORS
 from sprat.kafka.compat import (
     install_bounded_records,
-    install_group_checks,
     install_paced_fetches,
     on_consumer_created,
 )
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
+from sprat.kafka.group_coordinator import install_group_checks
 from sprat.kafka.membership import MembershipFile, leave_groups_logged
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.rebalance import Assignment
@@ -204,7 +204,13 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     install_bounded_records()
     file = settings.kafka.membership_file
     membership = None if file is None else MembershipFile(file)
-    install_group_checks(None if membership is None else membership.note)
+
+    def name_taken(name: str) -> None:
+        context.admission.close(permanently=True)
+        said = f"another process has joined its group as {name}: give each process its own SPRAT_KAFKA__INSTANCE_ID"
+        context.failure.report(Fatal(said))
+
+    install_group_checks(None if membership is None else membership.note, name_taken)
     install_paced_fetches()
     signals.TENANT.limit = settings.telemetry.tenants
 

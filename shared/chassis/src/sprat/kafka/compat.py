@@ -1,9 +1,7 @@
-"""Everything that relies on private parts of aiokafka or FastStream.
+"""What relies on private parts of aiokafka or FastStream, but for those in `sprat.kafka.group_coordinator`.
 
 * `install_bounded_records`: `aiokafka.consumer.fetcher.MemoryRecords` and the readers of `aiokafka.record` in Python;
   compressed batches are unpacked within limits, and header names may hold any bytes.
-* `install_group_checks`: `aiokafka.consumer.consumer.GroupCoordinator`, its `_send_req` and `_group_instance_id`; an
-  error about a whole group is not taken for a group without committed offsets, and nothing else reports a member id.
 * `install_paced_fetches`: `aiokafka.consumer.consumer.Fetcher`, its `_get_actions_per_node` and `fetched_records`; no
   option of aiokafka makes a fetch wait by how long records have waited.
 * `fetch_has_ended`: `AIOKafkaConsumer._fetcher._fetch_task`; aiokafka does not report that its fetch has ended.
@@ -29,15 +27,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import CorruptRecordException, NoError, NotCoordinatorForGroupError, for_code
+from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.admin import (
     CreateAclsRequest,
     DescribeAclsRequest,
@@ -49,7 +46,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.types import (
@@ -78,7 +75,6 @@ if TYPE_CHECKING:  # a command reads with aiokafka alone, and FastStream takes l
 
 Poll = Callable[..., Awaitable[Mapping[TopicPartition, list[Any]]]]
 Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
-NoteMember = Callable[[str, str | None], None]
 
 _METADATA = "__cluster_metadata"
 _WITH_PREFERRED_REPLICA = 11
@@ -101,43 +97,6 @@ def install_bounded_records() -> None:
     reader in Python with `surrogateescape`; then `name.encode("utf-8", "surrogateescape")` returns the original bytes.
     """
     fetcher.MemoryRecords = BoundedMemoryRecords
-
-
-def install_group_checks(note: NoteMember | None = None) -> None:
-    """Let every consumer of this process ask for its committed offsets again where the answer is an error.
-
-    `note` is called with a group and the id that this process has in it, or None once it has left. A static member is
-    not noted: it does not leave.
-
-    A broker that has just become the group's coordinator and still loads its offsets answers with one error for the
-    whole group and an empty list of offsets. aiokafka reads the list alone, takes the group for a new one, and would
-    read everything from the earliest record.
-    """
-    CheckedGroupCoordinator.note = note
-    consumer_module.GroupCoordinator = CheckedGroupCoordinator
-
-
-class CheckedGroupCoordinator(GroupCoordinator):  # type: ignore[misc] # aiokafka has no types
-    """Raises the error of an answer about committed offsets; aiokafka tries again where that may help."""
-
-    note: ClassVar[NoteMember | None] = None
-
-    async def _send_req(self, request: Any) -> Any:
-        answer = await super()._send_req(request)
-        if isinstance(request, OffsetFetchRequest):
-            error = for_code(getattr(answer, "error_code", NoError.errno))
-            if error is NotCoordinatorForGroupError:
-                self.coordinator_dead()
-            if error is not NoError:
-                raise error
-        note = type(self).note
-        if note is not None and self._group_instance_id is None:
-            # Also of the first answer, which only says with which id to join: the broker knows the member from then on.
-            if isinstance(request, JoinGroupRequest) and answer.member_id:
-                note(self.group_id, answer.member_id)
-            elif isinstance(request, LeaveGroupRequest):
-                note(self.group_id, None)
-        return answer
 
 
 def install_paced_fetches() -> None:
