@@ -1,7 +1,7 @@
 """Questions are asked again while leaders and coordinators move."""
 
 import pytest
-from aiokafka.errors import NotLeaderForPartitionError, TopicAuthorizationFailedError
+from aiokafka.errors import NodeNotReadyError, NotLeaderForPartitionError, TopicAuthorizationFailedError
 
 from sprat.kafka import cluster
 from sprat.kafka.cluster import Cluster
@@ -36,6 +36,20 @@ def failing(times, error):
 async def test_a_question_is_asked_again_when_a_leader_has_moved(moving):
     assert await moving.settled(failing(3, NotLeaderForPartitionError())) == "answer"
     assert moving.looked == 3
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["another broker answers", "none answers"])
+async def test_a_broker_that_does_not_answer_is_waited_for_where_others_do(moving, others, monkeypatch):
+    async def refresh(self):
+        return others
+
+    monkeypatch.setattr(Cluster, "refresh", refresh)
+    asking = moving.settled(failing(3, NodeNotReadyError()))
+    if others:
+        assert await asking == "answer"
+    else:
+        with pytest.raises(NodeNotReadyError):
+            await asking
 
 
 async def test_it_is_not_asked_for_ever(moving):

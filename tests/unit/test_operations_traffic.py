@@ -22,18 +22,22 @@ async def nothing(**_: object) -> dict[str, object]:
     return {}
 
 
-def watching(measure: object) -> Traffic:
+def watching(measure: object, *, broker_answers: bool = False) -> Traffic:
+    async def answers(_timeout_s: float) -> bool:
+        return broker_answers
+
     traffic = Traffic.__new__(Traffic)
     traffic.figures = TrafficFigures(texts=5, texts_per_s=2.0, lag={"sprat.router": 7})
     traffic._consumer = SimpleNamespace(getmany=nothing)
-    traffic._meter = SimpleNamespace(measure=measure)
+    traffic._meter = SimpleNamespace(measure=measure, answers=answers)
     return traffic
 
 
+@pytest.mark.parametrize("answers", [True, False], ids=["another broker answers", "none answers"])
 @pytest.mark.parametrize("measure", [never, cancelled_inside], ids=["frozen", "dead"])
-async def test_figures_that_cannot_be_measured_are_blank(measure):
-    figures = await watching(measure).look(timeout_s=0.05)
-    assert (figures.reachable, figures.lag, figures.texts_per_s) == (False, {}, 0.0)
+async def test_figures_that_cannot_be_measured_are_blank(measure, answers):
+    figures = await watching(measure, broker_answers=answers).look(timeout_s=0.05)
+    assert (figures.reachable, figures.measured, figures.lag, figures.texts_per_s) == (answers, False, {}, 0.0)
     assert figures.texts == 5
 
 

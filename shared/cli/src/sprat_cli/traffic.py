@@ -16,7 +16,7 @@ def traffic_line(figures: TrafficFigures) -> str:
     of_these = f"degraded {figures.degraded}, unanswered {figures.unanswered}"
     return (
         f"texts {figures.texts}  kept {figures.kept}  escalated {figures.escalated} (of these {of_these})  "
-        f"lag {sum(figures.lag.values())}  cost {figures.cost_eur:.4f} EUR"
+        f"lag {sum(figures.lag.values()) if figures.measured else '?'}  cost {figures.cost_eur:.4f} EUR"
         f"{_simulated(figures)}"
     )
 
@@ -37,7 +37,7 @@ def traffic_table(figures: TrafficFigures) -> RenderableType:
         table.add_column(name, justify="right", header_style="dim", min_width=len(name), no_wrap=True)
     table.add_row(
         f"{figures.texts:,}",
-        f"{figures.texts_per_s:,.0f}" if figures.reachable else "-",
+        f"{figures.texts_per_s:,.0f}" if figures.measured else "-",
         f"{figures.results:,}",
         _share(figures.kept, figures.results),
         _share(figures.escalated, figures.results),

@@ -23,7 +23,9 @@ _MAX_RECORDS = 2_000
 _LATEST = 1_000
 """Results of each kind whose latencies are kept."""
 _ANSWER_S = 3.0
-"""A broker that takes longer counts as unreachable; its clients would wait for it up to 40 s."""
+"""A Kafka that takes longer counts as unreachable; its clients would wait for it up to 40 s."""
+_REQUEST_MS = 1_500
+"""How long one broker is waited for: there is time left to ask the others what they have taken over from it."""
 
 
 @dataclass(slots=True)
@@ -43,7 +45,9 @@ class TrafficFigures:
     lag: dict[str, int] = field(default_factory=dict)
     """Group, without the prefix → records."""
     reachable: bool = True
-    """Whether Kafka answered the last time."""
+    """Whether a broker answered the last time."""
+    measured: bool = True
+    """Whether lag and rate are those of the last time; not while a broker that leads something does not answer."""
     latencies_ms: dict[str, deque[int]] = field(default_factory=dict)
     """Task, for what its small model answered, `escalated` or `all` → milliseconds from text to Result, the latest."""
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -107,7 +111,8 @@ class Traffic:
             fetch_max_wait_ms=50,  # the broker answers in order: requests for offsets wait behind a fetch
         )
         self._admin = AIOKafkaAdminClient(**kafka.client())
-        self._meter = LagMeter(kafka.client(), topics, groups=groups, extra_topics=(topics.dead_letters,))
+        client = kafka.client() | {"request_timeout_ms": _REQUEST_MS}
+        self._meter = LagMeter(client, topics, groups=groups, extra_topics=(topics.dead_letters,))
         self._first = self._before = self._now = LagSnapshot(0.0, {}, {})
 
     async def __aenter__(self) -> Self:
@@ -141,14 +146,14 @@ class Traffic:
                     self._count(record for batch in records.values() for record in batch)
                 snapshot = await self._meter.measure()
         except (KafkaError, OSError, TimeoutError):
-            return self._unreachable()
+            return await self._unmeasured()
         except asyncio.CancelledError:
             if cancel_requests() > requests:
                 raise
-            return self._unreachable()
+            return await self._unmeasured()
         self._before, self._now = self._now, snapshot
         figures = self.figures
-        figures.reachable = True
+        figures.reachable = figures.measured = True
         figures.lag = {name: each.lag for name, each in snapshot.groups.items()}
         texts = self._appended(self._topics.texts)
         figures.texts_per_s = (texts - figures.texts) / max(snapshot.at_s - self._before.at_s, 0.001)
@@ -190,10 +195,12 @@ class Traffic:
             for part in each["partitions"]
         ]
 
-    def _unreachable(self) -> TrafficFigures:
-        """Reset the figures that hold for the present moment only."""
-        self.figures.reachable, self.figures.lag, self.figures.texts_per_s = False, {}, 0.0
-        return self.figures
+    async def _unmeasured(self) -> TrafficFigures:
+        """Reset the figures that hold for the present moment only, and find out whether any broker answers."""
+        figures = self.figures
+        figures.measured, figures.lag, figures.texts_per_s = False, {}, 0.0
+        figures.reachable = await self._meter.answers(_REQUEST_MS / 1000)
+        return figures
 
     def _count(self, records: Iterable[ConsumerRecord]) -> None:
         for record in records:

@@ -17,10 +17,13 @@ from aiokafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     IncompatibleBrokerVersion,
+    KafkaConnectionError,
     LeaderNotAvailableError,
+    NodeNotReadyError,
     NotCoordinatorError,
     NotLeaderForPartitionError,
     OffsetOutOfRangeError,
+    RequestTimedOutError,
     TopicAuthorizationFailedError,
     UnknownMemberIdError,
     for_code,
@@ -28,6 +31,7 @@ from aiokafka.errors import (
 
 from sprat.kafka import compat
 from sprat.kafka.clients import close_in_time
+from sprat.retry import Deadline
 
 READ_UNCOMMITTED: Final = 0
 READ_COMMITTED: Final = 1
@@ -47,6 +51,8 @@ _MOVED: Final = (
     NotLeaderForPartitionError,
 )
 """A leader or a coordinator has changed, or a broker without any group first creates the topic of offsets."""
+_SILENT: Final = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError)
+"""A broker does not answer: others may have taken over what it led."""
 _TRIES: Final = 10
 _RETRY_S: Final = 0.5
 
@@ -112,21 +118,43 @@ class Cluster:
     async def settled(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Return the answer to questions, asked again while leaders or coordinators move, for five seconds at most.
 
+        So they do where one broker does not answer and another one does.
+
         Raises:
-            KafkaError: they still move, or one of the questions fails otherwise.
+            KafkaError: they still move, no broker answers, or one of the questions fails otherwise.
         """
         for _ in range(_TRIES - 1):
             try:
                 return await ask()
-            except _MOVED:
+            except (*_MOVED, *_SILENT) as error:
                 await asyncio.sleep(_RETRY_S)
-                await self.refresh()
+                if not await self.refresh() and isinstance(error, _SILENT):
+                    raise
         return await ask()
 
-    async def refresh(self) -> None:
-        """Ask again for leaders and coordinators: one of them has moved."""
+    async def refresh(self) -> bool:
+        """Ask again for leaders and coordinators: one of them has moved. Return whether a broker has answered."""
         self._coordinators.clear()
-        await self._client.force_metadata_update()
+        return bool(await self._client.force_metadata_update())
+
+    async def answers(self, timeout_s: float) -> bool:
+        """Return whether any broker answers in time."""
+        deadline = Deadline(timeout_s)
+        brokers = [broker.nodeId for broker in self._client.cluster.brokers()]
+        asked = {asyncio.create_task(self._send(compat.group_list_request(), broker)) for broker in brokers}
+        waiting = asked
+        try:
+            while waiting and deadline.remaining():
+                done, waiting = await asyncio.wait(
+                    waiting, timeout=deadline.remaining(), return_when=asyncio.FIRST_COMPLETED
+                )
+                if any(not each.cancelled() and each.exception() is None for each in done):
+                    return True
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        return False
 
     async def partition_counts(self, topics: Collection[str]) -> dict[str, int | type[Exception]]:
         """Return the number of partitions of each topic, or the error that it has.

@@ -150,6 +150,10 @@ class LagMeter:
         if self._connected:
             await self._cluster.__aexit__()
 
+    async def answers(self, timeout_s: float) -> bool:
+        """Return whether any broker answers in time; False before the first measurement."""
+        return self._connected and await self._cluster.answers(timeout_s)
+
     async def measure(self, known: Iterable[str] = ()) -> LagSnapshot:
         """Measure now: where all groups are measured, also the known ones that do not exist yet.
 

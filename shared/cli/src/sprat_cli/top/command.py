@@ -98,7 +98,7 @@ class _PlainBoard(_Board):
 
     def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
         line = f"{self.since}  {traffic_line(figures)}"
-        if figures.reachable:
+        if figures.measured:
             line += f"  dead letters {traffic.dead_letters}"
             silent = [group.name for group in traffic.groups if not group.measured.group.members]
             line += f"  groups without members: {', '.join(map(printable, silent))}" if silent else ""
@@ -125,7 +125,7 @@ class _JsonBoard(_Board):
                 "unanswered": figures.unanswered,
                 "dead_letters": traffic.dead_letters,
                 "cost_eur": round(figures.cost_eur, 9),
-                "groups": [_group_json(group) for group in traffic.groups] if figures.reachable else [],
+                "groups": [_group_json(group) for group in traffic.groups] if figures.measured else [],
                 "metrics": {signals.KAFKA_REACHABLE.name: int(figures.reachable)},
             }
         )
@@ -142,10 +142,12 @@ class _LiveBoard(_Board):
 
     def show(self, figures: TrafficFigures, traffic: Traffic) -> None:
         parts: list[RenderableType] = [Text(self.since, style="dim"), traffic_table(figures), Text()]
-        if figures.reachable:
+        if figures.measured:
             parts += [_groups(traffic.groups), Text()]
             letters = traffic.dead_letters
             parts.append(Text(f"dead letters {letters:,}", style="red" if letters else "dim"))
+        elif figures.reachable:
+            parts.append(Text("a broker of Kafka does not answer, waiting for the others to take over", style="yellow"))
         else:
             parts.append(Text("Kafka does not answer, waiting", style="red"))
         self._view.draw(Group(*parts))
