@@ -49,6 +49,38 @@ def test_doubles_are_held_out_together_though_their_vectors_differ():
     assert len({(sentence, int(fold)) for sentence, fold in zip(sentences, alone, strict=True)}) > len(of_sentence)
 
 
+NUMBERED = {
+    "transfer": ("please transfer {} euros to my savings", "move {} euros to my brother", "put {} euros aside for me"),
+    "order": ("where is my order {}", "order {} has not arrived yet", "when will number {} be delivered to me"),
+}
+
+
+def test_rows_that_differ_by_numbers_are_one_sentence():
+    rows = [each.format(100 + 7 * n) for sentences in NUMBERED.values() for each in sentences for n in range(10)]
+    cores = core_numbers(rows)
+    assert len(set(cores.tolist())) == 6
+    assert all(len(set(cores[start : start + 10].tolist())) == 1 for start in range(0, 60, 10))
+
+
+def test_rows_that_differ_by_a_word_of_many_are_one_sentence():
+    rows = [f"I want to order a new {thing} for my desk" for thing in ("laptop", "phone", "chair", "screen")]
+    assert len(set(core_numbers([*rows, "the screen of my desk is broken"]).tolist())) == 2
+
+
+def test_short_questions_that_people_wrote_stay_apart():
+    texts = ["what is my balance", "what is my limit", "where is my card", "why is my card late", "how old are you"]
+    assert len(set(core_numbers(texts).tolist())) == len(texts)
+
+
+def test_a_group_is_held_out_whole_but_for_a_label_of_one_sentence():
+    gold = np.repeat([0, 1], 30)
+    groups = np.concatenate([np.repeat([0, 1], [20, 10]), np.full(30, 2)])
+    vectors, _ = clusters(labels=2, each=30, spread=9)
+    folds = text_folds(vectors, gold, 5, cores=groups)
+    assert {len(set(folds[groups == number].tolist())) for number in (0, 1)} == {1}
+    assert len(set(folds[groups == 2].tolist())) == 3
+
+
 def test_labels_with_few_sentences_are_named_and_a_test_is_compared():
     data, _ = made()
     tested = ["Hello, where is my payslip, thank you very much!", "I have not been paid", "where is my PAYSLIP please"]

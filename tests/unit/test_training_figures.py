@@ -10,6 +10,7 @@ import pytest
 from sprat_inference.label_calibration import LabelCalibrator, features
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import prepare
+from sprat_training.doubles import DoublesFound
 from sprat_training.evaluation.metrics import Interval, ModelReadings, wilson
 from sprat_training.figures import NEAR_OUTSIDE, KeptAnswers, measure, near_outside, readings_of
 from sprat_training.findings import differs_on_test, outcome_table
@@ -17,6 +18,8 @@ from sprat_training.fitting import cross_validate, features_of, fit_calibrator, 
 from sprat_training.label_issues import find_label_issues
 from sprat_training.verdict import conclude, kept_without
 from support.training_data import NO_VECTORS, clusters, labelled
+
+ALL_DIFFERENT = DoublesFound(10_000, {}, np.zeros(0, bool))
 
 
 def figures_of_two_labels(each):
@@ -98,7 +101,7 @@ def test_spellings_of_one_label_are_no_wrong_labels_and_to_merge_them_is_the_fir
     readings = readings_of(validation.logits, validation.inside, data.gold, validation.outside, calibrator)
     figures = measure(readings, best, data.gold, data.labels, 0.1)
     config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr", accuracy=0.6)
-    verdict = conclude(config, data, summary, issues, figures, None, None, labels_held_out=False)
+    verdict = conclude(config, data, summary, issues, figures, None, None, ALL_DIFFERENT, labels_held_out=False)
     assert verdict.steps[0].startswith("Labels differ by case or white space alone")
     assert "doubted" in verdict.steps[1]
 
@@ -119,7 +122,7 @@ def test_texts_to_measure_with_are_told_from_texts_to_train_on(share, why, what)
     curve = tuple(KeptAnswers(step / 100, 0.9, Interval(share, 0.9, 1.0), 100) for step in range(101))
     config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr")
     measured = replace(figures, curve=curve)
-    verdict = conclude(config, data, summary, (), measured, None, None, labels_held_out=False)
+    verdict = conclude(config, data, summary, (), measured, None, None, ALL_DIFFERENT, labels_held_out=False)
     assert verdict.sentence.startswith(f"It can be served, but {why} 97.0% right: ")
     assert verdict.sentence.endswith(what)
     assert verdict.steps[0].startswith("Train on more texts of the labels that have fewer than 20: label 0 (12), ")
@@ -138,8 +141,36 @@ def test_few_texts_are_counted_as_they_are(added, reason):
         TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr"),
         replace(figures, curve=curve),
     )
-    verdict = conclude(config, data, summary, (), measured, None, None, labels_held_out=False)
+    verdict = conclude(config, data, summary, (), measured, None, None, ALL_DIFFERENT, labels_held_out=False)
     assert verdict.reason == reason
+
+
+def test_few_sentences_in_many_rows_show_nothing():
+    data, summary, figures = figures_of_two_labels(each=80)
+    curve = tuple(KeptAnswers(step / 100, 1.0, Interval(1.0, 0.8, 1.0), 16) for step in range(101))
+    config, measured = (
+        TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr"),
+        replace(figures, curve=curve),
+    )
+    few = DoublesFound(16, {}, np.zeros(0, bool))
+    verdict = conclude(config, data, summary, (), measured, None, None, few, labels_held_out=False)
+    assert verdict.grade == "fair"
+    assert verdict.sentence.startswith("16 different sentences, 8 a label: nothing is shown. ")
+    assert verdict.steps[0].startswith(
+        "Add texts that people wrote: the 160 rows are 16 different sentences, which are"
+    )
+
+
+def test_intervals_count_groups_and_not_their_rows():
+    gold = np.repeat([0, 1], 80)
+    groups = np.arange(160) // 10
+    ones, none = np.ones(160, bool), np.zeros(160)
+    readings = ModelReadings(ones, ones, none, none, np.zeros(160, bool), np.ones(160))
+    rows, grouped = (measure(readings, gold, gold, ("a", "b"), 0.0, inside_groups=each) for each in (None, groups))
+    assert (round(rows.at(0.5).texts), round(grouped.at(0.5).texts)) == (160, 16)
+    assert str(grouped.at(0.5).right) == str(wilson(16, 16))
+    assert grouped.accuracy == wilson(16, 16)
+    assert rows.accuracy == wilson(160, 160)
 
 
 def test_a_test_that_refutes_the_keep_at_is_called_what_it_is():
@@ -152,7 +183,7 @@ def test_a_test_that_refutes_the_keep_at_is_called_what_it_is():
         for right in (Interval(0.99, 0.98, 1.0), Interval(0.75, 0.3, 0.955))
     )
     config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr")
-    verdict = conclude(config, data, summary, (), measured, test, None, labels_held_out=False)
+    verdict = conclude(config, data, summary, (), measured, test, None, ALL_DIFFERENT, labels_held_out=False)
     there = "75.0% (30.0% to 95.5%) of what is kept is right there, 97.0% was asked for."
     said = f"Worse on the test file than on held-out texts: {there} Choose a higher keep_at with `sprat assess`."
     assert verdict.sentence == said
@@ -187,7 +218,9 @@ def test_what_a_label_for_the_rest_means_is_to_be_decided_before_anything_else()
     rest = [(label, decide.format(label), False) for label in ("Other", "Sonstiges", "autres", "otros")]
     for last, first, names_a_file in (*rest, ("billing", "Train on", True)):
         labels = (data.labels[0], last)
-        verdict = conclude(config, replace(data, labels=labels), summary, (), figures, None, None, labels_held_out=True)
+        verdict = conclude(
+            config, replace(data, labels=labels), summary, (), figures, None, None, ALL_DIFFERENT, labels_held_out=True
+        )
         assert verdict.steps[0].startswith(first)
         assert any("--out-of-scope FILE" in step for step in verdict.steps) is names_a_file
         assert (f"--outside-label {last}: they then count as" in verdict.steps[0]) is not names_a_file
@@ -205,7 +238,7 @@ def test_where_texts_outside_are_the_reason_a_step_says_what_helps():
     figures = measure(readings, best, gold, data.labels, 0.1, validation.outside_groups, texts)
     config = TrainingConfig(files=(Path("hr.csv"),), output=Path("hr"), name="hr")
     without = kept_without(validation, data, (), config)
-    verdict = conclude(config, data, summary, (), figures, None, without, labels_held_out=False)
+    verdict = conclude(config, data, summary, (), figures, None, without, ALL_DIFFERENT, labels_held_out=False)
     assert verdict.reason.startswith("texts outside every label are hard to tell from those inside; without them ")
     helps = "Add texts outside every label (now 30); where many of them are of one subject, give it a label of its own"
     assert verdict.steps[0] == helps

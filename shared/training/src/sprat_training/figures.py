@@ -219,10 +219,15 @@ def recommend_on(curve: Sequence[KeptAnswers], accuracy: float) -> Recommendatio
 
 
 def curve_of(
-    readings: ModelReadings, outside_share: float = 0.0, outside_groups: Integers | None = None
+    readings: ModelReadings,
+    outside_share: float = 0.0,
+    outside_groups: Integers | None = None,
+    inside_groups: Integers | None = None,
 ) -> tuple[KeptAnswers, ...]:
     """Return what is kept at keep_at 0, 0.01, … 1; see :func:`measure`."""
-    return tuple(_kept(readings, step / STEPS, outside_share, outside_groups) for step in range(STEPS + 1))
+    return tuple(
+        _kept(readings, step / STEPS, outside_share, outside_groups, inside_groups) for step in range(STEPS + 1)
+    )
 
 
 def readings_of(
@@ -260,6 +265,7 @@ def measure(
     outside_share: float,
     outside_groups: Integers | None = None,
     outside_texts: int | None = None,
+    inside_groups: Integers | None = None,
 ) -> TrainingFigures:
     """Compute all figures.
 
@@ -272,6 +278,7 @@ def measure(
         outside_groups: for each text outside the number of its group; texts of one group are no independent cases. None
             where each is a case of its own.
         outside_texts: how many different texts are outside, where several heads have read each. None where one has.
+        inside_groups: as `outside_groups`, of the texts with a label: intervals count groups of equal size.
     """
     has_outside = not readings.in_scope.all()
     share = outside_share if has_outside else 0.0
@@ -279,17 +286,18 @@ def measure(
     bins = reliability_bins(readings, share)
     by_label = _label_figures(table, labels)
     measured = [of for of in by_label if of.texts]
+    groups = _effective(np.ones(len(gold)), inside_groups)
     f1 = [2 * of.recall * of.precision / (of.recall + of.precision) if of.recall else 0.0 for of in measured]
     return TrainingFigures(
         texts=len(gold),
-        accuracy=wilson(int(np.trace(table)), len(gold)),
+        accuracy=wilson(int(np.trace(table)) / len(gold) * groups, groups),
         macro_f1=float(np.mean(f1)),
         outside_texts=int((~readings.in_scope).sum()) if outside_texts is None else outside_texts,
         outside_recall=float(readings.is_rejected[~readings.in_scope].mean()) if has_outside else None,
         outside_share=share,
         calibration_error=expected_calibration_error(bins),
         bins=tuple(bins),
-        curve=curve_of(readings, share, outside_groups),
+        curve=curve_of(readings, share, outside_groups, inside_groups),
         labels=by_label,
         confusions=_confusions(table, labels),
         readings=readings,
@@ -297,8 +305,24 @@ def measure(
     )
 
 
+def _summed(values: Doubles, groups: Integers | None) -> Doubles:
+    """Return the sum of each group; the values themselves where each is a case of its own."""
+    if groups is None:
+        return values
+    return np.bincount(np.unique(groups, return_inverse=True)[1], values).astype(np.float64)
+
+
+def _effective(weights: Doubles, groups: Integers | None) -> float:
+    """Return how many groups of equal weight would say as much (Kish's effective sample size)."""
+    return float(weights.sum() ** 2 / (_summed(weights, groups) ** 2).sum())
+
+
 def _kept(
-    readings: ModelReadings, keep_at: float, outside_share: float, outside_groups: Integers | None
+    readings: ModelReadings,
+    keep_at: float,
+    outside_share: float,
+    outside_groups: Integers | None,
+    inside_groups: Integers | None,
 ) -> KeptAnswers:
     weights, enough = readings.weights(outside_share), readings.confidence >= least_kept(keep_at)
     kept = np.where(enough, weights, 0.0)
@@ -308,7 +332,7 @@ def _kept(
     share = readings.share_of_traffic(enough & readings.right, outside_share) / total
     # The part of each text in the error of the share; texts of one group are added up first.
     parts = kept * (readings.right - share) / total
-    variance = float((parts[readings.in_scope] ** 2).sum())
+    variance = float((_summed(parts[readings.in_scope], inside_groups) ** 2).sum())
     outside = parts[~readings.in_scope]
     if len(outside):
         groups = np.arange(len(outside)) if outside_groups is None else outside_groups
@@ -316,7 +340,8 @@ def _kept(
         variance += float(((sums - sums.mean()) ** 2).sum()) * len(sums) / max(len(sums) - 1, 1)
     # Texts have unequal weights, so the interval is that of the effective sample size: Kish's, or where the groups
     # differ more than so many texts would, the one that has the same variance.
-    effective = total**2 / float((kept**2).sum())
+    inside = _summed(kept[readings.in_scope], inside_groups)
+    effective = total**2 / float((inside**2).sum() + (kept[~readings.in_scope] ** 2).sum())
     if variance > 0:
         effective = min(effective, share * (1 - share) / variance)
     right = wilson(share * effective, effective)

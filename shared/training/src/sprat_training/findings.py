@@ -285,8 +285,8 @@ def _doubles(result: TrainingResult) -> Iterator[str]:
     found, texts = result.doubles, len(result.data.texts)
     if (repeated := texts - found.different) >= _MANY_DOUBLES * texts:
         yield (
-            f"{repeated:,} of {texts:,} texts repeat another one of their label but for opening or ending, as rows "
-            "from a template do: they are held out together, so the figures rest on "
+            f"{repeated:,} of {texts:,} texts repeat another one of their label but for opening, ending, numbers or a "
+            "few words, as rows from a template do: they are held out together, so the figures rest on "
             f"{found.different:,} different sentences"
         )
         if found.few:

@@ -286,7 +286,8 @@ def text_folds(
     """Return the fold of each text; every label is spread over the folds as evenly as possible.
 
     Texts of a label that are nearly the same are in one fold: rows made from a template, or one text written twice,
-    would else be recognised by their double, and the figures would hold for nothing that people write.
+    would else be recognised by their double, and the figures would hold for nothing that people write. A label whose
+    texts are all nearly the same is in three folds, for each head needs texts of it.
 
     Args:
         vectors: of the texts.
@@ -297,14 +298,16 @@ def text_folds(
         seed: of the order in which texts are taken.
     """
     random = np.random.default_rng(seed)
-    centred = LabelHead.centred(vectors, vectors.mean(axis=0))
-    cores = np.arange(len(gold)) if cores is None else cores
+    groups = group_numbers(vectors, gold, cores)
     folds = np.empty(len(gold), np.int64)
     filled = np.zeros(count)
     for label in np.unique(gold):
         places = random.permutation(np.flatnonzero(gold == label))
         of_label = np.zeros(count)
-        for group in sorted(_nearly_same(centred[places], cores[places]), key=len, reverse=True):
+        together = [np.flatnonzero(groups[places] == number) for number in dict.fromkeys(groups[places].tolist())]
+        if len(together) == 1:
+            together = np.array_split(together[0], 3)
+        for group in sorted(filter(len, together), key=len, reverse=True):
             # The fold with the fewest texts of the label, and of these the one with the fewest of all.
             fold = int(np.lexsort((filled, of_label))[0])
             folds[places[group]] = fold
@@ -313,21 +316,39 @@ def text_folds(
     return folds
 
 
-def _nearly_same(centred: Floats, cores: Integers) -> list[list[int]]:
-    """Return groups of one label's texts that are nearly the same; no group is more than a third of them."""
+def group_numbers(vectors: Floats, gold: Integers, cores: Integers | None = None) -> Integers:
+    """Return a number for each text, the same for texts of a label that are nearly the same.
+
+    Args:
+        vectors: of the texts.
+        gold: index of each text's label.
+        cores: as in :func:`text_folds`.
+    """
+    centred = LabelHead.centred(vectors, vectors.mean(axis=0))
+    cores = np.arange(len(gold)) if cores is None else cores
+    numbers = np.full(len(gold), -1, np.int64)
+    for label in np.unique(gold):
+        places = np.flatnonzero(gold == label)
+        _, first, of_core = np.unique(cores[places], return_index=True, return_inverse=True)
+        numbers[places] = places[first][_nearly_same(centred[places[first]])][of_core]
+    return numbers
+
+
+def _nearly_same(centred: Floats) -> Integers:
+    """Return of each text the index of the first one that it is nearly the same as, its own where it is the first.
+
+    No more than a third of a label's texts are the same by their vectors alone.
+    """
     most = max(len(centred) // 3, 1)
-    groups = []
+    first = np.full(len(centred), -1, np.int64)
     for start in range(0, len(centred), _BLOCK):
-        block, own = centred[start : start + _BLOCK], cores[start : start + _BLOCK]
-        left = np.ones(len(block), bool)
-        for first in range(len(block)):
-            if left[first]:
-                left[first] = False
-                alike = (block @ block[first] >= _NEARLY_SAME) | (own == own[first])
-                alike = np.flatnonzero(left & alike)[: most - 1]
-                left[alike] = False
-                groups.append([start + first, *(start + int(place) for place in alike)])
-    return groups
+        block, own = centred[start : start + _BLOCK], first[start : start + _BLOCK]
+        for place in range(len(block)):
+            if own[place] < 0:
+                own[place] = start + place
+                alike = np.flatnonzero((own < 0) & (block @ block[place] >= _NEARLY_SAME))
+                own[alike[: most - 1]] = start + place
+    return first
 
 
 def _read_unknown(

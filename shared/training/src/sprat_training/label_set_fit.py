@@ -147,7 +147,9 @@ def fit_set_calibration(logits: Floats, gold: Flags) -> SetCalibration:
     return SetCalibration(slopes, offsets, np.concatenate([[bias], weights]))
 
 
-def measure_sets(gold: Flags, chances: Doubles, confidence: Doubles, labels: tuple[str, ...]) -> SetFigures:
+def measure_sets(
+    gold: Flags, chances: Doubles, confidence: Doubles, labels: tuple[str, ...], groups: Integers | None = None
+) -> SetFigures:
     """Compute all figures.
 
     Args:
@@ -155,6 +157,7 @@ def measure_sets(gold: Flags, chances: Doubles, confidence: Doubles, labels: tup
         chances: texts × labels.
         confidence: of the whole set of each text.
         labels: their names.
+        groups: of each text the number of its group, as in :func:`sprat_training.figures.measure`.
     """
     said = chances >= APPLIES_FROM
     exact = (said == gold).all(axis=1)
@@ -168,7 +171,7 @@ def measure_sets(gold: Flags, chances: Doubles, confidence: Doubles, labels: tup
         micro_f1=micro_f1(said, gold),
         macro_f1=float(each[had > 0].mean()) if (had > 0).any() else 1.0,
         calibration_error=expected_calibration_error(reliability_bins(readings, 0.0)),
-        curve=curve_of(readings),
+        curve=curve_of(readings, inside_groups=groups),
         labels=tuple(
             LabelFigures(
                 label,

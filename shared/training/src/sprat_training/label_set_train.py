@@ -53,7 +53,8 @@ def train_label_sets(config: TrainingConfig, progress: OnTrainingProgress) -> La
         check_languages(config, base)
         data = sources.data
         fitted, truncated = fit_label_sets(base, data, progress)
-        figures = measure_sets(data.gold, fitted.chances, fitted.confidence, data.labels)
+        groups = core_numbers(data.texts)
+        figures = measure_sets(data.gold, fitted.chances, fitted.confidence, data.labels, groups)
         test = None if sources.test is None else _tested(sources.test, base, fitted, progress)
         card = _described(config, base, data, fitted, figures, test)
         written = write_model(config, base, fitted.head, card, data.texts)
@@ -79,7 +80,7 @@ def read_sets(
 
 def _tested(test: LabelSetData, base: BaseEncoder, fitted: FittedSets, progress: OnTrainingProgress) -> SetFigures:
     chances, confidence = read_sets(fitted, base, test.texts, progress)
-    return measure_sets(test.gold, chances, confidence, test.labels)
+    return measure_sets(test.gold, chances, confidence, test.labels, core_numbers(test.texts))
 
 
 def _described(

@@ -20,7 +20,15 @@ from sprat_training.doubles import DoublesFound, core_numbers, find_doubles
 from sprat_training.encoding import BaseEncoder, encode_texts, load_base_of
 from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.figures import TrainingFigures, measure, readings_of
-from sprat_training.fitting import CrossValidation, cross_validate, features_of, fit_calibrator, logits_of, text_folds
+from sprat_training.fitting import (
+    CrossValidation,
+    cross_validate,
+    features_of,
+    fit_calibrator,
+    group_numbers,
+    logits_of,
+    text_folds,
+)
 from sprat_training.label_issues import LabelIssue, find_label_issues
 from sprat_training.lexical_gate import FOLDS, LexicalFit, LexicalGate, fit_lexical_stage
 from sprat_training.model_card import describe, with_figures, with_stage, write_model
@@ -39,6 +47,8 @@ class FittedLabels:
     """What was fitted: that of the sources without the rows in `dropped`."""
     cores: NDArray[np.int64]
     """Of each text of `data`, see :func:`sprat_training.doubles.core_numbers`."""
+    groups: NDArray[np.int64]
+    """Of each text of `data`, see :func:`sprat_training.fitting.group_numbers`."""
     validation: CrossValidation
     calibrator: LabelCalibrator
     stage: LexicalFit | None
@@ -153,16 +163,18 @@ def fit_labels(
     best = validation.logits.argmax(axis=1)
     calibrator = fit_calibrator(validation.inside, best == data.gold, validation.outside, config.outside_share)
 
-    figures = _validation_figures(validation, data, calibrator, config, None)
+    groups = group_numbers(vectors, data.gold, cores)
+    figures = _validation_figures(validation, data, calibrator, config, None, groups)
     stage = _lexical_stage(config, data, vectors, cores, outside, validation, calibrator, figures, progress)
     if stage is not None:
-        figures = _validation_figures(validation, data, calibrator, config, stage)
+        figures = _validation_figures(validation, data, calibrator, config, stage, groups)
     return FittedLabels(
         config=config,
         base=base,
         sources=sources,
         data=data,
         cores=cores,
+        groups=groups,
         validation=validation,
         calibrator=calibrator,
         stage=stage,
@@ -188,7 +200,10 @@ def write_training(fitted: FittedLabels, progress: OnTrainingProgress) -> Traini
     little = kept is None or kept.share < LITTLE
     without = kept_without(validation, data, issues, config) if little else None
     held_out = validation.labels_held_out
-    verdict = conclude(config, data, sources.summary, issues, figures, test_figures, without, labels_held_out=held_out)
+    doubles = find_doubles(data, fitted.cores, () if test is None else test.texts)
+    verdict = conclude(
+        config, data, sources.summary, issues, figures, test_figures, without, doubles, labels_held_out=held_out
+    )
     longest = max(len(text) for text in (*data.texts, *outside))
     draft = describe(
         config,
@@ -218,7 +233,7 @@ def write_training(fitted: FittedLabels, progress: OnTrainingProgress) -> Traini
         test=test_figures,
         labels_held_out=held_out,
         stage=None if stage is None else stage.gate,
-        doubles=find_doubles(data, fitted.cores, () if test is None else test.texts),
+        doubles=doubles,
         truncated=fitted.truncated,
     )
 
@@ -271,6 +286,7 @@ def _validation_figures(
     calibrator: LabelCalibrator,
     config: TrainingConfig,
     stage: LexicalFit | None,
+    inside_groups: NDArray[np.int64],
 ) -> TrainingFigures:
     behind = calibrator if stage is None else stage.passed_on
     readings = readings_of(validation.logits, validation.inside, data.gold, validation.outside, behind)
@@ -282,14 +298,15 @@ def _validation_figures(
         readings = readings.answered_by_another(answered, chances, best == data.gold)
     different = len(np.unique(validation.outside_texts))
     groups = validation.outside_groups
-    return measure(readings, best, data.gold, data.labels, config.outside_share, groups, different)
+    return measure(readings, best, data.gold, data.labels, config.outside_share, groups, different, inside_groups)
 
 
 def _test_figures(fitted: FittedLabels, test: LabelledTexts, progress: OnTrainingProgress) -> TrainingFigures:
     labels = fitted.data.labels
     readings, best = fitted.read(test.texts, test.labels, fitted.sources.outside_test, progress)
     gold = np.array([labels.index(label) for label in test.labels], dtype=np.int64)
-    return measure(readings, best, gold, labels, fitted.config.outside_share)
+    groups = core_numbers(test.texts)
+    return measure(readings, best, gold, labels, fitted.config.outside_share, inside_groups=groups)
 
 
 def check_languages(config: TrainingConfig, base: BaseEncoder) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, DataSummary, TrainingData, is_remainder, quoted_group
+from sprat_training.doubles import DoublesFound
 from sprat_training.figures import KeptAnswers, TrainingFigures, measure, readings_of
 from sprat_training.fitting import CrossValidation, fit_calibrator
 from sprat_training.keep_at import Recommendation
@@ -83,6 +84,7 @@ def conclude(
     figures: TrainingFigures,
     test: TrainingFigures | None,
     without: KeptWithout | None,
+    doubles: DoublesFound,
     *,
     labels_held_out: bool,
 ) -> Verdict:
@@ -94,13 +96,34 @@ def conclude(
         reason = _reason(data, issues, figures, 0.0 if kept is None else kept.share, without)
     refuted = _refuted(config, kept, test)
     grade, sentence = _judge(config, found, kept, refuted)
+    if kept is not None and refuted is None and found is not None and not found.is_shown and doubles.is_most(data):
+        sentence = (
+            f"{_few_sentences(data, doubles)}: nothing is shown. Of sentences that heads had not seen, keep_at "
+            f"{kept.keep_at:.2f} keeps {kept.share:.1%}, of which {kept.right} is right."
+        )
     steps = (
+        *_other_words(data, doubles),
         *_steps(config, data, summary, issues, figures),
         *_of_outside(reason, figures, labels_held_out=labels_held_out),
         *_enough_texts(data, found),
         *_further(config, data, labels_held_out=labels_held_out),
     )
     return Verdict(grade, sentence, reason, steps, keep_at_holds=refuted is None)
+
+
+def _few_sentences(data: TrainingData, doubles: DoublesFound) -> str:
+    """Return how many different sentences there are, and how many a label has."""
+    each = doubles.different / len(data.labels)
+    return f"{doubles.different:,} different sentences, {'' if each == round(each) else 'about '}{each:.0f} a label"
+
+
+def _other_words(data: TrainingData, doubles: DoublesFound) -> Iterator[str]:
+    if doubles.is_most(data):
+        yield (
+            f"Add texts that people wrote: the {len(data.texts):,} rows are {doubles.different:,} different sentences, "
+            "which are repeated with other numbers, openings, endings or a few other words; further rows of this kind "
+            "teach and show nothing"
+        )
 
 
 def _refuted(config: TrainingConfig, kept: KeptAnswers | None, test: TrainingFigures | None) -> KeptAnswers | None:
