@@ -4,18 +4,23 @@ Each measurement saves its figures as JSON under `docs/figures` and has the page
 pages with the files, so no figure is ever edited by hand.
 """
 
+import datetime as dt
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from sprat_local.bench.resources import processor
 from tests.bench import language_tables, lexical_tables, model_tables, privacy_tables, sizing_tables, speed_tables
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
 PAGES: Final = (PAGE, ROOT / "docs/deploy/sizing.md", ROOT / "docs/limits.md", ROOT / "docs/privacy.md")
 FIGURES: Final = ROOT / "docs/figures"
+MEASURED: Final = "measured"
+"""The file that says of each other one at which commit, when and on which processor it was measured."""
 
 _GENERATED: Final = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->\n(?:(?!<!-- ).)*<!-- end of figures -->", re.DOTALL)
 _QUOTED: Final = re.compile(r"(?<=\S )<!-- figure: (?P<name>[\w-]+) -->[^<\n]*<!-- end of figure -->")
@@ -44,8 +49,14 @@ def read(name: str) -> Any:
 
 
 def save(name: str, figures: object) -> None:
-    """Write the figures of one measurement and fill the pages with all of them."""
-    (FIGURES / f"{name}.json").write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    """Write the figures of one measurement, with where they come from, and fill the pages with all of them."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty=, changed"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    now = {"commit": commit, "date": dt.datetime.now(dt.UTC).date().isoformat(), "processor": processor()}
+    for saved, content in ((name, figures), (MEASURED, read(MEASURED) | {name: now})):
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        (FIGURES / f"{saved}.json").write_text(text + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text("utf-8")), encoding="utf-8")
 
@@ -83,6 +94,7 @@ def generated() -> dict[str, str]:
     """Return every generated part as Markdown, by its name."""
     models, privacy = read("models"), read("privacy")
     return {
+        "measured": "\n".join(_measured(read(MEASURED))),
         "models": model_tables.summary(models),
         "intent": model_tables.intent(models["intent"]),
         "lexical": lexical_tables.markdown(models["lexical"]),
@@ -102,6 +114,13 @@ def generated() -> dict[str, str]:
         "machine": "\n".join(_machine(read("machine"))),
         **sizing_tables.markdown(read("sizing")),
     }
+
+
+def _measured(origins: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    yield "| figures | commit | date | processor |"
+    yield "| --- | --- | --- | --- |"
+    for name, origin in sorted(origins.items()):
+        yield f"| `{name}` | {origin['commit']} | {origin['date']} | {origin['processor'] or 'not recorded'} |"
 
 
 def _agreement(figures: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,22 @@ def test_the_figures_are_those_that_were_measured_last() -> None:
     assert list(map(benchmarks_page.filled, pages)) == pages
     named = [name for page in pages for name in benchmarks_page.names(page)]
     assert named == [*benchmarks_page.generated(), *benchmarks_page.quoted()]
+
+
+def test_each_figure_names_its_commit_its_day_and_its_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origins = benchmarks_page.read(benchmarks_page.MEASURED)
+    assert origins.keys() == {path.stem for path in benchmarks_page.FIGURES.glob("*.json")} - {benchmarks_page.MEASURED}
+    shutil.copytree(benchmarks_page.FIGURES, tmp_path / "figures")
+    monkeypatch.setattr(benchmarks_page, "FIGURES", tmp_path / "figures")
+    monkeypatch.setattr(benchmarks_page, "PAGES", ())
+    benchmarks_page.save("agreement", {"tokens": 1})
+    saved = benchmarks_page.read(benchmarks_page.MEASURED)
+    assert saved | {"agreement": origins["agreement"]} == origins
+    assert re.fullmatch(r"[0-9a-f]{7,}(, changed)?", saved["agreement"]["commit"])
+    assert saved["agreement"]["processor"]
+    assert benchmarks_page.read("agreement") == {"tokens": 1}
 
 
 @pytest.mark.parametrize("settings", [IntentSection, NerSection, TranslationSection])

@@ -25,7 +25,7 @@ _MB: Final = 1e6
 def machine_facts(task: str, *, embedded: bool) -> dict[str, Any]:
     """Return the keys of the JSON report: processor, system, versions, load before the measurement."""
     return {
-        "cpu": _processor(),
+        "cpu": processor(),
         "cores": _cores(),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
         "system": f"{platform.system()} {platform.release()}",
@@ -42,7 +42,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of this machine's processor, as its system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
