@@ -106,9 +106,9 @@ async def create_topics(
 async def keep_current(
     client: Mapping[str, Any], topics: Topics, states: Sequence[TopicState]
 ) -> tuple[TopicState, ...]:
-    """Give topics of an earlier version the settings that this version added, and return their new states.
+    """Return the states after topics of an earlier version were given the settings that this version added.
 
-    The others of their settings stay as they are.
+    Their other settings stay as they are.
 
     Raises:
         UserError: the broker cannot be reached or refuses.
