@@ -143,12 +143,11 @@ async def _run(name: str, version: str, model: str | None, settings: S, build: B
     work = asyncio.create_task(work_until_cancelled(context, settings, build))
     stopping = asyncio.create_task(stop.wait())
     failing = asyncio.create_task(context.failure.wait())
-    watching = asyncio.create_task(watch_event_loop())
     await asyncio.wait({work, stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
     code = await stop_work(context, work)
-    for task in (stopping, failing, watching):
+    for task in (stopping, failing):
         task.cancel()
-    await asyncio.gather(stopping, failing, watching, return_exceptions=True)
+    await asyncio.gather(stopping, failing, return_exceptions=True)
     return code
 
 
@@ -221,6 +220,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     health = HealthServer(settings.health_host, settings.health_port, progress, details, context.telemetry.page)
     end_ready = signals.READY.watch(lambda: [(float(progress.ready), {})])
     serving = asyncio.create_task(health.serve_bound())
+    watching = asyncio.create_task(watch_event_loop())
 
     def refused(refusal: Refusal) -> None:
         """Stop, also later: the settings may be corrected before the next start."""
@@ -243,7 +243,8 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
     finally:
         end_ready()
         health.stop()
-        await asyncio.gather(serving, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(serving, watching, return_exceptions=True)
 
 
 async def _connect(context: ServiceContext, captured: CapturedRefusals) -> None:
