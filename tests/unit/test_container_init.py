@@ -107,4 +107,4 @@ def test_it_imports_little(tmp_path: Path) -> None:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
     os.kill(process.pid, signal.SIGTERM)
     output(process)
-    assert int(status["RssAnon"].split()[0]) < 8_192  # kB
+    assert int(status["RssAnon"].split()[0]) < 12_288  # kB
