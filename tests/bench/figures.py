@@ -58,4 +58,6 @@ def document(card: Card, scores: Sequence[Score], complaints: Sequence[str], **m
     """Return all figures for a JSON file."""
     figures = {score.name: {"value": score.value, "protocol": score.protocol} for score in scores}
     about = {"model": card.name, "version": card.version, "keep_at": card.keep_at}
+    if card.keep_at_outside is not None:
+        about["keep_at_outside"] = card.keep_at_outside
     return {**about, "scores": figures, **more, "missed": list(complaints)}

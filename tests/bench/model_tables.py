@@ -12,6 +12,15 @@ Figures = Mapping[str, Any]
 ASKED: Final = 75
 """Queries of a language for the scores; as many others are for calibration. One is 1.3 points."""
 
+UNTIDY: Final = {
+    "typing_error": "with one typing error",
+    "capitals": "in capitals",
+    "courtesy": "with courtesy",
+    "mail": "as a mail of four lines",
+    "letter": "in a letter of six sentences",
+}
+"""How texts are changed that are measured besides, by the name in the scores."""
+
 INTENT_ROWS: Final = (
     ("in_scope_accuracy_raw", "CLINC150: best label, nothing escalated", "target 95.5"),
     ("auroc_out_of_scope", "AUROC, in scope against out of scope", "target .964"),
@@ -24,6 +33,11 @@ INTENT_ROWS: Final = (
     ("tuned_unweighted_out_of_scope_recall", "the same: out-of-scope recall", "BERT 52.3"),
     ("kept_share_at_10", "kept at `keep_at`, 10 % out of scope", ""),
     ("kept_right_at_10", "of those, correct", ""),
+    *(
+        (f"kept_{part}_{kind}", of, "")
+        for kind, what in UNTIDY.items()
+        for part, of in (("share", f"the same texts {what}, a fifth of them: kept"), ("right", "of those, correct"))
+    ),
     ("ece_at_10", "calibration error (ECE), 10 % out of scope", "target .03"),
     ("top1_de", f"{ASKED} German queries, English-trained head: best label", "target 88"),
     ("kept_share_de", "the same, kept at `keep_at`", ""),
@@ -82,7 +96,9 @@ def intent(documents: Sequence[Figures]) -> str:
         if any(name in each["scores"] for each in documents)
     ]
     about = "".join(
-        f"\n- `{each['model']}`: version {each['version']}, `keep_at` {each['keep_at']}" for each in documents
+        f"\n- `{each['model']}`: version {each['version']}, `keep_at` {each['keep_at']}, "
+        f"without a label {each['keep_at_outside']}"
+        for each in documents
     )
     picture = "![stated confidence against truth](images/intent_reliability.png)"
     return f"{about[1:]}\n\n{_table(['%', *names, 'for comparison'], rows)}\n\n{picture}"

@@ -108,6 +108,10 @@ def test_the_card_states_the_promised_scores(model: IntentModel) -> None:
     assert score("recall_at_10_escalated") >= 0.905
     assert min(score("top1_de"), score("top1_fr")) >= 0.88
     assert all(score(f"ece_at_{share}") <= 0.03 for share in (3, 10, 20))
+    assert score("kept_right_at_10") >= 0.97
+    untidy = ("typing_error", "capitals", "courtesy", "mail")
+    assert min(score(f"kept_right_{kind}") for kind in untidy) >= 0.95
+    assert score("kept_right_letter") >= 0.9
 
 
 def test_a_text_gets_the_same_answer_alone_and_among_others_in_other_languages(model: IntentModel) -> None:

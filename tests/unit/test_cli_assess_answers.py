@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from sprat.errors import UserError
-from sprat_cli.assess.answers import FrontierSource, small_model_answers
+from sprat.model import Answer
+from sprat_cli.assess.answers import NEVER_KEPT, FrontierSource, small_model_answers
 from sprat_cli.assess.asked_task import INTENT, TaskOfModel, asked_task
+from sprat_contracts import IntentOutput
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import read_labelled
 from support.dataset_files import write_file
@@ -34,6 +36,18 @@ def test_the_error_shows_no_label_that_may_be_a_text(tmp_path):
 def test_labels_written_like_labels_are_shown_even_if_none_repeats(tmp_path):
     path = write_file(tmp_path, "a.csv", "text,label\nhello,report_lost\nbye,badge-2\n")
     assert error_of(path).startswith('row 2, column "label": the model has no label "report_lost"; correct it')
+
+
+@pytest.mark.parametrize(
+    ("of_none", "confidences"),
+    [(None, (0.9, 0.9, 0.7)), (0.8, (0.9, 0.9, NEVER_KEPT)), (1.0, (0.9, NEVER_KEPT, NEVER_KEPT))],
+)
+def test_an_answer_without_a_label_that_the_card_does_not_keep_is_kept_at_no_keep_at(tmp_path, of_none, confidences):
+    path = write_file(tmp_path, "a.csv", "text,label\none,leave\ntwo,oos\nthree,oos\n")
+    found = [Answer(IntentOutput(label=label), sure) for label, sure in (("leave", 0.9), (None, 0.9), (None, 0.7))]
+    card = SimpleNamespace(**vars(MODEL.card), name="hr", version="1", lexical=None, keep_at_outside=of_none)
+    model = SimpleNamespace(card=card, answer=lambda questions: found[: len(questions)])
+    assert small_model_answers(model, read_labelled(path), ONE, "en", "oos").confidences == confidences
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def test_a_folder_shows_what_it_is_how_good_made_of_what_and_not_good_for():
     assert all(work.name in shown and work.licence in shown for work in card.made_of)
     assert all(score.name in shown and score.protocol in shown for score in card.scores)
     assert f"keep_at {card.keep_at:.2f}, {card.keep_at_rule}" in shown
+    assert f"without a label kept from {card.keep_at_outside:.2f} on" in shown
     assert card.lexical is not None
     least = card.lexical.answers_from
     assert f"by words texts in en, without the encoder, from {least:.3f} on, {card.lexical.rule}" in shown

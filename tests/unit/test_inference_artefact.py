@@ -244,6 +244,8 @@ def test_a_card_without_thresholds_by_language_is_written_as_before_and_one_with
 ) -> None:
     card = load_artefact(folder).card
     assert "keep_at_by_language" not in card.model_dump()
+    assert "keep_at_outside" not in card.model_dump()
+    assert card.model_copy(update={"keep_at_outside": 0.95}).model_dump()["keep_at_outside"] == 0.95
     german = card.model_copy(update={"keep_at_by_language": {"de": 0.95}})
     assert Card.model_validate(german.model_dump(mode="json")) == german
     assert [german.keep_at_of(tag) for tag in ("de", "de-AT", "DE", "en")] == [0.95, 0.95, 0.95, card.keep_at]

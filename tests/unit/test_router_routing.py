@@ -102,6 +102,31 @@ def test_a_hard_case_is_escalated_whole(fields: dict[str, Any], policy: Policy, 
     assert emit.extensions == {"tenant": "default"}
 
 
+@pytest.mark.parametrize(
+    ("output", "confidence", "card", "version", "threshold"),
+    [
+        pytest.param({"label": None}, 0.9, {"keep_at_outside": 0.95}, "v1", 0.95, id="below the card's"),
+        pytest.param({"label": None}, 0.96, {"keep_at_outside": 0.95}, "v1", 0.95, id="above the card's"),
+        pytest.param({"label": None}, 1.0, {"keep_at_outside": 1}, "v1", 1.0, id="the card keeps none"),
+        pytest.param({"label": None}, 0.7, {"keep_at_outside": 0.6}, "v1", 0.8, id="the policy's is higher"),
+        pytest.param({"label": None}, 0.9, {"keep_at_outside": 0.95}, "v2", 0.8, id="the card of another version"),
+        pytest.param({"label": None}, 0.9, {"keep_at_outside": "high"}, "v1", 0.8, id="the card says no number"),
+        pytest.param({"label": None}, 0.9, {}, "v1", 0.8, id="the card says nothing"),
+        pytest.param({"label": "transfer"}, 0.9, {"keep_at_outside": 0.95}, "v1", 0.8, id="a label"),
+    ],
+)
+def test_an_answer_without_a_label_is_held_against_the_cards_threshold_for_it_where_that_is_higher(
+    output: dict[str, Any], confidence: float, card: dict[str, Any], version: str, threshold: float
+) -> None:
+    made = prediction(output=output, confidence=confidence, model=MODEL | {"version": version})
+    (emit,) = router(announced(card=card, version="v1")).receive(received(made)).events
+    if threshold <= confidence < 1.0:
+        reason = "confident" if output["label"] else "out_of_scope"
+        assert emit.message.route == Route(decision="kept", reason=reason, threshold=threshold)
+    else:
+        assert (emit.message.reasons, emit.message.threshold) == (("low_confidence",), threshold)
+
+
 @pytest.mark.parametrize(("model", "threshold"), [("default", 0.8), ("hr", 0.6), ("other", 0.8)])
 def test_a_model_of_its_own_name_is_held_against_its_own_threshold(model: str, threshold: float) -> None:
     policy = Policy(tasks=TaskPolicies(intent=IntentPolicy(models={"hr": IntentModelPolicy(keep_at=0.6)})))

@@ -1,11 +1,14 @@
 """Metrics of an intent model, computed by hand beside."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sprat_training.evaluation.metrics import (
     ModelReadings,
     in_scope_only,
+    joined,
     kept_share,
     least_escalated,
     recall_at_rejected,
@@ -69,3 +72,25 @@ def test_a_bin_of_texts_outside_alone_is_left_out_where_the_traffic_has_none() -
     rejected = ~in_scope
     read = ModelReadings(in_scope, in_scope, none, none, rejected, np.array([0.95, 0.9, 0.1]))
     assert sum(each.weight for each in reliability_bins(read, 0.0)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("outside", "share", "right"),
+    [
+        pytest.param(None, 5 / 6, 2 / 5, id="none: one threshold for all"),
+        pytest.param(0.5, 5 / 6, 2 / 5, id="a lower one changes nothing"),
+        pytest.param(0.65, 4 / 6, 2 / 4, id="between the answers without a label"),
+        pytest.param(1.0, 3 / 6, 2 / 3, id="no answer without a label is kept"),
+    ],
+)
+def test_answers_without_a_label_have_a_threshold_of_their_own(
+    outside: float | None, share: float, right: float
+) -> None:
+    read = replace(READINGS, in_scope=np.ones(6, bool))
+    assert kept_share(read, 0.6, 0.0, outside) == (pytest.approx(share), pytest.approx(right))
+
+
+def test_samples_are_joined_with_their_texts_in_order() -> None:
+    both = joined([READINGS, in_scope_only(READINGS)])
+    assert both.confidence.tolist() == [0.9, 0.8, 0.7, 0.6, 0.7, 0.5, 0.9, 0.8, 0.7, 0.6]
+    assert both.in_scope.sum() == 8

@@ -40,3 +40,9 @@ class ModelAnnounced(Message):
         """Whether its confidences are chances, as far as the card says; a card that says nothing counts as one."""
         calibration = self.card.get("calibration")
         return not (isinstance(calibration, dict) and calibration.get("fitted_on") == NOT_FITTED)
+
+    @property
+    def keep_at_outside(self) -> float:
+        """The least confidence, by its card, to keep an answer that no label fits; 0 where the card says none."""
+        given = self.card.get("keep_at_outside")
+        return float(given) if isinstance(given, int | float) and 0 <= given <= 1 else 0.0

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from services.intent.recipe.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
 from services.intent.recipe.fit import fit_calibrator, fit_head, fit_near, mean_of
+from services.intent.recipe.noise import TO_FIT, copies
 from services.intent.recipe.scores import measure
 from services.intent.recipe.words import calibrate_stage, fit_stage
 from sprat_encoder.label_model import EncoderWithHead
@@ -121,7 +122,10 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     draft = draft.model_copy(update={"lexical": lexical})
     model = IntentModel(draft, network, LexicalStage.of(words, draft))
     keep_at = max(keep_at, lowest_threshold(metrics.read_splits(model, inside, outside)))
-    draft = draft.model_copy(update={"keep_at": keep_at})
+    say("copies with typing errors, in capitals, in mails and letters")
+    draft = draft.model_copy(
+        update={"keep_at": keep_at, "keep_at_outside": lowest_outside(model, inside, outside, keep_at)}
+    )
     say("scores on the test set")
     scores, _ = measure(IntentModel(draft, network, LexicalStage.of(words, draft)), sources.data, sources.queries)
     write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
@@ -201,6 +205,19 @@ def lowest_threshold(readings: metrics.ModelReadings) -> float:
     """Return the lowest threshold, in hundredths, at which the answers kept are right often enough."""
     hundredths = (step / 100 for step in range(100))
     return next(at for at in hundredths if metrics.kept_share(readings, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
+
+
+def lowest_outside(model: IntentModel, inside: Split, outside: Split, keep_at: float) -> float:
+    """Return the lowest threshold for answers without a label, in hundredths from `keep_at` on; 1: none is kept.
+
+    At it, the answers kept of the texts and of one copy of each are right often enough.
+    """
+    kinds = zip(copies(inside, TO_FIT).values(), copies(outside, TO_FIT).values(), strict=True)
+    read = [metrics.read_splits(model, *splits) for splits in ((inside, outside), *kinds)]
+    together = metrics.joined(read)
+    hundredths = (step / 100 for step in range(round(keep_at * 100), 100))
+    kept = ((at, metrics.kept_share(together, keep_at, OUTSIDE_SHARE, at)) for at in hundredths)
+    return next((at for at, (_, right) in kept if right >= KEPT_RIGHT), 1.0)
 
 
 def say(what: str) -> None:

@@ -35,7 +35,9 @@ class ArtefactKind:
 
 KEEP_AT_RULE = (
     f"the least hundredth at which the answers kept are {KEPT_RIGHT:.0%} right on the English calibration texts, "
-    f"{OUTSIDE_SHARE:.0%} of them out of scope; not below that of the encoder alone"
+    f"{OUTSIDE_SHARE:.0%} of them out of scope; not below that of the encoder alone. keep_at_outside: the least "
+    f"hundredth from keep_at on for answers without a label at which the answers kept are {KEPT_RIGHT:.0%} right on "
+    "these texts and one copy of each, with a typing error, in capitals, with courtesy, as a mail or in a letter"
 )
 
 LEXICAL_RULE = (
@@ -80,7 +82,8 @@ _QUERIES = {
 _LIMITS = (
     "The lexical stage reads English and words alone: a wish in the words of another intent is not noticed.",
     "One intent a text. A request within a longer letter is often read as out of scope.",
-    "The confidence of an out-of-scope reading falls with the length of the text, so that a router escalates it.",
+    "An answer without a label is hardly ever kept: typing errors, mails and letters make it wrong too often.",
+    "Its confidence falls with the length of the text only beyond the calibration's, and hardly near 1.",
     f"Reads the first {MAX_TOKENS} tokens (about 500 characters of English).",
     "Calibrated for short messages with 10 % out of scope; see ece_at_3 and ece_at_20 for other shares.",
     "Fitted on crowd-written requests to an assistant, not on anyone's real traffic.",

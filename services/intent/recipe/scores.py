@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from services.intent.recipe.noise import TO_MEASURE, copies
 from sprat_inference.card import Score
 from sprat_inference.label_calibration import BASE_LANGUAGE
 from sprat_intent.model import IntentModel
-from sprat_training.datasets.clinc150 import read_outside, read_queries, read_split
+from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
 from sprat_training.evaluation import metrics
 
 SHARES = (0.03, 0.1, 0.2)
@@ -18,6 +19,8 @@ SHARES = (0.03, 0.1, 0.2)
 TEST = "CLINC150 test, 4,500 in scope and 1,000 out of scope"
 VALIDATION_SHARE = 100 / 3100
 """The out-of-scope share of the validation set."""
+
+KEPT = "answers with confidence ≥ keep_at, those without a label ≥ keep_at_outside"
 
 ESCALATED = 0.1
 """Share of the in-scope texts that is escalated where the out-of-scope recall is measured."""
@@ -34,9 +37,10 @@ def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score,
     Raises:
         FileNotFoundError: when a file is missing from either folder.
     """
-    readings = metrics.read_splits(model, read_split(data, "test"), read_split(data, "oos_test"))
+    inside, outside = read_split(data, "test"), read_split(data, "oos_test")
+    readings = metrics.read_splits(model, inside, outside)
     validation = metrics.read_splits(model, read_split(data, "val"), read_split(data, "oos_val"))
-    scores = [*_english(model, readings, validation), *_by_words(model, data)]
+    scores = [*_english(model, readings, validation), *_of_copies(model, inside, outside), *_by_words(model, data)]
     for language in model.calibrated:
         if language != BASE_LANGUAGE:
             scores += _other_language(model, queries, language, readings)
@@ -47,13 +51,13 @@ def _english(model: IntentModel, readings: metrics.ModelReadings, validation: me
     assumed = model.card.calibration.outside_share
     raw, auroc = metrics.raw_accuracy(readings), metrics.auroc(readings)
     recall = metrics.recall_at_rejected(readings, ESCALATED)
-    share, right = metrics.kept_share(readings, model.card.keep_at, 0.0)
+    share, right = _kept(model, readings, 0.0)
     by = "by the calibrated chance of being out of scope"
     yield _score("in_scope_accuracy_raw", raw, f"{TEST}: the best label, nothing sent out")
     yield _score("auroc_out_of_scope", auroc, f"{TEST}: {by}")
     rule = f"{TEST}: out-of-scope recall where {ESCALATED:.0%} of the texts in scope are sent out, {by}"
     yield _score("recall_at_10_escalated", recall, rule)
-    yield _score("kept_share_en", share, f"{TEST}, those in scope: answers with confidence ≥ keep_at")
+    yield _score("kept_share_en", share, f"{TEST}, those in scope: {KEPT}")
     yield _score("kept_right_en", right, f"{TEST}, those in scope: of those kept, right as published")
     # The logits of the two stages have different scales; their calibrated chances do not.
     tested, tuned_on = (replace(each, best_logit=1 - each.outside_probability) for each in (readings, validation))
@@ -72,11 +76,31 @@ def _english(model: IntentModel, readings: metrics.ModelReadings, validation: me
     for share in SHARES:
         at = f"{TEST}, weighted so that {share:.0%} is out of scope"
         error = metrics.expected_calibration_error(metrics.reliability_bins(readings, share))
-        part, right = metrics.kept_share(readings, model.card.keep_at, share)
+        part, right = _kept(model, readings, share)
         name = f"{share * 100:.0f}"
         yield _score(f"ece_at_{name}", error, f"{at}: expected calibration error of the confidence, 15 equal bins")
-        yield _score(f"kept_share_at_{name}", part, f"{at}: answers with confidence ≥ keep_at")
+        yield _score(f"kept_share_at_{name}", part, f"{at}: {KEPT}")
         yield _score(f"kept_right_at_{name}", right, f"{at}: of those kept, right as published")
+
+
+def _of_copies(model: IntentModel, inside: Split, outside: Split) -> Iterator[Score]:
+    """Yield what is kept of untidy copies of the test texts, and how much of that is right."""
+    assumed = model.card.calibration.outside_share
+    both = zip(copies(inside, TO_MEASURE).items(), copies(outside, TO_MEASURE).values(), strict=True)
+    for (kind, texts), strange in both:
+        readings = metrics.read_splits(model, texts, strange)
+        share, right = _kept(model, readings, assumed)
+        what = (
+            f"CLINC150 test, every fifth text, {len(texts.texts)} in scope and {len(strange.texts)} out of scope, "
+            f"changed ({kind}) with other phrases than keep_at_outside was found on; weighted so that {assumed:.0%} is "
+            "out of scope"
+        )
+        yield _score(f"kept_share_{kind}", share, f"{what}: {KEPT}")
+        yield _score(f"kept_right_{kind}", right, f"{what}: of those kept, right as published")
+
+
+def _kept(model: IntentModel, readings: metrics.ModelReadings, outside_share: float) -> tuple[float, float]:
+    return metrics.kept_share(readings, model.card.keep_at, outside_share, model.card.keep_at_outside)
 
 
 def _by_words(model: IntentModel, data: Path) -> Iterator[Score]:
@@ -113,10 +137,10 @@ def _other_language(
     strange = (
         f"{int((~readings.in_scope).sum())} {language} texts of tests/data outside every intent, fitted to nothing"
     )
-    share, right = metrics.kept_share(readings, keep_at, 0.0)
-    _, wanted = metrics.kept_share(english, keep_at, 0.0)
+    share, right = _kept(model, readings, 0.0)
+    _, wanted = _kept(model, english, 0.0)
     yield _score(f"top1_{language}", metrics.raw_accuracy(readings), f"{what}: the best label, nothing sent out")
-    yield _score(f"kept_share_{language}", share, f"{what}: answers with confidence ≥ keep_at")
+    yield _score(f"kept_share_{language}", share, f"{what}: {KEPT}")
     yield _score(f"kept_right_{language}", right, f"{what}: of those kept, right as published")
     yield _score(
         f"mean_confidence_{language}", float(readings.confidence[readings.in_scope].mean()), f"{what}: mean confidence"

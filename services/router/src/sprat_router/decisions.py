@@ -41,7 +41,8 @@ class Decision:
     reasons: tuple[str, ...]
     """At least one; a Result shows the first."""
     threshold: float
-    """The `keep_at` that was applied, that of the text's language."""
+    """The `keep_at` that was applied: that of the text's language or, for an answer without a label, a higher one of
+    the model's card."""
 
 
 def decide(
@@ -53,7 +54,7 @@ def decide(
         prediction: what the specialist said.
         form: of the task's output.
         policy: of the task and the model that the text asks for.
-        announced: the labels of that model, and whether it is calibrated.
+        announced: the labels of that model, whether it is calibrated, and its threshold for answers without a label.
     """
     threshold = policy.keep_at_in(prediction.text_language)
     output = answer_of(form, prediction.output, prediction.declined)
@@ -62,6 +63,8 @@ def decide(
     if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, announced):
         return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=threshold)
     out_of_scope = _is_outside(output)
+    if out_of_scope and announced is not None and _is_of(prediction, announced):
+        threshold = max(threshold, announced.keep_at_outside)
     reasons = []
     if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)

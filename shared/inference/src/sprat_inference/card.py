@@ -125,6 +125,10 @@ class Card(PartCard):
         dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], Share],
         Field(description="What is recommended for a language instead of keep_at; absent where nothing is."),
     ] = {}
+    keep_at_outside: Annotated[
+        Share | None,
+        Field(description="Least confidence to keep an answer that no label fits, where that is not keep_at."),
+    ] = None
     keep_at_rule: Annotated[str, Field(min_length=1, description="How they were found.")]
 
     def keep_at_of(self, language: str) -> float:
@@ -141,7 +145,11 @@ class Card(PartCard):
     def _omit_what_is_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what a card of before it existed does not have, so that such a card keeps its version."""
         fields: dict[str, Any] = serialize(self)
-        absent = {name for name in ("kind", "built_on", "lexical", "keep_at_by_language") if not fields.get(name)}
+        absent = {
+            name
+            for name in ("kind", "built_on", "lexical", "keep_at_by_language", "keep_at_outside")
+            if not fields.get(name)
+        }
         return {name: value for name, value in fields.items() if name not in absent}
 
 

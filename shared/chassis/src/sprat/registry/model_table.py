@@ -18,6 +18,8 @@ class AnnouncedLabels:
     """Of the model."""
     calibrated: bool = True
     """Whether its confidences are chances."""
+    keep_at_outside: float = 0.0
+    """The least confidence, by its card, to keep an answer that no label fits."""
 
 
 class ModelTable:
@@ -63,7 +65,13 @@ class ModelTable:
         announced = self._announced.get(f"{task}/{model}")
         if announced is None:
             return None
-        return AnnouncedLabels(announced.labels, announced.label_set, announced.version, announced.is_calibrated)
+        return AnnouncedLabels(
+            announced.labels,
+            announced.label_set,
+            announced.version,
+            announced.is_calibrated,
+            announced.keep_at_outside,
+        )
 
     def announced(self) -> tuple[ModelAnnounced, ...]:
         """Return all announcements, ordered by task and model."""

@@ -22,6 +22,7 @@ from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_comm
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, remark
 from sprat_contracts import IntentOutput, LabelsOutput, ReasonCode, TierStep
+from sprat_contracts.kept import least_kept
 from sprat_contracts.languages import primary_subtag
 from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
@@ -43,6 +44,10 @@ UNKNOWN_PRICE: Final = "0/0"
 """Euros per million tokens in and out, where the user gives no price."""
 
 
+NEVER_KEPT: Final = -1.0
+"""In place of a confidence: below every `keep_at`."""
+
+
 @dataclass(frozen=True, slots=True)
 class SmallModelAnswers:
     """The small model's answers: one entry per text."""
@@ -55,6 +60,7 @@ class SmallModelAnswers:
     likeliest: tuple[str | None, ...]
     """The likeliest label of each text, also where none is published; of a model with several labels, `outputs`."""
     confidences: tuple[float, ...]
+    """`NEVER_KEPT` where there is no label and the card keeps no such answer of this confidence, whatever `keep_at`."""
     by_words: tuple[bool, ...] | None
     """Whether the lexical stage answered; None where the model has none."""
     several: bool = False
@@ -244,7 +250,11 @@ def answers_to_texts(model: Any, data: LabelledTexts, asked: TaskOfModel, langua
             bar.show("reading texts", len(answers), len(data))
     outputs = tuple(_one_label(answer.output) for answer in answers)
     likeliest = outputs if several else tuple(_likeliest(answer.output) for answer in answers)
-    confidences = tuple(answer.confidence for answer in answers)
+    of_none = least_kept(model.card.keep_at_outside or 0.0)
+    confidences = tuple(
+        NEVER_KEPT if output is None and answer.confidence < of_none else answer.confidence
+        for answer, output in zip(answers, outputs, strict=True)
+    )
     by_words = None if model.card.lexical is None else tuple(answer.stage == BY_WORDS for answer in answers)
     has_task = asked.name != INTENT or not several
     name = f"{asked.name}/{model.card.name}" if has_task else model.card.name
@@ -330,7 +340,7 @@ def text_outcomes(
     gold = [None if label == outside_label else label for label in data.labels]
     confidence = np.array(small.confidences, dtype=np.float64)
     if escalates:
-        confidence[[output is None for output in small.outputs]] = -1.0
+        confidence[[output is None for output in small.outputs]] = NEVER_KEPT
     if frontier.answers is None:
         frontier_right = np.full(len(data), frontier.assumed_accuracy)
         eur = np.full(len(data), frontier.assumed_eur)

@@ -38,6 +38,10 @@ def _facts(card: Card) -> list[str]:
     if card.lexical is not None:
         read, least = ", ".join(card.lexical.languages), card.lexical.answers_from
         facts.append(("by words", f"texts in {read}, without the encoder, from {least:.3f} on, {card.lexical.rule}"))
+    if card.keep_at_outside is not None:
+        facts.append(
+            ("without a label", f"kept from {card.keep_at_outside:.2f} on, whatever lower number a policy has")
+        )
     facts += [
         ("keep_at", ", ".join([f"{card.keep_at:.2f}", *by_language(card.keep_at_by_language), card.keep_at_rule])),
         ("calibrated on", _calibrated_on(card.calibration)),

@@ -243,9 +243,24 @@ def least_escalated(readings: ModelReadings, accuracy: float) -> float:
     return 1.0 - (int(enough[-1]) + 1 if enough.size else 0) / readings.right.size
 
 
-def kept_share(readings: ModelReadings, keep_at: float, outside_share: float) -> tuple[float, float]:
-    """Return the share of the traffic whose confidence reaches `keep_at`, and the accuracy of that share."""
-    enough = readings.confidence >= least_kept(keep_at)
+def joined(parts: Sequence[ModelReadings]) -> ModelReadings:
+    """Return the readings of several samples as one."""
+    return ModelReadings(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(parts[0])))
+
+
+def kept_share(
+    readings: ModelReadings, keep_at: float, outside_share: float, keep_at_outside: float | None = None
+) -> tuple[float, float]:
+    """Return the share of the traffic that is kept, and the accuracy of that share.
+
+    Args:
+        readings: of the texts.
+        keep_at: the least confidence to keep an answer.
+        outside_share: the share of the traffic that is out of scope.
+        keep_at_outside: the least confidence to keep an answer without a label, where that is higher.
+    """
+    of_none = max(keep_at, keep_at_outside or 0.0)
+    enough = readings.confidence >= np.where(readings.is_rejected, least_kept(of_none), least_kept(keep_at))
     kept = readings.share_of_traffic(enough, outside_share)
     return kept, readings.share_of_traffic(enough & readings.right, outside_share) / kept if kept else 1.0
 
