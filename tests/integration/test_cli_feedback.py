@@ -150,7 +150,10 @@ async def test_a_label_of_another_model_than_the_text_asked_for_is_refused(kafka
     assert never[2].startswith("1 label was checked against all")
 
 
-async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(kafka, topics, run, tmp_path):
+async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(
+    kafka, topics, run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "en")
     texts = {f"t-{number}": f"text {number}" for number in range(4)}
     await announce(kafka, topics, "default", "transfer", "balance")
     await submit(kafka, topics, {**texts, "odd": '1+1,\n"quoted"', "formula": "=1+1"})

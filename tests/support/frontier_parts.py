@@ -165,7 +165,8 @@ def request(text: str = "please move 100 euros", task: str = "intent", **changes
     labels = changes.pop("labels", LABELS if task == "intent" else None)
     text_id, key, age_ms = changes.pop("id", "t-1"), changes.pop("key", None), changes.pop("age_ms", 0)
     options = {"target": "de"} if task == "translation" else {}
-    submitted = {"text": text, "tasks": {task: options}, "tenant": "acme", "frontier": "allow"} | changes
+    submitted = {"text": text, "tasks": {task: options}, "language": "en", "tenant": "acme", "frontier": "allow"}
+    submitted |= changes
     prediction = {
         "text_id": text_id,
         "text_source": "/test",
