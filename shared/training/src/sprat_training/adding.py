@@ -33,6 +33,7 @@ from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.families import family_of, is_convertible
 from sprat_inference.converters.hard_texts import check_hard_texts, panics_refused
 from sprat_inference.converters.hub import Source
+from sprat_inference.converters.onnx_export import export_onnx
 from sprat_inference.converters.onnx_model import OnnxFile, find_onnx
 from sprat_inference.converters.opus_mt import NOT_CALIBRATED_LIMIT as TRANSLATION_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.saved_model import SavedModel
@@ -95,6 +96,8 @@ class AddConfig:
     outside_share: float
     labels: tuple[str, ...] | None = None
     """Of the task, where it has a file: those of the model must be the same."""
+    export_onnx: bool = False
+    """Whether the network is made as ONNX from the weights."""
     several: bool = False
     """Whether a text of the task may have several labels."""
 
@@ -134,11 +137,11 @@ def add_classifier(
     Raises:
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
-    saved, onnx = _open(source, config)
-    _check_kind(saved, config)
-    quantization = config.quantization if onnx is None else onnx.quantization
     provenance = provenance_of(source, config)
     with new_folder(config.output) as folder:
+        saved, onnx = _open(source, config, folder.parent)
+        _check_kind(saved, config)
+        quantization = config.quantization if onnx is None else onnx.quantization
         card = convert_classifier(saved, provenance, config.task, folder, quantization=quantization, onnx=onnx)
         _check_labels(card.labels or (), config)
         classifier = Classifier.load(folder, card)
@@ -186,9 +189,9 @@ def add_token_classifier(
     Raises:
         UserError: the model cannot be converted, differs from the original, or the rows do not fit it.
     """
-    saved, onnx = _open(source, config)
-    quantization = config.quantization if onnx is None else onnx.quantization
     with new_folder(config.output) as folder:
+        saved, onnx = _open(source, config, folder.parent)
+        quantization = config.quantization if onnx is None else onnx.quantization
         card = convert_token_classifier(
             saved, provenance_of(source, config), config.task, folder, quantization=quantization, onnx=onnx
         )
@@ -268,21 +271,31 @@ def add_translator(
     return AddedModel(written, agreement, None, chances)
 
 
-def _open(source: Source, config: AddConfig) -> tuple[SavedModel, OnnxFile | None]:
-    """Return the model, and where its architecture cannot be converted the network that it ships as ONNX.
+def _open(source: Source, config: AddConfig, scratch: Path) -> tuple[SavedModel, OnnxFile | None]:
+    """Return the model, and where its architecture cannot be converted the network as ONNX that is taken instead.
 
     Raises:
         UserError: neither can be taken, or the model has no weights to compare with.
     """
     saved = SavedModel.open(source.folder, weights=False)
     if is_convertible(saved):
+        if config.export_onnx:
+            raise UserError(
+                f"{saved.folder}: --export-onnx is not needed; CTranslate2 has the architecture of the model"
+            )
         saved.check_weights()
         return saved, None
+    if config.export_onnx:
+        saved.check_weights()
+        return saved, export_onnx(saved, config.quantization, scratch)
     if (onnx := find_onnx(source, config.quantization)) is None:
         try:
             family_of(saved)
         except UserError as error:
-            raise UserError(f"{error}; it has no onnx/model.onnx, which would be taken instead") from None
+            raise UserError(
+                f"{error}; it has no onnx/model.onnx, which would be taken instead. --export-onnx makes one of its "
+                "weights, which needs torch"
+            ) from None
     if config.compare and not saved.has_weights:
         raise UserError(
             f"{saved.folder}: has no model.safetensors, with which its network in ONNX could be compared; --no-compare "

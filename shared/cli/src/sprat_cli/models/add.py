@@ -45,8 +45,9 @@ wrote. For the task
                generalist service serves as a tier, for tasks of all kinds
 A task from a file (tasks/NAME.yaml) takes what intent takes, with the labels of its file. One of kind: multi_label
 takes models of multi_label_classification; the rows of --calibrate then have several labels, as billing|delivery.
-Other architectures that label texts or tokens (DeBERTa-v2, ModernBERT, …) are taken as ONNX where the repository has
-onnx/model_quantized.onnx (int8) or onnx/model.onnx; the service then needs 'sprat-inference[onnx]'.
+Other architectures that label texts or tokens (DeBERTa, ModernBERT, ELECTRA, ALBERT, …) are taken as ONNX where the
+repository has onnx/model_quantized.onnx (int8) or onnx/model.onnx; --export-onnx makes that from the weights, with
+torch. The service then needs 'sprat-inference[onnx]'.
 Only configurations, tokenizers, safetensors and ONNX are read. No code of a repository is run.
 HF_ENDPOINT names a mirror that speaks the hub's API; without one, give the folder instead of the id. HF_TOKEN is for
 models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
@@ -128,6 +129,9 @@ def add(
     licence: Annotated[
         str | None, typer.Option(metavar="SPDX", show_default=False, help="Of the weights. [default: its README's]")
     ] = None,
+    export_onnx: Annotated[
+        bool, typer.Option("--export-onnx", help="Make the network as ONNX from the weights, with torch.")
+    ] = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
@@ -147,6 +151,7 @@ def add(
         task if labels is None else "intent",
         {
             "--outside-label": ("intent", outside_label),
+            "--export-onnx": ("intent or ner", export_onnx or None),
             "--language": ("intent or ner or generalist", language),
             "--languages": ("translation", languages),
             "--task-prefix": ("translation", task_prefix),
@@ -182,6 +187,7 @@ def add(
         outside_label=outside_label,
         labels=labels,
         several=several,
+        export_onnx=export_onnx,
         quantization=quantization,
         compare=not no_compare,
         force=force,

@@ -176,7 +176,7 @@ def original_logits(
     Raises:
         UserError: torch or transformers is not installed, or cannot read the model.
     """
-    torch, transformers = _libraries()
+    torch, transformers = load_libraries()
     kind = (
         transformers.AutoModelForTokenClassification if of_tokens else transformers.AutoModelForSequenceClassification
     )
@@ -209,7 +209,7 @@ def original_next_logits(folder: Path, questions: Sequence[Sequence[int]]) -> tu
     Raises:
         UserError: torch or transformers is not installed, or cannot read the model.
     """
-    torch, transformers = _libraries()
+    torch, transformers = load_libraries()
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
@@ -235,7 +235,7 @@ def original_translations(
     Raises:
         UserError: torch or transformers is not installed, or cannot read the model.
     """
-    torch, transformers = _libraries()
+    torch, transformers = load_libraries()
     try:
         with warnings.catch_warnings(action="ignore"):  # Marian's recommends a package that it does not use
             tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -297,8 +297,12 @@ def converted_translations(folder: Path, texts: Sequence[Translatable], longest:
     return found
 
 
-def _libraries() -> tuple[Any, Any]:
-    """Return torch and transformers, made quiet."""
+def load_libraries() -> tuple[Any, Any]:
+    """Return torch and transformers, made quiet.
+
+    Raises:
+        UserError: one is not installed.
+    """
     try:
         import torch  # noqa: PLC0415 - an extra, which only a comparison needs
         import transformers  # noqa: PLC0415 - likewise

@@ -49,7 +49,7 @@ class OnnxFile:
 
     path: Path
     name: str
-    """In its repository."""
+    """In its repository, or what made it."""
     quantization: Quantization
 
 
