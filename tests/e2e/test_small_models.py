@@ -1,14 +1,14 @@
 """What the small models answer alone, as a person sees it: `sprat up`, `sprat send`, a tenant whose texts stay."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from redis import Redis
+from typer.testing import CliRunner
 
+from sprat_cli.main import app
 from sprat_local.redis import EmbeddedRedis
 from support.readme import ROOT
 from support.up_process import UpProcess
@@ -44,9 +44,8 @@ def bootstrap(redis: str) -> Iterator[str]:
 
 def send(bootstrap: str, text: str, *options: str) -> dict[str, Any]:
     """Return the one Result of a text."""
-    command = [sys.executable, "-m", "sprat_cli", "send", "-", *options, "--json", "--bootstrap", bootstrap]
-    given = json.dumps({"text": text}) + "\n"
-    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
+    command = ["send", "-", *options, "--json", "--bootstrap", bootstrap]
+    done = CliRunner().invoke(app, command, input=json.dumps({"text": text}) + "\n")
     (result,) = (line["result"] for line in map(json.loads, done.stdout.splitlines()) if line["type"] == "result")
     assert not (result["egress"] or {"left": False})["left"], "nothing leaves without a policy that allows it"
     return dict(result)

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 def _start_time(pid: int) -> str:
     """Return when a process started, empty if it is gone; it distinguishes a later process with the same id."""
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    command = ["/bin/ps", "-o", "lstart=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
