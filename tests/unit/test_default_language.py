@@ -208,8 +208,8 @@ def test_without_the_setting_it_is_detected(monkeypatch: pytest.MonkeyPatch) -> 
     assert text.read_in("auto") is text
 
 
-UNSURE = "danke"
-"""The detector says Dutch, with a confidence from 0.5 to 0.8."""
+UNSURE = "Hallo Anna, alles ok?"
+"""The detector says Estonian, with a confidence from 0.5 to 0.8."""
 
 
 @pytest.mark.parametrize(
@@ -218,14 +218,14 @@ UNSURE = "danke"
         (GERMAN, {}, "de"),
         (SHORT, {}, "fr-CA"),
         (UNSURE, {}, "fr-CA"),
-        (UNSURE, {"language": "auto"}, "nl"),
+        (UNSURE, {"language": "auto"}, "et"),
         ("Où est ma commande ? Elle devait arriver lundi.", {}, "fr-CA"),
     ],
     ids=["surely another", "no word", "perhaps another", "asked to detect", "its own"],
 )
 def test_a_model_of_one_language_reads_a_text_without_one_as_its_own(given: str, fields: Any, language: str) -> None:
     assert 0.5 <= detect(UNSURE).confidence < 0.8
-    assert detect(UNSURE).language == "nl"
+    assert detect(UNSURE).language == "et"
     handler, record = small("auto", ["fr-CA"]), plain(value(given, **fields))
     decision = decided(record, handler, "auto")
     if isinstance(decision, Ask):
@@ -234,6 +234,18 @@ def test_a_model_of_one_language_reads_a_text_without_one_as_its_own(given: str,
     assert isinstance(prediction, Prediction)
     assert prediction.language_detected is not None
     assert prediction.text_language == prediction.language_detected.language == language
+
+
+@pytest.mark.parametrize("fields", [{}, {"language": "auto"}])
+@pytest.mark.parametrize(
+    ("given", "language"),
+    [("Anna is late", "en"), (UNSURE, "et"), ("Wo bleibt sie?", "de"), (SHORT, "en")],
+    ids=["perhaps another", "more words", "surely another", "no word"],
+)
+def test_few_words_are_english_unless_they_are_surely_another(given: str, fields: Any, language: str) -> None:
+    asked = decided(plain(value(given, **fields)), small("auto", ["en", "de", "et"]), "auto")
+    assert isinstance(asked, Ask)
+    assert asked.question.language == language
 
 
 def test_a_model_of_one_language_reads_a_text_without_one_in_the_default_where_that_is_set() -> None:

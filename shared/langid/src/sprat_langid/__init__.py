@@ -25,8 +25,12 @@ and Korean. A text in another language gets the nearest of these."""
 LEAST_CONFIDENCE: Final = 0.5
 """Below it, the detected language is likelier wrong than right: the text counts as one in the default language."""
 
-SURE_OF_ANOTHER: Final = 0.8
-"""From this confidence on, a text that names no language is not read in the one language that its model has."""
+FEW_WORDS: Final = 3
+"""So many words look like many languages."""
+
+SURE_OF_FEW_WORDS: Final = 0.8
+"""Below it, a text of few words counts as one in the default language, and one that names none as one in the language
+of a model that has one alone."""
 
 READ_CODE_POINTS: Final = 2000
 """Only the beginning of a text is read: more changes no answer and costs time."""
@@ -108,13 +112,8 @@ def language_detected(text: TextSubmitted, default: str, served: Sequence[str] =
     """
     if not is_auto(text.language):
         return None
-    if text.names_language or len(served) != 1:
-        return _language_read(text.text, default)
-    (own,) = served
-    found = detect(text.text)
-    if found.language is None or found.language == primary_subtag(own) or found.confidence < SURE_OF_ANOTHER:
-        return _read_in(own, found)
-    return LanguageDetected(language=found.language, confidence=found.confidence)
+    own = served[0] if len(served) == 1 and not text.names_language else None
+    return _language_read(text.text, default, own)
 
 
 def resolved(language: str, text: str, default: str) -> str:
@@ -122,11 +121,13 @@ def resolved(language: str, text: str, default: str) -> str:
     return _language_read(text, default).language if is_auto(language) else language
 
 
-def _language_read(text: str, default: str) -> LanguageDetected:
+def _language_read(text: str, default: str, own: str | None = None) -> LanguageDetected:
     found = detect(text)
-    if found.language is not None and found.confidence >= LEAST_CONFIDENCE:
+    few = len(text.split(None, FEW_WORDS)) <= FEW_WORDS
+    is_sure = found.confidence >= (SURE_OF_FEW_WORDS if few or own else LEAST_CONFIDENCE)
+    if found.language is not None and is_sure and (own is None or found.language != primary_subtag(own)):
         return LanguageDetected(language=found.language, confidence=found.confidence)
-    return _read_in(FALLBACK_LANGUAGE if is_auto(default) else default, found)
+    return _read_in(own or (FALLBACK_LANGUAGE if is_auto(default) else default), found)
 
 
 def _read_in(language: str, found: LanguageGuess) -> LanguageDetected:

@@ -37,6 +37,7 @@ from sprat_contracts import (
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.serving import announcement
 from sprat_inference.specialist import SpecialistHandler
+from sprat_langid import classifier
 from sprat_policy import TaskFile
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
@@ -141,6 +142,7 @@ class FixedModels:
         """Announce a model of each task, and return the subscription that answers."""
         topics = context.topics
         await context.wait_for_topics(topics.models, topics.texts)
+        classifier()  # the detector of languages: loaded now, not at the first text
         self._labels = self._answers.current().all_labels()
         own = {name: file for name, file in settings.task_files.items() if file.kind != "text"}
         cards = [*(card(task, self._labels) for task in TASKS), *(card(task, (), file) for task, file in own.items())]
