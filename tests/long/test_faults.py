@@ -74,9 +74,6 @@ def options(**more: object) -> Options:
     return Options(simulation=Simulation(latency_ms=5, jitter_ms=5, invent=True), **more)
 
 
-SHORT_SESSIONS = {"SPRAT_KAFKA__SESSION_TIMEOUT_MS": "10000"}
-"""A killed process keeps its partitions so long."""
-
 KILLED_AFTER = {"intent": 80, "router": 160, "frontier": 20}
 """Service → records after which it is killed each time. In one run, so that they also die while others are down."""
 
@@ -94,7 +91,7 @@ async def test_services_killed_at_every_point_of_their_loops_lose_nothing(tmp_pa
         return {service: {path.name for path in folder.iterdir()} for service, folder in folders.items()}
 
     everywhere = {service: set(points_of(service)) for service in KILLED_AFTER}
-    with Installation(options(environment=SHORT_SESSIONS, service_environment=faults, modules=modules)) as installation:
+    with Installation(options(service_environment=faults, modules=modules)) as installation:
         await submit(installation.bootstrap, installation.topics, partial(event, "kill"), count, over_s=12)
         await eventually(lambda: died() == everywhere, 120)
         await every_pair_ended(installation, "kill", count)
@@ -104,7 +101,7 @@ async def test_services_killed_at_every_point_of_their_loops_lose_nothing(tmp_pa
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    with Installation(options(environment=SHORT_SESSIONS)) as running:
+    with Installation(options()) as running:
         yield running
 
 

@@ -82,8 +82,8 @@ async def test_brokers_whose_settings_fit_are_one_good_line():
     ("setting", "value", "mark", "fix"),
     [
         ("socket.request.max.bytes", "1048576", CheckStatus.broken, "socket.request.max.bytes=4194304 or more"),
-        ("group.max.session.timeout.ms", "10000", CheckStatus.broken, "group.max.session.timeout.ms=30000 or more"),
-        ("group.min.session.timeout.ms", "60000", CheckStatus.broken, "group.min.session.timeout.ms=30000 or less"),
+        ("group.max.session.timeout.ms", "9999", CheckStatus.broken, "group.max.session.timeout.ms=10000 or more"),
+        ("group.min.session.timeout.ms", "60000", CheckStatus.broken, "group.min.session.timeout.ms=10000 or less"),
         ("offsets.retention.minutes", "1440", CheckStatus.warning, "offsets.retention.minutes=10080 or more"),
         ("auto.create.topics.enable", "true", CheckStatus.warning, "auto.create.topics.enable=false"),
         ("queued.max.request.bytes", "-1", CheckStatus.warning, "queued.max.request.bytes=a quarter of the heap"),

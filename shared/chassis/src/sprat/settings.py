@@ -73,7 +73,7 @@ class KafkaSettings(Section):
     ] = None
     session_timeout_ms: Annotated[
         int, Field(ge=1_000, le=300_000, description="How long a killed process keeps its partitions from the others.")
-    ] = 30_000
+    ] = 10_000
     membership_file: Annotated[
         Path | None,
         Field(

@@ -26,7 +26,7 @@ from sprat.kafka.cluster import Cluster
 from sprat.settings import KafkaSettings, ServiceSettings, load_settings
 from sprat.telemetry.logs import configure_logs
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("sprat.kafka.membership")  # also where this module is the program
 
 LEAVE_S: Final = 5.0
 """How long leaving may take: the process that is to replace the killed one waits for it in a container."""
