@@ -115,7 +115,8 @@ def takes_the_new_version_over(desk: Desk) -> None:
     before = load_artefact(person.folder / "hr").card.version
     owner_files.correct(person.folder)
     more = "--test hr-test.csv --out-of-scope chatter.txt --outside-share 0.2 --show-texts"
-    said = person.run(f"sprat train intent hr.csv --force {more}").out
+    person.run(f"sprat train intent hr.csv --force {more}")
+    said = (person.folder / "hr-report.html").read_text("utf-8")
     assert "1 row of the test is trained on, too, and left out of its figures: 2 of " in said
     assert "count as 20% of the traffic" in said
     assert "held out in turn" not in said

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from sprat.model import Question
 from sprat_cli.main import app
+from sprat_cli.train.summary import MOST_LINES
 from sprat_inference.artefact import load_artefact
 from sprat_intent.model import IntentModel
 from sprat_policy import load_task_file
@@ -76,14 +77,50 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
 
 
 def test_the_terminal_shows_figures_doubted_labels_and_how_to_serve_the_model(file, trained):
-    assert re.search(rf"\bhr\.csv +{training_files.WRONG_ROW} +badge +leave", trained.stdout)
-    assert "days off" not in trained.stdout
-    assert "get their label" in trained.stdout
-    assert "by more than chance" not in trained.stdout
-    assert re.search(r"(Good enough to serve|It can be served).*at keep_at 0\.\d\d it keeps", trained.stdout)
-    assert "  1. Check the row whose label is doubted" in trained.stdout
-    assert f"sprat up --model intent/hr={file.parent / 'hr'}\n" in trained.stdout
-    assert "← recommended" in trained.stdout
+    """The most important first: the verdict, the rows, the figures, where it all is, the next command."""
+    said, folder = trained.stdout, file.parent / "hr"
+    assert len(said.splitlines()) <= MOST_LINES
+    parts = (
+        r"(Good enough to serve|It can be served).*at keep_at (?P<at>0\.\d\d) it keeps .*\n",
+        rf"check these labels, which may be right:\n  hr\.csv  row {training_files.WRONG_ROW}  badge → leave\n",
+        r"Do first: Check the row whose label is doubted",
+        r"\nheld out: \S+% \(.*\) of 96 texts get their label if all are kept; at keep_at (?P=at), \S+% of the",
+        rf"\n{folder}: intent/hr, version \w+, keep_at (?P=at); {folder}-report\.html: the report\n",
+        rf'serve it: sprat up --model intent/hr={folder}\nask it: sprat send "…" --task intent@hr\n$',
+    )
+    assert re.match("(?s:.*?)".join(parts), said), said
+    assert "days off" not in said
+    assert "by more than chance" not in said
+
+
+def test_with_all_there_is_to_say_it_stays_short_and_the_report_has_the_rest(tmp_path):
+    """Many doubted rows, a file with findings, a test file that is worse, and a version that is replaced."""
+    others = dict(zip(training_files.PHRASES, [*list(training_files.PHRASES)[1:], "leave"], strict=True))
+    rows = [(text, others[label] if place % 12 == 3 else label) for place, (text, label) in ROWS]
+    more = [
+        (text, "LEAVE" if label == "leave" and place % 5 == 2 else label) for place, (text, label) in enumerate(rows)
+    ]
+    test = training_files.write(tmp_path / "test.csv", [(f"{text} now", others[label]) for _, (text, label) in ROWS])
+    options = ("--output", tmp_path / "hr", "--test", test, "--force", "--no-lexical", "--show-texts")
+    for given in (rows, [*more, more[0], (more[5][0], "badge")]):
+        file = training_files.write(tmp_path / "hr.csv", given)
+        result = train(file, *options)
+        assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert len(lines) <= MOST_LINES
+    head = re.fullmatch(r"check these labels, which may be right \((\d+) of (\d+), all in the report\):", lines[1])
+    assert head, result.stdout
+    assert int(head[1]) >= 1
+    assert len([line for line in lines if line.startswith("  hr.csv  row ")]) == int(head[1])
+    assert sum(line.startswith(("test file: ", "held out: ")) for line in lines) == 2
+    left = re.search(r"-report\.html: the report, with (\d+) further findings?$", result.stdout, re.MULTILINE)
+    assert left, result.stdout
+    assert int(left[1]) >= 1
+    assert lines[-1] == f"  sprat models rollback {tmp_path / 'hr'}"
+    html = unescape((tmp_path / "hr-report.html").read_text("utf-8"))
+    assert f"the labels of {head[2]} rows are doubted" in html
+    assert "differs by case or white space alone" in html
+    assert "several labels" in html
 
 
 def test_the_report_says_what_a_margin_and_a_calibration_error_mean(file, trained):
@@ -94,24 +131,15 @@ def test_the_report_says_what_a_margin_and_a_calibration_error_mean(file, traine
     )
 
 
-def test_each_way_to_serve_the_model_is_said_with_all_that_belongs_to_it(file, trained, tmp_path, monkeypatch):
+def test_the_report_has_each_threshold_and_the_command_for_a_task_of_its_own(file, trained, tmp_path, monkeypatch):
     card, folder = load_artefact(file.parent / "hr").card, file.parent / "hr"
-    end = trained.stdout[trained.stdout.index("serve it beside the shipped model:\n") :].splitlines()
-    provisional = "write a lower one only where `sprat assess` does not call that provisional"
-    assert end[1:] == [
-        f"  sprat up --model intent/hr={folder}",
-        '  sprat send "…" --task intent@hr',
-        f"  and in your policy file, under tasks.intent.models.hr: keep_at: {card.keep_at:.2f}",
-        "  no policy yet: sprat init --tenant NAME",
-        "or as a task of its own:",
-        f"  sprat task init NAME --artefact {folder}",
-        "both answer alike: begin with the first, to change takes no training. A task of its own has its own topic of",
-        "results, and a file with its keep_at and what its labels mean, which a large model is told",
-        f"keep_at {card.keep_at:.2f} is provisional: {provisional}",
-    ]
+    html = unescape((file.parent / "hr-report.html").read_text("utf-8"))
+    assert re.search(rf"<td[^>]*>{card.keep_at:.2f}</td><td[^>]*>[\d.]+%</td><td[^>]*>[\d.]+% \(", html)
+    command = f"sprat task init NAME --artefact {folder}"
+    assert command in html
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPRAT_POLICY", raising=False)
-    done = CliRunner().invoke(app, shlex.split(end[6].replace("NAME", "desk"))[1:])
+    done = CliRunner().invoke(app, shlex.split(command.replace("NAME", "desk"))[1:])
     assert done.exit_code == 0, done.output
     task = load_task_file(tmp_path / "tasks" / "desk.yaml")
     assert (tuple(task.labels), task.keep_at) == (card.labels, card.keep_at)
@@ -133,15 +161,13 @@ def test_what_becomes_of_each_text_adds_up_and_every_text_that_is_wrong_is_liste
     assert kept == pytest.approx(output["scores"]["cross_validated_kept_share"], abs=1e-3)
     wrong = outcomes[1]["texts"] + outcomes[2]["texts"]
     assert len(output["kept_wrong"]) == wrong > 0
-    shown = train(file, "--output", tmp_path / "hr-2", *options, "--show-texts")
+    train(file, "--output", tmp_path / "hr-2", *options, "--show-texts")
     html = (tmp_path / "hr-2-report.html").read_text("utf-8")
-    lines = shown.stdout.partition("what becomes of the held-out texts")[2].splitlines()[1:7]
-    names = [" ".join(line.split()[:2]) for line in lines[1:]]
-    assert names == ["kept: its", "kept: another", "kept: called", "escalated: unsure", f"all {output['texts']}"]
     texts = {row: text for row, (text, _) in enumerate(rows, start=2)}
     listed = html.partition("What becomes of each text")[2].partition("Findings in the data")[0]
+    for name, texts_of_it in (*((each["outcome"], each["texts"]) for each in outcomes), ("all", output["texts"])):
+        assert re.search(rf"<td[^>]*>{name}</td><td[^>]*>{texts_of_it}</td>", listed)
     assert all(texts[each["row"]] in listed for each in output["kept_wrong"])
-    assert "kept and wrong, the surest first:" in shown.stdout
 
 
 def test_the_report_is_one_file_with_charts_and_without_texts(file, trained):
@@ -170,12 +196,12 @@ def test_figures_say_what_they_are_of(tmp_path):
     assert "7 labels have few texts, so little is known of them: zz 6, yy 7, ee 8, dd 9, cc 10, bb 11 and 1 more" in (
         result.stdout
     )
-    assert re.search(
-        r" of \d+ texts of labels held out in turn, which stand in for texts outside every label, at keep_at \d\.\d\d, "
-        r"\d+\.\d% are kept with a label, which is wrong, and \d+\.\d% are escalated; \d+\.\d% are called outside if ",
-        result.stdout,
-    )
     html = (tmp_path / "hr-report.html").read_text("utf-8")
+    assert re.search(
+        r" Of \d+ texts of labels held out in turn, which stand in for texts outside every label, at keep_at \d\.\d\d, "
+        r"\d+\.\d% are kept with a label, which is wrong, and \d+\.\d% are escalated; \d+\.\d% are called outside if ",
+        html,
+    )
     assert "made of all-MiniLM-L6-v2, hr.csv; measured on test.csv; licence" in html
     assert re.search(r"<td[^>]*>zz</td><td[^>]*>0</td><td[^>]*>–</td><td[^>]*>–</td>", html)
 
@@ -213,9 +239,6 @@ def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp
     test = training_files.write(tmp_path / "test.csv", [*labelled, (trained_on, "oos"), *outside, outside[0]])
     result = train(file, "--output", tmp_path / "hr", "--test", test)
     assert result.exit_code == 0, result.output
-    assert re.search(
-        r" of 4 texts outside every label, at keep_at 0\.\d\d, [\d.]+% are kept with a label", result.stdout
-    )
     assert "1 row of the test is trained on, too, and left out of its figures: 4 of test.csv" in result.stdout
     model = IntentModel.load(tmp_path / "hr")
     answers = model.answer([Question(text, "en") for text, _ in outside])
@@ -226,7 +249,9 @@ def test_rows_of_the_test_file_outside_every_label_are_counted_as_such(file, tmp
     inside = [each.confidence >= model.card.keep_at for each in model.answer([Question(t, "en") for t, _ in labelled])]
     share = 0.9 * sum(inside) / len(inside) + 0.1 * sum(kept) / len(kept)
     assert card.score("test_kept_share") == pytest.approx(share, abs=1e-3)
-    assert "Of 4 texts of the test file outside every label" in (tmp_path / "hr-report.html").read_text("utf-8")
+    html = (tmp_path / "hr-report.html").read_text("utf-8")
+    said = r" Of 4 texts of the test file outside every label, at keep_at 0\.\d\d, [\d.]+% are kept with a label"
+    assert re.search(said, html)
 
 
 def test_a_keep_at_that_the_test_file_refutes_is_not_recommended(file, tmp_path):
@@ -249,9 +274,7 @@ def test_a_keep_at_that_the_test_file_refutes_is_not_recommended(file, tmp_path)
         assert (
             f"{differs}harder, or unlike those that were trained on, or have wrong labels; count on the lower" in said
         )
-    assert "← recommended" not in result.stdout
-    assert "keep_at: 0" not in result.stdout
-    assert "measure with `sprat assess` before you choose its keep_at" in result.stdout.splitlines()[-3]
+    assert result.stdout.splitlines()[0].endswith("Choose a higher keep_at with `sprat assess`.")
     assert ">Recommended" not in (tmp_path / "hr-report.html").read_text("utf-8")
     assert "measure with `sprat assess` first" in load_artefact(tmp_path / "hr").card.keep_at_rule
 
@@ -320,7 +343,7 @@ def test_of_a_model_that_keeps_nothing_it_is_not_said_how_to_serve_it_but_what_t
     assert result.exit_code == 0, result.output
     assert "Not good enough to serve: no keep_at reaches 97.0% right, so nothing is kept." in result.stdout
     first = "correct the rows whose labels are doubted, add texts of each label to the files, and train again"
-    assert result.stdout.endswith(f": the report\n\nnothing is kept, so do not serve it yet: {first}\n")
+    assert result.stdout.endswith(f"\nnothing is kept, so do not serve it yet: {first}\n")
     html = (tmp_path / "hr-report.html").read_text("utf-8")
     assert f"Nothing is kept, so do not serve it yet: {first}." in html
     for said in (result.stdout, html):
@@ -344,19 +367,20 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     few = training_files.write(tmp_path / "hr.csv", rows)
     result = train(few, "--output", tmp_path / "hr", "--test", file)
     assert result.exit_code == 0, result.output
+    html = (tmp_path / "hr-report.html").read_text("utf-8")
     assert re.search(
         r"the labels of \d+ rows are doubted; many of them may be right: check them, and correct what is wrong; a "
         r"wrong row may be missing",
-        result.stdout,
+        html,
     )
-    html = (tmp_path / "hr-report.html").read_text("utf-8")
+    assert "\ncheck these labels, which may be right" in result.stdout
     assert "Labels that are doubted, the likeliest first" in html
     assert "likely wrong" not in result.stdout + html
     check = (
-        r"1\. Check the \d rows whose labels are doubted, and the confusions of the report, where a wrong row may "
+        r"Check the \d rows whose labels are doubted, and the confusions of the report, where a wrong row may "
         r"stand alone \(--show-texts\): correct those that are wrong and train again; "
     )
-    assert re.search(check, result.stdout)
+    assert re.search(f"Do first: {check}", result.stdout)
     provisional = (
         r"This keep_at is provisional: the kept texts \(\d+ when weighted to 10% outside every label\) show "
         r"\d\d\.\d% with 95 % confidence; to show"
@@ -365,10 +389,7 @@ def test_of_few_texts_it_is_said_that_labels_are_doubted_and_how_many_texts_show
     assert re.search(provisional, verdict)
     assert re.search(provisional, html.partition("<h2>Accuracy</h2>")[0])
     more = r"Train on more texts: about [\d,]+ with a label \(now 48\) show 97\.0% right, if the same share "
-    assert re.search(more, result.stdout)
-    assert "keep_at, counted on the test file; that of the card is chosen on held-out texts:\n" in result.stdout
-    if "most frequent confusions" in result.stdout:
-        assert "most frequent confusions in the test file:\n" in result.stdout
+    assert re.search(more, html)
 
 
 def test_labels_that_differ_only_by_case_are_listed_in_terminal_and_report_with_what_to_do(tmp_path):
@@ -459,11 +480,12 @@ def test_files_are_used_as_a_spreadsheet_writes_them(tmp_path):
     bad = tmp_path / "bad.csv"
     result = train(first, corrected, "--output", tmp_path / "hr", "--merge-case", "--skip-bad-rows", bad)
     assert result.exit_code == 0, result.output
-    assert "hr.csv is read as Windows-1252" in result.stdout
-    assert "hr.csv: columns that are not read: Nr" in result.stdout
-    assert "hr.csv: 3 rows have neither text nor label and are skipped" in result.stdout
-    assert "1 row is left out, because" in result.stdout
-    assert "1 text has another label in a later file" in result.stdout
+    assert "\n! hr.csv is read as Windows-1252" in result.stdout
+    html = (tmp_path / "hr-report.html").read_text("utf-8")
+    assert "hr.csv: columns that are not read: Nr" in html
+    assert "hr.csv: 3 rows have neither text nor label and are skipped" in html
+    assert "1 row is left out, because" in html
+    assert "1 text has another label in a later file" in html
     assert "für immer" in bad.read_text("utf-8-sig")
     card = load_artefact(tmp_path / "hr").card
     assert card.labels == ("badge", "laptop", "leave", "payroll")
@@ -527,10 +549,9 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_the_way
     assert result.stdout.endswith(said)
     before_now = re.search(
         rf"\nbefore → now: keep_at {versions[1].keep_at:.2f} → {versions[2].keep_at:.2f}, "
-        r"[\d.]+% → [\d.]+% of the traffic kept; [\d.]+% \(.*\) → [\d.]+% \(.*\) of the texts get their label\n"
-        r"  the intervals overlap: that either version gets more labels right is not shown\n"
-        r"  97\.0% asked before, 96\.0% now: each keep_at is for its own --accuracy\n"
-        r"  a provisional keep_at jumps from training to training",
+        r"[\d.]+% → [\d.]+% of the traffic kept; [\d.]+% \(.*\) → [\d.]+% \(.*\) of the texts get their label "
+        r"\(the intervals overlap: no difference is shown; 97\.0% asked before, 96\.0% now; a provisional keep_at "
+        r"jumps from training to training\)\n",
         result.stdout,
     )
     assert before_now, result.stdout
@@ -540,8 +561,8 @@ def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_the_way
     assert (tmp_path / "hr.previous-report.html").read_bytes() == reports[1]
     assert (tmp_path / "hr-report.html").read_bytes() != reports[2], "now it shows texts"
     fewer = train(file, "--output", tmp_path / "hr", "--force", "--no-lexical", "--outside-label", "badge")
-    assert "the labels are others than before, and so are the texts" in fewer.stdout
-    assert "the labels are others" not in result.stdout
+    assert "the labels, and so the texts, are others than before" in fewer.stdout
+    assert "others than before" not in result.stdout
 
 
 def test_a_folder_of_others_is_not_taken_for_the_version_before(file, tmp_path):
@@ -554,7 +575,8 @@ def test_a_folder_of_others_is_not_taken_for_the_version_before(file, tmp_path):
     assert (tmp_path / "hr.previous" / "mine.txt").exists()
 
 
-def test_the_command_that_sends_a_text_names_the_language(file, tmp_path):
+def test_the_command_that_sends_a_text_names_the_language_where_another_is_the_default(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "en")
     shipped = [
         "train", "intent", str(file), "--output", str(tmp_path / "hr"), "--language", "de", "--no-lexical",
     ]  # fmt: skip
@@ -587,4 +609,28 @@ def test_of_labels_that_the_texts_do_not_tell_nothing_is_kept_and_no_task_is_beg
     assert result.exit_code == 0, result.output
     assert load_artefact(tmp_path / "topics").card.keep_at == 1
     first = "correct wrong labels, add texts, and train again"
-    assert result.stdout.endswith(f"so nothing is kept\nnothing is kept, so do not serve it yet: {first}\n")
+    assert re.match(
+        r"keep_at 1\.00: .*, so nothing is kept\ncheck the texts of the labels that are found least: ", result.stdout
+    )
+    assert result.stdout.endswith(f"\nnothing is kept, so do not serve it yet: {first}\n")
+
+
+def test_of_several_labels_a_text_it_is_said_in_few_lines_and_the_rest_is_in_the_json(tmp_path):
+    rows = label_sets.rows()
+    rows += [(f"{rows[place][0]} ", "badge|laptop") for place in (0, 1)]  # later rows with other labels
+    file, test = tmp_path / "topics.csv", tmp_path / "test.csv"
+    test.write_text("text,labels\n" + "".join(f"{text} now,{of}\n" for text, of in label_sets.rows()))
+    file.write_text("text,labels,Nr\n" + "".join(f"{text},{of},1\n" for text, of in [*rows, ("a rare one", "rare")]))
+    options = ("train", "multi-label", file, "--encoder", training_files.EN_FAST, "--test", test, "--drop-small")
+    said = CliRunner().invoke(app, [*map(str, options), "--output", str(tmp_path / "topics")])
+    assert said.exit_code == 0, said.output
+    lines = said.stdout.splitlines()
+    assert len(lines) <= MOST_LINES
+    assert lines[0].startswith("keep_at 0.")
+    assert lines[-1].startswith("serve it as a task of your own: sprat task init topics --kind multi_label --artefact ")
+    shown = CliRunner().invoke(app, [*map(str, options), "--output", str(tmp_path / "topics-2"), "--json"])
+    output = json.loads(shown.stdout)
+    assert {*output["dropped_labels"]} == {"rare"}
+    assert any("left out, as too few texts have or lack them: rare" in each for each in output["findings"])
+    at = [each for each in output["held_out"]["thresholds"] if each["keep_at"] == output["keep_at"]]
+    assert [each["kept_share"] for each in at] == [output["held_out"]["kept_share"]]

@@ -31,6 +31,11 @@ _MANY_DOUBLES: Final = 0.1
 
 def findings(result: TrainingResult) -> list[str]:
     """Return what was found in the data, one sentence each; empty where nothing was."""
+    return [*file_findings(result), *_label_issues(result)]
+
+
+def file_findings(result: TrainingResult) -> list[str]:
+    """Return what was found in the files but for doubted labels, one sentence each."""
     summary = result.sources.summary
     return [
         *result.sources.notes,
@@ -40,7 +45,6 @@ def findings(result: TrainingResult) -> list[str]:
         *_small(summary),
         *_unused(result),
         *_doubles(result),
-        *_label_issues(result),
     ]
 
 

@@ -3,6 +3,7 @@
 Texts of the file are shown only where the user asks for it with `--show-texts`.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -36,6 +37,7 @@ _REPORT_REPEATS: Final = 50
 _ROWS_BEHIND: Final = 10
 _TEXTS_BEHIND: Final = 3
 _MATRIX_LABELS: Final = 30
+_TABLE_KEEP_AT: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _MIN_TEXTS_DRAWN: Final = 12
 """Fewer texts in a bin or above a threshold mean nothing: they are drawn faint or not at all."""
 
@@ -80,6 +82,14 @@ def training_html(result: TrainingResult, *, show_texts: bool) -> str:
     page.add_picture(
         escalation_plot(figures, card.keep_at).svg(),
         "The more of the traffic is escalated, the more of what is kept is right. The band is the 95 % interval.",
+    )
+    page.add_table(
+        ("keep_at", "escalated", "right of those kept"),
+        [
+            (f"{kept.keep_at:.2f}", f"{1 - kept.share:.1%}", kept.shown_right)
+            for kept in map(figures.at, sorted({*_TABLE_KEEP_AT, card.keep_at}))
+        ],
+        numbers=(0, 1),
     )
     page.add_heading("Each label")
     page.add_table(
@@ -289,6 +299,8 @@ def _add_accuracy(page: HtmlPage, result: TrainingResult) -> None:
         page.add_paragraph(f"Nothing is kept, so do not serve it yet: {before_serving(result)}.")
     else:
         page.add_command(serve_command(result))
+        page.add_paragraph("Or as a task of its own, with its own topic of results, and a file with its keep_at:")
+        page.add_command(f"sprat task init NAME --artefact {shlex.quote(str(result.config.output))}")
 
 
 def _add_data(page: HtmlPage, result: TrainingResult, *, show_texts: bool) -> None:

@@ -207,9 +207,7 @@ def intent(
     if as_json:
         say_json(summary_json(result, page))
         return
-    for line in summary_lines(result, page, show_texts=show_texts):
-        say(line)
-    for line in before.lines(result.card):
+    for line in summary_lines(result, page, before.lines(result.card), show_texts=show_texts):
         say(line)
 
 
@@ -275,7 +273,5 @@ def multi_label(
     if as_json:
         say_json(label_set_json(result))
         return
-    for line in label_set_lines(result):
-        say(line)
-    for line in before.lines(result.card):
+    for line in label_set_lines(result, before.lines(result.card)):
         say(line)

@@ -1,34 +1,41 @@
 """The outcome of a training with several labels a text, for a terminal and as JSON."""
 
 import shlex
+from collections.abc import Sequence
+from typing import Final
 
-from sprat_cli.terminal import counted, faint, paint, printable, table
-from sprat_cli.train.summary import difference_line
+from sprat_cli.terminal import counted, faint, printable
+from sprat_cli.train.summary import MOST_LINES, difference_line, remark_line
+from sprat_training.figures import LabelFigures
 from sprat_training.label_set_fit import SetFigures
 from sprat_training.label_set_train import LabelSetTraining
 
-_TABLE_KEEP_AT = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_MAX_ROWS = 6
+_MAX_ROWS: Final = 6
+_WORST_LABELS: Final = 3
 
 
-def label_set_lines(result: LabelSetTraining) -> list[str]:
-    """Return the lines for a terminal; none holds a text."""
-    figures, card = result.test or result.figures, result.card
-    return [
-        _sizes(result),
-        *(f"  {paint('!', 'yellow')} {printable(line)}" for line in label_set_findings(result)),
-        "",
-        _accuracy("held out", result.figures),
-        *([] if result.test is None else [_accuracy("test", result.test)]),
-        *difference_line(result.figures.exact, None if result.test is None else result.test.exact),
-        "",
-        *_label_table(figures),
-        "",
-        *_keep_at_table(figures, card.keep_at),
-        "",
-        f"{result.config.output}: version {card.version}, keep_at {card.keep_at:.2f}: {card.keep_at_rule}",
-        *_next_steps(result),
+def label_set_lines(result: LabelSetTraining, change: Sequence[str]) -> list[str]:
+    """Return at most `MOST_LINES` lines for a terminal, the most important first; none holds a text.
+
+    Args:
+        result: of the training.
+        change: the lines on the version that was replaced, at the end; none where the folder is new.
+    """
+    card = result.card
+    figures = [
+        *([] if result.test is None else [_accuracy("test file", result.test, card.keep_at)]),
+        _accuracy("held out", result.figures, card.keep_at),
     ]
+    first = [f"keep_at {card.keep_at:.2f}: {card.keep_at_rule}", *_worst(result.test or result.figures)]
+    ends = [_next_step(result), *change]
+    test = None if result.test is None else result.test.exact
+    remarks = [*difference_line(result.figures.exact, test), *map(remark_line, label_set_findings(result))]
+    room = MOST_LINES - len(first) - len(figures) - len(ends) - 1
+    shown, left = remarks[:room], len(remarks) - room
+    if left > 0:  # the last line says that there are more
+        shown = [*shown[:-1], faint(f"{left + 1} further findings: --json")]
+    written = f"{result.config.output}: version {card.version}; --json has each label and keep_at"
+    return [*first, *figures, *shown, written, *ends]
 
 
 def label_set_json(result: LabelSetTraining) -> dict[str, object]:
@@ -49,19 +56,10 @@ def label_set_json(result: LabelSetTraining) -> dict[str, object]:
         "few_texts": dict(sources.few_texts),
         "leaked_rows": sources.leaked_rows,
         "skipped_rows": [each.row for each in sources.bad_rows],
+        "findings": label_set_findings(result),
         "held_out": _figures_json(result.figures, card.keep_at),
         "test": None if result.test is None else _figures_json(result.test, card.keep_at),
     }
-
-
-def _sizes(result: LabelSetTraining) -> str:
-    data = result.sources.data
-    none = int((~data.gold.any(axis=1)).sum())
-    mean = data.gold.sum() / max(len(data.texts), 1)
-    return (
-        f"{result.config.source}: {counted(result.sources.rows, 'row')}; {counted(len(data.texts), 'text')}, "
-        f"{len(data.labels)} labels, {mean:.2f} of them a text, {none:,} texts with none"
-    )
 
 
 def label_set_findings(result: LabelSetTraining) -> list[str]:
@@ -89,38 +87,32 @@ def _rows(rows: tuple[int, ...]) -> str:
     return ", ".join(map(str, rows[:_MAX_ROWS])) + more
 
 
-def _accuracy(where: str, figures: SetFigures) -> str:
+def _accuracy(where: str, figures: SetFigures, keep_at: float) -> str:
+    kept = figures.at(keep_at)
     return (
-        f"{where}: all labels right {figures.exact} of {counted(figures.texts, 'text')}; micro-F1 "
-        f"{figures.micro_f1:.3f}, macro-F1 {figures.macro_f1:.3f}"
+        f"{where}: all labels right {figures.exact} of {counted(figures.texts, 'text')}; at keep_at {keep_at:.2f}, "
+        f"{kept.share:.1%} is kept, {kept.shown_right} of that right"
     )
 
 
-def _label_table(figures: SetFigures) -> list[str]:
-    rows = [("LABEL", "TEXTS", "RECALL", "PRECISION")]
-    rows += [
-        (printable(each.label, 40), f"{each.texts:,}", f"{each.recall:.1%}", f"{each.precision:.1%}")
-        for each in sorted(figures.labels, key=lambda each: (each.recall, each.label))
-    ]
-    head, *rest = table(rows)
-    return [f"  {faint(head)}", *(f"  {line}" for line in rest)]
+def _worst(figures: SetFigures) -> list[str]:
+    """Return the line on the labels that are found least, where any is missed."""
+    worst = sorted((each for each in figures.labels if each.texts and each.recall < 1), key=_by_recall)[:_WORST_LABELS]
+    if not worst:
+        return []
+    shown = ", ".join(f"{printable(each.label, 40)} {each.recall:.0%} of {each.texts:,}" for each in worst)
+    return [f"check the texts of the labels that are found least: {shown}"]
 
 
-def _keep_at_table(figures: SetFigures, keep_at: float) -> list[str]:
-    rows = [("KEEP_AT", "ESCALATED", "ALL LABELS RIGHT OF THOSE KEPT")]
-    for at in sorted({*_TABLE_KEEP_AT, keep_at}):
-        kept = figures.at(at)
-        mark = "  ← recommended" if at == keep_at else ""
-        rows.append((f"{at:.2f}", f"{1 - kept.share:.1%}", f"{kept.shown_right}{mark}"))
-    head, *rest = table(rows)
-    return [f"  {faint(head)}", *(f"  {line}" for line in rest)]
+def _by_recall(each: LabelFigures) -> tuple[float, str]:
+    return each.recall, each.label
 
 
-def _next_steps(result: LabelSetTraining) -> list[str]:
+def _next_step(result: LabelSetTraining) -> str:
     """Return how to serve the model; where it keeps nothing, what to do before."""
     if result.card.keep_at >= 1.0:
-        return ["nothing is kept, so do not serve it yet: correct wrong labels, add texts, and train again"]
-    return ["serve it as a task of your own:", f"  {_init_command(result)}"]
+        return "nothing is kept, so do not serve it yet: correct wrong labels, add texts, and train again"
+    return f"serve it as a task of your own: {_init_command(result)}"
 
 
 def _init_command(result: LabelSetTraining) -> str:
@@ -150,5 +142,10 @@ def _figures_json(figures: SetFigures, keep_at: float) -> dict[str, object]:
                 "precision": round(each.precision, 4),
             }
             for each in figures.labels
+        ],
+        "thresholds": [
+            {"keep_at": each.keep_at, "kept_share": round(each.share, 4), "kept_right": round(each.right.value, 4)}
+            for each in figures.curve
+            if each.share
         ],
     }

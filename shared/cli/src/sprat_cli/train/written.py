@@ -66,7 +66,7 @@ class LaidThere:
             return [f"{self.folder}: the same version as before{stays}"]
         gone = "" if self.previous is None else f"; {self.previous}, which was kept there, is thrown away"
         return [
-            *(change_lines(self.folder, card) if compares else []),
+            *(_change(self.folder, card) if compares else []),
             f"{before}: the version before, {_version(before)}{gone}; back to it, with its report:",
             f"  sprat models rollback {shlex.quote(str(self.folder))}",
         ]
@@ -83,8 +83,8 @@ def previous_version(folder: Path) -> str | None:
         return "a version that cannot be read"
 
 
-def change_lines(folder: Path, card: Card) -> list[str]:
-    """Return how a version measures beside the one that it replaced, each at its own training.
+def _change(folder: Path, card: Card) -> list[str]:
+    """Return the line on how a version measures beside the one that it replaced, each at its own training.
 
     Nothing is returned where a card has no such figures.
 
@@ -101,24 +101,22 @@ def change_lines(folder: Path, card: Card) -> list[str]:
     if not all(name in each for each in figures for name in names):
         return []
     (kept_before, *before), (kept_now, *now) = ([each[name] for name in names] for each in figures)
-    kept = (
-        f"keep_at {cards[0].keep_at:.2f} → {card.keep_at:.2f}, {kept_before:.1%} → {kept_now:.1%} of the traffic kept"
-    )
-    lines = [f"before → now: {kept}; {Interval(*before)} → {Interval(*now)} of the texts get their label"]
+    notes = []
     if Interval(*before).overlaps(Interval(*now)):
-        lines.append("  the intervals overlap: that either version gets more labels right is not shown")
+        notes.append("the intervals overlap: no difference is shown")
     if cards[0].label_set != card.label_set:
-        lines.append("  the labels are others than before, and so are the texts: the shares are not of the same texts")
+        notes.append("the labels, and so the texts, are others than before")
     records = [read_record(each) for each in (previous_folder(folder), folder)]
     asked = [each.reading.accuracy for each in records if each is not None]
     if len(set(asked)) > 1:
-        lines.append(f"  {asked[0]:.1%} asked before, {asked[1]:.1%} now: each keep_at is for its own --accuracy")
+        notes.append(f"{asked[0]:.1%} asked before, {asked[1]:.1%} now")
     if any(PROVISIONAL in each.keep_at_rule for each in cards):
-        lines.append(
-            "  a provisional keep_at jumps from training to training, and what is kept with it: neither shows that a "
-            "version is better or worse"
-        )
-    return lines
+        notes.append("a provisional keep_at jumps from training to training")
+    return [
+        f"before → now: keep_at {cards[0].keep_at:.2f} → {card.keep_at:.2f}, {kept_before:.1%} → {kept_now:.1%} of the "
+        f"traffic kept; {Interval(*before)} → {Interval(*now)} of the texts get their label"
+        + (f" ({'; '.join(notes)})" if notes else "")
+    ]
 
 
 def _version(folder: Path) -> str:
