@@ -97,7 +97,7 @@ itself knows; with `only`, names that begin so. With `deployment`, telemetry nam
 {{- $_ := set $found $name (dict "name" $name "valueFrom" (dict "fieldRef" (dict "fieldPath" $path))) -}}
 {{- end -}}
 {{- $attributes := printf "k8s.namespace.name=$(K8S_NAMESPACE),k8s.deployment.name=%s,k8s.pod.name=$(K8S_POD),k8s.pod.uid=$(K8S_POD_UID),k8s.node.name=$(K8S_NODE)" . -}}
-{{- with (get $found "OTEL_RESOURCE_ATTRIBUTES").value -}}{{- $attributes = printf "%s,%s" $attributes . -}}{{- end -}}
+{{- with get $found "OTEL_RESOURCE_ATTRIBUTES" -}}{{- $attributes = printf "%s,%s" $attributes .value -}}{{- end -}}
 {{- $_ := set $found "OTEL_RESOURCE_ATTRIBUTES" (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" $attributes) -}}
 {{- end -}}
 {{- $only := .only | default "" }}
