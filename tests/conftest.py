@@ -142,7 +142,7 @@ def metrics() -> Metrics:
 @pytest.fixture(autouse=True)
 def own_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
     """Keep tests of parts from what `sprat up` announces on this machine: commands would use it."""
-    if any(request.node.get_closest_marker(kind) for kind in ("unit", "integration", "training")):
+    if any(request.node.get_closest_marker(kind) for kind in ("unit", "integration", "security", "training")):
         monkeypatch.setattr(local_run, "user_cache_path", lambda _: tmp_path_factory.getbasetemp() / "cache")
 
 

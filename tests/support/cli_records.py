@@ -130,8 +130,9 @@ def environment(bootstrap: str, prefix: str, **more: str) -> dict[str, str]:
 
 
 async def start_sprat(*arguments: str, env: dict[str, str], cwd, stdin=asyncio.subprocess.DEVNULL):
-    """Start the command line as a person does; gives the process."""
+    """Start the command line as a person does, who runs no `sprat up` on this machine; gives the process."""
     pipe = asyncio.subprocess.PIPE
+    env = {"XDG_CACHE_HOME": str(Path(cwd) / "cache")} | env
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sprat_cli", *arguments, env=env, cwd=cwd, stdin=stdin, stdout=pipe, stderr=pipe
     )
