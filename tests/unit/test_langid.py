@@ -35,6 +35,7 @@ WORDLESS = {
 MOST_BYTES = 10_000_000
 """Of the library's files, unpacked: more than its wheel has."""
 ODD = {
+    "names alone": "Visa Mastercard Paypal Klarna",
     "one letter": "a",
     "one word": "ok",
     "an address": "https://example.com/a?b=1",
