@@ -55,7 +55,8 @@ test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kaf
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
 
 test-long: $(STAMP) $(KAFKA) ## faults under traffic, sprat up and the demo, the chapters of the docs, a model from its training to its next version, the wheels in an environment of their own
-	LEAK_TEXTS=2000 $(BIN)/python -m pytest -n 2 --dist loadfile tests/long tests/training tests/integration/test_leaks.py
+	LEAK_TEXTS=2000 $(BIN)/python -m pytest -n 2 --dist loadfile tests/long tests/training tests/integration/test_leaks.py \
+		tests/observability/test_alerts.py::test_over_days_alerts_fire_on_their_fault_alone_and_resolve
 
 test-attacks: $(STAMP) $(KAFKA) ## attacks on a whole installation that take longer than tests/security
 	$(BIN)/python -m pytest tests/attacks
