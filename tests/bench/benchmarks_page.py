@@ -107,7 +107,7 @@ def generated() -> dict[str, str]:
         "unseen-surnames": privacy_tables.unseen_surnames(read("unseen-surnames")),
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
-        "near-outside": "\n".join(_near_outside(read("training")["near outside"])),
+        "near-outside": "\n".join(_near_outside(read("near-outside"))),
         "latency": speed_tables.latency(read("latency")),
         **speed_tables.peers(read("peers")),
         "runtimes": speed_tables.runtimes(read("runtimes")),
@@ -184,19 +184,20 @@ def _kept(share: float, right: float) -> str:
 
 def _near_outside(figures: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        "| labels | texts a label | draws | kept of texts with a label | right of it | near texts a draw "
-        "| kept of near texts | kept of far texts | right of all kept, a tenth near (least of the draws) "
-        "| … a tenth far |"
+        "| data | labels | texts a label | draws | kept of texts with a label | right of it | near texts a draw "
+        "| kept of near texts (least to most of the draws) | kept of far texts "
+        "| right of all kept, a tenth near (least of the draws) | … a tenth far |"
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for name, one in figures.items():
-        labels, rows = (part.split()[0] for part in name.split(", "))
+        of, labels, rows = name.split(", ")
         inside, near, far = (f"{100 * one[f'right_{what}']:.1f} %" for what in ("inside", "with_near", "with_far"))
         least = f"{100 * one['right_with_near_least']:.1f}"
+        kept = f"{_percent(one['near_kept'])} ({100 * one['near_kept_least']:.0f}–{100 * one['near_kept_most']:.0f})"
         yield (
-            f"| {labels} | {rows} | {one['draws']} | {_percent(one['kept_inside'])} | {inside} "
-            f"| {one['near_texts']:,} | {_percent(one['near_kept'])} | {_percent(one['far_kept'])} "
-            f"| {near} ({least}) | {far} |"
+            f"| {of} | {labels.split()[0]} | {rows.split()[0]} | {one['draws']} "
+            f"| {_percent(one['kept_inside'])} | {inside} | {one['near_texts']:,} | {kept} "
+            f"| {_percent(one['far_kept'])} | {near} ({least}) | {far} |"
         )
 
 

@@ -80,13 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         for kind in PLANTED:
             if kind in chosen:
                 figures[kind] = planted(kind, options.data, Path(name), options.encoder)
-    if NEAR in chosen:
-        figures[NEAR] = near_outside(options.data, options.encoder)
+    near = near_outside(options.data, options.encoder) if NEAR in chosen else {}
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    if options.save:
-        # Figures of other runs stay, so that a part can be measured alone.
+        options.json.write_text(json.dumps(figures | ({NEAR: near} if near else {}), indent=1) + "\n", encoding="utf-8")
+    # Figures of other runs stay, so that a part can be measured alone.
+    if options.save and figures:
         save("training", {**read("training"), **figures})
+    if options.save and near:
+        save("near-outside", near)
     misses = missed(figures)
     print("\n".join(misses) or "All targets are met.")
     return 1 if misses else 0

@@ -71,7 +71,7 @@ def _doubted(result: TrainingResult, room: int, *, show_texts: bool) -> list[str
         for each in shown
     ]
     what = "check these labels, which may be right" if result.label_issues else "left out, as the labels are doubted"
-    of = "" if len(shown) == len(issues) else f" ({len(shown)} of {len(issues):,}, all in the report)"
+    of = "" if len(shown) == len(issues) else f" ({len(shown)} of {len(issues):,}; more in the report)"
     return [paint(f"{what}{of}:", "yellow"), *(f"  {printable(line)}" for line in table(rows))]
 
 
