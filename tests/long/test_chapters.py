@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
+from sprat_cli.train.summary import MOST_LINES
 from sprat_inference.artefact import load_artefact
 from support import owner_files
 from support.chapters import Person, chapter, environment
@@ -50,7 +51,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_the_words_of_the_chapter(tmp_p
 
 def test_bring_your_own_labels(desk: Desk) -> None:
     person, folder = desk.person, desk.person.folder
-    looks_at_the_data(desk.trained.out)
+    looks_at_the_data(desk.trained.out, (folder / "hr-report.html").read_text("utf-8"))
     says_what_is_in_the_report((folder / "hr-report.html").read_text("utf-8"))
     assert "model     intent/hr" in desk.up.output
     said = person.follow('sprat send "my payslip of May is missing" --task intent@hr')
@@ -91,13 +92,15 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     }
 
 
-def looks_at_the_data(said: str) -> None:
-    assert "1 row repeats a text with the same label" in said
-    assert "1 text has several labels" in said
-    assert "1 label has few texts, so little is known of them: parking 6" in said
-    assert "doubted; it may be right: check it, and correct what is wrong" in said
-    assert ["hr.csv", "2", "badge", "leave"] in [line.split() for line in said.splitlines()]
-    assert "labels held out in turn served as texts outside" in said
+def looks_at_the_data(said: str, page: str) -> None:
+    assert len(said.splitlines()) <= MOST_LINES
+    assert "check these labels, which may be right" in said
+    assert "hr.csv row 2 badge → leave" in [" ".join(line.split()) for line in said.splitlines()]
+    assert "1 row repeats a text with the same label" in page
+    assert "1 text has several labels" in page
+    assert "1 label has few texts, so little is known of them: parking 6" in page
+    assert "doubted; it may be right: check it, and correct what is wrong" in page
+    assert "labels held out in turn, which stand in for texts outside every label" in page
     assert "days off" not in said
 
 
@@ -125,7 +128,8 @@ def takes_the_new_version_over(desk: Desk) -> None:
     up.wait_for(lambda: f"intent.hr: version {after} is in use" in up.output, 90)
     said = person.run('sprat send "may I take three days off in June" --task intent@hr').out
     assert said.startswith("intent@hr    leave  ")
-    assert f"small model hr {after[:8]} · kept: confident (needs 65 %)" in said
+    assert f"small model hr {after[:8]} · detected en (" in said
+    assert " · kept: confident (needs 65 %)" in said
 
 
 def goes_back_to_the_version_before(desk: Desk) -> None:
