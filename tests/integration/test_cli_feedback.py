@@ -115,8 +115,8 @@ async def test_corrections_of_texts_that_are_not_there_are_refused_unless_they_a
     await submit(kafka, topics, {"t-1": "one"})
     rows = lines(*({"text_id": id, "label": "transfer"} for id in ("t-1", "t-2", "t-3")))
     missing = (
-        f"2 of 3 texts are not in {topics.texts}: t-2 of /crm, t-3 of /crm; nothing can be learnt from their "
-        "corrections, until they are there"
+        f"2 of 3 texts are not in {topics.texts}, kept no longer, or id and source are not right: t-2 of /crm, t-3 of "
+        "/crm; nothing can be learnt from their corrections"
     )
     code, _, err = await run("--from", "-", *COMMON, stdin=rows)
     assert code == 2

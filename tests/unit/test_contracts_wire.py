@@ -51,12 +51,14 @@ def wrong(**fields: Any) -> Record:
 BAD = [
     pytest.param(plain(None), "empty_value", "the record has no value", id="tombstone"),
     pytest.param(plain(b""), "empty_value", "the record has no value", id="nothing"),
-    pytest.param(plain(b"hello " + SECRET.encode()), "invalid_json", "Invalid JSON: expected value", id="not JSON"),
+    pytest.param(
+        plain(b"hello " + SECRET.encode()), "invalid_json", "the value is no JSON; send an object", id="not JSON"
+    ),
     pytest.param(plain(b'{"text": "hi"'), "invalid_json", "Invalid JSON: EOF", id="cut off"),
     pytest.param(plain(b'{"text": "\xff\xfe"}'), "invalid_json", "the value is not UTF-8 at byte 10,", id="not UTF-8"),
     pytest.param(plain('{"text": "Grüße"}'.encode("cp1252")), "invalid_json", "perhaps Windows-1252", id="cp1252"),
     pytest.param(plain(b'<?xml version="1.0"?><text/>'), "invalid_json", "the value begins with <, as XML", id="XML"),
-    pytest.param(plain(b"\x1f\x8b\x08\0\0"), "invalid_json", "the value is gzip;", id="gzip"),
+    pytest.param(plain(b"\x1f\x8b\x08\0\0"), "invalid_json", "the value is compressed;", id="gzip"),
     pytest.param(plain(b'{"text": "\\ud83d"}'), "invalid_json", "Invalid JSON: ", id="lone surrogate"),
     pytest.param(plain(b'{"text": "a\nb"}'), "invalid_json", "Invalid JSON: control", id="raw line break"),
     pytest.param(plain(b"[" * 100_000), "invalid_json", "Invalid JSON: recursion", id="nesting without end"),
@@ -66,8 +68,8 @@ BAD = [
     pytest.param(
         plain(b"\0\0\0\0\7" + SAID.encode()), "invalid_json", "the value begins with byte 0,", id="schema registry"
     ),
-    pytest.param(plain(b"\0\0\0\0\7\x0cbalance"), "invalid_json", "a schema registry's Avro", id="Avro"),
-    pytest.param(plain(b"[1]"), "invalid_text", "the value: Input should be an object", id="an array"),
+    pytest.param(plain(b"\0\0\0\0\7\x0cbalance"), "invalid_json", "those of a schema registry", id="Avro"),
+    pytest.param(plain(b"[1]"), "invalid_text", "the value: a list; it must be an object", id="an array"),
     pytest.param(plain(b"{}"), "invalid_text", "text: Field required; tasks: Field required", id="empty object"),
     pytest.param(
         plain(b'{"txt": "sesame-4711", "tasks": {"intent": {}}}'),
@@ -119,9 +121,21 @@ BAD = [
     pytest.param(
         wrong(tasks={"desk": True}),
         "no_known_task",
-        'the options of a task are an object: {"name": {}}',
+        'the options of a task are an object: write {"name": {}}',
         id="a yes, added",
     ),
+    pytest.param(
+        wrong(tasks={"translation": True}),
+        "invalid_text",
+        'must be an object: {"target": "de"}',
+        id="a yes to translation",
+    ),
+    pytest.param(wrong(tasks={"translation": None}), "no_known_task", '{"translation": {"target": "de"}}', id="null"),
+    pytest.param(plain(json.dumps(SAID).encode()), "invalid_text", "a string; it must be an object; was", id="twice"),
+    pytest.param(
+        plain(b'{"schema": {}, "payload": {"text": "hi"}}'), "invalid_text", "envelope of Kafka Connect", id="envelope"
+    ),
+    pytest.param(plain(b"Obj\x01\x04\x14"), "invalid_json", "the value is an Avro file", id="an Avro file"),
     pytest.param(wrong(tasks={}), "no_known_task", "tasks: at least one known task is needed: intent", id="empty"),
     pytest.param(
         wrong(tasks={"ner": None, "intent": None}),
@@ -168,7 +182,7 @@ BAD = [
         structured(datacontenttype="text/plain"), "unsupported_content_type", "attribute datacontenttype", id="its data"
     ),
     pytest.param(structured(data={"text": "hi"}), "invalid_text", "tasks: Field required", id="a text in an event"),
-    pytest.param(structured(data=SECRET), "invalid_json", "Invalid JSON: expected", id="words in an event"),
+    pytest.param(structured(data=SECRET), "invalid_json", "the value is no JSON;", id="words in an event"),
     pytest.param(plain(b"[1]", headers=STRUCTURED), "structured_mode", "no specversion", id="structured, an array"),
     pytest.param(plain(b"", headers=STRUCTURED), "empty_value", "the record has no value", id="structured, nothing"),
     pytest.param(plain(b"{" + SECRET.encode(), headers=STRUCTURED), "invalid_json", "key must", id="structured, cut"),

@@ -155,7 +155,7 @@ def test_few_sentences_in_many_rows_show_nothing():
     few = DoublesFound(16, {}, np.zeros(0, bool))
     verdict = conclude(config, data, summary, (), measured, None, None, few, labels_held_out=False)
     assert verdict.grade == "fair"
-    assert verdict.sentence.startswith("16 different sentences, 8 a label: nothing is shown. ")
+    assert verdict.sentence.startswith("16 different sentences, 8 a label: nothing is shown of what people write.")
     assert verdict.steps[0].startswith(
         "Add texts that people wrote: the 160 rows are 16 different sentences, which are"
     )

@@ -101,9 +101,11 @@ class Tasks(_HyphenatedTasks):
     def _at_least_one(self) -> "Tasks":
         if not any(self.options(name) for name in (*TASKS, *self.unknown)):
             nulls = [task for task in TASKS if task in self.model_fields_set]
-            hint = f'; null counts as not asked, write {{"{nulls[0]}": {{}}}}' if nulls else ""
+            example = '{"target": "de"}' if nulls[:1] == ["translation"] else "{}"
+            hint = f'; null counts as not asked, write {{"{nulls[0]}": {example}}}' if nulls else ""
             if any(TASK_NAME.fullmatch(name) for name in self.unknown):
-                hint += '; the options of a task are an object: {"name": {}}'
+                detail = 'the options of a task are an object: write {"name": {}}'
+                raise PydanticCustomError(ReasonCode.NO_KNOWN_TASK.value, "{problem}", {"problem": detail + hint})
             unknown = [name for name in self.unknown if not TASK_NAME.fullmatch(name)]
             counted = f"{unknown_names(unknown, TASKS)}; " if unknown else ""
             raise PydanticCustomError(

@@ -43,8 +43,18 @@ _KNOWN_HEADERS = frozenset({f"ce_{name}" for name in CONTEXT | _OPTIONAL}) | {
 _MAX_PROBLEMS = 5
 _VERSION = re.compile(r"[0-9]\.[0-9]")
 """Of CloudEvents, as far as an error may show it: another value may be anything."""
-_SCHEMA_ID_BYTES = 5
-"""Byte 0 and four bytes of the schema's id, before the value that a schema registry's serializer writes."""
+_COMPRESSED = "the value is compressed; send JSON, and let the producer compress (compression.type)"
+_OTHER_FORMATS: Mapping[bytes, str] = {
+    b"\0": "the value begins with byte 0, as those of a schema registry do; use a plain JSON or string serializer",
+    b"Obj\x01": "the value is an Avro file; send JSON",
+    b"\x1f\x8b": _COMPRESSED,
+    b"\x28\xb5\x2f\xfd": _COMPRESSED,
+    b"<": "the value begins with <, as XML does; send JSON",
+}
+"""The first bytes of values that are no JSON, and what to send."""
+_JSON_STARTS = frozenset(bytes([each]) for each in b'{["-0123456789tfn')
+_NEEDED_OPTIONS = {"translation": '{"target": "de"}'}
+"""Of tasks that cannot be asked for without options, an example."""
 _JSON_TYPES: Mapping[type, str] = {
     type(None): "null",
     bool: "a boolean",
@@ -285,18 +295,15 @@ def _other_format(value: bytes) -> str | None:
     encoding = json.detect_encoding(value)
     if not encoding.startswith("utf-8") and value[:64].decode(encoding, "ignore").lstrip("\ufeff \t\r\n")[:1] == "{":
         return f"the value is {encoding[:6].upper()}; send UTF-8"
-    if value.startswith(b"\0") and len(value) > _SCHEMA_ID_BYTES:
-        return "the value begins with byte 0, as a schema registry's Avro or Protobuf does; send plain JSON, without it"
-    if value.startswith(b"\x1f\x8b"):
-        return "the value is gzip; send JSON, and let the producer compress (compression.type)"
-    start = value.lstrip(b" \t\r\n")[:1]
-    if start == b"<":
-        return "the value begins with <, as XML does; send JSON"
-    if start == b"{":
-        try:
-            value.decode()
-        except UnicodeDecodeError as error:
-            return f"the value is not UTF-8 at byte {error.start}, perhaps Windows-1252 or Latin-1; send UTF-8"
+    given = value.lstrip(b" \t\r\n")
+    if advice := next((advice for prefix, advice in _OTHER_FORMATS.items() if given.startswith(prefix)), None):
+        return advice
+    if given and given[:1] not in _JSON_STARTS:
+        return 'the value is no JSON; send an object, as {"text": "…", "tasks": {"intent": {}}}'
+    try:
+        value.decode()
+    except UnicodeDecodeError as error:
+        return f"the value is not UTF-8 at byte {error.start}, perhaps Windows-1252 or Latin-1; send UTF-8"
     return None
 
 
@@ -394,13 +401,22 @@ def _in_words(problem: ErrorDetails, known: Collection[str]) -> str:
     field = problem["loc"][-1] if problem["loc"] else ""
     if problem["type"] == "missing" and isinstance(problem["input"], dict):
         given = misspelt(str(field), problem["input"], known)
+        if given is None and len(problem["loc"]) == 1 and isinstance(problem["input"].get("payload"), dict):
+            return (
+                f"{problem['msg']} (payload is the envelope of Kafka Connect: send what it holds, schemas.enable=false)"
+            )
         return problem["msg"] + (f" ({given}, did you mean {field}?)" if given is not None else "")
     if problem["type"] == "string_pattern_mismatch" and field in {"language", "target"}:
         return "it is no language tag, such as en or pt-BR"
     if problem["type"] in {"model_type", "model_attributes_type"} and problem["loc"][:1] == ("tasks",):
         return f"{_JSON_TYPES.get(type(problem['input']), 'a string')}; " + (
-            'it must be an object, as {"intent": {}}' if field == "tasks" else "it must be an object: {}"
+            'it must be an object, as {"intent": {}}'
+            if field == "tasks"
+            else f"it must be an object: {_NEEDED_OPTIONS.get(str(field), '{}')}"
         )
+    if problem["type"] in {"model_type", "model_attributes_type"} and not problem["loc"]:
+        twice = "; was it encoded twice?" if isinstance(problem["input"], str) else ""
+        return f"{_JSON_TYPES.get(type(problem['input']), 'a string')}; it must be an object{twice}"
     return problem["msg"]
 
 

@@ -97,13 +97,10 @@ def conclude(
     refuted = _refuted(config, kept, test)
     grade, sentence = _judge(config, found, kept, refuted)
     if kept is not None and refuted is None and found is not None and not found.is_shown and doubles.is_most(data):
-        sentence = (
-            f"{_few_sentences(data, doubles)}: nothing is shown. Of sentences that heads had not seen, keep_at "
-            f"{kept.keep_at:.2f} keeps {kept.share:.1%}, of which {kept.right} is right."
-        )
+        sentence = f"{_few_sentences(data, doubles)}: nothing is shown of what people write."
     steps = (
         *_other_words(data, doubles),
-        *_steps(config, data, summary, issues, figures),
+        *_steps(config, data, summary, issues, figures, doubles),
         *_of_outside(reason, figures, labels_held_out=labels_held_out),
         *_enough_texts(data, found),
         *_further(config, data, labels_held_out=labels_held_out),
@@ -197,6 +194,7 @@ def _steps(
     summary: DataSummary,
     issues: tuple[LabelIssue, ...],
     figures: TrainingFigures,
+    doubles: DoublesFound,
 ) -> Iterator[str]:
     yield from map(_decide_outside, filter(is_remainder, data.labels))
     if summary.similar_labels:
@@ -207,7 +205,9 @@ def _steps(
         shown = ", ".join(f"{label} ({count})" for label, count in sorted(small.items(), key=_count)[:_MAX_LABELS])
         more = " …" if len(small) > _MAX_LABELS else ""
         yield f"Train on more texts of the labels that have fewer than {FEW_TEXTS}: {shown}{more}"
-    often = [each for each in figures.confusions if each.texts >= 3 and each.texts >= _OFTEN_CONFUSED * each.total]
+    # A label of few different sentences is confused because it has few.
+    confused = [each for each in figures.confusions if each.label not in doubles.few]
+    often = [each for each in confused if each.texts >= 3 and each.texts >= _OFTEN_CONFUSED * each.total]
     if often:
         worst = often[0]
         yield (

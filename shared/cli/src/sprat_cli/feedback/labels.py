@@ -146,13 +146,12 @@ def _not_found(missing: Collection[Identity], messages: Sequence[FeedbackGiven],
     """Return that texts with these ids and sources are not there, and what it means."""
     shown = named_texts(missing)
     count = len({(each.text_source, each.text_id) for each in messages})
+    why = "kept no longer, or id and source are not right"
     if count == 1:
-        return f"{topic} holds no text {shown}: nothing can be learnt from its correction, until the text is there"
-    are, until = (
-        ("is", "its correction, until it is") if len(missing) == 1 else ("are", "their corrections, until they are")
-    )
+        return f"{topic} holds no text {shown}: {why}; nothing can be learnt from its correction"
+    are, their = ("is", "its correction") if len(missing) == 1 else ("are", "their corrections")
     return (
-        f"{len(missing):,} of {count:,} texts {are} not in {topic}: {shown}; nothing can be learnt from {until} there"
+        f"{len(missing):,} of {count:,} texts {are} not in {topic}, {why}: {shown}; nothing can be learnt from {their}"
     )
 
 
