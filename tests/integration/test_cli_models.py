@@ -200,7 +200,12 @@ async def test_what_a_running_service_announced_is_not_withdrawn(kafka, topics, 
     await announce(kafka, topics)
     stranger = announcement_record(topics, ModelAnnounced(task="ner", version="9"), "test", None, FORGED)
     await send(kafka, stranger)
-    service = AIOKafkaConsumer(topics.texts, bootstrap_servers=kafka.bootstrap, group_id=f"{prefix}.ner.default")
+    service = AIOKafkaConsumer(
+        topics.texts,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=f"{prefix}.ner.default",
+        isolation_level="read_committed",
+    )
     await service.start()
     code, out, said = await run("clean", "--yes", "--json")
     await service.stop()

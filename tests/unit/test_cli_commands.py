@@ -15,8 +15,9 @@ WITHOUT_JSON = {
     "task init": "it writes a file; `sprat task check --json` gives what it says",
 }
 """Commands that print no data, and why."""
-MORE_CODES = {"trace": {3}}
-"""Exit codes that one command alone has: `sprat trace` tells a rejected text from one to wait for."""
+MORE_CODES = {"trace": {3}, "audit verify": {3}}
+"""Exit codes that one command alone has: `sprat trace` tells a rejected text from one to wait for, `sprat audit verify`
+foreign records from what is missing or changed."""
 _CODE = re.compile(r"^ +(\d+) {2,}\S", re.MULTILINE)
 _EXAMPLE = re.compile(r"^ +(?:\S+=\S+ |.*\| )?(sprat .*)$", re.MULTILINE)
 

@@ -10,8 +10,6 @@ Every other error is a defect: of the record that is handled by itself, or the s
 library is one, too, although its class is no Exception; see `ends_task`.
 """
 
-import asyncio
-
 
 class SpratError(Exception):
     """Base class of everything that Sprat raises on purpose."""
@@ -56,6 +54,8 @@ def ends_task(error: BaseException) -> bool:
     ends its task without a word after an error that is no Exception, begins another one, and polls on: what was polled
     before would be lost.
     """
+    import asyncio  # noqa: PLC0415 - commands import this module, and `sprat --help` must be quick
+
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0

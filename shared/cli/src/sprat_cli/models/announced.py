@@ -91,7 +91,7 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
 
 
 def _remark_on(registered: RegisteredModels) -> None:
-    """Say what is ignored, and whether that is known."""
+    """Print what is ignored, and whether that is known."""
     if not registered.verified:
         remark("not verified: SPRAT_SECRET is not set, so anybody who may write to the topic may have announced these")
     for each in registered.ignored[:_SHOWN]:
