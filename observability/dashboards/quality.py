@@ -87,6 +87,13 @@ MODELS = Dashboard(
                     "percentunit",
                     (Query(share(rate(s.CONFIDENCE, *_BY, decision="kept"), rate(s.CONFIDENCE, *_BY)), _NAMED),),
                 ),
+                Panel(
+                    "Called outside",
+                    "Share of predictions with a confidence that name none of the task's labels, kept or escalated.",
+                    "percentunit",
+                    (Query(share(rate(s.OUTSIDE, s.TASK), rate(s.CONFIDENCE, s.TASK)), "{{sprat_task}}"),),
+                    needs="a text that a small model calls outside",
+                ),
             ),
         ),
         Row(

@@ -95,6 +95,7 @@ ERRORS = {"": 1.0, "TimeoutError": 0.02}
 RARE = {s.DEAD_LETTERS, s.RETRIES, s.REBALANCES}
 PER_SECOND = {
     s.COST_EUR: 0.00008,
+    s.OUTSIDE: 0.2,
     s.EGRESS_BYTES: 900.0,
     s.MODEL_TOKENS: 2_500.0,
     s.CPU_SECONDS: 0.4,
@@ -154,7 +155,7 @@ def _labels(metric: Metric) -> Iterator[tuple[dict[str, str], float]]:
 
 
 def _services(metric: Metric) -> tuple[str, ...]:
-    router = (s.PAIRS, s.RESULTS, s.RESULT_SECONDS, s.CONFIDENCE, s.GROUP_LAG, s.GROUP_AGE)
+    router = (s.PAIRS, s.RESULTS, s.RESULT_SECONDS, s.CONFIDENCE, s.OUTSIDE, s.GROUP_LAG, s.GROUP_AGE)
     if metric in (*router, s.GROUP_MEMBERS, s.HELD_BACK, s.KAFKA_REACHABLE):
         return ("sprat-router",)
     frontier = (s.ESCALATIONS, s.COST_EUR, s.PROVIDER_SECONDS, s.PROVIDER_TOKENS, s.BREAKER, s.EGRESS_CALLS)

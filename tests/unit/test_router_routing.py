@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
+from sprat.processing.handler import Outcome
+from sprat.processing.measure import count_sent
 from sprat_contracts import FrontierRequested, ModelAnnounced, ModelRef, Route
 from sprat_contracts.ids import REQUEST, RESULT, derive
 from sprat_policy import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies, TaskPolicy
+from support.metrics import Metrics
 from support.router_records import (
     ALL_TASKS,
     ANSWERED,
@@ -125,6 +129,26 @@ def test_an_answer_without_a_label_is_held_against_the_cards_threshold_for_it_wh
         assert emit.message.route == Route(decision="kept", reason=reason, threshold=threshold)
     else:
         assert (emit.message.reasons, emit.message.threshold) == (("low_confidence",), threshold)
+
+
+@pytest.mark.parametrize(
+    ("fields", "outside"),
+    [
+        pytest.param(NULL_LABEL | {"confidence": 0.9}, 1, id="kept"),
+        pytest.param(NULL_LABEL | {"confidence": 0.5}, 1, id="escalated for its confidence"),
+        pytest.param({"confidence": 0.5}, None, id="escalated with a label"),
+        pytest.param(declined(), None, id="declined"),
+    ],
+)
+def test_an_answer_without_a_label_is_counted_as_outside_whatever_is_decided(
+    fields: dict[str, Any], outside: int | None, metrics: Metrics
+) -> None:
+    made = prediction(**fields)
+    outcome = router().receive(received(made))
+    ended = router().receive(received(answer(made))) if requests(outcome) else Outcome()
+    for emit in (*outcome.events, *ended.events):
+        count_sent(emit.message, None, INVALID_SPAN_CONTEXT)
+    assert metrics.value("sprat.outside", task="intent") == outside
 
 
 @pytest.mark.parametrize(("model", "threshold"), [("default", 0.8), ("hr", 0.6), ("other", 0.8)])

@@ -122,6 +122,14 @@ Output = IntentOutput | NerOutput | TranslationOutput | TextOutput | LabelsOutpu
 """On the wire, outputs are distinguished by their mandatory fields: `label`, `entities`, `text` with `target`,
 `content`, `labels`, `masked` with `spans`. The forms after the third are those of tasks from files alone."""
 
+
+def is_outside(output: Output) -> bool:
+    """Return whether an output says that none of the task's labels is right."""
+    if isinstance(output, IntentOutput):
+        return output.label is None
+    return isinstance(output, LabelsOutput) and not output.labels
+
+
 OUTPUTS: dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput]] = {
     "intent": IntentOutput,
     "ner": NerOutput,

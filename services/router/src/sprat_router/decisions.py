@@ -19,7 +19,7 @@ from sprat_contracts import (
     TextSubmitted,
 )
 from sprat_contracts.kept import least_kept
-from sprat_contracts.predictions import UNCHANGED
+from sprat_contracts.predictions import UNCHANGED, is_outside
 from sprat_contracts.texts import unknown_names
 from sprat_policy import IntentPolicy, Policy, TaskPolicy
 
@@ -62,7 +62,7 @@ def decide(
         return Decision(kept=False, reasons=(DECLINED,), threshold=threshold)
     if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, announced):
         return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=threshold)
-    out_of_scope = _is_outside(output)
+    out_of_scope = is_outside(output)
     if out_of_scope and announced is not None and _is_of(prediction, announced):
         threshold = max(threshold, announced.keep_at_outside)
     reasons = []
@@ -89,13 +89,6 @@ def answer_of(form: type[Output], output: Output | None, declined: Declined | No
     if declined is not None or not isinstance(output, form):
         return None
     return output
-
-
-def _is_outside(output: Output) -> bool:
-    """Return whether an output says that none of the task's labels is right."""
-    if isinstance(output, IntentOutput):
-        return output.label is None
-    return isinstance(output, LabelsOutput) and not output.labels
 
 
 def labels_of(output: Output) -> frozenset[str]:

@@ -18,6 +18,7 @@ from sprat_contracts import (
     TextSubmitted,
 )
 from sprat_contracts.languages import primary_subtag
+from sprat_contracts.predictions import is_outside
 
 SMALL_STAGES = ("wait", "cache", "model")
 """What the service of a small model measures by the batch: to record it for each Result costs more than all else."""
@@ -89,7 +90,7 @@ def count_sent(message: Message, appended_ms: int | None, span: SpanContext) -> 
             language = primary_subtag(message.text_language)
             signals.PREDICTIONS.add(1, task=message.task, language=language, reason=reason, model_stage=stage)
         case FrontierRequested():
-            _record_confidence(message.prediction, "escalated", span)
+            _count_answer(message.prediction, "escalated", span)
         case Result():
             _count_result(message, appended_ms, span)
         case _:
@@ -108,12 +109,14 @@ def _count_result(result: Result, appended_ms: int | None, span: SpanContext) ->
         if stage not in SMALL_STAGES:
             signals.STAGE_SECONDS.record(spent_ms / 1000, span, task=task, stage=stage)
     if decision == "kept":
-        _record_confidence(result, decision, span)
+        _count_answer(result, decision, span)
 
 
-def _record_confidence(answer: Prediction | Result, decision: str, span: SpanContext) -> None:
+def _count_answer(answer: Prediction | Result, decision: str, span: SpanContext) -> None:
     if answer.confidence is not None and answer.model is not None:
         model, version = answer.model.name, answer.model.version
         signals.CONFIDENCE.record(
             answer.confidence, span, task=answer.task, model=model, model_version=version, decision=decision
         )
+        if answer.output is not None and is_outside(answer.output):
+            signals.OUTSIDE.add(1, task=answer.task)

@@ -259,6 +259,13 @@ CONFIDENCE = Histogram(
     (TASK, MODEL, MODEL_VERSION, DECISION),
     boundaries=_TENTHS,
 )
+OUTSIDE = Counter(
+    "sprat.outside",
+    "{prediction}",
+    "Of the predictions in `sprat.confidence`, those in which the small model names none of the task's labels, kept or "
+    "escalated for whatever reason.",
+    (TASK,),
+)
 
 # What every service does with records.
 
