@@ -57,6 +57,12 @@ def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
     assert sorted(path.stem for path in RUNBOOKS.glob("Sprat*.md")) == NAMES
 
 
+def test_the_order_of_alerts_names_each_that_wakes_somebody() -> None:
+    order = (RUNBOOKS / "README.md").read_text("utf-8").partition("## Which alert first")[2]
+    pages = {rule["alert"] for rule in ALERTS if rule["labels"]["severity"] == "page"}
+    assert pages - set(re.findall(r"\[(Sprat\w+)\]", order)) == set()
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_says_how_urgent_it_is_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
