@@ -512,6 +512,7 @@ def test_calls_that_fail_and_an_open_breaker_are_told(records, status, said, fix
     assert [check.status for check in checks] == ([] if status is None else [status])
     assert all(check.finding.startswith("mistral_ai: ") and said in check.finding for check in checks)
     assert all(fix in check.fix and bool(fix) is bool(check.fix) for check in checks)
+    assert all(("SPRAT_FRONTIER__" in check.fix, "runbooks/" in check.fix) == (bool(fix), False) for check in checks)
 
 
 def test_each_provider_has_a_line_of_its_own():

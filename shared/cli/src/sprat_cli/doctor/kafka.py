@@ -332,6 +332,10 @@ async def _egress(kafka: KafkaSettings, states: Sequence[TopicState]) -> list[Ch
 _FAILED: Final = 5
 """Calls in a row."""
 _RECENT_S: Final = 3600
+_REACH: Final = (
+    "does the frontier's host reach the address, is SPRAT_FRONTIER__BASE_URL, or the url of the tier, right?"
+)
+_NAMED: Final = "are SPRAT_FRONTIER__API_KEY and SPRAT_FRONTIER__MODEL of the frontier right?"
 
 
 def check_calls(calls: Iterable[RecentCalls], now_s: float) -> Iterator[Check]:
@@ -346,12 +350,12 @@ def check_calls(calls: Iterable[RecentCalls], now_s: float) -> Iterator[Check]:
         if each.last.breaker is not None and each.last.breaker != "closed":
             state = each.last.breaker.replace("_", "-")
             finding = f"{each.provider}: its circuit breaker is {state}: {last}; cases wait, and their deadlines pass"
-            yield report("calls", finding, "observability/runbooks/SpratBreakerOpen.md")
+            yield report("calls", finding, f"{_REACH}; more: runbook SpratBreakerOpen")
         elif each.failures >= _FAILED:
             finding = f"{each.provider}: the last {each.failures} calls failed: {last}"
             refused = each.last.outcome in {"unauthorised", "no_such_model"}
-            runbook = "SpratProviderRefusesCredential" if refused else "SpratProviderDown"
-            yield report("calls", finding, f"observability/runbooks/{runbook}.md")
+            step, runbook = (_NAMED, "SpratProviderRefusesCredential") if refused else (_REACH, "SpratProviderDown")
+            yield report("calls", finding, f"{step}; more: runbook {runbook}")
         else:
             breaker = "" if each.last.breaker is None else "; its circuit breaker is closed"
             yield ok("calls", f"{each.provider}: {last}{breaker}")
