@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from sprat import file_guard
 from sprat.errors import SpratError, UserError
@@ -23,6 +24,7 @@ from sprat.file_guard import check_writers
 from sprat.settings import ServiceSettings, environment, load_settings
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.connection import load_command_settings
+from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_language_id.__main__ import SHIPPED
 from sprat_local.models import served_models
@@ -93,6 +95,24 @@ def test_every_file_of_an_artefact_counts(files: Path) -> None:
     (files / "model" / "head.npz").chmod(0o666)
     with pytest.raises(BrokenArtefact, match=r"can write .*/head\.npz, and so change every answer"):
         load_artefact(files / "model")
+
+
+def test_what_sprat_has_written_is_read_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where users share their group (`users`) and leave it the right to write (umask 0002)."""
+    monkeypatch.setattr(file_guard, "_is_own_group", lambda *_: False)
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o000)
+    try:
+        made = CliRunner().invoke(app, ["task", "init", "desk", "--labels", "refund,other"])
+        shutil.copytree(SHIPPED, tmp_path / "model")
+        for each in (tmp_path / "model", *(tmp_path / "model").iterdir()):
+            each.chmod(0o775)
+        write_artefact(tmp_path / "model", json.loads((SHIPPED / "card.json").read_text()))
+    finally:
+        os.umask(before)
+    assert made.exit_code == 0, made.output
+    assert list(load_task_files(tmp_path / "tasks")) == ["desk"]
+    load_artefact(tmp_path / "model")
 
 
 def test_a_link_of_another_user_is_not_followed(files: Path, given_away: GiveAway) -> None:

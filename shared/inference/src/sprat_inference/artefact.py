@@ -14,6 +14,7 @@ Errors, as branches of the chassis' tree:
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from sprat.file_guard import check_writers
 from sprat_inference.card import Card, PartCard
 
 CARD = "card.json"
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _FIX = "restore the folder, or make it again"
 AnyCard = TypeVar("AnyCard", bound=PartCard)
 _TASKS = {
@@ -81,6 +83,9 @@ def load_part(folder: Path, *, reader: str | None = None) -> PartCard:
 
 def write_artefact(folder: Path, card: Mapping[str, Any]) -> Card:
     """Write `card.json` for the files in `folder`, with `version` and `files` computed, and return the card.
+
+    The folder and these files lose the right of others to write them, which a umask may have left: with it, they would
+    not be read.
 
     Raises:
         ValidationError: when `card` lacks a field.
@@ -143,6 +148,9 @@ def _write_card(folder: Path, card: Mapping[str, Any], kind: type[AnyCard]) -> A
     content["version"] = _version(content)
     text = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / CARD).write_text(text + "\n", encoding="utf-8", newline="\n")
+    for path in (folder, folder / CARD, *(folder / name for name in draft["files"])):
+        if (mode := stat.S_IMODE(path.stat().st_mode)) & _BY_OTHERS:
+            path.chmod(mode & ~_BY_OTHERS)
     return kind.model_validate(content)
 
 

@@ -162,9 +162,10 @@ def init(
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
         raise UserError(f"{path} is there already; --force writes over it")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)  # whatever the umask: what a group can write is not read
     before = path.read_bytes() if path.exists() else None
     model = None if artefact is None else os.path.relpath(artefact, folder)
+    path.touch(mode=0o644)
     path.write_text(_written(name, kind, meanings, language or (), threshold, model, instruction), encoding="utf-8")
     try:
         load_task_file(path)
