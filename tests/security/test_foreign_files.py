@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from sprat_local.options import model_name
 from sprat_policy import load_policy
 from sprat_policy.task_files import load_task_files
 
-ME, OTHER = os.geteuid(), os.geteuid() + 12345
+ME, OTHER, DEPLOY = (os.geteuid() + more for more in (0, 12345, 12346))
 GiveAway = Callable[[Path], None]
 
 
@@ -123,6 +124,61 @@ def test_a_link_of_another_user_is_not_followed(files: Path, given_away: GiveAwa
         load_policy(files / "linked.yaml")
 
 
+def test_a_read_only_mount_vouches_for_no_link_from_elsewhere(
+    files: Path, given_away: GiveAway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files / "linked.yaml").symlink_to(files / "tasks" / "mood.yaml")
+    given_away(files / "linked.yaml")
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY * (path != files)))
+    with pytest.raises(UserError, match=r"linked.yaml belongs to another user"):
+        check_writers(files / "linked.yaml")
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    check_writers(files / "linked.yaml")
+
+
+def test_a_read_only_mount_vouches_for_no_env_file(
+    tmp_path: Path, given_away: GiveAway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has named it: a service only happens to start there, as on a stick of somebody else."""
+    (tmp_path / ".env").write_text("SPRAT_KAFKA__BOOTSTRAP=theirs:9092\n")
+    given_away(tmp_path / ".env")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(UserError, match=r"belongs to another user .* \(chown\)$"):
+        environment()
+
+
+def test_a_file_that_is_put_there_after_the_first_look_is_not_read(
+    files: Path, given_away: GiveAway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, policy = files / "theirs.yaml", files / "policy.yaml"
+    theirs.write_text("tenants: {}\n")
+    given_away(theirs)
+    opened = Path.open
+    if ME == 0:
+        monkeypatch.setattr(Path, "open", lambda path, mode: opened(theirs if path == policy else path, mode))
+    with pytest.raises(UserError, match="belongs to another user"):
+        load_policy(policy)
+
+
+def test_an_access_control_list_is_no_own_group(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file has one, the group's right to write is the most that any user of the list has."""
+    policy = files / "policy.yaml"
+    policy.chmod(0o664)
+    monkeypatch.setattr(file_guard, "_is_own_group", lambda *_: True)
+    check_writers(policy)
+    rules = [(1, 6, -1), (2, 6, OTHER), (4, 4, -1), (16, 6, -1), (32, 4, -1)]  # its owner, a user, group, mask, others
+    packed = b"".join(struct.pack("<HHi", *rule) for rule in rules)
+    try:
+        os.setxattr(policy, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    with pytest.raises(UserError, match=r"access control list names can write .* chmod go-w"):
+        check_writers(policy)
+    policy.chmod(policy.stat().st_mode & ~0o022)
+    check_writers(policy)
+
+
 def test_on_a_read_only_mount_all_is_read(files: Path, given_away: GiveAway, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a ConfigMap (its folder has the rights 0777), or as Compose mounts a file of the host's user."""
     (files / "tasks").chmod(0o777)
@@ -200,6 +256,8 @@ def test_no_variable_is_read_from_a_file_that_others_can_write(tmp_path: Path, m
         pytest.param("me", ["other"], {ME}, False, id="with another member"),
         pytest.param("me", [], {ME, OTHER}, False, id="also another user's"),
         pytest.param("me", [], {OTHER}, False, id="of another user alone"),
+        pytest.param("deploy", [], {DEPLOY}, True, id="that of the program's owner"),
+        pytest.param("deploy", ["other"], {DEPLOY}, False, id="that of the program's owner, with a member"),
     ],
 )
 def test_a_group_may_write_it_only_if_it_is_the_users_own(
@@ -213,9 +271,14 @@ def test_a_group_may_write_it_only_if_it_is_the_users_own(
     gid = file.stat().st_gid
     users = [
         SimpleNamespace(pw_name=user, pw_uid=uid, pw_gid=gid if uid in primary_of else gid + 1)
-        for user, uid in (("me", ME), ("other", OTHER))
+        for user, uid in (("me", ME), ("other", OTHER), ("deploy", DEPLOY))
     ]
-    monkeypatch.setattr(pwd, "getpwuid", lambda uid: next(each for each in users if each.pw_uid == uid))
+    stat = Path.stat
+    program = SimpleNamespace(st_uid=DEPLOY)
+    monkeypatch.setattr(
+        Path, "stat", lambda path, **how: program if str(path) == file_guard.__file__ else stat(path, **how)
+    )
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {each.pw_uid: each for each in users}[uid])
     monkeypatch.setattr(pwd, "getpwall", lambda: users)
     monkeypatch.setattr(grp, "getgrgid", lambda _: SimpleNamespace(gr_name=name, gr_mem=members))
     monkeypatch.chdir(tmp_path)

@@ -318,7 +318,7 @@ def environment() -> Mapping[str, str]:
 def _check_writers() -> None:
     """Raise UserError where somebody else may have written `.env`: they would choose where texts go."""
     if not Path(_FILE).is_dir():  # a virtual environment may have this name; no variable is read from it
-        check_writers(Path(_FILE))
+        check_writers(Path(_FILE), is_named=False)
 
 
 def asked_for_help(module: str) -> bool:

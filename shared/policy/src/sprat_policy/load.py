@@ -189,6 +189,7 @@ def read_file(path: Path) -> bytes:
     check_writers(path)
     try:
         with path.open("rb") as file:
+            check_writers(path, opened=file.fileno())  # again: somebody may have put another file there since
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such policy file; give the path of one, as compose/policy.yaml") from None
