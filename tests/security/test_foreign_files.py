@@ -116,6 +116,17 @@ def test_what_sprat_has_written_is_read_whatever_the_umask(tmp_path: Path, monke
     load_artefact(tmp_path / "model")
 
 
+def test_task_commands_refuse_the_folder_that_services_refuse(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    assert CliRunner().invoke(app, ["task", "check"]).exit_code == 0
+    (files / "tasks").chmod(0o777)
+    for command in (["check"], ["check", "mood"], ["init", "desk", "--labels", "refund,other"]):
+        refused = CliRunner().invoke(app, ["task", *command])
+        assert refused.exit_code == 2
+        assert f"everybody on this machine can write {files / 'tasks'}" in " ".join(refused.output.split())
+    assert not (files / "tasks" / "desk.yaml").exists()
+
+
 def test_a_link_of_another_user_is_not_followed(files: Path, given_away: GiveAway) -> None:
     (files / "linked.yaml").symlink_to(files / "policy.yaml")
     load_policy(files / "linked.yaml")

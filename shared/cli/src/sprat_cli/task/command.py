@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from sprat.errors import UserError
+from sprat.file_guard import check_writers
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json
@@ -163,6 +164,7 @@ def init(
     if path.exists() and not force:
         raise UserError(f"{path} is there already; --force writes over it")
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)  # whatever the umask: what a group can write is not read
+    check_writers(folder)
     before = path.read_bytes() if path.exists() else None
     model = None if artefact is None else os.path.relpath(artefact, folder)
     path.touch(mode=0o644)
@@ -232,6 +234,11 @@ def check(
         raise UserError(f"there is no task file in {folder}: sprat task init writes one")
     problems: list[str] = []
     tasks: dict[Path, TaskFile] = {}
+    if folder.resolve() in {path.parent.resolve() for path in paths}:
+        try:
+            check_writers(folder)
+        except UserError as error:
+            problems.append(str(error))
     for path in paths:
         try:
             task = load_task_file(path)
