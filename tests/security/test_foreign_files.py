@@ -89,6 +89,21 @@ def test_a_file_that_everybody_can_write_is_not_read(files: Path, name: str) -> 
         read_all(files)
 
 
+@pytest.mark.parametrize("name", ["policy.yaml", "model"])
+def test_what_everybody_can_replace_is_not_read(files: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    files.chmod(0o777)
+    with pytest.raises(UserError, match=f"another file in place of {files / name}, .* chmod o-w {files}$"):
+        check_writers(files / name)
+    (link := files / "tasks" / "linked").symlink_to(files / name)
+    with pytest.raises(UserError, match=f"another file in place of {link}, .* chmod o-w {files}$"):
+        check_writers(link)
+    files.chmod(0o1777)  # as /tmp: only its owner replaces a file
+    check_writers(files / name)
+    files.chmod(0o777)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == files)  # as the root of a volume (`emptyDir`)
+    check_writers(files / name)
+
+
 def test_every_file_of_an_artefact_counts(files: Path) -> None:
     (files / "model" / "head.npz").write_bytes(b"head")
     write_artefact(files / "model", json.loads((files / "model" / "card.json").read_text()))

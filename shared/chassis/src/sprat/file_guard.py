@@ -54,6 +54,21 @@ def check_writers(
         raise UserError(
             f"{writers} can write {path}, and so {could}: it is not read. Take that right away: chmod go-w {path}"
         )
+    if folder := next(filter(_is_open_to_all, (path.parent, path.resolve().parent)), None):
+        raise UserError(
+            f"everybody on this machine can put another file in place of {path}, and so {could}: it is not read. Take "
+            f"that right away: chmod o-w {folder}"
+        )
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    """Return whether everybody can replace what others have put into a folder; in a sticky one (`/tmp`) nobody can.
+
+    A volume of a pod or container may be writable for all (`emptyDir`): its own processes alone come to its root.
+    """
+    mode = folder.stat().st_mode
+    is_open = bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+    return is_open and not folder.is_mount() and not _is_read_only(folder)
 
 
 def _is_link(found: os.stat_result) -> bool:
