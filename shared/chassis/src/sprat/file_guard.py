@@ -34,13 +34,14 @@ def check_writers(
     try:
         found, link = os.stat(read), path.lstat()  # noqa: PTH116 - a descriptor, too
         is_safe, is_link_safe = (is_named and _is_read_only(each) for each in (read, path.parent))
+        folders = [each for each in (path.parent, path.resolve().parent) if _is_open_to_all(each)]
     except OSError:
         if opened is not None:
             raise UserError(f"{path} was taken away while it was read: try again") from None
         return  # there is none, or what reads it says why it cannot
     trusted = {0, os.geteuid(), Path(__file__).stat().st_uid}
-    owners = [*([] if is_safe else [found.st_uid]), *([] if is_link_safe or not _is_link(link) else [link.st_uid])]
-    if others := [owner for owner in owners if owner not in trusted]:
+    unsafe = [each for each in (found, link) if not (is_link_safe if _is_link(each) else is_safe)]
+    if others := [each.st_uid for each in unsafe if each.st_uid not in trusted]:
         mount = ", or mount it read-only" if is_named else ""
         raise UserError(
             f"{path} belongs to another user (uid {others[0]}), who could {could} by it: it is not read. Use one of "
@@ -54,10 +55,10 @@ def check_writers(
         raise UserError(
             f"{writers} can write {path}, and so {could}: it is not read. Take that right away: chmod go-w {path}"
         )
-    if folder := next(filter(_is_open_to_all, (path.parent, path.resolve().parent)), None):
+    if folders:
         raise UserError(
             f"everybody on this machine can put another file in place of {path}, and so {could}: it is not read. Take "
-            f"that right away: chmod o-w {folder}"
+            f"that right away: chmod o-w {folders[0]}"
         )
 
 
