@@ -254,6 +254,7 @@ def test_a_model_is_taken_from_a_hub_and_then_from_the_cache(tmp_path: Path) -> 
     [
         ("owner/none", {}, "no such model, or it is private"),
         ("owner/tiny@never", {}, "no such revision"),
+        ("owner/tiny@../main", {"HF_ENDPOINT": "http://127.0.0.1:9"}, "no such revision"),
         ("owner/gated", {}, "ask for consent"),
         ("owner/tiny", {"HF_HUB_OFFLINE": "1"}, "not in the cache, and HF_HUB_OFFLINE is set"),
         ("owner/tiny", {"HF_ENDPOINT": "http://127.0.0.1:9"}, "HF_ENDPOINT names a mirror"),

@@ -23,13 +23,16 @@ class Liar(ModelHub):
     of_files: Mapping[str, str] = {}
     status = 200
     commit = COMMIT
+    media_type = "application/json"
 
     def answer(self, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
+        path = path.removeprefix("/prefix")
         status, headers, body = super().answer(path, token)
         if "/resolve/" in path and status == 200 and path.endswith(".pth") | (not self.only_planted):
             return self.status, headers | self.of_files, body
         if path.startswith("/api/models/") and "/tree/" not in path and status == 200:
             body = json.dumps(json.loads(body) | {"sha": self.commit}).encode()
+            headers = {"Content-Type": self.media_type}
         if "/tree/" in path and self.commit != COMMIT:
             return 200, headers, b"[]"
         return status, headers, body
@@ -74,9 +77,12 @@ def test_an_etag_is_never_a_path(tmp_path: Path, model: Path, header: str, form:
     assert "40 or 64 hexadecimal digits" in said
 
 
-def test_a_commit_in_a_description_is_never_a_path(tmp_path: Path, model: Path) -> None:
-    with model_hub({"owner/tiny": model}, kind=liar(commit=f"{UP}planted")) as hub:
-        code, said = add(hub, tmp_path)
+@pytest.mark.parametrize(
+    ("media_type", "prefix"), [("application/json", ""), ("text/plain", ""), ("application/json", "/prefix")]
+)
+def test_a_commit_in_a_description_is_never_a_path(tmp_path: Path, model: Path, media_type: str, prefix: str) -> None:
+    with model_hub({"owner/tiny": model}, kind=liar(commit=f"{UP}planted", media_type=media_type)) as hub:
+        code, said = add(hub, tmp_path, HF_ENDPOINT=hub.url + prefix)
     assert outside(tmp_path) == set()
     assert code == 2
     assert "40 hexadecimal digits" in said

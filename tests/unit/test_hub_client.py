@@ -111,13 +111,17 @@ def test_an_etag_of_a_redirect_itself_is_not_read() -> None:
     assert "ETag" not in found.headers
 
 
-@pytest.mark.parametrize("sha", ["../x", "main", 7, ["x"]])
-def test_the_commit_of_a_description_is_checked(sha: object) -> None:
-    asked = request("https://mirror.example/api/models/owner/tiny")
+@pytest.mark.parametrize("stated", ["../x", "main", f"{COMMIT}\n", COMMIT.upper(), 7, ["x"], None])
+def test_the_commit_of_a_description_is_checked(stated: object) -> None:
+    assert MIRROR.check_commit(COMMIT) == COMMIT
     with pytest.raises(UserError, match="states the commit"):
-        MIRROR.check_response(Response(200, json={"sha": sha}, request=asked))
-    MIRROR.check_response(Response(200, json={"sha": COMMIT}, request=asked))
-    MIRROR.check_response(Response(200, json=[{"path": "config.json"}], request=asked))
+        MIRROR.check_commit(stated)
+
+
+def test_a_commit_that_was_asked_for_is_the_one_stated() -> None:
+    assert MIRROR.check_commit(COMMIT, COMMIT) == MIRROR.check_commit(COMMIT, "main") == COMMIT
+    with pytest.raises(UserError, match=f"{COMMIT} where {'0' * 40} was asked for"):
+        MIRROR.check_commit(COMMIT, "0" * 40)
 
 
 def test_files_lie_in_the_cache(tmp_path: Path) -> None:

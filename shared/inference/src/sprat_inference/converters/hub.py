@@ -5,10 +5,12 @@ apply: `HF_ENDPOINT` for a mirror, `HF_TOKEN` for models that need consent, `HF_
 to use the cache alone.
 """
 
+import os
 import re
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -94,6 +96,8 @@ def find_source(model: str) -> Source:
     id, _, revision = model.partition("@")
     if model.startswith((".", "/", "~")) or not _ID.fullmatch(id):
         raise UserError(f"{model}: no such folder; give a folder, or the id of a model as on the hub: owner/name")
+    if revision.startswith("/") or ".." in revision:  # no name in git either; it becomes a path of the cache
+        raise UserError(f"{model}: the model has no such revision; name a branch, a tag or a commit")
     folder = _download(id, revision or None, FILES)
     return replace(_described(folder, id.rpartition("/")[2], f"{id}@{folder.name}"), id=id)
 
@@ -109,13 +113,19 @@ def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     if not sys.stderr.isatty():
         disable_progress_bars()
     offline = constants.is_offline_mode()
+    commit = None
     try:
         if not offline:
-            HubRules.load().install()
+            rules = HubRules.load()
+            rules.install()
             info = HfApi().model_info(id, revision=revision, files_metadata=True)
             sizes = {each.rfilename: each.size or 0 for each in info.siblings or ()}
             _check_disk(at, sum(size for name, size in sizes.items() if any(fnmatch(name, each) for each in patterns)))
-        folder = Path(snapshot_download(id, revision=revision, allow_patterns=list(patterns), local_files_only=offline))
+            # Given a commit, the library does not ask for one again: it would make paths of whatever is stated.
+            commit = rules.check_commit(info.sha, revision)
+        folder = Path(
+            snapshot_download(id, revision=commit or revision, allow_patterns=list(patterns), local_files_only=offline)
+        )
     except hub.GatedRepoError:
         raise UserError(f"{at}: its authors ask for consent; give it on the model's page, then set HF_TOKEN") from None
     except hub.RevisionNotFoundError:
@@ -134,7 +144,20 @@ def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     except ValueError as error:  # a name or an answer that the library refuses
         raise UserError(f"{at}: the hub's answer cannot be used ({str(error)[:200]!r}); take another hub") from None
     check_downloaded(folder, Path(constants.HF_HUB_CACHE))
+    if commit is not None and commit != revision:
+        with suppress(OSError):  # a cache that may not be written to, as the library does
+            _note_commit(folder.parents[1] / "refs" / (revision or constants.DEFAULT_REVISION), commit)
     return folder
+
+
+def _note_commit(ref: Path, commit: str) -> None:
+    """Write the commit of a revision to the cache, where the library looks for it offline."""
+    if ref.is_file() and ref.read_text() == commit:
+        return
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    new = ref.with_name(f"{ref.name}.{os.getpid()}.tmp")
+    new.write_text(commit)
+    new.replace(ref)
 
 
 def _check_disk(at: str, size: int) -> None:

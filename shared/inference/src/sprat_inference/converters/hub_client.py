@@ -101,7 +101,8 @@ class HubRules:
         Raises:
             UserError: a commit or an ETag is none.
         """
-        self._check_commit(response.headers.get("X-Repo-Commit"))
+        if (commit := response.headers.get("X-Repo-Commit")) is not None:
+            self.check_commit(commit)
         if response.request.method == "HEAD" and not response.is_error:
             # As the library reads them. A redirect within the hub may have an ETag of its own, which is not used.
             name = "X-Linked-Etag" if response.headers.get("X-Linked-Etag") else "ETag"
@@ -111,14 +112,21 @@ class HubRules:
                     del response.headers[name]
                 else:
                     raise UserError(self._wrong(name, etag, "40 or 64"))
-        elif response.request.url.path.startswith("/api/") and "json" in response.headers.get("Content-Type", ""):
-            response.read()
-            described = response.json()
-            self._check_commit(described.get("sha") if isinstance(described, dict) else None)
 
-    def _check_commit(self, commit: object) -> None:
-        if commit is not None and not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
-            raise UserError(self._wrong("commit", commit, "40"))
+    def check_commit(self, stated: object, revision: str | None = None) -> str:
+        """Return the commit that the hub states for a revision. It becomes a path.
+
+        Raises:
+            UserError: it is none, or another than the commit that was asked for.
+        """
+        if not (isinstance(stated, str) and _COMMIT.fullmatch(stated)):
+            raise UserError(self._wrong("commit", stated, "40"))
+        if revision is not None and _COMMIT.fullmatch(revision) and stated != revision:
+            raise UserError(
+                f"{_shown(self.endpoint)}: the hub states the commit {stated} where {revision} was asked for; nothing "
+                "is written for it. Take the model from another hub"
+            )
+        return stated
 
     def _wrong(self, name: str, value: object, digits: str) -> str:
         return (
