@@ -4,10 +4,12 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from sprat_inference.converters.hub_client import MOST_REQUESTS
 from support.model_hub import COMMIT, TOKEN, ModelHub, add_model, model_hub
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
@@ -164,6 +166,36 @@ def test_the_storage_that_a_hub_names_is_not_asked(tmp_path: Path, model: Path) 
             code, said = add(hub, tmp_path, HF_TOKEN=TOKEN)
     assert other.requests == []
     assert code == 0, said
+
+
+def test_a_hub_that_never_answers_is_not_waited_for(tmp_path: Path, model: Path) -> None:
+    class Silent(ModelHub):
+        def answer(self, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
+            done.wait(120)
+            return super().answer(path, token)
+
+    done = Event()
+    with model_hub({"owner/tiny": model}, kind=Silent) as hub:
+        try:
+            code, said = add(hub, tmp_path, HF_HUB_DOWNLOAD_TIMEOUT="1")
+        finally:
+            done.set()
+    assert code == 2
+    assert f"{hub.url} did not answer within 1 s" in said
+    assert "HF_HUB_DOWNLOAD_TIMEOUT" in said
+
+
+def test_a_list_of_files_without_an_end_is_left(tmp_path: Path, model: Path) -> None:
+    class Endless(ModelHub):
+        def answer(self, path: str, token: str | None) -> tuple[int, dict[str, str], bytes]:
+            status, headers, body = super().answer(path, token)
+            return status, headers | ({"Link": f'<{self.url}{path}>; rel="next"'} if "/tree/" in path else {}), body
+
+    with model_hub({"owner/tiny": model}, kind=Endless) as hub:
+        code, said = add(hub, tmp_path)
+    assert code == 2
+    assert "takes more than 1,000 requests" in said
+    assert len(hub.requests) == MOST_REQUESTS
 
 
 @pytest.mark.parametrize(

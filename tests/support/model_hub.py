@@ -89,6 +89,7 @@ def model_hub(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else the body waits 40 ms for the headers' acknowledgement
 
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)

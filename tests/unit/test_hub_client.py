@@ -65,6 +65,20 @@ def test_a_request_goes_nowhere_else(rules: HubRules, url: str, message: str) ->
     assert "secret" not in str(raised.value)
 
 
+def test_each_request_has_a_timeout() -> None:
+    rules = HubRules(URL("https://mirror.example"), timeout_s=7)
+    for stated, read in (
+        (None, 7),
+        ({"connect": None, "read": None, "write": None, "pool": None}, 7),
+        ({"read": 3}, 3),
+    ):
+        asked = request("https://mirror.example/x")
+        if stated is not None:
+            asked.extensions["timeout"] = stated
+        rules.check_request(asked)
+        assert asked.extensions["timeout"] == {"connect": 7, "read": read, "write": 7, "pool": 7}
+
+
 def answer(status: int = 200, method: str = "HEAD", path: str = "/resolve/x", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, headers=named, request=request(f"https://mirror.example{path}", method))

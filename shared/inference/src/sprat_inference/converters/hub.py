@@ -104,7 +104,7 @@ def find_source(model: str) -> Source:
 
 def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     """Return the folder of the cache that holds these files of the model; its name is the commit."""
-    from httpx2 import HTTPError, InvalidURL  # noqa: PLC0415 - of huggingface_hub 2: an extra, which services do not install
+    from httpx2 import HTTPError, InvalidURL, TimeoutException  # noqa: PLC0415 - of huggingface_hub 2: an extra, which services do not install
     from huggingface_hub import HfApi, constants, snapshot_download  # noqa: PLC0415 - likewise
     from huggingface_hub import errors as hub  # noqa: PLC0415 - likewise
     from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415 - likewise
@@ -113,7 +113,7 @@ def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     if not sys.stderr.isatty():
         disable_progress_bars()
     offline = constants.is_offline_mode()
-    commit = None
+    commit = revision
     try:
         if not offline:
             rules = HubRules.load()
@@ -123,15 +123,18 @@ def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
             _check_disk(at, sum(size for name, size in sizes.items() if any(fnmatch(name, each) for each in patterns)))
             # Given a commit, the library does not ask for one again: it would make paths of whatever is stated.
             commit = rules.check_commit(info.sha, revision)
-        folder = Path(
-            snapshot_download(id, revision=commit or revision, allow_patterns=list(patterns), local_files_only=offline)
-        )
+        folder = Path(snapshot_download(id, revision=commit, allow_patterns=list(patterns), local_files_only=offline))
     except hub.GatedRepoError:
         raise UserError(f"{at}: its authors ask for consent; give it on the model's page, then set HF_TOKEN") from None
     except hub.RevisionNotFoundError:
         raise UserError(f"{at}: the model has no such revision; name a branch, a tag or a commit") from None
     except hub.RepositoryNotFoundError:
         raise UserError(f"{at}: the hub has no such model, or it is private; check the name, or set HF_TOKEN") from None
+    except TimeoutException:
+        raise UserError(
+            f"{at}: {constants.ENDPOINT} did not answer within {constants.HF_HUB_DOWNLOAD_TIMEOUT} s; try again, or "
+            "set HF_HUB_DOWNLOAD_TIMEOUT to more seconds"
+        ) from None
     except (hub.HfHubHTTPError, HTTPError, InvalidURL, OSError) as error:
         if offline and isinstance(error, hub.LocalEntryNotFoundError):
             raise UserError(
@@ -144,20 +147,20 @@ def _download(id: str, revision: str | None, patterns: Sequence[str]) -> Path:
     except ValueError as error:  # a name or an answer that the library refuses
         raise UserError(f"{at}: the hub's answer cannot be used ({str(error)[:200]!r}); take another hub") from None
     check_downloaded(folder, Path(constants.HF_HUB_CACHE))
-    if commit is not None and commit != revision:
-        with suppress(OSError):  # a cache that may not be written to, as the library does
-            _note_commit(folder.parents[1] / "refs" / (revision or constants.DEFAULT_REVISION), commit)
+    _note_commit(folder, revision or constants.DEFAULT_REVISION)
     return folder
 
 
-def _note_commit(ref: Path, commit: str) -> None:
+def _note_commit(folder: Path, revision: str) -> None:
     """Write the commit of a revision to the cache, where the library looks for it offline."""
-    if ref.is_file() and ref.read_text() == commit:
+    commit, ref = folder.name, folder.parents[1] / "refs" / revision
+    if revision == commit or (ref.is_file() and ref.read_text() == commit):
         return
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    new = ref.with_name(f"{ref.name}.{os.getpid()}.tmp")
-    new.write_text(commit)
-    new.replace(ref)
+    with suppress(OSError):  # of a cache that is read-only: what is in it can be used all the same
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        new = ref.with_name(f"{ref.name}.{os.getpid()}.tmp")
+        new.write_text(commit)
+        new.replace(ref)
 
 
 def _check_disk(at: str, size: int) -> None:

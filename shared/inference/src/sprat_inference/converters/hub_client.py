@@ -6,8 +6,9 @@ paths of the former as they are and follows the latter anywhere. So each request
 
 import ipaddress
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
@@ -25,6 +26,8 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _ETAG: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _LONGEST_SHOWN: Final = 80
+MOST_REQUESTS: Final = 1_000
+"""Of one download. Each file takes about three; a list of files whose next page is itself never ends."""
 
 
 class HubSettings(VariableSettings):
@@ -50,6 +53,9 @@ class HubRules:
     endpoint: "URL"
     hosts: frozenset[str] = frozenset()
     """Further hosts, with their ports where they name one."""
+    timeout_s: float = 10.0
+    """For a connection, and for each wait for an answer, where the library sets none."""
+    _requests: Iterator[int] = field(default_factory=lambda: count(1), init=False, repr=False, compare=False)
 
     @classmethod
     def load(cls) -> Self:
@@ -61,7 +67,11 @@ class HubRules:
         from httpx2 import URL  # noqa: PLC0415 - of huggingface_hub 2: an extra, which services do not install
         from huggingface_hub import constants  # noqa: PLC0415 - likewise
 
-        rules = cls(URL(constants.ENDPOINT), frozenset(_split(load_settings(HubSettings).hub_hosts.lower())))
+        rules = cls(
+            URL(constants.ENDPOINT),
+            frozenset(_split(load_settings(HubSettings).hub_hosts.lower())),
+            constants.HF_HUB_DOWNLOAD_TIMEOUT,
+        )
         _check_encrypted(rules.endpoint)
         return rules
 
@@ -76,15 +86,25 @@ class HubRules:
             "request": [self.check_request],
             "response": [self.check_response],
         }
-        # No timeout of its own: each call of the library has one.
-        set_client_factory(lambda: Client(event_hooks=hooks, follow_redirects=True, timeout=None))
+        set_client_factory(lambda: Client(event_hooks=hooks, follow_redirects=True))
 
     def check_request(self, request: "Request") -> None:
-        """Check where a request goes; take the token from it, unless it is for the hub itself.
+        """Check where a request goes; take the token from it, unless it is for the hub itself. Give it a timeout.
 
         Raises:
-            UserError: it may not go there.
+            UserError: it may not go there, or it is one too many.
         """
+        if next(self._requests) > MOST_REQUESTS:
+            raise UserError(
+                f"{_shown(self.endpoint)}: the download takes more than {MOST_REQUESTS:,} requests, so the hub's "
+                "answers do not seem to end; take the model from another hub"
+            )
+        # Some calls of the library say that there is none, which takes precedence over the client's own.
+        stated = request.extensions.get("timeout", {})
+        request.extensions["timeout"] = {
+            each: self.timeout_s if stated.get(each) is None else stated[each]
+            for each in ("connect", "read", "write", "pool")
+        }
         _check_encrypted(request.url)
         if _origin(request.url) == _origin(self.endpoint):
             return
