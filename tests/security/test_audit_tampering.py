@@ -108,6 +108,18 @@ def forge_pair_with_a_key(log):
     log.add(signed(attempts(log)[0], STRANGER, call_id="forged"))
 
 
+def forge_for_a_writer_that_nobody_knows(log):
+    record = attempts(log)[0]
+    place = json.loads(record.value)["chain"] | {"writer": "frontier-x"}
+    log.add(without_key(changed(record, call_id="forged", chain=place)))
+
+
+def without_key(record):
+    """Return the record with a signature that names no key."""
+    headers = [pair for pair in record.headers if pair[0] != SIGNATURE]
+    return replace(record, headers=(*headers, (SIGNATURE, b"none")))
+
+
 def forge_unsigned(log):
     record = attempts(log)[0]
     plain = replace(record, headers=tuple(pair for pair in record.headers if pair[0] != SIGNATURE))
@@ -159,6 +171,10 @@ def change_the_key(log):
 
 def write_garbage(log):
     log.add(replace(log.records[0], value=b"{}"))
+
+
+def write_garbage_without_a_signature(log):
+    log.add(replace(log.records[0], value=b"{}", headers=()))
 
 
 def write_another_phase(log):
@@ -302,6 +318,7 @@ TAMPERING = {
     remove_attempt_alone: "no_attempt",
     forge_pair: "bad_signature",
     forge_pair_with_a_key: "unknown_key",
+    forge_for_a_writer_that_nobody_knows: "bad_signature",
     forge_unsigned: "unsigned",
     strip_signature: "unsigned",
     change_a_value: "bad_signature",
@@ -312,6 +329,7 @@ TAMPERING = {
     add_a_header: "bad_signature",
     change_the_key: "key",
     write_garbage: "unreadable",
+    write_garbage_without_a_signature: "unreadable",
     write_another_phase: "unreadable",
     write_again_elsewhere: "copy",
     write_again_later: "copy",
@@ -347,7 +365,12 @@ async def test_tampering_is_found_with_its_place_and_what_to_do(log, tamper, kin
     assert found[kind].advice
 
 
-FOREIGN = (forge_pair, forge_pair_with_a_key, forge_unsigned, write_garbage, write_another_phase)
+FOREIGN = (
+    forge_pair_with_a_key,
+    forge_for_a_writer_that_nobody_knows,
+    forge_unsigned,
+    write_garbage_without_a_signature,
+)
 
 
 @pytest.mark.parametrize("tamper", FOREIGN, ids=lambda each: each.__name__)
@@ -370,6 +393,44 @@ async def test_a_signed_record_that_this_version_cannot_read_is_not_foreign(log)
     log.add(signed(attempts(log)[0], parts.KEY, phase="thought"))
     (found,) = verified(log).findings
     assert (found.kind, found.foreign) == ("unreadable", False)
+
+
+def sign_as_a_stranger(record):
+    return signed(record, STRANGER, bytes_out=1)
+
+
+def take_the_signature(record):
+    return replace(record, headers=tuple(pair for pair in record.headers if pair[0] != SIGNATURE))
+
+
+def change_its_value(record):
+    return changed(record, bytes_out=1)
+
+
+def make_it_garbage(record):
+    return replace(record, value=b"{}")
+
+
+@pytest.mark.parametrize(
+    "change", [sign_as_a_stranger, take_the_signature, change_its_value, make_it_garbage, without_key]
+)
+async def test_the_last_record_of_a_killed_process_that_was_changed_is_not_foreign(change):
+    """Nothing counts it as acknowledged, so that nothing else tells that it is missing."""
+    log = Log()
+    process = Process(log, START_MS)
+    await process.checkpoint(START_MS)
+    process.call("a", START_MS)
+    last = log.records[-1]
+    log.replace(last, change(last))
+    proof = verified(log, reconcile=False)
+    assert len(proof.findings) == 1
+    assert exit_code(proof) == 1
+
+
+async def test_with_another_key_than_the_writers_nothing_is_known_of_the_log(log):
+    proof = verified(log, STRANGER, checkpoints=False, reconcile=False)
+    assert {each.kind for each in proof.findings} == {"unknown_key"}
+    assert exit_code(proof) == 1
 
 
 OF_THE_LOG = [each for each in TAMPERING if each not in FOREIGN]

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
+from sprat.audit.keys import SigningKey
 from sprat.audit.settings import AuditSettings
 from sprat.kafka.publisher import Publisher
 from sprat_cli.doctor.kafka import check_checkpoints
@@ -110,9 +111,18 @@ async def test_foreign_records_have_an_exit_code_of_their_own(written, verify, s
     code, out, _ = await verify()
     assert (code, "unreadable (3, foreign): " in out) == (3, True)
     assert "findings: 3, all of foreign records, which no given key signed; nothing signed is missing" in out
+    code, out, _ = await verify(checkpoints=False)
+    assert (code, "findings: 3, all of foreign records" in out, "nothing signed" in out) == (3, True, False)
     code, out, _ = await verify("--json")
     *_, end = (json.loads(line) for line in out.splitlines())
     assert (code, end["fine"], end["findings"], end["foreign"]) == (3, False, 3, 3)
+
+
+async def test_with_another_public_key_it_claims_nothing(written, verify, tmp_path):
+    (tmp_path / "public.pem").write_bytes(SigningKey.generate().public_pem)
+    code, out, _ = await verify("--no-reconcile", checkpoints=False)
+    assert (code, "nothing signed" in out) == (1, False)
+    assert out.endswith("findings: 16; no given key signed any record: is --public-key the right one?\n")
 
 
 async def test_records_that_were_deleted_are_found_with_writer_and_numbers(written, verify, settings):

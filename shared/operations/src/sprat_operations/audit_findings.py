@@ -48,7 +48,8 @@ class AuditFinding:
     what: str
     at_ms: int | None = None
     foreign: bool = False
-    """Whether it is of a record that no given key signed: whoever may write to the topic can make one.
+    """Whether it is of a record that no given key signed, and that names neither a given key nor a place of a known
+    writer at which no signed record stands: whoever may write to the topic can make one.
 
     It says nothing of the services' own records: where it stands in the place of one, that one is missing as well.
     """

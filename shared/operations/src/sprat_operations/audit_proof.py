@@ -5,6 +5,7 @@ Nothing here reads Kafka: `AuditProof` gets records, checkpoints and answers in 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import ValidationError
@@ -66,6 +67,8 @@ class AuditProof:
         self._named: set[str] = set()
         """Calls that an answer or a Result names."""
         self._answers: list[tuple[str, str, str, Egress, int]] = []
+        self._unproved: list[tuple[AuditFinding, ChainPlace]] = []
+        """Records that no given key signed, and the place in a chain that they name."""
         self._unread: frozenset[str] = frozenset()
         """Kinds of findings about what is missing, where an open transaction may hold it back."""
         self.findings: list[AuditFinding] = []
@@ -116,9 +119,13 @@ class AuditProof:
         try:
             key = self._key_of(record)
         except UnknownKey as error:
-            self._find("unknown_key", where, str(error), record.timestamp, foreign=True)
+            self._unproved.append((AuditFinding("unknown_key", where, str(error), record.timestamp), message.chain))
         except BadSignature as error:
-            self._find("bad_signature", where, str(error), record.timestamp, foreign=True)
+            finding = AuditFinding("bad_signature", where, str(error), record.timestamp)
+            if error.names_key:
+                self.findings.append(finding)
+            else:
+                self._unproved.append((finding, message.chain))
         else:
             self._signed(record, message, message.chain, key, where, latest=latest)
 
@@ -134,8 +141,8 @@ class AuditProof:
     def _unreadable(self, record: KafkaRecord, where: str, why: str) -> None:
         try:
             self._key_of(record)
-        except BadSignature:
-            self._find("unreadable", where, why, record.timestamp, foreign=True)
+        except BadSignature as error:
+            self._find("unreadable", where, why, record.timestamp, foreign=not error.names_key)
         else:
             self._find("unreadable", where, why, record.timestamp)
 
@@ -144,7 +151,10 @@ class AuditProof:
         self.unsigned_until_ms = max(at_ms, self.unsigned_until_ms or 0)
         if at_ms >= self._unsigned_before_ms:
             said = f"{message.phase} of call {message.call_id} without a signature"
-            self._find("unsigned", where, said, at_ms, foreign=True)
+            if message.chain is None:
+                self._find("unsigned", where, said, at_ms, foreign=True)
+            else:
+                self._unproved.append((AuditFinding("unsigned", where, said, at_ms), message.chain))
         else:
             self._call(message, where, at_ms)
 
@@ -316,6 +326,7 @@ class AuditProof:
             checkpoints: whether the second place was read.
             answers_since_ms: from when on all answers or Results are there; None where they were not read.
         """
+        self._judge_unproved()
         for writer in self._writers.values():
             for number, checkpoint in sorted(writer.checkpoints.items()):
                 self._check_checkpoint(writer, number, checkpoint)
@@ -326,6 +337,15 @@ class AuditProof:
         if answers_since_ms is not None:
             self._reconcile(answers_since_ms)
         self.findings.sort(key=lambda each: (FINDINGS.index(each.kind), each.at_ms or 0))
+
+    def _judge_unproved(self) -> None:
+        """Judge whether records that no given key signed are foreign, or may be a known writer's, changed since.
+
+        One is foreign where the signed record stands at its place as well.
+        """
+        for finding, place in self._unproved:
+            writer = self._writers.get(place.writer)
+            self.findings.append(replace(finding, foreign=writer is None or place.sequence in writer.links))
 
     def _check_checkpoint(self, writer: Writer, number: int, checkpoint: Checkpoint) -> None:
         place, name = writer.checkpoint_places[number], writer.summary.writer

@@ -31,6 +31,11 @@ _ID: Final = 16
 class BadSignature(ValueError):
     """A signature that does not belong to the value, or is none."""
 
+    def __init__(self, why: str, *, names_key: bool = False) -> None:
+        super().__init__(why)
+        self.names_key = names_key
+        """Whether it has the id of a key that the auditor has."""
+
 
 class UnknownKey(BadSignature):
     """A signature of a key that the auditor does not have."""
@@ -116,15 +121,15 @@ class PublicKeys:
         algorithm, _, rest = signature.partition(b" ")
         identity, _, encoded = rest.partition(b" ")
         name = identity.decode("ascii", "replace")
-        if algorithm != _ALGORITHM or not encoded:
-            raise BadSignature("not a signature of this version")
         key = self._keys.get(name)
+        if algorithm != _ALGORITHM or not encoded:
+            raise BadSignature("not a signature of this version", names_key=key is not None)
         if key is None:
             raise UnknownKey(name[:_ID])
         try:
             key.verify(base64.b64decode(encoded, validate=True), purpose + value)
         except (InvalidSignature, binascii.Error):
-            raise BadSignature("the signature does not belong to this value") from None
+            raise BadSignature("the signature does not belong to this value", names_key=True) from None
         return name
 
 

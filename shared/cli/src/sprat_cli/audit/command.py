@@ -61,7 +61,8 @@ Exit codes:
   0  nothing is missing or changed
   1  something is, or cannot be judged: each finding has a place and what to do
   2  wrong usage, or Kafka cannot be reached
-  3  neither, but there are foreign records, which no given key signed: whoever may write to the topic can make them"""
+  3  neither, but there are foreign records, which no given key signed and which name none and no place of a missing
+     one: whoever may write to the topic can make them. Where no given key signed any record: 1"""
 
 Tenant = Annotated[
     list[str] | None,

@@ -59,26 +59,29 @@ def say_proof(proof: AuditProof, checkpoints: str, *, reconciled: bool) -> None:
     _say_findings(proof.findings)
     if not checkpoints:
         say(paint("without checkpoints (--checkpoints), a log whose end was removed looks whole", "yellow"))
-    say(_sum(proof))
+    say(_sum(proof, checkpoints=bool(checkpoints)))
 
 
 def exit_code(proof: AuditProof) -> int:
-    """Return 0 without findings, 3 where all are of foreign records, else 1."""
+    """Return 0 without findings, 3 where all are of foreign records and a given key signed others, else 1."""
     if not proof.findings:
         return 0
-    return 3 if all(each.foreign for each in proof.findings) else 1
+    return 3 if all(each.foreign for each in proof.findings) and _any_signed(proof) else 1
 
 
-def _sum(proof: AuditProof) -> str:
+def _any_signed(proof: AuditProof) -> bool:
+    return any(writer.records for writer in proof.writers)
+
+
+def _sum(proof: AuditProof, *, checkpoints: bool) -> str:
     found, foreign = len(proof.findings), sum(each.foreign for each in proof.findings)
     if not found:
         return paint("fine: nothing is missing or changed", "green")
+    if found == foreign and not _any_signed(proof):
+        return paint(f"findings: {found:,}; no given key signed any record: is --public-key the right one?", "red")
     if found == foreign:
-        return paint(
-            f"findings: {found:,}, all of foreign records, which no given key signed; nothing signed is missing or "
-            "changed",
-            "yellow",
-        )
+        whole = "; nothing signed is missing or changed" if checkpoints else ""
+        return paint(f"findings: {found:,}, all of foreign records, which no given key signed{whole}", "yellow")
     return paint(f"findings: {found:,}" + (f", of which of foreign records: {foreign:,}" if foreign else ""), "red")
 
 
