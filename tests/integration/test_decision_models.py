@@ -195,6 +195,15 @@ async def test_what_cannot_be_probabilities_of_one_choice_is_no_answer_and_is_pa
     assert error.usage.input_tokens in {96, 98}
 
 
+@pytest.mark.parametrize("shares", [(0.9, 0.9), (0.1, 0.8), (0.4, 0.4)])
+async def test_an_option_that_has_two_probabilities_is_no_answer_and_is_paid(shares):
+    body, _ = chose("balance", {"transfer": 0.1})
+    body["answers"][0]["probabilities"] += [{"value": "balance", "probability": share} for share in shares]
+    error = await failure_of(DecisionsApi(), body)
+    assert (error.code, error.detail, error.retryable) == ("invalid_answer", "its probabilities are none", False)
+    assert error.usage.input_tokens == 96
+
+
 @pytest.mark.parametrize("name", APIS)
 @pytest.mark.parametrize("shares", [{"balance": 1, "transfer": 0}, {"balance": 0.505, "transfer": 0.505}, {}], ids=str)
 async def test_rounded_probabilities_and_none_at_all_are_an_answer(name, shares):

@@ -112,8 +112,10 @@ class DecisionsApi:
         except ValueError:
             return _garbled(response)
         (answer,) = decision.answers
-        told = answer.probabilities
-        probabilities = None if told is None else {each.value: each.probability for each in told}
+        told = answer.probabilities or []
+        shares = {each.value: each.probability for each in told}
+        # An option with two probabilities has none.
+        probabilities = None if answer.probabilities is None or len(shares) < len(told) else shares
         chosen = answer.choice if isinstance(answer.choice, str) and answer.type == "choice" else None
         return _answer(prepared, response, decision, chosen, probabilities, refused=answer.type == "refusal")
 
