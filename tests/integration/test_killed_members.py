@@ -172,4 +172,4 @@ async def test_sprat_up_leaves_for_an_instance_that_was_killed(kafka: Kafka, pre
         await members(kafka, prefix, 2, START_S)
         installation.kill("router#2")
         await members(kafka, prefix, 1, SOON_S)
-        assert not take_members(installation.logs / "router#2.members")
+        await eventually(lambda: not take_members(installation.logs / "router#2.members"), SOON_S)

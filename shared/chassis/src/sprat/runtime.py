@@ -27,7 +27,7 @@ from sprat.kafka.compat import (
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
 from sprat.kafka.group_coordinator import install_group_checks
-from sprat.kafka.membership import MembershipFile, leave_groups_logged
+from sprat.kafka.membership import MembershipFile
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.rebalance import Assignment
 from sprat.kafka.trailing_offsets import TrailingOffsets
@@ -230,7 +230,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
         with capture_refusals(settings.kafka, refused) as captured:
             await _connect(context, captured)
             if membership is not None:
-                await leave_groups_logged(settings.kafka, membership.former)
+                await membership.leave_former(settings.kafka)
             try:
                 subscription = await build(context, settings)
                 log.info("health on port %d", health.port)

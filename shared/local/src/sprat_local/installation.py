@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from sprat.errors import SpratError, UserError
 from sprat.kafka.connection_errors import capture_refusals
-from sprat.kafka.membership import leave_groups, take_members
+from sprat.kafka.membership import drop_members, leave_groups, take_members
 from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from sprat_local import environment
@@ -318,6 +318,8 @@ class Installation:
                 asyncio.run(leave_groups(self.kafka, members))
             except SpratError as error:
                 self._on_notice(Notice(process_name, "warning", str(error)))
+            else:
+                drop_members(members_path, members)
 
         BackgroundCall(leave, f"sprat-leave-{process_name}")
 

@@ -9,11 +9,14 @@ A static member writes nothing down: its partitions wait until it is started aga
 """
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -31,17 +34,39 @@ log = logging.getLogger("sprat.kafka.membership")  # also where this module is t
 LEAVE_S: Final = 5.0
 """How long leaving may take: the process that is to replace the killed one waits for it in a container."""
 _MODE: Final = 0o600
+_SETTING: Final = "SPRAT_KAFKA__MEMBERSHIP_FILE"
 _MEMBERS: Final = TypeAdapter(dict[str, str])
 
 
 class MembershipFile:
-    """The groups of this process, each with its member id, in a file that only its user reads."""
+    """The groups of this process, each with its member id, in a file that only its user reads.
+
+    The process holds a lock beside the file until it ends, so that nobody leaves for it while it lives.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._members: dict[str, str] = {}
-        self.former = take_members(path)
+        self._locked = False
+        self.former: dict[str, str] = {}
         """Those of a process before this one, which has neither left its groups nor had it done for it."""
+        with suppress(OSError):  # the first note tries again, and says so
+            self._acquire()
+            self.former = _read(path)
+
+    def _acquire(self) -> None:
+        if not self._locked:
+            weakref.finalize(self, os.close, _lock(self._path))
+            self._locked = True
+
+    async def leave_former(self, kafka: KafkaSettings) -> None:
+        """Leave the groups of the process before this one; call it before this process joins one.
+
+        Where that fails, the file stays until the first own note replaces it.
+        """
+        if await leave_groups_logged(kafka, self.former):
+            with suppress(OSError):
+                self._path.unlink()
 
     def note(self, group: str, member: str | None) -> None:
         """Write down that this process is this member of a group; None: it has left.
@@ -55,7 +80,10 @@ class MembershipFile:
         else:
             self._members[group] = member
         try:
+            self._acquire()
             self._write()
+        except BlockingIOError:
+            log.warning("%s is another process's: give each process its own %s", self._path, _SETTING)
         except OSError as error:
             log.warning("%s cannot be written: %s", self._path, error.strerror)
 
@@ -71,13 +99,57 @@ class MembershipFile:
 
 
 def take_members(path: Path) -> dict[str, str]:
-    """Return group → member id of a dead process, and remove its file; nothing where it had left or wrote none."""
-    try:
-        content = path.read_bytes()
-        path.unlink()
-        return _MEMBERS.validate_json(content)
-    except (OSError, ValidationError):
+    """Return group → member id of a dead process; nothing where it had left, wrote none, or another one lives."""
+    if not path.exists():
         return {}
+    try:
+        with _briefly_locked(path):
+            return _read(path)
+    except OSError:
+        return {}
+
+
+def drop_members(path: Path, members: Mapping[str, str]) -> None:
+    """Remove the file of a dead process, whose groups are left, unless another one has taken it over."""
+    with suppress(OSError), _briefly_locked(path):
+        if _read(path) == members:
+            path.unlink()
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Return what a file says, whose lock is held; remove one that says nothing."""
+    try:
+        return _MEMBERS.validate_json(path.read_bytes())
+    except ValidationError:
+        path.unlink()
+        return {}
+
+
+def _lock(path: Path) -> int:
+    """Return the descriptor of the lock beside a file, held until it is closed.
+
+    The lock's own file stays: who removed it could not know whether another process had just opened it.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: it cannot be made.
+    """
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _MODE)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+@contextmanager
+def _briefly_locked(path: Path) -> Iterator[None]:
+    lock = _lock(path)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 async def leave_groups(kafka: KafkaSettings, members: Mapping[str, str]) -> None:
@@ -96,16 +168,24 @@ async def leave_groups(kafka: KafkaSettings, members: Mapping[str, str]) -> None
         raise Retryable(f"could not leave {', '.join(members)} for a process that was killed: {reason}") from None
 
 
-async def leave_groups_logged(kafka: KafkaSettings, members: Mapping[str, str]) -> None:
-    """Leave groups for a dead process, if it was in any, and log what became of it."""
+async def leave_groups_logged(kafka: KafkaSettings, members: Mapping[str, str]) -> bool:
+    """Leave groups for a dead process, if it was in any, and log what became of it; return whether it has left."""
     if not members:
-        return
+        return False
     try:
         await leave_groups(kafka, members)
     except (Retryable, UserError) as error:
         log.warning("%s", error)
-    else:
-        log.info("left %s for a process that was killed", ", ".join(members))
+        return False
+    log.info("left %s for a process that was killed", ", ".join(members))
+    return True
+
+
+async def leave_for_dead(kafka: KafkaSettings, path: Path) -> None:
+    """Leave the groups that a dead process has written down in a file; the file stays where that fails."""
+    members = take_members(path)
+    if await leave_groups_logged(kafka, members):
+        drop_members(path, members)
 
 
 def main() -> int:
@@ -116,7 +196,7 @@ def main() -> int:
         return 2  # the service has said why, with the same settings
     configure_logs("membership", settings.log_level, settings.log_format)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # one line says what matters
-    asyncio.run(leave_groups_logged(settings.kafka, take_members(Path(sys.argv[1]))))
+    asyncio.run(leave_for_dead(settings.kafka, Path(sys.argv[1])))
     return 0
 
 
