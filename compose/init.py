@@ -19,17 +19,20 @@ LEAVE_S = 10.0
 
 FAULTS = {signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP, signal.SIGABRT}
 """Of this process itself."""
+ON_TERMINAL = os.isatty(0)
 WAITED_FOR = signal.valid_signals() - FAULTS - {signal.SIGTTIN, signal.SIGTTOU}
 
 
 def start(arguments: list[str]) -> int:
     """Start Python with these arguments, and none of this process's signals blocked or ignored; return its id.
 
-    Its process group is its own: a terminal's Ctrl-C reaches this process alone, which passes it on once.
+    Its process group is its own: a Ctrl-C reaches this process alone, which passes it on once. It is not where stdin is
+    a terminal, which stops whoever of another group reads from it.
     """
     argv = [sys.executable, *arguments]
     ignored = [signal.SIGPIPE, signal.SIGXFSZ]  # by Python
-    return os.posix_spawn(argv[0], argv, os.environ, setpgroup=0, setsigmask=[], setsigdef=ignored)
+    group = os.getpgrp() if ON_TERMINAL else 0
+    return os.posix_spawn(argv[0], argv, os.environ, setpgroup=group, setsigmask=[], setsigdef=ignored)
 
 
 def wait(child: int, until: float | None = None) -> int:
@@ -41,7 +44,8 @@ def wait(child: int, until: float | None = None) -> int:
             os.kill(child, signal.SIGKILL)
             until = None
         elif received.si_signo != signal.SIGCHLD:
-            os.kill(child, received.si_signo)  # it is not reaped yet, so that the id is its own
+            if not (ON_TERMINAL and received.si_code > 0):  # the kernel's: the terminal has sent it to the child, too
+                os.kill(child, received.si_signo)  # it is not reaped yet, so that the id is its own
         elif (status := reap(child)) is not None:
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
@@ -64,6 +68,7 @@ def reap(child: int) -> int | None:
 def main() -> int:
     """Run the service that the arguments name, and return its exit code."""
     membership = os.environ.setdefault(MEMBERSHIP, "/tmp/sprat-membership.json")  # noqa: S108 -- the container's own
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started this may ignore it: then nobody is told of an end
     signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     code = wait(start(sys.argv[1:]))
     if os.path.exists(membership):  # noqa: PTH110 -- pathlib is an import

@@ -1,6 +1,8 @@
 """The first process of a container, with small programs in place of services."""
 
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -66,6 +68,53 @@ def test_signals_are_passed_on_once_each(number: signal.Signals, tmp_path: Path)
 def test_a_terminal_reaches_the_service_through_it_alone_and_no_signal_is_blocked(tmp_path: Path) -> None:
     program = "import os, signal as s; print(os.getpgid(0) == os.getpid(), len(s.pthread_sigmask(s.SIG_BLOCK, [])))"
     assert output(start(program, tmp_path)) == "True 0"
+
+
+def test_it_ends_also_where_its_parent_ignores_the_end_of_children(tmp_path: Path) -> None:
+    """The kernel keeps that over the start of a program, and then tells nobody that a child has ended."""
+    ignored = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        process = start("raise SystemExit(7)", tmp_path)
+    finally:
+        signal.signal(signal.SIGCHLD, ignored)
+    assert (output(process), process.returncode) == ("", 7)
+
+
+def test_on_a_terminal_the_service_reads_from_it_and_gets_each_signal_once(tmp_path: Path) -> None:
+    """As with `docker run -it`: a process of a group of its own is stopped when it reads."""
+    program = (
+        "import signal, time\n"
+        "got = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: got.append(1))\n"
+        "print('read', input(), flush=True)\n"
+        "while not got: time.sleep(0.01)\n"
+        "time.sleep(0.5)\n"
+        "print(len(got))"
+    )
+    terminal, stdin = pty.openpty()
+    module = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
+    )
+    inner = [sys.executable, "-I", "-S", str(INIT), "-S", "-c", program]
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", module, *inner],
+        env={"SPRAT_KAFKA__MEMBERSHIP_FILE": str(tmp_path / "members")},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    os.close(stdin)
+    try:
+        assert process.stdout is not None
+        os.write(terminal, b"a line\n")
+        assert select.select([process.stdout], [], [], 20)[0], "it is stopped"
+        assert process.stdout.readline() == "read a line\n"
+        os.write(terminal, b"\x03")
+        assert (output(process), process.returncode) == ("1", 0)
+    finally:
+        process.kill()
+        os.close(terminal)
 
 
 def run_with_init(program: str) -> list[str]:
