@@ -8,6 +8,7 @@ from sprat_policy import PatternRule, PrivacyPolicy, TermRule
 from sprat_privacy import mask
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.readings import without_touching_signs
 
 LENGTH = 20_000
 MAX_S = 6.0
@@ -20,6 +21,7 @@ PIECES = [
     "AA11 ", "DE89 ", "sk-", "eyJ.", "eyJhbGciOiJIUzI1NiJ9.", "key=", "bearer ", "-----BEGIN PRIVATE KEY-----",
     "\nAAAAAAAAAAAAAAAA", "-", "a-", "a_", "a", " ", "\n", "[", "[PERSON_", "[A_1]", "e\u0301", "\u200d",
     "%40", "%25", "a%40b.de ", "\\", "\\u0040", "👍", "1👍", "1 👍 ", "❹❶❶❶ ", "\U000e0031", "eins ", "oh eins, ",
+    "ei\u200bns ", "(a)\u200b", "&shy;%40\u00ad",
     "plus double ", " at ", " at a", "a at b dot c ", "(at)", "字", "0123456789abcdef",
     "01234567890123456789012345678901-", "M", '"@', "[ ",
 ]  # fmt: skip
@@ -46,6 +48,13 @@ def test_many_hits_in_one_word_are_linear(piece: str) -> None:
     masked = mask(text, "de", [Validators(), Terms.of(PrivacyPolicy(terms=rules))], validators_alone=["de"])
     assert process_time() - start_s < MAX_S
     assert masked.unmasked() == text
+
+
+@pytest.mark.parametrize("piece", ["👍", "👍\ufe0f", "a👍", "→ "])
+def test_what_the_tagger_reads_is_made_in_linear_time(piece: str) -> None:
+    start_s = process_time()
+    assert len(without_touching_signs((piece * LENGTH)[:LENGTH])) == LENGTH
+    assert process_time() - start_s < 0.5
 
 
 def test_many_terms_and_patterns_cost_little() -> None:

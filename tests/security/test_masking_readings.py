@@ -5,6 +5,7 @@ For each: the value is masked, what is masked is exactly the value or the word a
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat_policy import PatternRule, PrivacyPolicy, TermRule
-from sprat_privacy import MaskedText, mask, restore_text
+from sprat_privacy import Detection, Detector, MaskedText, NameDetector, mask, read_names, restore_text
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
 from sprat_privacy.labels import labels_to_keep
@@ -235,6 +236,8 @@ def test_what_nobody_sees_does_not_leave(value: str) -> None:
         "Projekt👍Adler",
         "anna(at)example.de",
         "a(at)b.de",
+        "anna(a)example.de",
+        "anna (a) example (dot) de",
         "anna [ÄT] mail.example [Punkt] de",
         "anna {at} example dot co dot uk",
         "anna at example dot com",
@@ -249,6 +252,73 @@ def test_a_value_that_a_large_model_reads_is_masked(value: str) -> None:
     made = masked(f"Bitte&#58;&nbsp; {value}; danke")
     assert re.fullmatch(r"Bitte&#58;&nbsp; \[[A-Z_]+_1\]; danke", made.text)
     assert (made.spans[0].start, made.spans[0].end) == (17, 17 + len(value)), "offsets are those of the original"
+
+
+CARD_IN_WORDS = " ".join(["four", *["one"] * 15])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "anna(\u200bat)example.de",
+        "anna a\u200bt example do\u200bt com",
+        "anna%\u200b40example.com",
+        "anna%4\u00ad0example.com",
+        "anna\\u\u200b0040example.com",
+        "anna&#\u200b64;example.com",
+        "anna&\u2060amp;#64\ufe0f;example.com",
+        CARD_IN_WORDS.replace("one", "o\u200bne"),
+        CARD_IN_WORDS.replace("our", "o\u00adur").replace("one", "o\u00adne"),
+        CARD_IN_WORDS.replace("one", "o&shy;ne"),
+        "".join(f"%\u200b{ord(character):02X}" for character in IBAN),
+    ],
+)
+def test_an_escape_or_a_word_with_an_invisible_character_in_it_is_read_as_it_leaves(value: str) -> None:
+    made = masked(f"Von\u200b {value} bitte")
+    assert re.fullmatch(r"Von \[[A-Z_]+_1\] bitte", made.text)
+    assert (made.spans[0].start, made.spans[0].end) == (5, 5 + len(value)), "offsets are those of the original"
+
+
+class Reader:
+    """A tagger that remembers what it has read, and finds `Anna Schmidt`."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def find_many(self, texts: Sequence[str]) -> list[list[Detection]]:
+        self.read += texts
+        return [
+            [Detection(*match.span(), "PERSON", "reader") for match in re.finditer("Anna Schmidt", text)]
+            for text in texts
+        ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I lost my card😀 and thanks👍🏽 a lot",
+        "Berlin→Paris, 1→2",
+        "see (a) and (b), or (at) home",
+        "vu❤️",
+        "so\u00adft and zero\u200bwidth",
+        "🇩🇪 and🇫🇷",
+        "mail x (at) y.de or x at y dot de",
+    ],
+)
+def test_the_tagger_reads_a_text_once_where_no_letter_or_digit_is_spelled_otherwise(text: str) -> None:
+    reader = Reader()
+    detectors: list[Detector] = [NameDetector(reader, {"en"}), Validators()]
+    mask(text, "en", detectors)
+    assert len(reader.read) == 1
+    for each in read_names([(text, "en"), (f"{text}!", "en")], detectors):
+        mask(text, "en", each)
+    assert len(reader.read) == 4, "two of the batch, one for the other text"
+
+
+@pytest.mark.parametrize("name", ["Anna😀Schmidt", "Anna→Schmidt", "Anna👍Schmidt❤", "Anna%20Schmidt"])
+def test_the_tagger_reads_a_name_whose_words_a_sign_joins(name: str) -> None:
+    made = mask(f"Call {name} now", "en", [NameDetector(Reader(), {"en"})])
+    assert [made.value(span).strip("❤") for span in made.spans] == [name.strip("❤")]
 
 
 def test_a_double_digit_is_two() -> None:
@@ -267,6 +337,8 @@ def test_what_is_found_in_the_text_as_it_is_written_is_masked_whole(value: str) 
         "100% of 20%, C:\\users\\uwe, 5%25, \\u00zz, \\udead",
         "One, two, three, four, five, six, seven: go! Danke👍 Bis eins. Wir sind eins zwei drei vier",
         "(a) at noon (at) the dot; meet at the red dot com",
+        "I look at booking dot com, and ordered at example dot com",
+        "Clause (a) of this: see (a) e.g. x, or both(a)",
         "❶ Rechnung ❷ Mahnung 🇩🇪 → ok",
     ],
 )
@@ -328,3 +400,47 @@ def test_a_reading_knows_where_each_character_comes_from(text: str) -> None:
         places = [reading.original(at, at + 1) for at in range(len(reading.text))]
         assert all(0 <= start < end <= len(text) for start, end in places)
         assert places == sorted(places)
+
+
+UNSEEN = st.sampled_from(
+    ["\u200b", "\u00ad", "\ufe0f", "\u2060", "at", "%", "40", "\\u", "0040", "&#", "64;", "one ", "(a", ")"]
+)
+
+
+@given(st.lists(st.one_of(PIECES, UNSEEN), max_size=14).map("".join))
+def test_what_is_found_in_the_text_that_is_seen_is_masked(text: str) -> None:
+    visible = seen(text).text
+    if not visible:
+        return
+    kept = masked(text)
+    places = {place for span in kept.spans for place in range(span.start, span.end)}
+    origins = seen(text).origins
+    for span in masked(visible).spans:
+        assert {origins[place] for place in range(span.start, span.end)} <= places
+
+
+@given(
+    st.sampled_from(
+        [
+            "anna%40example.com",
+            "anna%2540example%2Ecom",
+            "anna&amp;#64;example.com",
+            "anna\\u0040example.com",
+            "anna(at)example.de",
+            "anna (a) example (dot) de",
+            "anna at example dot com",
+            "4111👍1111👍1111👍1111",
+            IBAN.translate(NEGATIVE),
+            CARD_IN_WORDS,
+        ]
+    ),
+    st.lists(st.tuples(st.integers(0, 80), st.sampled_from("\u200b\u00ad\u2060\ufe0f\U000e0041")), max_size=8),
+)
+def test_invisible_characters_anywhere_hide_nothing_and_masking_again_finds_nothing_more(
+    value: str, unseen: list[tuple[int, str]]
+) -> None:
+    for place, character in unseen:
+        value = value[:place] + character + value[place:]
+    once = masked(f"Von {value} bitte").text
+    assert re.fullmatch(r"Von \[[A-Z_]+_1\] bitte", once)
+    assert masked(once).text == once

@@ -28,6 +28,7 @@ from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.readings import without_touching_signs
 from sprat_training.evaluation.metrics import ModelReadings, expected_calibration_error, reliability_bins
 from sprat_training.figures import curve_of, recommend_on
 from sprat_training.keep_at import STEPS
@@ -97,7 +98,7 @@ def measure(tagger: Tagger, rows: Sequence[AnnotatedText]) -> Measured:
     names = NameDetector(tagger, frozenset(tagger.card.languages))
     others = (NameContext(), Validators(), Terms.of(PrivacyPolicy()))
     features, clean = [], []
-    for row, reading in zip(rows, tagger.read([row.text for row in rows]), strict=True):
+    for row, reading in zip(rows, tagger.read([without_touching_signs(row.text) for row in rows]), strict=True):
         masked = mask(row.text, "en", (ReadNames(names, row.text, reading.detections), *others))
         hidden = {place for span in masked.spans for place in range(span.start, span.end)}
         personal = {

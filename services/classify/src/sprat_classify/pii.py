@@ -32,6 +32,7 @@ from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger, TaggerReading
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
+from sprat_privacy.readings import without_touching_signs
 
 READER: Final = "sprat-pii/1"
 """Revision of the way from a masked text to a confidence. Raise it with every change that changes one."""
@@ -97,7 +98,8 @@ class PiiModel:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.model.Model`."""
-        readings = self._tagger.read([question.text for question in questions]) if questions else []
+        texts = [without_touching_signs(question.text) for question in questions]
+        readings = self._tagger.read(texts) if texts else []
         return [self._answer(*each) for each in zip(questions, readings, strict=True)]
 
     def probe(self) -> None:

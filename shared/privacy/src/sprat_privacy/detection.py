@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sprat_privacy.entity_types import rank
+from sprat_privacy.readings import without_touching_signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,11 @@ class NameDetector:
 
     def find(self, text: str, language: str) -> list[Detection]:
         """Return the tagger's detections. Masking calls it only for texts in `languages`."""
-        return self.tagger.find_many([text])[0]
+        return self.find_many([text])[0]
+
+    def find_many(self, texts: Sequence[str]) -> list[list[Detection]]:
+        """Return the tagger's detections of each text."""
+        return self.tagger.find_many([without_touching_signs(text) for text in texts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ from sprat_privacy.errors import LanguageNotCovered, NotVerified, TextTooLong
 from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookalikes_in
 from sprat_privacy.normalisation import (
     Comparison,
-    FoldedText,
     SeenText,
     comparison_for,
     folded_exceeds,
@@ -34,9 +33,9 @@ from sprat_privacy.normalisation import (
     normal_text,
     seen,
 )
-from sprat_privacy.readings import readings
+from sprat_privacy.readings import Reading, readings
 
-REVISION: Final = "sprat-perimeter/5"
+REVISION: Final = "sprat-perimeter/6"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
 
 MAX_FOLDED: Final = 21_000
@@ -81,8 +80,10 @@ def mask(
     usable = _usable(primary_subtag(language), detectors, validators_alone)
     visible = seen(text)
     detections: list[Detection] = []
-    for reading in (FoldedText(text, None, None), *others):
+    for reading in (Reading(text, None, None, has_names=True), *others):
         for detector in usable:
+            if not reading.has_names and isinstance(detector, NameDetector | ReadNames):
+                continue
             for each in _detect(reading.text, language, detector):
                 start, end = reading.original(each.start, each.end)
                 detections += _trimmed(visible.text, each, visible.places[start], visible.places[end])
@@ -97,7 +98,7 @@ def is_too_long(text: str) -> bool:
     return _exceeds(text, readings(text))
 
 
-def _exceeds(text: str, others: Sequence[FoldedText]) -> bool:
+def _exceeds(text: str, others: Sequence[Reading]) -> bool:
     return any(folded_exceeds(reading, MAX_FOLDED) for reading in (text, *(other.text for other in others)))
 
 
@@ -120,7 +121,7 @@ def read_names(texts: Sequence[tuple[str, str]], detectors: Sequence[Detector]) 
             continue
         found: Sequence[list[Detection]] = ()
         try:
-            found = detector.tagger.find_many([texts[number][0] for number in covered])
+            found = detector.find_many([texts[number][0] for number in covered])
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001, S112 - as in `_detect`; one text of them all may be the cause

@@ -7,14 +7,19 @@ Detectors read a text as it is written, and its readings:
    and letters in negative circles and squares are decoded; emoji and other signs between words are spaces; `(at)` and
    `(dot)` are the signs of an e-mail address; eight or more digits in words are a number.
 
-Readings are additional: what is detected without them is detected with them.
+Both are also made of the text without what nobody sees of it, as zero-width characters: so it leaves, and inside an
+escape or a word they would hide it. Tag characters are decoded where they stand.
+
+Readings are additional: what is detected without them is detected with them. The tagger, which takes most of the time,
+reads those alone whose letters or digits differ; for it, signs that touch a word are spaces from the start.
 """
 
 import html
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from html.entities import html5
 from typing import Final
 
@@ -53,9 +58,19 @@ _SPOKEN: Final = {
 }
 _WORD: Final = rf"(?:{'|'.join(sorted(_SPOKEN, key=len, reverse=True))})(?![^\W_])"
 _TIMES: Final = {"double": 2, "triple": 3}
-_AT: Final = "(?:at|ät|a)"
 _DOT: Final = "(?:dot|punkt|point|punto|ponto|punt)"
 _LABEL: Final = r"[^\W_][\w-]{0,62}+"
+_AT: Final = (
+    rf"(?:at|ät|a(?=[ ]?[)\]}}>][ ]?{_LABEL}(?:\.|[ ]{_DOT}[ ]|[ ]?[(\[{{<][ ]?{_DOT}[ ]?[)\]}}>][ ]?)[^\W\d_]{{2}}))"
+)
+"""`(a)` begins many a list: it is a sign before a domain alone."""
+_NO_LOCAL_PART: Final = frozenset(
+    (  # noqa: SIM905 - a list of many literals is harder to read
+        "am are arrived available be been booked bought buy found got here is look looked looking looks me meet met "
+        "ordered paid saw see shopped shopping sold started stay stayed that there was were worked working works"
+    ).split()
+)
+"""Words before ` at ` that are no local part: `look at booking dot com`."""
 _SIGNS: Final = (
     "\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf\u2900-\u297f\u2b00-\u2bff"
     "\U0001f000-\U0001f0ff\U0001f200-\U0001faff"
@@ -71,12 +86,14 @@ _VEILED: Final = {
     for letter in range(26)
 }
 """Digits and letters that no compatibility form tells: those in negative circles above all."""
+_FLAG: Final = "(?<![\U0001f1e6-\U0001f1ff])[\U0001f1e6-\U0001f1ff]{2}(?![\U0001f1e6-\U0001f1ff])"
 _TAGS: Final = {0xE0000 + point: point for point in range(0x20, 0x7F)}
 _MEANT: Final = re.compile(
     r"(?P<percent>(?:%(?:25){0,2}[0-9A-Fa-f]{2})+)"
     r"|(?P<escape>(?-i:(?:\\{1,4}|%)u(?:[0-9A-Fa-f]{4}|\{[0-9A-Fa-f]{1,6}\})"
     r"|\\{1,4}(?:U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}))+)"
     r"|(?P<tags>[\U000e0020-\U000e007e]+)"
+    rf"|(?P<flag>{_FLAG})"
     rf"|(?P<veiled>[{''.join(_VEILED)}])"
     rf"|(?P<sign>[ ]?[{_SIGNS}][{_SIGNS}{IGNORABLE}]*[ ]?)"
     rf"|(?P<at>[ ]?[(\[{{<][ ]?{_AT}[ ]?[)\]}}>][ ]?(?P<domain>{_LABEL}(?:[ ]{_DOT}[ ]{_LABEL}){{1,4}})?"
@@ -88,15 +105,69 @@ _MEANT: Final = re.compile(
 )
 _ESCAPED_BYTE: Final = re.compile(r"%(?:25)*([0-9A-Fa-f]{2})(?=%|$)")
 _ESCAPED_UNIT: Final = re.compile(r"[uUx]\{?([0-9A-Fa-f]{1,8})")
+_IGNORED: Final = re.compile(f"[{IGNORABLE}]+")
+_TAG: Final = re.compile("[\U000e0020-\U000e007e]")
+_SIGN_RUN: Final = re.compile(f"[{_SIGNS}][{_SIGNS}{IGNORABLE}]*")
+_NAMELESS: Final = frozenset({"flag", "sign", "at", "dot"})
+"""Groups of `_MEANT` that spell no letter or digit of a name."""
+_LAST_WORD: Final = re.compile(r"[\w.+-]+\Z")
 _SPOKEN_DOT: Final = re.compile(rf"[ ]{_DOT}[ ]", re.IGNORECASE)
 
 
-def readings(text: str) -> list[FoldedText]:
+@dataclass(frozen=True, slots=True)
+class Reading(FoldedText):
+    """What a text can also be read as."""
+
+    has_names: bool
+    """Whether names may be in it that the tagger does not find in the text itself."""
+
+
+def readings(text: str) -> list[Reading]:
     """Return the readings of a text that differ from it; their offsets are those of the text."""
-    shown = decode_references(text)
-    source = FoldedText(text, None, None) if shown is None else shown
-    meant = _rewrite(source.text, _MEANT, _meaning)
-    return [reading for reading in (shown, None if meant is None else meant.within(source)) if reading is not None]
+    found: dict[str, Reading] = {}
+
+    def add(reading: FoldedText, *, has_names: bool) -> None:
+        if reading.text and reading.text != text:
+            found.setdefault(reading.text, Reading(reading.text, reading.origins, reading.ends, has_names))
+
+    for source in _spellings(FoldedText(text, None, None)):
+        add(source, has_names=False)  # the tagger's folded text is without these characters, too
+        shown = decode_references(source.text)
+        if shown is not None:
+            shown = shown.within(source)
+            add(shown, has_names=True)
+        for base in _spellings(shown or source):
+            groups: set[str] = set()
+            meant = _rewrite(base.text, _MEANT, partial(_meaning, groups=groups))
+            if meant is not None:
+                add(meant.within(base), has_names=not groups <= _NAMELESS)
+    return list(found.values())
+
+
+def without_touching_signs(text: str) -> str:
+    """Return the text, of the same length, with a space in place of emoji and other signs that touch a word.
+
+    The tagger reads it so: it misses a name whose words a sign joins.
+    """
+    if text.isascii():
+        return text
+    return _SIGN_RUN.sub(_space, text)
+
+
+def _space(signs: re.Match[str]) -> str:
+    """Return a space, and nothing to see, as long as the signs; the signs where they touch no letter or digit."""
+    text, (start, end) = signs.string, signs.span()
+    touches = text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()
+    return " " + "\u200b" * (end - start - 1) if touches else signs.group()
+
+
+def _spellings(source: FoldedText) -> list[FoldedText]:
+    """Return the text without what nobody sees of it; before it, the text as it is where it has tag characters."""
+    bare = None if source.text.isascii() else _rewrite(source.text, _IGNORED, lambda _: "")
+    if bare is None:
+        return [source]
+    bare = bare.within(source)
+    return [source, bare] if _TAG.search(source.text) else [bare]
 
 
 def decode_references(text: str) -> FoldedText | None:
@@ -140,9 +211,13 @@ def _shown(reference: str) -> str | None:
     return shown if shown and "\ufffd" not in shown else None
 
 
-def _meaning(match: re.Match[str]) -> str | None:
-    """Return what a match of `_MEANT` stands for; None if for itself."""
-    return _MEANINGS[match.lastgroup or ""](match)
+def _meaning(match: re.Match[str], groups: set[str]) -> str | None:
+    """Return what a match of `_MEANT` stands for, and add its group; None if for itself."""
+    group = match.lastgroup or ""
+    meaning = _MEANINGS[group](match)
+    if meaning is not None:
+        groups.add(group)
+    return meaning
 
 
 def _percent(match: re.Match[str]) -> str:
@@ -171,8 +246,12 @@ def _sign(match: re.Match[str]) -> str | None:
     return " " if touches or (before.isdigit() and after.isdigit()) else None
 
 
-def _at(match: re.Match[str]) -> str:
+def _at(match: re.Match[str]) -> str | None:
     """Return the sign of an e-mail address, and the domain after it where it is spelled out."""
+    if match["spoken_domain"]:
+        before = _LAST_WORD.search(match.string, max(match.start() - 64, 0), match.start())
+        if before is not None and before.group().lower() in _NO_LOCAL_PART:
+            return None
     return "@" + _SPOKEN_DOT.sub(".", match["domain"] or match["spoken_domain"] or "")
 
 
@@ -193,6 +272,7 @@ _MEANINGS: Final[dict[str, Callable[[re.Match[str]], str | None]]] = {
     "percent": _percent,
     "escape": _escape,
     "tags": lambda match: f" {match.group().translate(_TAGS)} ",
+    "flag": lambda match: "".join(map(_VEILED.__getitem__, match.group())),
     "veiled": lambda match: _VEILED[match.group()],
     "sign": _sign,
     "at": _at,
