@@ -77,7 +77,7 @@ def test_the_original_is_restored_and_the_masked_text_holds_no_masked_value(
     example: tuple[str, list[tuple[int, int, str]]],
 ) -> None:
     text, detections = example
-    masked = mask(text, "en", [Spans(detections)])
+    masked = mask(text, "en", [Spans(detections, text=text)])
     assert seen(restore_text(masked.text, masked)).text == seen(text).text
     assert seen(masked.text).text == masked.text, "nothing leaves that nobody sees"
     assert masked.unmasked() == text
@@ -99,7 +99,7 @@ def test_equal_values_have_one_placeholder_and_different_values_have_different_o
     text, detections = example
     by_value: dict[str, set[str]] = {}
     by_placeholder: dict[str, set[str]] = {}
-    masked = mask(text, "en", [Spans(detections)])
+    masked = mask(text, "en", [Spans(detections, text=text)])
     for span in masked.spans:
         value = masked.value(span)
         by_value.setdefault(value, set()).add(span.placeholder)
@@ -130,7 +130,7 @@ def test_entities_of_the_masked_text_are_in_the_original(
     example: tuple[str, list[tuple[int, int, str]]], data: st.DataObject
 ) -> None:
     text, detections = example
-    masked = mask(text, "en", [Spans(detections)])
+    masked = mask(text, "en", [Spans(detections, text=text)])
     ends = st.integers(0, len(masked.text))
     drawn = data.draw(st.lists(st.tuples(ends, ends, st.sampled_from(["PER", "LOC", "MISC"])), max_size=5))
     answered = [(min(a, b), max(a, b), label) for a, b, label in drawn if a != b]

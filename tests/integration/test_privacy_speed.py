@@ -50,7 +50,7 @@ def test_many_hits_in_one_word_are_linear(piece: str) -> None:
     assert masked.unmasked() == text
 
 
-@pytest.mark.parametrize("piece", ["👍", "👍\ufe0f", "a👍", "→ "])
+@pytest.mark.parametrize("piece", ["👍", "👍\ufe0f", "a👍", "→ ", "🇩", "🇩🇪", "🇩🇪 "])
 def test_what_the_tagger_reads_is_made_in_linear_time(piece: str) -> None:
     start_s = process_time()
     assert len(without_touching_signs((piece * LENGTH)[:LENGTH])) == LENGTH

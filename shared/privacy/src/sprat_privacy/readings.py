@@ -107,7 +107,7 @@ _ESCAPED_BYTE: Final = re.compile(r"%(?:25)*([0-9A-Fa-f]{2})(?=%|$)")
 _ESCAPED_UNIT: Final = re.compile(r"[uUx]\{?([0-9A-Fa-f]{1,8})")
 _IGNORED: Final = re.compile(f"[{IGNORABLE}]+")
 _TAG: Final = re.compile("[\U000e0020-\U000e007e]")
-_SIGN_RUN: Final = re.compile(f"[{_SIGNS}][{_SIGNS}{IGNORABLE}]*")
+_SIGN_RUN: Final = re.compile(f"(?:[{_SIGNS}]|{_FLAG})(?:[{_SIGNS}{IGNORABLE}]|{_FLAG})*")
 _NAMELESS: Final = frozenset({"flag", "sign", "at", "dot"})
 """Groups of `_MEANT` that spell no letter or digit of a name."""
 _LAST_WORD: Final = re.compile(r"[\w.+-]+\Z")
