@@ -117,7 +117,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, said):
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("{}", "text_id: Field required"), ("[]", "not a JSON object"), ("{", "not JSON"), ("words", "not JSON")],
+    [
+        ("{}", "text_id: Field required"),
+        ("[]", "not a JSON object"),
+        ("{", "not JSON"),
+        ("words", "not JSON"),
+        ('{"text_id": "t-1", "source": "/crm"}', "source: the field is called text_source"),
+    ],
 )
 def test_a_wrong_line_is_named_and_nothing_is_sent(run, line, said):
     good = json.dumps(FIELDS)

@@ -87,6 +87,8 @@ def _line(where: str, line: str, options: CorrectionOptions) -> FeedbackGiven:
         raise UserError(f"{where}: not JSON") from None
     if not isinstance(fields, dict):
         raise UserError(f"{where}: not a JSON object")
+    if "source" in fields and "text_source" not in fields:
+        raise UserError(f"{where}: source: the field is called text_source")
     try:
         return correction({**options.common, **fields}, options.tasks)
     except InvalidCorrection as error:
