@@ -25,7 +25,7 @@ from support.stream import FakeModel, eventually, lag, made_topics, publish, rea
 
 
 def text(body: str, **fields: object) -> bytes:
-    return json.dumps({"text": body, "tasks": {"intent": {}}, **fields}).encode()
+    return json.dumps({"text": body, "tasks": {"intent": {}}, "language": "en", **fields}).encode()
 
 
 def building(model: FakeModel):

@@ -46,7 +46,8 @@ async def build_hr(context, settings):
 
 
 def texts(*bodies: str) -> list[bytes]:
-    return [json.dumps({"text": each, "tasks": {"intent": {"model": "hr"}}}).encode() for each in bodies]
+    asked = {"tasks": {"intent": {"model": "hr"}}, "language": "en"}
+    return [json.dumps({"text": each, **asked}).encode() for each in bodies]
 
 
 def router_settings(common, tmp_path) -> RouterSettings:

@@ -47,6 +47,6 @@ async def test_what_a_generated_class_writes_is_answered_although_it_writes_null
         "answered",
         ("intent",),
         "default",
-        "en",
+        "auto",
     )
     assert (result.warnings, result.asked_model) == ((), "default")

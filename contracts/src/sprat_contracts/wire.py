@@ -303,7 +303,7 @@ def _other_format(value: bytes) -> str | None:
     try:
         value.decode()
     except UnicodeDecodeError as error:
-        return f"the value is not UTF-8 at byte {error.start}, perhaps Windows-1252 or Latin-1; send UTF-8"
+        return f"the value is not UTF-8 at byte {error.start}, perhaps Windows-1252 or Latin-1; send JSON in UTF-8"
     return None
 
 

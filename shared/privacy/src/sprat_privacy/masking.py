@@ -33,7 +33,7 @@ from sprat_privacy.normalisation import (
     normal_text,
     seen,
 )
-from sprat_privacy.readings import Reading, readings
+from sprat_privacy.readings import TextReading, readings
 
 REVISION: Final = "sprat-perimeter/6"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
@@ -80,7 +80,7 @@ def mask(
     usable = _usable(primary_subtag(language), detectors, validators_alone)
     visible = seen(text)
     detections: list[Detection] = []
-    for reading in (Reading(text, None, None, has_names=True), *others):
+    for reading in (TextReading(text, None, None, has_names=True), *others):
         for detector in usable:
             if not reading.has_names and isinstance(detector, NameDetector | ReadNames):
                 continue
@@ -98,7 +98,7 @@ def is_too_long(text: str) -> bool:
     return _exceeds(text, readings(text))
 
 
-def _exceeds(text: str, others: Sequence[Reading]) -> bool:
+def _exceeds(text: str, others: Sequence[TextReading]) -> bool:
     return any(folded_exceeds(reading, MAX_FOLDED) for reading in (text, *(other.text for other in others)))
 
 

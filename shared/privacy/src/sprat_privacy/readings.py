@@ -115,20 +115,20 @@ _SPOKEN_DOT: Final = re.compile(rf"[ ]{_DOT}[ ]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(FoldedText):
+class TextReading(FoldedText):
     """What a text can also be read as."""
 
     has_names: bool
     """Whether names may be in it that the tagger does not find in the text itself."""
 
 
-def readings(text: str) -> list[Reading]:
+def readings(text: str) -> list[TextReading]:
     """Return the readings of a text that differ from it; their offsets are those of the text."""
-    found: dict[str, Reading] = {}
+    found: dict[str, TextReading] = {}
 
     def add(reading: FoldedText, *, has_names: bool) -> None:
         if reading.text and reading.text != text:
-            found.setdefault(reading.text, Reading(reading.text, reading.origins, reading.ends, has_names))
+            found.setdefault(reading.text, TextReading(reading.text, reading.origins, reading.ends, has_names))
 
     for source in _spellings(FoldedText(text, None, None)):
         add(source, has_names=False)  # the tagger's folded text is without these characters, too

@@ -22,7 +22,7 @@ from sprat_cli.render import dead_letter_json
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.headers import header_name
-from sprat_contracts.languages import primary_subtag
+from sprat_contracts.languages import FALLBACK_LANGUAGE, is_auto, primary_subtag
 from sprat_langid import resolved
 from sprat_operations import local_run
 from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
@@ -62,9 +62,9 @@ class Masker:
         Raises:
             NotShown: nothing of it may be shown.
         """
-        language = resolved(
-            self.language or content.language or self.default_language, content.text, self.default_language
-        )
+        # What names no language is not detected: it may be broken JSON, which is in none.
+        default = FALLBACK_LANGUAGE if is_auto(self.default_language) else self.default_language
+        language = resolved(self.language or content.language or default, content.text, default)
         accepted = (
             (*self.asked.validators_alone, primary_subtag(language)) if self.alone else self.asked.validators_alone
         )

@@ -52,7 +52,9 @@ async def in_sync(bootstrap: Sequence[str], topic: str, count: int) -> None:
 
 async def values(bootstrap: Sequence[str], topic: str) -> list[bytes]:
     """Return all that stands in a topic."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
     await consumer.start()
     parts = consumer.assignment()
     ends = await consumer.end_offsets(parts)
