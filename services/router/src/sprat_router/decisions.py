@@ -63,7 +63,8 @@ def decide(
     if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, announced):
         return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=threshold)
     out_of_scope = is_outside(output)
-    if out_of_scope and announced is not None and _is_of(prediction, announced):
+    # A keep_at of 0 keeps everything that a model says.
+    if out_of_scope and threshold > 0 and announced is not None and _is_of(prediction, announced):
         threshold = max(threshold, announced.keep_at_outside)
     reasons = []
     if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
