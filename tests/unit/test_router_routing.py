@@ -134,7 +134,9 @@ def test_an_answer_without_a_label_is_held_against_the_cards_threshold_for_it_wh
 def test_a_policy_that_keeps_everything_keeps_answers_without_a_label() -> None:
     made = prediction(output={"label": None}, confidence=0.3, model=MODEL | {"version": "v1"})
     policy = Policy(tasks=TaskPolicies(intent=IntentPolicy(keep_at=0)))
-    (emit,) = router(announced(card={"keep_at_outside": 0.95}, version="v1"), policy).receive(received(made)).events
+    (emit,) = (
+        router(announced(card={"keep_at_outside": 0.95}, version="v1"), policy=policy).receive(received(made)).events
+    )
     assert emit.message.route == Route(decision="kept", reason="out_of_scope", threshold=0)
 
 
