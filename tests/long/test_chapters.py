@@ -74,6 +74,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
 
     version = load_artefact(folder / "hr").card.version
     assert ["intent/hr", version] in [line.split()[:2] for line in person.follow("sprat models list").out.splitlines()]
+    person.follow("sprat models clean")
     assert version in person.follow("sprat models show intent/hr").out
     desk.settle("intent.hr")
     said = person.follow("sprat models retire intent/hr", answer="y")
@@ -83,7 +84,7 @@ def test_bring_your_own_labels(desk: Desk) -> None:
     assert person.left == []
     # `--frontier URL` is tested in tests/training, and so are files as they are.
     assert LABELS.options == {
-        *("--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
+        *("--json", "--text-column", "--label-column", "--test", "--show-texts", "--out-of-scope", "--outside-share"),
         *("--model", "--force", "--write", "--keep-at", "--new-keep-at", "--frontier", "--policy"),
         *("--frontier-region", "--tenant", "--bootstrap", "--frontier-accuracy", "--frontier-eur"),
         *("--frontier-model", "--frontier-price", "--tiers", "--skip-trained"),
@@ -215,7 +216,7 @@ def test_when_something_is_wrong(desk: Desk) -> None:
         "--model",
         *("--bootstrap", "--prefix", "--json", "--help", "--since", "--raw"),
         *("--reason", "--service", "--yes", "--at-most", "--again", "--from"),
-        *("--text-id", "--tenant", "--dry-run", "--allow-new-label", "--allow-new-labels"),
+        *("--text-id", "--tenant", "--dry-run", "--allow-new-label", "--allow-new-labels", "--allow-missing-texts"),
     }
 
 
