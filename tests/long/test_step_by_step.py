@@ -79,9 +79,8 @@ def test_from_a_file_of_labels_to_a_version_that_is_replaced_and_taken_back(pers
     assert "kept: confident" in sent
 
     said = person.follow("sprat assess new.csv --model hr --accuracy 0.97 --tenant acme-bank --write --as hr").out
-    if (
-        f"policy.yaml: {PLACE} is now " not in said
-    ):  # what these few texts show is provisional, and the card's is higher
+    # what these few texts show is provisional, and the card's is higher
+    if f"policy.yaml: {PLACE} is now " not in said:
         said = person.run(
             "sprat assess new.csv --model hr --accuracy 0.97 --tenant acme-bank --write --as hr --force"
         ).out
@@ -122,6 +121,7 @@ def test_from_a_file_of_labels_to_a_version_that_is_replaced_and_taken_back(pers
         "--skip-trained",
         "--language",
         "--outside-label",
+        "--force",
     }
 
 
