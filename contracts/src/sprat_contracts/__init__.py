@@ -1,8 +1,8 @@
 """The messages of Sprat: pydantic models, topics, ids and the wire format. No I/O, and no dependency but pydantic.
 
 Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `structured`,
-`text_warnings`, `ids`, `signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `kept`, `announcements`
-and `languages`.
+`text_warnings`, `ids`, `signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `kept`, `thresholds`,
+`announcements` and `languages`.
 """
 
 from sprat_contracts.announcements import ModelAnnounced
@@ -20,6 +20,7 @@ from sprat_contracts.frontier import (
 )
 from sprat_contracts.predictions import (
     OUTPUTS,
+    Accuracy,
     Alternative,
     Cause,
     Declined,
@@ -41,6 +42,7 @@ from sprat_contracts.results import FeedbackGiven, Result, Route, SmallAnswer
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
 from sprat_contracts.tasks import BUILT_IN, TaskTable
 from sprat_contracts.texts import LanguageDetected, TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
+from sprat_contracts.thresholds import Cell, Certificate, Measurement, Step, Thresholds
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
 from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError, decode, encode
@@ -50,8 +52,11 @@ __all__ = [
     "OUTPUTS",
     "SIGNATURE_HEADER",
     "TASKS",
+    "Accuracy",
     "Alternative",
     "Cause",
+    "Cell",
+    "Certificate",
     "ChainPlace",
     "DeadLetterReason",
     "Declined",
@@ -68,6 +73,7 @@ __all__ = [
     "LabelsOutput",
     "LanguageDetected",
     "MaskedOutput",
+    "Measurement",
     "Message",
     "ModelAnnounced",
     "ModelRef",
@@ -82,6 +88,7 @@ __all__ = [
     "Route",
     "ScoredLabel",
     "SmallAnswer",
+    "Step",
     "TaskOptions",
     "TaskTable",
     "Tasks",
@@ -89,6 +96,7 @@ __all__ = [
     "TextSignature",
     "TextSubmitted",
     "TextWarning",
+    "Thresholds",
     "TierStep",
     "Topic",
     "Topics",

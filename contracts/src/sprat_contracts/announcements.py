@@ -7,6 +7,7 @@ from pydantic import Field
 from sprat_contracts.base import EpochMs, Message, TaskName
 from sprat_contracts.languages import LanguageTag
 from sprat_contracts.texts import ModelName
+from sprat_contracts.thresholds import Thresholds
 
 NOT_FITTED: Final = "nothing"
 """`calibration.fitted_on` of a card whose confidences were fitted to no data."""
@@ -34,6 +35,10 @@ class ModelAnnounced(Message):
     card: dict[str, Any] = Field(
         default_factory=dict, description="Scores, calibration and licence: the artefact's card."
     )
+    thresholds: Annotated[
+        Thresholds | None,
+        Field(description="From which confidence on its answers are how often right; null where it was not measured."),
+    ] = None
 
     @property
     def is_calibrated(self) -> bool:

@@ -169,6 +169,21 @@ class ModelRef(Part):
     ] = None
 
 
+class Accuracy(Part):
+    """What an answer is worth by the thresholds of its model: the highest levels that its confidence reaches."""
+
+    certified: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="The highest accuracy that is certified for its confidence; null: none is."),
+    ] = None
+    estimated: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="The highest accuracy that is reached on average; null: none is."),
+    ] = None
+    thresholds: Annotated[str, Field(min_length=1, description="Version of the thresholds.")]
+    rows: Annotated[int, Field(ge=0, description="On how many measured rows the estimate rests.")] = 0
+
+
 class Cause(Part):
     """A reason why there is no answer."""
 
@@ -204,6 +219,10 @@ class Prediction(Message):
     model: Annotated[
         ModelRef | None, Field(description="The model that answered; null where no model serves the task.")
     ]
+    accuracy: Annotated[
+        Accuracy | None,
+        Field(description="What the answer is worth; null without thresholds, and from an older specialist."),
+    ] = None
     cached: Annotated[bool, Field(description="True when the answer came from the cache.")] = False
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     declined: Annotated[Declined | None, Field(description="Why the model gave no answer.")] = None

@@ -19,6 +19,15 @@ class Route(Part):
     threshold: Annotated[
         Probability | None, Field(description="The `keep_at` that was applied; null where none was.")
     ] = None
+    goal: Annotated[
+        float | None, Field(ge=0, le=1, description="The share right that is wanted of kept answers; null: a keep_at.")
+    ] = None
+    evidence: Annotated[
+        str | None, Field(description="`estimated` or `certified`: what must reach the goal; null: a keep_at.")
+    ] = None
+    level: Annotated[
+        float | None, Field(ge=0, le=1, description="What this answer reaches by that evidence; null: no level.")
+    ] = None
 
 
 class SmallAnswer(Part):

@@ -1,0 +1,219 @@
+"""Thresholds: from which confidence on the answers of one version of a model are how often right.
+
+`thresholds.json` stands beside the card of a model. Its version is a hash of its own content, and no part of the
+model's version: a new measurement makes no new model.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sprat_contracts.base import Part, Probability, TaskName
+from sprat_contracts.languages import primary_subtag
+from sprat_contracts.predictions import Accuracy, IntentOutput, LabelsOutput, NerOutput, Output
+
+FORMAT: Final = 1
+LEVELS: Final = tuple(number / 1000 for number in range(800, 1000, 5))
+"""The accuracies that a goal may name, ascending."""
+LEAST_THRESHOLD: Final = 0.5
+"""No threshold is lower: an answer that is more likely wrong than right is never kept."""
+CERTAINTY: Final = 0.95
+MEASUREMENTS: Final = 20
+"""So many of the last measurements are kept in the file."""
+
+Says = Literal["some", "none"]
+SOME: Final[Says] = "some"
+NONE: Final[Says] = "none"
+
+_RECOMMENDED: Final = {"intent": 0.97, "ner": 0.95, "translation": 0.9, "language-id": 0.95}
+_RECOMMENDED_LABELS: Final = 0.97
+ZERO_SHOT_GOAL: Final = 0.95
+
+VERSION: Final = r"^[0-9a-f]{16}$"
+_Accuracy = Annotated[float, Field(ge=0.8, le=0.995)]
+_Rows = Annotated[float, Field(ge=0)]
+
+
+def recommended_goal(task: str) -> float:
+    """Return the goal of a task where neither a policy nor a file of thresholds names one."""
+    return _RECOMMENDED.get(task, _RECOMMENDED_LABELS)
+
+
+def thousandths(share: float) -> int:
+    """Return a goal or a level as whole thousandths: so they are compared."""
+    return round(share * 1000)
+
+
+def nearest_levels(goal: float) -> tuple[float, ...]:
+    """Return the goal alone where it is a level, else the one or two levels next to it."""
+    if any(math.isclose(goal, each, abs_tol=1e-9) for each in LEVELS):
+        return (goal,)
+    below, above = [each for each in LEVELS if each < goal], [each for each in LEVELS if each > goal]
+    return (*below[-1:], *above[:1])
+
+
+def says(output: Output) -> Says:
+    """Return whether an output names a label, a name or a member of the set, or none."""
+    match output:
+        case IntentOutput(label=None) | LabelsOutput(labels=()) | NerOutput(entities=()):
+            return NONE
+        case _:
+            return SOME
+
+
+class Step(Part):
+    """The least confidence at which an accuracy is reached."""
+
+    accuracy: Annotated[_Accuracy, Field(description="The share right that is reached: 0.80 to 0.995 in 0.005.")]
+    threshold: Annotated[Probability, Field(description="Least confidence of the answers kept.")]
+    kept: Annotated[_Rows, Field(description="Measured rows at or above it; of weighted rows the effective number.")]
+    right: Annotated[_Rows, Field(description="Of these, the right ones.")]
+
+
+class Cell(Part):
+    """The thresholds of the answers to texts in one language that say something, or nothing."""
+
+    language: Annotated[
+        str | None, Field(pattern=r"^[a-z]{2,8}$", description="Without region; null: all languages together.")
+    ] = None
+    says: Annotated[
+        str,
+        Field(description="`some`: a label, a name, a member of the set; `none`: no label, no name, the empty set."),
+    ]
+    rows: Annotated[_Rows, Field(description="Measured rows; of weighted ones the effective number.")]
+    estimated: Annotated[
+        tuple[Step, ...], Field(description="Ascending accuracies that are reached on average; absent ones are not.")
+    ] = ()
+    certified: Annotated[
+        tuple[Step, ...],
+        Field(description="Ascending accuracies that are certified; in the cells of all languages together alone."),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _is_monotone(self) -> Self:
+        for steps in (self.estimated, self.certified):
+            for lower, higher in pairwise(steps):
+                if lower.accuracy >= higher.accuracy or lower.threshold > higher.threshold:
+                    raise ValueError("its steps do not ascend")
+        if self.certified and self.language is not None:
+            raise ValueError("certified steps are for all languages together alone")
+        return self
+
+
+class Certificate(Part):
+    """What the certified steps rest on."""
+
+    goals: Annotated[tuple[_Accuracy, ...], Field(description="Named before the labels were read.")]
+    certainty: Annotated[float, Field(gt=0, lt=1, description="That the steps hold for rows drawn like these.")] = (
+        CERTAINTY
+    )
+    attempt: Annotated[int, Field(ge=1, description="Which measurement of this version it is.")] = 1
+    spent: Annotated[float, Field(gt=0, lt=1, description="What of 1 - certainty this attempt may spend.")]
+    drawn: Annotated[str, Field(description="`traffic`: a random share of what services got; `file`.")]
+    rows: Annotated[int, Field(ge=0, description="Real rows that certify, one of each group of near doubles.")]
+    outside: Annotated[int, Field(ge=0, description="Of these, the texts outside every label.")]
+    no_outside_texts: Annotated[
+        bool, Field(description="Whether the owner states that there are no texts outside every label.")
+    ] = False
+    also_chose: Annotated[bool, Field(description="Whether the rows also chose between two models.")] = False
+
+
+class Measurement(Part):
+    """One measurement of a version."""
+
+    at: Annotated[str, Field(description="Date, UTC, as 2026-12-01.")]
+    by: Annotated[str, Field(description="`train`, `evaluate` or `reviews`.")]
+    rows: Annotated[int, Field(ge=0, description="Rows measured.")]
+    outside: Annotated[int, Field(ge=0, description="Of these, the texts outside every label.")] = 0
+    drawn: Annotated[str | None, Field(description="`traffic` or `file`; null where nothing was to be certified.")] = (
+        None
+    )
+    attempt: Annotated[int, Field(ge=0, description="Number of the attempt to certify; 0: none.")] = 0
+    spent: Annotated[float, Field(ge=0, lt=1, description="What this attempt could spend.")] = 0.0
+    data: Annotated[str, Field(pattern=VERSION, description="Hash of the rows: the same rows change nothing.")]
+
+
+class Thresholds(Part):
+    """The content of `thresholds.json`; an announcement carries it without measurements and equal steps."""
+
+    format: Annotated[int, Field(description="Of this file; readers refuse one that they do not know.")] = FORMAT
+    thresholds_version: Annotated[str, Field(pattern=VERSION, description="Hash of the whole file but this field.")]
+    task: Annotated[TaskName, Field(description="The task measured.")]
+    model: Annotated[str, Field(min_length=1, description="Name of the artefact, or of a provider's model.")]
+    model_version: Annotated[str, Field(min_length=1, description="Version that it was measured with.")]
+    label_set: Annotated[str | None, Field(description="Hash of the labels; null for open tasks.")] = None
+    right: Annotated[str, Field(min_length=1, description="What is called right of an answer.")]
+    recommended_goal: Annotated[_Accuracy, Field(description="The goal where the policy names none.")]
+    cells: Annotated[tuple[Cell, ...], Field(description="Languages × `some` or `none`, and all languages together.")]
+    certificate: Annotated[Certificate | None, Field(description="Null where nothing is certified.")] = None
+    measurements: Annotated[
+        tuple[Measurement, ...], Field(description="The last 20, the latest last.", max_length=MEASUREMENTS)
+    ] = ()
+
+    @model_validator(mode="after")
+    def _is_readable(self) -> Self:
+        if self.format != FORMAT:
+            raise ValueError(f"has the format {self.format}; this release reads {FORMAT}")
+        places = [(each.language, each.says) for each in self.cells]
+        if len(set(places)) != len(places):
+            raise ValueError("has two cells of one kind")
+        return self
+
+    def accuracy(self, confidence: float, language: str, said: Says) -> Accuracy:
+        """Return what an answer is worth.
+
+        Args:
+            confidence: the published one, 0 to 1.
+            language: that the text was read in, BCP 47.
+            said: whether the answer names something.
+        """
+        pooled = self.cell(None, said)
+        own = self.cell(primary_subtag(language), said) or pooled
+        certified = None if pooled is None else _reached(pooled.certified, confidence)
+        estimated = None if own is None else _reached(own.estimated, confidence)
+        return Accuracy(
+            certified=certified,
+            estimated=max(filter(None, (estimated, certified)), default=None),
+            thresholds=self.thresholds_version,
+            rows=0 if own is None else round(own.rows),
+        )
+
+    def cell(self, language: str | None, said: str) -> Cell | None:
+        """Return the cell of a language without region, None: of all together; None where there is none."""
+        return next((each for each in self.cells if each.language == language and each.says == said), None)
+
+    def announced(self, *, pooled: bool = False) -> Self:
+        """Return what an announcement carries: no measurements, and of equal thresholds the highest accuracy alone.
+
+        Args:
+            pooled: without the cells of single languages, where the whole is too large for the topic.
+        """
+        cells = tuple(
+            each.model_copy(update={"estimated": _changes(each.estimated), "certified": _changes(each.certified)})
+            for each in self.cells
+            if each.language is None or not pooled
+        )
+        return self.model_copy(update={"cells": cells, "measurements": ()})
+
+
+def content_version(content: Mapping[str, Any]) -> str:
+    """Return the version of the content of a file: 16 digits of SHA-256 over its canonical JSON."""
+    covered = {name: value for name, value in content.items() if name != "thresholds_version"}
+    text = json.dumps(covered, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _reached(steps: Sequence[Step], confidence: float) -> float | None:
+    """Return the highest accuracy whose threshold a confidence reaches."""
+    return next((each.accuracy for each in reversed(steps) if confidence >= each.threshold), None)
+
+
+def _changes(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the last step of each run with one threshold."""
+    by_threshold = {each.threshold: each for each in steps}
+    return tuple(by_threshold.values())
