@@ -71,6 +71,15 @@ def test_writing_twice_gives_the_same_bytes(folder: Path) -> None:
     assert (folder / "card.json").read_bytes() == before
 
 
+def test_thresholds_beside_the_card_are_no_part_of_the_version(folder: Path) -> None:
+    before = (folder / "card.json").read_bytes(), content_hash(folder)
+    (folder / "thresholds.json").write_text("{}")
+    card = load_artefact(folder).card
+    assert write_artefact(folder, DRAFT) == card
+    assert ((folder / "card.json").read_bytes(), content_hash(folder)) == before
+    assert "thresholds.json" not in card.files
+
+
 def test_the_version_covers_every_byte_of_files_and_card(folder: Path) -> None:
     version = content_hash(folder)
     (folder / "model.bin").write_bytes(b"weightS")

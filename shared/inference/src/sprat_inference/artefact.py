@@ -1,7 +1,8 @@
 """Artefacts: the folder of a model, compared with its `card.json` when it is loaded.
 
 An artefact holds CTranslate2 files, a tokenizer, a head, and `card.json`, which lists them all. The version of a model
-is a hash of its card, and the card holds a hash of every file: one changed byte makes another version.
+is a hash of its card, and the card holds a hash of every file: one changed byte makes another version. Beside the card,
+and covered by neither, may stand `thresholds.json`: a new measurement makes no new model.
 
 Errors, as branches of the chassis' tree:
 
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 
 from sprat.errors import Fatal, SpratError, UserError
 from sprat.file_guard import check_writers
+from sprat.thresholds import THRESHOLDS
 from sprat_inference.card import Card, PartCard
 
 CARD = "card.json"
@@ -196,7 +198,7 @@ def _compare_files(folder: Path, files: Mapping[str, str]) -> None:
         if (actual := _hash_file(path)) != expected:
             raise BrokenArtefact(f"{path}: has sha256 {actual[:16]}…, the card says {expected[:16]}…; {_FIX}")
 
-    unlisted = {path.name for path in folder.iterdir()} - {*files, CARD}
+    unlisted = {path.name for path in folder.iterdir()} - {*files, CARD, THRESHOLDS}
     for name in sorted(unlisted):
         if _READ_BY_LOADERS.fullmatch(name):
             raise BrokenArtefact(
@@ -205,7 +207,7 @@ def _compare_files(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _hash_files(folder: Path) -> dict[str, str]:
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CARD)
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in {CARD, THRESHOLDS})
     return {path.name: _hash_file(path) for path in paths if _PLAIN_NAME.fullmatch(path.name)}
 
 

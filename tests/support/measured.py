@@ -1,0 +1,48 @@
+"""Thresholds of a model that tests give it."""
+
+from sprat_contracts.thresholds import Cell, Certificate, Step, Thresholds, content_version
+
+MODEL_VERSION = "a" * 16
+
+
+def thresholds(
+    *,
+    model_version: str = MODEL_VERSION,
+    task: str = "intent",
+    label_set: str | None = "0" * 16,
+    estimated: float = 0.6,
+    certified: float = 0.8,
+    german: float | None = None,
+) -> Thresholds:
+    """Return thresholds whose answers are 0.97 right from `estimated` on, and certified so from `certified` on.
+
+    Of the answers that say nothing, 0.9 are right from 0.7 on. German texts have a cell of their own where `german` is
+    given.
+    """
+    cells = [
+        Cell(
+            says="some",
+            rows=400,
+            estimated=(_step(0.9, estimated / 1.1), _step(0.97, estimated), _step(0.99, 0.95)),
+            certified=(_step(0.97, certified),),
+        ),
+        Cell(says="none", rows=50, estimated=(_step(0.9, 0.7),)),
+    ]
+    if german is not None:
+        cells.append(Cell(language="de", says="some", rows=60, estimated=(_step(0.97, german),)))
+    draft = Thresholds(
+        thresholds_version="0" * 16,
+        task=task,
+        model="small",
+        model_version=model_version,
+        label_set=label_set,
+        right="the label, or none",
+        recommended_goal=0.97,
+        cells=tuple(cells),
+        certificate=Certificate(goals=(0.97,), spent=0.03, drawn="file", rows=400, outside=40),
+    )
+    return draft.model_copy(update={"thresholds_version": content_version(draft.model_dump(mode="json"))})
+
+
+def _step(accuracy: float, threshold: float) -> Step:
+    return Step(accuracy=accuracy, threshold=threshold, kept=200, right=199)
