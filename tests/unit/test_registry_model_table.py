@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sprat.registry.model_table import AnnouncedLabels, ModelTable, model_key
 from sprat_contracts import ModelAnnounced
+from support.measured import thresholds
 from support.router_records import APPENDED_AT, LABELS, announced, table
 
 
@@ -22,6 +23,22 @@ def test_a_model_serves_the_texts_that_it_owns(owns_from: int | None, *, served:
     models = table(announced(owns_from=owns_from))
     assert (models.served("intent", "default", APPENDED_AT) is not None) is served
     assert models.labels("intent", "default") == AnnouncedLabels(LABELS, "h1", "v1")
+
+
+def test_what_card_and_thresholds_say_about_keeping_comes_with_the_labels() -> None:
+    card = {"keep_at": 0.7, "keep_at_by_language": {"de": 0.8, "fr": 2}, "keep_at_outside": 0.9}
+    models = table(announced().model_copy(update={"card": card, "thresholds": thresholds()}))
+    labels = models.labels("intent", "default")
+    assert labels is not None
+    assert [labels.keep_at_of(tag) for tag in ("en", "de-AT", "fr")] == [0.7, 0.8, 0.7]
+    assert (labels.keep_at_outside, labels.recommended_goal) == (0.9, 0.97)
+
+
+@pytest.mark.parametrize("card", [{}, {"keep_at": None}, {"keep_at": 1.5, "keep_at_by_language": [0.7]}])
+def test_a_card_that_names_no_share_says_nothing_about_keeping(card: dict[str, object]) -> None:
+    labels = table(announced().model_copy(update={"card": card})).labels("intent", "default")
+    assert labels is not None
+    assert (labels.keep_at_of("de"), labels.keep_at_outside, labels.recommended_goal) == (None, 0.0, None)
 
 
 @pytest.mark.parametrize(("task", "model"), [("ner", "default"), ("intent", "en-slow")])

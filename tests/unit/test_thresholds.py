@@ -12,7 +12,7 @@ import pytest
 from sprat.errors import Retryable, UserError
 from sprat.thresholds import THRESHOLDS, ThresholdsFile, find_thresholds, read_thresholds, write_thresholds
 from sprat_contracts.thresholds import Thresholds, content_version
-from tests.support.measured import MODEL_VERSION, thresholds
+from support.measured import MODEL_VERSION, thresholds
 
 
 @pytest.fixture

@@ -47,7 +47,22 @@ class ModelAnnounced(Message):
         return not (isinstance(calibration, dict) and calibration.get("fitted_on") == NOT_FITTED)
 
     @property
+    def keep_at(self) -> float | None:
+        """The least confidence, by its card, to keep an answer; None where the card says none."""
+        return _share(self.card.get("keep_at"))
+
+    @property
+    def keep_at_by_language(self) -> dict[str, float]:
+        """What its card says instead for a language, without region."""
+        given = self.card.get("keep_at_by_language")
+        shares = {name: _share(value) for name, value in given.items()} if isinstance(given, dict) else {}
+        return {name: share for name, share in shares.items() if share is not None}
+
+    @property
     def keep_at_outside(self) -> float:
         """The least confidence, by its card, to keep an answer that no label fits; 0 where the card says none."""
-        given = self.card.get("keep_at_outside")
-        return float(given) if isinstance(given, int | float) and 0 <= given <= 1 else 0.0
+        return _share(self.card.get("keep_at_outside")) or 0.0
+
+
+def _share(given: object) -> float | None:
+    return float(given) if isinstance(given, int | float) and 0 <= given <= 1 else None

@@ -1,14 +1,16 @@
 """Who serves what: the state that the compacted topic of announcements adds up to."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sprat.registry.retirement import Ends
 from sprat_contracts import ModelAnnounced
+from sprat_contracts.languages import primary_subtag
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedLabels:
-    """The labels that a model can answer with, and whether its confidences can be compared with a threshold."""
+    """The labels that a model can answer with, and what its announcement says about keeping its answers."""
 
     labels: tuple[str, ...] | None
     """None for an open task."""
@@ -20,6 +22,31 @@ class AnnouncedLabels:
     """Whether its confidences are chances."""
     keep_at_outside: float = 0.0
     """The least confidence, by its card, to keep an answer that no label fits."""
+    keep_at: float | None = None
+    """The least confidence, by its card, to keep an answer; None where the card says none."""
+    keep_at_by_language: Mapping[str, float] = field(default_factory=dict)
+    """What its card says instead for a language, without region."""
+    recommended_goal: float | None = None
+    """Of its thresholds; None where it was announced without."""
+
+    @classmethod
+    def of(cls, announced: ModelAnnounced) -> "AnnouncedLabels":
+        """Return what an announcement says."""
+        thresholds = announced.thresholds
+        return cls(
+            announced.labels,
+            announced.label_set,
+            announced.version,
+            announced.is_calibrated,
+            announced.keep_at_outside,
+            announced.keep_at,
+            announced.keep_at_by_language,
+            None if thresholds is None else thresholds.recommended_goal,
+        )
+
+    def keep_at_of(self, language: str) -> float | None:
+        """Return the least confidence, by its card, to keep an answer to a text in a language, BCP 47."""
+        return self.keep_at_by_language.get(primary_subtag(language), self.keep_at)
 
 
 class ModelTable:
@@ -27,6 +54,7 @@ class ModelTable:
 
     def __init__(self) -> None:
         self._announced: dict[str, ModelAnnounced] = {}
+        self._labels: dict[str, AnnouncedLabels] = {}
         self._withdrawn: dict[str, Ends | None] = {}
 
     def apply(self, key: bytes | None, announced: ModelAnnounced | None, until: Ends | None = None) -> bool:
@@ -41,11 +69,13 @@ class ModelTable:
         name = (key or b"").decode("utf-8", "replace")
         if announced is None:
             self._announced.pop(name, None)
+            self._labels.pop(name, None)
             self._withdrawn[_group(name)] = until
             return True
         if name != model_key(announced.task, announced.model).decode():
             return False
         self._announced[name] = announced
+        self._labels[name] = AnnouncedLabels.of(announced)
         self._withdrawn.pop(_group(name), None)
         return True
 
@@ -62,16 +92,7 @@ class ModelTable:
 
     def labels(self, task: str, model: str) -> AnnouncedLabels | None:
         """Return the announced labels, even where the model does not own the text; None: it is not announced."""
-        announced = self._announced.get(f"{task}/{model}")
-        if announced is None:
-            return None
-        return AnnouncedLabels(
-            announced.labels,
-            announced.label_set,
-            announced.version,
-            announced.is_calibrated,
-            announced.keep_at_outside,
-        )
+        return self._labels.get(f"{task}/{model}")
 
     def announced(self) -> tuple[ModelAnnounced, ...]:
         """Return all announcements, ordered by task and model."""
