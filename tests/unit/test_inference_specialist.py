@@ -6,10 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from sprat.processing.handler import Ask, Outcome
-from sprat_contracts import Prediction, Record, TaskOptions, TextSubmitted, decode
+from sprat.model import Answer
+from sprat.processing.handler import Answered, Ask, Outcome
+from sprat_contracts import (
+    Entity,
+    IntentOutput,
+    LabelsOutput,
+    NerOutput,
+    Prediction,
+    Record,
+    TaskOptions,
+    TextSubmitted,
+    TranslationOutput,
+    decode,
+)
+from sprat_contracts.predictions import UNCHANGED, MaskedOutput, ScoredLabel
 from sprat_inference.card import Card
 from sprat_inference.specialist import SpecialistHandler
+from support.measured import thresholds
 from support.router_records import APPENDED_AT, TOPICS, received, text
 
 
@@ -198,3 +212,61 @@ def test_a_text_that_breaks_the_model_is_declined_and_becomes_a_dead_letter_by_o
     outcome = one.failed(record, one.receive(record))
     assert outcome.rejected.own_fault
     assert outcome.events[0].message.declined.code == "model_error"
+
+
+ENTITY = Entity(start=0, end=4, text="Anna", label="PER", probability=0.9)
+SOME = {
+    "intent": IntentOutput(label="pay"),
+    "ner": NerOutput(entities=(ENTITY,)),
+    "translation": TranslationOutput(text="Hallo", target="de"),
+    "topics": LabelsOutput(labels=(ScoredLabel(label="a", probability=0.9),)),
+    "clean": MaskedOutput(masked="[PERSON_1]", spans=()),
+}
+NONE = {"intent": IntentOutput(label=None), "ner": NerOutput(entities=()), "topics": LabelsOutput(labels=())}
+
+
+def judged(output, confidence, *, stage=None, cached=False, language="en", by=thresholds(german=0.9)):  # noqa: B008
+    one, record = specialist(), received(text(language=language, text=GERMAN))
+    one.thresholds = by
+    answered = Answered(Answer(output, confidence, stage), cached=cached, timings_ms={})
+    return one.answered(record, one.receive(record), answered).events[0].message.accuracy
+
+
+@pytest.mark.parametrize("task", SOME)
+def test_an_answer_carries_the_levels_that_its_confidence_reaches(task):
+    levels = [judged(SOME[task], confidence) for confidence in (0.5, 0.6, 0.8, 0.95)]
+    assert [each.estimated for each in levels] == [None, 0.97, 0.97, 0.99]
+    assert [each.certified for each in levels] == [None, None, 0.97, 0.97]
+    assert {(each.thresholds, each.rows) for each in levels} == {(thresholds(german=0.9).thresholds_version, 400)}
+
+
+@pytest.mark.parametrize("task", NONE)
+def test_an_answer_that_names_nothing_has_levels_of_its_own(task):
+    worth = judged(NONE[task], 0.95)
+    assert (worth.certified, worth.estimated, worth.rows) == (None, 0.9, 50)
+
+
+@pytest.mark.parametrize(("language", "estimated"), [("de-AT", None), ("auto", None), ("en", 0.97)])
+def test_the_estimate_is_that_of_the_language_that_the_text_was_read_in(language, estimated):
+    assert judged(SOME["intent"], 0.7, language=language).estimated == estimated
+
+
+def test_a_cached_answer_is_judged_by_the_thresholds_of_now():
+    before, after = (
+        judged(SOME["intent"], 0.7, cached=True, by=by) for by in (thresholds(), thresholds(certified=0.7))
+    )
+    assert (before.certified, after.certified) == (None, 0.97)
+    assert before.thresholds != after.thresholds
+
+
+def test_without_thresholds_and_where_no_model_was_asked_an_answer_has_no_level():
+    assert judged(SOME["intent"], 0.99, by=None) is None
+    assert judged(SOME["translation"], 1.0, stage=UNCHANGED) is None
+    assert judged(SOME["intent"], 0.99, stage="lexical").estimated == 0.99
+
+
+def test_what_is_declined_has_no_level():
+    one, record = specialist(), received(text(language="fi"))
+    one.thresholds = thresholds()
+    (emit,) = one.receive(record).events
+    assert emit.message.accuracy is None

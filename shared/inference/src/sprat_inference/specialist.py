@@ -21,7 +21,8 @@ from sprat_contracts import (
 )
 from sprat_contracts.ids import PREDICTION, derive
 from sprat_contracts.languages import DEFAULT_LANGUAGE, is_served
-from sprat_contracts.predictions import UNCHANGED
+from sprat_contracts.predictions import UNCHANGED, Accuracy
+from sprat_contracts.thresholds import Thresholds, says
 from sprat_inference.card import Card
 from sprat_langid import language_detected
 from sprat_langid.tags import is_known_language
@@ -53,6 +54,8 @@ class SpecialistHandler:
         """Partition → offset. The model owns all texts before it, whatever their age: it was retired with that lag."""
         self.default_language = default_language
         """In which texts are read of which none is detected."""
+        self.thresholds: Thresholds | None = None
+        """By which an answer gets its levels, a cached one too. Immutable; another object may take its place."""
         self._ref = ModelRef(name=card.name, version=card.version)
         self._asking = asking_pattern(card.task)
 
@@ -161,6 +164,8 @@ class SpecialistHandler:
     ) -> Outcome:
         task, envelope = self.card.task, received.envelope
         stage = answered.answer.stage if answered else None
+        detected = self._detected(received.message)
+        language = received.message.language if detected is None else detected.language
         prediction = Prediction(
             text_id=envelope.id,
             text_source=envelope.source,
@@ -170,17 +175,24 @@ class SpecialistHandler:
             output=answered.answer.output if answered else None,
             confidence=answered.answer.confidence if answered else None,
             model=self._ref if stage is None else self._ref.model_copy(update={"stage": stage}),
+            accuracy=None if answered is None else self._accuracy(answered.answer, language),
             cached=answered.cached if answered else False,
             timings_ms=dict(answered.timings_ms) if answered else {},
             declined=declined,
             text_signature=envelope.signature,
             warnings=received.warnings,
-            language_detected=self._detected(received.message),
+            language_detected=detected,
         )
         id = str(derive(PREDICTION, envelope.source, envelope.id, task))
         key = record_key(prediction.origin, envelope.id)
         emit = Emit(self.topics.predictions(task), key, id, prediction, {"tenant": received.message.tenant})
         return Outcome((emit,))
+
+    def _accuracy(self, answer: Answer, language: str) -> Accuracy | None:
+        """Return what an answer is worth; None where no model gave it, or the model was not measured."""
+        if self.thresholds is None or answer.stage == UNCHANGED:
+            return None
+        return self.thresholds.accuracy(answer.confidence, language, says(answer.output))
 
 
 def _because_of(detected: LanguageDetected | None, declined: Declined) -> Declined:
