@@ -1,6 +1,8 @@
 """Thresholds of a model that tests give it."""
 
-from sprat_contracts.thresholds import Cell, Certificate, Step, Thresholds, content_version
+from string import ascii_lowercase
+
+from sprat_contracts.thresholds import LEVELS, Cell, Certificate, Step, Thresholds, content_version
 
 MODEL_VERSION = "a" * 16
 
@@ -13,11 +15,12 @@ def thresholds(
     estimated: float = 0.6,
     certified: float = 0.8,
     german: float | None = None,
+    languages: int = 0,
 ) -> Thresholds:
     """Return thresholds whose answers are 0.97 right from `estimated` on, and certified so from `certified` on.
 
     Of the answers that say nothing, 0.9 are right from 0.7 on. German texts have a cell of their own where `german` is
-    given.
+    given, and so many other languages besides.
     """
     cells = [
         Cell(
@@ -30,6 +33,9 @@ def thresholds(
     ]
     if german is not None:
         cells.append(Cell(language="de", says="some", rows=60, estimated=(_step(0.97, german),)))
+    steps = tuple(_step(level, level) for level in LEVELS[:20])
+    named = [f"x{ascii_lowercase[number // 26]}{ascii_lowercase[number % 26]}" for number in range(languages)]
+    cells += [Cell(language=each, says="some", rows=9, estimated=steps) for each in named]
     draft = Thresholds(
         thresholds_version="0" * 16,
         task=task,

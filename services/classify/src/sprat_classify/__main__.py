@@ -12,12 +12,13 @@ from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat.runtime import run_service
 from sprat.settings import Section
+from sprat.thresholds import THRESHOLDS, ThresholdsFile
 from sprat_classify.handler import ClassifyHandler
 from sprat_classify.model import ClassifyModel, for_task
-from sprat_encoder.zero_shot import load_zero_shot
+from sprat_encoder.zero_shot import default_thresholds, load_zero_shot
 from sprat_inference.artefact import BrokenArtefact
-from sprat_inference.card import SpecialistModel
-from sprat_inference.serving import ModelSection, load_model, serve_model
+from sprat_inference.card import Card, SpecialistModel
+from sprat_inference.serving import ModelSection, find_thresholds_file, load_model, serve_model
 from sprat_policy import PrivacyPolicy, TaskFile, TaskSettings, load_policy
 
 
@@ -30,6 +31,13 @@ class ClassifySection(Section):
     )
     model: Annotated[str, Field(description="The name by which texts ask for it.")] = DEFAULT_MODEL
     threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
+    thresholds: Annotated[
+        Path | None,
+        Field(
+            description="File of its thresholds. Default: `thresholds.json` in the model's folder; without one, "
+            "`thresholds/TASK.json` beside the task's file."
+        ),
+    ] = None
 
 
 class ClassifySettings(TaskSettings):
@@ -72,6 +80,17 @@ class ClassifySettings(TaskSettings):
             UserError: as `task_file`.
         """
         return self.classify.artefact or self.task_files.artefact(self.task)
+
+    def find_thresholds_file(self, card: Card) -> ThresholdsFile:
+        """Return the file of its model's thresholds; without examples, those of all such models hold until it is there.
+
+        Raises:
+            UserError: the file is refused.
+        """
+        has_examples = self.artefact is not None or self.task_file.kind == "pii"
+        beside = self.task_files.thresholds(self.task) if self.artefact is None else self.artefact / THRESHOLDS
+        default = None if has_examples else default_thresholds()
+        return find_thresholds_file(card, self.classify.thresholds, beside, "classify", default)
 
     def load_model(self) -> SpecialistModel:
         """Load the model of the task; see :func:`model_of`."""
@@ -146,7 +165,9 @@ def handler_of(settings: ClassifySettings) -> type[ClassifyHandler]:
 
 async def build(context: ServiceContext, settings: ClassifySettings) -> Subscription:
     """Load the model, announce it, and return its subscription."""
-    return await serve_model(context, model_of(settings), settings.classify.model, handler_of(settings))
+    model = model_of(settings)
+    thresholds = settings.find_thresholds_file(model.card)
+    return await serve_model(context, model, settings.classify.model, handler_of(settings), thresholds)
 
 
 if __name__ == "__main__":

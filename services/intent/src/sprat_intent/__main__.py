@@ -6,7 +6,8 @@ from pathlib import Path
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
-from sprat_inference.serving import ModelSection, load_model, serve_model
+from sprat.thresholds import THRESHOLDS
+from sprat_inference.serving import ModelSection, find_thresholds_file, load_model, serve_model
 from sprat_intent.handler import IntentHandler
 from sprat_intent.model import IntentModel
 
@@ -30,7 +31,8 @@ async def build(context: ServiceContext, settings: IntentSettings) -> Subscripti
     """Load the model, announce it, and return its subscription."""
     section = settings.intent
     model = load_model(IntentModel.load, section, context.name)
-    return await serve_model(context, model, section.model, IntentHandler)
+    thresholds = find_thresholds_file(model.card, section.thresholds, section.artefact / THRESHOLDS, context.name)
+    return await serve_model(context, model, section.model, IntentHandler, thresholds)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from pathlib import Path
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
-from sprat_inference.serving import ModelSection, load_model, serve_model
+from sprat.thresholds import THRESHOLDS
+from sprat_inference.serving import ModelSection, find_thresholds_file, load_model, serve_model
 from sprat_language_id.handler import LanguageIdHandler
 from sprat_language_id.model import LanguageIdModel
 
@@ -29,7 +30,8 @@ async def build(context: ServiceContext, settings: LanguageIdSettings) -> Subscr
     """Load the model, announce it, and return its subscription."""
     section = settings.language_id
     model = load_model(LanguageIdModel.load, section, context.name)
-    return await serve_model(context, model, section.model, LanguageIdHandler)
+    thresholds = find_thresholds_file(model.card, section.thresholds, section.artefact / THRESHOLDS, context.name)
+    return await serve_model(context, model, section.model, LanguageIdHandler, thresholds)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from typing import Final
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat.settings import ServiceSettings
+from sprat.thresholds import THRESHOLDS
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import SpecialistModel
-from sprat_inference.serving import ModelSection, load_model, serve_model
+from sprat_inference.serving import ModelSection, find_thresholds_file, load_model, serve_model
 from sprat_inference.token_classifier import READERS
 from sprat_ner.added import AddedNerModel
 from sprat_ner.handler import NerHandler
@@ -52,7 +53,8 @@ async def build(context: ServiceContext, settings: NerSettings) -> Subscription:
     """Load the model, announce it, and return its subscription."""
     section = settings.ner
     model = load_model(load, section, context.name)
-    return await serve_model(context, model, section.model, NerHandler)
+    thresholds = find_thresholds_file(model.card, section.thresholds, section.artefact / THRESHOLDS, context.name)
+    return await serve_model(context, model, section.model, NerHandler, thresholds)
 
 
 if __name__ == "__main__":

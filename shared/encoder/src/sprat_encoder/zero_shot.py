@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat.thresholds import find_thresholds
+from sprat_contracts.thresholds import Thresholds
 from sprat_encoder import identify, load
 from sprat_encoder.label_model import EncoderWithHead, LabellingModel
 from sprat_inference.artefact import BrokenArtefact, load_part
@@ -81,6 +83,16 @@ def languages(folder: Path = ARTEFACT) -> tuple[str, ...]:
         BrokenArtefact: the folder cannot be used.
     """
     return load_part(folder, reader=READER).languages
+
+
+def default_thresholds(folder: Path = ARTEFACT) -> Thresholds | None:
+    """Return the thresholds of such a model where its task was not measured; None where its folder has none.
+
+    Raises:
+        BrokenArtefact: the folder cannot be used.
+        UserError: its file is refused.
+    """
+    return find_thresholds(folder, model_version=load_part(folder, reader=READER).version)
 
 
 def load_zero_shot(

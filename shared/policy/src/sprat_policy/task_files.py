@@ -183,6 +183,10 @@ class TaskFiles(Mapping[str, TaskFile]):
         named = self._files[name].artefact
         return None if named is None else (self.folder or Path()) / named.expanduser()
 
+    def thresholds(self, name: str) -> Path:
+        """Return where the thresholds of a task stand whose model has no folder."""
+        return (self.folder or Path()) / "thresholds" / f"{name}.json"
+
     def __getitem__(self, name: str) -> TaskFile:
         """Return the task of that name."""
         return self._files[name]

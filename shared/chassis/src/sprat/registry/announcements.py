@@ -264,6 +264,39 @@ async def announce(
     return Ownership(owns_from, left or {})
 
 
+async def announce_again(
+    settings: KafkaSettings,
+    publisher: Publisher,
+    model: ModelAnnounced,
+    service: str,
+    signatures: Signatures,
+    make_reader: MakeReader = ModelsReader,
+) -> None:
+    """Announce what has changed beside a model that this service has announced; `model` has its `owns_from`.
+
+    Nothing is announced where the model was withdrawn meanwhile, or where another process has announced another version
+    of it: that would put back what somebody has replaced.
+
+    Raises:
+        Fatal: the topic does not exist.
+        Retryable: Kafka does not answer.
+    """
+    key = model_key(model.task, model.model)
+    history: list[Announcement] = []
+    reader = make_reader(settings, signatures, lambda seen: history.append(seen) if seen.key == key else None)
+    try:
+        await reader.start()
+    except KafkaError as error:
+        raise Retryable(f"the models topic cannot be read: {type(error).__name__}") from None
+    finally:
+        await reader.stop()
+    last = history[-1].announced if history else None
+    if last is None or (last.version, last.owns_from) != (model.version, model.owns_from):
+        log.warning("%s/%s was withdrawn or replaced meanwhile: it is not announced again", model.task, model.model)
+    elif last.model_dump() != model.model_dump():
+        await publisher.publish([announcement_record(settings.topics, model, service, _left(history), signatures)])
+
+
 def _left(history: list[Announcement]) -> Ends | None:
     return history[-1].retirement.left if history else None
 

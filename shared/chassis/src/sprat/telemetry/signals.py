@@ -63,6 +63,13 @@ MODEL_STAGE = Attribute(
     limit=10,
     examples=("lexical", "encoder", "unchanged"),
 )
+THRESHOLDS_VERSION = Attribute(
+    "thresholds_version",
+    "sprat.thresholds.version",
+    "The version of its thresholds: the hash of their content.",
+    limit=100,
+    examples=("1f0c77d2a9be4410",),
+)
 DECISION = Attribute("decision", "sprat.decision", "What the router decided on a prediction.", ("kept", "escalated"))
 REASON = Attribute(
     "reason",
@@ -327,6 +334,12 @@ PREDICTIONS = Counter(
     "{prediction}",
     "Predictions of a small model that Kafka has acknowledged; the reason is why it declined, or `none`.",
     (TASK, LANGUAGE, REASON, MODEL_STAGE),
+)
+THRESHOLDS = Gauge(
+    "sprat.thresholds.info",
+    "{file}",
+    "Always 1; the attributes say by which thresholds a small model's answers get their levels. Not there without any.",
+    (TASK, MODEL, MODEL_VERSION, THRESHOLDS_VERSION),
 )
 MODEL_SECONDS = Histogram(
     "sprat.model.duration", "s", "Seconds of the model for one batch.", (TASK, ERROR), boundaries=SECONDS
