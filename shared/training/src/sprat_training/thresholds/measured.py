@@ -1,0 +1,181 @@
+"""Measure the thresholds of one version of a model: the content of `thresholds.json`."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+
+from sprat_contracts.thresholds import (
+    FORMAT,
+    LEVELS,
+    MEASUREMENTS,
+    NONE,
+    SOME,
+    Cell,
+    Certificate,
+    Measurement,
+    Says,
+    Step,
+    Thresholds,
+    content_version,
+)
+from sprat_training.thresholds.certified import Walk, certify, rows_that_certify, spend_of, walks_of
+from sprat_training.thresholds.estimated import at_each, effective, estimate
+from sprat_training.thresholds.rows import Purpose, Rows
+
+LEAST_OF_LANGUAGE: Final = 8
+"""Rows of a language for a cell of its own: with fewer, hardly any accuracy is reached on average."""
+
+
+def measure(
+    rows: Rows,
+    *,
+    task: str,
+    model: str,
+    model_version: str,
+    label_set: str | None,
+    right: str,
+    recommended_goal: float,
+    purpose: Purpose | None,
+    previous: Thresholds | None,
+    by: str,
+    at: date,
+    seed: int = 0,
+) -> Thresholds:
+    """Return the thresholds of a version; the previous ones where they were measured with the same rows.
+
+    Args:
+        rows: what it says of texts whose right answer is known.
+        task: that it does.
+        model: its name.
+        model_version: its version.
+        label_set: hash of its labels; None of an open task.
+        right: what is called right of an answer.
+        recommended_goal: the goal where a policy names none.
+        purpose: what the rows are to certify, stated before; None: nothing.
+        previous: that stand beside the model; those of another version say nothing.
+        by: `train`, `evaluate` or `reviews`.
+        at: the day, UTC.
+        seed: of the choice among near doubles.
+    """
+    earlier = previous.measurements if previous is not None and previous.model_version == model_version else ()
+    data = _hash_of(rows)
+    if previous is not None and any(each.data == data for each in earlier):
+        return previous
+    certifying = rows_that_certify(rows, seed)
+    attempt = 1 + max((each.attempt for each in earlier), default=0)
+    walks = () if purpose is None else walks_of(certifying, purpose, attempt)
+    is_attempt = any(each.spend for each in walks)
+    certified = {says: _certified(certifying, says, walks) for says in (SOME, NONE)}
+    certificate = None
+    if purpose is not None and any(certified.values()):
+        certificate = Certificate(
+            goals=tuple(sorted(set(purpose.goals))),
+            attempt=attempt,
+            spent=spend_of(attempt, also_chose=purpose.also_chose),
+            drawn=purpose.drawn,
+            rows=len(certifying),
+            outside=int(certifying.outside.sum()),
+            no_outside_texts=purpose.no_outside_texts,
+            also_chose=purpose.also_chose,
+        )
+    measurement = Measurement(
+        at=at.isoformat(),
+        by=by,
+        rows=int(rows.real.sum()),
+        outside=int((rows.outside & rows.real).sum()),
+        drawn=None if purpose is None else purpose.drawn,
+        attempt=attempt if is_attempt else 0,
+        spent=spend_of(attempt, also_chose=purpose.also_chose) if purpose is not None and is_attempt else 0.0,
+        data=data,
+    )
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "task": task,
+        "model": model,
+        "model_version": model_version,
+        "label_set": label_set,
+        "right": right,
+        "recommended_goal": recommended_goal,
+        "cells": tuple(_cells(rows, certified)),
+        "certificate": certificate,
+        "measurements": _last((*earlier, measurement)),
+    }
+    unnamed = Thresholds(thresholds_version="0" * 16, **content)
+    return unnamed.model_copy(update={"thresholds_version": content_version(unnamed.model_dump(mode="json"))})
+
+
+def _certified(certifying: Rows, says: Says, walks: Sequence[Walk]) -> dict[float, Step]:
+    """Return each goal that a walk certifies in a cell."""
+    cell = certifying.where(certifying.says_none == (says == NONE))
+    found = {
+        each.goal: certify(cell.confidence, cell.right, each.goal, each.spend)
+        for each in walks
+        if each.says == says and each.spend
+    }
+    return {goal: step for goal, step in found.items() if step is not None}
+
+
+def _cells(rows: Rows, certified: Mapping[Says, Mapping[float, Step]]) -> Iterator[Cell]:
+    """Yield the cells of all languages together, then those of each language with rows enough."""
+    languages = np.array(rows.languages, dtype=np.str_)
+    for language in (None, *sorted({each for each in rows.languages if each})):
+        for says in (SOME, NONE):
+            chosen = rows.says_none == (says == NONE)
+            cell = rows.where(chosen if language is None else chosen & (languages == language))
+            count = effective(cell.weight, cell.group)
+            if len(cell) == 0 or (language is not None and count < LEAST_OF_LANGUAGE):
+                continue
+            steps = _inherited(certified[says])
+            yield Cell(
+                language=language,
+                says=says,
+                rows=count,
+                estimated=_estimated(cell, steps),
+                certified=steps if language is None else (),
+            )
+
+
+def _inherited(certified: Mapping[float, Step]) -> tuple[Step, ...]:
+    """Return the step of each level at or below a certified goal: the least threshold of the goals at or above it."""
+    steps = []
+    for level in LEVELS:
+        found = [step for goal, step in certified.items() if goal >= level - 1e-9]
+        if found:
+            least = min(found, key=lambda step: step.threshold)
+            steps.append(least.model_copy(update={"accuracy": level}))
+    return tuple(steps)
+
+
+def _estimated(cell: Rows, certified: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the estimated steps of a cell; where an accuracy is certified, at no higher threshold than there."""
+    steps = {each.accuracy: each for each in estimate(cell.confidence, cell.right, cell.weight, cell.group)}
+    each = at_each(cell.confidence, cell.right, cell.weight, cell.group)
+    for step in certified:
+        own = steps.get(step.accuracy)
+        if own is None or own.threshold > step.threshold:
+            kept = np.flatnonzero(each.threshold >= step.threshold)
+            rows, wrong = (float(each.kept[kept[-1]]), float(each.wrong[kept[-1]])) if len(kept) else (0.0, 0.0)
+            counts = {"kept": round(rows, 2), "right": round(rows - wrong, 2)}
+            steps[step.accuracy] = step.model_copy(update=counts)
+    return tuple(steps[level] for level in sorted(steps))
+
+
+def _last(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Return the last ones, with the last attempt to certify among them: its number must not be forgotten."""
+    dropped, kept = measurements[:-MEASUREMENTS], measurements[-MEASUREMENTS:]
+    attempts = [each for each in dropped if each.attempt]
+    if attempts and not any(each.attempt for each in kept):
+        kept = (attempts[-1], *kept[1:])
+    return tuple(kept)
+
+
+def _hash_of(rows: Rows) -> str:
+    """Return the hash of the rows, in whichever order they stand."""
+    columns = (rows.confidence, rows.right, rows.says_none, rows.languages, rows.weight, rows.real, rows.outside)
+    lines = sorted(
+        "\t".join(map(repr, row)) for row in zip(*(np.asarray(each).tolist() for each in columns), strict=True)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -1,0 +1,130 @@
+"""Rows whose right answer is known, and for what they are measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sprat_contracts.languages import primary_subtag
+from sprat_contracts.thresholds import nearest_levels
+
+Doubles = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+_ARRAYS: Final = ("confidence", "right", "says_none", "weight", "real", "outside", "certifies", "group")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a model says of some texts: one entry per row in each array."""
+
+    confidence: Doubles
+    """The published one."""
+    right: Flags
+    says_none: Flags
+    """The answer is "no intent", no name, the empty set."""
+    languages: tuple[str, ...]
+    """That the model read the text in, without region; empty where it is not known."""
+    weight: Doubles
+    """1 of real rows; of stand-ins, what they weigh in the traffic."""
+    real: Flags
+    """A row, not a stand-in by a hidden label."""
+    outside: Flags
+    """A text outside every label."""
+    certifies: Flags
+    """Real, and neither trained, calibrated nor chose this very model; no correction, escalated or picked row, and no
+    cross-fitted score."""
+    group: Integers
+    """Near doubles share a number."""
+
+    def __post_init__(self) -> None:
+        if {len(getattr(self, name)) for name in _ARRAYS} != {len(self.languages)}:
+            raise ValueError("rows need one entry in each array")
+
+    @classmethod
+    def of(
+        cls,
+        confidence: Any,
+        right: Any,
+        *,
+        says_none: Any = None,
+        languages: Sequence[str] | str | None = None,
+        weight: Any = None,
+        real: Any = None,
+        outside: Any = None,
+        certifies: Any = None,
+        group: Any = None,
+    ) -> Self:
+        """Return rows. What is not given: each says something, is real and inside, certifies nothing, is no double.
+
+        Args:
+            confidence: and all others are of one length.
+            right: whether each answer is right.
+            says_none: whether it names nothing.
+            languages: BCP 47, one for each row or one for all.
+            weight: default 1.
+            real: default True.
+            outside: default False.
+            certifies: default False: who measures must state it.
+            group: default a number of its own for each.
+        """
+        count = len(confidence)
+        of_all = (languages or "",) * count if languages is None or isinstance(languages, str) else languages
+        return cls(
+            confidence=np.asarray(confidence, np.float64),
+            right=np.asarray(right, np.bool_),
+            says_none=_flags(says_none, count, default=False),
+            languages=tuple(map(primary_subtag, of_all)),
+            weight=np.ones(count) if weight is None else np.asarray(weight, np.float64),
+            real=_flags(real, count, default=True),
+            outside=_flags(outside, count, default=False),
+            certifies=_flags(certifies, count, default=False),
+            group=np.arange(count) if group is None else np.asarray(group, np.int64),
+        )
+
+    @classmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
+        """Return the rows of all parts; those of different parts are no doubles of each other."""
+        groups, used = [], 0
+        for part in parts:
+            groups.append(part.group + used)
+            used = max(used, int(groups[-1].max(initial=-1)) + 1)
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS if name != "group"}
+        languages = tuple(language for part in parts for language in part.languages)
+        return cls(**arrays, languages=languages, group=np.concatenate(groups))
+
+    def __len__(self) -> int:
+        return len(self.languages)
+
+    def where(self, chosen: Flags | Integers) -> Self:
+        """Return some rows: by a flag for each, or by their numbers."""
+        places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        arrays = {name: getattr(self, name)[places] for name in _ARRAYS}
+        return type(self)(**arrays, languages=tuple(self.languages[place] for place in places))
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the rows are to certify: stated before their labels are read."""
+
+    goals: tuple[float, ...]
+    drawn: Literal["traffic", "file"]
+    """A random share of what services got; or another file."""
+    no_outside_texts: bool = False
+    """The owner states that no text of the traffic is outside every label."""
+    also_chose: bool = False
+    """The rows also chose between two models."""
+    can_be_outside: bool = True
+    """A text can be outside every label. False of names and translations, which need no such rows."""
+
+    def __post_init__(self) -> None:
+        for goal in self.goals:
+            if len(nearest_levels(goal)) != 1:
+                raise ValueError(f"{goal} is no goal; the nearest are {nearest_levels(goal)}")
+
+
+def _flags(given: Any, count: int, *, default: bool) -> Flags:
+    return np.full(count, default) if given is None else np.asarray(given, np.bool_)
