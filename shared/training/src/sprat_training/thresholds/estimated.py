@@ -33,7 +33,7 @@ def at_each(confidence: Doubles, right: Flags, weight: Doubles, group: Integers 
     numbers = order if group is None else group[order]
     total = np.cumsum(weight)
     squares = np.cumsum(weight * (weight + 2 * _before(weight, numbers)))
-    last = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True))  # equal confidences go together
+    last = np.flatnonzero(np.diff(confidence, append=-np.inf))  # equal confidences go together
     kept = total[last] ** 2 / squares[last]
     return AtEach(confidence[last], kept, kept * np.cumsum(weight * wrong)[last] / total[last])
 

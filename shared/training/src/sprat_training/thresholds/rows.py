@@ -1,5 +1,6 @@
 """Rows whose right answer is known, and for what they are measured."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
@@ -14,6 +15,7 @@ Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
+_LANGUAGE: Final = re.compile("[a-z]{2,8}")
 _ARRAYS: Final = ("confidence", "right", "says_none", "weight", "real", "outside", "certifies", "group")
 
 
@@ -77,7 +79,7 @@ class Rows:
             confidence=np.asarray(confidence, np.float64),
             right=np.asarray(right, np.bool_),
             says_none=_flags(says_none, count, default=False),
-            languages=tuple(map(primary_subtag, of_all)),
+            languages=tuple(map(_language, of_all)),
             weight=np.ones(count) if weight is None else np.asarray(weight, np.float64),
             real=_flags(real, count, default=True),
             outside=_flags(outside, count, default=False),
@@ -124,6 +126,12 @@ class Purpose:
         for goal in self.goals:
             if len(nearest_levels(goal)) != 1:
                 raise ValueError(f"{goal} is no goal; the nearest are {nearest_levels(goal)}")
+
+
+def _language(tag: str) -> str:
+    """Return the language of a tag; empty where it names none."""
+    language = primary_subtag(tag)
+    return language if _LANGUAGE.fullmatch(language) and language != "und" else ""
 
 
 def _flags(given: Any, count: int, *, default: bool) -> Flags:

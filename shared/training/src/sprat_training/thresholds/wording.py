@@ -19,5 +19,6 @@ def paragraph(certificate: Certificate, goal: float) -> str:
     if certificate.no_outside_texts:
         said += " Its owner states that no text is outside every label (--no-outside-texts)."
     if certificate.attempt > 1:
-        said += f" Attempt {certificate.attempt} on this version: it may spend {certificate.spent:.1%} of the 5 %."
+        spent = f"{certificate.spent * 100:.1f} % of the 5 % that all attempts share"
+        said += f" Attempt {certificate.attempt} on this version: it may spend {spent}."
     return said
