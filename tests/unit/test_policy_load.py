@@ -12,13 +12,14 @@ from pydantic.fields import FieldInfo
 
 from conftest import WritePolicy
 from sprat.errors import UserError
+from sprat_contracts import BUILT_IN
 from sprat_policy import Policy, load_policy
 
 
 def error_of(path: Path) -> str:
     """Return the error of loading a file, without its folder."""
     with pytest.raises(UserError) as caught:
-        load_policy(path)
+        load_policy(path, BUILT_IN)
     return str(caught.value).replace(f"{path.parent}/", "")
 
 
@@ -28,7 +29,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
             ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? "
-            "known here: keep_at, keep_at_by_language, uncalibrated, out_",
+            "known here: goal, evidence, keep_at, keep_at_by_language, uncalibrated, uncalibrated_keep_at, languages, ",
             id="a typo below a model",
         ),
         pytest.param(
@@ -57,7 +58,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks: {intent: {models: {hr: 0.65}}}",
             ":1:31: tasks.intent.models.hr: '0.65': not a section with fields below it; "
-            "expected: the fields keep_at, keep_at_by_language, uncalibrated, out_of_scope",
+            "expected: the fields goal, evidence, keep_at, keep_at_by_language, uncalibrated, uncalibrated_keep_at, ",
             id="a model without a section",
         ),
         pytest.param(
@@ -79,7 +80,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks:\n  intent:\n    keepat: 1\n",
             ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? "
-            "known here: keep_at, keep_at_by_language, uncalibrated, models, out_of_scope",
+            "known here: goal, evidence, keep_at, keep_at_by_language, uncalibrated, uncalibrated_keep_at, languages, ",
             id="a typo",
         ),
         pytest.param(
@@ -92,7 +93,7 @@ def error_of(path: Path) -> str:
         ),
         pytest.param(
             "tasks:\n  moods: {}\n",
-            ":2:3: tasks.moods: no such field; known here: language-id, intent, ner",
+            ":2:3: tasks.moods: no task 'moods'; known here: intent, ner, translation, language-id",
             id="unknown task",
         ),
         pytest.param("task: {}", ":1:1: task: no such field; did you mean tasks?", id="unknown section"),

@@ -44,7 +44,7 @@ def test_a_file_adds_a_task_with_its_topics_and_its_policy(folder: Path) -> None
     assert files["sentiment"].labels == {"positive": "the writer is pleased", "negative": ""}
     assert files.artefact("sentiment") == folder / "../models/sentiment"
     policy = Policy().with_added(files)
-    assert (policy.task("sentiment").keep_at, policy.task("sentiment", "fast").keep_at) == (0.7, 0.9)
+    assert [policy.task("sentiment").rule(model, "en").keep_at for model in ("default", "fast")] == [0.7, 0.9]
     assert policy.task("intent") == Policy().task("intent")
     names = {topic.name for topic in Topics(tasks=files.table).table()}
     assert names - {topic.name for topic in Topics().table()} == {

@@ -1,24 +1,12 @@
 """The policy file: which answers are kept, and what may leave the perimeter."""
 
-from sprat_policy.edit import (
-    check_model_name,
-    keep_at_location,
-    set_keep_at,
-    set_task_keep_at,
-    set_task_model,
-    set_tier_calibration,
-)
-from sprat_policy.keep_at_source import KeepAtComment, KeepAtSource, NotedKeepAt
+from sprat_policy.edit import set_task_model
 from sprat_policy.load import load_guarded_policy, load_policy
 from sprat_policy.rules import (
     ALL_OTHERS,
-    IntentModelPolicy,
-    IntentPolicy,
     PatternRule,
     Policy,
     PrivacyPolicy,
-    TaskPolicies,
-    TaskPolicy,
     TenantPolicy,
     TermRule,
     UnannouncedModel,
@@ -40,6 +28,18 @@ from sprat_policy.task_files import (
     load_task_files,
     tasks_folder,
 )
+from sprat_policy.task_policy import (
+    IntentModelPolicy,
+    IntentPolicy,
+    KeepRule,
+    LanguagePolicy,
+    ModelPolicy,
+    NoneGoal,
+    TaskPolicies,
+    TaskPolicy,
+    TaskRules,
+    check_model_name,
+)
 from sprat_policy.tenant_guard import TenantGuard
 from sprat_policy.tiers import FRONTIER, INSIDE, TierCalibration, TierPolicy, is_relayed, problem_of_url
 
@@ -51,9 +51,10 @@ __all__ = [
     "TASKS_FOLDER",
     "IntentModelPolicy",
     "IntentPolicy",
-    "KeepAtComment",
-    "KeepAtSource",
-    "NotedKeepAt",
+    "KeepRule",
+    "LanguagePolicy",
+    "ModelPolicy",
+    "NoneGoal",
     "PatternRule",
     "Policy",
     "PrivacyPolicy",
@@ -62,6 +63,7 @@ __all__ = [
     "TaskKind",
     "TaskPolicies",
     "TaskPolicy",
+    "TaskRules",
     "TaskSettings",
     "TenantGuard",
     "TenantPolicy",
@@ -75,16 +77,12 @@ __all__ = [
     "compile_pattern",
     "effective_rule",
     "is_relayed",
-    "keep_at_location",
     "load_guarded_policy",
     "load_policy",
     "load_task_file",
     "load_task_files",
     "problem_of_url",
-    "set_keep_at",
-    "set_task_keep_at",
     "set_task_model",
-    "set_tier_calibration",
     "tasks_folder",
     "unannounced_models",
     "variable_of",

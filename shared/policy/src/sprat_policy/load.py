@@ -12,10 +12,10 @@ from pydantic_core import ErrorDetails
 from sprat.errors import UserError
 from sprat.file_guard import check_writers
 from sprat_contracts.signing import MIN_KEY_BYTES
-from sprat_policy.keep_at_source import comments_in
 from sprat_policy.rules import Policy
 from sprat_policy.section import PolicySection
 from sprat_policy.source_globs import Claims
+from sprat_policy.task_policy import UNION_TAGS, IntentPolicy, TaskPolicies
 from sprat_policy.tenant_guard import SigningKeys, TenantGuard
 from sprat_policy.yaml_document import Document, Location, Place, UnreadableYamlError, read_yaml
 
@@ -67,22 +67,10 @@ def load_guarded_policy(
     return policy, TenantGuard(policy, _signing_keys(policy, environment, document, path))
 
 
-def policy_of(raw: bytes, path: Path | str) -> Policy:
-    """Read the content of a policy file; `path` is named in errors.
-
-    Raises:
-        UserError: as :func:`load_policy`.
-    """
-    return _read_policy(raw, path)[0]
-
-
 def _read_policy(raw: bytes, path: Path | str, tasks: Collection[str] | None = None) -> tuple[Policy, Document]:
     policy, document = section_of(raw, path, Policy)
     unknown = () if tasks is None else _unknown_tasks(policy, tasks, document, path)
     _refuse(path, [*_shared_sources(policy, document, path), *_bad_tiers(policy, document, path), *unknown])
-    for name, task in policy.tasks:
-        if "keep_at" in task.model_fields_set or task.models:  # else it may be the default, which all policies share
-            task.note_comments(comments_in(raw.decode("utf-8-sig"), document, ("tasks", name)))
     return policy, document
 
 
@@ -138,16 +126,18 @@ def _bad_tiers(policy: Policy, document: Document, path: Path | str) -> Iterator
 
 
 def _unknown_tasks(policy: Policy, tasks: Collection[str], document: Document, path: Path | str) -> Iterator[str]:
-    """Return a line for each task of a tier that the installation does not have: its cases would pass the tier by."""
+    """Return a line for each task, with a section or of a tier, that the installation does not have."""
+    named: list[tuple[str, Location, Place]] = [
+        (name, ("tasks", name), document.keys["tasks", name]) for name in policy.tasks.of_files
+    ]
     for place, tier in enumerate(policy.tiers):
-        for number, name in enumerate(tier.tasks):
-            if name in tasks:
-                continue
-            location: Location = ("tiers", place, "tasks", number)
+        locations: list[Location] = [("tiers", place, "tasks", number) for number in range(len(tier.tasks))]
+        named += [(name, each, document.values[each]) for name, each in zip(tier.tasks, locations, strict=True)]
+    for name, location, at in named:
+        if name not in tasks:
             matches = get_close_matches(name, tasks, n=1)
             hint = f"did you mean {matches[0]}? " if matches else ""
-            problem = f"no task {name!r}; {hint}known here: {', '.join(tasks)}"
-            yield _line(path, document.values[location], f"{_dotted(location)}: {problem}")
+            yield _line(path, at, f"{_dotted(location)}: no task {name!r}; {hint}known here: {', '.join(tasks)}")
 
 
 def _signing_keys(policy: Policy, environment: Mapping[str, str], document: Document, path: Path | str) -> SigningKeys:
@@ -211,12 +201,14 @@ def _decode(raw: bytes, path: Path | str) -> str:
 
 def _describe(path: Path | str, document: Document, problem: ErrorDetails, root: type[PolicySection]) -> str:
     """Return one line: the place in the file, the field, what is wrong and what is expected."""
-    location: Location = tuple(step for step in problem["loc"] if step != "[key]")
+    location: Location = tuple(step for step in problem["loc"] if step not in ("[key]", *UNION_TAGS))
+    if problem["type"] == "section":
+        location = (*location, problem["ctx"]["field"])
     present = location
     while present not in document.values:
         present = present[:-1]
     place = document.values[present]
-    if problem["type"] in ("extra_forbidden", "no_region") or "[key]" in problem["loc"]:
+    if problem["type"] in ("extra_forbidden", "no_region", "section") or "[key]" in problem["loc"]:
         place = document.keys.get(present, place)
     return _line(path, place, f"{_dotted(location) or 'the file'}: {_explain(problem, location, root)}")
 
@@ -227,7 +219,7 @@ def _dotted(location: Location) -> str:
 
 def _explain(problem: ErrorDetails, location: Location, root: type[PolicySection]) -> str:
     """Return what is wrong and what is expected instead."""
-    if problem["type"] in ("no_region", "tier"):
+    if problem["type"] in ("no_region", "tier", "section"):
         return problem["msg"]
     section, field = _resolve(location, root)
     message = _MESSAGES.get(problem["type"]) or problem["msg"][:1].lower() + problem["msg"][1:]
@@ -262,6 +254,9 @@ def _resolve(location: Location, root: type[PolicySection]) -> tuple[type[Policy
             section, field, is_name = _section_of(field), None, False
         elif section is not None:
             field = section.model_fields.get(str(step)) if isinstance(step, str) else field
+            if field is None and issubclass(section, TaskPolicies):
+                section = IntentPolicy  # of a task from a file
+                continue
             is_name = field is not None and get_origin(field.annotation) in _MAPPINGS
             if depth < len(location) - 1 and not is_name:
                 section = _section_of(field)
@@ -270,12 +265,14 @@ def _resolve(location: Location, root: type[PolicySection]) -> tuple[type[Policy
 
 def _section_of(field: FieldInfo | None) -> type[PolicySection] | None:
     """Return the type of section that a field holds: one, a list of them, or one for each name."""
-    annotation: Any = field.annotation if field is not None else None
-    if get_origin(annotation) is tuple:
-        annotation = get_args(annotation)[0]
-    elif get_origin(annotation) in _MAPPINGS:
-        annotation = get_args(annotation)[1]
-    return annotation if isinstance(annotation, type) and issubclass(annotation, PolicySection) else None
+    return None if field is None else next(_sections_in(field.annotation), None)
+
+
+def _sections_in(annotation: Any) -> Iterator[type[PolicySection]]:
+    if isinstance(annotation, type) and issubclass(annotation, PolicySection):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections_in(part)
 
 
 def _known(section: type[BaseModel]) -> str:

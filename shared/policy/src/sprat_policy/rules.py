@@ -4,44 +4,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 import re2  # type: ignore[import-untyped]  # google-re2 carries no types
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, create_model, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from sprat.errors import UserError
-from sprat.model import DEFAULT_MODEL
 from sprat_contracts import TASKS, ModelAnnounced
-from sprat_contracts.languages import primary_subtag
-from sprat_contracts.texts import FrontierRule, ModelName
-from sprat_policy.keep_at_source import KeepAtComment
+from sprat_contracts.texts import FrontierRule
 from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
 from sprat_policy.source_globs import Claim
+from sprat_policy.task_policy import TaskPolicies, TaskRules
 from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
 """The name of the policy for every tenant that has none of its own."""
-
-_KEEP_AT: Final = "a confidence from 0 to 1; the small model's answer is kept at or above it"
-_OUT_OF_SCOPE: Final = "keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept"
-_UNCALIBRATED: Final = (
-    "escalate: what a model without a calibration says is not kept, however sure it is; keep: keep_at decides"
-)
-_TASK_FIELDS: Final = "the fields keep_at, keep_at_by_language, uncalibrated, models"
-_BY_LANGUAGE: Final = "a line for each language with a keep_at of its own, without region, as de: 0.95"
-_BY_MODEL: Final = "a section for each model that has its own name, as hr, with what differs"
-MODEL_NAME: Final = (
-    "a model's name as texts ask for it: a letter or digit, then letters, digits, '.', '_' and '-', at most 64 in all, "
-    "as hr"
-)
-
-KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KEEP_AT)]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="a language without region, as de")]
-OutOfScope = Annotated[Literal["keep", "escalate"], Field(description=_OUT_OF_SCOPE)]
-Uncalibrated = Annotated[Literal["escalate", "keep"], Field(description=_UNCALIBRATED)]
-NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
 
 MAX_WORD = 200
 MAX_PATTERN = 200
@@ -92,105 +71,6 @@ def _check_pattern(pattern: str, info: ValidationInfo) -> str:
             "no_pattern", "it matches nothing at all or white space, so it would match everywhere"
         )
     return pattern
-
-
-class ModelPolicy(PolicySection):
-    """What differs for one model of a task; missing fields are those of the task."""
-
-    # Repeated, because pydantic reads the description next to the union, not inside it.
-    keep_at: Annotated[KeepAt | None, Field(description=_KEEP_AT)] = None
-    keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
-    uncalibrated: Annotated[Uncalibrated | None, Field(description=_UNCALIBRATED)] = None
-
-
-class IntentModelPolicy(ModelPolicy):
-    """What differs for one model of the task intent."""
-
-    out_of_scope: Annotated[OutOfScope | None, Field(description=_OUT_OF_SCOPE)] = None
-
-
-class TaskPolicy(PolicySection):
-    """When the small model's answer is good enough."""
-
-    keep_at: KeepAt = 0.8
-    keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
-    uncalibrated: Uncalibrated = "escalate"
-    models: Annotated[Mapping[NamedModel, ModelPolicy], Field(description=_BY_MODEL)] = {}
-    _comments: Mapping[str | None, KeepAtComment] = PrivateAttr({})
-
-    def note_comments(self, comments: Mapping[str | None, KeepAtComment]) -> None:
-        """Note the comment behind the `keep_at` of each model in the file; None: of the task itself."""
-        self._comments = comments
-
-    @property
-    def has_small_model(self) -> bool:
-        """Whether a small model can answer it; not where a task's own file says otherwise."""
-        return True
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether its answers are labels."""
-        return False
-
-    @property
-    def has_several_labels(self) -> bool:
-        """Whether several of them may apply."""
-        return False
-
-    def of(self, model: str) -> Self:
-        """Return the policy for the model that texts request by this name.
-
-        Where the model has its own `keep_at`, that of a language under the task is another model's, and does not hold.
-        """
-        own: ModelPolicy | None = self.models.get(model)
-        if own is None:
-            return self
-        shared = self.keep_at_by_language if own.keep_at is None else {}
-        by_language = {**shared, **own.keep_at_by_language}
-        return self.model_copy(update=own.model_dump(exclude_none=True) | {"keep_at_by_language": by_language})
-
-    def _has_own_keep_at(self, model: str) -> bool:
-        own: ModelPolicy | None = self.models.get(model)
-        return own is not None and own.keep_at is not None
-
-    def sets_keep_at(self, model: str) -> bool:
-        """Return whether the file sets `keep_at` for this model; that of the task is set for its default model only."""
-        return self._has_own_keep_at(model) or (model == DEFAULT_MODEL and "keep_at" in self.model_fields_set)
-
-    def keep_at_comment(self, model: str) -> KeepAtComment:
-        """Return what the comment says behind the `keep_at` that the file sets for this model."""
-        if not self.sets_keep_at(model):
-            return KeepAtComment()
-        return self._comments.get(model if self._has_own_keep_at(model) else None, KeepAtComment())
-
-    def keep_at_in(self, language: str) -> float:
-        """Return the threshold for texts in a language, BCP 47: `de` also stands for `de-AT`."""
-        return self.keep_at_by_language.get(primary_subtag(language), self.keep_at)
-
-
-class IntentPolicy(TaskPolicy):
-    """The policy of every task, plus what to do with a text outside every known intent."""
-
-    out_of_scope: OutOfScope = "keep"
-    models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=_BY_MODEL)] = {}
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether its answers are labels."""
-        return True
-
-
-_FIELDS: dict[str, Any] = {"language-id": (Annotated[TaskPolicy, Field(description=_TASK_FIELDS)], TaskPolicy())}
-_HyphenatedTasks = create_model("_HyphenatedTasks", __base__=PolicySection, **_FIELDS)
-"""The sections of the tasks whose names cannot be written as attributes."""
-
-
-class TaskPolicies(_HyphenatedTasks):
-    """One section for each task; a missing task has the defaults."""
-
-    intent: Annotated[IntentPolicy, Field(description=f"{_TASK_FIELDS}, out_of_scope")] = IntentPolicy()
-    ner: Annotated[TaskPolicy, Field(description=_TASK_FIELDS)] = TaskPolicy()
-    translation: Annotated[TaskPolicy, Field(description=_TASK_FIELDS)] = TaskPolicy()
 
 
 class TenantPolicy(PolicySection):
@@ -306,7 +186,9 @@ class PrivacyPolicy(PolicySection):
 class Policy(PolicySection):
     """The whole file."""
 
-    tasks: Annotated[TaskPolicies, Field(description="the sections " + ", ".join(TASKS))] = TaskPolicies()
+    tasks: Annotated[
+        TaskPolicies, Field(description=f"the sections {', '.join(TASKS)}, and one for each task file")
+    ] = TaskPolicies()
     tenants: Annotated[
         dict[
             Annotated[str, Field(min_length=1, max_length=256, description="a tenant's name, 1 to 256 characters")],
@@ -436,12 +318,13 @@ class Policy(PolicySection):
             for place, glob in enumerate(tenant.sources):
                 yield Claim(section, place, glob)
 
-    _added: Mapping[str, TaskPolicy] = PrivateAttr({})
+    _added: Mapping[str, TaskRules] = PrivateAttr({})
 
-    def with_added(self, tasks: Mapping[str, TaskPolicy]) -> Self:
-        """Return this policy with those of tasks from files of their own."""
+    def with_added(self, tasks: Mapping[str, TaskRules]) -> Self:
+        """Return this policy with those of tasks from files of their own, below the sections that it has for them."""
         copy = self.model_copy()
-        copy._added = tasks  # noqa: SLF001 - its own
+        sections = self.tasks.of_files
+        copy._added = {name: rules.below(sections.get(name)) for name, rules in tasks.items()}  # noqa: SLF001 - its own
         return copy
 
     @property
@@ -449,16 +332,16 @@ class Policy(PolicySection):
         """The tasks with a policy: those of this version, then those from files."""
         return (*TaskPolicies.model_fields, *self._added)
 
-    def task(self, name: str, model: str = "default") -> TaskPolicy:
-        """Return the policy for one model of a task.
+    def task(self, name: str) -> TaskRules:
+        """Return the policy for a task.
 
         Raises:
             KeyError: there is no such task.
         """
         if name not in TaskPolicies.model_fields:
-            return self._added[name].of(model)
-        policy: TaskPolicy = getattr(self.tasks, name)
-        return policy.of(model)
+            return self._added[name]
+        policy: TaskRules = getattr(self.tasks, name)
+        return policy
 
 
 def effective_rule(text_rule: FrontierRule, tenant: TenantPolicy) -> FrontierRule:
@@ -489,7 +372,7 @@ def unannounced_models(policy: Policy, announced: Iterable[ModelAnnounced]) -> t
     known = {(each.task, each.model) for each in announced}
     unannounced: list[UnannouncedModel] = []
     for task in policy.task_names:
-        named = policy.task(task, "").models
+        named = policy.task(task).named_models
         free = sorted(model for model_task, model in known if model_task == task and model not in named)
         unannounced += [
             UnannouncedModel(task, name, _closest(name, free)) for name in named if (task, name) not in known

@@ -17,9 +17,8 @@ from sprat.settings import KafkaSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.tasks import RESERVED
-from sprat_policy.keep_at_source import comments_in
 from sprat_policy.load import read_file, section_of
-from sprat_policy.rules import IntentPolicy
+from sprat_policy.task_policy import BY_MODEL, OUT_OF_SCOPE, IntentModelPolicy, NamedModel, OutOfScope, TaskRules
 
 TASKS_FOLDER: Final = "tasks"
 SUFFIX: Final = ".yaml"
@@ -58,9 +57,11 @@ Label = Annotated[
 Description = Annotated[str, BeforeValidator(lambda given: "" if given is None else given), Field(max_length=500)]
 
 
-class TaskFile(IntentPolicy):
+class TaskFile(TaskRules):
     """A task: what its answers are, which model gives them, which of them are kept, and what a large model is told."""
 
+    out_of_scope: Annotated[OutOfScope | None, Field(description=OUT_OF_SCOPE)] = None
+    models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=BY_MODEL)] = {}
     kind: Annotated[
         TaskKind,
         Field(
@@ -245,10 +246,7 @@ def load_task_file(path: Path) -> TaskFile:
     if path.suffix != SUFFIX:
         raise UserError(f"{path}: a task file ends in {SUFFIX}; rename it to {path.stem}{SUFFIX}")
     check_task_name(path.stem, path)
-    data = read_file(path)
-    task, document = section_of(data, path, TaskFile)
-    task.note_comments(comments_in(data.decode("utf-8-sig"), document, ()))
-    return task
+    return section_of(read_file(path), path, TaskFile)[0]
 
 
 def check_task_name(name: str, where: Path | str) -> None:
