@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted
+from sprat_contracts.thresholds import LEVELS
 from sprat_policy import IntentPolicy, Policy, TaskPolicies, TaskPolicy
 from support.router_records import (
     ALL_TASKS,
@@ -20,6 +21,7 @@ from support.router_records import (
     results,
     router,
     text,
+    worth,
 )
 
 TASK = st.sampled_from(sorted(ALL_TASKS))
@@ -28,14 +30,15 @@ PROBABILITY = st.floats(0, 1)
 NAMES = st.text(st.sampled_from("mood-9 ü\n"), max_size=70)
 CODE = st.none() | st.builds(lambda code: {"code": code}, st.sampled_from(("target", "deadline", "new-code")))
 POLICIES = st.builds(
-    lambda keep_at, rule: Policy(
+    lambda kept, rule: Policy(
         tasks=TaskPolicies(
-            intent=IntentPolicy(keep_at=keep_at, out_of_scope=rule),
-            ner=TaskPolicy(keep_at=keep_at),
-            translation=TaskPolicy(keep_at=keep_at),
+            intent=IntentPolicy(**kept, out_of_scope=rule),
+            ner=TaskPolicy(**kept),
+            translation=TaskPolicy(**kept),
         )
     ),
-    PROBABILITY,
+    st.builds(lambda keep_at: {"keep_at": keep_at}, PROBABILITY)
+    | st.builds(lambda goal: {"goal": goal}, st.sampled_from(LEVELS)),
     st.sampled_from(("keep", "escalate")),
 )
 ANNOUNCEMENTS = st.lists(
@@ -66,6 +69,7 @@ def predictions(draw: st.DrawFn) -> Prediction:
         task,
         output=draw(st.sampled_from(outputs)),
         confidence=draw(st.none() | PROBABILITY),
+        accuracy=draw(st.none() | st.builds(worth, st.none() | st.sampled_from(LEVELS))),
         model=draw(st.sampled_from((MODEL, None))),
         declined=draw(CODE),
         key=draw(st.none() | st.text(max_size=8)),
@@ -93,7 +97,11 @@ def test_every_prediction_is_either_a_result_or_a_request(made: Prediction, poli
     assert outcome.rejected is None
     for result in results(outcome):
         assert (result.status, result.output) == ("answered", made.output)
-        assert result.confidence >= policy.task(made.task).keep_at
+        rule = policy.task(made.task).rule("default", "en")
+        if rule.keep_at is None:
+            assert result.route.level >= (rule.goal or 0.95)
+        else:
+            assert result.confidence >= rule.keep_at
     for request in requests(outcome):
         assert request.prediction == made
 

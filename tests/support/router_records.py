@@ -72,7 +72,13 @@ def text(**fields: Any) -> TextSubmitted:
     return TextSubmitted.model_validate({"text": "Move 100 euros", "tasks": {"intent": {}}} | fields)
 
 
+def worth(estimated: float | None, certified: float | None = None) -> dict[str, Any]:
+    """Return what an answer is worth, as a prediction says it."""
+    return {"estimated": estimated, "certified": certified, "thresholds": "0123456789abcdef", "rows": 400}
+
+
 def prediction(task: str = "intent", **fields: Any) -> Prediction:
+    """Return a prediction; without `accuracy`, one of a confidence of 0.8 or more is worth 0.97 by estimate."""
     submitted = fields.pop("submitted", None) or text(tasks={task: ALL_TASKS[task]})
     # Through JSON, as it comes from Kafka: unions and tuples are then what the wire makes of them.
     known = Prediction(
@@ -86,7 +92,8 @@ def prediction(task: str = "intent", **fields: Any) -> Prediction:
         model=None,
         timings_ms={"model": 2.0, "wait": 1.0},
     ).model_dump(mode="json")
-    return reread(Prediction, known | {"output": OUTPUTS_BY_TASK[task], "model": MODEL} | fields)
+    accuracy = worth(0.97 if (fields.get("confidence", 0.9) or 0) >= 0.8 else None)
+    return reread(Prediction, known | {"output": OUTPUTS_BY_TASK[task], "model": MODEL, "accuracy": accuracy} | fields)
 
 
 def declined(code: str = "target") -> dict[str, Any]:
@@ -99,7 +106,8 @@ def answer(of: Prediction | None = None, **fields: Any) -> FrontierAnswered:
     request = FrontierRequested(
         prediction=asked,
         reasons=fields.pop("reasons", ("low_confidence", "other")),
-        threshold=0.8,
+        goal=0.97,
+        evidence="estimated",
         labels=fields.pop("labels", LABELS if asked.task == "intent" else None),
     )
     return reread(FrontierAnswered, {"request": request.model_dump(mode="json")} | fields)

@@ -9,7 +9,7 @@ from sprat.processing.handler import Outcome
 from sprat.processing.measure import count_sent
 from sprat_contracts import FrontierRequested, ModelAnnounced, ModelRef, Route
 from sprat_contracts.ids import REQUEST, RESULT, derive
-from sprat_policy import IntentModelPolicy, IntentPolicy, Policy, TaskPolicies, TaskPolicy
+from sprat_policy import IntentPolicy, Policy, TaskPolicies, TaskPolicy
 from support.metrics import Metrics
 from support.router_records import (
     ALL_TASKS,
@@ -43,7 +43,8 @@ def test_a_sure_prediction_is_kept(task: str, confidence: float) -> None:
     assert emit.id == str(derive(RESULT, "/app", "t-1", task))
     assert emit.extensions == {"tenant": "default", "status": "answered"}
     assert (result.status, result.source, result.output) == ("answered", "small", sure.output)
-    assert result.route == Route(decision="kept", reason="confident", threshold=0.8)
+    goal = {"intent": 0.97, "translation": 0.9}.get(task, 0.95)
+    assert result.route == Route(decision="kept", reason="confident", goal=goal, evidence="estimated", level=0.97)
     assert (result.confidence, result.model, result.cached) == (confidence, ModelRef(**MODEL), True)
     assert (result.cost_eur, result.egress, result.declined) == (0.0, None, None)
     assert result.timings_ms == sure.timings_ms
@@ -100,44 +101,14 @@ def test_a_hard_case_is_escalated_whole(fields: dict[str, Any], policy: Policy, 
     hard = prediction(**fields)
     (emit,) = (outcome := router(announced(owns_from=None), policy=policy).receive(received(hard))).events
     (request,) = requests(outcome)
-    assert request == FrontierRequested(prediction=hard, reasons=reasons, threshold=0.8, labels=LABELS, label_set="h1")
+    asked = {} if reasons == ("declined",) else {"goal": 0.97, "evidence": "estimated"}
+    level = 0.97 if reasons == ("out_of_scope",) else None
+    assert request == FrontierRequested(
+        prediction=hard, reasons=reasons, labels=LABELS, label_set="h1", level=level, **asked
+    )
     assert emit.topic == "sprat.frontier.requests.v1"
     assert emit.id == str(derive(REQUEST, "/app", "t-1", "intent"))
     assert emit.extensions == {"tenant": "default"}
-
-
-@pytest.mark.parametrize(
-    ("output", "confidence", "card", "version", "threshold"),
-    [
-        pytest.param({"label": None}, 0.9, {"keep_at_outside": 0.95}, "v1", 0.95, id="below the card's"),
-        pytest.param({"label": None}, 0.96, {"keep_at_outside": 0.95}, "v1", 0.95, id="above the card's"),
-        pytest.param({"label": None}, 1.0, {"keep_at_outside": 1}, "v1", 1.0, id="the card keeps none"),
-        pytest.param({"label": None}, 0.7, {"keep_at_outside": 0.6}, "v1", 0.8, id="the policy's is higher"),
-        pytest.param({"label": None}, 0.9, {"keep_at_outside": 0.95}, "v2", 0.8, id="the card of another version"),
-        pytest.param({"label": None}, 0.9, {"keep_at_outside": "high"}, "v1", 0.8, id="the card says no number"),
-        pytest.param({"label": None}, 0.9, {}, "v1", 0.8, id="the card says nothing"),
-        pytest.param({"label": "transfer"}, 0.9, {"keep_at_outside": 0.95}, "v1", 0.8, id="a label"),
-    ],
-)
-def test_an_answer_without_a_label_is_held_against_the_cards_threshold_for_it_where_that_is_higher(
-    output: dict[str, Any], confidence: float, card: dict[str, Any], version: str, threshold: float
-) -> None:
-    made = prediction(output=output, confidence=confidence, model=MODEL | {"version": version})
-    (emit,) = router(announced(card=card, version="v1")).receive(received(made)).events
-    if threshold <= confidence < 1.0:
-        reason = "confident" if output["label"] else "out_of_scope"
-        assert emit.message.route == Route(decision="kept", reason=reason, threshold=threshold)
-    else:
-        assert (emit.message.reasons, emit.message.threshold) == (("low_confidence",), threshold)
-
-
-def test_a_policy_that_keeps_everything_keeps_answers_without_a_label() -> None:
-    made = prediction(output={"label": None}, confidence=0.3, model=MODEL | {"version": "v1"})
-    policy = Policy(tasks=TaskPolicies(intent=IntentPolicy(keep_at=0)))
-    (emit,) = (
-        router(announced(card={"keep_at_outside": 0.95}, version="v1"), policy=policy).receive(received(made)).events
-    )
-    assert emit.message.route == Route(decision="kept", reason="out_of_scope", threshold=0)
 
 
 @pytest.mark.parametrize(
@@ -160,48 +131,13 @@ def test_an_answer_without_a_label_is_counted_as_outside_whatever_is_decided(
     assert metrics.value("sprat.outside", task="intent") == outside
 
 
-@pytest.mark.parametrize(("model", "threshold"), [("default", 0.8), ("hr", 0.6), ("other", 0.8)])
-def test_a_model_of_its_own_name_is_held_against_its_own_threshold(model: str, threshold: float) -> None:
-    policy = Policy(tasks=TaskPolicies(intent=IntentPolicy(models={"hr": IntentModelPolicy(keep_at=0.6)})))
-    asked = text(tasks={"intent": {"model": model}})
-    (emit,) = router(announced(), policy=policy).receive(received(prediction(confidence=0.7, submitted=asked))).events
-    if threshold < 0.7:
-        assert emit.message.route == Route(decision="kept", reason="confident", threshold=threshold)
-    else:
-        assert (emit.message.reasons, emit.message.threshold) == (("low_confidence",), threshold)
-
-
-KEEP_UNCALIBRATED = {"hr": IntentModelPolicy(uncalibrated="keep")}
-
-
-@pytest.mark.parametrize(
-    ("fitted_on", "version", "model", "reasons"),
-    [
-        pytest.param("nothing", "v1", "default", ("uncalibrated",), id="sure of itself"),
-        pytest.param("nothing", "v1", "hr", None, id="the policy says keep for this model"),
-        pytest.param("nothing", "v2", "default", None, id="of another version, of which it is not known"),
-        pytest.param("400 rows", "v1", "default", None, id="calibrated"),
-    ],
-)
-def test_what_a_model_without_a_calibration_says_is_kept_only_where_the_policy_says_so(
-    fitted_on: str, version: str, model: str, reasons: tuple[str, ...] | None
-) -> None:
-    policy = Policy(tasks=TaskPolicies(intent=IntentPolicy(models=KEEP_UNCALIBRATED)))
-    asked = text(tasks={"intent": {"model": model}})
-    sure = prediction(confidence=0.99, submitted=asked, model=MODEL | {"version": version})
-    announcement = announced(model=model, card={"calibration": {"fitted_on": fitted_on}}, version="v1")
-    (emit,) = router(announcement, policy=policy).receive(received(sure)).events
-    if reasons is None:
-        assert emit.message.route == Route(decision="kept", reason="confident", threshold=0.8)
-    else:
-        assert emit.message.reasons == reasons
-
-
 @pytest.mark.parametrize(
     ("stage", "confidence", "keep_at", "reasons"),
     [
         (None, 1.0, 0.8, ("uncalibrated",)),
         (None, 1.0, 1.0, ("uncalibrated", "low_confidence")),
+        ("unchanged", 0.8, None, None),
+        ("unchanged", 0.79, None, ("low_confidence",)),
         ("unchanged", 1.0, 0.8, None),
         ("unchanged", 1.0, 1.0, None),
         ("unchanged", 0.9, 0.8, None),
@@ -210,16 +146,16 @@ def test_what_a_model_without_a_calibration_says_is_kept_only_where_the_policy_s
     ],
 )
 def test_a_text_that_is_its_own_translation_needs_no_calibrated_model(
-    stage: str | None, confidence: float, keep_at: float, reasons: tuple[str, ...] | None
+    stage: str | None, confidence: float, keep_at: float | None, reasons: tuple[str, ...] | None
 ) -> None:
     policy = Policy(tasks=TaskPolicies(translation=TaskPolicy(keep_at=keep_at)))
-    made = prediction("translation", confidence=confidence, model=MODEL | {"stage": stage})
+    made = prediction("translation", confidence=confidence, model=MODEL | {"stage": stage}, accuracy=None)
     announcement = announced(
         "translation", labels=None, card={"calibration": {"fitted_on": "nothing"}}, version=MODEL["version"]
     )
     (emit,) = router(announcement, policy=policy).receive(received(made)).events
     if reasons is None:
-        assert emit.message.route == Route(decision="kept", reason="confident", threshold=keep_at)
+        assert emit.message.route == Route(decision="kept", reason="confident", threshold=keep_at or 0.8)
     else:
         assert emit.message.reasons == reasons
 
@@ -265,7 +201,7 @@ def test_the_frontiers_answer_is_the_result() -> None:
     assert emit.extensions == {"tenant": "default", "status": "answered"}
     assert (result.status, result.source, result.declined) == ("answered", "frontier", None)
     assert result.output.label == "balance"
-    assert result.route == Route(decision="escalated", reason="low_confidence", threshold=0.8)
+    assert result.route == Route(decision="escalated", reason="low_confidence", goal=0.97, evidence="estimated")
     assert (result.confidence, result.model) == (None, ModelRef(name="large", version="large"))
     assert (result.cost_eur, result.egress.model_dump(), result.cached) == (0.002, EGRESS, True)
     assert result.timings_ms == {"model": 2.0, "wait": 11.0, "call": 300.0}

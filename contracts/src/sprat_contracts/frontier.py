@@ -17,10 +17,21 @@ class FrontierRequested(Message):
     prediction: Annotated[Prediction, Field(description="The small model's prediction, whole.")]
     reasons: Annotated[
         tuple[str, ...],
-        Field(min_length=1, description="Why it was escalated: low_confidence, out_of_scope, declined, no_service, …"),
+        Field(
+            min_length=1, description="Why it was escalated: low_confidence, not_certified, not_measured, declined, …"
+        ),
     ]
     threshold: Annotated[
-        Probability | None, Field(description="The `keep_at` that was applied; null without a prediction.")
+        Probability | None, Field(description="The `keep_at` that was applied; null where none was.")
+    ] = None
+    goal: Annotated[
+        float | None, Field(ge=0, le=1, description="The share right that is wanted of kept answers; null: a keep_at.")
+    ] = None
+    evidence: Annotated[
+        str | None, Field(description="`estimated` or `certified`: what must reach the goal; null: a keep_at.")
+    ] = None
+    level: Annotated[
+        float | None, Field(ge=0, le=1, description="What the answer reaches by that evidence; null: no level.")
     ] = None
     labels: Annotated[
         tuple[str, ...] | None,

@@ -15,7 +15,9 @@ class Route(Part):
     """What the router decided and why."""
 
     decision: Annotated[str, Field(description="`kept` or `escalated`.")]
-    reason: Annotated[str, Field(description="confident, low_confidence, out_of_scope, declined, no_service, …")]
+    reason: Annotated[
+        str, Field(description="confident, low_confidence, not_certified, not_measured, out_of_scope, declined, …")
+    ]
     threshold: Annotated[
         Probability | None, Field(description="The `keep_at` that was applied; null where none was.")
     ] = None

@@ -15,6 +15,7 @@ from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
 from sprat.settings import environment
 from sprat_policy import TaskSettings, load_guarded_policy
+from sprat_router.goals import measure_goals
 from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import GRACE_S, PolicyCheck
@@ -39,12 +40,14 @@ async def build(
 ) -> Subscription:
     """Read the policy, then the models topic to its end, before the service reads any other topic."""
     table = ModelTable()
+    given, guard = load_guarded_policy(settings.policy, environment(), settings.task_files.table)
+    policy = given.with_added(settings.task_files)
 
     def apply(announcement: Announcement) -> None:
         table.apply(announcement.key, announcement.announced, announcement.retirement.until)
+        measure_goals(policy, table)
 
-    policy, guard = load_guarded_policy(settings.policy, environment(), settings.task_files.table)
-    policy = policy.with_added(settings.task_files)
+    measure_goals(policy, table)
     context.name_tenants(policy.named_tenants)
     reader = ModelsReader(settings.kafka, context.signatures, apply)
     context.stack.push_async_callback(reader.stop)

@@ -1,31 +1,38 @@
 """The router's decisions: which tasks of a text nobody serves, and which predictions are kept or escalated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sprat.errors import Rejected
 from sprat.model import DEFAULT_MODEL
 from sprat.processing.handler import Received, origin_of
 from sprat.registry.model_table import AnnouncedLabels, ModelTable
 from sprat_contracts import (
+    Accuracy,
     Declined,
     IntentOutput,
     LabelsOutput,
+    MaskedOutput,
     Message,
     NerOutput,
     Output,
     Prediction,
     ReasonCode,
     TaskTable,
+    TextOutput,
     TextSubmitted,
 )
 from sprat_contracts.kept import least_kept
 from sprat_contracts.predictions import UNCHANGED, is_outside
 from sprat_contracts.texts import unknown_names
-from sprat_policy import IntentPolicy, Policy, TaskPolicy
+from sprat_contracts.thresholds import NONE, recommended_goal, says, thousandths
+from sprat_policy import KeepRule, Policy
 
+CERTIFIED = "certified"
 CONFIDENT = "confident"
 DECLINED = "declined"
 LOW_CONFIDENCE = "low_confidence"
+NOT_CERTIFIED = "not_certified"
+NOT_MEASURED = "not_measured"
 NO_SERVICE = "no_service"
 OUT_OF_SCOPE = "out_of_scope"
 UNCALIBRATED = "uncalibrated"
@@ -33,52 +40,109 @@ NO_SMALL_MODEL = "the task has no small model; a large one answers it"
 UNKNOWN_LABEL = ReasonCode.UNKNOWN_LABEL.value
 
 
+DEFAULT_KEEP_AT = 0.8
+"""Of answers that have no levels: a text that is its own translation, personal data, what a large model writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The decision on a prediction, with its reasons."""
 
-    kept: bool
-    reasons: tuple[str, ...]
-    """At least one; a Result shows the first."""
-    threshold: float
-    """The `keep_at` that was applied: that of the text's language or, for an answer without a label, a higher one of
-    the model's card."""
+    reasons: tuple[str, ...] = ()
+    """A Result shows the first. Where it is kept, there is one."""
+    kept: bool = False
+    threshold: float | None = None
+    """The `keep_at` that was applied; None: none was."""
+    goal: float | None = None
+    """The share right that is wanted of kept answers; None: only a `keep_at` was applied."""
+    evidence: str | None = None
+    """What must reach the goal: `estimated` or `certified`."""
+    level: float | None = None
+    """What the answer reaches by that evidence; None: no level, or not known."""
 
 
-def decide(
-    prediction: Prediction, form: type[Output], policy: TaskPolicy, announced: AnnouncedLabels | None
-) -> Decision:
+def decide(prediction: Prediction, form: type[Output], rule: KeepRule, announced: AnnouncedLabels | None) -> Decision:
     """Decide whether a specialist's prediction is kept or escalated.
 
     Args:
-        prediction: what the specialist said.
+        prediction: what the specialist said, and what that is worth.
         form: of the task's output.
-        policy: of the task and the model that the text asks for.
-        announced: the labels of that model, whether it is calibrated, and its threshold for answers without a label.
+        rule: of the policy, for the model that the text asks for and the text's language.
+        announced: the labels of that model, whether it is calibrated, and what its card says of keeping its answers.
     """
-    threshold = policy.keep_at_in(prediction.text_language)
     output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
-        return Decision(kept=False, reasons=(DECLINED,), threshold=threshold)
-    if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, announced):
-        return Decision(kept=False, reasons=(UNKNOWN_LABEL,), threshold=threshold)
+        return Decision((DECLINED,))
+    own = announced if announced is not None and _is_of(prediction, announced) else None
+    if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(output, own):
+        return Decision((UNKNOWN_LABEL,))
     out_of_scope = is_outside(output)
-    # A keep_at of 0 keeps everything that a model says.
-    if out_of_scope and threshold > 0 and announced is not None and _is_of(prediction, announced):
-        threshold = max(threshold, announced.keep_at_outside)
     reasons = []
-    if out_of_scope and isinstance(policy, IntentPolicy) and policy.out_of_scope == "escalate":
+    if out_of_scope and rule.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)
-    by_model = prediction.model is None or prediction.model.stage != UNCHANGED
-    if by_model and policy.uncalibrated == "escalate" and _is_uncalibrated(prediction, announced):
+    if _is_by_model(prediction) and rule.uncalibrated == "escalate" and own is not None and not own.calibrated:
         reasons.append(UNCALIBRATED)
-    # A keep_at of 1 keeps nothing that a model says.
-    least = least_kept(threshold) if by_model else threshold
-    if prediction.confidence < least:
-        reasons.append(LOW_CONFIDENCE)
-    if reasons:
-        return Decision(kept=False, reasons=tuple(reasons), threshold=threshold)
-    return Decision(kept=True, reasons=(OUT_OF_SCOPE if out_of_scope else CONFIDENT,), threshold=threshold)
+    recommended = announced.recommended_goal if announced is not None else None
+    judged = _judged(prediction, output, rule, own, recommended or recommended_goal(prediction.task))
+    if reasons or judged.reasons:
+        return replace(judged, reasons=(*reasons, *judged.reasons))
+    return replace(judged, reasons=(OUT_OF_SCOPE if out_of_scope else CONFIDENT,), kept=True)
+
+
+def _judged(
+    prediction: Prediction, output: Output, rule: KeepRule, own: AnnouncedLabels | None, recommended: float
+) -> Decision:
+    """Return what the policy asks of an answer, and as reasons what it lacks.
+
+    Args:
+        prediction: of a model, with a confidence.
+        output: the answer.
+        rule: of the policy.
+        own: what was announced of the very version that answered.
+        recommended: the goal where the policy names none.
+    """
+    accuracy, none_goal = prediction.accuracy, rule.none_goal if says(output) == NONE else None
+    if rule.keep_at is not None and none_goal is None:
+        return _at(prediction, rule.keep_at)
+    has_no_level = accuracy is None and isinstance(output, MaskedOutput | TextOutput)
+    if has_no_level or not _is_by_model(prediction):
+        return _at(prediction, DEFAULT_KEEP_AT)
+    goal = none_goal or rule.goal or recommended
+    if accuracy is not None:
+        return _by_level(accuracy, goal, rule.evidence)
+    if own is not None and not own.calibrated and rule.uncalibrated_keep_at is not None:
+        return _at(prediction, rule.uncalibrated_keep_at)
+    asked = Decision(goal=goal, evidence=rule.evidence)
+    # An older specialist, or a model that was not measured: by its card the recommended goal is reached from here on.
+    keep_at = None if own is None else own.keep_at_of(prediction.text_language)
+    if own is None or keep_at is None or rule.evidence == CERTIFIED or not _reaches(recommended, goal):
+        return replace(asked, reasons=(NOT_MEASURED,))
+    at = _at(prediction, max(keep_at, own.keep_at_outside) if is_outside(output) else keep_at)
+    return replace(asked, threshold=at.threshold, reasons=at.reasons)
+
+
+def _by_level(accuracy: Accuracy, goal: float, evidence: str) -> Decision:
+    """Return what an answer lacks of which it is known what it is worth."""
+    level = accuracy.certified if evidence == CERTIFIED else accuracy.estimated
+    reasons: tuple[str, ...] = ()
+    if not _reaches(level, goal):
+        reasons = (NOT_CERTIFIED if _reaches(accuracy.estimated, goal) else LOW_CONFIDENCE,)
+    return Decision(reasons, goal=goal, evidence=evidence, level=level)
+
+
+def _at(prediction: Prediction, keep_at: float) -> Decision:
+    """Return what an answer lacks that is kept from this confidence on. 1 keeps nothing that a model says."""
+    least = least_kept(keep_at) if _is_by_model(prediction) else keep_at
+    unsure = prediction.confidence is None or prediction.confidence < least
+    return Decision((LOW_CONFIDENCE,) if unsure else (), threshold=keep_at)
+
+
+def _reaches(level: float | None, goal: float) -> bool:
+    return level is not None and thousandths(level) >= thousandths(goal)
+
+
+def _is_by_model(prediction: Prediction) -> bool:
+    return prediction.model is None or prediction.model.stage != UNCHANGED
 
 
 def answer_of(form: type[Output], output: Output | None, declined: Declined | None) -> Output | None:
@@ -106,22 +170,12 @@ def labels_of(output: Output) -> frozenset[str]:
             return frozenset()
 
 
-def _has_unknown_label(prediction: Prediction, output: Output, announced: AnnouncedLabels | None) -> bool:
+def _has_unknown_label(output: Output, own: AnnouncedLabels | None) -> bool:
     """Return whether a label is none that its model can answer with: its service has a defect, or is not its own.
 
     While two versions of a model run side by side, the labels of the other one are not known.
     """
-    if announced is None or announced.labels is None:
-        return False
-    return _is_of(prediction, announced) and not labels_of(output) <= frozenset(announced.labels)
-
-
-def _is_uncalibrated(prediction: Prediction, announced: AnnouncedLabels | None) -> bool:
-    """Return whether the model that answered says that its confidence is no chance of being right.
-
-    While two versions of a model run side by side, that is not known of the other one, and `keep_at` decides.
-    """
-    return announced is not None and not announced.calibrated and _is_of(prediction, announced)
+    return own is not None and own.labels is not None and not labels_of(output) <= frozenset(own.labels)
 
 
 def _is_of(prediction: Prediction, announced: AnnouncedLabels) -> bool:

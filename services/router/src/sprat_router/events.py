@@ -67,8 +67,7 @@ class _Ending:
 
 def frontier_request(
     prediction: Prediction,
-    reasons: tuple[str, ...],
-    threshold: float | None,
+    decision: Decision,
     models: ModelTable,
     labels: tuple[str, ...] | None = None,
 ) -> FrontierRequested:
@@ -80,8 +79,11 @@ def frontier_request(
     known = models.labels(prediction.task, options.model)
     return FrontierRequested(
         prediction=prediction,
-        reasons=reasons,
-        threshold=threshold,
+        reasons=decision.reasons,
+        threshold=decision.threshold,
+        goal=decision.goal,
+        evidence=decision.evidence,
+        level=decision.level,
         labels=known.labels if known else labels,
         label_set=known.label_set if known else None,
     )
@@ -101,7 +103,7 @@ def requested_options(prediction: Prediction) -> TaskOptions:
 
 def kept(prediction: Prediction, decision: Decision, tasks: TaskTable) -> Result:
     """Return the Result of a kept prediction; `tasks` are those of the installation."""
-    route = Route(decision="kept", reason=decision.reasons[0], threshold=decision.threshold)
+    route = _route("kept", decision)
     ending = replace(_small(prediction, tasks), status="answered", timings_ms=prediction.timings_ms)
     return _result(prediction, route, ending, tasks)
 
@@ -235,7 +237,18 @@ def _small(prediction: Prediction, tasks: TaskTable) -> _Ending:
 
 
 def _escalated(request: FrontierRequested) -> Route:
-    return Route(decision="escalated", reason=request.reasons[0], threshold=request.threshold)
+    return _route("escalated", request)
+
+
+def _route(decision: str, by: Decision | FrontierRequested) -> Route:
+    return Route(
+        decision=decision,
+        reason=by.reasons[0],
+        threshold=by.threshold,
+        goal=by.goal,
+        evidence=by.evidence,
+        level=by.level,
+    )
 
 
 def _result(prediction: Prediction, route: Route, ending: _Ending, tasks: TaskTable) -> Result:

@@ -22,7 +22,7 @@ from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.text_warnings import warnings_of
 from sprat_policy import Policy, TaskFile, TenantGuard
-from sprat_router.decisions import NO_SERVICE, decide, unknown_tasks, unserved
+from sprat_router.decisions import NO_SERVICE, Decision, decide, unknown_tasks, unserved
 from sprat_router.events import (
     QuestionHash,
     concluded,
@@ -131,7 +131,7 @@ class RouterHandler:
             return _unknown_service()
         # The model that failed on it may have been retired since.
         events = tuple(
-            self._escalate(prediction, (NO_SERVICE,), None)
+            self._escalate(prediction, Decision((NO_SERVICE,)))
             for prediction in unserved(text, received, self._models, self._topics.tasks, self._policy)
             if prediction.task == service
         )
@@ -139,7 +139,7 @@ class RouterHandler:
 
     def _validate(self, text: TextSubmitted, received: Received[Message]) -> Outcome:
         events = tuple(
-            self._escalate(prediction, (NO_SERVICE,), None)
+            self._escalate(prediction, Decision((NO_SERVICE,)))
             for prediction in unserved(text, received, self._models, self._topics.tasks, self._policy)
         )
         rejected = unknown_tasks(text, self._topics.tasks)
@@ -156,17 +156,17 @@ class RouterHandler:
 
     def _route(self, prediction: Prediction) -> Outcome:
         options = requested_options(prediction)
-        policy = self._policy.task(prediction.task, options.model)
+        rule = self._policy.task(prediction.task).rule(options.model, prediction.text_language)
         form = self._topics.tasks[prediction.task]
-        decision = decide(prediction, form, policy, self._models.labels(prediction.task, options.model))
+        decision = decide(prediction, form, rule, self._models.labels(prediction.task, options.model))
         if decision.kept:
             return Outcome(events=(result_event(kept(prediction, decision, self._topics.tasks), self._topics),))
-        return Outcome(events=(self._escalate(prediction, decision.reasons, decision.threshold),))
+        return Outcome(events=(self._escalate(prediction, decision),))
 
-    def _escalate(self, prediction: Prediction, reasons: tuple[str, ...], threshold: float | None) -> Emit:
+    def _escalate(self, prediction: Prediction, decision: Decision) -> Emit:
         rules = self._policy.task(prediction.task)
         labels = tuple(rules.labels) if isinstance(rules, TaskFile) and rules.has_labels else None
-        request = frontier_request(prediction, reasons, threshold, self._models, labels)
+        request = frontier_request(prediction, decision, self._models, labels)
         return request_event(request, self._topics, self._question_hash)
 
     def _not_requested(self, prediction: Prediction) -> Outcome | None:

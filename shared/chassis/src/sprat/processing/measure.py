@@ -14,6 +14,7 @@ from sprat_contracts import (
     ModelRef,
     Prediction,
     Result,
+    Route,
     TaskTable,
     TextSubmitted,
 )
@@ -40,7 +41,7 @@ def span_attributes(message: Message, tasks: TaskTable) -> Mapping[str, Value]:
             return attributes | _answer(message.model, message.confidence) | {"cached": message.cached or None}
         case FrontierRequested():
             decided: dict[str, Value] = {"decision": "escalated", "reason": message.reasons[0]}
-            return {**span_attributes(message.prediction, tasks), **decided, "threshold": message.threshold}
+            return {**span_attributes(message.prediction, tasks), **decided, **_asked(message)}
         case FrontierAnswered():
             ended: dict[str, Value] = {"cached": message.cached or None}
             reason = message.declined.code if message.declined else message.request.reasons[0]
@@ -51,13 +52,18 @@ def span_attributes(message: Message, tasks: TaskTable) -> Mapping[str, Value]:
                 "tenant": message.tenant,
                 "decision": message.route.decision,
                 "reason": message.route.reason,
-                "threshold": message.route.threshold,
                 "status": message.status,
                 "cached": message.cached or None,
             }
-            return route | _answer(message.model, message.confidence)
+            return route | _asked(message.route) | _answer(message.model, message.confidence)
         case _:
             return {}
+
+
+def _asked(of: Route | FrontierRequested) -> dict[str, Value]:
+    """Return what was asked of the small model's answer, and what it reaches."""
+    goal = None if of.goal is None else f"{of.goal:g}"
+    return {"threshold": of.threshold, "goal": goal, "evidence": of.evidence, "level": of.level}
 
 
 def _answer(model: ModelRef | None, confidence: float | None) -> dict[str, Value]:

@@ -80,6 +80,8 @@ REASON = Attribute(
         "out_of_scope",
         "uncalibrated",
         "low_confidence",
+        "not_certified",
+        "not_measured",
         "declined",
         "none",
         "invalid",
@@ -97,6 +99,19 @@ REASON = Attribute(
         "provider_call",
         *ReasonCode,
     ),
+)
+GOAL = Attribute(
+    "goal",
+    "sprat.goal",
+    "The share right that is wanted of kept answers: `0.97`. `none`: a `keep_at` decides.",
+    limit=50,
+    examples=("0.97", "none"),
+)
+EVIDENCE = Attribute(
+    "evidence",
+    "sprat.evidence",
+    "What must show that an answer reaches the goal. `none`: a `keep_at` decides.",
+    ("estimated", "certified", "none"),
 )
 STATUS = Attribute("status", "sprat.status", "The status of a Result.", ("answered", "degraded", "unanswered"))
 STAGE = Attribute(
@@ -159,6 +174,12 @@ VERSION = Attribute("version", "service.version", "The version of the service.",
 # Attributes of spans alone.
 
 CACHED = Attribute("cached", "sprat.cached", "Set where the answer came from a cache.", type="boolean")
+LEVEL = Attribute(
+    "level",
+    "sprat.level",
+    "The share right that the answer reaches by the evidence that the goal asks for; not set where it reaches none.",
+    type="double",
+)
 THRESHOLD = Attribute("threshold", "sprat.threshold", "The `keep_at` that was applied.", type="double")
 CONFIDENCE_BUCKET = Attribute(
     "confidence_bucket",
@@ -243,6 +264,12 @@ PAIRS = Counter(
 )
 RESULTS = Counter(
     "sprat.results", "{result}", "Results that Kafka has acknowledged.", (TASK, TENANT, DECISION, REASON, STATUS)
+)
+POLICY_GOAL = Gauge(
+    "sprat.policy.goal",
+    "{task}",
+    "Always 1; the attributes say what the policy asks of the answers of a task's default model.",
+    (TASK, GOAL, EVIDENCE),
 )
 RESULT_SECONDS = Histogram(
     "sprat.result.duration",
@@ -492,6 +519,9 @@ _TEXT = (
     DECISION,
     REASON,
     THRESHOLD,
+    GOAL,
+    EVIDENCE,
+    LEVEL,
     CONFIDENCE_BUCKET,
     STATUS,
     CACHED,
