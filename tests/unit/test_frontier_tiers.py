@@ -1,21 +1,26 @@
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
+from sprat.thresholds import write_thresholds
 from sprat_contracts import Egress, IntentOutput, LabelsOutput, Output, ScoredLabel, TranslationOutput, Usage
+from sprat_contracts.thresholds import Thresholds
 from sprat_frontier.breaker import ProviderBreaker
 from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.chat import ChatApi, LlamaCppApi
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.prompts import prompt_for, question_of
 from sprat_frontier.protocols import ProviderAnswer, ProviderError
+from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import Tier, Tiers, open_tiers
+from sprat_inference.card import label_set_hash
 from sprat_inference.platt import Platt
-from sprat_policy import Policy, TaskFile, TierPolicy
+from sprat_policy import Policy, TaskFile, TierPolicy, tier_thresholds
 from support import audit_log
 from support import frontier_parts as parts
+from support.measured import thresholds
 
 POLICY = Policy.model_validate(
     {
@@ -50,6 +55,17 @@ def tier(name: str, result: Output | ProviderAnswer | ProviderError, region: str
     provider = parts.FakeProvider(lambda _: result, name, region)
     limiter = CallLimiter(limits, ProviderBreaker(limits.breaker, name), jitter=lambda: 0.0)
     return Tier(name, limits, ObservedProvider(provider, limits, name), limiter, **({"share": 0.5} | fields))
+
+
+@dataclass
+class Measured:
+    """A file of thresholds that was read."""
+
+    current: Thresholds
+
+
+def measured(label_set: str | None = None) -> Measured:
+    return Measured(thresholds(model_version="large-1", label_set=label_set or label_set_hash(QUESTION.labels)))
 
 
 def climbing(*tiers: Tier | tuple[Tier, TierPolicy], **changes) -> parts.FrontierHarness:
@@ -98,6 +114,51 @@ async def test_keep_at_holds_for_the_calibrated_chance(bias, outcome):
     frontier.restart()
     again = (await frontier.answer(parts.request(id="t-2"))).tiers[0]
     assert (again.cached, again.calibrated) == (True, step.calibrated), "what is stored is what the model stated"
+
+
+@pytest.mark.parametrize(
+    ("label", "confidence", "changes", "level", "outcome"),
+    [
+        pytest.param("transfer", 0.6, {}, 0.97, "kept", id="it reaches the goal"),
+        pytest.param("transfer", 0.59, {}, 0.9, "unsure", id="it does not"),
+        pytest.param("transfer", 0.5, {}, None, "unsure", id="no level"),
+        pytest.param(None, 0.99, {}, 0.9, "unsure", id="no label has a cell of its own"),
+        pytest.param("transfer", 0.79, {"evidence": "certified"}, None, "unsure", id="not certified"),
+        pytest.param("transfer", 0.8, {"evidence": "certified"}, 0.97, "kept", id="certified"),
+        pytest.param("transfer", 1.0, {"thresholds": {}}, None, "unsure", id="not measured"),
+        pytest.param("transfer", 1.0, {"thresholds": {"mood": None}}, None, "unsure", id="of another task"),
+        pytest.param("transfer", None, {}, None, "unsure", id="no probability"),
+    ],
+)
+async def test_a_tier_with_a_goal_keeps_what_reaches_it(label, confidence, changes, level, outcome):
+    fields = {"goal": 0.97, "thresholds": {"intent": measured()}} | changes
+    first, second = tier("local", said(label, confidence), **fields), tier("large", said("balance"))
+    answered = await climbing(first, second).answer(parts.request())
+    step = answered.tiers[0]
+    assert (step.outcome, step.goal, step.level, step.keep_at) == (outcome, 0.97, level, None)
+    assert len(answered.tiers) == (1 if outcome == "kept" else 2)
+
+
+async def test_thresholds_of_other_labels_are_void():
+    first = tier("local", said("transfer", 1.0), goal=0.97, thresholds={"intent": measured(label_set="1" * 16)})
+    (step,) = (await climbing(first).answer(parts.request())).tiers
+    assert (step.outcome, step.level) == ("unsure", None)
+
+
+async def test_the_thresholds_of_a_tier_are_read_beside_the_policy_and_taken_over(tmp_path, caplog):
+    path = tier_thresholds(tmp_path / "policy.yaml", "house", "intent")
+    path.parent.mkdir()
+    write_thresholds(path, thresholds(model_version="another"))
+    files = TierThresholds(tmp_path / "policy.yaml", ["intent", "mood"], every_s=0.01)
+    opened = files.open("house", "large-1")
+    assert {task: file.current for task, file in opened.items()} == {"intent": None, "mood": None}
+    assert "measured with version another of the model, this one is large-1" in caplog.text
+    found = thresholds(model_version="large-1")
+    write_thresholds(path, found)
+    async with asyncio.timeout(10):
+        while opened["intent"].current != found:
+            await asyncio.sleep(0.01)
+    await files.stop()
 
 
 async def test_the_calibration_of_another_task_changes_nothing():
@@ -159,7 +220,7 @@ async def test_without_an_answer_that_is_kept_the_last_tier_that_was_asked_says_
 
 async def test_a_tier_that_tells_no_probabilities_is_named_in_the_log(caplog):
     await climbing(tier("local", said("transfer"), keep_at=0.8), tier("large", OUTPUT)).answer(parts.request())
-    assert "a tier tells no probability of its labels, so that its keep_at keeps nothing: local; 1 since" in caplog.text
+    assert "a tier tells no probability of its labels, so that it keeps nothing: local; 1 since" in caplog.text
 
 
 async def test_of_the_tiers_those_for_tenant_and_task_are_asked():
@@ -473,9 +534,10 @@ async def test_the_preset_asks_so():
     assert (tier.api, tier.endpoint) == ("llamacpp", "http://gpu:8080/v1 llamacpp")
 
 
-async def test_an_answer_without_a_probability_is_not_reused_where_the_tier_needs_one_since():
+@pytest.mark.parametrize("asked", [{"keep_at": 0.8}, {"goal": 0.97, "thresholds": {"intent": measured()}}])
+async def test_an_answer_without_a_probability_is_not_reused_where_the_tier_needs_one_since(asked):
     """The policy gave the tier a keep_at after the answer was stored: it is asked again, with probabilities."""
-    before, after = tier("house", said("transfer")), tier("house", said("transfer", 0.9), keep_at=0.8)
+    before, after = tier("house", said("transfer")), tier("house", said("transfer", 0.9), **asked)
     first, second = climbing(before), climbing(after)
     assert (await first.answer(parts.request())).output == IntentOutput(label="transfer")
     second.store = first.store

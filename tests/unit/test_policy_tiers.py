@@ -12,6 +12,7 @@ from sprat_cli.policy.command import describe
 from sprat_contracts import BUILT_IN, IntentOutput, TaskTable
 from sprat_frontier.prompts import question_of
 from sprat_frontier.settings import Price
+from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import Tier, Tiers, open_tiers
 from sprat_policy import Policy, load_guarded_policy, load_policy
 from support import frontier_parts as parts
@@ -39,6 +40,13 @@ def tiers_of(write_policy: WritePolicy, *tiers: str, more: str = "") -> Path:
         ("{preset: mistral, api_key: '${KEY}'}", "mistral needs `price`, as {input_eur: 0.4, output_eur: 2}"),
         (f"{{preset: mistral, api_key: '${{SPRAT_SECRET}}', {PRICE}}}", "the secret of the services"),
         (f"{{preset: mistral, keep_at: 0.8, api_key: '${{KEY}}', {PRICE}}}", "mistral tells no probabilities"),
+        (f"{{preset: mistral, goal: 0.97, api_key: '${{KEY}}', {PRICE}}}", "mistral tells no probabilities"),
+        (
+            "{preset: 'ollama:x', region: eu, goal: 0.97, keep_at: 0.8}",
+            ":3:50: tiers.0.keep_at: a goal stands beside it; keep one of the two",
+        ),
+        ("{preset: 'ollama:x', region: eu, evidence: certified}", "tiers.0.evidence: no goal stands beside it"),
+        ("{preset: 'ollama:x', region: eu, goal: 0.973}", "'0.973': no such goal; the nearest: 0.97 and 0.975;"),
         ("{preset: 'vllm:gpu:8000', model: x}", "its URL is not of the form"),
         ("{preset: 'vllm:http://u:sesame@gpu:8000/v1', model: x}", "its URL holds credentials"),
         ("{preset: 'vllm:http://[gpu/v1', model: x}", "its URL cannot be read"),
@@ -144,6 +152,17 @@ async def test_what_a_tier_does_not_say_is_the_presets_or_the_settings(write_pol
     assert mistral.settings.api_key.get_secret_value() == "k-1"
     assert mistral.price == Price(input_eur=0.4, output_eur=2)
     assert (frontier.name, frontier.settings, frontier.inside) == ("frontier", parts.settings(region="eu"), True)
+
+
+async def test_a_goal_asks_for_probabilities_and_thresholds_beside_the_policy(write_policy: WritePolicy) -> None:
+    file = tiers_of(write_policy, "{preset: 'ollama:x', region: eu, goal: 0.97, evidence: certified}")
+    files = TierThresholds(file, BUILT_IN)
+    async with AsyncExitStack() as stack:
+        (tier,) = open_tiers(load_policy(file), parts.settings(), {}, stack, files).of("acme", "intent")
+    assert (tier.goal, tier.evidence, tier.asks_probabilities) == (0.97, "certified", True)
+    assert tier.endpoint.endswith("with probabilities")
+    assert tier.thresholds["intent"].path == file.parent / "thresholds" / "ollama.intent.json"
+    await files.stop()
 
 
 async def test_a_calibration_holds_for_its_task_and_the_model_that_it_was_measured_with(

@@ -76,8 +76,8 @@ class TierStep(Part):
     outcome: Annotated[
         str,
         Field(
-            description="`kept`; else why it was left: unsure (answered, below its `keep_at`), provider, refused, "
-            "deadline, policy, no_confidence (not asked: its answers to this task would have none), …: an open list."
+            description="`kept`; else why it was left: unsure (answered, below its `keep_at` or goal), provider, "
+            "refused, deadline, policy, no_confidence (not asked: its answers to this task would have none), …: open."
         ),
     ]
     detail: Annotated[str | None, Field(description="Why it was left, in words; holds nothing of the text.")] = None
@@ -106,7 +106,12 @@ class TierStep(Part):
         ),
     ] = None
     keep_at: Annotated[
-        Probability | None, Field(description="The tier's `keep_at`; null where it keeps every valid answer.")
+        Probability | None,
+        Field(description="The tier's `keep_at`; without it and a goal, it keeps every valid answer."),
+    ] = None
+    goal: Annotated[float | None, Field(ge=0, le=1, description="The tier's goal; null where it has none.")] = None
+    level: Annotated[
+        float | None, Field(ge=0, le=1, description="What its answer reaches by the goal's evidence; null: no level.")
     ] = None
     usage: Annotated[Usage | None, Field(description="Tokens used; null where no call was made for it.")] = None
     cost_eur: Annotated[float, Field(ge=0, description="What it charged for this text, in euros.")] = 0.0

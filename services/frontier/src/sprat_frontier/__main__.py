@@ -18,6 +18,7 @@ from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.handler import SERVICE, FrontierHandler
 from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import FrontierSettings
+from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import open_tiers
 from sprat_langid import classifier
 from sprat_policy import TaskSettings, load_guarded_policy
@@ -48,7 +49,9 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         UserError: a setting is missing; the message names all that are.
     """
     policy, guard = load_guarded_policy(settings.policy, environment(), settings.task_files.table)
-    tiers = open_tiers(policy, settings.frontier, environment(), context.stack)
+    files = TierThresholds(settings.policy, settings.task_files.table)
+    context.stack.push_async_callback(files.stop)
+    tiers = open_tiers(policy, settings.frontier, environment(), context.stack, files)
     audit = await KafkaEgressAudit.open(
         context.publisher, context.topics, context.name, settings.kafka.give_up_s, settings.audit, context.stack
     )

@@ -95,9 +95,7 @@ class FrontierHandler:
         self._waiting = WaitingCases(settings.max_waiting)
         self._quota = SectionQuota(policies, counter, hash, clock)
         self._calls = SingleFlight()
-        self._no_probabilities = FaultLog(
-            "a tier tells no probability of its labels, so that its keep_at keeps nothing"
-        )
+        self._no_probabilities = FaultLog("a tier tells no probability of its labels, so that it keeps nothing")
         self._masking_faults = FaultLog("a text could not be masked and stays here")
 
     def message_type(self, topic: str) -> type[FrontierRequested]:
@@ -207,7 +205,7 @@ class FrontierHandler:
 
         # Single flight. The call continues after the deadline of those who wait: its answer is stored for the next one.
         step = await self._call_or_join(escalation, tier, key, followed=followed)
-        if step.output is not None and step.confidence is None and tier.keep_at is not None:
+        if step.output is not None and step.confidence is None and tier.asks_probabilities:
             self._no_probabilities.add(tier.name)
         return step
 

@@ -43,6 +43,8 @@ class Step:
     """The probability of its label that the model states."""
     calibrated: float | None = None
     """The chance that its label is right; None where the tier is not calibrated."""
+    level: float | None = None
+    """What it reaches by the evidence of the tier's goal; None: no level."""
     model: ModelRef | None = None
     usage: Usage | None = None
     cost_eur: float = 0.0
@@ -69,6 +71,8 @@ class Step:
             confidence=self.confidence,
             calibrated=self.calibrated,
             keep_at=self.tier.keep_at,
+            goal=self.tier.goal,
+            level=self.level,
             usage=self.usage,
             cost_eur=self.cost_eur,
             cached=self.cached,
@@ -116,7 +120,7 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
     egress = answer.egress
     if egress.left:
         egress = egress.model_copy(update={"masked": dict(escalation.masked_counts)})
-    output, declined = None, answer.declined
+    output, declined, level = None, answer.declined, None
     calibrated = tier.chance(escalation.question.task, answer.confidence)
     if answer.output is not None:
         try:
@@ -125,7 +129,8 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
             declined = Declined(code=error.code, detail=error.reason)
         else:
             sure = answer.confidence if calibrated is None else calibrated
-            declined = None if tier.is_sure(sure) else _unsure(sure)
+            level = tier.level(escalation.question, output, answer.confidence)
+            declined = None if tier.is_sure(sure, level) else _unsure(tier, sure)
     return Step(
         tier,
         "declined" if declined else result,
@@ -133,6 +138,7 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
         output=output,
         confidence=answer.confidence,
         calibrated=calibrated,
+        level=level,
         model=answer.model,
         usage=answer.usage if pays else None,
         cost_eur=answer.cost_eur if pays else 0.0,
@@ -221,8 +227,9 @@ def _failure(error: ProviderError) -> Declined:
     return Declined(code=code, detail=error.detail if code == error.code else f"{error.code}: {error.detail}")
 
 
-def _unsure(confidence: float | None) -> Declined:
-    why = "it told no probability of its label" if confidence is None else "its label is less sure than its keep_at"
+def _unsure(tier: Tier, confidence: float | None) -> Declined:
+    asked = "its keep_at" if tier.goal is None else f"its goal {tier.goal:g} needs"
+    why = "it told no probability of its label" if confidence is None else f"its label is less sure than {asked}"
     return Declined(code=ReasonCode.UNSURE, detail=why)
 
 

@@ -1,6 +1,7 @@
 """The tiers that a hard case climbs: each a provider with its own limits. Without tiers in the policy there is one."""
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -11,8 +12,10 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from sprat.errors import UserError
-from sprat_contracts import Declined, ReasonCode
+from sprat.thresholds import ThresholdsFile
+from sprat_contracts import Declined, Output, ReasonCode
 from sprat_contracts.kept import least_kept
+from sprat_contracts.thresholds import says, thousandths
 from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.chat import ChatApi, LlamaCppApi
 from sprat_frontier.decisions import DecisionsApi, SystemOneApi
@@ -23,8 +26,12 @@ from sprat_frontier.protocols import Provider
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.responses import Api
 from sprat_frontier.settings import FrontierSettings, Price
+from sprat_frontier.tier_thresholds import TierThresholds
+from sprat_inference.card import label_set_hash
 from sprat_inference.platt import Platt
-from sprat_policy import INSIDE, Policy, TierPolicy, is_relayed, variable_of
+from sprat_policy import INSIDE, Evidence, Policy, TierPolicy, is_relayed, variable_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +48,11 @@ class Tier:
     mask: bool = False
     """Whether it gets masked texts, also where the rules ask for none."""
     keep_at: float | None = None
-    """The confidence below which its labels go to the next tier; None: every valid answer is kept."""
+    """The confidence below which its labels go to the next tier; None, and no goal: every valid answer is kept."""
+    goal: float | None = None
+    """The share right that is wanted of the labels kept."""
+    evidence: Evidence = "estimated"
+    """What must reach the goal."""
     api: str = ChatApi.name
     """How it is asked."""
     group: str | None = None
@@ -51,7 +62,9 @@ class Tier:
     share: float = 1.0
     """The share of the time left that it may take while another tier follows."""
     calibration: Mapping[str, Platt] = field(default_factory=dict)
-    """By task, what the probability of a label that it states means."""
+    """By task, what the probability of a label that it states means, for `keep_at`."""
+    thresholds: Mapping[str, ThresholdsFile] = field(default_factory=dict)
+    """By task, which probability reaches which level, for the goal."""
 
     @classmethod
     def of(cls, name: str, settings: FrontierSettings, provider: Provider, limiter: CallLimiter | None = None) -> Self:
@@ -76,7 +89,12 @@ class Tier:
     def endpoint(self) -> str:
         """What its answers depend on besides question, provider and model: a part of their key."""
         asked = self.settings.base_url if self.api == ChatApi.name else f"{self.settings.base_url} {self.api}"
-        return asked if self.keep_at is None else f"{asked} with probabilities"
+        return f"{asked} with probabilities" if self.asks_probabilities else asked
+
+    @property
+    def asks_probabilities(self) -> bool:
+        """Whether it keeps labels by their probabilities."""
+        return self.keep_at is not None or self.goal is not None
 
     def rank(self, question: str) -> float:
         """Return its place for a question in its group, the lowest first: exponential, with the weight as the rate."""
@@ -92,14 +110,30 @@ class Tier:
         calibration = self.calibration.get(task)
         return None if calibration is None or confidence is None else calibration.chance(confidence)
 
-    def is_sure(self, confidence: float | None) -> bool:
-        """Return whether its answer is kept; the confidence is calibrated, where it can be."""
+    def level(self, question: FrontierQuestion, output: Output, confidence: float | None) -> float | None:
+        """Return what an answer reaches by the evidence of the goal; None: no level, or not measured for its labels."""
+        file = self.thresholds.get(question.task)
+        measured = None if file is None else file.current
+        if confidence is None or measured is None or measured.label_set != label_set_hash(question.labels):
+            return None
+        accuracy = measured.accuracy(confidence, question.language, says(output))
+        return accuracy.certified if self.evidence == "certified" else accuracy.estimated
+
+    def is_sure(self, confidence: float | None, level: float | None) -> bool:
+        """Return whether its answer is kept.
+
+        Args:
+            confidence: calibrated, where it can be.
+            level: what it reaches.
+        """
+        if self.goal is not None:
+            return level is not None and thousandths(level) >= thousandths(self.goal)
         return self.keep_at is None or (confidence is not None and confidence >= least_kept(self.keep_at))
 
     def problem(self, question: FrontierQuestion) -> Declined | None:
         """Return why it is not asked this; None if it could answer."""
-        if self.keep_at is not None and not question.is_of_labels:
-            detail = f"answers to {question.task} have no confidence, and the tier keeps none below its keep_at"
+        if self.asks_probabilities and not question.is_of_labels:
+            detail = f"answers to {question.task} have no confidence, and the tier keeps none without"
             return Declined(code=ReasonCode.NO_CONFIDENCE, detail=detail)
         return self.provider.problem(question)
 
@@ -145,9 +179,20 @@ class Tiers:
 
 
 def open_tiers(
-    policy: Policy, settings: FrontierSettings, environment: Mapping[str, str], stack: AsyncExitStack
+    policy: Policy,
+    settings: FrontierSettings,
+    environment: Mapping[str, str],
+    stack: AsyncExitStack,
+    thresholds: TierThresholds | None = None,
 ) -> Tiers:
     """Return the tiers of the policy, else the only one of the settings; the stack closes their connections.
+
+    Args:
+        policy: of the installation.
+        settings: of the service.
+        environment: the variables with the keys of tiers.
+        stack: closes what is opened.
+        thresholds: those of tiers with a goal; None: none is read.
 
     Raises:
         UserError: a setting or a variable is missing, the policy lets nothing go to a host, or a model inside the house
@@ -157,14 +202,19 @@ def open_tiers(
         return Tiers([(_open(settings.provider, settings, policy, None, stack), None)])
     return Tiers(
         [
-            (_open(each.label, _settings_of(each, settings, environment), policy, each, stack), each)
+            (_open(each.label, _settings_of(each, settings, environment), policy, each, stack, thresholds), each)
             for each in policy.tiers
         ]
     )
 
 
 def _open(
-    name: str, settings: FrontierSettings, policy: Policy, tier: TierPolicy | None, stack: AsyncExitStack
+    name: str,
+    settings: FrontierSettings,
+    policy: Policy,
+    tier: TierPolicy | None,
+    stack: AsyncExitStack,
+    thresholds: TierThresholds | None = None,
 ) -> Tier:
     if problem := settings.problem():
         raise UserError(f"settings: {problem}")
@@ -183,8 +233,9 @@ def _open(
         policy.check_host(settings.region, settings.host)
     for problem in () if tier is None else tier.problems_of_calibration(settings.model):
         raise UserError(f"tier {name}: {problem}")
-    keep_at = None if tier is None else tier.keep_at
-    api = _api(None if tier is None else tier.known.api, settings, logprobs=keep_at is not None)
+    if tier is not None and tier.calibration:
+        log.warning("tier %s: its calibration is read; a goal and sprat tiers calibrate take its place", name)
+    api = _api(None if tier is None else tier.known.api, settings, logprobs=tier is not None and tier.decides)
     provider = OpenAIProvider(settings, api, proxies=not inside)
     stack.push_async_callback(provider.close)
     return Tier(
@@ -194,12 +245,17 @@ def _open(
         CallLimiter(settings, breaker_name=name),
         inside=inside,
         mask=tier is not None and tier.mask,
-        keep_at=keep_at,
+        keep_at=None if tier is None else tier.keep_at,
+        goal=None if tier is None else tier.goal,
+        evidence="estimated" if tier is None else tier.evidence or "estimated",
         api=api.name,
         group=None if tier is None else tier.group,
         weight=1 if tier is None else tier.weight,
         share=1.0 if tier is None else tier.share,
         calibration={} if tier is None else {task: Platt(of.bias, of.slope) for task, of in tier.calibration.items()},
+        thresholds={}
+        if tier is None or tier.goal is None or thresholds is None
+        else thresholds.open(name, settings.model),
     )
 
 

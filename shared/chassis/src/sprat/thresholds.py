@@ -116,13 +116,20 @@ class ThresholdsFile:
         model_version: of the model served.
         label_set: hash of its labels, if any.
         default: what is used until the file is there.
+        required: whether a file that is refused now is an error; else it is logged, and a later one is taken over.
 
     Raises:
         UserError: there is a file, and it is refused.
     """
 
     def __init__(
-        self, path: Path, *, model_version: str, label_set: str | None = None, default: Thresholds | None = None
+        self,
+        path: Path,
+        *,
+        model_version: str,
+        label_set: str | None = None,
+        default: Thresholds | None = None,
+        required: bool = True,
     ) -> None:
         self.path = path
         self.current = default
@@ -131,8 +138,14 @@ class ThresholdsFile:
         self._refused: tuple[str, int] | None = None
         """The last refusal that was logged, and when its file was changed."""
         self._was_there = path.exists()
-        if self._was_there:
+        if not self._was_there:
+            return
+        try:
             self.current = self._read()
+        except UserError as error:
+            if required:
+                raise
+            self._log(error)
 
     async def follow(self, on_change: Callable[[Thresholds], Awaitable[None]], every_s: float = LOOK_EVERY_S) -> None:
         """Look at the file until cancelled, and hand each changed content to `on_change`.
@@ -159,16 +172,20 @@ class ThresholdsFile:
         try:
             found = await asyncio.to_thread(self._read)
         except UserError as error:
-            refused = str(error), _changed_at(self.path)
-            if refused != self._refused:
-                version = "none" if self.current is None else self.current.thresholds_version
-                log.warning("thresholds refused, version %s stays: %s", version, error)
-            self._refused = refused
+            self._log(error)
             return
         self._refused = None
         if self.current is None or found.thresholds_version != self.current.thresholds_version:
             log.info("thresholds %s taken over from %s", found.thresholds_version, self.path)
             self.current = found
+
+    def _log(self, error: UserError) -> None:
+        """Log why the present content is refused, once."""
+        refused = str(error), _changed_at(self.path)
+        if refused != self._refused:
+            version = "none" if self.current is None else self.current.thresholds_version
+            log.warning("thresholds refused, version %s stays: %s", version, error)
+        self._refused = refused
 
     def _read(self) -> Thresholds:
         return read_thresholds(self.path, model_version=self._model_version, label_set=self._label_set)

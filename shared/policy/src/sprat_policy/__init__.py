@@ -29,9 +29,11 @@ from sprat_policy.task_files import (
     tasks_folder,
 )
 from sprat_policy.task_policy import (
+    Evidence,
     IntentModelPolicy,
     IntentPolicy,
     KeepRule,
+    KeepSection,
     LanguagePolicy,
     ModelPolicy,
     NoneGoal,
@@ -41,7 +43,15 @@ from sprat_policy.task_policy import (
     check_model_name,
 )
 from sprat_policy.tenant_guard import TenantGuard
-from sprat_policy.tiers import FRONTIER, INSIDE, TierCalibration, TierPolicy, is_relayed, problem_of_url
+from sprat_policy.tiers import (
+    FRONTIER,
+    INSIDE,
+    TierCalibration,
+    TierPolicy,
+    is_relayed,
+    problem_of_url,
+    tier_thresholds,
+)
 
 __all__ = [
     "ALL_OTHERS",
@@ -49,9 +59,11 @@ __all__ = [
     "INSIDE",
     "NO_FILES",
     "TASKS_FOLDER",
+    "Evidence",
     "IntentModelPolicy",
     "IntentPolicy",
     "KeepRule",
+    "KeepSection",
     "LanguagePolicy",
     "ModelPolicy",
     "NoneGoal",
@@ -84,6 +96,7 @@ __all__ = [
     "problem_of_url",
     "set_task_model",
     "tasks_folder",
+    "tier_thresholds",
     "unannounced_models",
     "variable_of",
 ]

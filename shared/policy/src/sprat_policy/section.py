@@ -17,6 +17,11 @@ class PolicySection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def wrong(field: str, problem: str) -> PydanticCustomError:
+    """Return the error of a section; the place shown is that of one of its fields."""
+    return PydanticCustomError("section", "{problem}", {"problem": problem, "field": field})
+
+
 def _check_reference(reference: str) -> str:
     if reference in _OWN_SECRETS:
         raise PydanticCustomError("own_secret", "this is the secret of the services, which no tenant may know")

@@ -23,9 +23,9 @@ from sprat.errors import UserError
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import ModelName
 from sprat_contracts.thresholds import nearest_levels
-from sprat_policy.section import PolicySection
+from sprat_policy.section import PolicySection, wrong
 
-_GOAL: Final = "the share right that is wanted of the answers kept: 0.80 to 0.995 in steps of 0.005, as 0.97"
+GOAL: Final = "the share right that is wanted of the answers kept: 0.80 to 0.995 in steps of 0.005, as 0.97"
 _EVIDENCE: Final = "estimated: the goal is reached on average; certified: it is shown by rows with labels"
 _KEEP_AT: Final = "a confidence from 0 to 1; the small model's answer is kept at or above it"
 OUT_OF_SCOPE: Final = (
@@ -58,7 +58,7 @@ def _check_goal(goal: float) -> float:
 
 
 Evidence = Literal["certified", "estimated"]
-Goal = Annotated[float, Field(allow_inf_nan=False, description=_GOAL), AfterValidator(_check_goal)]
+Goal = Annotated[float, Field(allow_inf_nan=False, description=GOAL), AfterValidator(_check_goal)]
 KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KEEP_AT)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="a language without region, as de")]
 NamedModel = Annotated[ModelName, Field(description=MODEL_NAME)]
@@ -104,16 +104,11 @@ class KeepRule:
         return words if self.none_goal is None else f"{words}, without a label goal {self.none_goal:g}"
 
 
-def _wrong(field: str, problem: str) -> PydanticCustomError:
-    """Return the error of a section; the place shown is that of one of its fields."""
-    return PydanticCustomError("section", "{problem}", {"problem": problem, "field": field})
-
-
-class LanguagePolicy(PolicySection):
-    """What differs for the texts in one language."""
+class KeepSection(PolicySection):
+    """A goal, or a fixed confidence."""
 
     # Repeated, because pydantic reads the description next to the union, not inside it.
-    goal: Annotated[Goal | None, Field(description=_GOAL)] = None
+    goal: Annotated[Goal | None, Field(description=GOAL)] = None
     evidence: Annotated[Evidence | None, Field(description=_EVIDENCE)] = None
     keep_at: Annotated[KeepAt | None, Field(description=_KEEP_AT)] = None
 
@@ -125,13 +120,17 @@ class LanguagePolicy(PolicySection):
     @model_validator(mode="after")
     def _has_one_kind(self) -> Self:
         if self.goal is not None and self.keep_at is not None:
-            raise _wrong("keep_at", "a goal stands beside it; keep one of the two")
+            raise wrong("keep_at", "a goal stands beside it; keep one of the two")
         if self.evidence is not None and self.goal is None:
-            raise _wrong("evidence", "no goal stands beside it; add one, as goal: 0.97")
+            raise wrong("evidence", "no goal stands beside it; add one, as goal: 0.97")
         return self
 
 
-class _Rules(LanguagePolicy):
+class LanguagePolicy(KeepSection):
+    """What differs for the texts in one language."""
+
+
+class _Rules(KeepSection):
     """What holds for a task or one of its models."""
 
     keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
@@ -139,11 +138,11 @@ class _Rules(LanguagePolicy):
     uncalibrated_keep_at: Annotated[KeepAt | None, Field(description=_UNCALIBRATED_KEEP_AT)] = None
 
     @property
-    def by_language(self) -> Mapping[str, LanguagePolicy]:
+    def by_language(self) -> Mapping[str, KeepSection]:
         """What differs by language."""
-        return {language: LanguagePolicy(keep_at=number) for language, number in self.keep_at_by_language.items()}
+        return {language: KeepSection(keep_at=number) for language, number in self.keep_at_by_language.items()}
 
-    def deciding(self, language: str) -> Iterator[LanguagePolicy]:
+    def deciding(self, language: str) -> Iterator[KeepSection]:
         """Return what of it decides on texts in a language without region, the narrowest first."""
         yield from (each for each in (self.by_language.get(language), self) if each is not None and each.decides)
 
@@ -151,11 +150,11 @@ class _Rules(LanguagePolicy):
     def _has_a_number_for_uncalibrated(self) -> Self:
         if self.uncalibrated_keep_at is not None:
             if self.uncalibrated != "keep":
-                raise _wrong("uncalibrated_keep_at", "it needs `uncalibrated: keep` beside it")
+                raise wrong("uncalibrated_keep_at", "it needs `uncalibrated: keep` beside it")
             if self.keep_at is not None:
-                raise _wrong("uncalibrated_keep_at", "keep_at decides already; keep one of the two")
+                raise wrong("uncalibrated_keep_at", "keep_at decides already; keep one of the two")
         elif self.uncalibrated == "keep" and self.keep_at is None:
-            raise _wrong("uncalibrated", "keep needs a number beside it: keep_at, or uncalibrated_keep_at with a goal")
+            raise wrong("uncalibrated", "keep needs a number beside it: keep_at, or uncalibrated_keep_at with a goal")
         return self
 
 
@@ -165,7 +164,7 @@ class _RulesByLanguage(_Rules):
     languages: Annotated[Mapping[Language, LanguagePolicy], Field(description=_LANGUAGES)] = {}
 
     @property
-    def by_language(self) -> Mapping[str, LanguagePolicy]:
+    def by_language(self) -> Mapping[str, KeepSection]:
         """What differs by language."""
         return {**super().by_language, **self.languages}
 
@@ -173,7 +172,7 @@ class _RulesByLanguage(_Rules):
     def _names_a_language_once(self) -> Self:
         for language in self.keep_at_by_language:
             if language in self.languages:
-                raise _wrong("keep_at_by_language", f"{language} stands under languages too; keep one of the two")
+                raise wrong("keep_at_by_language", f"{language} stands under languages too; keep one of the two")
         return self
 
 
@@ -232,6 +231,10 @@ class TaskRules(_Rules):
         above = {} if self._section is None else self._section.models
         return tuple({**above, **self.models})
 
+    def named_languages(self, model: str) -> tuple[str, ...]:
+        """Return the languages with rules of their own that hold for a model, or would without narrower ones."""
+        return tuple(sorted({language for place in self._places(model) for language in place.by_language}))
+
     def rule(self, model: str, language: str) -> KeepRule:
         """Return which answers are kept; the narrowest place wins.
 
@@ -241,7 +244,7 @@ class TaskRules(_Rules):
         """
         places = tuple(self._places(model))
         subtag = primary_subtag(language)
-        found = next((each for place in places for each in place.deciding(subtag)), LanguagePolicy())
+        found = next((each for place in places for each in place.deciding(subtag)), KeepSection())
         given = (getattr(place, "out_of_scope", None) for place in places)
         outside: Literal["keep", "escalate"] | NoneGoal = next(filter(None, given), "keep")
         unfitted = next((place for place in places if place.uncalibrated is not None), None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from sprat_contracts.base import TASK_NAME
 from sprat_policy.section import PolicySection, VariableReference
+from sprat_policy.task_policy import KeepSection
 
 FRONTIER: Final = "frontier"
 """The preset of the model that the settings of the frontier service name."""
@@ -85,7 +87,7 @@ class TierCalibration(PolicySection):
     texts: Annotated[int, Field(ge=1, description="on how many answers it was measured")]
 
 
-class TierPolicy(PolicySection):
+class TierPolicy(KeepSection):
     """One tier. What is left out is the preset's; what the preset does not know, the frontier service's."""
 
     preset: Annotated[str, Field(max_length=2_000, description=f"one of {_FORMS}")]
@@ -125,10 +127,7 @@ class TierPolicy(PolicySection):
     ] = None
     calibration: Annotated[
         Mapping[Annotated[str, Field(pattern=_TASK, description="a task")], TierCalibration],
-        Field(
-            description="by task, what its confidence means, as `sprat assess --calibrate-tiers` writes it: the fields "
-            "bias, slope, model, texts"
-        ),
+        Field(description="by task, what its confidence means for keep_at: the fields bias, slope, model, texts"),
     ] = {}
     share: Annotated[
         float,
@@ -252,8 +251,8 @@ class TierPolicy(PolicySection):
             )
         if self.api_key is None and known.key:
             yield f"{self.scheme} needs `api_key`: the variable with its key, as '${{SPRAT_TIER_KEY}}'"
-        if self.keep_at is not None and not known.logprobs:
-            yield f"{self.scheme} tells no probabilities, so nothing would be kept; take keep_at out"
+        if self.decides and not known.logprobs:
+            yield f"{self.scheme} tells no probabilities, so nothing would be kept; take goal and keep_at out"
         if self.model_name is not None:
             yield from self.problems_of_calibration(self.model_name)
 
@@ -263,8 +262,13 @@ class TierPolicy(PolicySection):
             if each.model != model:
                 yield (
                     f"calibration.{task} was measured with the model {each.model}, and the tier's is {model}; measure "
-                    "it by sprat assess --tiers --calibrate-tiers, or take it out"
+                    "it by sprat tiers calibrate and give the tier a goal, or take it out"
                 )
+
+
+def tier_thresholds(policy: Path, tier: str, task: str) -> Path:
+    """Return where it stands what a tier's answers to a task are worth: beside the policy file."""
+    return policy.parent / "thresholds" / f"{tier}.{task}.json"
 
 
 def is_relayed(model: str) -> bool:

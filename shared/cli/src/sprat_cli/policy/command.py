@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from sprat.errors import UserError
+from sprat.model import DEFAULT_MODEL
 from sprat.settings import environment
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
@@ -18,8 +19,9 @@ from sprat_operations.local_run import SIMULATOR_HOST, SIMULATOR_REGION
 from sprat_policy import (
     ALL_OTHERS,
     INSIDE,
+    KeepRule,
     Policy,
-    TaskPolicy,
+    TaskRules,
     TierPolicy,
     load_guarded_policy,
     load_policy,
@@ -94,9 +96,7 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN, host: str | None =
     for task in tasks:
         rules = policy.task(task)
         who = "the frontier or tiers alone answer" if policy.tiers else "the frontier alone answers"
-        said = f"kept at {kept_from(rules)}" if rules.has_small_model else who
-        own = kept_of_models(rules)
-        yield f"  {task:{width}}  {said}{f'; models with rules of their own: {own}' if own else ''}"
+        yield f"  {task:{width}}  {'; '.join(kept(rules)) if rules.has_small_model else who}"
     named = sorted(policy.tenants)
     rows = [(f"  {printable(name)}", *_allowed(policy, name, host)) for name in named if name != ALL_OTHERS]
     rows.append(("  all others", *_allowed(policy, ALL_OTHERS, host)))
@@ -127,15 +127,24 @@ def _host_of_settings(variables: Mapping[str, str]) -> str | None:
     return None if not url or problem_of_url(url, "") else urlsplit(url).hostname
 
 
-def kept_from(rules: TaskPolicy) -> str:
-    """Return from which confidence on answers are kept, as `90 % or above, de at 95 %`."""
-    own = [f", {language} at {at * 100:.4g} %" for language, at in sorted(rules.keep_at_by_language.items())]
-    return f"{rules.keep_at * 100:.4g} % or above{', so nothing is' if rules.keep_at == 1 else ''}{''.join(own)}"
+def kept(rules: TaskRules) -> Iterator[str]:
+    """Return which answers of a task are kept: by its default model, in a language and by a model with other rules."""
+    general = rules.rule(DEFAULT_MODEL, "")
+    yield f"kept by {_words(general)}"
+    for model in (DEFAULT_MODEL, *rules.named_models):
+        if model != DEFAULT_MODEL and (its := rules.rule(model, "")) != general:
+            yield f"{printable(model)} by {_words(its)}"
+        for language in rules.named_languages(model):
+            if (its := rules.rule(model, language)) != rules.rule(model, ""):
+                yield f"{language if model == DEFAULT_MODEL else f'{printable(model)} in {language}'} by {_words(its)}"
 
 
-def kept_of_models(rules: TaskPolicy) -> str:
-    """Return the same of each model with rules of its own, as `hr 60 % or above`; empty where there is none."""
-    return "; ".join(f"{printable(name)} {kept_from(rules.of(name))}" for name in sorted(rules.models))
+def _words(rule: KeepRule) -> str:
+    """Return a rule in words, with what it means where nothing or everything is kept."""
+    nothing = ", so nothing is" if rule.keep_at == 1 else ""
+    outside = ", none without a label" if rule.out_of_scope == "escalate" else ""
+    number = f"{rule.uncalibrated_keep_at:g}" if rule.uncalibrated_keep_at is not None and rule.keep_at is None else ""
+    return f"{rule}{nothing}{outside}{f', uncalibrated keep_at {number}' if number else ''}"
 
 
 def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str, str]:
@@ -146,10 +155,12 @@ def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str,
         place = "inside the house" if policy.is_inside(tier.host) else tier.region_name or ""
         where = f"{tier.model_name} at {tier.host}, {place}"
     keeps = "every valid answer"
-    if tier.keep_at is not None:
-        keeps = f"labels at {tier.keep_at * 100:.4g} % or above, {policy.said_of_calibration(tier)}"
+    if tier.goal is not None:
+        keeps = f"labels by goal {tier.goal:g}{', certified' if tier.evidence == 'certified' else ''}"
+    elif tier.keep_at is not None:
+        keeps = f"labels by keep_at {tier.keep_at:g}, {policy.said_of_calibration(tier)}"
     whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
-    of_labels = "for all" if tier.keep_at is None else "for tasks with labels"
+    of_labels = "for tasks with labels" if tier.decides else "for all"
     everything = "for tasks of one label" if tier.is_of_one_label else of_labels
     return where, f"keeps {keeps}", f"for {whom}" if whom else everything
 

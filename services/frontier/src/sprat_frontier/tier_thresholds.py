@@ -1,0 +1,46 @@
+"""What the answers of tiers are worth: the files `thresholds/TIER.TASK.json` beside the policy."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sprat.thresholds import LOOK_EVERY_S, ThresholdsFile
+from sprat_contracts.thresholds import Thresholds
+from sprat_policy import tier_thresholds
+
+
+class TierThresholds:
+    """Opens them, and takes over those that change.
+
+    A file that was measured with another model than the tier asks is void: it is logged, and nothing is kept by it.
+
+    Args:
+        policy: the policy file.
+        tasks: the names of all tasks.
+        every_s: how often they are looked at.
+    """
+
+    def __init__(self, policy: Path, tasks: Iterable[str], *, every_s: float = LOOK_EVERY_S) -> None:
+        self._policy = policy
+        self._tasks = tuple(tasks)
+        self._every_s = every_s
+        self._following: list[asyncio.Task[None]] = []
+
+    def open(self, tier: str, model: str) -> Mapping[str, ThresholdsFile]:
+        """Return those of a tier that asks a model, by task."""
+        files = {
+            task: ThresholdsFile(tier_thresholds(self._policy, tier, task), model_version=model, required=False)
+            for task in self._tasks
+        }
+        self._following += [asyncio.create_task(file.follow(_taken_over, self._every_s)) for file in files.values()]
+        return files
+
+    async def stop(self) -> None:
+        """Look at no file any longer."""
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+
+
+async def _taken_over(thresholds: Thresholds) -> None:
+    """Do nothing more: tiers look at what is current."""
