@@ -7,20 +7,22 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
+from sprat.thresholds import THRESHOLDS, write_thresholds
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
 from sprat_local import rollout
 from sprat_local.models import served_models
 from sprat_local.notices import Notice
-from sprat_local.options import POLICY, Options, service_table
+from sprat_local.options import Options, service_table
 from sprat_local.rollout import ModelRollout
+from support import measured
 
 
 class FakeInstallation:
     """A running installation: which services are restarted, and whether that works."""
 
-    def __init__(self, folder: Path, policy: Path = POLICY) -> None:
-        self.options = Options(models=served_models([f"intent/hr={folder}"]), policy=policy)
+    def __init__(self, folder: Path) -> None:
+        self.options = Options(models=served_models([f"intent/hr={folder}"]))
         self.specs = service_table(self.options)
         self.restarted: list[str] = []
         self.fails = False
@@ -108,89 +110,29 @@ def test_that_a_version_is_tried_is_said_before_it_is_tried_and_once(
     assert [line.partition(":")[0] for line in notices] == ["info", "warning"]
 
 
-WAITS = "; the router has 0.72 until `sprat up` is stopped and started again"
-
-
-@pytest.mark.parametrize(
-    ("rules", "then", "said"),
-    [
-        (
-            "{keep_at: 0.72}",
-            None,
-            "write 0.87 under {}: the card's keep_at is higher than 0.72, which is in force",
-        ),
-        (
-            "{keep_at: 0.72}",
-            "{keep_at: 0.72, models: {hr: {keep_at: 0.8}}}",
-            (
-                "write 0.87 under {}, unless `sprat assess` showed 0.80 for this version: the card's keep_at is higher "
-                f"than 0.80, which is in force{WAITS}"
-            ),
-        ),
-        (
-            "{keep_at: 0.72}",
-            "{models: {hr: {keep_at: 0.87}}}",
-            f"0.87, the card's keep_at, is written under {{}}{WAITS}",
-        ),
-        (
-            "{keep_at: 0.72, models: {hr: {keep_at: 0.94}}}",
-            None,
-            (
-                "0.87 may be written under {}, unless `sprat assess` showed 0.94 for this version: the card's keep_at "
-                "is lower than 0.94, which is in force, and not provisional, so it keeps more"
-            ),
-        ),
-        ("{keep_at: 0.72, models: {hr: {keep_at: 0.87}}}", None, None),
-    ],
-)
-def test_a_keep_at_that_holds_and_is_not_that_of_the_new_card_is_named(
-    folder: Path, tmp_path: Path, rules: str, then: str | None, said: str | None
+def test_of_changed_thresholds_the_user_is_told_and_no_service_is_started_again(
+    watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
 ) -> None:
-    notices: list[str] = []
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(f"tasks:\n  intent: {rules}\n")
-    watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
+    found = measured.thresholds(model_version=load_artefact(folder).card.version)
+    write_thresholds(folder / THRESHOLDS, found)
     watcher.check()
-    policy.write_text(f"tasks:\n  intent: {then or rules}\n")  # the router has read the policy when it started
-    version = write(folder, keep_at=0.87)
     watcher.check()
-    more = [] if said is None else [f"keep_at: {said.format('tasks.intent.models.hr.keep_at')}"]
-    assert notices[2:] == [f"version {version} is in use", *more]
+    (folder / THRESHOLDS).write_text("{}")
+    watcher.check()
+    assert installed.restarted == []
+    told, refused = notices
+    assert told == f"info: its service takes over the thresholds {found.thresholds_version}"
+    assert refused.startswith(f"warning: its thresholds are refused, and those before stay in use: {folder}/")
 
 
-def test_nothing_is_said_of_a_keep_at_that_assess_showed_for_the_new_version(folder: Path, tmp_path: Path) -> None:
-    notices: list[str] = []
-    policy = tmp_path / "policy.yaml"
-    before = load_artefact(folder).card.version
-    shown = "tasks:\n  intent:\n    models:\n      hr:\n"
-    shown += "        keep_at: {0}  # sprat assess: {0} for version {1}, --accuracy 0.9\n"
-    policy.write_text(shown.format(0.8, before))
-    watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
+def test_a_new_version_brings_its_thresholds_along(
+    watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
+) -> None:
+    version = write(folder, limits=["the second"])
+    write_thresholds(folder / THRESHOLDS, measured.thresholds(model_version=version))
     watcher.check()
-    version = write(folder, keep_at=0.87)
     watcher.check()
-    said = f"keep_at: 0.80, which is in force, was found for version {before}, not for {version}: `sprat assess FILE "
-    assert notices[-1].startswith(said), notices
-    policy.write_text(shown.format(0.74, before))
-    write(folder, keep_at=0.87, limits=["the third"])
-    policy.write_text(shown.format(0.74, load_artefact(folder).card.version))
-    watcher.check()
-    shown_for = (
-        "keep_at: 0.74, found by `sprat assess` for this version, is written under tasks.intent.models.hr.keep_at"
-    )
-    assert notices[-1] == f"{shown_for}; the router has 0.80 until `sprat up` is stopped and started again"
-
-
-def test_a_provisional_keep_at_of_the_new_card_does_not_lower_what_is_in_force(folder: Path, tmp_path: Path) -> None:
-    notices: list[str] = []
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("tasks:\n  intent: {models: {hr: {keep_at: 0.94}}}\n")
-    watcher = ModelRollout(FakeInstallation(folder, policy), lambda event: notices.append(event.text))
-    watcher.check()
-    write(folder, keep_at=0.87, keep_at_rule="the least hundredth; provisional: 20 kept texts show 88.1 %")
-    watcher.check()
-    leave = "leave 0.94, which is in force: the card's keep_at, 0.87, is lower and provisional; "
-    assert notices[-1].startswith(f"keep_at: {leave}"), notices
+    assert notices[-1] == f"info: version {version} is in use", "it reads its thresholds when it starts"
 
 
 def test_a_version_for_other_code_is_not_rolled_out_though_its_files_are_complete(

@@ -16,9 +16,9 @@ from typing import Final
 
 from sprat import plugins
 from sprat.errors import SpratError, UserError
+from sprat.thresholds import find_thresholds
 from sprat_local import environment
 from sprat_local.installation import Installation
-from sprat_local.keep_ats import keep_ats_in_force
 from sprat_local.models import version_in
 from sprat_local.notices import Level, Notice, OnNotice
 from sprat_local.processes import lifeline
@@ -36,6 +36,8 @@ class _FolderState:
     model: ServedModel
     version: str
     """The version in use; empty if none could be started."""
+    thresholds: str = ""
+    """What was found of its thresholds at the last check."""
     tried: str = ""
     """The version of which the user was told last that it is tried."""
     stamp: _Stamp | None = None
@@ -77,9 +79,8 @@ class ModelRollout:
         self._report_after_s = report_after_s
         self._retry_after_s = retry_after_s
         self._stopped = threading.Event()
-        self._keep_ats = keep_ats_in_force(installation.options)
         self._folders = {
-            spec.name: _FolderState(spec.model, spec.model.version)
+            spec.name: _FolderState(spec.model, spec.model.version, _thresholds(spec.model.folder, spec.model.version)[1])
             for spec in installation.specs
             if spec.model is not None
         }
@@ -130,6 +131,10 @@ class ModelRollout:
         folder.problem, folder.reported = "", False
         if version != folder.version:
             self._roll_out(name, folder, version)
+        level, found = _thresholds(model.folder, version)
+        if found != folder.thresholds and version == folder.version:
+            folder.thresholds = found
+            self._notify(name, level, found)
 
     def _say_tried(self, name: str, folder: _FolderState, version: str) -> None:
         """Send a notice of the new version and of what comes next, before it is loaded, which takes seconds."""
@@ -156,16 +161,8 @@ class ModelRollout:
             self._notify(name, "error", f"version {version} does not start, {retry}: {error}")
         else:
             folder.version = version
+            folder.thresholds = _thresholds(folder.model.folder, version)[1]
             self._notify(name, "info", f"version {version} is in use")
-            said = self._keep_at_advice(folder.model)
-            if said is not None:
-                self._notify(name, "info", f"keep_at: {said}")
-
-    def _keep_at_advice(self, model: ServedModel) -> str | None:
-        """Return which `keep_at` to write for a model, by what is written now; None for nothing."""
-        written, router = keep_ats_in_force(self._installation.options).get(model), self._keep_ats.get(model)
-        return None if written is None or router is None else written.advice(model.folder, router.in_force.value)
-
     def _notify(self, name: str, level: Level, text: str) -> None:
         if not self._stopped.is_set():
             self._on_notice(Notice(name, level, text))
@@ -178,6 +175,17 @@ def _stamp(folder: Path) -> _Stamp:
     except OSError:
         return ()
     return tuple((name, stat.st_mtime_ns, stat.st_ino, stat.st_size) for name, stat in stats)
+
+
+def _thresholds(folder: Path, version: str) -> tuple[Level, str]:
+    """Return what becomes of the thresholds in a folder: its service looks at them by itself."""
+    try:
+        found = find_thresholds(folder, model_version=version)
+    except UserError as error:
+        return "warning", f"its thresholds are refused, and those before stay in use: {error}"
+    if found is None:
+        return "info", "its thresholds are gone: those before stay in use until it is started again"
+    return "info", f"its service takes over the thresholds {found.thresholds_version}"
 
 
 def probe_in_process(task: str, folder: Path) -> None:
