@@ -26,7 +26,8 @@ def at_each(confidence: Doubles, right: Flags, weight: Doubles, group: Integers 
     """Return what is kept from each confidence on that occurs.
 
     Rows of unequal weights count as so many equal ones as say as much (Kish): the square of the sum of weights by the
-    sum of their squares, those of near doubles added up first. Of this number the weighted share is wrong.
+    sum of their squares, those of near doubles added up first. It is at most the sum of weights: many light stand-ins
+    say no more than the rows that they weigh as much as. Of this number the weighted share is wrong.
     """
     order = np.argsort(-confidence, kind="stable")
     confidence, weight, wrong = confidence[order], weight[order], ~right[order]
@@ -34,7 +35,7 @@ def at_each(confidence: Doubles, right: Flags, weight: Doubles, group: Integers 
     total = np.cumsum(weight)
     squares = np.cumsum(weight * (weight + 2 * _before(weight, numbers)))
     last = np.flatnonzero(np.diff(confidence, append=-np.inf))  # equal confidences go together
-    kept = total[last] ** 2 / squares[last]
+    kept = np.minimum(total[last], total[last] ** 2 / squares[last])
     return AtEach(confidence[last], kept, kept * np.cumsum(weight * wrong)[last] / total[last])
 
 
@@ -65,9 +66,9 @@ def step_at(each: AtEach, place: int, level: float) -> Step:
 
 
 def effective(weight: Doubles, group: Integers) -> float:
-    """Return how many equal rows that are no doubles say as much as these."""
+    """Return how many equal rows that are no doubles say as much as these, as `at_each` counts them."""
     sums = np.bincount(np.unique(group, return_inverse=True)[1], weight)
-    return _short(float(sums.sum() ** 2 / (sums**2).sum())) if len(weight) else 0.0
+    return _short(min(float(sums.sum()), float(sums.sum() ** 2 / (sums**2).sum()))) if len(weight) else 0.0
 
 
 def _before(weight: Doubles, group: Integers) -> Doubles:
