@@ -21,6 +21,7 @@ from services.intent.recipe.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TO
 from services.intent.recipe.fit import fit_calibrator, fit_head, fit_near, mean_of
 from services.intent.recipe.noise import TO_FIT, copies
 from services.intent.recipe.scores import measure
+from services.intent.recipe.thresholds import ARTEFACTS, QUERIES, outside_texts, rows_of
 from services.intent.recipe.words import calibrate_stage, fit_stage
 from sprat_encoder.label_model import EncoderWithHead
 from sprat_inference.artefact import content_hash, write_artefact
@@ -31,10 +32,8 @@ from sprat_inference.lexical import LexicalStage
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
+from sprat_training.levels import write_levels
 
-ROOT = Path(__file__).resolve().parents[3]
-ARTEFACTS = ROOT / "services/intent/src/sprat_intent/artefacts"
-QUERIES = ROOT / "tests/data"
 CACHE = Path.home() / ".cache" / "sprat" / "all-minilm-l6-v2"
 
 _start = time.monotonic()
@@ -129,13 +128,10 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     say("scores on the test set")
     scores, _ = measure(IntentModel(draft, network, LexicalStage.of(words, draft)), sources.data, sources.queries)
     write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
-    return IntentModel.load(folder).card
-
-
-def outside_texts(data: Path) -> Split:
-    """Return all out-of-scope texts except those of the test set."""
-    parts = [read_split(data, "oos_val"), read_split(data, "oos_train_plus250")]
-    return Split(parts[0].texts + parts[1].texts, parts[0].labels + parts[1].labels)
+    say("levels")
+    written = IntentModel.load(folder)
+    write_levels(folder, written.card, rows_of(written, sources.data, sources.queries))
+    return written.card
 
 
 def calibrate(

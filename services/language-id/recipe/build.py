@@ -3,9 +3,11 @@
     python services/language-id/recipe/build.py
 
 The texts are the lines with an odd number of `tests/data/language_texts.tsv` and `encoder_texts.tsv`, and those of
-`near_languages.tsv`: languages that are like each other, and some that the detector does not know.
+`near_languages.tsv`: languages that are like each other, and some that the detector does not know. The levels are
+measured on the lines with an even number, to which its confidence was fitted: they are estimates.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sprat_inference.artefact import write_artefact
@@ -13,6 +15,8 @@ from sprat_inference.card import label_set_hash
 from sprat_langid import INTERCEPT, LANGUAGES, READ_CODE_POINTS, SLOPE, VERSION, detect
 from sprat_language_id.__main__ import SHIPPED
 from sprat_language_id.model import READER
+from sprat_training.levels import write_levels
+from sprat_training.thresholds import Rows
 
 DATA = Path(__file__).parents[3] / "tests" / "data"
 KEEP_AT = 0.8
@@ -22,12 +26,7 @@ NEAR = (("da", "no", "sv"), ("bg", "ru", "uk"))
 
 def main() -> None:
     """Write the card."""
-    lines = [
-        line
-        for name in ("language_texts", "encoder_texts")
-        for line in (DATA / f"{name}.tsv").read_text("utf-8").splitlines()[::2]
-    ]
-    rows = [line.split("\t") for line in lines]
+    rows = texts(0)
     guesses = [(language, detect(text)) for language, text in rows]
     right = [guess.language == language for language, guess in guesses]
     kept = [guess.confidence >= KEEP_AT for _, guess in guesses]
@@ -87,7 +86,25 @@ def main() -> None:
             "among the scores",
         },
     )
+    write_levels(SHIPPED, card, rows_of(texts(1)))
     print(card.version, {score.name: score.value for score in card.scores})
+
+
+def texts(first: int) -> list[list[str]]:
+    """Return language and text of every other line, from the first or the second one on."""
+    names = ("language_texts", "encoder_texts")
+    lines = (line for name in names for line in (DATA / f"{name}.tsv").read_text("utf-8").splitlines()[first::2])
+    return [line.split("\t") for line in lines]
+
+
+def rows_of(lines: Sequence[Sequence[str]]) -> Rows:
+    """Return what it says of texts; of all languages together, as the language is the answer."""
+    guesses = [detect(text) for _, text in lines]
+    return Rows.of(
+        [guess.confidence for guess in guesses],
+        [guess.language == language for guess, (language, _) in zip(guesses, lines, strict=True)],
+        says_none=[guess.language is None for guess in guesses],
+    )
 
 
 def near_and_unknown() -> dict[str, tuple[float, str]]:

@@ -22,16 +22,16 @@ from services.ner.recipe.calibrate import fit, texts_for
 from services.ner.recipe.gold import Sentence
 from services.ner.recipe.scores import GERMAN, german_half, measure, read_tests
 from services.ner.recipe.sets import DEVELOPMENT, read_set
+from services.ner.recipe.thresholds import GERMAN_SENTENCES, OUTPUT, rows_of
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.converters.bert import BertShape, write_bert
 from sprat_inference.heads import TokenHead
 from sprat_ner.calibration import METHOD, NAME, TEXT
 from sprat_ner.model import LABELS, READER, NerModel
+from sprat_training.levels import write_levels
 
 HERE = Path(__file__).resolve().parent
-OUTPUT = HERE.parent / "src" / "sprat_ner" / "artefacts" / "default"
-GERMAN_SENTENCES = HERE.parents[2] / "tests" / "data" / "ner_de.jsonl"
 LICENCE_OF_ENCODER = (
     HERE.parents[2] / "shared" / "encoder" / "src" / "sprat_encoder" / "artefacts" / "e5-small" / "LICENSE"
 )
@@ -82,7 +82,8 @@ def build(options: argparse.Namespace, folder: Path) -> None:
     card = card.model_copy(update=recommended(model, development, german))
     model = write_and_load(folder, card)
     scores, _ = measure(model, tests)
-    write_and_load(folder, card.model_copy(update={"scores": scores}))
+    model = write_and_load(folder, card.model_copy(update={"scores": scores}))
+    write_levels(folder, model.card, rows_of(model, options.data))
     for score in scores:
         say(f"{score.name:24}{score.value:8.4f}")
 

@@ -23,16 +23,16 @@ from services.translation.recipe.corpora import open_corpus
 from services.translation.recipe.estimate import Fitted, fit
 from services.translation.recipe.quality import TranslatedPair
 from services.translation.recipe.scores import scores, see_tests
+from services.translation.recipe.thresholds import OUTPUT, rows_of
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, Score
+from sprat_training.levels import write_levels
 from sprat_translation.model import ENCODER_TOKENS, READER, TranslationModel
 from sprat_translation.network import TranslationNetwork
 from sprat_translation.quality_estimate import METHOD
 from sprat_translation.sentences import SentenceTranslator
 from sprat_translation.vocabulary import KnownWords, SubwordVocabulary
 
-HERE = Path(__file__).resolve().parent
-OUTPUT = HERE.parent / "src" / "sprat_translation" / "artefacts" / "en-de"
 NETWORK_FILES = ("model.bin", "config.json", "shared_vocabulary.json", "source.spm", "target.spm")
 EXAMPLES = {"tatoeba": 14, "chat": 13, "flores": 13}
 
@@ -79,9 +79,13 @@ def build(network: Path, data: Path, every: int, folder: Path) -> Card:
     fitted.estimate.save(folder)
     card = describe(fitted)
     say(f"scores on the test sets, kept at {card.keep_at}")
-    seen = see_tests(TranslationModel(card, sentences, fitted.estimate), data, every)
+    model = TranslationModel(card, sentences, fitted.estimate)
+    seen = see_tests(model, data, every)
     write_examples(folder / "examples.json", seen)
-    return finish(folder, card, scores(seen, card.keep_at))
+    written = finish(folder, card, scores(seen, card.keep_at))
+    say("levels")
+    write_levels(folder, written, rows_of(model, data))
+    return written
 
 
 def finish(folder: Path, card: Card, measured: Sequence[Score]) -> Card:

@@ -105,11 +105,16 @@ def gather(sentences: SentenceTranslator, data: Path, aside: Sequence[Pair]) -> 
     return rows.those(usable)
 
 
-def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
-    """Yield development pairs of one sentence: with several, a bad score could not be assigned to one of them."""
+def development_pairs(data: Path) -> list[ParallelTexts]:
+    """Return the development texts: everyday sentences, and both sides of the service chat."""
     turned = [line.split("\t")[:2] for line in lines(data / CUSTOMER)]
     customer = ParallelTexts(tuple(english for _, english in turned), tuple(german for german, _ in turned))
-    for pairs in (*(read_pairs(data, file) for file in DEVELOPMENT.values()), customer):
+    return [*(read_pairs(data, file) for file in DEVELOPMENT.values()), customer]
+
+
+def known_pairs(data: Path) -> Iterator[tuple[str, str]]:
+    """Yield development pairs of one sentence: with several, a bad score could not be assigned to one of them."""
+    for pairs in development_pairs(data):
         for source, reference in zip(pairs.sources, pairs.references, strict=True):
             if lay_out(source).sentences == (source,):
                 yield source, reference

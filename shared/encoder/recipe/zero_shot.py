@@ -137,7 +137,7 @@ def main() -> None:
     means = (train.vectors.mean(axis=0), names.mean(axis=0))
     calibrator = fit_calibration(train, outside, names, means)
 
-    bank = {part: _tsv(data / "banking77" / f"{part}.tsv") for part in ("train", "test")}
+    bank = {part: read_rows(data / "banking77" / f"{part}.tsv") for part in ("train", "test")}
     bank_labels = sorted({label for _, label in bank["train"]})
     bank_train, bank_test = (Texts(encoder, bank[part], bank_labels) for part in ("train", "test"))
     bank_names = label_vectors(encoder, dict.fromkeys(bank_labels, ""))
@@ -165,7 +165,7 @@ def main() -> None:
             what = f"mean of 20 draws of {size} of the 77 labels of BANKING77 test: {figures[0][place]['protocol'][2:]}"
             scores.append({"name": f"banking77_{size}_labels_{figure}", "value": round(value, 4), "protocol": what})
     for language in ("de", "fr"):
-        rows = _tsv(ROOT / "tests" / "data" / f"queries_{language}.tsv")
+        rows = read_rows(ROOT / "tests" / "data" / f"queries_{language}.tsv")
         texts = Texts(encoder, rows, labels)
         scores += measure(
             f"queries_{language}",
@@ -218,7 +218,8 @@ def main() -> None:
     print("longest text", max(len(text) for text, _ in clinc["train"]))
 
 
-def _tsv(path: Path) -> Rows:
+def read_rows(path: Path) -> Rows:
+    """Return text and label of each line of a file, without its head."""
     rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
     return [(row[0], row[1]) for row in rows if len(row) > 1 and row[1] not in {"category", "label"}]
 

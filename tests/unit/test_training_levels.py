@@ -1,0 +1,58 @@
+"""The levels of a model: measured, and written beside its card."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sprat.thresholds import THRESHOLDS, find_thresholds
+from sprat_contracts.thresholds import SOME
+from sprat_inference.artefact import load_part
+from sprat_inference.card import Card, PartCard
+from sprat_training.thresholds import estimate
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = (
+    "services/intent/src/sprat_intent/artefacts/default",
+    "services/intent/src/sprat_intent/artefacts/en-fast",
+    "services/language-id/src/sprat_language_id/artefacts/default",
+    "services/ner/src/sprat_ner/artefacts/default",
+    "services/translation/src/sprat_translation/artefacts/en-de",
+    "shared/encoder/src/sprat_encoder/artefacts/zero-shot",
+)
+
+
+def card_in(folder: Path) -> Card | PartCard:
+    if folder.name == "zero-shot":
+        return load_part(folder)
+    return Card.model_validate_json((folder / "card.json").read_bytes())
+
+
+@pytest.mark.parametrize("folder", SHIPPED)
+def test_a_shipped_model_has_estimated_levels_of_its_version_that_reach_its_recommended_goal(folder: str) -> None:
+    card = card_in(ROOT / folder)
+
+    found = find_thresholds(ROOT / folder, model_version=card.version)
+
+    assert found is not None
+    assert found.model == card.name
+    assert found.certificate is None, "its rows also calibrated it"
+    cell = found.cell(None, SOME)
+    assert cell is not None
+    assert found.recommended_goal in {step.accuracy for step in cell.estimated}
+
+
+def test_no_shipped_model_is_without_levels_but_the_one_that_masks() -> None:
+    tasks = {path.parent.name for path in ROOT.glob("s*/*/src/*/artefacts/*/card.json")}
+    levels = {path.parent.name for path in ROOT.glob(f"s*/*/src/*/artefacts/*/{THRESHOLDS}")}
+
+    assert tasks - levels == {"pii", "e5-small", "rampart"}, "the last two are encoders"
+
+
+def test_many_light_stand_ins_say_no_more_than_the_rows_that_they_weigh_as_much_as() -> None:
+    stand_ins = np.full(350, 0.9), np.ones(350, np.bool_), np.full(350, 8 / 350)
+
+    (*_, highest) = estimate(*stand_ins)
+
+    assert highest.accuracy == 0.885, "as of 8 rows, all right: 1 of 9 may be wrong"
+    assert highest.kept == 8
