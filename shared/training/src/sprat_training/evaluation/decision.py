@@ -1,14 +1,22 @@
 """What an evaluation of one version of a model found at a goal, or of two: the object that every report renders."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from sprat_contracts.thresholds import NONE, SOME, Certificate, Says, Step, Thresholds, thousandths
+import numpy as np
+
+from sprat_contracts.kept import least_kept
+from sprat_contracts.thresholds import NONE, SOME, Certificate, Says, Step, Thresholds, recommended_goal, thousandths
+from sprat_inference.card import Card
+from sprat_training.thresholds import Compared, Kept, Rows, compare_at
+from sprat_training.thresholds.compared import Verdict
+from sprat_training.thresholds.measured import LEAST_OF_LANGUAGE
+from sprat_training.thresholds.rows import Flags
 
 Evidence = Literal["certified", "estimated"]
-Verdict = Literal["better", "worse", "not shown"]
-Judged = Literal["file", "rows", "cross-fitted", "stated"]
+Judged = Literal["file", "card", "rows", "cross-fitted", "stated"]
 
 _SAYS: Final[tuple[Says, ...]] = (SOME, NONE)
 
@@ -64,10 +72,12 @@ class VersionAtGoal:
     version: str
     thresholds: Thresholds | None
     judged: Judged
-    """By the thresholds of its `file`, on rows that did not choose them; by those of these very `rows`, a little too
-    good; `cross-fitted`: each row by thresholds without it; `stated`: no rows, as its file states it."""
+    """By the thresholds of its `file`, else by the `keep_at` of its `card`; by thresholds of these very `rows`, so a
+    little too good; `cross-fitted`: each row by a model without it; `stated`: no rows, as its file states it."""
     cells: tuple[CellAtGoal, ...]
     """The first is that of all answers."""
+    kept: Kept | None = None
+    """Row by row, where rows were asked."""
 
     @property
     def all(self) -> CellAtGoal:
@@ -95,20 +105,34 @@ class VersionAtGoal:
         total = CellAtGoal(None, None, *(sum(getattr(each, of) for each in cells) for of in ("rows", "kept", "right")))
         return cls(name, version, thresholds, "stated", (total, *cells))
 
+    @classmethod
+    def measured(
+        cls, name: str, card: Card, rows: Rows, thresholds: Thresholds | None, goal: Goal, judged: Judged = "file"
+    ) -> "VersionAtGoal":
+        """Return what a version keeps of rows by some thresholds.
 
-@dataclass(frozen=True, slots=True)
-class Paired:
-    """Two versions on the same rows, at the goal."""
-
-    verdict: Verdict
-    """Of the new one; `not shown` is no proof that both are alike."""
-    only_new: int
-    """Rows that the new version alone keeps and gets right."""
-    only_served: int
-    p: float
-    """Of the exact McNemar test."""
-    difference: tuple[float, float, float]
-    """Of the shares kept and right, new minus served, with the ends of its 95 % interval (Tango)."""
+        Args:
+            name: of the version.
+            card: its card, whose `keep_at` decides as in the router where there are no thresholds.
+            rows: what it says of them.
+            thresholds: by which is judged.
+            goal: what is asked of the kept answers.
+            judged: whose thresholds these are.
+        """
+        places = [*dict.fromkeys(zip(rows.languages, rows.says_none.tolist(), strict=True))]
+        least = {place: _least(card, thresholds, place[0], NONE if place[1] else SOME, goal) for place in places}
+        of_row = np.array([least[place] for place in zip(rows.languages, rows.says_none.tolist(), strict=True)])
+        kept = rows.confidence >= of_row
+        languages = np.array(rows.languages, dtype=np.str_)
+        cells = [_cell(rows, kept, of_row, np.ones(len(rows), dtype=bool), None, None)]
+        for language in (None, *sorted({*rows.languages} - {""})):
+            for says in _SAYS:
+                chosen = rows.says_none == (says == NONE)
+                chosen = chosen if language is None else chosen & (languages == language)
+                if chosen.sum() >= (1 if language is None else LEAST_OF_LANGUAGE):
+                    cells.append(_cell(rows, kept, of_row, chosen, language, says))
+        judged = "card" if thresholds is None and goal.keep_at is None else judged
+        return cls(name, card.version, thresholds, judged, tuple(cells), Kept(kept, rows.right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +144,7 @@ class Decision:
     served: VersionAtGoal | None
     """The version that is served, or the other one; or the same one by its thresholds so far. None: there is none."""
     new: VersionAtGoal
-    paired: Paired | None = None
+    compared: Compared | None = None
     """None where one version was evaluated."""
     rows: int = 0
     """That both were asked; 0: none."""
@@ -134,12 +158,11 @@ class Decision:
     @property
     def verdict(self) -> Verdict | None:
         """Return the one verdict; None where one version was evaluated."""
-        return None if self.paired is None else self.paired.verdict
+        return None if self.compared is None else self.compared.verdict
 
     @property
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON."""
-        paired = self.paired
         return {
             "task": self.task,
             "goal": self.goal.accuracy,
@@ -152,16 +175,17 @@ class Decision:
             "served": None if self.served is None else _version_json(self.served),
             "new": _version_json(self.new),
             "verdict": self.verdict,
-            "paired": None
-            if paired is None
-            else {
-                "only_new": paired.only_new,
-                "only_served": paired.only_served,
-                "p": paired.p,
-                "difference": [round(each, 4) for each in paired.difference],
-            },
+            "compared": None if self.compared is None else asdict(self.compared),
             "notes": list(self.notes),
         }
+
+
+def compare(served: VersionAtGoal, new: VersionAtGoal, goal: Goal, rows: Rows) -> Compared | None:
+    """Return the paired comparison of two versions that were asked the same rows; None where one was not asked."""
+    if served.kept is None or new.kept is None:
+        return None
+    asked = goal.accuracy if goal.keep_at is None else None
+    return compare_at(served.kept, new.kept, goal=asked, group=rows.group)
 
 
 def step_at(steps: Sequence[Step], goal: float) -> Step | None:
@@ -181,6 +205,31 @@ def cell_threshold(thresholds: Thresholds, language: str | None, says: Says, goa
         estimated = step_at(own.estimated, asked)
         found += [] if estimated is None else [estimated.threshold]
     return min(found, default=None)
+
+
+def _least(card: Card, thresholds: Thresholds | None, language: str, says: Says, goal: Goal) -> float:
+    """Return the least confidence that is kept; infinity: none is."""
+    if goal.of(says) > 1:
+        return math.inf
+    if goal.keep_at is not None:
+        return least_kept(goal.keep_at)
+    if thresholds is not None:
+        found = cell_threshold(thresholds, language, says, goal)
+        return math.inf if found is None else found
+    if goal.evidence == "certified" or thousandths(goal.of(says)) > thousandths(recommended_goal(card.task)):
+        return math.inf
+    of_none = card.keep_at_outside or 0.0 if says == NONE else 0.0
+    return least_kept(max(card.keep_at_of(language), of_none))
+
+
+def _cell(rows: Rows, kept: Flags, least: Any, chosen: Flags, language: str | None, says: Says | None) -> CellAtGoal:
+    """Return what is kept of the chosen rows; `least` is the least confidence of each row that is kept."""
+    found = np.unique(least[chosen])
+    one = float(found[0]) if len(found) == 1 and math.isfinite(found[0]) else None
+    all_rows, held, right = (
+        float(rows.weight[each].sum()) for each in (chosen, chosen & kept, chosen & kept & rows.right)
+    )
+    return CellAtGoal(language, says, all_rows, held, right, one)
 
 
 def _stated_cell(thresholds: Thresholds | None, says: str, goal: Goal) -> CellAtGoal:

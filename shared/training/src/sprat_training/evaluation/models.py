@@ -1,0 +1,102 @@
+"""A small model that is evaluated: that of a folder, or the one that the labels of a task alone make."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from sprat import plugins
+from sprat.errors import UserError
+from sprat.thresholds import THRESHOLDS
+from sprat_contracts import BUILT_IN
+from sprat_encoder.zero_shot import load_zero_shot
+from sprat_inference.artefact import BrokenArtefact, load_artefact
+from sprat_inference.card import Card
+from sprat_inference.label_sets import MULTI_LABEL
+from sprat_policy import TaskFile
+from sprat_training.record import TrainingRecord, read_record
+
+_THREADS: Final = 2
+_CLASSIFY: Final = "classify"
+_INTENT: Final = "intent"
+
+
+@dataclass(frozen=True, slots=True)
+class SmallModel:
+    """A model that can be loaded."""
+
+    task: str
+    """That it is evaluated for: the one of its card, or of the file that names it."""
+    name: str
+    """Of its folder; without one, of its task."""
+    card: Card
+    folder: Path | None
+    """Its artefact; None where the labels of its task alone make it."""
+    thresholds: Path
+    """Where its thresholds are written."""
+    load: Callable[[], Any]
+    """Loads it. Raises UserError where it cannot be loaded, or where the service that serves it is not installed."""
+
+    @property
+    def several(self) -> bool:
+        """Return whether a text may have several labels."""
+        return self.card.kind == MULTI_LABEL
+
+    def record(self) -> TrainingRecord | None:
+        """Return what it was trained on; None where that is not known, or nothing.
+
+        Raises:
+            UserError: the record cannot be read.
+        """
+        return None if self.folder is None else read_record(self.folder)
+
+
+def model_of_folder(folder: Path, task: str | None = None) -> SmallModel:
+    """Return the model of an artefact.
+
+    Args:
+        folder: of the artefact.
+        task: whose file names it; None: the one of its card.
+
+    Raises:
+        UserError: the artefact cannot be read.
+    """
+    try:
+        card = load_artefact(folder).card
+    except BrokenArtefact as error:
+        raise UserError(str(error)) from None
+    name = folder.resolve().name
+    return SmallModel(task or card.task, name, card, folder, folder / THRESHOLDS, partial(_load, folder, card))
+
+
+def model_of_labels(task: str, file: TaskFile, folder: Path) -> SmallModel:
+    """Return the model that the labels of a task make: the nearest of them.
+
+    Args:
+        task: name of the task.
+        file: what its file says.
+        folder: of the task files.
+
+    Raises:
+        UserError: no small model answers the task.
+    """
+    if file.kind != "classification":
+        raise UserError(
+            f"the task {task} has no small model: its file names no `artefact`, and labels alone make one for the kind "
+            f"classification only, not for {file.kind}"
+        )
+    try:
+        model = load_zero_shot(task, file.labels, file.languages, threads=_THREADS)
+    except BrokenArtefact as error:
+        raise UserError(f"the task {task}: {error}") from None
+    return SmallModel(task, task, model.card, None, folder / "thresholds" / f"{task}.json", lambda: model)
+
+
+def _load(folder: Path, card: Card) -> Any:
+    several = card.kind == MULTI_LABEL
+    service = card.task if card.task in BUILT_IN else _CLASSIFY if several else _INTENT
+    try:
+        return plugins.load(plugins.MODELS, service).load(folder, threads=_THREADS)
+    except BrokenArtefact as error:
+        raise UserError(str(error)) from None
