@@ -1,0 +1,63 @@
+"""Which folders are served under which names, and what the policy asks of their answers."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from sprat.model import DEFAULT_MODEL, display_name
+from sprat_cli.chosen_policy import chosen_policy, chosen_tasks
+from sprat_operations import local_run
+from sprat_policy import Policy, TaskFiles, load_policy
+from sprat_training.evaluation.decision import Goal
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFolder:
+    """A folder, and the name by which texts ask for its model."""
+
+    task: str
+    model: str
+    folder: Path
+    policy: Path | None = None
+    """The file that the router of a `sprat up` reads; None where that is not known."""
+
+    @property
+    def name(self) -> str:
+        """Return the name as commands write it."""
+        return display_name(self.task, self.model)
+
+
+def served_folders(files: TaskFiles | None = None) -> list[ServedFolder]:
+    """Return the folders of this user's `sprat up`, and those that task files name."""
+    files = chosen_tasks() if files is None else files
+    found = [
+        ServedFolder(task, model or DEFAULT_MODEL, _from_here(Path(place)), Path(run.policy) if run.policy else None)
+        for run in local_run.for_commands()
+        for (task, _, model), place in ((name.partition("/"), place) for name, place in run.models.items())
+    ]
+    of_files = [ServedFolder(task, DEFAULT_MODEL, place) for task in files if (place := files.artefact(task))]
+    known = {(each.task, each.model) for each in found}
+    return [*found, *(each for each in of_files if (each.task, each.model) not in known)]
+
+
+def goal_of(served: ServedFolder, recommended: float) -> Goal:
+    """Return what the policy asks of the answers of a model, over all languages.
+
+    Args:
+        served: the model.
+        recommended: the goal where the policy names none.
+
+    Raises:
+        UserError: the policy or the file of a task cannot be read.
+    """
+    files, path = chosen_tasks(), chosen_policy(None) or served.policy
+    policy = (Policy(tenants={}, regions={}) if path is None else load_policy(path, files.table)).with_added(files)
+    rule = policy.task(served.task).rule(served.model, "")
+    of_none = math.inf if rule.out_of_scope == "escalate" else rule.none_goal
+    return Goal(recommended if rule.goal is None else rule.goal, rule.evidence, of_none, rule.keep_at)
+
+
+def _from_here(folder: Path) -> Path:
+    """Return a folder from the working folder, where it lies in it."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
