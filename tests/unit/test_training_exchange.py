@@ -76,7 +76,7 @@ def test_an_exchange_that_was_killed_is_finished_and_not_undone(tmp_path, monkey
     if begun:
         back, kept = versions_to_exchange(folder)
         assert [(place / "card.json").read_text() for place in (back, kept)] == ["before", "now"]
-        with pytest.raises(UserError, match=r"aside: left by an exchange .* finish it first: sprat models rollback"):
+        with pytest.raises(UserError, match=r"aside: left by an exchange .* finish it first: sprat promote"):
             check_output(folder, force=True)
     assert exchange(folder) is begun
     assert found(tmp_path) == exchanged(now=now, before=before)

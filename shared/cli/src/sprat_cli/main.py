@@ -52,6 +52,9 @@ COMMANDS = {
     "retrain": CommandEntry(
         "sprat_cli.retrain.command:retrain", "Train a model anew with its corrections; say whether it is better."
     ),
+    "promote": CommandEntry(
+        "sprat_cli.promote.command:promote", "Serve another version of a model, or take the previous one back."
+    ),
     "assess": CommandEntry(
         "sprat_cli.assess.command:assess", "Estimate what a model would do on your texts, and at what cost."
     ),

@@ -80,7 +80,9 @@ class ModelRollout:
         self._retry_after_s = retry_after_s
         self._stopped = threading.Event()
         self._folders = {
-            spec.name: _FolderState(spec.model, spec.model.version, _thresholds(spec.model.folder, spec.model.version)[1])
+            spec.name: _FolderState(
+                spec.model, spec.model.version, _thresholds(spec.model.folder, spec.model.version)[1]
+            )
             for spec in installation.specs
             if spec.model is not None
         }
@@ -163,6 +165,7 @@ class ModelRollout:
             folder.version = version
             folder.thresholds = _thresholds(folder.model.folder, version)[1]
             self._notify(name, "info", f"version {version} is in use")
+
     def _notify(self, name: str, level: Level, text: str) -> None:
         if not self._stopped.is_set():
             self._on_notice(Notice(name, level, text))

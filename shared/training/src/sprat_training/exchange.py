@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sprat.errors import UserError
+from sprat_inference.artefact import CARD
 from sprat_training.model_card import (
     PREVIOUS,
     aside_folder,
@@ -97,7 +98,7 @@ def check_may_replace(folder: Path, new: Path) -> None:
         _check_folder(each)
     before = previous_folder(folder)
     if new.resolve() == before.resolve():
-        raise UserError(f"{new} is the version before that of {folder}: sprat models rollback exchanges them")
+        raise UserError(f"{new} is the version before that of {folder}: sprat promote {folder} --back")
     if folder.resolve().name.endswith(PREVIOUS):
         raise UserError(f"{folder}: name the folder that is served, {current_folder(folder)}, not the one before it")
     places = [each.resolve() for each in (folder, new, before)]
@@ -105,6 +106,8 @@ def check_may_replace(folder: Path, new: Path) -> None:
         raise UserError(
             f"{folder}, {before} and {new}: one lies in another; move the new version beside {folder} first"
         )
+    if not (folder / CARD).is_file():
+        raise UserError(f"{folder}: no artefact, so no version of it is replaced; name the folder that is served")
     check_output(folder, force=True)
     if not os.access(new.resolve().parent, os.W_OK | os.X_OK) or not os.access(new, os.W_OK | os.X_OK):
         raise UserError(f"{new}: not writable for you, so it cannot be moved")
@@ -147,8 +150,8 @@ def _check_both(folder: Path, before: Path) -> None:
     if folder.name.endswith(PREVIOUS):
         raise UserError(f"{folder}: name the folder that is served, {folder.with_suffix('')}, not the one before it")
     raise UserError(
-        f"{before}: no such folder, so no version before is kept: `sprat train --force` and `sprat retrain --replace` "
-        "keep it. Training again from the same files with the same options gives the same version"
+        f"{before}: no such folder, so no version before is kept: `sprat promote` and `sprat train --force` keep it. "
+        "Training again from the same files with the same options gives the same version"
     )
 
 

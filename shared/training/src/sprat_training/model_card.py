@@ -148,7 +148,7 @@ def check_output(output: Path, *, force: bool, may_force: bool = True) -> None:
     if aside_folder(output).exists():
         raise UserError(
             f"{aside_folder(output)}: left by an exchange with the version before that was interrupted; finish it "
-            f"first: sprat models rollback {shlex.quote(str(output))}"
+            f"first: sprat promote {shlex.quote(str(output))} --back"
         )
     if output.exists() and not force:
         replace = ", or replace it with --force" if may_force else ""
@@ -224,14 +224,18 @@ def write_model(
             own_files = (work.sha256 for work in card.made_of if work.source == OWN_FILE)
             write_record(folder, config, texts, filter(None, own_files))
             write_artefact(folder, card.model_dump(mode="json"))
-            service = CLASSIFY if card.kind == MULTI_LABEL else card.task
-            model: SpecialistModel = plugins.load(plugins.MODELS, service).load(folder)
+            model: SpecialistModel = plugins.load(plugins.MODELS, service_of(card)).load(folder)
             model.probe()
             if version_in(output) != model.card.version:  # else what is kept as the previous version stays
                 put_in_place(output, folder)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     return model.card
+
+
+def service_of(card: Card) -> str:
+    """Return the service that reads a model."""
+    return CLASSIFY if card.kind == MULTI_LABEL else card.task
 
 
 def version_in(folder: Path) -> str | None:

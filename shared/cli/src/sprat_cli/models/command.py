@@ -1,4 +1,4 @@
-"""`sprat models`: list, show, add, convert, compare, replace, roll back, retire and clean models."""
+"""`sprat models`: list, show, add, convert, retire and clean models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +15,8 @@ from sprat_cli.models.compare import EPILOG as COMPARE
 from sprat_cli.models.compare import compare
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
-from sprat_cli.models.rollback import REPLACE, ROLLBACK, replace, rollback
 from sprat_cli.options import Json
+from sprat_cli.renamed import ANY_ARGUMENTS, renamed
 from sprat_cli.terminal import remark, say, say_json
 
 _CONVERT = """\b
@@ -43,8 +43,6 @@ app = make_app(
         "add owner/banking-intents --task intent",
         "show intent/default",
         "compare hr hr-2 new.csv",
-        "replace hr hr-2 --write",
-        "rollback hr",
         "retire intent/hr --wait 600",
         "clean",
     ),
@@ -66,10 +64,10 @@ app.command("add", epilog=ADD)(add)
 app.command("list", epilog=LIST)(list_models)
 app.command("show", epilog=SHOW)(show)
 app.command("compare", epilog=COMPARE)(compare)
-app.command("replace", epilog=REPLACE)(replace)
-app.command("rollback", epilog=ROLLBACK)(rollback)
 app.command("retire", epilog=RETIRE)(retire)
 app.command("clean", epilog=CLEAN)(clean)
+for old, new in (("replace", "sprat promote DIR"), ("rollback", "sprat promote DIR --back")):
+    app.command(old, hidden=True, context_settings=ANY_ARGUMENTS)(renamed(f"sprat models {old}", new))
 
 
 @convert_app.callback()
