@@ -1,14 +1,16 @@
 """Which texts are a model's: agreed on at its announcement, and passed over after its follower."""
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from sprat.errors import Fatal, Retryable
 from sprat.kafka.publisher import Acknowledged
-from sprat.registry.announcements import Announcement, Ownership, announce
+from sprat.registry.announcements import Announcement, Ownership, announce, announce_again
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import Retirement, RetirementFollower, owned_until
 from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced, decode
+from support.measured import thresholds
 from support.router_records import announced
 from support.stream import SIGNATURES
 from support.wire_records import plain
@@ -104,6 +106,42 @@ async def test_a_tombstone_ends_the_ownership_before_it_and_what_was_left_is_car
     assert await ownership(topic) == Ownership(NOW, {0: 12})
     assert [seen.owned_until for seen in topic.log[-2:]] == [{0: 12}, {0: 12}]
     assert topic.log[-1].retirement.left == {0: 12}
+
+
+async def again(topic, **changed):
+    ours = announced(owns_from=NOW).model_copy(update=changed)
+    await announce_again(SETTINGS, topic, ours, "intent", SIGNATURES, topic.reader)
+
+
+async def test_changed_thresholds_are_announced_again_once_with_what_was_left(topic):
+    topic.append(KEY, announced(owns_from=NOW), ends={0: 12})
+    await again(topic, thresholds=thresholds())
+    await again(topic, thresholds=thresholds())
+    assert topic.published == [NOW]
+    last = topic.log[-1]
+    assert (last.announced.thresholds, last.owned_until) == (thresholds(), {0: 12})
+
+
+@pytest.mark.parametrize(
+    "last",
+    [None, announced(owns_from=NOW, version="v2"), announced(owns_from=NOW + 1)],
+    ids=["withdrawn", "another version", "another ownership"],
+)
+async def test_what_was_withdrawn_or_replaced_meanwhile_is_not_announced_again(topic, last):
+    topic.append(KEY, announced(owns_from=NOW))
+    topic.append(KEY, last)
+    await again(topic, thresholds=thresholds())
+    assert topic.published == []
+
+
+async def test_a_topic_that_cannot_be_read_is_read_again_later(topic):
+    class Away(Reader):
+        async def start(self):
+            raise KafkaConnectionError
+
+    topic.reader = lambda settings, signatures, apply: Away(topic, apply)
+    with pytest.raises(Retryable, match="cannot be read: KafkaConnectionError"):
+        await again(topic)
 
 
 async def test_another_model_is_no_history(topic):

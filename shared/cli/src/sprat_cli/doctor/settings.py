@@ -353,7 +353,11 @@ SERVICES_OWN = (
     "SPRAT_CLASSIFY__TASK",
     "SPRAT_LAG_EVERY_S",
     "SPRAT_STRICT_TEXTS",
-    *(f"{section_prefix(task)}{field}" for task in (*TASKS, CLASSIFY) for field in ("ARTEFACT", "MODEL", "THREADS")),
+    *(
+        f"{section_prefix(task)}{field}"
+        for task in (*TASKS, CLASSIFY)
+        for field in ("ARTEFACT", "MODEL", "THREADS", "THRESHOLDS")
+    ),
     "SPRAT_FRONTIER__BASE_URL",
     "SPRAT_FRONTIER__MODEL",
     "SPRAT_FRONTIER__API_KEY",

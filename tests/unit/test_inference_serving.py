@@ -1,0 +1,86 @@
+"""Where a service finds the thresholds of its model, and which file goes before which."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sprat.errors import UserError
+from sprat.thresholds import THRESHOLDS, write_thresholds
+from sprat_classify.__main__ import ClassifySettings
+from sprat_encoder.zero_shot import ARTEFACT, default_thresholds
+from sprat_inference.artefact import load_part
+from sprat_inference.serving import ModelSection, find_thresholds_file
+from sprat_intent.__main__ import IntentSettings
+from support.measured import thresholds
+from support.stream import card
+
+BESIDE, NAMED = (thresholds(model_version=card().version, certified=share) for share in (0.8, 0.9))
+
+
+def found(folder: Path, named: Path | None = None, default=None):
+    return find_thresholds_file(card(), named, folder / THRESHOLDS, "intent", default).current
+
+
+def test_the_file_beside_the_model_is_read_and_one_that_is_named_goes_before_it(tmp_path: Path) -> None:
+    assert found(tmp_path) is None
+    assert found(tmp_path, default=NAMED) == NAMED
+    write_thresholds(tmp_path / THRESHOLDS, BESIDE)
+    write_thresholds(tmp_path / "named.json", NAMED)
+    assert found(tmp_path, default=NAMED) == BESIDE
+    assert found(tmp_path, tmp_path / "named.json") == NAMED
+
+
+def test_a_named_file_must_be_there_and_a_refusal_says_which_setting_names_it(tmp_path: Path) -> None:
+    named = tmp_path / "named.json"
+    with pytest.raises(UserError, match=r"^SPRAT_INTENT__THRESHOLDS: there is no file .*named\.json; name another"):
+        found(tmp_path, named)
+    write_thresholds(named, thresholds())
+    with pytest.raises(UserError, match=r"^SPRAT_INTENT__THRESHOLDS: .*measured with version aaaa"):
+        found(tmp_path, named)
+    with pytest.raises(UserError, match=r"^/.*measured with version aaaa"):
+        find_thresholds_file(card(), None, named, "intent")
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    monkeypatch.setenv("SPRAT_INTENT__THRESHOLDS", empty)
+    monkeypatch.setenv("SPRAT_CLASSIFY__THRESHOLDS", empty)
+    assert IntentSettings(secret="s" * 32, _env_file=None).intent.thresholds is None
+    assert ClassifySettings(secret="s" * 32, _env_file=None).classify.thresholds is None
+    assert ModelSection(artefact=Path(), thresholds="x").thresholds == Path("x")
+
+
+def test_a_task_without_examples_has_the_thresholds_of_the_part_that_answers_it(tmp_path: Path) -> None:
+    for file in ARTEFACT.iterdir():
+        if file.name != THRESHOLDS:
+            shutil.copy(file, tmp_path)
+    assert default_thresholds(tmp_path) is None
+    measured = thresholds(model_version=load_part(tmp_path).version, task="zero-shot")
+    write_thresholds(tmp_path / THRESHOLDS, measured)
+    assert default_thresholds(tmp_path) == measured
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    labels = "labels: {badge: a key card, laptop: a computer}"
+    (tmp_path / "tasks" / "thresholds").mkdir(parents=True)
+    (tmp_path / "tasks" / "desk.yaml").write_text(f"kind: classification\n{labels}\n")
+    (tmp_path / "tasks" / "trained.yaml").write_text(f"kind: classification\n{labels}\nartefact: ../model\n")
+    (tmp_path / "tasks" / "clean.yaml").write_text("kind: pii\n")
+    return tmp_path / "tasks"
+
+
+@pytest.mark.parametrize(
+    ("task", "path"),
+    [("desk", "thresholds/desk.json"), ("clean", "thresholds/clean.json"), ("trained", f"../model/{THRESHOLDS}")],
+)
+def test_the_thresholds_of_a_task_stand_in_its_models_folder_or_beside_its_file(
+    tasks: Path, task: str, path: str
+) -> None:
+    settings = ClassifySettings(secret="s" * 32, tasks=tasks, classify={"task": task}, _env_file=None)
+    file = settings.find_thresholds_file(card())
+    assert file.path == tasks / path
+    file.path.parent.mkdir(exist_ok=True)
+    write_thresholds(file.path, BESIDE)
+    assert settings.find_thresholds_file(card()).current == BESIDE
