@@ -18,7 +18,7 @@ def sorted_into(desk: Desk, text: str) -> str:
 
 
 def test_a_ticket_goes_to_the_queue_of_its_intent(sprat: Sprat, desk: Desk) -> None:
-    sprat.answer("card", intent="card_lost", confidence=0.95)
+    sprat.answer("card", intent="card_lost")
     assert sorted_into(desk, "I have lost my card") == "cards"
 
 
@@ -30,13 +30,13 @@ def test_an_intent_that_the_desk_does_not_know_is_for_people(sprat: Sprat, desk:
 
 
 def test_an_unsure_answer_is_for_people_where_the_large_model_does_not_answer(sprat: Sprat, desk: Desk) -> None:
-    sprat.answer("card", intent="card_lost", confidence=0.4)  # below keep_at: a hard case
+    sprat.answer("card", intent="card_lost", level=0.9)  # below the goal: a hard case
     sprat.answer("card", declines="provider", frontier=True)
     assert sorted_into(desk, "something about a card") == PEOPLE
 
 
 def test_the_large_model_sorts_a_hard_case_without_seeing_who_wrote_it(sprat: Sprat, desk: Desk) -> None:
-    sprat.answer("money", intent="card_lost", confidence=0.4)
+    sprat.answer("money", intent="card_lost", confidence=0.4)  # more likely wrong than right
     sprat.answer("from [EMAIL_1]", intent="transfer", frontier=True)  # the text as it leaves
     assert sorted_into(desk, "move money, from ada@example.com") == "payments"
     sprat.settle()

@@ -41,6 +41,17 @@ def test_a_fixed_answer_is_a_result_of_the_contract(sprat: Sprat) -> None:
     assert result.model.name == "fixed-intent"
 
 
+def test_an_answer_is_kept_where_its_level_reaches_the_goal(sprat: Sprat) -> None:
+    sprat.answer("sure", intent="balance", level=0.97)
+    sprat.answer("unsure", intent="balance", level=0.965)
+    sure, unsure = Text("a sure text"), Text("an unsure text")
+    sprat.publish(sure)
+    sprat.publish(unsure)
+    assert sprat.expect_kept(sure, level=0.97).route.goal == 0.97
+    with pytest.raises(AssertionError, match="intent: not kept, low_confidence; the goal is 0.97, the level 0.965"):
+        sprat.expect_kept(unsure, timeout=30)
+
+
 def test_with_auto_a_result_says_which_language_was_detected(sprat: Sprat) -> None:
     sprat.answer("bestelling", intent="order")
     text = Text("Waar blijft mijn bestelling?", fields={"language": "auto"})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import UserError
-from sprat_contracts import Record
+from sprat_contracts import Record, Result, Route
 from sprat_operations.services import ON_REQUEST, ServiceSpec
 from sprat_testing import Sprat, Text, containers
 from sprat_testing.containers import SERVICES, SpratStack, unavailable
@@ -94,6 +94,39 @@ def test_answers_are_for_fixed_models() -> None:
         Sprat(models="fixed").answer("hallo", language_id="de", frontier=True)
     with pytest.raises(UserError, match="an answer is missing"):
         Sprat().answer("a")
+
+
+def test_a_level_is_one_that_a_goal_may_name() -> None:
+    with pytest.raises(UserError, match=r"level=0\.973: no such level; the nearest: 0\.97 and 0\.975"):
+        Sprat().answer(intent="pay", level=0.973)
+
+
+@pytest.mark.parametrize(
+    ("route", "level", "problem"),
+    [
+        (Route(decision="kept", reason="confident", level=0.97), 0.97, None),
+        (Route(decision="kept", reason="confident"), None, None),
+        (Route(decision="kept", reason="confident", level=0.95), 0.97, "intent: kept at the level 0.95, not 0.97"),
+        (Route(decision="kept", reason="confident"), 0.8, "intent: kept at the level none, not 0.8"),
+        (Route(decision="escalated", reason="declined"), None, "intent: not kept, declined$"),
+        (
+            Route(decision="escalated", reason="low_confidence", goal=0.97, level=0.9),
+            None,
+            "intent: not kept, low_confidence; the goal is 0.97, the level 0.9",
+        ),
+    ],
+)
+def test_what_was_not_kept_at_the_level_says_why(
+    monkeypatch: pytest.MonkeyPatch, route: Route, level: float | None, problem: str | None
+) -> None:
+    result = Result.model_construct(task="intent", route=route)
+    sprat = Sprat()
+    monkeypatch.setattr(sprat, "result", lambda *_, **__: result)
+    if problem is None:
+        assert sprat.expect_kept("id", level=level) is result
+        return
+    with pytest.raises(AssertionError, match=problem):
+        sprat.expect_kept("id", level=level)
 
 
 def test_before_its_start_it_says_so() -> None:

@@ -23,6 +23,7 @@ from sprat_contracts import (
     TextOutput,
     TranslationOutput,
 )
+from sprat_contracts.thresholds import LEVELS
 
 VARIABLE = "SPRAT_TESTING_ANSWERS"
 """Names the file for the process that answers."""
@@ -47,6 +48,8 @@ class FixedAnswer(BaseModel):
     """Text and label of each; the offsets are found in the text."""
     translation: str = ""
     confidence: float = Field(default=0.99, ge=0, le=1)
+    level: float | None = LEVELS[-1]
+    """That it reaches by the thresholds of its model, unless it is more likely wrong than right; None: no level."""
     labels: tuple[str, ...] | None = None
     """All labels, of a task with several."""
     content: str | None = None

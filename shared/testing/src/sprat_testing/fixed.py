@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,11 +29,23 @@ from sprat.telemetry.logs import configure_logs
 from sprat_contracts import (
     TASKS,
     Declined,
+    MaskedOutput,
     Message,
     ModelAnnounced,
     Prediction,
     TextSubmitted,
     Topics,
+)
+from sprat_contracts.thresholds import (
+    LEAST_THRESHOLD,
+    LEVELS,
+    NONE,
+    SOME,
+    Cell,
+    Step,
+    Thresholds,
+    content_version,
+    recommended_goal,
 )
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.serving import announcement
@@ -80,6 +93,29 @@ def card(task: str, labels: tuple[str, ...], file: TaskFile | None = None) -> Ca
     )
 
 
+@cache
+def thresholds(task: str, label_set: str | None, level: float | None) -> Thresholds:
+    """Return thresholds by which every answer that is not more likely wrong than right reaches a level; None: none."""
+    steps = () if level is None else (Step(accuracy=level, threshold=LEAST_THRESHOLD, kept=1, right=1),)
+    draft = Thresholds(
+        thresholds_version=_VERSION,
+        task=task,
+        model=f"fixed-{task}",
+        model_version=_VERSION,
+        label_set=label_set,
+        right="what a test says",
+        recommended_goal=recommended_goal(task),
+        cells=tuple(Cell(says=each, rows=1, estimated=steps, certified=steps) for each in (SOME, NONE)),
+    )
+    return draft.model_copy(update={"thresholds_version": content_version(draft.model_dump(mode="json"))})
+
+
+def thresholds_of(card: Card, topics: Topics, level: float | None = LEVELS[-1]) -> Thresholds | None:
+    """Return the thresholds of a fixed model; None where that of its task is not measured: personal data."""
+    is_measured = topics.tasks.get(card.task) is not MaskedOutput
+    return thresholds(card.task, card.label_set, level) if is_measured else None
+
+
 class FixedSpecialist(SpecialistHandler):
     """Answers one task from the file; it serves every language and target."""
 
@@ -102,6 +138,7 @@ class FixedSpecialist(SpecialistHandler):
             return self._predict(received, declined=Declined(code=NO_ANSWER, detail=NO_ANSWER_DETAIL))
         if fixed.declined is not None:
             return self._predict(received, declined=Declined(code=fixed.declined, detail="the test declines"))
+        self.thresholds = thresholds_of(self.card, self.topics, fixed.level)
         answer = Answer(fixed.output(text, ask.question.target), fixed.confidence)
         return self.answered(received, ask, Answered(answer, cached=False, timings_ms={}))
 
@@ -163,7 +200,8 @@ class FixedModels:
     @staticmethod
     async def _announce(context: ServiceContext, cards: Sequence[Card]) -> None:
         """Announce models that own every text: nobody else has answered on this Kafka."""
-        models = [announcement(each, DEFAULT_MODEL).model_copy(update={"owns_from": 0}) for each in cards]
+        announced = [announcement(each, DEFAULT_MODEL, thresholds_of(each, context.topics)) for each in cards]
+        models = [each.model_copy(update={"owns_from": 0}) for each in announced]
         await context.publisher.publish(
             [announcement_record(context.topics, model, NAME, None, context.signatures) for model in models]
         )

@@ -17,6 +17,7 @@ from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
 from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, Result, TextOutput, Topics
+from sprat_contracts.thresholds import LEVELS, nearest_levels, thousandths
 from sprat_local.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
 from sprat_testing.answers import FixedAnswer, FixedAnswers
@@ -196,6 +197,7 @@ class Sprat:
         masked: str = _UNSET,
         declines: str | None = None,
         confidence: float = 0.99,
+        level: float | None = LEVELS[-1],
         frontier: bool = False,
     ) -> None:
         """Answer every text that is published from now on and contains, or equals, this text.
@@ -216,16 +218,19 @@ class Sprat:
             content: what a large model writes for one of kind `text`; needs `frontier=True`.
             masked: the text without its personal data, of one of kind `pii`.
             declines: the code with which all tasks are declined, such as `language`.
-            confidence: of the small model, 0 to 1. Below the policy's `keep_at` the text is a hard case.
+            confidence: of the small model, 0 to 1. Below 0.5, or the policy's `keep_at`, the text is a hard case.
+            level: the accuracy that the answer reaches, 0.80 to 0.995 in steps of 0.005; None: none. Below the policy's
+                `goal` the text is a hard case. The answer to a task of kind `pii` has none.
             frontier: whether this is the frontier model's answer to a hard case. It sees the text as it leaves Sprat:
                 masked where the policy or the text says so.
 
         Raises:
-            UserError: no answer is given, or one that does not fit the task; the frontier is to tell what it is never
-                asked; or Sprat runs with the shipped models.
+            UserError: no answer is given, one that does not fit the task, or no such level; the frontier is to tell
+                what it is never asked; or Sprat runs with the shipped models.
         """
         if not self._fixed:
             raise UserError('the shipped models answer for themselves: Sprat(models="fixed") takes answers')
+        _check_level(level)
         fields: dict[str, dict[str, Any]] = {}
         if declines is not None:
             fields = {each: {"declined": declines} for each in self.topics.tasks}
@@ -245,7 +250,7 @@ class Sprat:
         if not fields:
             raise UserError("an answer is missing: intent=, ner=, translation=, language_id=, task= or declines=")
         by: Literal["small", "frontier"] = "frontier" if frontier else "small"
-        common = {"contains": contains, "equals": equals, "confidence": confidence, "by": by}
+        common = {"contains": contains, "equals": equals, "confidence": confidence, "level": level, "by": by}
         self.answers += tuple(FixedAnswer(task=name, **common, **each) for name, each in fields.items())
 
     def _of_file(self, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -303,6 +308,29 @@ class Sprat:
         if task is None and len(requested) > 1:
             raise UserError(f"this text asks for {', '.join(requested)}: say which with task=")
         return found[0].message
+
+    def expect_kept(
+        self, of: Text | Of, task: str | None = None, *, level: float | None = None, timeout: float | None = None
+    ) -> Result:
+        """Wait for a Result as `result` does, check that the small model's answer was kept, and return it.
+
+        Args:
+            of: as in `result`.
+            task: as in `result`.
+            level: what the answer must reach at least; None: any answer that is kept will do.
+            timeout: as in `result`.
+
+        Raises:
+            AssertionError: there is none in time, the answer was escalated, or reaches less.
+        """
+        result = self.result(of, task, timeout=timeout)
+        route = result.route
+        if route.decision != "kept":
+            wanted = "" if route.goal is None else f"; the goal is {route.goal:g}, the level {_shown(route.level)}"
+            raise AssertionError(f"{result.task}: not kept, {route.reason}{wanted}")
+        if level is not None and (route.level is None or thousandths(route.level) < thousandths(level)):
+            raise AssertionError(f"{result.task}: kept at the level {_shown(route.level)}, not {level:g}")
+        return result
 
     def results(self, of: Text | Of | None = None, task: str | None = None) -> list[Result]:
         """Return the Results that are there now: all, or those of a text. A redelivered one is there twice."""
@@ -379,6 +407,15 @@ class Sprat:
     def _write_answers(self) -> None:
         if self._answers_file is not None and self._answers_file.parent.exists():
             FixedAnswers(answers=self._given, labels=self._labels).write(self._answers_file)
+
+
+def _check_level(level: float | None) -> None:
+    if level is not None and (nearest := nearest_levels(level)) != (level,):
+        raise UserError(f"level={level:g}: no such level; the nearest: {' and '.join(f'{each:g}' for each in nearest)}")
+
+
+def _shown(level: float | None) -> str:
+    return "none" if level is None else f"{level:g}"
 
 
 def _backend(
