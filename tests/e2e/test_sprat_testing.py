@@ -48,7 +48,7 @@ def test_an_answer_is_kept_where_its_level_reaches_the_goal(sprat: Sprat) -> Non
     sprat.publish(sure)
     sprat.publish(unsure)
     assert sprat.expect_kept(sure, level=0.97).route.goal == 0.97
-    with pytest.raises(AssertionError, match="intent: not kept, low_confidence; the goal is 0.97, the level 0.965"):
+    with pytest.raises(AssertionError, match=r"intent: not kept, low_confidence; the goal is 0\.97, the level 0\.965"):
         sprat.expect_kept(unsure, timeout=30)
 
 
