@@ -10,8 +10,7 @@ from sprat.thresholds import THRESHOLDS, write_thresholds
 from sprat_classify.__main__ import ClassifySettings
 from sprat_encoder.zero_shot import ARTEFACT, default_thresholds
 from sprat_inference.artefact import load_part
-from sprat_inference.serving import ModelSection, find_thresholds_file
-from sprat_intent.__main__ import IntentSettings
+from sprat_inference.serving import find_thresholds_file
 from support.measured import thresholds
 from support.stream import card
 
@@ -40,15 +39,6 @@ def test_a_named_file_must_be_there_and_a_refusal_says_which_setting_names_it(tm
         found(tmp_path, named)
     with pytest.raises(UserError, match=r"^/.*measured with version aaaa"):
         find_thresholds_file(card(), None, named, "intent")
-
-
-@pytest.mark.parametrize("empty", ["", " "])
-def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
-    monkeypatch.setenv("SPRAT_INTENT__THRESHOLDS", empty)
-    monkeypatch.setenv("SPRAT_CLASSIFY__THRESHOLDS", empty)
-    assert IntentSettings(secret="s" * 32, _env_file=None).intent.thresholds is None
-    assert ClassifySettings(secret="s" * 32, _env_file=None).classify.thresholds is None
-    assert ModelSection(artefact=Path(), thresholds="x").thresholds == Path("x")
 
 
 def test_a_task_without_examples_has_the_thresholds_of_the_part_that_answers_it(tmp_path: Path) -> None:

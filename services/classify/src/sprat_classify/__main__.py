@@ -5,13 +5,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from sprat.context import ServiceContext, Subscription
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat.runtime import run_service
-from sprat.settings import Section, none_if_empty
+from sprat.settings import Section
 from sprat.thresholds import THRESHOLDS, ThresholdsFile
 from sprat_classify.handler import ClassifyHandler
 from sprat_classify.model import ClassifyModel, for_task
@@ -33,7 +33,6 @@ class ClassifySection(Section):
     threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
     thresholds: Annotated[
         Path | None,
-        BeforeValidator(none_if_empty),
         Field(
             description="File of its thresholds. Default: `thresholds.json` in the model's folder; without one, "
             "`thresholds/TASK.json` beside the task's file."

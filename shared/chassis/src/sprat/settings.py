@@ -48,11 +48,6 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-def none_if_empty(value: object) -> object:
-    """Read an empty variable as none: Compose cannot leave one out."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 class KafkaSettings(Section):
     """How to reach Kafka, and how long to wait for it."""
 

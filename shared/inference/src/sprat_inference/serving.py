@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from sprat.channels import specialist_channels
 from sprat.context import ServiceContext, Subscription
@@ -16,7 +16,7 @@ from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.registry.announcements import ModelsReader, Ownership, announce, announce_again, announcement_record
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import READ_EVERY_S, Ends, RetirementFollower
-from sprat.settings import Section, none_if_empty, section_prefix
+from sprat.settings import Section, section_prefix
 from sprat.telemetry import signals
 from sprat.thresholds import LOOK_EVERY_S, ThresholdsFile
 from sprat_contracts import ModelAnnounced, Topics
@@ -48,7 +48,6 @@ class ModelSection(Section):
     threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
     thresholds: Annotated[
         Path | None,
-        BeforeValidator(none_if_empty),
         Field(description="File of its thresholds. Default: `thresholds.json` in the model's folder."),
     ] = None
 

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from sprat.audit.keys import HOW_TO_MAKE, SigningKey
 from sprat.errors import UserError
-from sprat.settings import KafkaSettings, Section, none_if_empty
+from sprat.settings import KafkaSettings, Section
 
 
 class AuditSettings(Section):
@@ -21,7 +21,11 @@ class AuditSettings(Section):
     kafka: Annotated[KafkaSettings | None, Field(description="Another Kafka, for checkpoints.")] = None
     checkpoint_every_s: Annotated[float, Field(ge=0.1, le=3600, description="Between two checkpoints.")] = 60.0
 
-    _not_empty = field_validator("key", "key_file", "checkpoints", mode="before")(none_if_empty)
+    @field_validator("key", "key_file", "checkpoints", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        """Read an empty variable as none: Compose cannot leave one out."""
+        return None if isinstance(value, str) and not value.strip() else value
 
     def signing_key(self) -> SigningKey:
         """Return the private key.
