@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat_local.bench.resources import processor
-from tests.bench import language_tables, lexical_tables, model_tables, privacy_tables, sizing_tables, speed_tables
+from tests.bench import (
+    guarantee_tables,
+    language_tables,
+    lexical_tables,
+    model_tables,
+    privacy_tables,
+    sizing_tables,
+    speed_tables,
+)
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs/benchmarks.md"
@@ -108,6 +116,7 @@ def generated() -> dict[str, str]:
         "agreement": _agreement(read("agreement")),
         "training": "\n".join(_training(read("training"))),
         "near-outside": "\n".join(_near_outside(read("near-outside"))),
+        "guarantee": guarantee_tables.markdown(read("guarantee")),
         "latency": speed_tables.latency(read("latency")),
         **speed_tables.peers(read("peers")),
         "runtimes": speed_tables.runtimes(read("runtimes")),

@@ -6,6 +6,7 @@ order and at which part of the 5 % follows from confidences and counts alone, ne
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -48,8 +49,7 @@ def least_rows(goal: float, spend: float) -> int:
 
 def rows_that_certify(rows: Rows, seed: int = 0) -> Rows:
     """Return the rows that certify, one random one of each group of near doubles."""
-    places = np.flatnonzero(rows.certifies & rows.real)
-    shuffled = np.random.default_rng(seed).permutation(places)
+    shuffled = np.random.default_rng(seed).permutation(np.flatnonzero(rows.certifies & rows.real))
     _, first = np.unique(rows.group[shuffled], return_index=True)
     return rows.where(np.sort(shuffled[first]))
 
@@ -75,6 +75,19 @@ def walks_of(certifying: Rows, purpose: Purpose, attempt: int = 1) -> tuple[Walk
     return tuple(replace(each, spend=part) if each.rows >= each.needed else each for each in walks)
 
 
+def certify_cells(certifying: Rows, walks: Sequence[Walk]) -> dict[Says, dict[float, Step]]:
+    """Return each goal that its walk certifies, for each cell."""
+    found: dict[Says, dict[float, Step]] = {SOME: {}, NONE: {}}
+    for each in walks:
+        cell = certifying.says_none == (each.says == NONE)
+        step = (
+            certify(certifying.confidence[cell], certifying.right[cell], each.goal, each.spend) if each.spend else None
+        )
+        if step is not None:
+            found[each.says][each.goal] = step
+    return found
+
+
 def certify(confidence: Doubles, right: Flags, goal: float, spend: float, steps: int = STEPS) -> Step | None:
     """Return the loosest threshold that a walk certifies; None where none is.
 
@@ -90,15 +103,15 @@ def certify(confidence: Doubles, right: Flags, goal: float, spend: float, steps:
     """
     order = np.argsort(-confidence, kind="stable")
     confidence, wrong = confidence[order], np.cumsum(~right[order])
-    certified = None
-    for kept in _places(confidence, least_rows(goal, spend), steps):
-        errors = int(wrong[kept - 1])
-        if at_most(errors, int(kept), 1 - goal) > spend:
+    certified = 0
+    for kept in map(int, places(confidence, least_rows(goal, spend), steps)):
+        if at_most(int(wrong[kept - 1]), kept, 1 - goal) > spend:
             break
-        certified = Step(
-            accuracy=goal, threshold=float(confidence[kept - 1]), kept=float(kept), right=float(kept - errors)
-        )
-    return certified
+        certified = kept
+    if certified == 0:
+        return None
+    right_ones = certified - int(wrong[certified - 1])
+    return Step(accuracy=goal, threshold=float(confidence[certified - 1]), kept=certified, right=right_ones)
 
 
 def at_most(errors: int, rows: int, risk: float) -> float:
@@ -112,7 +125,7 @@ def at_most(errors: int, rows: int, risk: float) -> float:
     return min(math.exp(most) * float(np.exp(logs - most).sum()), 1.0)
 
 
-def _places(confidence: Doubles, least: int, steps: int) -> Integers:
+def places(confidence: Doubles, least: int, steps: int = STEPS) -> Integers:
     """Return after how many rows a walk tests, ascending; rows of one confidence go together.
 
     Args:

@@ -21,7 +21,7 @@ from sprat_contracts.thresholds import (
     Thresholds,
     content_version,
 )
-from sprat_training.thresholds.certified import Walk, certify, rows_that_certify, spend_of, walks_of
+from sprat_training.thresholds.certified import certify_cells, rows_that_certify, spend_of, walks_of
 from sprat_training.thresholds.estimated import at_each, effective, estimate
 from sprat_training.thresholds.rows import Purpose, Rows
 
@@ -68,7 +68,7 @@ def measure(
     attempt = 1 + max((each.attempt for each in earlier), default=0)
     walks = () if purpose is None else walks_of(certifying, purpose, attempt)
     is_attempt = any(each.spend for each in walks)
-    certified = {says: _certified(certifying, says, walks) for says in (SOME, NONE)}
+    certified = certify_cells(certifying, walks)
     certificate = None
     if purpose is not None and any(certified.values()):
         certificate = Certificate(
@@ -105,17 +105,6 @@ def measure(
     }
     unnamed = Thresholds(thresholds_version="0" * 16, **content)
     return unnamed.model_copy(update={"thresholds_version": content_version(unnamed.model_dump(mode="json"))})
-
-
-def _certified(certifying: Rows, says: Says, walks: Sequence[Walk]) -> dict[float, Step]:
-    """Return each goal that a walk certifies in a cell."""
-    cell = certifying.where(certifying.says_none == (says == NONE))
-    found = {
-        each.goal: certify(cell.confidence, cell.right, each.goal, each.spend)
-        for each in walks
-        if each.says == says and each.spend
-    }
-    return {goal: step for goal, step in found.items() if step is not None}
 
 
 def _cells(rows: Rows, certified: Mapping[Says, Mapping[float, Step]]) -> Iterator[Cell]:

@@ -79,7 +79,7 @@ class Rows:
             confidence=np.asarray(confidence, np.float64),
             right=np.asarray(right, np.bool_),
             says_none=_flags(says_none, count, default=False),
-            languages=tuple(map(_language, of_all)),
+            languages=tuple(map({tag: _language(tag) for tag in set(of_all)}.__getitem__, of_all)),
             weight=np.ones(count) if weight is None else np.asarray(weight, np.float64),
             real=_flags(real, count, default=True),
             outside=_flags(outside, count, default=False),
