@@ -94,6 +94,14 @@ MODELS = Dashboard(
                     (Query(share(rate(s.OUTSIDE, s.TASK), rate(s.CONFIDENCE, s.TASK)), "{{sprat_task}}"),),
                     needs="a text that a small model calls outside",
                 ),
+                Panel(
+                    "Without a level",
+                    "Share of predictions with a confidence that are to reach a goal and carry no level: their model "
+                    "was not measured.",
+                    "percentunit",
+                    (Query(share(rate(s.NOT_MEASURED, s.TASK), rate(s.CONFIDENCE, s.TASK)), "{{sprat_task}}"),),
+                    needs="a model without thresholds",
+                ),
             ),
         ),
         Row(
@@ -158,6 +166,35 @@ MODELS = Dashboard(
                     ),
                     kind="table",
                     decimals=0,
+                ),
+                Panel(
+                    "Goals",
+                    "What the policy asks of the answers of each task's default model: of those that are kept, this "
+                    "share right. `none`: a fixed `keep_at` decides.",
+                    "short",
+                    (
+                        Query(
+                            now(s.POLICY_GOAL, s.TASK, s.GOAL, s.EVIDENCE, how="max"),
+                            "{{sprat_task}} {{sprat_goal}} {{sprat_evidence}}",
+                        ),
+                    ),
+                    kind="table",
+                    decimals=0,
+                ),
+                Panel(
+                    "Thresholds",
+                    "By which each model's answers get their levels, by number of processes. A model that is missing "
+                    "has none.",
+                    "short",
+                    (
+                        Query(
+                            now(s.THRESHOLDS, *_BY, s.MODEL_VERSION, s.THRESHOLDS_VERSION),
+                            _NAMED + " {{sprat_model_version}} {{sprat_thresholds_version}}",
+                        ),
+                    ),
+                    kind="table",
+                    decimals=0,
+                    needs="a model with thresholds",
                 ),
             ),
         ),

@@ -304,7 +304,7 @@ async def test_no_planted_value_is_in_a_log_line(run: Run) -> None:
 
 LIFECYCLE = (
     *("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.retry", "sprat_router.group_metrics"),
-    *("sprat.signatures", "sprat_frontier.egress_audit", "sprat_inference.serving"),
+    *("sprat.signatures", "sprat.thresholds", "sprat_frontier.egress_audit", "sprat_inference.serving"),
 )
 """Loggers of what is about a service, not about records; and of forged ones, whose trace is somebody else's."""
 

@@ -30,6 +30,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "language": ("en", "de", "fr"),
     "model": ("default",),
     "model_version": ("3f2a9c1d77e0",),
+    "thresholds_version": ("1f0c77d2a9be4410",),
     "system": ("kafka",),
     "group": ("sprat.router", "sprat.frontier", *(f"sprat.{task}.default" for task in SPECIALISTS.values())),
     "destination": ("sprat.texts.v1", "sprat.predictions.intent.v1", "sprat.frontier.requests.v1"),
@@ -57,6 +58,8 @@ COMBINATIONS: dict[Metric, dict[tuple[str, ...], float]] = {
     },
     s.RESULT_SECONDS: {("kept",): 0.92, ("escalated",): 0.08},
     s.CONFIDENCE: {("default", "3f2a9c1d77e0", "kept"): 0.92, ("default", "3f2a9c1d77e0", "escalated"): 0.06},
+    s.NOT_MEASURED: {("default",): 0.02},
+    s.POLICY_GOAL: {("0.97", "estimated"): 1.0},
     s.PREDICTIONS: {
         ("en", "none", "lexical"): 0.45,
         ("en", "none", "encoder"): 0.25,
@@ -118,7 +121,11 @@ MEDIANS = {
     s.LOOP_LAG: 0.003,
 }
 """Of histograms; without an entry, it is the boundary in the middle."""
-LEVELS = {s.READY: 1, s.KAFKA_REACHABLE: 1, s.BUILD: 1, s.MEMORY_BYTES: 210e6, s.GROUP_MEMBERS: 1, s.HELD_BACK: 0}
+LEVELS = {
+    **dict.fromkeys((s.READY, s.KAFKA_REACHABLE, s.BUILD, s.POLICY_GOAL, s.THRESHOLDS, s.GROUP_MEMBERS), 1),
+    s.MEMORY_BYTES: 210e6,
+    s.HELD_BACK: 0,
+}
 
 
 def openmetrics(end: float, seconds: int = 3600, seed: int = 1) -> Iterator[str]:
@@ -156,12 +163,13 @@ def _labels(metric: Metric) -> Iterator[tuple[dict[str, str], float]]:
 
 def _services(metric: Metric) -> tuple[str, ...]:
     router = (s.PAIRS, s.RESULTS, s.RESULT_SECONDS, s.CONFIDENCE, s.OUTSIDE, s.GROUP_LAG, s.GROUP_AGE)
-    if metric in (*router, s.GROUP_MEMBERS, s.HELD_BACK, s.KAFKA_REACHABLE):
+    judging = (s.NOT_MEASURED, s.POLICY_GOAL)
+    if metric in (*router, *judging, s.GROUP_MEMBERS, s.HELD_BACK, s.KAFKA_REACHABLE):
         return ("sprat-router",)
     frontier = (s.ESCALATIONS, s.COST_EUR, s.PROVIDER_SECONDS, s.PROVIDER_TOKENS, s.BREAKER, s.EGRESS_CALLS)
     if metric in (*frontier, s.TIER_CASES, s.TIER_SECONDS, s.EGRESS_BYTES, s.MASKED_ITEMS, s.MASKING_SECONDS):
         return ("sprat-frontier",)
-    if metric in (s.PREDICTIONS, s.STAGE_SECONDS, s.MODEL_SECONDS, s.MODEL_TOKENS, s.MODEL_TEXTS):
+    if metric in (s.PREDICTIONS, s.STAGE_SECONDS, s.MODEL_SECONDS, s.MODEL_TOKENS, s.MODEL_TEXTS, s.THRESHOLDS):
         return tuple(SPECIALISTS)
     return SERVICES
 

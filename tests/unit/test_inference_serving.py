@@ -30,15 +30,19 @@ def test_the_file_beside_the_model_is_read_and_one_that_is_named_goes_before_it(
     assert found(tmp_path, tmp_path / "named.json") == NAMED
 
 
-def test_a_named_file_must_be_there_and_a_refusal_says_which_setting_names_it(tmp_path: Path) -> None:
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     named = tmp_path / "named.json"
     with pytest.raises(UserError, match=r"^SPRAT_INTENT__THRESHOLDS: there is no file .*named\.json; name another"):
         found(tmp_path, named)
-    write_thresholds(named, thresholds())
-    with pytest.raises(UserError, match=r"^SPRAT_INTENT__THRESHOLDS: .*measured with version aaaa"):
-        found(tmp_path, named)
-    with pytest.raises(UserError, match=r"^/.*measured with version aaaa"):
-        find_thresholds_file(card(), None, named, "intent")
+
+
+def test_a_file_of_another_version_is_as_none_so_that_a_new_model_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_thresholds(tmp_path / "named.json", thresholds())
+    write_thresholds(tmp_path / THRESHOLDS, BESIDE)
+    assert found(tmp_path, tmp_path / "named.json") is None
+    assert "measured with version aaaaaaaaaaaaaaaa of the model" in caplog.text
 
 
 def test_a_task_without_examples_has_the_thresholds_of_the_part_that_answers_it(tmp_path: Path) -> None:

@@ -131,6 +131,30 @@ def test_an_answer_without_a_label_is_counted_as_outside_whatever_is_decided(
     assert metrics.value("sprat.outside", task="intent") == outside
 
 
+BY_CARD = announced().model_copy(update={"card": {"keep_at": 0.8}})
+BY_NUMBER = Policy(tasks=TaskPolicies(intent=IntentPolicy(keep_at=0.8)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "model", "policy", "count"),
+    [
+        pytest.param({"accuracy": None}, BY_CARD, Policy(), 1, id="kept by the card"),
+        pytest.param({"accuracy": None, "confidence": 0.5}, BY_CARD, Policy(), 1, id="escalated by the card"),
+        pytest.param({"accuracy": None}, announced(), Policy(), 1, id="not measured"),
+        pytest.param({"confidence": 0.5}, BY_CARD, Policy(), None, id="measured, and below every level"),
+        pytest.param({}, BY_CARD, Policy(), None, id="measured and kept"),
+        pytest.param({"accuracy": None}, BY_CARD, BY_NUMBER, None, id="a fixed number decides"),
+        pytest.param(declined() | {"accuracy": None}, BY_CARD, Policy(), None, id="declined"),
+    ],
+)
+def test_an_answer_that_is_to_reach_a_goal_and_carries_no_level_is_counted(
+    fields: dict[str, Any], model: ModelAnnounced, policy: Policy, count: int | None, metrics: Metrics
+) -> None:
+    for emit in router(model, policy=policy).receive(received(prediction(**fields))).events:
+        count_sent(emit.message, None, INVALID_SPAN_CONTEXT)
+    assert metrics.value("sprat.not_measured", task="intent", model=MODEL["name"]) == count
+
+
 @pytest.mark.parametrize(
     ("stage", "confidence", "keep_at", "reasons"),
     [

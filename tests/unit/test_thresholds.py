@@ -184,7 +184,14 @@ async def test_what_could_not_be_announced_is_announced_at_a_later_look(file: Pa
     assert follower.fails == 0
 
 
-def test_a_service_does_not_start_with_a_refused_file(file: Path) -> None:
+async def test_a_file_that_is_refused_at_the_start_leaves_the_default_until_it_is_mended(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file.write_text("{")
-    with pytest.raises(UserError, match="not JSON"):
-        ThresholdsFile(file, model_version=MODEL_VERSION)
+    follower = Follower(file, thresholds(certified=0.7))
+    await follower.looks(lambda: None)
+    assert follower.file.current == thresholds(certified=0.7)
+    assert caplog.text.count("thresholds refused") == 1
+    assert Follower(file).file.current is None
+    await follower.looks(lambda: write_thresholds(file, thresholds()))
+    assert follower.told == [thresholds().thresholds_version]

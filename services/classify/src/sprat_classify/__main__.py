@@ -85,7 +85,7 @@ class ClassifySettings(TaskSettings):
         """Return the file of its model's thresholds; without examples, those of all such models hold until it is there.
 
         Raises:
-            UserError: the file is refused.
+            UserError: the setting names a file that is not there.
         """
         has_examples = self.artefact is not None or self.task_file.kind == "pii"
         beside = self.task_files.thresholds(self.task) if self.artefact is None else self.artefact / THRESHOLDS

@@ -29,8 +29,7 @@ class TierThresholds:
     def open(self, tier: str, model: str) -> Mapping[str, ThresholdsFile]:
         """Return those of a tier that asks a model, by task."""
         files = {
-            task: ThresholdsFile(tier_thresholds(self._policy, tier, task), model_version=model, required=False)
-            for task in self._tasks
+            task: ThresholdsFile(tier_thresholds(self._policy, tier, task), model_version=model) for task in self._tasks
         }
         self._following += [asyncio.create_task(file.follow(_taken_over, self._every_s)) for file in files.values()]
         return files

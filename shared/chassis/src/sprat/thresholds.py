@@ -109,27 +109,17 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
 class ThresholdsFile:
     """The thresholds that a running service judges by; a changed file is taken over.
 
-    A file that is refused or gone leaves those that were read last.
+    A file that is refused or gone leaves those that were read last, at the start the default.
 
     Args:
         path: the file, or a link to it that may be swapped.
         model_version: of the model served.
         label_set: hash of its labels, if any.
-        default: what is used until the file is there.
-        required: whether a file that is refused now is an error; else it is logged, and a later one is taken over.
-
-    Raises:
-        UserError: there is a file, and it is refused.
+        default: what is used until there is a file that is not refused.
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        model_version: str,
-        label_set: str | None = None,
-        default: Thresholds | None = None,
-        required: bool = True,
+        self, path: Path, *, model_version: str, label_set: str | None = None, default: Thresholds | None = None
     ) -> None:
         self.path = path
         self.current = default
@@ -143,8 +133,6 @@ class ThresholdsFile:
         try:
             self.current = self._read()
         except UserError as error:
-            if required:
-                raise
             self._log(error)
 
     async def follow(self, on_change: Callable[[Thresholds], Awaitable[None]], every_s: float = LOOK_EVERY_S) -> None:

@@ -91,15 +91,11 @@ def find_thresholds_file(
         default: the thresholds where there is no file.
 
     Raises:
-        UserError: the file is refused.
+        UserError: the setting names a file that is not there.
     """
-    setting = f"{section_prefix(service)}THRESHOLDS"
     if named is not None and not named.exists():
-        raise UserError(f"{setting}: there is no file {named}; name another, or unset it")
-    try:
-        return ThresholdsFile(named or beside, model_version=card.version, default=default)
-    except UserError as error:
-        raise UserError(str(error) if named is None else f"{setting}: {error}") from None
+        raise UserError(f"{section_prefix(service)}THRESHOLDS: there is no file {named}; name another, or unset it")
+    return ThresholdsFile(named or beside, model_version=card.version, default=default)
 
 
 async def serve_model(

@@ -96,7 +96,8 @@ def count_sent(message: Message, appended_ms: int | None, span: SpanContext) -> 
             language = primary_subtag(message.text_language)
             signals.PREDICTIONS.add(1, task=message.task, language=language, reason=reason, model_stage=stage)
         case FrontierRequested():
-            _count_answer(message.prediction, "escalated", span)
+            measured = message.goal is None or message.prediction.accuracy is not None
+            _count_answer(message.prediction, "escalated", span, is_measured=measured)
         case Result():
             _count_result(message, appended_ms, span)
         case _:
@@ -115,10 +116,11 @@ def _count_result(result: Result, appended_ms: int | None, span: SpanContext) ->
         if stage not in SMALL_STAGES:
             signals.STAGE_SECONDS.record(spent_ms / 1000, span, task=task, stage=stage)
     if decision == "kept":
-        _count_answer(result, decision, span)
+        measured = result.route.goal is None or result.route.level is not None
+        _count_answer(result, decision, span, is_measured=measured)
 
 
-def _count_answer(answer: Prediction | Result, decision: str, span: SpanContext) -> None:
+def _count_answer(answer: Prediction | Result, decision: str, span: SpanContext, *, is_measured: bool) -> None:
     if answer.confidence is not None and answer.model is not None:
         model, version = answer.model.name, answer.model.version
         signals.CONFIDENCE.record(
@@ -126,3 +128,5 @@ def _count_answer(answer: Prediction | Result, decision: str, span: SpanContext)
         )
         if answer.output is not None and is_outside(answer.output):
             signals.OUTSIDE.add(1, task=answer.task)
+        if not is_measured:
+            signals.NOT_MEASURED.add(1, task=answer.task, model=model)

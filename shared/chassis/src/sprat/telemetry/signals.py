@@ -301,6 +301,14 @@ OUTSIDE = Counter(
     (TASK,),
 )
 
+NOT_MEASURED = Counter(
+    "sprat.not_measured",
+    "{prediction}",
+    "Of the predictions in `sprat.confidence`, those that are to reach a goal and carry no level: their model has no "
+    "thresholds, or its service is of an older version. The model's card decides, or they are escalated.",
+    (TASK, MODEL),
+)
+
 # What every service does with records.
 
 CONSUMED = Counter(
