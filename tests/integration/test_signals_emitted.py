@@ -7,6 +7,7 @@ holds planted values.
 import json
 import logging
 import re
+import shutil
 from collections import Counter as Count
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -28,12 +29,16 @@ from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
+from sprat.thresholds import THRESHOLDS, write_thresholds
 from sprat_generalist.app import Generalist
 from sprat_generalist.settings import GeneralistSection
+from sprat_inference.artefact import load_artefact
 from sprat_inference.generator import Generator
+from sprat_intent.__main__ import SHIPPED
 from sprat_local.redis import EmbeddedRedis
 from support.frontier_parts import CONTROL_TOKEN
 from support.logs import own_logs
+from support.measured import thresholds
 from support.metrics import Metrics
 from support.secrets_generator import planted
 from support.spans import Spans
@@ -85,7 +90,10 @@ async def run(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     with own_logs(), EmbeddedRedis() as redis:
         configure_logs("test", "debug", "json")
         logging.getLogger().addHandler(lines)
-        async with whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True) as system:
+        intents = tmp_path_factory.mktemp("intents") / "default"
+        shutil.copytree(SHIPPED, intents, ignore=shutil.ignore_patterns(THRESHOLDS))
+        async with whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True, intents=intents) as system:
+            await measure(system, intents)
             await take_all_paths(system, redis)
             await ask_a_model_of_our_own(tmp_path_factory.mktemp("generalist") / "tiny")
             emitted = metrics.emitted()
@@ -140,6 +148,18 @@ async def behave(system: System, **behaviour: Any) -> None:
     async with httpx.AsyncClient() as client:
         headers = {"authorization": f"Bearer {CONTROL_TOKEN}"}
         (await client.post(f"{system.simulator}/control", json=behaviour, headers=headers)).raise_for_status()
+
+
+async def measure(system: System, folder: Path) -> None:
+    """Answer without thresholds, then by those that the running service takes over."""
+
+    async def has_level() -> bool:
+        return (await ask(system, text("what is my balance"))).route.level is not None
+
+    assert not await has_level()
+    measured = thresholds(model_version=load_artefact(folder).card.version)
+    write_thresholds(folder / THRESHOLDS, measured)
+    await eventually(has_level)
 
 
 async def keep_and_cache(system: System) -> None:

@@ -22,7 +22,7 @@ from sprat_contracts import TASKS, DeadLetterReason, Event, Result, Topics, deco
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_frontier.__main__ import build as build_frontier
 from sprat_frontier.settings import FrontierSettings, Price
-from sprat_intent.__main__ import IntentSettings
+from sprat_intent.__main__ import SHIPPED, IntentSection, IntentSettings
 from sprat_intent.__main__ import build as build_intent
 from sprat_local.processes.ports import free_port
 from sprat_router.__main__ import RouterSettings
@@ -119,7 +119,14 @@ async def simulating(**behaviour: object) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def whole_system(
-    bootstrap: str, redis_url: str, prefix: str, *, exporting: bool = False, policy: Path = POLICY, **simulator: object
+    bootstrap: str,
+    redis_url: str,
+    prefix: str,
+    *,
+    exporting: bool = False,
+    policy: Path = POLICY,
+    intents: Path = SHIPPED,
+    **simulator: object,
 ) -> AsyncIterator[System]:
     """Run everything and follow what comes out; `exporting` makes spans. The simulator invents answers by default."""
     common = {
@@ -147,7 +154,13 @@ async def whole_system(
             running("router", RouterSettings(policy=policy, lag_every_s=1, **common), build_router, exporting=exporting)
         )
         intent = await stack.enter_async_context(
-            running("intent", IntentSettings(**common), build_intent, exporting=exporting, model=DEFAULT_MODEL)
+            running(
+                "intent",
+                IntentSettings(intent=IntentSection(artefact=intents), **common),
+                build_intent,
+                exporting=exporting,
+                model=DEFAULT_MODEL,
+            )
         )
         gate = await stack.enter_async_context(
             running(
