@@ -68,7 +68,7 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
     code, listed, said = await run("list")
     assert code == 0, said
     head, *rows = map(str.split, listed.splitlines())
-    assert head == ["MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES"]
+    assert head == ["MODEL", "VERSION", "LABELS", "LANGUAGES", "RECOMMENDED", "SERVES"]
     assert rows[0][:3] == ["intent/default", load_artefact(SHIPPED).card.version, "150"]
     assert [(row[0], row[-1]) for row in rows] == [
         ("intent/default", "yes"),

@@ -58,7 +58,7 @@ async def test_a_text_and_all_that_it_caused_are_shown_as_a_tree_without_the_tex
     assert [line.partition(" ms  ")[2] for line in lines[1:]] == [
         "/crm  text  asks for intent",
         "intent  prediction  en-fast: transfer, 71.0 % sure",
-        "router  request  escalated: low_confidence, 80 % needed",
+        "router  request  escalated: low_confidence, needs 80 %",
         "frontier  egress  1,234 bytes are about to leave for mistral (eu) · masked: 2 PERSON",
         "frontier  egress  mistral: answered, €0.000100",
         "frontier  answer  large: transfer",

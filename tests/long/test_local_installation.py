@@ -14,7 +14,7 @@ from sprat.errors import UserError
 from sprat_contracts import TASKS
 from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
 from sprat_local.installation import Installation
-from sprat_local.models import served_models, unserved_models
+from sprat_local.models import announced_models, is_served, served_models
 from sprat_local.notices import Notice
 from sprat_local.options import USUAL_KAFKA_PORT, Options
 from sprat_local.processes.ports import free_port
@@ -97,15 +97,16 @@ async def test_a_model_of_an_earlier_run_that_is_not_served_now_is_reported(
     models = served_models([f"intent/hr={SHIPPED_INTENT}"])
     with_hr = Installation(Options(services=services, models=models, **shared))
     await asyncio.to_thread(with_hr.start)
-    assert await unserved_models(with_hr) == ()
+    assert all(is_served(with_hr, each) for each in await announced_models(with_hr))
     await asyncio.to_thread(with_hr.stop)
 
     without = Installation(Options(services=services, **shared))
     await asyncio.to_thread(without.start)
-    found = await unserved_models(without)
-    output = list(greeting(without, found))
+    announced = await announced_models(without)
+    found = [f"{each.task}/{each.model}" for each in announced if not is_served(without, each)]
+    output = list(greeting(without, announced))
     await asyncio.to_thread(without.stop)
-    assert found == ("intent/hr",)
+    assert found == ["intent/hr"]
     assert "  unserved  intent/hr is announced: texts that ask for it wait" in "\n".join(output)
 
 

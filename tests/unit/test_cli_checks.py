@@ -310,8 +310,11 @@ def test_each_tier_is_shown_with_what_is_wrong():
         }
     )
     house, near, plain, key = check_tiers(rules, {})
-    assert (house.status, house.finding) == (CheckStatus.ok, "house: phi at gpu.example.com, inside the house")
-    assert (near.status, near.finding) == (CheckStatus.ok, "near: phi at 10.0.0.7, in eu")
+    assert (house.status, house.finding) == (
+        CheckStatus.ok,
+        "house: phi at gpu.example.com, inside the house; keeps every valid answer",
+    )
+    assert (near.status, near.finding) == (CheckStatus.ok, "near: phi at 10.0.0.7, in eu; keeps every valid answer")
     assert (plain.status, "what is sent is not encrypted" in plain.finding) == (CheckStatus.broken, True)
     assert (key.status, "SPRAT_NO_SUCH_KEY is not set here" in key.finding) == (CheckStatus.unknown, True)
     assert [each.status for each in check_tiers(rules, {"SPRAT_NO_SUCH_KEY": "k"})][3] == CheckStatus.ok
@@ -328,44 +331,22 @@ def test_a_tier_inside_the_house_where_nothing_listens_is_named_and_no_other_add
     assert check.finding == f"t1: 127.0.0.1:{ports[1]} cannot be reached from here: Connection refused"
 
 
-def test_a_tier_whose_confidence_is_not_calibrated_is_named():
-    def found(**fields):
-        tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu"} | fields
-        (check,) = check_tiers(Policy.model_validate({"tenants": {}, "tiers": [tier]}), {})
-        return check.status, check.finding.partition("; ")[2]
-
-    assert found() == (CheckStatus.ok, "")
-    status, said = found(keep_at=0.8)
-    assert status is CheckStatus.warning
-    assert said == "not calibrated: its keep_at 0.8 holds for what the model states of itself"
-    fitted = {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 1_200}}
-    assert found(keep_at=0.8, calibration=fitted) == (CheckStatus.ok, "calibrated for intent by 1,200 answers")
-
-
-def test_the_tasks_that_a_tier_is_asked_for_and_not_calibrated_for_are_named(tmp_path, monkeypatch):
-    monkeypatch.delenv("SPRAT_TASKS", raising=False)
-    (tmp_path / "tasks").mkdir()
-    for name, kind in (("mood", "classification"), ("topics", "multi_label")):
-        (tmp_path / "tasks" / f"{name}.yaml").write_text(f"kind: {kind}\nlabels: {{good: , bad: }}\n")
-    (tmp_path / "tasks" / "short.yaml").write_text("kind: text\ninstruction: Shorten it.\n")
-    fitted = {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 100}}
-    file = tmp_path / "policy.yaml"
-
-    def found(**fields):
-        tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu", "keep_at": 0.8} | fields
-        file.write_text(json.dumps({"tenants": {}, "tiers": [tier | {"calibration": fitted}]}))
-        check, *_ = (each for each in check_settings(*find_policy(file)) if each.subject == "tier")
-        shown = CliRunner().invoke(app, ["policy", "check", str(file)]).output
-        said = check.finding.partition("; ")[2].partition(": ")[0]
-        assert f"keeps labels at 80 % or above, {said}" in shown, "in the same words"
-        return check.status, said
-
-    of = "calibrated for intent by 100 answers"
-    assert found() == (CheckStatus.warning, f"{of}, not for mood, topics")
-    assert found(tasks=["intent", "topics", "short"]) == (CheckStatus.warning, f"{of}, not for topics")
-    assert found(tasks=["intent", "ner", "short"]) == (CheckStatus.ok, of)
-    decides = {"preset": "systemone:http://10.0.0.7/v1", "price": {"input_eur": 0, "output_eur": 0}}
-    assert found(**decides) == (CheckStatus.warning, f"{of}, not for mood")
+@pytest.mark.parametrize(
+    ("fields", "keeps"),
+    [
+        ({}, "every valid answer"),
+        ({"keep_at": 0.8}, "labels by keep_at 0.8"),
+        ({"goal": 0.97, "evidence": "certified"}, "labels by goal 0.97, certified"),
+        (
+            {"keep_at": 0.8, "calibration": {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 90}}},
+            "labels by keep_at 0.8, calibrated for intent; a goal and sprat tiers calibrate take its place",
+        ),
+    ],
+)
+def test_what_a_tier_keeps_is_said(fields, keeps):
+    tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu"} | fields
+    (check,) = check_tiers(Policy.model_validate({"tenants": {}, "tiers": [tier]}), {})
+    assert (check.status, check.finding.partition("; keeps ")[2]) == (CheckStatus.ok, keeps)
 
 
 @pytest.mark.parametrize(
@@ -583,14 +564,14 @@ def test_doctor_reads_the_policy_of_this_users_own_installation(tmp_path, monkey
     check, rules = find_policy(None, run)
     assert (check.status, rules.tenant("acme").frontier) == (CheckStatus.ok, "deny")
     assert find_policy(None, LocalRun(1, "", ""))[1] is None
-    in_force = f"the policy of your `sprat up`: {own}: 1 tenant"
-    assert check.finding == in_force
+    used = f"the policy of your `sprat up`: {own}: 1 tenant"
+    assert check.finding == used
     monkeypatch.setenv("SPRAT_POLICY", "own.yaml")
-    assert find_policy(None, run)[0].finding == in_force
+    assert find_policy(None, run)[0].finding == used
     monkeypatch.setenv("SPRAT_POLICY", "other.yaml")
     check, rules = find_policy(None, run)
     assert (check.status, list(rules.tenants)) == (CheckStatus.warning, ["acme"])
-    assert check.finding == f"{in_force}; SPRAT_POLICY names other.yaml, which is not in force there"
+    assert check.finding == f"{used}; SPRAT_POLICY names other.yaml, which is not used there"
     assert find_policy(tmp_path / "other.yaml", run)[0].finding == f"{tmp_path / 'other.yaml'}: 2 tenants"
 
 
@@ -609,7 +590,7 @@ def test_doctor_says_which_files_changed_after_this_users_own_installation_read_
             file.write_text(f"{text}{'# more' if file == changed else ''}")  # the same again has changed nothing
         check, _ = find_policy(None, run)
         assert (check.status is CheckStatus.ok) is not bool(changed)
-        said = f"; {changed} changed after your `sprat up` read it, and is not in force yet"
+        said = f"; {changed} changed after your `sprat up` read it"
         assert check.finding.endswith(said if changed else ": 1 tenant")
 
 
@@ -633,7 +614,7 @@ def test_doctor_says_which_frontier_this_users_own_installation_asks(tmp_path, m
     assert (check.status, check.finding.startswith(said)) == (CheckStatus.ok, True), check
 
 
-def test_a_command_that_says_what_is_in_force_says_where_sprat_up_has_not_read_it(tmp_path, monkeypatch, capsys):
+def test_a_command_that_says_what_is_used_says_where_sprat_up_has_not_read_it(tmp_path, monkeypatch, capsys):
     policy, other = tmp_path / "own.yaml", tmp_path / "other.yaml"
     for file in (policy, other):
         file.write_text("tenants: {acme: {frontier: deny}}\n")

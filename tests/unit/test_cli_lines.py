@@ -45,6 +45,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.ids import plain_text_identity
 from sprat_operations.dead_letters import read_dead_letter
+from sprat_operations.record_summary import RecordKind, summarise
 from sprat_operations.result_stream import StoredResult
 from sprat_operations.traffic import TrafficFigures
 from support.cli_records import kept, unanswered
@@ -331,6 +332,31 @@ def test_a_threshold_that_was_not_used_is_not_shown():
 def test_a_threshold_is_not_shown_where_the_small_model_gave_no_confidence_to_compare_with_it():
     declined = Route(decision="escalated", reason="declined", threshold=0.63)
     assert route(kept(route=declined)) == "escalated: declined"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"goal": 0.97, "evidence": "estimated", "level": 0.98}, "goal 0.97, reaches 0.98"),
+        ({"goal": 0.97, "evidence": "certified", "level": 0.95}, "goal 0.97 certified, reaches 0.95"),
+        ({"goal": 0.97, "evidence": "estimated", "threshold": 0.72}, "goal 0.97, needs 72 %"),
+        ({"goal": 0.97, "evidence": "estimated"}, "goal 0.97"),
+        ({"threshold": 0.725}, "needs 72.5 %"),
+    ],
+)
+def test_the_route_says_goal_and_level_or_the_number_that_was_applied(fields, said):
+    shown = route(kept(route=Route(decision="kept", reason="confident", **fields)))
+    assert shown == f"kept: confident ({said})"
+    value = {"prediction": {"confidence": 0.9}, "reasons": ["low_confidence"], "threshold": None} | fields
+    assert summarise(RecordKind.request, value).sentence == f"escalated: low_confidence, {said}"
+
+
+def test_what_a_prediction_is_worth_is_said():
+    worth = {"estimated": 0.98, "certified": 0.95, "thresholds": "0123456789abcdef", "rows": 400}
+    value = {"declined": None, "confidence": 0.91, "model": {"name": "small"}, "task": "intent"}
+    value |= {"output": {"label": "transfer"}, "accuracy": worth}
+    said = "small: transfer, 91 % sure, estimated 0.98, certified 0.95"
+    assert summarise(RecordKind.prediction, value).sentence == said
 
 
 LONG = "äöü 東京 " * 40

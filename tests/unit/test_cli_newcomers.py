@@ -117,7 +117,7 @@ def test_init_refuses_what_is_no_tenant(tmp_path: Path, name: str) -> None:
 def test_a_policy_that_is_right_is_told_in_words(tmp_path: Path) -> None:
     said = run("policy", "check", str(POLICY)).splitlines()
     assert said[0] == f"{POLICY} is valid"
-    assert "  intent       kept at 72 % or above" in said
+    assert "  intent       kept by the model's recommended goal" in said
     assert "  acme-bank      allow  hard cases leave whole, to eu, local" in said
     assert "  all others     deny   nothing leaves" in said
     file = tmp_path / "own.yaml"
@@ -134,15 +134,15 @@ tiers:
   - {preset: frontier}
 """)
     said = run("policy", "check", str(file)).splitlines()
-    assert "  intent       kept at 80 % or above; models with rules of their own: hr 60 % or above" in said
-    assert "  ner          kept at 99.9 % or above" in said
+    assert "  intent       kept by the model's recommended goal; hr by keep_at 0.6" in said
+    assert "  ner          kept by keep_at 0.999" in said
     assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
-    keeps = "keeps labels at 80 % or above, not calibrated"
+    keeps = "keeps labels by keep_at 0.8"
     house = f"  vllm      phi-4 at gpu.internal, inside the house  {keeps}  for intent of crm, vault"
     assert said[-3:] == [
         "tiers, in this order",
         house,
-        "  frontier  the model of the settings                keeps every valid answer                       for all",
+        "  frontier  the model of the settings                keeps every valid answer     for all",
     ]
     assert "  vault       deny    nothing leaves; hard cases go to vllm, inside the house" in said
     assert "  other       deny    nothing leaves" in said

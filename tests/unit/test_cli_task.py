@@ -38,10 +38,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_a_file_is_written_that_says_what_was_given(run: Run) -> None:
     given = ["--labels", "billing", "--label", "technical=it does not work: {x}", "--language", "en"]
-    run("init", "queue", *given, "--artefact", "models/queue", "--keep-at", "0.7", "--instruction", 'Judge: it\'s "x".')
+    run("init", "queue", *given, "--artefact", "models/queue", "--goal", "0.95", "--instruction", 'Judge: it\'s "x".')
     task = load_task_file(Path("tasks/queue.yaml"))
     assert task.labels == {"billing": "", "technical": "it does not work: {x}"}
-    assert (task.languages, task.artefact, task.keep_at) == (("en",), Path("../models/queue"), 0.7)
+    assert (task.languages, task.artefact, task.goal) == (("en",), Path("../models/queue"), 0.95)
     assert task.instruction == 'Judge: it\'s "x".'
     assert "  billing:\n" in Path("tasks/queue.yaml").read_text()
 
@@ -51,7 +51,7 @@ def test_the_labels_of_a_model_are_those_of_its_card(run: Run) -> None:
     card = load_artefact(EN_FAST).card
     task = load_task_file(Path("tasks/desk.yaml"))
     assert tuple(task.labels) == card.labels
-    assert task.keep_at == card.keep_at
+    assert (task.goal, task.keep_at) == (None, None)
     assert f"its labels are those of the card of {EN_FAST}: {', '.join(card.labels or ())}" in said
     assert "add --kind classification" in run(
         "init", "desk2", "--artefact", str(EN_FAST), "--kind", "multi_label", code=2
@@ -61,13 +61,10 @@ def test_the_labels_of_a_model_are_those_of_its_card(run: Run) -> None:
     )
 
 
-def test_a_model_that_keeps_nothing_by_its_card_keeps_nothing_in_its_task(run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    write_artefact(folder, card().model_dump() | {"keep_at": 1.0})
-    said = run("init", "desk", "--artefact", str(folder))
-    assert load_task_file(Path("tasks/desk.yaml")).keep_at == 1
-    assert f"keep_at 1 is that of the card of {folder}: nothing that it says is kept" in said
+def test_a_goal_that_is_no_level_is_refused(run: Run) -> None:
+    said = run("init", "desk", "--labels", "a,b", "--goal", "0.973", code=2)
+    assert "--goal 0.973: no such goal; the nearest: 0.97 and 0.975" in said
+    assert not Path("tasks").exists()
 
 
 def test_the_model_of_a_task_is_named_and_all_else_in_its_file_stays(run: Run) -> None:
@@ -77,13 +74,9 @@ def test_the_model_of_a_task_is_named_and_all_else_in_its_file_stays(run: Run) -
     said = run("model", "desk", str(EN_FAST))
     task = load_task_file(Path("tasks/desk.yaml"))
     assert (Path("tasks") / (task.artefact or "")).resolve() == EN_FAST.resolve()
-    assert task.keep_at == card.keep_at
     assert task.instruction == "Judge."
     assert "was none" in said
-    assert f"keep_at is now {card.keep_at:.2f}, was 0.90" in said
-    assert {*Path("tasks/desk.yaml").read_text().splitlines()} >= {*before.splitlines()} - {"keep_at: 0.9"}
-    run("model", "desk", str(EN_FAST), "--keep-at", "0.5")
-    assert load_task_file(Path("tasks/desk.yaml")).keep_at == 0.5
+    assert Path("tasks/desk.yaml").read_text().startswith(before)
 
 
 def test_a_model_that_does_not_fit_is_not_named(run: Run) -> None:
@@ -95,12 +88,6 @@ def test_a_model_that_does_not_fit_is_not_named(run: Run) -> None:
     assert "nowhere: there is no model that can be read" in run("model", "desk", "nowhere", code=2)
     assert "there is no task file tasks/mood.yaml" in run("model", "mood", str(EN_FAST), code=2)
     assert Path("tasks/desk.yaml").read_text() == before
-
-
-def test_without_a_model_less_is_kept(run: Run) -> None:
-    run("init", "zero", "--labels", "a,b")
-    run("init", "trained", "--labels", "a,b", "--artefact", "m")
-    assert [load_task_file(Path(f"tasks/{name}.yaml")).keep_at for name in ("zero", "trained")] == [0.9, 0.8]
 
 
 def test_a_task_of_writing_needs_an_instruction_and_nothing_else(run: Run) -> None:
@@ -189,10 +176,8 @@ def test_a_task_of_several_labels_says_who_answers_without_a_model(run: Run) -> 
     run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery")
     said = run("check")
     assert "none: the frontier or tiers alone answer" in said
-    assert ("languages  any" in said, "kept at" in said) == (True, False), "a keep_at would have no effect"
-    assert "\nkeep_at" not in Path("tasks/topics.yaml").read_text()
-    run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery", "--keep-at", "0.7", "--force")
-    assert load_task_file(Path("tasks/topics.yaml")).keep_at == 0.7
+    assert ("languages  any" in said, "kept by" in said) == (True, False), "a goal would have no effect"
+    assert "goal" not in Path("tasks/topics.yaml").read_text()
     run("init", "topics", "--kind", "multi_label", "--labels", "billing,delivery", "--artefact", "m", "--force")
     assert "model      ../m" in run("check")
 
@@ -217,7 +202,8 @@ def test_the_rules_of_further_models_are_shown(run: Run, kind: str) -> None:
     run("init", "mood", "--kind", kind, "--labels", "a,b")
     with Path("tasks/mood.yaml").open("a") as file:
         file.write("models: {hr: {keep_at: 0.5}}\n")
-    assert "  models     hr 50 % or above\n" in run("check")
+    said = run("check")
+    assert ("hr by keep_at 0.5" in said) == (kind == "classification"), "of several labels no small model answers"
 
 
 def test_a_task_is_checked_by_its_name(run: Run) -> None:
@@ -235,14 +221,14 @@ def test_a_task_of_personal_data_is_its_kind_alone(run: Run) -> None:
 
 def test_the_policy_is_described_with_the_tasks_beside_it(run: Run) -> None:
     Path("policy.yaml").write_text("tenants: {}\n", encoding="utf-8")
-    run("init", "mood", "--labels", "a,b", "--keep-at", "0.7")
+    run("init", "mood", "--labels", "a,b", "--goal", "0.95")
     run("init", "summary", "--kind", "text", "--instruction", "Summarise it.")
     done = CliRunner().invoke(app, ["policy", "check", "policy.yaml"])
     assert done.exit_code == 0, done.output
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in done.output.splitlines() if line.startswith("  ")}
-    assert lines["mood"] == "kept at 70 % or above"
+    assert lines["mood"] == "kept by goal 0.95"
     assert lines["summary"] == "the frontier alone answers"
-    assert lines["intent"].startswith("kept at")
+    assert lines["intent"].startswith("kept by")
     tier = "{preset: 'ollama:x', region: eu}"
     Path("policy.yaml").write_text(f"tenants: {{}}\ntiers: [{tier}]\n", encoding="utf-8")
     said = CliRunner().invoke(app, ["policy", "check", "policy.yaml"]).output

@@ -1,7 +1,6 @@
 """What `sprat up` prints when everything runs."""
 
 import os
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat_cli.main import app
+from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import write_artefact
 from sprat_local import servers
 from sprat_local.installation import Installation
@@ -199,122 +199,41 @@ def test_the_tiers_of_the_policy_are_named_and_a_frontier_that_none_of_them_is_i
     assert any(line.startswith("  tiers     house, ") and line.endswith(", in this order") for line in said)
 
 
-def test_a_model_whose_card_recommends_another_keep_at_than_the_policy_has_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_each_model_that_it_serves_it_says_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installation, "logs", "logs")
-    folder, policy = tmp_path / "anfragen", tmp_path / "policy.yaml"
-    folder.mkdir()
-    version = write_artefact(folder, {**card().model_dump(), "keep_at": 0.87}).version
-    model = ServedModel("intent", "anfragen", folder, version)
-
-    def said(rules: str) -> str:
-        policy.write_text(f"tasks:\n  intent: {rules}\n")
-        return "\n".join(
-            greeting(Installation(Options(bootstrap="h:1", redis="redis://h/0", models=(model,), policy=policy)))
-        )
-
-    line = "  keep_at   intent/anfragen: write 0.87 under tasks.intent.models.anfragen.keep_at: the card's keep_at is "
-    assert f"{line}higher than 0.72, which is in force\n" in said("{keep_at: 0.72}")
-    assert "keep_at   intent/" not in said("{keep_at: 0.87}")
-    assert "keep_at   intent/" not in said("{keep_at: 0.72, models: {anfragen: {keep_at: 0.8}}}")  # as the user set it
-    own = "\n    models:\n      anfragen:\n        keep_at: 0.8  # sprat assess: 0.8 for version {}, --accuracy 0.9"
-    assert "keep_at   intent/" not in said(own.format(version))
-    assert f": 0.80, which is in force, was found for version 1f, not for {version}: " in said(own.format("1f"))
-
-
-OWN = "tasks:\n  intent:\n    models:\n      hr:\n        keep_at: 0.82"
-
-
-@pytest.mark.parametrize(
-    ("rules", "own", "others"),
-    [
-        (f"{OWN}\n", "0.82 (policy)", "built in: intent 0.80, ner 0.80, translation 0.80"),
-        ("tasks: {intent: {keep_at: 0.7, models: {hr: {keep_at: 0.82, keep_at_by_language: {de: 0.9}}}}}\n",
-         "0.82 (policy; de 0.90)", "policy: intent 0.70; built in: ner 0.80, translation 0.80"),
-        ("tasks: {intent: {keep_at: 0.7}, ner: {keep_at: 0.9, keep_at_by_language: {de: 0.98}}}\n",
-         "0.70 (policy, for all of intent)",
-         "policy: intent 0.70, ner 0.90 (de 0.98); built in: translation 0.80"),
-        ("tasks: {}\n", "0.80 (built in)", "built in: intent 0.80, ner 0.80, translation 0.80"),
-        (OWN + "  # sprat assess: 0.82 for version {version}, --accuracy 0.97\n", "0.82 (policy, by sprat assess)",
-         "built in: intent 0.80, ner 0.80, translation 0.80"),
-        (OWN + "  # sprat assess: 0.81 for version {version}, --accuracy 0.97\n", "0.82 (policy)",
-         "built in: intent 0.80, ner 0.80, translation 0.80"),
-        (OWN + "  # sprat assess: 0.82 for version {version}, that of its card\n", "0.82 (policy, its card's)",
-         "built in: intent 0.80, ner 0.80, translation 0.80"),
-        (OWN + "  # sprat assess: 0.82 for version {version}, --accuracy 0.97, provisional\n",
-         "0.82 (policy, provisional)", "built in: intent 0.80, ner 0.80, translation 0.80"),
-        (OWN + "  # sprat assess: 0.82 for version 1f, --accuracy 0.97\n", "0.82 (policy)",
-         "built in: intent 0.80, ner 0.80, translation 0.80"),
-    ],
-)  # fmt: skip
-def test_of_each_model_it_says_which_keep_at_is_in_force_and_where_it_comes_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, own: str, others: str
-) -> None:
-    monkeypatch.setattr(Installation, "logs", "logs")
-    folder, policy = tmp_path / "hr", tmp_path / "policy.yaml"
-    folder.mkdir()
-    version = write_artefact(folder, card().model_dump()).version
-    policy.write_text(rules.replace("{version}", version))
-    options = Options(redis="redis://h/0", models=(ServedModel("intent", "hr", folder, version),), policy=policy)
-    lines = list(greeting(Installation(replace(options, bootstrap="h:1"))))
-    line = f"  model     intent/hr {version}, keep_at {own}"
-    assert f"{line}, from {folder}" in lines
-    assert len(line) <= 80
-    assert f"  keep_at   {others}" in lines
-    assert len(f"  keep_at   {others}") <= 80
-
-
-def test_of_a_task_from_a_file_and_of_the_demos_policy_it_says_so_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Installation, "logs", "logs")
-    demo = Options(bootstrap="h:1", redis="redis://h/0")
-    (line,) = (each for each in greeting(Installation(demo)) if each.startswith("  keep_at"))
-    assert line == "  keep_at   policy: intent 0.72, ner 0.90 (de 0.98), translation 0.63"
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks" / "shop.yaml").write_text(
-        "kind: classification\nlabels: {a: , b: }\nkeep_at: 0.5\nmodels: {strict: {keep_at: 0.8}}\n"
-    )
-    (tmp_path / "tasks" / "mood.yaml").write_text("kind: text\ninstruction: Say how the writer feels.\n")
-    folder = tmp_path / "strict"
-    folder.mkdir()
-    version = write_artefact(folder, card().model_dump()).version
-    models = tuple(ServedModel("shop", name, folder, version) for name in ("strict", "other"))
-    with_files = replace(demo, models=models, task_files=load_task_files(tmp_path / "tasks"))
-    said = "\n".join(greeting(Installation(with_files)))
-    assert f"  model     shop/strict {version}, keep_at 0.80 (shop.yaml), from {folder}\n" in said
-    assert f"  model     shop/other {version}, keep_at 0.50 (shop.yaml, for all of shop), from {folder}\n" in said
-    assert "  keep_at   policy: intent 0.72, ner 0.90 (de 0.98), translation 0.63; shop.yaml: shop 0.50\n" in said
-    (tmp_path / "broken.yaml").write_text("tasks: {intent: {keep_at: 7}}\n")
-    broken = "\n".join(greeting(Installation(replace(with_files, policy=tmp_path / "broken.yaml"))))
-    assert f"  model     shop/strict {version} from {folder}\n" in broken, "the services say what is wrong with it"
-    assert "keep_at" not in broken
-
-
-def test_the_file_of_a_task_that_has_another_keep_at_than_the_card_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Installation, "logs", "logs")
-    folder, policy, tasks = tmp_path / "strict", tmp_path / "policy.yaml", tmp_path / "tasks"
+    monkeypatch.setattr("sprat_local.up.session.serves", lambda _, announced: announced.model != "old")
+    folder, policy, tasks = tmp_path / "hr", tmp_path / "policy.yaml", tmp_path / "tasks"
     folder.mkdir()
     tasks.mkdir()
-    policy.write_text("tasks: {intent: {keep_at: 0.72}}\n")
-    version = write_artefact(folder, {**card().model_dump(), "keep_at": 1.0}).version
-    model = ServedModel("shop", "strict", folder, version)
-
-    def said(more: str) -> str:
-        (tasks / "shop.yaml").write_text(f"kind: classification\nlabels: {{a: , b: }}\nkeep_at: 0.5\n{more}")
-        options = Options(
-            bootstrap="h:1", redis="redis://h/0", models=(model,), policy=policy, task_files=load_task_files(tasks)
-        )
-        return "\n".join(greeting(Installation(options)))
-
-    line = f"  keep_at   shop/strict: write 1.00 under models.strict.keep_at in {tasks / 'shop.yaml'}: the card's "
-    assert f"{line}keep_at is higher than 0.50, which is in force\n" in said("")
-    assert "keep_at   shop/" not in said("models: {strict: {keep_at: 0.8}}\n")
+    (tasks / "shop.yaml").write_text("kind: classification\nlabels: {a: , b: }\ngoal: 0.9\n")
     (tasks / "mood.yaml").write_text("kind: text\ninstruction: Say how the writer feels.\n")
-    assert f"\n  tasks     mood, shop, from {tasks}\n" in said("")
+    version = write_artefact(folder, card().model_dump()).version
+    policy.write_text("tasks: {intent: {models: {hr: {keep_at: 0.82}}}}\n")
+    options = Options(
+        bootstrap="h:1",
+        redis="redis://h/0",
+        models=(ServedModel("intent", "hr", folder, version),),
+        policy=policy,
+        task_files=load_task_files(tasks),
+    )
+    announced = [
+        ModelAnnounced(task=task, model=model, version=version, card={"keep_at": 0.7})
+        for task, model in (("intent", "default"), ("intent", "hr"), ("intent", "old"), ("shop", "default"))
+    ]
+    said = "\n".join(greeting(Installation(options), announced))
+    assert f"  model     intent/hr {version} from {folder}\n" in said
+    kept = [line.partition("  keeps     ")[2] for line in said.splitlines() if line.startswith("  keeps")]
+    assert kept == [
+        "intent/default: goal 0.97 (recommended): not measured, so its card decides, from 0.70 on",
+        "intent/hr: keep_at 0.82",
+        "shop/default: goal 0.9: not measured, so its card decides, from 0.70 on",
+    ]
+    assert "  unserved  intent/old is announced" in said
+    assert f"\n  tasks     mood, shop, from {tasks}\n" in said
+    policy.write_text("tasks: {intent: {keep_at: 7}}\n")
+    broken = "\n".join(greeting(Installation(options), announced))
+    assert f"  model     intent/hr {version} from {folder}\n" in broken, "the services say what is wrong with it"
+    assert "keeps" not in broken
 
 
 def test_a_server_that_answers_again_is_told_with_how_long_it_took() -> None:

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, UnknownError
 
 from sprat_contracts import ModelAnnounced, Topics
-from sprat_operations.models import ServingState, advised_keep_at, serving, serving_advice
+from sprat_operations.models import ServingState, serving, serving_advice
 
 TOPICS = Topics("mine")
 
@@ -60,10 +60,3 @@ def test_what_to_do_names_the_variables_where_the_model_has_a_name_of_its_own():
     assert "python -m sprat_intent with SPRAT_INTENT__MODEL=hr and SPRAT_INTENT__ARTEFACT=DIR" in serving_advice(
         model()
     )
-
-
-@pytest.mark.parametrize(
-    ("card", "advised"), [({"keep_at": 0.5}, 0.5), ({"keep_at": 1}, 1.0), ({"keep_at": True}, None), ({}, None)]
-)
-def test_the_advice_is_the_cards_where_it_gives_a_number(card, advised):
-    assert advised_keep_at(model(card=card)) == advised

@@ -183,6 +183,26 @@ class Thresholds(Part):
             rows=0 if own is None else round(own.rows),
         )
 
+    def threshold(self, goal: float, evidence: str, language: str, said: Says) -> float | None:
+        """Return the least confidence that reaches a goal by `estimated` or `certified`; None where none does.
+
+        Args:
+            goal: the share right that is wanted.
+            evidence: what must reach it.
+            language: of the text, BCP 47.
+            said: whether the answers name something.
+        """
+        pooled = self.cell(None, said)
+        cells = [pooled and pooled.certified]
+        if evidence != "certified":
+            own = self.cell(primary_subtag(language), said) or pooled
+            cells.append(own and own.estimated)
+        found = (
+            next((each.threshold for each in steps or () if thousandths(each.accuracy) >= thousandths(goal)), None)
+            for steps in cells
+        )
+        return min((each for each in found if each is not None), default=None)
+
     def cell(self, language: str | None, said: str) -> Cell | None:
         """Return the cell of a language without region, None: of all together; None where there is none."""
         return next((each for each in self.cells if each.language == language and each.says == said), None)

@@ -20,7 +20,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.predictions import UNCHANGED
 from sprat_operations.dead_letters import DeadLetter
-from sprat_operations.record_summary import TIER_ANSWERED, TIER_OUTCOMES, causes_in_words, percent, tier_confidence
+from sprat_operations.record_summary import TIER_ANSWERED, TIER_OUTCOMES, asked_in_words, causes_in_words, percent, tier_confidence
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
@@ -102,9 +102,8 @@ def who(result: Result) -> str:
 
 def route(result: Result) -> str:
     """Return whether it was kept or escalated, and why."""
-    threshold = None if result.route.reason == "declined" else result.route.threshold  # there is no confidence
-    needed = "" if threshold is None else f" (needs {threshold * 100:.4g} %)"
-    kept = f"{result.route.decision}: {result.route.reason}{needed}"
+    asked = "" if result.route.reason == "declined" else asked_in_words(result.route.model_dump())
+    kept = f"{result.route.decision}: {result.route.reason}{asked and f' ({asked})'}"
     if result.output is not None and result.declined is not None:
         kept += f", but {_not_better(result.declined, 'the tiers' if result.tiers else 'the frontier')}"
     return printable(kept)

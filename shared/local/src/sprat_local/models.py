@@ -9,7 +9,7 @@ from pydantic_settings import SettingsError
 from sprat.errors import UserError
 from sprat.model import DEFAULT_MODEL
 from sprat.settings import VariableSettings
-from sprat_contracts import BUILT_IN, TaskTable
+from sprat_contracts import BUILT_IN, ModelAnnounced, TaskTable
 from sprat_contracts.texts import ModelName
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.label_sets import MULTI_LABEL
@@ -55,20 +55,24 @@ def version_in(folder: Path, task: str) -> str:
     return card.version
 
 
-async def unserved_models(installation: Installation) -> tuple[str, ...]:
-    """Return the models, as `intent/hr`, that are announced but not served by this installation.
-
-    An earlier run may have announced them. Another installation on the same Kafka may serve them.
+async def announced_models(installation: Installation) -> tuple[ModelAnnounced, ...]:
+    """Return the models that are announced on the installation's Kafka.
 
     Raises:
         Fatal: the topic of models does not exist.
         Retryable: Kafka does not answer.
     """
+    return (await read_registered_models(installation.kafka, None)).announced
+
+
+def is_served(installation: Installation, announced: ModelAnnounced) -> bool:
+    """Return whether this installation serves a model.
+
+    If not, an earlier run may have announced it. Another installation on the same Kafka may serve it.
+    """
     names, running = installation.models, installation.processes
     served = {f"{name.partition('.')[0]}/{names[name]}" for name in names if name in running}
-    standing = await read_registered_models(installation.kafka, None)
-    announced = [f"{each.task}/{each.model}" for each in standing.announced]
-    return tuple(name for name in announced if name not in served)
+    return f"{announced.task}/{announced.model}" in served
 
 
 def _split(option: str) -> tuple[str, str]:

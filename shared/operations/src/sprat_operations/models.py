@@ -66,22 +66,6 @@ def serving_advice(announced: ModelAnnounced) -> str:
     return f"start it: {start}; or retire it, so that new texts are escalated: sprat models retire {task}/{model}"
 
 
-def advised_keep_at(announced: ModelAnnounced) -> float | None:
-    """Return the `keep_at` that a model's card advises; None where it advises none."""
-    return _number(announced.card.get("keep_at"))
-
-
-def advised_by_language(announced: ModelAnnounced) -> dict[str, float]:
-    """Return what a model's card advises instead of its `keep_at`, by language."""
-    advised = announced.card.get("keep_at_by_language")
-    numbers = {name: _number(value) for name, value in advised.items()} if isinstance(advised, dict) else {}
-    return {name: number for name, number in numbers.items() if number is not None}
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 async def serving(
     admin: AIOKafkaAdminClient, topics: Topics, announced: Iterable[ModelAnnounced], *, retry_s: float = _WAIT_S
 ) -> tuple[ServingState, ...]:

@@ -106,16 +106,25 @@ def _prediction(value: Mapping[str, Any]) -> RecordSummary:
         code = value["declined"]["code"]
         return RecordSummary(f"the small model declines: {_causes(value['declined'])}", "declined", code)
     sure = "" if value["confidence"] is None else f", {percent(value['confidence'])} sure"
-    sentence = f"{value['model']['name']}: {_short(value['output'], value['task'])}{sure}"
+    worth = value.get("accuracy") or {}
+    levels = "".join(f", {name} {worth[name]:g}" for name in ("estimated", "certified") if worth.get(name) is not None)
+    sentence = f"{value['model']['name']}: {_short(value['output'], value['task'])}{sure}{levels}"
     return RecordSummary(sentence, "predicted", "from the cache" if value.get("cached") else "")
 
 
 def _request(value: Mapping[str, Any]) -> RecordSummary:
     reasons = ", ".join(value["reasons"])
-    threshold = value["threshold"]
-    has_confidence = value["prediction"]["confidence"] is not None
-    needs = f", {100 * threshold:.4g} % needed" if threshold is not None and has_confidence else ""
-    return RecordSummary(f"escalated: {reasons}{needs}", "escalated", reasons)
+    asked = asked_in_words(value) if value["prediction"]["confidence"] is not None else ""
+    return RecordSummary(f"escalated: {reasons}{asked and f', {asked}'}", "escalated", reasons)
+
+
+def asked_in_words(route: Mapping[str, Any]) -> str:
+    """Return what was asked of an answer and what it reaches: `goal 0.97, reaches 0.95`; empty where nothing was."""
+    threshold, goal, level = (route.get(name) for name in ("threshold", "goal", "level"))
+    parts = [] if goal is None else [f"goal {goal:g}{' certified' if route.get('evidence') == 'certified' else ''}"]
+    parts += [] if level is None else [f"reaches {level:g}"]
+    parts += [] if threshold is None else [f"needs {100 * threshold:.4g} %"]
+    return ", ".join(parts)
 
 
 def _egress(value: Mapping[str, Any]) -> RecordSummary:

@@ -279,25 +279,6 @@ class Policy(PolicySection):
             if variable in tenant.key_variables:
                 yield f"{variable} is a signing key of tenant {name!r}, which no provider may know; name another one"
 
-    def uncalibrated(self, tier: TierPolicy) -> tuple[str, ...]:
-        """Return the tasks with labels that a tier may be asked for and is not calibrated for."""
-        return tuple(
-            task
-            for task in self.task_names
-            if (not tier.tasks or task in tier.tasks)
-            and self.task(task).has_labels
-            and not (tier.is_of_one_label and self.task(task).has_several_labels)
-            and task not in tier.calibration
-        )
-
-    def said_of_calibration(self, tier: TierPolicy) -> str:
-        """Return for which tasks a tier is calibrated and for which not: `calibrated for desk by 400 answers`."""
-        if not tier.calibration:
-            return "not calibrated"
-        of = (f"{task} by {each.texts:,} answers" for task, each in sorted(tier.calibration.items()))
-        missing = ", ".join(self.uncalibrated(tier))
-        return f"calibrated for {', '.join(of)}{missing and f', not for {missing}'}"
-
     @property
     def named_tenants(self) -> tuple[str, ...]:
         """The tenants that have a section of their own."""

@@ -123,6 +123,11 @@ class TaskFile(TaskRules):
         return self.kind in {"classification", "multi_label"}
 
     @property
+    def has_levels(self) -> bool:
+        """Whether a goal decides which answers are kept."""
+        return self.has_labels
+
+    @property
     def has_several_labels(self) -> bool:
         """Whether several of them may apply."""
         return self.kind == "multi_label"

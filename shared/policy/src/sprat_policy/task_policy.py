@@ -210,6 +210,11 @@ class TaskRules(_Rules):
         return True
 
     @property
+    def has_levels(self) -> bool:
+        """Whether a goal decides which answers are kept; not of personal data, unless it was measured, and texts."""
+        return True
+
+    @property
     def has_labels(self) -> bool:
         """Whether its answers are labels."""
         return False

@@ -213,6 +213,16 @@ class TierPolicy(KeepSection):
         return is_relayed(self.model_name or "")
 
     @property
+    def keeps(self) -> str:
+        """What of its answers is kept, in words."""
+        if self.goal is not None:
+            return f"labels by goal {self.goal:g}{', certified' if self.evidence == 'certified' else ''}"
+        if self.keep_at is None:
+            return "every valid answer"
+        of = f", calibrated for {', '.join(sorted(self.calibration))}" if self.calibration else ""
+        return f"labels by keep_at {self.keep_at:g}{of}"
+
+    @property
     def is_of_one_label(self) -> bool:
         """Whether it is a decision model, which is for tasks of one label a text alone."""
         return self.known.api in {"decisions", "systemone"}

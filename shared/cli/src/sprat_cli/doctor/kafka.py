@@ -81,8 +81,7 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     for check in check_models(registered, measured):
         yield check
     if policy is not None:
-        files = chosen_tasks(run)
-        for check in check_policy(policy.with_added(files), registered.announced, files):
+        for check in check_policy(policy.with_added(chosen_tasks(run)), registered.announced):
             yield check
 
 

@@ -2,32 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from sprat.kafka.lag import LagSnapshot
-from sprat.model import DEFAULT_MODEL
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, some_of, unknown, warning
-from sprat_cli.which_keep_at import (
-    OF_CARD,
-    CardKeepAt,
-    KeepAtAdvice,
-    KeepAtInForce,
-    is_assessed,
-    is_provisional,
-    keep_at_advice,
-    place_of_keep_at,
-)
 from sprat_contracts import ModelAnnounced
+from sprat_operations.goals import KeptAnswers, kept_answers
 from sprat_operations.models import (
     WHY_IGNORED,
     RegisteredModels,
-    advised_by_language,
-    advised_keep_at,
     group_of,
     serving_advice,
 )
-from sprat_policy import NO_FILES, Policy, TaskFiles, UnannouncedModel, unannounced_models
+from sprat_policy import Policy, TaskRules, UnannouncedModel, unannounced_models
 from sprat_privacy.labels import labels_to_keep, numbered
 
 
@@ -103,14 +90,11 @@ def _model(announced: ModelAnnounced) -> str:
     return f"{announced.task}/{announced.model} {announced.version[:8]}{labels}{serving}"
 
 
-def check_policy(policy: Policy, announced: Sequence[ModelAnnounced], files: TaskFiles = NO_FILES) -> Iterator[Check]:
-    """Check the models that the policy names, and its `keep_at` against the announced cards.
+_MEASURE = "a lower goal, or more labelled rows: sprat evaluate FILE --model MODEL --write"
 
-    Args:
-        policy: with the tasks of `files`.
-        announced: the models.
-        files: the tasks that have a file.
-    """
+
+def check_policy(policy: Policy, announced: Sequence[ModelAnnounced]) -> Iterator[Check]:
+    """Check the models that the policy names, and what it keeps of the answers of the announced ones."""
     for name in unannounced_models(policy, announced):
         yield warning(
             "policy",
@@ -119,9 +103,9 @@ def check_policy(policy: Policy, announced: Sequence[ModelAnnounced], files: Tas
         )
     for each in announced:
         yield from _labels(policy, each)
-        advised = advised_keep_at(each)
-        if each.task in policy.task_names and advised is not None:
-            yield from _compared(policy, each, advised, files)
+        rules = policy.task(each.task) if each.task in policy.task_names else None
+        if rules is not None and rules.has_levels:
+            yield from _kept(rules, each)
 
 
 def _labels(policy: Policy, announced: ModelAnnounced) -> Iterator[Check]:
@@ -143,60 +127,20 @@ def _fix(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:
     return f"correct it, or start its service; announced for {name.task}: {there}"
 
 
-def _compared(policy: Policy, announced: ModelAnnounced, advised: float, files: TaskFiles) -> Iterator[Check]:
-    """Compare the threshold of the model, then those of the languages for which the file or the card has another."""
-    task, model = announced.task, announced.model
-    rules = policy.task(task, model)
-    file = str((files.folder or Path()) / f"{task}.yaml") if task in files else "the policy"
-    provisional = is_provisional(str(announced.card.get("keep_at_rule", "")))
-
-    def difference(
-        of: str, in_force: KeepAtInForce, advised: float, *, chosen: bool, language: str | None = None
-    ) -> Check | None:
-        place = place_of_keep_at(task, in_force.name, files, language)
-        card = CardKeepAt(advised, provisional, announced.version)
-        advice = keep_at_advice(in_force, card, place, assessed=is_assessed(task, files))
-        said = f"{of}: keep_at {in_force.value:.2f} in {file}"
-        return None if advice is None else _difference(said, in_force.value, advised, advice, chosen=chosen)
-
-    in_force = KeepAtInForce.of(policy, task, model)
-    of_model = difference(f"{task}/{model}", in_force, advised, chosen=in_force.is_own)
-    by_language = advised_by_language(announced)
-    # Who set another number than the card's for all languages has chosen it for these, too.
-    for_all = in_force.is_own and f"{in_force.value:.2f}" != f"{advised:.2f}"
-    of_languages = []
-    for language in sorted({*rules.keep_at_by_language, *by_language}):
-        chosen = for_all or language in rules.keep_at_by_language
-        its = KeepAtInForce(rules.keep_at_in(language), chosen, name=in_force.name)
-        of = f"{task}/{model}, texts in {language}"
-        of_languages.append(difference(of, its, by_language.get(language, advised), chosen=chosen, language=language))
-    if (
-        of_model is None
-        and in_force.is_own
-        and (model != DEFAULT_MODEL or in_force.source_for(announced.version) is not None)
+def _kept(rules: TaskRules, announced: ModelAnnounced) -> Iterator[Check]:
+    """Say what is kept of a model's answers; warn where that is nothing, also in one language alone."""
+    name, general = f"{announced.task}/{announced.model}", kept_answers(rules.rule(announced.model, ""), announced)
+    yield _check(name, general)
+    own = {each.language for each in announced.thresholds.cells} if announced.thresholds is not None else set()
+    for language in sorted(
+        {*rules.named_languages(announced.model), *filter(None, own), *announced.keep_at_by_language}
     ):
-        yield ok(
-            "policy", f"{task}/{model}: keep_at {in_force.value:.2f} in {file}, {_why(in_force, announced.version)}"
-        )
-    yield from (each for each in (of_model, *of_languages) if each is not None)
+        kept = kept_answers(rules.rule(announced.model, language), announced, language)
+        if kept != general:
+            yield _check(f"{name}, texts in {language}", kept)
 
 
-def _why(in_force: KeepAtInForce, version: str) -> str:
-    """Return why a `keep_at` holds for a version of which nothing is to be done."""
-    source = in_force.source_for(version)
-    if source is not None and source.shows(version):
-        return f"shown for this version: {source.asked}"
-    if source is not None and source.version == version and source.but != OF_CARD:
-        return f"found for this version: {source.asked}"
-    return "as its card advises"
-
-
-def _difference(said: str, holds: float, advised: float, advice: KeepAtAdvice, *, chosen: bool) -> Check:
-    """Return a check that passes where the owner has chosen a threshold and no higher one is to be written."""
-    if not chosen:
-        return warning("policy", f"{said}, its card advises {advised:.2f}", advice.said)
-    said += ", stricter than its card advises" if holds > advised else f", looser than its card advises, {advised:.2f}"
-    read = "the router reads the file when it starts"
-    if advice.raises:
-        return warning("policy", f"{said}; {read}", advice.said)
-    return ok("policy", f"{said}: {advice.said}; {read}")
+def _check(of: str, kept: KeptAnswers) -> Check:
+    if not kept.nothing:
+        return ok("policy", f"{of}: {kept.words}")
+    return warning("policy", f"{of}: {kept.words}", _MEASURE)

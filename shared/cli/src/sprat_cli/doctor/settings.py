@@ -58,13 +58,11 @@ def find_policy(given: Path | None, run: LocalRun | None = None) -> tuple[Check,
     check, policy = _policy(path, Path(run.tasks) if run.tasks else None)
     finding = f"the policy of your `sprat up`: {check.finding}"
     if check.status is CheckStatus.ok and named is not None and named.resolve() != path.resolve():
-        said = f"{finding}; SPRAT_POLICY names {named}, which is not in force there"
+        said = f"{finding}; SPRAT_POLICY names {named}, which is not used there"
         fix = f"start `sprat up` again to use {named}, or look at it with --policy {shlex.quote(str(named))}"
         return warning("policy", said, fix), policy
     if check.status is CheckStatus.ok and (changed := changed_since(run)):
-        said = (
-            f"{finding}; {', '.join(map(str, changed))} changed after your `sprat up` read it, and is not in force yet"
-        )
+        said = f"{finding}; {', '.join(map(str, changed))} changed after your `sprat up` read it"
         return warning("policy", said, "stop `sprat up` with Ctrl-C and start it again to use the change"), policy
     return replace(check, finding=finding), policy
 
@@ -240,17 +238,10 @@ def check_tiers(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]
         elif tier.api_key is not None and not variables.get(variable_of(tier.api_key), "").strip():
             missing = f"{finding}; {variable_of(tier.api_key)} is not set here"
             yield unknown("tier", missing, "the frontier service does not start without it; export it here, too")
-        elif tier.keep_at is not None and (not tier.calibration or policy.uncalibrated(tier)):
-            there = " there" if tier.calibration else ""
-            yield warning(
-                "tier",
-                f"{finding}; {policy.said_of_calibration(tier)}: its keep_at {tier.keep_at:g} holds{there} for what "
-                "the model states of itself",
-                "sprat assess FILE --model DIR --tiers --calibrate-tiers --policy POLICY --tenant NAME, with labelled "
-                "texts in FILE, and a tenant that may ask it",
-            )
+        elif tier.calibration:
+            yield ok("tier", f"{finding}; keeps {tier.keeps}; a goal and sprat tiers calibrate take its place")
         else:
-            yield ok("tier", finding if tier.keep_at is None else f"{finding}; {policy.said_of_calibration(tier)}")
+            yield ok("tier", f"{finding}; keeps {tier.keeps}")
 
 
 def check_tiers_inside(policy: Policy) -> Iterator[Check]:

@@ -12,19 +12,18 @@ from sprat.errors import SpratError, UserError
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.models.card import by_language, card_lines
+from sprat_cli.models.card import card_lines
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.registered_models import announced_models, registered_models
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
+from sprat_operations.goals import recommended, recommended_from
 from sprat_operations.models import (
     WHY_IGNORED,
     RegisteredModels,
     ServingState,
-    advised_by_language,
-    advised_keep_at,
     serving,
     serving_advice,
 )
@@ -33,9 +32,10 @@ LIST = """\b
 Example:
   sprat models list --json | jq 'select(.serves == "nobody") | .model'
 
-ADVISED is the keep_at of the model's card, and what it advises for a language instead; your policy's is used, see
-`sprat doctor --policy FILE`. SERVES is `nobody` if a model is announced but its service does not run: texts that ask
-for it wait. With SPRAT_SECRET, or of your `sprat up`, only what is signed with the secret is listed; the rest is named.
+RECOMMENDED is the goal of a policy that names none, and the least confidence that reaches it; `sprat doctor --policy
+FILE` says what your policy keeps. SERVES is `nobody` if a model is announced but its service does not run: texts that
+ask for it wait. With SPRAT_SECRET, or of your `sprat up`, only what is signed with the secret is listed; the rest is
+named.
 
 \b
 Exit codes:
@@ -58,7 +58,7 @@ Exit codes:
   2  wrong usage, or Kafka cannot be reached"""
 
 _SHOWN = 5
-_HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "ADVISED", "SERVES")
+_HEAD = ("MODEL", "VERSION", "LABELS", "LANGUAGES", "RECOMMENDED", "SERVES")
 
 
 def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
@@ -68,11 +68,7 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
         registered, found = asyncio.run(_served(kafka))
     if as_json:
         for each, serves in found:
-            state = {
-                "keep_at": advised_keep_at(each),
-                "keep_at_by_language": advised_by_language(each),
-                "serves": serves.value,
-            }
+            state = {"recommended_goal": recommended(each), "keep_at": each.keep_at, "serves": serves.value}
             say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **state})
         for bad in registered.ignored:
             say_json({"type": "ignored", "key": bad.name, "why": bad.why, "counts": registered.counts(bad)})
@@ -148,12 +144,11 @@ async def _served(kafka: KafkaSettings) -> tuple[RegisteredModels, tuple[tuple[M
 
 
 def _row(each: ModelAnnounced, serves: ServingState) -> tuple[str, ...]:
-    advised = advised_keep_at(each)
     return (
         f"{each.task}/{each.model}",
         each.version,
         "-" if each.labels is None else str(len(each.labels)),
         ",".join(each.languages) + (f" → {','.join(each.targets)}" if each.targets else ""),
-        "-" if advised is None else ",".join([f"{advised:.2f}", *by_language(advised_by_language(each))]),
+        f"{recommended(each):g} {recommended_from(each)}",
         serves.value,
     )

@@ -8,20 +8,18 @@ from urllib.parse import urlsplit
 import typer
 
 from sprat.errors import UserError
-from sprat.model import DEFAULT_MODEL
 from sprat.settings import environment
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, remark, say, say_json, table
 from sprat_contracts import BUILT_IN
+from sprat_operations.goals import rules_in_words
 from sprat_operations.local_run import SIMULATOR_HOST, SIMULATOR_REGION
 from sprat_policy import (
     ALL_OTHERS,
     INSIDE,
-    KeepRule,
     Policy,
-    TaskRules,
     TierPolicy,
     load_guarded_policy,
     load_policy,
@@ -80,7 +78,7 @@ def check(
     variables = environment()
     for line in describe(policy.with_added(files), tasks, _host_of_settings(variables)):
         say(line)
-    for line in _inside_by_host(policy, variables):
+    for line in (*_inside_by_host(policy, variables), *_calibrated(policy)):
         remark(line)
 
 
@@ -96,7 +94,7 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN, host: str | None =
     for task in tasks:
         rules = policy.task(task)
         who = "the frontier or tiers alone answer" if policy.tiers else "the frontier alone answers"
-        yield f"  {task:{width}}  {'; '.join(kept(rules)) if rules.has_small_model else who}"
+        yield f"  {task:{width}}  {'; '.join(rules_in_words(rules)) if rules.has_small_model else who}"
     named = sorted(policy.tenants)
     rows = [(f"  {printable(name)}", *_allowed(policy, name, host)) for name in named if name != ALL_OTHERS]
     rows.append(("  all others", *_allowed(policy, ALL_OTHERS, host)))
@@ -105,6 +103,13 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN, host: str | None =
     if policy.tiers:
         yield "tiers, in this order"
         yield from table([(f"  {tier.label}", *_tier(policy, tier, host)) for tier in policy.tiers])
+
+
+def _calibrated(policy: Policy) -> Iterator[str]:
+    """Return a notice for each tier whose calibration stands in the policy."""
+    for tier in policy.tiers:
+        if tier.calibration:
+            yield f"tier {tier.label}: its calibration is still read; a goal and sprat tiers calibrate take its place"
 
 
 def _inside_by_host(policy: Policy, variables: Mapping[str, str]) -> Iterator[str]:
@@ -127,26 +132,6 @@ def _host_of_settings(variables: Mapping[str, str]) -> str | None:
     return None if not url or problem_of_url(url, "") else urlsplit(url).hostname
 
 
-def kept(rules: TaskRules) -> Iterator[str]:
-    """Return which answers of a task are kept: by its default model, in a language and by a model with other rules."""
-    general = rules.rule(DEFAULT_MODEL, "")
-    yield f"kept by {_words(general)}"
-    for model in (DEFAULT_MODEL, *rules.named_models):
-        if model != DEFAULT_MODEL and (its := rules.rule(model, "")) != general:
-            yield f"{printable(model)} by {_words(its)}"
-        for language in rules.named_languages(model):
-            if (its := rules.rule(model, language)) != rules.rule(model, ""):
-                yield f"{language if model == DEFAULT_MODEL else f'{printable(model)} in {language}'} by {_words(its)}"
-
-
-def _words(rule: KeepRule) -> str:
-    """Return a rule in words, with what it means where nothing or everything is kept."""
-    nothing = ", so nothing is" if rule.keep_at == 1 else ""
-    outside = ", none without a label" if rule.out_of_scope == "escalate" else ""
-    number = f"{rule.uncalibrated_keep_at:g}" if rule.uncalibrated_keep_at is not None and rule.keep_at is None else ""
-    return f"{rule}{nothing}{outside}{f', uncalibrated keep_at {number}' if number else ''}"
-
-
 def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str, str]:
     """Return where a tier is, what it keeps and whom it is for."""
     if tier.host is None:
@@ -154,15 +139,10 @@ def _tier(policy: Policy, tier: TierPolicy, host: str | None) -> tuple[str, str,
     else:
         place = "inside the house" if policy.is_inside(tier.host) else tier.region_name or ""
         where = f"{tier.model_name} at {tier.host}, {place}"
-    keeps = "every valid answer"
-    if tier.goal is not None:
-        keeps = f"labels by goal {tier.goal:g}{', certified' if tier.evidence == 'certified' else ''}"
-    elif tier.keep_at is not None:
-        keeps = f"labels by keep_at {tier.keep_at:g}, {policy.said_of_calibration(tier)}"
     whom = " of ".join(filter(None, [", ".join(tier.tasks), ", ".join(map(printable, tier.tenants))]))
     of_labels = "for tasks with labels" if tier.decides else "for all"
     everything = "for tasks of one label" if tier.is_of_one_label else of_labels
-    return where, f"keeps {keeps}", f"for {whom}" if whom else everything
+    return where, f"keeps {tier.keeps}", f"for {whom}" if whom else everything
 
 
 def _allowed(policy: Policy, section: str, host: str | None) -> tuple[str, str]:

@@ -13,8 +13,9 @@ from sprat.file_guard import check_writers
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json
-from sprat_cli.policy.command import kept_from, kept_of_models
 from sprat_cli.terminal import printable, say, say_json
+from sprat_contracts.thresholds import nearest_levels
+from sprat_operations.goals import rules_in_words
 from sprat_policy import TaskFile, TaskKind, check_model_fits, check_task_name, load_task_file, set_task_model
 
 if TYPE_CHECKING:
@@ -37,11 +38,9 @@ Exit codes:
 _MODEL = """\b
 Examples:
   sprat task model desk desk-model
-  sprat task model desk desk-model --keep-at 0.8
 
 \b
-What else the file says stays: what labels mean, languages, the instruction, comments. A keep_at was that of the model
-before, so it is written anew: that of the card of DIR, or --keep-at.
+What else the file says stays: what labels mean, languages, goal, the instruction, comments.
 
 \b
 Exit codes:
@@ -58,8 +57,9 @@ Exit codes:
   0  valid
   2  not valid: each line names file, line, field and what is wrong"""
 
-_KEEP_TRAINED, _KEEP_ZERO_SHOT, _KEEP_PII = 0.8, 0.9, 0.95
-"""Where the user gives none: the last two are those of the cards."""
+_KEEP_PII = 0.95
+"""That of its card; without one in the file, the router takes 0.8."""
+_DEFAULT_PII = 0.8
 
 _HEAD = """\
 # The task {name}: texts ask for it by "tasks": {{"{name}": {{}}}}. `sprat task check` checks this file.
@@ -72,13 +72,12 @@ _ARTEFACT = """
 """
 _NO_ARTEFACT = """
 # The folder of its model, from this folder; `sprat train multi-label` makes one. Without a model, the frontier answers
-# every text; with one, an answer is kept at `keep_at` or above, for which `sprat train` recommends a figure.
+# every text.
 #artefact: ../models/{name}
-#keep_at: 0.8
 """
-_KEEP_AT = """
-# An answer is kept at this confidence or above; the others go to the frontier. `sprat train` recommends a figure.
-keep_at: {keep_at}
+_GOAL = """
+# Of the answers kept, this share is to be right; the others go to the frontier. Left out: what its model recommends.
+{goal}
 """
 _MASKED_AT = """
 # A masked text is kept at this confidence or above: the chance that nothing personal is left. The others end as
@@ -128,14 +127,11 @@ def init(
         list[str] | None,
         typer.Option(metavar="TAG", show_default=False, help="Of the texts; can be repeated. [default: its model's]"),
     ] = None,
-    keep_at: Annotated[
+    goal: Annotated[
         float | None,
         typer.Option(
-            min=0.0,
-            max=1.0,
             show_default=False,
-            help="Least confidence to keep an answer. [default: that of the model's card, else 0.8; 0.9 where the "
-            "nearest label answers, 0.95 of pii, none where large models alone answer]",
+            help="The share right that is wanted of kept answers, as 0.97. [default: what its model recommends]",
         ),
     ] = None,
     artefact: Annotated[
@@ -150,15 +146,14 @@ def init(
         raise UserError("a task of the kind text has neither labels nor a model: a large model writes its answer")
     if kind == "text" and not instruction:
         raise UserError("a task of the kind text needs --instruction TEXT: what is to be written about a text")
+    if goal is not None and nearest_levels(goal) != (goal,):
+        raise UserError(f"--goal {goal:g}: no such goal; the nearest: {' and '.join(map(str, nearest_levels(goal)))}")
     if kind == "pii" and (labels or label or artefact or instruction):
         raise UserError("a task of the kind pii has neither labels nor a model of its own, and no large model is asked")
     card = None if artefact is None else _card(artefact)
     from_card = _labels_of(card, kind, artefact) if artefact is not None and not labels and not label else ()
     named = dict.fromkeys(from_card, "")
     meanings = named or (_meanings(labels, label or ()) if kind in {"classification", "multi_label"} else {})
-    advised = None if card is None or keep_at is not None else card.keep_at
-    default = _default_keep_at(kind, artefact) if advised is None else advised
-    threshold = default if keep_at is None else keep_at
     folder = folder_for_tasks()
     path = folder / f"{name}.yaml"
     if path.exists() and not force:
@@ -168,7 +163,7 @@ def init(
     before = path.read_bytes() if path.exists() else None
     model = None if artefact is None else os.path.relpath(artefact, folder)
     path.touch(mode=0o644)
-    path.write_text(_written(name, kind, meanings, language or (), threshold, model, instruction), encoding="utf-8")
+    path.write_text(_written(name, kind, meanings, language or (), goal, model, instruction), encoding="utf-8")
     try:
         load_task_file(path)
     except UserError:
@@ -177,8 +172,6 @@ def init(
     say(f"{path} is written")
     if from_card:
         say(printable(f"its labels are those of the card of {artefact}: {', '.join(from_card)}"))
-    if advised is not None and artefact is not None:
-        say(_of_card(advised, artefact, name))
     meaning = "say in it what each label means; " if meanings and not all(meanings.values()) else ""
     say(
         f"next: {meaning}sprat task check; then sprat up, which reads the file when it starts. Where services run "
@@ -192,29 +185,15 @@ def model(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", show_default=False, file_okay=False, help="The folder of the model.")
     ],
-    *,
-    keep_at: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            show_default=False,
-            help="Least confidence to keep an answer. [default: that of the model's card]",
-        ),
-    ] = None,
 ) -> None:
-    """Write the model of a task, and the `keep_at` for it, into the file of the task; all else in it stays."""
+    """Write the model of a task into the file of the task; all else in it stays."""
     path = _named(Path(name), folder_for_tasks())
     card = _card(folder)
     if card is None:
         raise UserError(f"{folder}: there is no model that can be read; train one, or add one: sprat models add")
     check_model_fits(path.stem, load_task_file(path), card.labels or (), several=card.kind == "multi_label")
-    threshold = card.keep_at if keep_at is None else keep_at
-    before = set_task_model(path, os.path.relpath(folder, path.parent), threshold)
+    before = set_task_model(path, os.path.relpath(folder, path.parent))
     say(printable(f"{path}: artefact is now {os.path.relpath(folder, path.parent)}, was {before.artefact or 'none'}"))
-    say(f"{path}: keep_at is now {threshold:.2f}, was {before.keep_at:.2f}")
-    if keep_at is None:
-        say(_of_card(card.keep_at, folder, path.stem))
     say("next: start sprat up again; where services run already, restart the task's service, router and frontier")
 
 
@@ -290,7 +269,7 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
     if task.kind == "pii":
         yield "  masks      names, addresses, numbers and secrets, and the policy's own terms and patterns"
         yield printable(f"  languages  {', '.join(task.languages) or 'those in which names are found'}")
-        yield f"  kept at    {kept_from(task)}"
+        yield printable(f"  kept       by {f'keep_at {_DEFAULT_PII:g}' if task.keep_at is None else task.rule('', '')}")
         return
     if not task.has_labels:
         yield printable(f"  writes     at most {task.max_characters:,} characters, by the frontier or tiers alone")
@@ -302,9 +281,7 @@ def _described(path: Path, task: TaskFile) -> Iterator[str]:
     without = "the nearest label answers" if task.has_small_model else "the frontier or tiers alone answer"
     yield printable(f"  model      {task.artefact or f'none: {without}'}")
     if task.has_small_model:
-        yield f"  kept at    {kept_from(task)}"
-    if task.models:
-        yield f"  models     {kept_of_models(task)}"
+        yield printable(f"  answers    {'; '.join(rules_in_words(task))}")
 
 
 def _languages_read(task: TaskFile) -> str:
@@ -316,14 +293,6 @@ def _languages_read(task: TaskFile) -> str:
     from sprat_encoder.zero_shot import languages  # noqa: PLC0415 - slow, and only used here
 
     return f"{', '.join(languages())}: those of the shared encoder"
-
-
-def _of_card(keep_at: float, artefact: Path, task: str) -> str:
-    """Return that a `keep_at` is that of a card, and what it means where that keeps nothing."""
-    said = printable(f"keep_at {keep_at:g} is that of the card of {artefact}")
-    if keep_at < 1:
-        return said
-    return f"{said}: nothing that it says is kept; measure it (sprat assess FILE --task {task}), then set another"
 
 
 def _card(artefact: Path) -> "Card | None":
@@ -355,15 +324,6 @@ def _labels_of(card: "Card | None", kind: TaskKind, artefact: Path) -> tuple[str
     return card.labels
 
 
-def _default_keep_at(kind: TaskKind, artefact: Path | None) -> float | None:
-    """Return the `keep_at` where the user gives none; None where no small model answers, so that none has an effect."""
-    if kind == "pii":
-        return _KEEP_PII
-    if kind == "multi_label" and artefact is None:
-        return None
-    return _KEEP_ZERO_SHOT if kind == "classification" and artefact is None else _KEEP_TRAINED
-
-
 def _meanings(labels: str | None, described: tuple[str, ...] | list[str]) -> dict[str, str]:
     """Return label → what it means, "" where that is not said.
 
@@ -391,7 +351,7 @@ def _written(
     kind: str,
     meanings: Mapping[str, str],
     languages: tuple[str, ...] | list[str],
-    keep_at: float | None,
+    goal: float | None,
     artefact: str | None,
     instruction: str | None,
 ) -> str:
@@ -403,11 +363,11 @@ def _written(
     if kind == "text":
         return text + _yaml({"instruction": instruction or ""}) + _LENGTH
     if kind == "pii":
-        return text + _MASKED_AT.format(keep_at=keep_at)
+        return text + _MASKED_AT.format(keep_at=_KEEP_PII)
     without = _NO_ARTEFACT if kind == "multi_label" else _ARTEFACT
     text += without.format(name=name) if artefact is None else "\n" + _yaml({"artefact": artefact})
-    if keep_at is not None:
-        text += _KEEP_AT.format(keep_at=keep_at)
+    if kind == "classification" or artefact is not None:
+        text += _GOAL.format(goal="#goal: 0.97" if goal is None else f"goal: {goal:g}")
     return text + ("\n" + _yaml({"instruction": instruction}) if instruction else _INSTRUCTION)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -14,12 +14,13 @@ from sprat.kafka.clients import CLOSE_S
 from sprat.model import display_name
 from sprat.settings import default_language, environment
 from sprat_cli.installation import USUAL_KAFKA
+from sprat_contracts import ModelAnnounced
 from sprat_contracts.languages import AUTO, is_auto, is_served, primary_subtag
 from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_local.installation import Installation
-from sprat_local.keep_ats import keep_ats_in_force, other_keep_ats
-from sprat_local.models import unserved_models
+from sprat_local.models import announced_models
+from sprat_local.models import is_served as serves
 from sprat_local.notices import Notice
 from sprat_local.observe.programs import HOW_TO_GET
 from sprat_local.observe.stack import Observers
@@ -32,6 +33,7 @@ from sprat_local.up.answer_notices import AnswerNotices
 from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
+from sprat_operations.goals import kept_answers
 from sprat_operations.local_run import SIMULATED
 from sprat_operations.traffic import Traffic
 from sprat_policy import Policy, load_policy
@@ -108,11 +110,11 @@ class UpSession:
         running = [spec for spec in installation.specs if spec.name in installation.processes]
         groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
         async with Traffic(installation.kafka, groups) as traffic:
-            unserved = await self._unserved_models()
+            announced = await self._announced_models()
             if self._console.is_terminal:
                 self._board = LiveBoard(self._console, installation)
             self._print(f"Sprat is ready after {time.monotonic() - began:.1f} s", style="bold")
-            for line in greeting(installation, unserved):
+            for line in greeting(installation, announced):
                 self._print(line)
             self._rollout.start()
             updating = asyncio.create_task(self._update(traffic))
@@ -134,9 +136,9 @@ class UpSession:
         finally:
             await redis.close()
 
-    async def _unserved_models(self) -> tuple[str, ...]:
+    async def _announced_models(self) -> tuple[ModelAnnounced, ...]:
         try:
-            return await unserved_models(self._installation)
+            return await announced_models(self._installation)
         except (SpratError, KafkaError):
             return ()  # not worth failing; the board shows that Kafka does not answer
 
@@ -150,8 +152,8 @@ class UpSession:
         self._board.print(Text(line, style=style))
 
 
-def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterator[str]:
-    """Return what `sprat up` prints when everything runs; `unserved` are announced models that it does not serve."""
+def greeting(installation: Installation, announced: Sequence[ModelAnnounced] = ()) -> Iterator[str]:
+    """Return what `sprat up` prints when everything runs, with what it keeps of the answers of announced models."""
     frontier = installation.options.frontier
     yield f"  Kafka     {installation.bootstrap}"
     if elsewhere := _elsewhere(installation):
@@ -175,8 +177,11 @@ def greeting(installation: Installation, unserved: Iterable[str] = ()) -> Iterat
     yield f"  logs      {installation.logs}"
     if installation.observers is not None:
         yield from observers(installation.observers)
-    yield from _models(installation.options)
-    for name in unserved:
+    for model in installation.options.models:
+        yield f"  model     {model} {model.version} from {model.folder}"
+    if rules is not None:
+        yield from _kept(rules, [each for each in announced if serves(installation, each)])
+    for name in (f"{each.task}/{each.model}" for each in announced if not serves(installation, each)):
         yield f"  unserved  {name} is announced: texts that ask for it wait until it is served (--model {name}=DIR);"
         yield f"            after sprat models retire {name} new ones are escalated"
     for name in installation.missing:
@@ -191,26 +196,17 @@ def _tenants(policy: Policy) -> str:
     return "; ".join(filter(None, (", ".join(policy.named_tenants), others)))
 
 
-def _models(options: Options) -> Iterator[str]:
-    """Return the models of the user's own, and which `keep_at` is in force for each model.
-
-    And which one to write for a model without one, or with one that was found for another version.
-    """
-    keep_ats = keep_ats_in_force(options)
-    for model in options.models:
-        keep_at = f", keep_at {keep_ats[model].said(model.version)}," if model in keep_ats else ""
-        yield f"  model     {model} {model.version}{keep_at} from {model.folder}"
-    if others := other_keep_ats(options):
-        yield f"  keep_at   {others}"
-    for model, held in keep_ats.items():
-        said = None if held.is_chosen_for(model.version) else held.advice(model.folder)
-        if said is not None:
-            yield f"  keep_at   {model}: {said}"
+def _kept(policy: Policy, served: Iterable[ModelAnnounced]) -> Iterator[str]:
+    """Return what is kept of the answers of each model, where a goal or a `keep_at` decides."""
+    for each in served:
+        rules = policy.task(each.task) if each.task in policy.task_names else None
+        if rules is not None and rules.has_levels:
+            yield f"  keeps     {each.task}/{each.model}: {kept_answers(rules.rule(each.model, ''), each).words}"
 
 
 def _policy(options: Options) -> Policy | None:
     try:
-        return load_policy(options.policy, options.task_files.table)
+        return load_policy(options.policy, options.task_files.table).with_added(options.task_files)
     except UserError:  # the services that read it have said so
         return None
 

@@ -1,0 +1,99 @@
+"""What the policy keeps of a model's answers, as far as its thresholds and its card tell."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sprat.model import DEFAULT_MODEL
+from sprat.registry.model_table import AnnouncedLabels
+from sprat_contracts import ModelAnnounced
+from sprat_contracts.thresholds import NONE, SOME, Thresholds, recommended_goal, thousandths
+from sprat_policy import KeepRule, TaskRules
+
+
+def recommended(announced: ModelAnnounced) -> float:
+    """Return the goal of a model where the policy names none."""
+    return AnnouncedLabels.of(announced).recommended_goal or recommended_goal(announced.task)
+
+
+def recommended_from(announced: ModelAnnounced) -> str:
+    """Return from which confidence on its answers reach that goal, and in languages of their own: `0.61, de never`."""
+    thresholds = announced.thresholds
+    if thresholds is None:
+        return "not measured" if announced.keep_at is None else f"{announced.keep_at:.2f} by its card"
+    languages = sorted({each.language for each in thresholds.cells if each.language is not None})
+    found = {name: thresholds.threshold(recommended(announced), "estimated", name, SOME) for name in ("", *languages)}
+    said = {name: "never" if least is None else f"{least:.2f}" for name, least in found.items()}
+    return ", ".join([said[""], *(f"{name} {said[name]}" for name in languages if said[name] != said[""])])
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswers:
+    """What is kept, in words, and whether that is nothing."""
+
+    words: str
+    nothing: bool = False
+
+
+def kept_answers(rule: KeepRule, announced: ModelAnnounced, language: str = "") -> KeptAnswers:
+    """Return which answers of a model to texts in a language the router keeps.
+
+    Args:
+        rule: of the policy, for this model and language.
+        announced: the model, with its card and its thresholds.
+        language: BCP 47; empty: one without rules of its own.
+    """
+    labels, thresholds = AnnouncedLabels.of(announced), announced.thresholds
+    if rule.uncalibrated == "escalate" and not labels.calibrated:
+        return KeptAnswers("its card says that it has no calibration: nothing is kept", nothing=True)
+    if rule.keep_at is not None:
+        nothing = rule.keep_at == 1
+        return KeptAnswers(f"keep_at {rule.keep_at:g}{': nothing is kept' if nothing else ''}", nothing)
+    goal = rule.goal or recommended(announced)
+    words = f"goal {goal:g}{' (recommended)' if rule.goal is None else ''}{_certified(rule)}"
+    if thresholds is not None:
+        return _by_thresholds(words, rule, goal, thresholds, language)
+    if not labels.calibrated and rule.uncalibrated_keep_at is not None:
+        return KeptAnswers(f"{words}: not measured, so uncalibrated_keep_at {rule.uncalibrated_keep_at:g} decides")
+    keep_at = labels.keep_at_of(language)
+    if keep_at is None or rule.evidence == "certified" or thousandths(goal) > thousandths(recommended(announced)):
+        return KeptAnswers(f"{words}: not measured, nothing is kept", nothing=True)
+    return KeptAnswers(f"{words}: not measured, so its card decides, from {keep_at:.2f} on", nothing=keep_at == 1)
+
+
+def _by_thresholds(words: str, rule: KeepRule, goal: float, thresholds: Thresholds, language: str) -> KeptAnswers:
+    some = thresholds.threshold(goal, rule.evidence, language, SOME)
+    none_goal = rule.none_goal or goal
+    none = thresholds.threshold(none_goal, rule.evidence, language, NONE) if rule.out_of_scope == "keep" else None
+    if some is None and none is None:
+        return KeptAnswers(f"{words}: no threshold reaches it, nothing is kept", nothing=True)
+    without = "never" if none is None else f"from {none:.2f} on"
+    own = "" if rule.none_goal is None else f" (goal {none_goal:g})"
+    kept = "never" if some is None else f"from {some:.2f} on"
+    return KeptAnswers(f"{words}: kept {kept}, where it names nothing{own} {without}")
+
+
+def _certified(rule: KeepRule) -> str:
+    return ", certified" if rule.evidence == "certified" else ""
+
+
+def rules_in_words(rules: TaskRules) -> Iterator[str]:
+    """Return which answers of a task are kept: by its default model, in a language and by a model with other rules."""
+    general = rules.rule(DEFAULT_MODEL, "")
+    yield f"kept by {_words(general)}"
+    for language in rules.named_languages(DEFAULT_MODEL):
+        yield f"in {language} by {_words(rules.rule(DEFAULT_MODEL, language))}"
+    for model in rules.named_models:
+        its = rules.rule(model, "")
+        if its != general:
+            yield f"{model} by {_words(its)}"
+        for language in rules.named_languages(model):
+            if (own := rules.rule(model, language)) not in (its, rules.rule(DEFAULT_MODEL, language)):
+                yield f"{model} in {language} by {_words(own)}"
+
+
+def _words(rule: KeepRule) -> str:
+    """Return a rule in words, with what it means where nothing or everything is kept."""
+    nothing = ", so nothing is" if rule.keep_at == 1 else ""
+    outside = ", none without a label" if rule.out_of_scope == "escalate" else ""
+    number = f"{rule.uncalibrated_keep_at:g}" if rule.uncalibrated_keep_at is not None and rule.keep_at is None else ""
+    return f"{rule}{nothing}{outside}{f', uncalibrated keep_at {number}' if number else ''}"
