@@ -355,7 +355,7 @@ def test_what_a_prediction_is_worth_is_said():
     worth = {"estimated": 0.98, "certified": 0.95, "thresholds": "0123456789abcdef", "rows": 400}
     value = {"declined": None, "confidence": 0.91, "model": {"name": "small"}, "task": "intent"}
     value |= {"output": {"label": "transfer"}, "accuracy": worth}
-    said = "small: transfer, 91 % sure, estimated 0.98, certified 0.95"
+    said = "small: transfer, 91.0 % sure, estimated 0.98, certified 0.95"
     assert summarise(RecordKind.prediction, value).sentence == said
 
 
