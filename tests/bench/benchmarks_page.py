@@ -104,6 +104,7 @@ def generated() -> dict[str, str]:
     return {
         "measured": "\n".join(_measured(read(MEASURED))),
         "models": model_tables.summary(models),
+        "levels": model_tables.levels(read("levels")),
         "intent": model_tables.intent(models["intent"]),
         "lexical": lexical_tables.markdown(models["lexical"]),
         "ner": model_tables.ner(models["ner"], read("names-left-out")),

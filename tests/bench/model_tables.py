@@ -340,3 +340,14 @@ def _round(number: float | None) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+
+
+def levels(figures: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is kept of each test set by the `keep_at` of the card, and by the recommended goal."""
+    head = ("model, goal", "test", "texts", "by `keep_at`: kept", "right of it", "by the goal: kept", "right of it")
+    lines: list[Sequence[str]] = [head, ["---"] * len(head)]
+    for one in figures:
+        shares = (one[f"{rule}_{what}"] for rule in ("keep_at", "levels") for what in ("kept", "right"))
+        said = ("–" if share is None else f"{100 * share:.1f}" for share in shares)
+        lines.append((f"{one['model']}, {100 * one['goal']:g}", one["texts"], f"{one['count']:,}", *said))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

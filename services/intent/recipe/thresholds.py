@@ -2,17 +2,20 @@
 
     python -m services.intent.recipe.thresholds default --data DIR      (or SPRAT_DATA=DIR)
 
-The rows are those that the calibration was fitted on: the levels are estimates, a little too good, and nothing is
-certified.
+The rows are the texts that the calibration was fitted on, and an untidy copy of each English one: the levels are
+estimates, a little too good, and nothing is certified.
 """
 
 import argparse
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.intent.recipe.cards import KINDS, OUTSIDE_SHARE
+from services.intent.recipe.noise import TO_FIT, copies
 from sprat_inference.label_calibration import BASE_LANGUAGE
 from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
@@ -34,25 +37,40 @@ def outside_texts(data: Path) -> Split:
 def rows_of(model: IntentModel, data: Path, queries: Path) -> Rows:
     """Return the answers to the texts of each language that is calibrated, with `OUTSIDE_SHARE` of texts out of scope.
 
-    German and French have none: the English ones stand in for them, as in the calibration.
+    Of each English text there is an untidy copy, too. German and French have no texts out of scope: the English ones
+    stand in for them, as in the calibration.
     """
-    return Rows.concat(list(_by_language(model, data, queries)))
+    inside, outside = read_split(data, "val"), outside_texts(data)
+    untidy = zip(copies(inside, TO_FIT).values(), copies(outside, TO_FIT).values(), strict=True)
+    read = [metrics.read_splits(model, *pair) for pair in ((inside, outside), *untidy)]
+    texts = np.arange(len(inside.texts)), len(inside.texts) + np.arange(len(outside.texts))
+    copied = (each[first :: len(read) - 1] for first in range(len(read) - 1) for each in texts)
+    group = np.concatenate([*texts, *copied])
+    parts = [_rows(metrics.joined(read), group=group, real=np.arange(len(group)) < len(read[0].right))]
+    for language in model.calibrated[1:]:
+        asked, stand_ins = read_queries(queries, language)[0], replace(outside, language=language)
+        of_queries = metrics.read_splits(model, asked, stand_ins)
+        parts.append(_rows(of_queries, language, real=of_queries.in_scope))
+    return Rows.concat(parts)
 
 
-def _by_language(model: IntentModel, data: Path, queries: Path) -> Iterator[Rows]:
-    for language in model.calibrated:
-        is_base = language == BASE_LANGUAGE
-        inside = read_split(data, "val") if is_base else read_queries(queries, language)[0]
-        read = metrics.read_splits(model, inside, replace(outside_texts(data), language=language))
-        yield Rows.of(
-            read.confidence,
-            read.right,
-            says_none=read.is_rejected,
-            languages=language,
-            weight=read.weights(OUTSIDE_SHARE) * len(inside.texts) / (1 - OUTSIDE_SHARE),
-            real=read.in_scope | is_base,
-            outside=~read.in_scope,
-        )
+def _rows(
+    read: metrics.ModelReadings,
+    language: str = BASE_LANGUAGE,
+    *,
+    real: NDArray[np.bool_],
+    group: NDArray[np.int64] | None = None,
+) -> Rows:
+    return Rows.of(
+        read.confidence,
+        read.right,
+        says_none=read.is_rejected,
+        languages=language,
+        weight=read.weights(OUTSIDE_SHARE) * int(read.in_scope.sum()) / (1 - OUTSIDE_SHARE),
+        real=real,
+        outside=~read.in_scope,
+        group=group,
+    )
 
 
 def main() -> None:

@@ -32,10 +32,10 @@ def rows_of(model: NerModel, data: Path) -> Rows:
     """Return the answers to the English development sentences, and to the German ones that calibrate."""
     english = [sentence for parts in DEVELOPMENT.values() for sentence in read_set(data, parts)]
     german = german_half(read_spans(GERMAN_SENTENCES), calibrating=True)
-    return Rows.concat([_rows(model, english, "en"), _rows(model, german, "de")])
+    return Rows.concat([read_rows(model, english, "en"), read_rows(model, german, "de")])
 
 
-def _rows(model: NerModel, sentences: Sequence[Sentence], language: str) -> Rows:
+def read_rows(model: NerModel, sentences: Sequence[Sentence], language: str) -> Rows:
     """Return the answers as they are published: with emails, amounts and the like, which no data set marks."""
     questions = [Question(sentence.text, language) for sentence in sentences]
     batches = (questions[first : first + BATCH] for first in range(0, len(questions), BATCH))
