@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from sprat.model import Question
-from sprat_cli.assess.small_model import load_model
+from sprat_inference.artefact import load_artefact
+from sprat_inference.card import Card
 from sprat_training import held_out
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import TooFewToHoldOutError
 from sprat_training.datasets.rows import normalised_text
 from sprat_training.encoding import RememberingEncoder, encode_texts, load_base
-from sprat_training.evaluation.comparison import compare
+from sprat_training.evaluation.decision import Decision, Goal, compare
+from sprat_training.evaluation.models import model_of_folder
 from sprat_training.held_out import compare_trainings
 from sprat_training.sources import read_sources
 from sprat_training.train import fit_labels, train
@@ -37,6 +39,18 @@ def config(tmp_path: Path) -> TrainingConfig:
     )
 
 
+KEEP_ALL = Goal(0.8, keep_at=0.0)
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    return load_artefact(training_files.EN_FAST).card
+
+
+def compared(served: TrainingConfig, new: TrainingConfig, card: Card, goal: Goal = KEEP_ALL) -> Decision:
+    return compare_trainings(served, new, goal, (card, card), no_progress)
+
+
 def test_what_is_read_without_an_artefact_is_what_the_artefact_answers(config: TrainingConfig) -> None:
     without = replace(config, hold_out=frozenset(map(normalised_text, [*OUTSIDE[::3], *TEXTS[::4]])))
     train(without, no_progress)
@@ -45,7 +59,7 @@ def test_what_is_read_without_an_artefact_is_what_the_artefact_answers(config: T
     fitted = fit_labels(load_base(config.encoder, threads=1), sources, without, no_progress)
     texts, outside = sources.test.texts, sources.outside_test
     readings, best = fitted.read(texts, sources.test.labels, outside, no_progress)
-    answers = load_model(config.output, 1).answer([Question(text, "en") for text in (*texts, *outside)])
+    answers = model_of_folder(config.output).load().answer([Question(text, "en") for text in (*texts, *outside)])
     assert [answer.output.label is None for answer in answers] == readings.is_rejected.tolist()
     assert [answer.confidence for answer in answers] == pytest.approx(readings.confidence.tolist(), abs=1e-3)
     likeliest = [answer.output.alternatives[0].label for answer in answers[: len(texts)]]
@@ -66,36 +80,38 @@ def test_each_text_is_encoded_once_and_has_the_same_vector() -> None:
 
 
 def test_of_few_texts_each_is_compared_and_of_many_a_fifth(
-    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    config: TrainingConfig, card: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = compare_trainings(config, config, 0.8, no_progress)
-    assert (few.fifths, few.left_out, few.comparison.texts) == (5, 0, len(TEXTS) + len(OUTSIDE))
-    assert (few.outside, few.comparison.right.differing) == (len(OUTSIDE), 0)
+    few = compared(config, config, card)
+    assert (few.rows, few.outside) == (len(TEXTS) + len(OUTSIDE), len(OUTSIDE))
+    assert few.compared is not None
+    assert (few.compared.gained, few.compared.lost, few.verdict) == (0, 0, "not shown")
+    assert [each.judged for each in (few.served, few.new) if each is not None] == ["cross-fitted"] * 2
     monkeypatch.setattr("sprat_training.held_out.MANY_TEXTS", 50)
-    many = compare_trainings(config, config, 0.8, no_progress)
-    assert (many.fifths, many.left_out) == (1, 0)
-    assert 0 < many.comparison.texts < few.comparison.texts / 2
+    many = compared(config, config, card)
+    assert many.notes == ("held out from both trainings: a fifth of the texts",)
+    assert 0 < many.rows < few.rows / 2
     # Where the first fifth cannot be held out, the next one is.
     monkeypatch.setattr(held_out, "fifth_of", lambda core: 1 + len(core) % 2)
-    next_one = compare_trainings(config, config, 0.8, no_progress)
-    assert (next_one.fifths, next_one.left_out) == (1, 0)
-    assert 0 < next_one.comparison.texts < few.comparison.texts
+    assert 0 < compared(config, config, card).rows < few.rows
 
 
-def test_what_changes_once_the_second_is_served_is_measured_at_the_keep_at_that_each_has_then(
-    config: TrainingConfig,
+def test_what_is_kept_is_what_the_thresholds_of_each_fifth_keep_and_a_fixed_number_takes_their_place(
+    config: TrainingConfig, card: Card
 ) -> None:
-    found = compare_trainings(config, config, 0.5, no_progress, served_with=0.99)
-    assert found.once_served is not None
-    assert found.comparison.kept_right.differing == 0
-    assert found.once_served.kept_right.served == found.comparison.kept_right.served
-    at_099 = compare_trainings(config, config, 0.99, no_progress)
-    assert at_099.once_served is None
-    assert found.once_served.kept_right.new == at_099.comparison.kept_right.new
-    assert found.once_served.keeps == "less"
+    at_goal = compared(config, config, card, Goal(0.8)).new
+    assert at_goal.kept is not None
+    assert at_goal.all.kept == at_goal.kept.kept.sum() > 0
+    assert at_goal.all.right == (at_goal.kept.kept & at_goal.kept.right).sum()
+    assert sum(each.rows for each in at_goal.cells[1:]) == at_goal.all.rows == len(TEXTS) + len(OUTSIDE)
+    everything = compared(config, config, card, Goal(0.8, keep_at=0.0)).new
+    assert everything.all.kept_share == 1.0
+    assert compared(config, config, card, Goal(0.8, keep_at=1.0)).new.all.kept == 0
 
 
-def test_corrections_help_and_a_label_with_few_texts_is_known_to_both_trainings(config: TrainingConfig) -> None:
+def test_corrections_help_and_a_label_with_few_texts_is_known_to_both_trainings(
+    config: TrainingConfig, card: Card
+) -> None:
     """A label of five texts stays known where some of them are held out: else the corrections of it seem to help."""
     rows = [row for row in training_files.rows()[1:] if row[1] != "badge"]
     badges = [row for row in training_files.rows()[1:] if row[1] == "badge"]
@@ -103,18 +119,20 @@ def test_corrections_help_and_a_label_with_few_texts_is_known_to_both_trainings(
     training_files.write(config.files[0], [*rows, *badges[:5]])
     training_files.write(corrections, badges[5:7])
     small = replace(config, drop_small=True)
-    alike = compare_trainings(small, replace(small, files=(config.files[0], corrections)), 0.8, no_progress)
-    assert (alike.fifths, alike.comparison.texts) == (5, len(rows) + 7 + len(OUTSIDE))
-    assert alike.comparison.right.differing <= 3
+    alike = compared(small, replace(small, files=(config.files[0], corrections)), card)
+    assert alike.rows == len(rows) + 7 + len(OUTSIDE)
+    assert alike.compared is not None
+    assert alike.compared.gained + alike.compared.lost <= 3
     training_files.write(corrections, badges[5:])
     training_files.write(config.files[0], rows)  # the label is new
-    new = compare_trainings(small, replace(small, files=(config.files[0], corrections)), 0.8, no_progress).comparison
-    assert new.better == "new"
-    assert new.right.served.value < new.right.new.value
+    new = compared(small, replace(small, files=(config.files[0], corrections)), card)
+    assert new.verdict == "better"
+    assert new.compared is not None
+    assert new.compared.served_right < new.compared.new_right
 
 
 def test_doubles_are_held_out_together_and_count_as_one(
-    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    config: TrainingConfig, card: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corrections = config.files[0].with_name("hr-corrections.csv")
     things = ("gizmo", "zipper", "handle", "pocket", "buckle", "ribbon")
@@ -122,15 +140,15 @@ def test_doubles_are_held_out_together_and_count_as_one(
     openings = ("Hello to you all,", "Please tell me,", "May I ask,")
     training_files.write(corrections, [(f"{opening} {core}", "badge") for opening in openings for core in cores])
     groups: list[int] = []
-    monkeypatch.setattr(
-        held_out, "compare", lambda *answers, **more: groups.extend(more["groups"]) or compare(*answers, **more)
-    )
-    found = compare_trainings(config, replace(config, files=(*config.files, corrections)), 0.8, no_progress)
-    assert found.comparison.texts == len(groups) == len(TEXTS) + len(OUTSIDE) + len(openings) * len(cores)
+    monkeypatch.setattr(held_out, "compare", lambda *given: groups.extend(given[-1].group.tolist()) or compare(*given))
+    found = compared(config, replace(config, files=(*config.files, corrections)), card)
+    assert found.rows == len(groups) == len(TEXTS) + len(OUTSIDE) + len(openings) * len(cores)
+    assert found.compared is not None
+    assert found.compared.rows == len(set(groups))
     assert sum(groups.count(number) == len(openings) for number in set(groups)) >= len(cores)
 
 
-def test_a_label_in_another_spelling_is_the_same_where_spellings_are_merged(config: TrainingConfig) -> None:
+def test_a_label_in_another_spelling_is_the_same_where_spellings_are_merged(config: TrainingConfig, card: Card) -> None:
     rows = training_files.rows()[1:]
     spelt = [
         (text, "Badge" if label == "badge" and place % 8 == 1 else label) for place, (text, label) in enumerate(rows)
@@ -139,18 +157,20 @@ def test_a_label_in_another_spelling_is_the_same_where_spellings_are_merged(conf
     training_files.write(other, [(f"badge number {number}", "Badge") for number in range(30)])
     training_files.write(config.files[0], spelt)
     merged = replace(config, merge_case=True)
-    found = compare_trainings(merged, replace(merged, files=(*merged.files, other)), 0.8, no_progress)
-    assert found.comparison.right.served.value > 0.7
+    found = compared(merged, replace(merged, files=(*merged.files, other)), card, KEEP_ALL)
+    assert found.served is not None
+    assert (found.served.all.right_of_kept or 0) > 0.7
 
 
 def test_a_fifth_that_leaves_no_text_of_a_label_is_not_compared_and_where_none_is_left_that_is_said(
-    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+    config: TrainingConfig, card: Card, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_out, "fifth_of", lambda core: 1 if core.startswith("payslip") else len(core) % 5)
     leave = [row for row in training_files.rows()[1:] if row[1] == "leave"]
     training_files.write(config.files[0], [*leave, *((f"payslip {number}", "payroll") for number in range(5))])
-    found = compare_trainings(config, config, 0.8, no_progress)
-    assert (found.fifths, found.left_out) == (4, 1)
+    assert compared(config, config, card).notes == (
+        "held out from both trainings: 4 of 5 fifths of the texts, one at a time",
+    )
     monkeypatch.setattr(held_out, "fifth_of", lambda _: 0)
     with pytest.raises(TooFewToHoldOutError):
-        compare_trainings(config, config, 0.8, no_progress)
+        compared(config, config, card)

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from sprat_cli import given_corrections
+from sprat_cli.correction_labels import in_doubt, judge_labels
+from sprat_cli.correction_table import check_format, rows_of, trainable, write_rows
 from sprat_cli.feedback import export
 from sprat_cli.feedback.corrections import CorrectionOptions, read_one
-from sprat_cli.feedback.labels import in_doubt, judge_labels
-from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
 from sprat_cli.main import app
 from sprat_contracts import IntentOutput, LabelsOutput, Record, ScoredLabel, TaskTable, TextSubmitted
 from sprat_operations import feedback as module
@@ -166,7 +167,7 @@ def joined(monkeypatch):
             return {"intent": {"default": {"a", "label-one", "label-three"}, "bank": {"label-two"}}}
 
         monkeypatch.setattr(export, "joined_corrections", join)
-        monkeypatch.setattr(export, "announced_labels", announced)
+        monkeypatch.setattr(given_corrections, "announced_labels", announced)
         return examples
 
     return replace

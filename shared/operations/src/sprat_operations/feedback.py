@@ -185,6 +185,8 @@ class CorrectedText:
     identity: Identity
     by: str = ""
     """Who corrected it, as the correction says: nothing proves it."""
+    given_at: int = 0
+    """By the broker's clock: epoch milliseconds."""
 
 
 async def read_corrections(
@@ -226,7 +228,11 @@ async def join(
             corrections.not_found.append(identity)
     found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
     given = corrections.latest
-    return [CorrectedText(text.text, given[identity].output, identity, given[identity].by) for identity, text in found]
+    return [
+        CorrectedText(text.text, right.output, identity, right.by, right.given_at)
+        for identity, text in found
+        if (right := given[identity])
+    ]
 
 
 @dataclass(frozen=True, slots=True)

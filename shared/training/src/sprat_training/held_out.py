@@ -1,7 +1,8 @@
 """Two trainings compared on texts that were held out from both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -9,19 +10,24 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sprat_inference.label_sets import APPLIES_FROM
+from sprat_contracts.thresholds import Thresholds, recommended_goal
+from sprat_inference.card import Card
+from sprat_inference.label_sets import APPLIES_FROM, MULTI_LABEL
 from sprat_training.config import OnTrainingProgress, TrainingConfig
 from sprat_training.data import TooFewToHoldOutError
 from sprat_training.datasets.rows import normalised_text
-from sprat_training.doubles import cores_of
+from sprat_training.doubles import core_numbers, cores_of
 from sprat_training.encoding import BaseEncoder, RememberingEncoder, load_base_of
-from sprat_training.evaluation.comparison import Comparison, VersionAnswers, answers_of, compare, set_answers_of
+from sprat_training.evaluation.decision import CellAtGoal, Decision, Goal, VersionAtGoal, compare
+from sprat_training.figures import readings_of
 from sprat_training.label_set_data import LabelSetData, read_label_sets
+from sprat_training.label_set_fit import FittedSets
 from sprat_training.label_set_train import fit_label_sets, read_sets
 from sprat_training.sources import read_sources
-from sprat_training.train import fit_labels
+from sprat_training.thresholds import Kept, Rows, measure
+from sprat_training.thresholds.rows import Doubles, Flags, Integers
+from sprat_training.train import FittedLabels, fit_labels
 
 FIFTHS: Final = 5
 MANY_TEXTS: Final = 500
@@ -30,63 +36,50 @@ MANY_TEXTS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedTrainings:
-    """What two trainings say of texts that were held out from both."""
-
-    comparison: Comparison
-    """The first training is called the served one, the other the new one."""
-    outside: int
-    """Texts that were compared and have no label."""
-    fifths: int
-    """How many fifths of the texts were held out, one at a time."""
-    left_out: int = 0
-    """How many further fifths were not: without them, a label would have no text to train on."""
-    once_served: Comparison | None = None
-    """The same with the second training at the `keep_at` that it would be served with; None where that is the same."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Fifth:
-    answers: tuple[tuple[VersionAnswers, ...], ...]
-    """Of each training, at each keep_at."""
-    texts: tuple[str, ...]
-    """That they answer, those outside every label at the end."""
-    outside: int
+    rows: Rows
+    """Held out from both trainings, those outside every label at the end; right and confidence are of the new one."""
+    served: VersionAtGoal
+    new: VersionAtGoal
 
 
 def compare_trainings(
     served: TrainingConfig,
     new: TrainingConfig,
-    keep_at: float,
+    goal: Goal,
+    cards: tuple[Card, Card],
     progress: OnTrainingProgress,
-    *,
-    several: bool = False,
-    served_with: float | None = None,
-) -> ComparedTrainings:
+) -> Decision:
     """Compare two trainings on the texts of the second, of which neither has seen those that it is asked about.
 
-    Which fifth a text is in depends on its core alone, so that a text and its double are held out together; where the
-    difference is drawn anew, they count as one. Nothing is written, and each text is encoded once.
+    Each is judged by the thresholds that it finds on the texts that it was trained on, cross-fitted. Which fifth a text
+    is in depends on its core alone, so that a text and its double are held out together, and count as one. Nothing is
+    written, and each text is encoded once.
 
     Args:
         served: the one training.
         new: the other one, on the same encoder.
-        keep_at: the threshold of the comparison.
+        goal: what the policy asks of the answers that are kept.
+        cards: of the served version, and of the new one, which was trained on all texts.
         progress: is called after each step.
-        several: whether a text may have several labels.
-        served_with: the `keep_at` that the second training would be served with; None: the same.
 
     Raises:
         UserError: the files or the encoder cannot be used.
         TooFewToHoldOutError: no fifth can be held out; one that cannot, beside others that can, is not compared.
     """
+    several = cards[1].kind == MULTI_LABEL
+    goal = replace(goal, evidence="estimated")  # cross-fitted scores certify nothing
     texts = _texts_of(new, several=several)
     cores = dict(zip(map(normalised_text, texts), cores_of(texts), strict=True))
     few = len(cores) < MANY_TEXTS
     # So few texts cannot show that a lexical stage pays, see `lexical_gate`: none is looked for.
     both = [replace(each, lexical=each.lexical and not few) for each in (served, new)]
     judge = _judge_sets if several else _judge_labels
-    keep_ats = (keep_at,) if served_with is None else (keep_at, served_with)
+    numbers = {core: number for number, core in enumerate(dict.fromkeys(cores.values()))}
+
+    def groups_of(texts: Sequence[str]) -> Integers:
+        return np.array([numbers[cores[normalised_text(text)]] for text in texts], dtype=np.int64)
+
     found: list[_Fifth] = []
     too_few: TooFewToHoldOutError | None = None
     with TemporaryDirectory(prefix="sprat-encoder-") as scratch:
@@ -98,31 +91,66 @@ def compare_trainings(
             shown = partial(_show, progress, f"comparing {fifth + 1} of {FIFTHS}" if few else "comparing")
             held_out = frozenset(text for text, core in cores.items() if fifth_of(core) == fifth)
             try:
-                found.append(judge(base, [replace(each, hold_out=held_out) for each in both], keep_ats, shown))
+                answers = judge(base, [replace(each, hold_out=held_out) for each in both], groups_of, shown)
             except TooFewToHoldOutError as error:
                 too_few = too_few or error
+                continue
+            names = zip(("as served", "with the corrections"), cards, answers, strict=True)
+            judged = [
+                VersionAtGoal.measured(name, card, rows, _measured(fitted, card), goal, "cross-fitted")
+                for name, card, (rows, fitted) in names
+            ]
+            found.append(_Fifth(answers[1][0], *judged))
     if too_few is not None and not found:
         raise too_few
-    numbers: dict[str, int] = {}
-    groups = [numbers.setdefault(cores[normalised_text(text)], len(numbers)) for each in found for text in each.texts]
-
-    def compared(at: int) -> Comparison:
-        first = VersionAnswers.of_all([each.answers[0][0] for each in found])
-        second = VersionAnswers.of_all([each.answers[1][at] for each in found])
-        return compare(first, second, groups=np.array(groups, dtype=np.int64))
-
-    return ComparedTrainings(
-        compared(0),
-        sum(each.outside for each in found),
-        len(found),
-        FIFTHS - len(found) if few else 0,
-        None if served_with is None else compared(1),
+    rows = Rows.concat([each.rows for each in found])
+    old, young = (_joined([getattr(each, name) for each in found]) for name in ("served", "new"))
+    parts = f"{len(found)} of {FIFTHS} fifths of the texts, one at a time" if few else "a fifth of the texts"
+    return Decision(
+        cards[1].task,
+        goal,
+        old,
+        young,
+        compare(old, young, goal, rows),
+        len(rows),
+        int(rows.outside.sum()),
+        new.source,
+        (f"held out from both trainings: {parts}",),
     )
 
 
 def fifth_of(core: str) -> int:
     """Return to which fifth of all texts those with a core belong, 0 to 4."""
     return sha256(core.encode()).digest()[0] % FIFTHS
+
+
+def _joined(parts: Sequence[VersionAtGoal]) -> VersionAtGoal:
+    """Return what a training keeps of the rows of all parts, each by the thresholds of that part."""
+    cells: dict[tuple[str | None, str | None], CellAtGoal] = {}
+    for cell in (cell for part in parts for cell in part.cells):
+        sums = cells.get((cell.language, cell.says), replace(cell, rows=0.0, kept=0.0, right=0.0))
+        added = {name: getattr(sums, name) + getattr(cell, name) for name in ("rows", "kept", "right")}
+        cells[cell.language, cell.says] = replace(sums, **added, threshold=None)
+    answers = [each.kept for each in parts if each.kept is not None]
+    kept = Kept(*(np.concatenate([getattr(each, name) for each in answers]) for name in ("kept", "right")))
+    return replace(parts[0], thresholds=None, cells=tuple(cells.values()), kept=kept)
+
+
+def _measured(rows: Rows, card: Card) -> Thresholds:
+    """Return the thresholds of a training by its cross-fitted answers."""
+    return measure(
+        rows,
+        task=card.task,
+        model=card.name,
+        model_version=card.version,
+        label_set=None,
+        right="as trained",
+        recommended_goal=recommended_goal(card.task),
+        purpose=None,
+        previous=None,
+        by="train",
+        at=datetime.now(UTC).date(),
+    )
 
 
 def _texts_of(config: TrainingConfig, *, several: bool) -> tuple[str, ...]:
@@ -137,39 +165,85 @@ def _show(progress: OnTrainingProgress, what: str, step: str, done: int, total: 
     progress(f"{what}: {step}", done, total)
 
 
+_Answers = tuple[Rows, Rows]
+"""To the texts held out, and cross-fitted to those of the training."""
+_GroupsOf = Callable[[Sequence[str]], Integers]
+"""Returns the numbers of the cores of texts."""
+
+
 def _judge_labels(
-    base: BaseEncoder, trainings: Sequence[TrainingConfig], keep_ats: Sequence[float], progress: OnTrainingProgress
-) -> _Fifth:
+    base: BaseEncoder, trainings: Sequence[TrainingConfig], groups_of: _GroupsOf, progress: OnTrainingProgress
+) -> list[_Answers]:
     sources = [read_sources(config) for config in trainings]
     test, outside = sources[-1].test, sources[-1].outside_test
     if test is None:
         raise ValueError("a training that holds nothing out")
+    groups = groups_of((*test.texts, *outside))
     answers = []
     for config, each in zip(trainings, sources, strict=True):
         fitted = fit_labels(base, each, config, progress)
         readings, _ = fitted.read(test.texts, test.labels, outside, progress)
-        answers.append(tuple(answers_of(readings, keep_at) for keep_at in keep_ats))
-    return _Fifth(tuple(answers), (*test.texts, *outside), len(outside))
+        rows = Rows.of(
+            readings.confidence,
+            readings.right,
+            says_none=readings.is_rejected,
+            outside=~readings.in_scope,
+            group=groups,
+        )
+        answers.append((rows, _rows_of_labels(fitted)))
+    return answers
+
+
+def _rows_of_labels(fitted: FittedLabels) -> Rows:
+    """Return what heads say of the texts of a training that they were not fitted on, weighted as traffic."""
+    validation, stage, gold = fitted.validation, fitted.stage, fitted.data.gold
+    behind = fitted.calibrator if stage is None else stage.passed_on
+    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, behind)
+    if stage is not None:
+        answered = np.concatenate([stage.answered, stage.outside_answered])
+        chances = np.concatenate([stage.chances, stage.outside_chances])
+        right = np.where(stage.answered, stage.best, validation.logits.argmax(axis=1)) == gold
+        readings = readings.answered_by_another(answered, chances, right)
+    outside = ~readings.in_scope
+    return Rows.of(
+        readings.confidence,
+        readings.right,
+        says_none=readings.is_rejected,
+        weight=readings.weights(fitted.config.outside_share) * len(outside),
+        real=readings.in_scope | (not validation.labels_held_out),
+        outside=outside,
+        group=np.concatenate([fitted.groups, validation.outside_groups + int(fitted.groups.max()) + 1]),
+    )
 
 
 def _judge_sets(
-    base: BaseEncoder, trainings: Sequence[TrainingConfig], keep_ats: Sequence[float], progress: OnTrainingProgress
-) -> _Fifth:
+    base: BaseEncoder, trainings: Sequence[TrainingConfig], groups_of: _GroupsOf, progress: OnTrainingProgress
+) -> list[_Answers]:
     sources = [read_label_sets(config) for config in trainings]
     test = sources[-1].test
     if test is None:
         raise ValueError("a training that holds nothing out")
     labels = sorted({label for each in sources for label in each.data.labels})
+    gold, groups = _in_columns(test.gold, test, labels), groups_of(test.texts)
     answers = []
     for each in sources:
         fitted, _ = fit_label_sets(base, each.data, progress)
         chances, confidence = read_sets(fitted, base, test.texts, progress)
-        said, gold = _in_columns(chances >= APPLIES_FROM, each.data, labels), _in_columns(test.gold, test, labels)
-        answers.append(tuple(set_answers_of(said, gold, confidence, keep_at) for keep_at in keep_ats))
-    return _Fifth(tuple(answers), tuple(test.texts), int((~test.gold.any(axis=1)).sum()))
+        said = _in_columns(chances >= APPLIES_FROM, each.data, labels)
+        answers.append((_set_rows(said, gold, confidence, groups), _rows_of_sets(fitted, each.data)))
+    return answers
 
 
-def _in_columns(flags: NDArray[np.bool_], data: LabelSetData, labels: Sequence[str]) -> NDArray[np.bool_]:
+def _rows_of_sets(fitted: FittedSets, data: LabelSetData) -> Rows:
+    return _set_rows(fitted.chances >= APPLIES_FROM, data.gold, fitted.confidence, core_numbers(data.texts))
+
+
+def _set_rows(said: Flags, gold: Flags, confidence: Doubles, groups: Integers) -> Rows:
+    right = (said == gold).all(axis=1)
+    return Rows.of(confidence, right, says_none=~said.any(axis=1), outside=~gold.any(axis=1), group=groups)
+
+
+def _in_columns(flags: Flags, data: LabelSetData, labels: Sequence[str]) -> Flags:
     """Return flags of the labels of some data in the columns of all labels."""
     found = np.zeros((len(flags), len(labels)), bool)
     found[:, [labels.index(label) for label in data.labels]] = flags

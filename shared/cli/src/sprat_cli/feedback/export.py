@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,24 +10,27 @@ from typing import Annotated, Any
 import typer
 
 from sprat.errors import UserError
-from sprat.kafka.clients import client_arguments
 from sprat.model import display_name
-from sprat.settings import KafkaSettings, default_language
-from sprat_cli.chosen_policy import chosen_tasks
+from sprat.settings import default_language
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.feedback.labels import announced_labels, did_you_mean, identities_json, labels_of, named_texts
-from sprat_cli.feedback.training_file import check_format, rows_of, trainable, write_rows
+from sprat_cli.correction_labels import identities_json
+from sprat_cli.correction_table import check_format, rows_of, trainable, write_rows
+from sprat_cli.given_corrections import (
+    OTHER_MODEL,
+    OUTSIDE,
+    UNTRAINABLE,
+    Refused,
+    joined_corrections,
+    known_labels,
+    left_out_lines,
+    most,
+    of_known_labels,
+)
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
-from sprat_cli.progress import read_progress
 from sprat_cli.terminal import counted, printable, remark, say, say_json
-from sprat_operations import local_run
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import (
-    NOT_FOUND,
-    WHY,
     CorrectedText,
-    join,
-    read_corrections,
     requested_model,
     task_alone,
 )
@@ -56,21 +59,6 @@ Exit codes:
      all the same
   2  wrong usage, or Kafka cannot be reached"""
 
-OUTSIDE = "outside"
-UNTRAINABLE = "untrainable"
-OTHER_MODEL = "other_model"
-NEW_LABEL = "new_label"
-LEFT_OUT_WHY = {
-    **WHY,
-    OTHER_MODEL: "the text asked for another model than --model",
-    NEW_LABEL: "no announced model knows the label: --allow-new-label LABEL takes it",
-    OUTSIDE: "outside every known intent: --out-of-scope FILE takes them",
-    UNTRAINABLE: "sprat train would refuse the text or the label in such a file: it may be a formula (take .jsonl)",
-}
-
-
-_SHOWN = 8
-"""Names that are printed; `--json` has all."""
 _RowBy = tuple[dict[str, Any], str]
 """A row of the file, and who corrected it."""
 
@@ -119,10 +107,10 @@ def export(
     with explain_kafka_errors(kafka):
         examples, left_out, not_found = asyncio.run(joined_corrections(kafka, task, since_ms))
         model, examples = _of_one_model(task, model, examples, left_out)
-        known = None if allow_new_labels else _known_labels(kafka, task, model, examples)
-    refused: Mapping[str, Counter[str]] = {}
+        known = None if allow_new_labels else known_labels(kafka, task, model, examples)
+    refused: Refused = {}
     if known is not None:
-        examples, refused = _of_known_labels(examples, {*known, *(allow_new_label or ())}, left_out)
+        examples, refused = of_known_labels(examples, {*known, *(allow_new_label or ())}, left_out)
     by_row = list(zip(rows_of(examples, default_language()), (each.by for each in examples), strict=True))
     outside = _trainable(out_of_scope, [each for each in by_row if each[0].get("label", "") is None], left_out)
     inside = _trainable(output, [each for each in by_row if each[0].get("label", "") is not None], left_out)
@@ -164,34 +152,6 @@ def _of_one_model(
     return model, [each for each in examples if requested_model(each.text, task) == model]
 
 
-def _known_labels(kafka: KafkaSettings, task: str, model: str | None, examples: list[CorrectedText]) -> Collection[str]:
-    """Return the labels that the model announces, else every model of the task, and those of the task's file."""
-    if not any(labels_of(each.output) for each in examples):
-        return ()
-    files = chosen_tasks(local_run.find_by_kafka(kafka.bootstrap))
-    of_file = files[task].labels if task in files else ()
-    announced = asyncio.run(announced_labels(kafka)).get(task, {})
-    of_models = announced.get(model or "", {label for labels in announced.values() for label in labels})
-    return {*of_file, *of_models}
-
-
-def _of_known_labels(
-    examples: list[CorrectedText], known: Collection[str], left_out: Counter[str]
-) -> tuple[list[CorrectedText], dict[str, Counter[str]]]:
-    """Return the corrections whose labels are all known, and of the other labels who gave them; count the others."""
-    kept: list[CorrectedText] = []
-    refused: dict[str, Counter[str]] = {}
-    for each in examples:
-        new = {label for label in labels_of(each.output) if label not in known}
-        for label in new:
-            refused.setdefault(label, Counter())[each.by] += 1
-        if new:
-            left_out[NEW_LABEL] += 1
-        else:
-            kept.append(each)
-    return kept, refused
-
-
 def _trainable(path: Path | None, rows: list[_RowBy], left_out: Counter[str]) -> list[_RowBy]:
     """Return the rows that can be trained from; count the others."""
     if path is None:
@@ -199,26 +159,6 @@ def _trainable(path: Path | None, rows: list[_RowBy], left_out: Counter[str]) ->
     good = [(row, by) for row, by in rows if trainable(path, row)]
     left_out[UNTRAINABLE] += len(rows) - len(good)
     return good
-
-
-async def joined_corrections(
-    kafka: KafkaSettings, task: str, since_ms: int | None
-) -> tuple[list[CorrectedText], Counter[str], list[Identity]]:
-    """Return the corrections given since a time with their texts, why others are left out, and texts not found."""
-    client = client_arguments(kafka)
-    with read_progress("corrections") as progress:
-        corrections = await read_corrections(client, kafka.topics, task, since_ms, progress=progress)
-    with read_progress("texts") as progress:
-        examples = await join(client, kafka.topics.texts, corrections, progress=progress)
-    return examples, corrections.left_out, corrections.not_found
-
-
-def left_out_reasons(left_out: Counter[str], not_found: Sequence[Identity]) -> Iterator[tuple[str, int, str]]:
-    """Yield code, number of corrections and reason of what is left out; with the texts that were not found."""
-    for code, why in LEFT_OUT_WHY.items():
-        if left_out[code]:
-            named = f": {named_texts(not_found)}" if code == NOT_FOUND and not_found else ""
-            yield code, left_out[code], f"{why}{named}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +173,7 @@ class _Exported:
     outside: Sequence[_RowBy]
     left_out: Counter[str]
     not_found: Sequence[Identity]
-    refused: Mapping[str, Counter[str]]
+    refused: Refused
     """Labels that are not known, with their authors."""
     known: Collection[str]
 
@@ -264,18 +204,10 @@ class _Exported:
             "texts_not_found": identities_json(self.not_found),
         }
 
-    def _say_new_labels(self) -> None:
-        by_count = sorted(self.refused.items(), key=lambda each: -each[1].total())
-        for label, authors in by_count[:_SHOWN]:
-            said = f"  {printable(label, 60)} {authors.total():,}, by {_most(authors)}"
-            say(said + did_you_mean(label, self.known))
-        if len(by_count) > _SHOWN:
-            say(f"  and {len(by_count) - _SHOWN:,} more labels (--json names all)")
-
     def say(self) -> None:
         """Print a line for each file, for each reason why a correction is left out, and for each new label."""
         if self.inside:
-            summary = f", {counted(len(self.labels), 'label')}: " + _most(self.labels) if self.labels else ""
+            summary = f", {counted(len(self.labels), 'label')}: " + most(self.labels) if self.labels else ""
             display = display_name(self.task, self.model)
             of_model = "" if display == self.task else f" of {display}"
             say(f"{self.output}: {counted(len(self.inside), 'row')}{of_model}{summary}")
@@ -284,11 +216,9 @@ class _Exported:
         if self.outside:
             say(f"{self.out_of_scope}: {counted(len(self.outside), 'row')} outside every known intent")
         if self.authors:
-            say(f"by {_most(self.authors)}")
-        for code, count, why in left_out_reasons(self.left_out, self.not_found):
-            say(f"left out: {count:,}  {why}")
-            if code == NEW_LABEL:
-                self._say_new_labels()
+            say(f"by {most(self.authors)}")
+        for line in left_out_lines(self.left_out, self.not_found, self.refused, self.known):
+            say(line)
         if conflicts := _conflicts(row for row, _ in self.inside):
             one = conflicts == 1
             texts, them = ("1 text has", "it") if one else (f"{conflicts:,} texts have", "them")
@@ -307,8 +237,3 @@ def _conflicts(rows: Iterable[Mapping[str, Any]]) -> int:
         if "label" in row or "labels" in row:
             labels.setdefault(row["text"], set()).add(row.get("labels", row.get("label")))
     return sum(len(each) > 1 for each in labels.values())
-
-
-def _most(names: Counter[str]) -> str:
-    parts = [f"{printable(name, 40)} {count:,}" for name, count in names.most_common(_SHOWN)]
-    return ", ".join(parts) + ("" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more")

@@ -27,9 +27,8 @@ _TABLE_SUFFIXES: Final = (".csv", *TAB_SUFFIXES, ".txt")
 
 SEPARATOR: Final = "|"
 """Between the labels of a text that has several."""
-GIVEN: Final = "given"
-ORIGIN_FIELDS: Final = (GIVEN, "text_id", "text_source")
-"""Of a row that `sprat retrain` keeps: the label as it was given, and of which text. Training does not read them."""
+ORIGIN_FIELDS: Final = ("by", "given_at")
+"""Of a row that `sprat retrain` keeps: who gave the label, and when. Training reads neither."""
 
 Entry = tuple[int, int, str, str, Sequence[str]]
 """Row, line, text, label, and the row as it was read."""
@@ -335,7 +334,7 @@ def _json_entries(
         found = "" if listing is None else question.found
         problems.fail(row, None, f"{question.asked} There are {shown}{found}; use {question.options}")
     used_names = tuple(name for name in fields if name is not None)
-    kept = ORIGIN_FIELDS if {*ORIGIN_FIELDS} <= {*names} else ()
+    kept = (*ORIGIN_FIELDS, "language") if {*ORIGIN_FIELDS} <= {*names} else ()
     unused = _shown([name for name in names if name not in (*used_names, *kept)])
     return used_names, unused, _entries_of_lines(lines, used_names, problems, several=several)
 

@@ -1,9 +1,10 @@
-"""Corrected texts as a file to train from."""
+"""Corrected texts as a table to train from, which is written and read."""
 
 import csv
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,23 @@ from sprat_contracts import IntentOutput, LabelsOutput, Output
 from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_langid import resolved
 from sprat_operations.feedback import CorrectedText
+from sprat_operations.large_answers import FRONTIER
 from sprat_training.datasets.reader import joined_labels, split_labels
-from sprat_training.datasets.rows import protected_cell, text_problem
+from sprat_training.datasets.rows import normalised_text, protected_cell, text_problem
+from sprat_training.datasets.tables import read_text
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a table when corrections were added."""
+
+    rows: int
+    """In the table then."""
+    new: int
+    """Of these, those that it did not have, or had from an earlier correction."""
+    untrainable: int
+    """Corrections that are left out: training would refuse the text or the label."""
+
 
 FORMATS: Final = (".csv", ".tsv", ".jsonl")
 _BREAKS: Final = re.compile(r"[\t\r\n]")
@@ -53,6 +69,66 @@ def _row(example: CorrectedText, default_language: str) -> dict[str, Any]:
 
 def _language(example: CorrectedText, default: str) -> str:
     return resolved(example.text.read_in(default).language, example.text.text, default)
+
+
+def merge_rows(path: Path, examples: Iterable[CorrectedText], outside_label: str, default_language: str) -> Added:
+    """Add corrections to the table that keeps those of a model, because texts on Kafka expire.
+
+    Of each text the row that was given last counts: a label that somebody changes in the table stays until a later
+    correction of its text. What a person said stands above what the frontier said.
+
+    Args:
+        path: of the table, `.jsonl`, which holds every text.
+        examples: the corrections.
+        outside_label: what stands for a text outside every label.
+        default_language: of texts that name none.
+
+    Raises:
+        UserError: the table cannot be read or written.
+    """
+    rows = _rows_in(path)
+    kept = {normalised_text(row["text"]): row for row in rows}
+    new, untrainable = 0, 0
+    for example in sorted(examples, key=lambda each: each.given_at):
+        row = _row(example, default_language)
+        if "label" in row:
+            row["label"] = row["label"] or outside_label
+        if not trainable(path, row):
+            untrainable += 1
+            continue
+        row |= {"by": example.by, "given_at": example.given_at}
+        text = normalised_text(row["text"])
+        before = kept.get(text)
+        if before is None or _rank(before) < _rank(row):
+            new += before is None or any(before.get(name) != row.get(name) for name in ("label", "labels"))
+            kept[text] = row
+    if list(kept.values()) != rows:
+        write_rows(path, list(kept.values()), overwrite=True)
+    return Added(len(kept), new, untrainable)
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, int]:
+    """Return what orders two rows of a text: the greater one counts."""
+    return row.get("by") != FRONTIER, int(row.get("given_at") or 0)
+
+
+def _rows_in(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a table that is there."""
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(read_text(path).text.split("\n"), start=1):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except ValueError:
+            row = ""
+        if row is not None:
+            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+                raise UserError(
+                    f"{path}: row {number} is no JSON object with a text; correct it, or move the file away"
+                )
+            rows.append(row)
+    return rows
 
 
 def trainable(path: Path, row: Mapping[str, Any]) -> bool:
