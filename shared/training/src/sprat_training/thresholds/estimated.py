@@ -50,13 +50,14 @@ def estimate(confidence: Doubles, right: Flags, weight: Doubles, group: Integers
     """
     each = at_each(confidence, right, weight, group)
     allowed = (each.wrong + 1) / (each.kept + 1)
-    steps = []
-    for level in LEVELS:
-        reached = (each.threshold >= LEAST_THRESHOLD) & (allowed <= 1 - level + _ROUNDING)
-        if reached.any():  # what reaches a higher level reaches this one: no threshold falls as levels rise
-            place = int(np.flatnonzero(reached)[-1])
-            steps.append(step_at(each, place, level))
-    return tuple(steps)
+    possible = each.threshold >= LEAST_THRESHOLD
+    reached = possible[:, None] & (allowed[:, None] <= 1 - np.array(LEVELS) + _ROUNDING)
+    # What reaches a higher level reaches each lower one, so no threshold falls as levels rise.
+    return tuple(
+        step_at(each, int(np.flatnonzero(of_level)[-1]), level)
+        for level, of_level in zip(LEVELS, reached.T, strict=True)
+        if of_level.any()
+    )
 
 
 def step_at(each: AtEach, place: int, level: float) -> Step:

@@ -105,7 +105,7 @@ class Rows:
         """Return some rows: by a flag for each, or by their numbers."""
         places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         arrays = {name: getattr(self, name)[places] for name in _ARRAYS}
-        return type(self)(**arrays, languages=tuple(self.languages[place] for place in places))
+        return type(self)(**arrays, languages=tuple(map(self.languages.__getitem__, places.tolist())))
 
 
 @dataclass(frozen=True, slots=True)
