@@ -1,4 +1,4 @@
-"""An example of every message: one text on its way through the whole system."""
+"""An example of every message: one text on its way through the whole system; and of thresholds."""
 
 from functools import cache
 
@@ -23,6 +23,7 @@ from sprat_contracts import (
     TextSubmitted,
     Usage,
 )
+from sprat_contracts.thresholds import NONE, SOME, Cell, Certificate, Measurement, Step, Thresholds, content_version
 
 TEXT_ID = "order-4711/message-3"
 TEXT_SOURCE = "/shop/chat"
@@ -56,6 +57,7 @@ def examples() -> dict[str, Message]:
         deadline_ms=60_000,
         reference={"conversation": "c-193"},
     )
+    accuracy = thresholds().accuracy(0.62, submitted.language, SOME)
     prediction = Prediction(
         text_id=TEXT_ID,
         text_source=TEXT_SOURCE,
@@ -65,10 +67,17 @@ def examples() -> dict[str, Message]:
         output=_OUTPUT,
         confidence=0.62,
         model=_SMALL,
+        accuracy=accuracy,
         timings_ms={"wait": 4.1, "model": 2.3},
     )
     request = FrontierRequested(
-        prediction=prediction, reasons=("low_confidence",), threshold=0.8, labels=_LABELS, label_set="9c1e0b7d"
+        prediction=prediction,
+        reasons=("low_confidence",),
+        goal=0.97,
+        evidence="estimated",
+        level=accuracy.estimated,
+        labels=_LABELS,
+        label_set="9c1e0b7d",
     )
     answer = FrontierAnswered(
         request=request,
@@ -81,6 +90,39 @@ def examples() -> dict[str, Message]:
     )
     messages = (submitted, prediction, request, answer, _result(answer), _announcement(), _egress_record(), _feedback())
     return {message.event_type: message for message in messages}
+
+
+def thresholds() -> Thresholds:
+    """Return the thresholds of the model of the example."""
+    low = Step(accuracy=0.9, threshold=0.58, kept=412, right=372)
+    goal = Step(accuracy=0.97, threshold=0.71, kept=366, right=357)
+    certified = Step(accuracy=0.97, threshold=0.84, kept=298, right=296)
+    measured = Measurement(
+        at="2026-12-01",
+        by="evaluate",
+        rows=520,
+        outside=52,
+        drawn="traffic",
+        attempt=1,
+        spent=0.015,
+        data="5f1d3a90c2b7e846",
+    )
+    draft = Thresholds(
+        thresholds_version="0" * 16,
+        task="intent",
+        model=_SMALL.name,
+        model_version=_SMALL.version,
+        label_set="9c1e0b7d",
+        right="the label, or none",
+        recommended_goal=0.97,
+        cells=(
+            Cell(says=SOME, rows=461, estimated=(low, goal), certified=(certified,)),
+            Cell(says=NONE, rows=59, estimated=(Step(accuracy=0.9, threshold=0.66, kept=39, right=36),)),
+        ),
+        certificate=Certificate(goals=(0.97,), spent=0.015, drawn="traffic", rows=520, outside=52),
+        measurements=(measured,),
+    )
+    return draft.model_copy(update={"thresholds_version": content_version(draft.model_dump(mode="json"))})
 
 
 def degraded() -> Result:
@@ -114,7 +156,9 @@ def _result(answer: FrontierAnswered) -> Result:
         status="answered",
         output=answer.output,
         source="frontier",
-        route=Route(decision="escalated", reason="low_confidence", threshold=0.8),
+        route=Route(
+            decision="escalated", reason="low_confidence", goal=0.97, evidence="estimated", level=answer.request.level
+        ),
         model=answer.model,
         cost_eur=answer.cost_eur,
         egress=answer.egress,
@@ -134,6 +178,7 @@ def _announcement() -> ModelAnnounced:
         languages=("en",),
         owns_from=APPENDED_AT - 3_600_000,
         card={"name": _SMALL.name, "licence": "Apache-2.0"},
+        thresholds=thresholds().announced(),
     )
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from contracts.generators.asyncapi import document
 from contracts.generators.paths import ASYNCAPI, ROOT, SCHEMAS, TEST_VECTORS, to_json, write
-from contracts.generators.schemas import messages, schema_of
+from contracts.generators.schemas import THRESHOLDS, messages, schema_of, schema_of_thresholds
 from contracts.generators.vectors import vectors
 
 
 def contracts() -> dict[str, str]:
-    """Return the files that describe messages and ids, by name."""
+    """Return the files that describe messages, thresholds and ids, by name."""
     files = {f"{event_type}.json": to_json(schema_of(message)) for event_type, message in messages().items()}
-    return files | {TEST_VECTORS.name: to_json(vectors())}
+    return files | {f"{THRESHOLDS}.json": to_json(schema_of_thresholds()), TEST_VECTORS.name: to_json(vectors())}
 
 
 def generated(root: Path = ROOT) -> dict[Path, str]:

@@ -1,13 +1,17 @@
-"""The JSON Schema of every message, draft 2020-12."""
+"""The JSON Schema of every message, and of the file of thresholds; draft 2020-12."""
 
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from contracts.generators.examples import examples
+from contracts.generators.examples import examples, thresholds
 from sprat_contracts import Message, Topics
+from sprat_contracts.base import Part
+from sprat_contracts.thresholds import FORMAT, Thresholds
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+THRESHOLDS = f"thresholds.v{FORMAT}"
+"""Not of a message, so it does not begin with `dev.sprat`."""
 
 
 def messages() -> dict[str, type[Message]]:
@@ -15,20 +19,28 @@ def messages() -> dict[str, type[Message]]:
     return {topic.message.event_type: topic.message for topic in Topics().table() if topic.message is not None}
 
 
-def schema_id(event_type: str) -> str:
-    """Return the `$id` of a message's schema: a name, not an address."""
-    return f"urn:sprat:schema:{event_type}"
+def schema_id(name: str) -> str:
+    """Return the `$id` of a schema, by the event type of its message: a name, not an address."""
+    return f"urn:sprat:schema:{name}"
 
 
 def schema_of(message: type[Message]) -> dict[str, Any]:
     """Return the schema of what a reader of this message accepts."""
-    schema = message.model_json_schema(mode="validation", schema_generator=SchemaWithoutTitles)
-    head = {"$schema": DIALECT, "$id": schema_id(message.event_type), "title": schema.pop("title")}
+    return _schema(message, message.event_type, examples()[message.event_type])
+
+
+def schema_of_thresholds() -> dict[str, Any]:
+    """Return the schema of `thresholds.json`."""
+    return _schema(Thresholds, THRESHOLDS, thresholds())
+
+
+def _schema(kind: type[Part], name: str, example: Part) -> dict[str, Any]:
+    schema = kind.model_json_schema(mode="validation", schema_generator=SchemaWithoutTitles)
+    head = {"$schema": DIALECT, "$id": schema_id(name), "title": schema.pop("title")}
     description = schema.pop("description")
     definitions = schema.pop("$defs", {})
-    shown = [examples()[message.event_type].model_dump(mode="json")]
     tail = {"$defs": definitions} if definitions else {}
-    return head | {"description": description} | schema | {"examples": shown} | tail
+    return head | {"description": description} | schema | {"examples": [example.model_dump(mode="json")]} | tail
 
 
 class SchemaWithoutTitles(GenerateJsonSchema):
