@@ -55,6 +55,13 @@ def test_a_task_without_examples_has_the_thresholds_of_the_part_that_answers_it(
     assert default_thresholds(tmp_path) == measured
 
 
+def test_what_holds_for_every_task_without_examples_certifies_nothing() -> None:
+    shipped = default_thresholds()
+    assert shipped is not None
+    assert shipped.certificate is None
+    assert not any(cell.certified for cell in shipped.cells)
+
+
 @pytest.fixture
 def tasks(tmp_path: Path) -> Path:
     labels = "labels: {badge: a key card, laptop: a computer}"
