@@ -10,14 +10,16 @@ import pytest
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat.settings import Section
+from sprat.thresholds import find_thresholds
 from sprat_contracts import Result, TextSubmitted, Topics
+from sprat_contracts.thresholds import SOME
 from sprat_inference.artefact import load_artefact
 from sprat_intent.__main__ import IntentSection
 from sprat_ner.__main__ import NerSection
 from sprat_policy import load_guarded_policy, load_policy
 from sprat_translation.__main__ import TranslationSection
 from sprat_translation.model import TranslationModel
-from support.readme import CONFIGURATION, DOCS, PAGES, ROOT, documented_settings, programs, section, settings
+from support.readme import CONFIGURATION, DOCS, PAGES, documented_settings, programs, section, settings
 from tests.bench import benchmarks_page
 
 KAFKA_SECURITY = DOCS / "kafka-security.md"
@@ -53,7 +55,14 @@ def test_the_policy_shown_is_valid_and_does_what_its_comments_say(tmp_path: Path
     file = tmp_path / "policy.yaml"
     file.write_text(programs()["policy"], "utf-8")
     policy = load_policy(file)
-    assert (policy.task("intent").keep_at, policy.tenant("acme-bank").frontier) == (0.72, "allow")
+    rules = policy.task("intent")
+    assert [rules.rule(*of).goal for of in (("default", "en"), ("default", "de-AT"), ("hr", "de"))] == [
+        0.98,
+        0.95,
+        0.97,
+    ]
+    assert (rules.rule("hr", "en").evidence, policy.tenant("acme-bank").frontier) == ("certified", "allow")
+    assert policy.task("translation").rule("default", "en").keep_at == 0.63
     assert policy.tenant("somebody else").frontier == "deny"
 
 
@@ -85,8 +94,11 @@ def test_the_policy_of_masking_is_valid_and_does_what_its_comments_say(tmp_path:
 
 def test_the_small_model_is_sure_enough_of_the_translation_in_the_readme() -> None:
     (text,) = re.findall(r'send "([^"]+)" .*--task translation=de --tenant', programs()["commands"])
-    (answer,) = TranslationModel.load(TranslationSection().artefact).answer([Question(text, "en", "de")])
-    assert answer.confidence >= load_policy(ROOT / "compose" / "policy.yaml").task("translation").keep_at
+    model = TranslationModel.load(TranslationSection().artefact)
+    (answer,) = model.answer([Question(text, "en", "de")])
+    measured = find_thresholds(TranslationSection().artefact, model_version=model.card.version)
+    assert measured is not None
+    assert (measured.accuracy(answer.confidence, "en", SOME).estimated or 0) >= measured.recommended_goal
 
 
 def test_the_figures_are_those_that_were_measured_last() -> None:
