@@ -168,7 +168,7 @@ class Tiers:
             task: name of the task.
             question: a keyed hash of the question.
         """
-        tiers = [tier for tier, policy in self._tiers if policy is None or policy.is_for(section, task)]
+        tiers = [tier for tier, policy in self._tiers if policy is None or policy.takes(section, task)]
         groups = groupby(tiers, key=lambda tier: tier.group or tier)
         return tuple(tier for _, group in groups for tier in sorted(group, key=lambda tier: tier.rank(question)))
 

@@ -3,6 +3,8 @@
 Its only state is the table of models; every record holds what its next step needs.
 """
 
+from functools import lru_cache
+
 from sprat.channels import router_channels
 from sprat.errors import Fatal, Rejected
 from sprat.processing.handler import Emit, Outcome, Received
@@ -36,6 +38,8 @@ from sprat_router.events import (
 
 SERVICE = "router"
 FRONTIER = "frontier"
+_RULES = 1024
+"""Rules by task, model and language that are kept: working one out takes longer than to decide."""
 
 
 class RouterHandler:
@@ -61,6 +65,7 @@ class RouterHandler:
         self._question_hash = question_hash
         self._strict_texts = strict_texts
         self._types = router_channels(topics).reads
+        self._rule = lru_cache(_RULES)(lambda task, model, language: policy.task(task).rule(model, language))
 
     def message_type(self, topic: str) -> type[Message]:
         """Return the message type of one of the router's topics."""
@@ -156,7 +161,7 @@ class RouterHandler:
 
     def _route(self, prediction: Prediction) -> Outcome:
         options = requested_options(prediction)
-        rule = self._policy.task(prediction.task).rule(options.model, prediction.text_language)
+        rule = self._rule(prediction.task, options.model, prediction.text_language)
         form = self._topics.tasks[prediction.task]
         decision = decide(prediction, form, rule, self._models.labels(prediction.task, options.model))
         if decision.kept:

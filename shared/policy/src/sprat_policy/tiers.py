@@ -227,8 +227,8 @@ class TierPolicy(KeepSection):
         """Whether it is a decision model, which is for tasks of one label a text alone."""
         return self.known.api in {"decisions", "systemone"}
 
-    def is_for(self, section: str, task: str) -> bool:
-        """Return whether it is for the texts of a section of the policy, and a task."""
+    def takes(self, section: str, task: str) -> bool:
+        """Return whether it may be asked about the texts of a section of the policy, for a task."""
         return (not self.tasks or task in self.tasks) and (not self.tenants or section in self.tenants)
 
     @model_validator(mode="after")
