@@ -1,14 +1,12 @@
 """`Sprat`: an installation for tests, with what a test does to it and asks of it."""
 
 import asyncio
-import concurrent.futures
 import secrets
 import shutil
 import tempfile
-import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Literal, Protocol, Self
 
 from aiokafka import AIOKafkaProducer
 
@@ -21,10 +19,9 @@ from sprat_contracts.thresholds import LEVELS, nearest_levels, thousandths
 from sprat_local.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
 from sprat_testing.answers import FixedAnswer, FixedAnswers
+from sprat_testing.background_loop import BackgroundLoop
 from sprat_testing.outcomes import Of, Outcomes, RecordPlace
 from sprat_testing.texts import Text
-
-T = TypeVar("T")
 
 Models = Literal["fixed", "shipped"]
 Backend = Literal["embedded", "containers"]
@@ -116,7 +113,7 @@ class Sprat:
         own = None if tasks is None else Path(tasks)
         self._running = _backend(backend, self._answers_file, file, own, services, more, on_progress)
         self._outcomes = Outcomes()
-        self._loop = _Loop()
+        self._loop = BackgroundLoop()
         self._producer: AIOKafkaProducer | None = None
 
     def start(self) -> None:
@@ -444,43 +441,3 @@ def _backend(
         environment=environment,
         on_progress=on_progress,
     )
-
-
-class _Loop:
-    """An event loop on a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._kept: list[asyncio.Task[None]] = []
-
-    def start(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sprat-testing", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-        """Run a coroutine and return its result."""
-        if self._loop is None:
-            raise UserError("Sprat is not running: use it as a context manager, or call start()")
-        future: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result(timeout_s)
-
-    def keep(self, task: asyncio.Task[None]) -> None:
-        """Cancel this task when the loop stops."""
-        self._kept.append(task)
-
-    def stop(self) -> None:
-        if self._loop is None or self._thread is None:
-            return
-        self.run(self._cancel(), _CONNECT_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._loop = self._thread = None
-
-    async def _cancel(self) -> None:
-        for task in self._kept:
-            task.cancel()
-        await asyncio.gather(*self._kept, return_exceptions=True)
-        self._kept.clear()
