@@ -73,6 +73,19 @@ def test_one_that_is_shown_to_miss_the_goal_is_worse_however_much_it_keeps():
     assert compare_at(holds, kept(605, 594), goal=0.97).verdict == "not shown"
 
 
+def test_a_missed_goal_alone_decides_nothing_where_both_keep_as_much_that_is_wrong():
+    """Of 1,000 kept answers, 41 wrong ones miss 97 %, and 40 hardly less: the difference of one row is chance."""
+    limit = next(
+        wrong for wrong in range(30, 60) if compare_at(kept(1000, 1000 - wrong), kept(1000, 1000), goal=0.97).missed
+    )
+    missing, holding = kept(1000, 1000 - limit), kept(1000, 1001 - limit)
+    for pair in ((missing, holding), (holding, missing)):
+        found = compare_at(*pair, goal=0.97)
+        assert (found.verdict, found.missed) == ("not shown", None)
+    assert compare_at(missing, kept(1000, 990), goal=0.97).missed == "served"
+    assert compare_at(kept(1000, 990), missing, goal=0.97).missed == "new"
+
+
 def test_that_nothing_is_kept_misses_no_goal():
     assert compare_at(kept(0, 0), kept(0, 0), goal=0.97).verdict == "not shown"
     assert compare_at(kept(600, 590), kept(0, 0), goal=0.97).verdict == "worse"

@@ -45,6 +45,8 @@ class Compared:
     """Least difference of its paired 95 % interval."""
     high: float
     verdict: Verdict
+    missed: Literal["served", "new"] | None = None
+    """The one that is shown to miss the goal, and to keep more wrong answers than the other."""
 
 
 def compare_at(
@@ -52,8 +54,8 @@ def compare_at(
 ) -> Compared:
     """Compare two models on the same rows, each at the threshold that it has for the goal.
 
-    One that is shown to miss the goal is worse than one that is not. Else the better one keeps more right answers, if
-    that is more than chance.
+    One that is shown to miss the goal is worse than one that is not, if it also keeps more wrong answers than the other
+    by more than chance. Else the better one keeps more right answers, if that is more than chance.
 
     Args:
         served: what the one does.
@@ -66,11 +68,15 @@ def compare_at(
     served, new = (Kept(each.kept[rows], each.right[rows]) for each in (served, new))
     before, now = served.kept & served.right, new.kept & new.right
     gained, lost = int((now & ~before).sum()), int((before & ~now).sum())
-    chance = min(2 * at_most(min(gained, lost), gained + lost, 0.5), 1.0)
-    missed = _misses(served, goal), _misses(new, goal)
+    chance = _mcnemar(gained, lost)
+    was_wrong, is_wrong = served.kept & ~served.right, new.kept & ~new.right
+    more, fewer = int((is_wrong & ~was_wrong).sum()), int((was_wrong & ~is_wrong).sum())
+    missed: Literal["served", "new"] | None = None
+    if _misses(served, goal) != _misses(new, goal) and _mcnemar(more, fewer) <= CHANCE:
+        missed = "served" if _misses(served, goal) else "new"
     verdict: Verdict = "not shown"
-    if missed[0] != missed[1]:
-        verdict = "better" if missed[0] else "worse"
+    if missed is not None:
+        verdict = "better" if missed == "served" else "worse"
     elif chance <= CHANCE:
         verdict = "better" if gained > lost else "worse"
     return Compared(
@@ -85,7 +91,13 @@ def compare_at(
         (gained - lost) / max(len(rows), 1),
         *paired_interval(gained, lost, len(rows)),
         verdict,
+        missed,
     )
+
+
+def _mcnemar(one: int, other: int) -> float:
+    """Return the chance of so uneven a pair of counts, or more, where both are equally likely: exact, two-sided."""
+    return min(2 * at_most(min(one, other), one + other, 0.5), 1.0)
 
 
 def paired_interval(gained: int, lost: int, rows: int) -> tuple[float, float]:
