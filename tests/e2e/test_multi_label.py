@@ -131,7 +131,7 @@ async def test_an_unsure_answer_is_the_large_models(running: Running) -> None:
     assert (request.labels, request.reasons) == (("badge", "laptop", "leave", "payroll"), ("low_confidence",))
 
 
-def test_corrections_become_rows_to_train_from_and_the_model_is_assessed(running: Running) -> None:
+def test_corrections_become_rows_to_train_from_and_the_model_is_evaluated(running: Running) -> None:
     correct = ["feedback", "--task", "desk-topics", "--text-id", "both", "--source", SOURCE, "--by", "qa", "--label"]
     assert "laptop, badge" in running.cli(*correct, "laptop|badge")
     corrected = running.folder / "corrected.csv"
@@ -140,7 +140,7 @@ def test_corrections_become_rows_to_train_from_and_the_model_is_assessed(running
     test = running.folder / "test.csv"
     test.write_text(f"text,labels\n{BOTH},payroll|laptop\n{UNSURE},leave|laptop\nwho has won,\n", encoding="utf-8")
     model = str(running.folder / "topics-model")
-    said = running.cli("assess", str(test), "--model", model, "--frontier-accuracy", "0.9", "--json")
-    assessed = json.loads(said.splitlines()[-1])
-    assert (assessed["texts"], assessed["small"]["accuracy"][0]) == (3, pytest.approx(2 / 3, abs=0.01))
-    assert 0.5 < assessed["micro_f1"] < 1.0
+    said = running.cli("evaluate", str(test), "--model", model, "--json")
+    evaluated = json.loads(said.splitlines()[-1])
+    assert (evaluated["rows"], evaluated["outside"]) == (3, 1)
+    assert evaluated["new"]["cells"][0]["rows"] == 3

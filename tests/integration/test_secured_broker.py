@@ -305,7 +305,6 @@ def test_every_command_that_takes_an_address_is_tried_here():
     taking = {name for name, command in every if any("--bootstrap" in each.opts for each in command.params)}
     assert taking == {name for name in TALKING if name != "send without waiting"} | {
         "acls print",  # it writes the address into what it prints
-        "assess",
         "retrain",  # it reads corrections as `feedback export` does, after the files
         "doctor",
         "up",

@@ -59,17 +59,17 @@ def test_a_policy_that_is_not_there_is_an_error_and_not_none() -> None:
     "command",
     [
         ("dlq", "show", "3:17", "--validators-alone", "--bootstrap", "127.0.0.1:1"),
-        ("assess", "texts.csv", "--model", ".", "--frontier", "http://127.0.0.1:1/v1", "--frontier-model", "large"),
+        ("evaluate", "texts.csv", "--model", "intent/en-fast", "--frontier", "tiers"),
     ],
 )
-def test_dlq_show_and_assess_do_the_same(command: tuple[str, ...]) -> None:
+def test_dlq_show_and_evaluate_do_the_same(command: tuple[str, ...]) -> None:
     assert NO_POLICY in run(*command)[1].splitlines()
     assert NO_POLICY not in run(*command, policy="policy.yaml")[1]
     assert "gone.yaml: no such policy file" in run(*command, policy="gone.yaml")[1]
 
 
-def test_assess_that_asks_nobody_says_nothing_of_masking() -> None:
-    assert NO_POLICY not in run("assess", "texts.csv", "--model", ".", "--frontier-accuracy", "1")[1]
+def test_evaluate_that_asks_nobody_says_nothing_of_masking() -> None:
+    assert NO_POLICY not in run("evaluate", "texts.csv", "--model", "intent/en-fast")[1]
 
 
 def test_dlq_show_without_masking_says_nothing_of_a_policy() -> None:

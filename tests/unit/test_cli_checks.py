@@ -9,7 +9,6 @@ from aiokafka.errors import ClusterAuthorizationFailedError
 from typer.testing import CliRunner
 
 from sprat.settings import KafkaSettings
-from sprat_cli.chosen_policy import remark_unread
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_brokers, check_calls, check_checkpoints, check_topics, check_transactions
@@ -24,7 +23,6 @@ from sprat_cli.doctor.settings import (
 )
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace
-from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew
 from sprat_operations.egress import recent_calls
 from sprat_operations.local_run import SIMULATED, LocalRun
@@ -612,20 +610,3 @@ def test_doctor_says_which_frontier_this_users_own_installation_asks(tmp_path, m
     run = LocalRun(1, str(tmp_path), "", policy=str(tmp_path / "own.yaml"), frontier=frontier)
     (check,) = (each for each in check_settings(*find_policy(None, run), run) if each.subject == "frontier")
     assert (check.status, check.finding.startswith(said)) == (CheckStatus.ok, True), check
-
-
-def test_a_command_that_says_what_is_used_says_where_sprat_up_has_not_read_it(tmp_path, monkeypatch, capsys):
-    policy, other = tmp_path / "own.yaml", tmp_path / "other.yaml"
-    for file in (policy, other):
-        file.write_text("tenants: {acme: {frontier: deny}}\n")
-    told = LocalRun(1, str(tmp_path), "", policy=str(policy))
-    run = replace(told, files=told.files_now())
-    monkeypatch.setattr(local_run, "for_commands", lambda: [run])
-    for file in (policy, other):
-        file.write_text("tenants: {acme: {frontier: allow}}\n")
-    for read, said in ((None, ""), (other, ""), (policy, f"{policy} changed after your `sprat up` read it: ")):
-        remark_unread(read)
-        assert capsys.readouterr().err.startswith(said)
-    policy.write_text("tenants: {acme: {frontier: deny}}\n")
-    remark_unread(policy)
-    assert capsys.readouterr().err == ""

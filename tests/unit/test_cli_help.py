@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from sprat.errors import SpratError, UserError
 from sprat_cli.main import COMMANDS, app, load
+from sprat_training.thresholds.wording import PARAGRAPH
 
-MINE = ("send", "watch", "trace", "lag", "top", "doctor")
+MINE = ("send", "watch", "trace", "lag", "top", "doctor", "evaluate")
 
 
 @pytest.fixture(autouse=True)
@@ -57,9 +58,16 @@ def test_no_command_imports_what_only_services_run():
     assert imported(script, {"faststream", "starlette", "uvicorn", "openai"}) == ""
 
 
-@pytest.mark.parametrize("command", ["assess", "models compare", "mask", "train intent", "train multi-label"])
+@pytest.mark.parametrize("command", ["evaluate", "mask", "train intent", "train multi-label"])
 def test_a_command_that_reads_the_default_language_says_so(command):
     assert "SPRAT_DEFAULT_LANGUAGE" in run(*command.split(), "--help").output
+
+
+@pytest.mark.parametrize("command", ["evaluate", "tiers calibrate"])
+def test_commands_that_certify_say_what_that_means_and_have_few_options(command):
+    said = run(*command.split(), "--help").output
+    assert PARAGRAPH in " ".join(said.split())
+    assert said.partition("Options:")[2].partition("Examples:")[0].count("\n  -") <= 16
 
 
 @pytest.mark.parametrize("name", MINE)

@@ -4,7 +4,7 @@ import pytest
 
 from sprat.errors import UserError
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import existing_columns, read_column, read_labelled, read_texts
+from sprat_training.datasets.reader import read_column, read_labelled, read_texts
 from support.dataset_files import error_of, write_file
 
 ANNA = "My name is Anna Schmidt"
@@ -67,34 +67,6 @@ def test_an_error_shows_no_fields_that_may_be_texts(tmp_path):
 def test_an_error_lists_names_of_several_words(tmp_path):
     message = error_of(write_file(tmp_path, "a.csv", "Nr,Text der Mail,label_2\n1,hello,greeting\n"))
     assert "There are 'Nr', 'Text der Mail', 'label_2'; name them: --text-column NAME --label-column NAME" in message
-
-
-def test_columns_named_for_one_file_hold_for_another_that_has_them(tmp_path):
-    user_columns = ColumnNames("Frage", "Thema")
-    alike = write_file(tmp_path, "a.csv", "nr;frage;thema\n1;hello;greeting\n")
-    assert existing_columns(alike, user_columns) == user_columns
-    assert (
-        existing_columns(write_file(tmp_path, "b.jsonl", '{"text": "hello", "label": "greeting"}\n'), user_columns)
-        == ColumnNames()
-    )
-    assert existing_columns(
-        write_file(tmp_path, "c.csv", "Frage,label,Thema\nhello,greeting,x\n"), ColumnNames("Frage")
-    ) == ColumnNames("Frage")
-    assert existing_columns(write_file(tmp_path, "d.csv", "1,hello,greeting\n"), ColumnNames("2", "3")) == ColumnNames(
-        "2", "3"
-    )
-    assert (
-        existing_columns(
-            write_file(tmp_path, "e.csv", "text,label,cost_eur\nhello,greeting,1\n"), ColumnNames("3", "1")
-        )
-        == ColumnNames()
-    )
-    assert (
-        existing_columns(
-            write_file(tmp_path, "f.jsonl", '{"text": "hello", "label": "greeting"}\n'), ColumnNames("1", "2")
-        )
-        == ColumnNames()
-    )
 
 
 def test_another_column_is_read_by_row(tmp_path):

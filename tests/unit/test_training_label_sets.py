@@ -10,7 +10,7 @@ from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import MIN_TEXTS, TooFewToHoldOutError
 from sprat_training.datasets.reader import read_labelled
 from sprat_training.datasets.rows import normalised_text
-from sprat_training.label_set_data import as_flags, one_label, read_label_sets, set_numbers
+from sprat_training.label_set_data import one_label, read_label_sets, set_numbers
 from sprat_training.label_set_fit import fit_set_calibration, fit_sets, measure_sets, micro_f1
 from support.training_data import clusters
 
@@ -164,5 +164,4 @@ def test_a_set_is_right_only_if_every_label_is() -> None:
 def test_sets_compare_as_one_label_whatever_their_order() -> None:
     assert one_label(("b", "a")) == one_label(["a", "b"]) == "a|b"
     assert (one_label(()), one_label(("oos",)), one_label(("none",), "none")) == ("oos", "oos", "none")
-    assert as_flags(["a|b", "oos", ""], ("a", "b")).tolist() == [[True, True], [False, False], [False, False]]
     assert len(set(set_numbers(np.array([[True, False], [False, True], [True, False]])))) == 2

@@ -1,4 +1,4 @@
-"""Asks a frontier model about many texts at once, outside any stream: for `sprat assess`.
+"""Asks the tiers of a policy about many texts at once, outside any stream: for `sprat evaluate` and `sprat tiers`.
 
 Each text takes the same path as in the service, `FrontierHandler.escalate`: the policy's rules for the tenant, the
 region, masking with the policy's own terms and patterns, and an egress record before and after each call where a
@@ -6,17 +6,14 @@ broker is given.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import SettingsConfigDict
 
 from sprat.audit.settings import AuditSettings
 from sprat.errors import SpratError, UserError
@@ -42,13 +39,13 @@ from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.protocols import EgressAudit
-from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor, check_task_files
-from sprat_frontier.settings import MISTRAL_URL, BreakerSettings, FrontierSettings, Price
-from sprat_frontier.tiers import Tiers, open_tiers
+from sprat_frontier.settings import BreakerSettings, FrontierSettings
+from sprat_frontier.tier_thresholds import TierThresholds
+from sprat_frontier.tiers import open_tiers
 from sprat_policy import Policy, TaskFiles, TenantGuard, load_policy
 
-_SOURCE: Final = "assess"
+_SOURCE: Final = "evaluate"
 _GIVE_UP_S: Final = 30.0
 _DRAIN_S: Final = 5.0
 _PATIENT: Final = BreakerSettings(failures=1000)
@@ -61,19 +58,6 @@ Answers = tuple[list[tuple[str, ...] | None], list[float], list[tuple[TierStep, 
 
 Where a text has one label, there is one, or none; None: there is no usable answer. Last: how many a simulator received.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where to call which model. The key is `SPRAT_FRONTIER__API_KEY`."""
-
-    url: str
-    """Of the API, with its version path."""
-    model: str
-    price: str
-    """Euros for a million tokens, as "0.4/2"."""
-    region: str | None
-    """As the policy names it; None for the default endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,34 +84,33 @@ def ask_all(
     texts: Sequence[str],
     task: AskedTask,
     *,
-    language: str,
-    endpoint: Endpoint | None,
+    languages: Sequence[str],
     policy: Path,
     tenant: str,
     broker: Broker | None,
     progress: Callable[[int], None],
+    tier: str | None = None,
 ) -> Answers:
-    """Return the labels and the cost in euros of each text; None without a usable answer, or if nothing may leave.
+    """Return the labels and the cost in euros of each text; None without a usable answer.
 
     Whatever leaves is masked, also where the policy lets the tenant's texts go whole.
 
     Args:
         texts: the texts to ask about.
         task: what is asked.
-        language: the texts' language.
-        endpoint: the model to call; None: the tiers of the policy.
+        languages: of the texts.
         policy: the policy file.
         tenant: whose rules of the policy hold.
         broker: where egress records are written; without one, there are none.
         progress: called with the number of finished texts.
+        tier: the only one that is asked, for answers with their probabilities, all of which are kept; None: all.
 
     Raises:
         UserError: the settings, the policy or the task's file cannot be used, the policy lets nothing leave, or calls
             keep failing.
     """
-    escalation = _BulkEscalation(texts, task, language, tenant, progress)
-    settings = _own_settings() if endpoint is None else _settings(endpoint)
-    return asyncio.run(escalation.ask_all(settings, policy, broker, tiers=endpoint is None))
+    escalation = _BulkEscalation(texts, task, languages, tenant, progress)
+    return asyncio.run(escalation.ask_all(_own_settings(), policy, broker, tier))
 
 
 def model_of_settings() -> str:
@@ -146,13 +129,13 @@ class _BulkEscalation:
         self,
         texts: Sequence[str],
         task: AskedTask,
-        language: str,
+        languages: Sequence[str],
         tenant: str,
         progress: Callable[[int], None],
     ) -> None:
         self._texts = texts
         self._task = task
-        self._language = language
+        self._languages = languages
         self._tenant = tenant
         self._progress = progress
         self._answers: list[tuple[str, ...] | None] = [None] * len(texts)
@@ -164,17 +147,19 @@ class _BulkEscalation:
         self._failures = 0
 
     async def ask_all(
-        self, settings: FrontierSettings, policy_file: Path, broker: Broker | None, *, tiers: bool
+        self, settings: FrontierSettings, policy_file: Path, broker: Broker | None, tier: str | None
     ) -> Answers:
         """Ask about all texts, several at a time."""
         policy = load_policy(policy_file)
-        if tiers and not policy.tiers:
-            raise UserError(f"--tiers: {policy_file} has no `tiers`; name a model by --frontier URL instead")
+        if not policy.tiers:
+            raise UserError(f"{policy_file} has no `tiers` to ask; describe them there, as docs/tiers.md says")
+        policy = policy if tier is None else _alone(policy, tier, policy_file)
         check_task_files(self._task.files, policy.perimeter)
         async with AsyncExitStack() as stack:
             redactor = Redactor.load(settings.tagger, policy.perimeter, settings.masking_threads)
             stack.callback(redactor.close)
-            asked = await self._tiers(settings, policy, stack, of_policy=tiers)
+            thresholds = TierThresholds(policy_file, [self._task.name])
+            stack.push_async_callback(thresholds.stop)
             handler = FrontierHandler(
                 settings,
                 topics=Topics() if broker is None else broker.kafka.topics,
@@ -182,7 +167,7 @@ class _BulkEscalation:
                 guard=TenantGuard(policy, {}),
                 masker=redactor,
                 store=_MemoryStore(),
-                tiers=asked,
+                tiers=open_tiers(policy, settings, environment(), stack, thresholds),
                 audit=await _audit(broker, stack),
                 # Without a broker, hashes are only keys of this run's store.
                 hash=Keys(SecretStr(_SOURCE) if broker is None else broker.secret).keyed_hash,
@@ -198,25 +183,14 @@ class _BulkEscalation:
                 raise errors.exceptions[0] from errors.exceptions[0].__cause__
         return self._answers, self._costs, self._steps, self._simulated
 
-    async def _tiers(
-        self, settings: FrontierSettings, policy: Policy, stack: AsyncExitStack, *, of_policy: bool
-    ) -> Tiers:
-        """Return those of the policy, else the model of the settings, which is never inside the house."""
-        if of_policy:
-            return open_tiers(policy, settings, environment(), stack)
-        policy.check_host(settings.region, settings.host)
-        provider = OpenAIProvider(settings)
-        stack.push_async_callback(provider.close)
-        return Tiers.one(settings, provider)
-
     async def _work(self, handler: FrontierHandler, settings: FrontierSettings) -> None:
         for place in self._remaining:
             answered = await handler.escalate(self._request(place, settings.max_wait_s))
-            self._record(place, answered, settings.base_url)
+            self._record(place, answered)
             self._finished += 1
             self._progress(self._finished)
 
-    def _record(self, place: int, answered: FrontierAnswered, url: str) -> None:
+    def _record(self, place: int, answered: FrontierAnswered) -> None:
         self._costs[place] = answered.cost_eur
         self._steps[place] = answered.tiers
         self._simulated += any(
@@ -227,22 +201,21 @@ class _BulkEscalation:
             self._answers[place] = _labels_of(answered.output)
             self._failures = 0
         elif declined is not None and declined.code == ReasonCode.POLICY:
-            raise UserError(f"--policy: nothing may leave: {declined.detail}")
+            raise UserError(f"the policy lets nothing leave for the tenant {self._tenant}: {declined.detail}")
         elif declined is not None and declined.code not in {ReasonCode.MASKING, ReasonCode.UNSURE}:
             self._failures += 1
             if self._failures >= _MAX_FAILURES:
                 last = (
                     declined.detail if declined.code == ReasonCode.PROVIDER else f"{declined.code}: {declined.detail}"
                 )
-                where = "--tiers" if answered.tiers else f"--frontier {url}"
-                raise UserError(f"{where}: {self._failures} calls in a row failed, the last with {last}")
+                raise UserError(f"{self._failures} calls in a row failed, the last with {last}")
 
     def _request(self, place: int, max_wait_s: float) -> FrontierRequested:
         """Return what the router would send for this text. The text asks for masking; a stricter policy holds."""
         fields = {
             "text": self._texts[place],
             "tasks": {self._task.name: {}},
-            "language": self._language,
+            "language": self._languages[place],
             "tenant": self._tenant,
             "frontier": "redact",
             "deadline_ms": round(max_wait_s * 1000),
@@ -262,9 +235,22 @@ class _BulkEscalation:
             output=None,
             confidence=None,
             model=None,
-            declined=Declined(code=_SOURCE, detail="asked by sprat assess"),
+            declined=Declined(code=_SOURCE, detail="asked by sprat evaluate"),
         )
         return FrontierRequested(prediction=prediction, reasons=(_SOURCE,), labels=self._task.labels)
+
+
+def _alone(policy: Policy, tier: str, file: Path) -> Policy:
+    """Return the policy with one tier alone, which states probabilities and keeps every answer.
+
+    Raises:
+        UserError: the policy has no such tier.
+    """
+    found = [each for each in policy.tiers if each.label == tier]
+    if not found:
+        raise UserError(f"{file} has no tier {tier}; it has: {', '.join(each.label for each in policy.tiers)}")
+    alone = found[0].model_copy(update={"keep_at": 0.0, "goal": None, "calibration": {}})
+    return policy.model_copy(update={"tiers": (alone,)})
 
 
 def _labels_of(output: Output | None) -> tuple[str, ...]:
@@ -291,7 +277,7 @@ async def _audit(broker: Broker | None, stack: AsyncExitStack) -> EgressAudit:
         return _no_audit
     audit = load_settings(_AuditSettings).audit
     audit.signing_key()  # before anything is connected
-    publisher = Publisher(broker.kafka, "sprat-assess")
+    publisher = Publisher(broker.kafka, "sprat-evaluate")
     await publisher.start()
     stack.push_async_callback(publisher.stop)
     return await KafkaEgressAudit.open(publisher, broker.kafka.topics, _SOURCE, _GIVE_UP_S, audit, stack)
@@ -313,59 +299,7 @@ class _FrontierVariables(VariableSettings):
     frontier: FrontierSettings = FrontierSettings()
 
 
-class _Environment(VariableSettings):
-    """The service's own variables: a key on the command line would be visible in the list of processes."""
-
-    model_config = SettingsConfigDict(env_prefix="SPRAT_FRONTIER__")
-
-    api_key: SecretStr | None = None
-
-
 def _own_settings() -> FrontierSettings:
     """Return the settings of the environment, as the service has them, for the tiers of the policy."""
     own = load_settings(_FrontierVariables).frontier
     return own.model_copy(update={"breaker": _PATIENT, "max_retries": 2, "retry_base_s": 1.0})
-
-
-def _settings(endpoint: Endpoint) -> FrontierSettings:
-    given = {
-        "base_url": endpoint.url,
-        "model": endpoint.model,
-        "api_key": _Environment().api_key,
-        "prices": {endpoint.model: _price(endpoint.price)},
-        "max_retries": 2,
-        "retry_base_s": 1.0,
-        "breaker": _PATIENT,
-    }
-    if endpoint.region is not None:
-        given["region"] = endpoint.region
-    if endpoint.url.rstrip("/") != MISTRAL_URL:
-        if endpoint.region is None:
-            raise UserError(
-                "--frontier needs --frontier-region NAME: where the server is, as the policy's `regions` name it"
-            )
-        given["provider"] = _provider_name(endpoint.url)
-    try:
-        return FrontierSettings.model_validate(given)
-    except ValidationError as error:
-        (problem, *_) = error.errors(include_input=False, include_url=False)
-        options = {"base_url": "--frontier", "model": "--frontier-model", "region": "--frontier-region"}
-        option = options.get(str(problem["loc"][0])) if problem["loc"] else None
-        raise UserError(f"{option or 'SPRAT_FRONTIER__API_KEY'}: {problem['msg']}") from None
-
-
-def _provider_name(url: str) -> str:
-    """Return the server's host name as a provider's name, for the egress records."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
-    return re.sub(r"[^a-z0-9._-]", "-", host).lstrip("._-")[:64] or "unknown"
-
-
-def _price(text: str) -> Price:
-    try:
-        input_eur, output_eur = (float(part) for part in text.split("/"))
-        return Price(input_eur=input_eur, output_eur=output_eur)
-    except ValueError:  # pydantic's ValidationError is one as well
-        raise UserError(f"--frontier-price {text}: needs euros for a million tokens in and out, as in 0.4/2") from None

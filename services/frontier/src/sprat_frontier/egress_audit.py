@@ -1,4 +1,4 @@
-"""Writes egress records to Kafka, each signed, and checkpoints elsewhere: for the service, and for `sprat assess`."""
+"""Writes egress records to Kafka, each signed, and checkpoints elsewhere: for the service, and for `sprat evaluate`."""
 
 import asyncio
 import logging

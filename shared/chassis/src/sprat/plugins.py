@@ -9,7 +9,7 @@ commands and checks that it adds to the command line:
 | `sprat.models`    | the class of its model, with `load(folder, threads=1)`                |
 | `sprat.settings`  | the class of its settings                                             |
 | `sprat.handlers`  | the class of its handler                                              |
-| `sprat.providers` | what asks a large model, for `sprat assess --frontier`                |
+| `sprat.providers` | what asks large models, for `sprat evaluate` and `sprat tiers`        |
 | `sprat.commands`  | the function of a command of `sprat`, by its name                     |
 | `sprat.checks`    | a function without arguments that yields the checks of `sprat doctor` |
 """

@@ -38,7 +38,7 @@ def explain_missing_package(command: str, install: str = INSTALL_ALL) -> Iterato
     """Turn the import of a package that is not installed into advice.
 
     Args:
-        command: what needs it, as "models compare".
+        command: what needs it, as "sprat evaluate".
         install: what installs it.
 
     Raises:

@@ -90,21 +90,6 @@ def changed_since(run: LocalRun) -> list[Path]:
     return [Path(path) for path in sorted({*run.files, *now}) if run.files.get(path) != now.get(path)]
 
 
-def remark_unread(policy: Path | None) -> None:
-    """Print a remark where this user's `sprat up` reads the same policy and has not read what it says now.
-
-    Args:
-        policy: the file whose `keep_at` a command calls the one in force; None for none.
-    """
-    for run in local_run.for_commands():
-        if policy is not None and run.policy and Path(run.policy).resolve() == policy.resolve():
-            for file in changed_since(run):
-                remark(
-                    f"{file} changed after your `sprat up` read it: what is called in force here is what the file "
-                    "says, and `sprat up` takes it once it is stopped and started again"
-                )
-
-
 def taken_inside(host: str) -> str:
     """Return what `inside` does to a server on one of its hosts that is said to be elsewhere, and what to do."""
     taken = f"`inside` takes every server on {host} inside: it gets texts whole, those of deny, too, and nothing is in "

@@ -73,7 +73,9 @@ def headline(decision: Decision) -> str:
     said = f"{new.name} is {found.verdict} than {served.name}"
     if found.verdict == "not shown":
         said = f"not shown that {new.name} is better or worse than {served.name}"
-    return f"{said} at {at}: {change}"
+    missed = {"served": served.name, "new": new.name}.get(found.missed or "")
+    why = "" if missed is None else f"{missed} misses the goal; "
+    return f"{said} at {at}: {why}{change}"
 
 
 def remarks(decision: Decision) -> list[str]:
@@ -98,7 +100,8 @@ def remarks(decision: Decision) -> list[str]:
         lines.append(paragraph(certificate, best or max(certificate.goals)))
     elif before is not None:
         lines.append(f"the certificate so far, of {before.rows:,} rows, is not renewed by these rows")
-    return [*lines, *decision.notes]
+    routed = [] if decision.routed is None else [str(decision.routed), *map(str, decision.routed.tiers)]
+    return [*routed, *lines, *decision.notes]
 
 
 def table_of(decision: Decision, most: int | None = None) -> list[tuple[str, ...]]:

@@ -38,30 +38,6 @@ def find_installation() -> tuple[LocalRun | None, str]:
     raise UserError(f"several `sprat up` of yours run, at {others}: {_NAME_IT}")
 
 
-def how_to_restart(service: str, file: Path | None = None) -> str:
-    """Return what makes a service read its files again: those of a `sprat up` are started again with all of it.
-
-    Args:
-        service: its name.
-        file: a policy or the file of a task that it is to read; None: one that it reads.
-    """
-    runs = local_run.for_commands()
-    if not runs:
-        return f"restart the {service}"
-    if file is not None and not any(_reads(run, file) for run in runs):
-        return f"a {service} that is told this file reads it when it starts; no `sprat up` of yours reads it"
-    return (
-        "your `sprat up` reads it when it starts: stop it (Ctrl-C), and start it again with the same options, --data "
-        "among them: without --data it begins anew"
-    )
-
-
-def _reads(run: LocalRun, file: Path) -> bool:
-    """Return whether an installation reads a policy or the file of a task; also where it did not say what it reads."""
-    read = {Path(run.policy).resolve()} if run.policy else {file.resolve()}
-    return file.resolve() in read or (bool(run.tasks) and file.resolve().parent == Path(run.tasks).resolve())
-
-
 def _usual_port_of(address: str) -> str:
     """Return what to tell the user about who has this port; empty where it is free or the user's own.
 

@@ -4,7 +4,7 @@ import difflib
 import importlib
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -55,9 +55,11 @@ COMMANDS = {
     "promote": CommandEntry(
         "sprat_cli.promote.command:promote", "Serve another version of a model, or take the previous one back."
     ),
-    "assess": CommandEntry(
-        "sprat_cli.assess.command:assess", "Estimate what a model would do on your texts, and at what cost."
+    "evaluate": CommandEntry(
+        "sprat_cli.evaluate.command:evaluate",
+        "Measure what a model keeps at the goal, and compare it with another one.",
     ),
+    "tiers": CommandEntry("sprat_cli.tiers.command:app", "Measure the large models that the policy names."),
     "mask": CommandEntry(
         "sprat_cli.mask.command:mask", "Show what would be sent to a provider, with personal data masked."
     ),
@@ -83,6 +85,10 @@ COMMANDS = {
 }
 
 
+RENAMED: Final = {"assess": "sprat evaluate FILE --model M"}
+"""What old names are now."""
+
+
 class _Commands(TyperGroup):
     """The commands by name: for listing, their lines from the table; for running and completion, themselves."""
 
@@ -94,6 +100,8 @@ class _Commands(TyperGroup):
         return entry and TyperCommand(cmd_name, help=entry.help, short_help=entry.help)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in RENAMED:
+            raise UserError(f"`sprat {args[0]}` is `{RENAMED[args[0]]}` now: see sprat evaluate --help")
         if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
             _reject_unknown(ctx, args[0])
         name, command, rest = super().resolve_command(ctx, args)

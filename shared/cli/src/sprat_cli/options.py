@@ -35,9 +35,6 @@ Encoding = Annotated[
     str,
     typer.Option(metavar="NAME", help="Of the files; auto reads UTF-8, UTF-16, and else Windows-1252."),
 ]
-SkipTrained = Annotated[
-    bool, typer.Option("--skip-trained", help="Leave out the texts that a model was trained on; a line says which.")
-]
 MergeCase = Annotated[
     bool, typer.Option("--merge-case", help="Take labels that differ by case or white space alone as one.")
 ]
@@ -71,6 +68,19 @@ def check_asked_name(name: str | None) -> None:
             check_model_name(name)
     except UserError as error:
         raise UserError(f"--as {error}") from None
+
+
+def check_goal(goal: float | None) -> None:
+    """Check the value of `--goal`; None is none.
+
+    Raises:
+        UserError: it is no goal; the message names the nearest.
+    """
+    from sprat_contracts.thresholds import nearest_levels  # noqa: PLC0415 - heavy, and --help does not wait for it
+
+    if goal is not None and (nearest := nearest_levels(goal)) != (goal,):
+        shown = " or ".join(f"{each:g}" for each in nearest)
+        raise UserError(f"--goal {goal:g}: goals are 0.80 to 0.995 in steps of 0.005; write {shown}")
 
 
 def known_task(word: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprat.model import DEFAULT_MODEL, display_name
-from sprat_cli.chosen_policy import chosen_policy, chosen_tasks
+from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
 from sprat_operations import local_run
 from sprat_policy import Policy, TaskFiles, load_policy
 from sprat_training.evaluation.decision import Goal
@@ -40,18 +40,22 @@ def served_folders(files: TaskFiles | None = None) -> list[ServedFolder]:
     return [*found, *(each for each in of_files if (each.task, each.model) not in known)]
 
 
-def goal_of(served: ServedFolder, recommended: float) -> Goal:
+def goal_of(served: ServedFolder, recommended: float, given: Path | None = None) -> Goal:
     """Return what the policy asks of the answers of a model, over all languages.
 
     Args:
         served: the model.
         recommended: the goal where the policy names none.
+        given: the policy; None: that of SPRAT_POLICY, else of the `sprat up` that serves the model.
 
     Raises:
         UserError: the policy or the file of a task cannot be read.
     """
-    files, path = chosen_tasks(), chosen_policy(None) or served.policy
+    files = chosen_tasks() if given is None else tasks_beside(given)
+    path = chosen_policy(given) or served.policy
     policy = (Policy(tenants={}, regions={}) if path is None else load_policy(path, files.table)).with_added(files)
+    if served.task not in policy.task_names:  # that of a model of label sets that no task's file names
+        return Goal(recommended)
     rule = policy.task(served.task).rule(served.model, "")
     of_none = math.inf if rule.out_of_scope == "escalate" else rule.none_goal
     return Goal(recommended if rule.goal is None else rule.goal, rule.evidence, of_none, rule.keep_at)

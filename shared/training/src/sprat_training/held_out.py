@@ -97,7 +97,7 @@ def compare_trainings(
                 continue
             names = zip(("as served", "with the corrections"), cards, answers, strict=True)
             judged = [
-                VersionAtGoal.measured(name, card, rows, _measured(fitted, card), goal, "cross-fitted")
+                VersionAtGoal.measured(name, card.version, rows, _measured(fitted, card), goal, "cross-fitted")
                 for name, card, (rows, fitted) in names
             ]
             found.append(_Fifth(answers[1][0], *judged))
@@ -115,7 +115,7 @@ def compare_trainings(
         len(rows),
         int(rows.outside.sum()),
         new.source,
-        (f"held out from both trainings: {parts}",),
+        notes=(f"held out from both trainings: {parts}",),
     )
 
 

@@ -1,7 +1,7 @@
 """The training data of several labels a text: distinct texts, each with the set of its labels, and the findings."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -191,14 +191,3 @@ def set_numbers(gold: Flags) -> NDArray[np.int64]:
 def one_label(labels: Iterable[str], outside_label: str = OUTSIDE) -> str:
     """Return a set of labels as one, in a fixed order; the empty set as the label that means outside every label."""
     return joined_labels(sorted({*labels} - {outside_label, OUTSIDE})) or outside_label
-
-
-def as_one_label(rows: LabelledTexts, outside_label: str = OUTSIDE) -> LabelledTexts:
-    """Return rows with several labels with the set of each as one label, so that equal sets are equal labels."""
-    return replace(rows, labels=tuple(one_label(split_labels(cell), outside_label) for cell in rows.labels))
-
-
-def as_flags(cells: Iterable[str], labels: tuple[str, ...]) -> Flags:
-    """Return texts × labels from what :func:`one_label` writes; what is none of the labels is left out."""
-    sets = [frozenset(split_labels(cell)) for cell in cells]
-    return np.array([[label in named for label in labels] for named in sets], dtype=bool).reshape(-1, len(labels))

@@ -11,8 +11,6 @@ from sprat_cli.models.add import add
 from sprat_cli.models.announced import LIST, SHOW, list_models, show
 from sprat_cli.models.clean import EPILOG as CLEAN
 from sprat_cli.models.clean import clean
-from sprat_cli.models.compare import EPILOG as COMPARE
-from sprat_cli.models.compare import compare
 from sprat_cli.models.retire import EPILOG as RETIRE
 from sprat_cli.models.retire import retire
 from sprat_cli.options import Json
@@ -42,7 +40,6 @@ app = make_app(
         "list",
         "add owner/banking-intents --task intent",
         "show intent/default",
-        "compare hr hr-2 new.csv",
         "retire intent/hr --wait 600",
         "clean",
     ),
@@ -63,10 +60,13 @@ def _models() -> None:
 app.command("add", epilog=ADD)(add)
 app.command("list", epilog=LIST)(list_models)
 app.command("show", epilog=SHOW)(show)
-app.command("compare", epilog=COMPARE)(compare)
 app.command("retire", epilog=RETIRE)(retire)
 app.command("clean", epilog=CLEAN)(clean)
-for old, new in (("replace", "sprat promote DIR"), ("rollback", "sprat promote DIR --back")):
+for old, new in (
+    ("compare", "sprat evaluate FILE --model NEW --against SERVED"),
+    ("replace", "sprat promote DIR"),
+    ("rollback", "sprat promote DIR --back"),
+):
     app.command(old, hidden=True, context_settings=ANY_ARGUMENTS)(renamed(f"sprat models {old}", new))
 
 

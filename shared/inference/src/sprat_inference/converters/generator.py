@@ -27,7 +27,7 @@ _TODAY: Final = "01 January 2026"
 """For templates that write the date: equal models give equal artefacts."""
 _LONGEST_TEMPLATE: Final = 200_000
 UNCALIBRATED_LIMIT: Final = (
-    "Uncalibrated: the probability of a label is what the model says of itself; `sprat assess --calibrate-tiers` "
+    "Uncalibrated: the probability of a label is what the model says of itself; `sprat tiers calibrate` "
     "measures what it means."
 )
 

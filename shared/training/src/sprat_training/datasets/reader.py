@@ -169,33 +169,6 @@ def read_column(path: Path, name: str) -> Mapping[int, Any]:
     return {row.number: row.cells[index] for row in rows if len(row.cells) > index}
 
 
-def existing_columns(path: Path, columns: ColumnNames) -> ColumnNames:
-    """Return, of columns that the user named for another file, those that `path` has; the others are to be found.
-
-    A number counts only where the file's own column names are unknown: files that are alike by their names may have
-    their columns in another order.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    if columns == ColumnNames():
-        return columns
-    names, are_numbered = _first_row(path)
-    folded = [name.strip().casefold() for name in names]
-    known_text, known_label = known_columns(names)
-
-    def existing(column: str | None, known: int | None) -> str | None:
-        if column is None or column in names:
-            return column
-        if not are_numbered:
-            return None
-        if column.strip().casefold() in folded:
-            return column
-        return column if known is None and column.isdecimal() and 1 <= int(column) <= len(names) else None
-
-    return ColumnNames(existing(columns.text, known_text), existing(columns.label, known_label))
-
-
 def columns_of_further(path: Path, columns: ColumnNames, encoding: str = AUTO) -> ColumnNames:
     """Return the columns that the user named for several files, as they are read in `path`.
 

@@ -99,11 +99,6 @@ def table_rows(text: str, suffix: str, problems: FileProblems) -> Iterator[Table
         yield from _quoted_csv(body, lines_above, separator, problems)
 
 
-def has_semicolons(text: str, suffix: str) -> bool:
-    """Return whether semicolons separate the cells of a table: then a comma may be the decimal sign of numbers."""
-    return _separator_of(text, suffix) == ";"
-
-
 def _read_bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:

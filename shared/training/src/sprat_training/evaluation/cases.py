@@ -21,7 +21,6 @@ from sprat_langid import resolved
 from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import (
-    ORIGIN_FIELDS,
     LabelledTexts,
     columns_of_further,
     joined,
@@ -45,7 +44,7 @@ RIGHT: Final = {
 }
 """What is called right of an answer, by the kind of the rows."""
 
-_PICKED: Final = (*ORIGIN_FIELDS, "escalated")
+_PICKED: Final = ("given_at", "escalated")
 """Columns that say of a row that it is a correction, or was escalated: it was not drawn at random."""
 _YES: Final = frozenset({"1", "true", "yes", "right"})
 _NO: Final = frozenset({"0", "false", "no", "wrong", ""})
@@ -56,12 +55,36 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileReading:
     """How a user says that files are read."""
 
     columns: ColumnNames = field(default_factory=ColumnNames)
     outside_labels: tuple[str, ...] = ()
     """The labels that mean "outside every label"; none: as at the training of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Of whom the rows are asked: a model, or the tiers of a policy."""
+
+    task: str
+    kind: str
+    """A key of `RIGHT`; of translations `judged`."""
+    labels: tuple[str, ...]
+    languages: tuple[str, ...] = ()
+    """That are read; none: all."""
+    target: str | None = None
+
+    @classmethod
+    def of(cls, task: str, *cards: Card) -> "Asked":
+        """Return what models of one kind are asked: the labels are those of all.
+
+        Raises:
+            UserError: nothing is measured of such models.
+        """
+        card = cards[0]
+        labels = dict.fromkeys(label for each in cards for label in each.labels or ())
+        return cls(task, kind_of(card), tuple(labels), card.languages, next(iter(card.targets), None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,50 +177,50 @@ def ask(model: Any, cases: Cases, progress: Progress) -> Answers:
 
 
 def read_cases(
-    paths: Sequence[Path], cards: Sequence[Card], records: Sequence[TrainingRecord | None], reading: Reading
+    paths: Sequence[Path], asked: Asked, records: Sequence[TrainingRecord | None], reading: FileReading
 ) -> Cases:
     """Read labelled files, without the rows that a model was trained on.
 
     Columns are text and label (several labels: separated by |), and may be `language` and `outside`. Rows with a value
-    in `given`, `text_id`, `text_source` or `escalated` are corrections or were escalated. Names are JSON Lines with
+    in `given_at` or `escalated` are corrections or were escalated. Names are JSON Lines with
     `entities`; translations have `translation` and `right`, or `reference`.
 
     Args:
         paths: of the files, at least one.
-        cards: of the models, all of one kind; the files are read as those that the first one was trained on.
-        records: what each model remembers of its training.
+        asked: of whom they are asked.
+        records: what each model remembers of its training; the files are read as those of the first one.
         reading: as the user says.
 
     Raises:
         UserError: a file cannot be read, has a label that no model knows, or no row is left.
     """
-    kind, outside_label = kind_of(cards[0]), OUTSIDE
+    kind, outside_label = asked.kind, OUTSIDE
     gold: list[Any]
     if kind in {"label", "sets"}:
-        texts, outside_label = _labelled(paths, records[0], reading, several=kind == "sets")
-        _check_labels(texts, cards, outside_label, several=kind == "sets")
-        gold = [_gold(cell, outside_label, several=kind == "sets") for cell in texts.labels]
+        texts, outside_label = _labelled(paths, next(iter(records), None), reading, several=kind == "sets")
+        _check_labels(texts, asked, outside_label)
+        gold = [gold_of(cell, outside_label, several=kind == "sets") for cell in texts.labels]
     else:
         texts = joined([read_texts(path, reading.columns.text) for path in paths])
-        kind, gold = _names(texts, cards) if kind == "names" else _translations(texts)
+        kind, gold = _names(texts, asked) if kind == "names" else _translations(texts)
     picked = [any(cells) for cells in zip(*(_column(texts, name) for name in _PICKED), strict=True)]
     if kind in {"label", "sets"}:
-        none = _gold(outside_label, outside_label, several=kind == "sets")
+        none = gold_of(outside_label, outside_label, several=kind == "sets")
         marked = _flags(texts, "outside", default=False)
         gold = [none if out else each for each, out in zip(gold, marked, strict=True)]
-    by = "this model" if len(cards) == 1 else "one of both models"
+    by = "this model" if len(records) == 1 else "one of both models"
     left, seen = without_seen(records, texts, by)
     if not len(left):
         raise UserError(f"{seen.named if seen else texts.name}: no row is left; take rows that it has not seen")
     there = {*zip(left.paths, left.rows, strict=True)}
     kept = [place for place, at in enumerate(zip(texts.paths, texts.rows, strict=True)) if at in there]
-    languages = _languages(texts, cards[0])
+    languages = _languages(texts, asked.languages)
     return Cases(
         kind,
         left,
-        tuple(Question(texts.texts[place], languages[place], next(iter(cards[0].targets), None)) for place in kept),
+        tuple(Question(texts.texts[place], languages[place], asked.target) for place in kept),
         tuple(gold[place] for place in kept),
-        np.array([kind in {"label", "sets", "names"} and not gold[place] for place in kept], dtype=bool),
+        np.array([kind in {"label", "sets"} and not gold[place] for place in kept], dtype=bool),
         np.array([picked[place] for place in kept], dtype=bool),
         outside_label,
         seen,
@@ -205,7 +228,7 @@ def read_cases(
 
 
 def _labelled(
-    paths: Sequence[Path], record: TrainingRecord | None, reading: Reading, *, several: bool
+    paths: Sequence[Path], record: TrainingRecord | None, reading: FileReading, *, several: bool
 ) -> tuple[LabelledTexts, str]:
     """Return the rows of files, and the label of texts outside: as at the training where the user does not say."""
     outside = next(iter(reading.outside_labels), None) or (OUTSIDE if record is None else record.reading.outside_label)
@@ -220,10 +243,10 @@ def _labelled(
     return rows if several else with_one_outside_label(rows, outside, (*reading.outside_labels, OUTSIDE)), outside
 
 
-def _check_labels(texts: LabelledTexts, cards: Sequence[Card], outside_label: str, *, several: bool) -> None:
-    known = {outside_label, OUTSIDE, *(label for card in cards for label in card.labels or ())}
+def _check_labels(texts: LabelledTexts, asked: Asked, outside_label: str) -> None:
+    known = {outside_label, OUTSIDE, *asked.labels}
     for place, cell in enumerate(texts.labels):
-        for label in {*(split_labels(cell) if several else (cell,))} - known:
+        for label in {*(split_labels(cell) if asked.kind == "sets" else (cell,))} - known:
             shown = "no such label" if look_like_texts(texts.labels) else f'no label "{label}"'
             raise UserError(
                 f"{texts.place(place)}: the model has {shown}; correct it, or name it with --outside-label where it "
@@ -231,14 +254,15 @@ def _check_labels(texts: LabelledTexts, cards: Sequence[Card], outside_label: st
             )
 
 
-def _gold(cell: str, outside_label: str, *, several: bool) -> Hashable:
+def gold_of(cell: str, outside_label: str, *, several: bool) -> Hashable:
+    """Return the right answer of a cell of labels, as `said_of` returns it."""
     if several:
         return frozenset(split_labels(cell)) - {outside_label, OUTSIDE}
     return None if cell == outside_label else cell
 
 
-def _names(texts: LabelledTexts, cards: Sequence[Card]) -> tuple[str, list[Any]]:
-    known = {label for card in cards for label in card.labels or ()}
+def _names(texts: LabelledTexts, asked: Asked) -> tuple[str, list[Any]]:
+    known = {*asked.labels}
     gold = []
     for place, (cell, text) in enumerate(zip(_cells(texts, "entities"), texts.texts, strict=True)):
         try:
@@ -291,18 +315,18 @@ def _flags(texts: LabelledTexts, name: str, *, default: bool | None) -> Iterator
         yield word in _YES
 
 
-def _languages(texts: LabelledTexts, card: Card) -> list[str]:
+def _languages(texts: LabelledTexts, served: Sequence[str]) -> list[str]:
     """Return the language of each row: its own, else that of the model, else as services find it."""
     usual = default_language()
     languages = []
     for place, (named, text) in enumerate(zip(_column(texts, "language"), texts.texts, strict=True)):
-        found = named or (card.languages[0] if len(card.languages) == 1 else resolved(usual, text, usual))
-        if card.languages and not is_served(found, card.languages):
+        found = named or (served[0] if len(served) == 1 else resolved(usual, text, usual))
+        if served and not is_served(found, served):
             if named:
                 raise UserError(
-                    f"{texts.place(place)}: the model serves {', '.join(card.languages)}, not {named}: correct it, or "
+                    f"{texts.place(place)}: the model serves {', '.join(served)}, not {named}: correct it, or "
                     "leave the row out"
                 )
-            found = card.languages[0]
+            found = served[0]
         languages.append(found)
     return languages

@@ -10,6 +10,7 @@ import numpy as np
 from sprat_contracts.kept import least_kept
 from sprat_contracts.thresholds import NONE, SOME, Certificate, Says, Step, Thresholds, recommended_goal, thousandths
 from sprat_inference.card import Card
+from sprat_training.evaluation.frontier import Routed
 from sprat_training.thresholds import Compared, Kept, Rows, compare_at
 from sprat_training.thresholds.compared import Verdict
 from sprat_training.thresholds.measured import LEAST_OF_LANGUAGE
@@ -107,17 +108,25 @@ class VersionAtGoal:
 
     @classmethod
     def measured(
-        cls, name: str, card: Card, rows: Rows, thresholds: Thresholds | None, goal: Goal, judged: Judged = "file"
+        cls,
+        name: str,
+        version: str,
+        rows: Rows,
+        thresholds: Thresholds | None,
+        goal: Goal,
+        judged: Judged = "file",
+        card: Card | None = None,
     ) -> "VersionAtGoal":
         """Return what a version keeps of rows by some thresholds.
 
         Args:
             name: of the version.
-            card: its card, whose `keep_at` decides as in the router where there are no thresholds.
+            version: of the model.
             rows: what it says of them.
             thresholds: by which is judged.
             goal: what is asked of the kept answers.
             judged: whose thresholds these are.
+            card: its card, whose `keep_at` decides as in the router where there are no thresholds.
         """
         places = [*dict.fromkeys(zip(rows.languages, rows.says_none.tolist(), strict=True))]
         least = {place: _least(card, thresholds, place[0], NONE if place[1] else SOME, goal) for place in places}
@@ -125,14 +134,15 @@ class VersionAtGoal:
         kept = rows.confidence >= of_row
         languages = np.array(rows.languages, dtype=np.str_)
         cells = [_cell(rows, kept, of_row, np.ones(len(rows), dtype=bool), None, None)]
-        for language in (None, *sorted({*rows.languages} - {""})):
+        several = len({*rows.languages}) > 1
+        for language in (None, *sorted({*rows.languages} - {""} if several else ())):
             for says in _SAYS:
                 chosen = rows.says_none == (says == NONE)
                 chosen = chosen if language is None else chosen & (languages == language)
                 if chosen.sum() >= (1 if language is None else LEAST_OF_LANGUAGE):
                     cells.append(_cell(rows, kept, of_row, chosen, language, says))
         judged = "card" if thresholds is None and goal.keep_at is None else judged
-        return cls(name, card.version, thresholds, judged, tuple(cells), Kept(kept, rows.right))
+        return cls(name, version, thresholds, judged, tuple(cells), Kept(kept, rows.right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +162,8 @@ class Decision:
     """Of these, the texts outside every label."""
     file: str = ""
     """Which rows these are, as "hr-test.csv"."""
+    routed: Routed | None = None
+    """What the routing to a large model gives; None where none was asked."""
     notes: tuple[str, ...] = ()
     """What else a reader must know: one sentence each, the most important first."""
 
@@ -176,6 +188,7 @@ class Decision:
             "new": _version_json(self.new),
             "verdict": self.verdict,
             "compared": None if self.compared is None else asdict(self.compared),
+            "routed": None if self.routed is None else self.routed.as_json,
             "notes": list(self.notes),
         }
 
@@ -207,7 +220,7 @@ def cell_threshold(thresholds: Thresholds, language: str | None, says: Says, goa
     return min(found, default=None)
 
 
-def _least(card: Card, thresholds: Thresholds | None, language: str, says: Says, goal: Goal) -> float:
+def _least(card: Card | None, thresholds: Thresholds | None, language: str, says: Says, goal: Goal) -> float:
     """Return the least confidence that is kept; infinity: none is."""
     if goal.of(says) > 1:
         return math.inf
@@ -216,7 +229,11 @@ def _least(card: Card, thresholds: Thresholds | None, language: str, says: Says,
     if thresholds is not None:
         found = cell_threshold(thresholds, language, says, goal)
         return math.inf if found is None else found
-    if goal.evidence == "certified" or thousandths(goal.of(says)) > thousandths(recommended_goal(card.task)):
+    if (
+        card is None
+        or goal.evidence == "certified"
+        or thousandths(goal.of(says)) > thousandths(recommended_goal(card.task))
+    ):
         return math.inf
     of_none = card.keep_at_outside or 0.0 if says == NONE else 0.0
     return least_kept(max(card.keep_at_of(language), of_none))

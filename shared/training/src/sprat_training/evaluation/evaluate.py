@@ -1,20 +1,24 @@
 """Evaluate one version of a model on labelled rows, or two: what is kept at the goal, and the thresholds found."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
+
+import numpy as np
 
 from sprat.errors import UserError
 from sprat.thresholds import read_thresholds, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL, Certificate, Thresholds, recommended_goal
 from sprat_training.doubles import core_numbers
-from sprat_training.evaluation.cases import RIGHT, Answers, Cases, Progress, Reading, ask, kind_of, read_cases
+from sprat_training.evaluation.cases import RIGHT, Asked, Cases, FileReading, Progress, ask, kind_of, read_cases
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, compare
+from sprat_training.evaluation.frontier import FrontierAnswers, route
 from sprat_training.evaluation.models import SmallModel
-from sprat_training.record import FILE
-from sprat_training.thresholds import Purpose, Rows, measure
+from sprat_training.record import FILE, TrainingRecord
+from sprat_training.thresholds import Compared, Purpose, Rows, measure, walks_of
+from sprat_training.thresholds.certified import rows_that_certify
 
 Drawn = Literal["traffic", "file"]
 _CAN_BE_OUTSIDE: Final = {"label", "sets"}
@@ -26,12 +30,17 @@ class Evaluation:
 
     model: SmallModel
     cases: Cases
-    answers: Answers
-    """Of the model."""
     decision: Decision
     thresholds: Thresholds
     """Measured on these rows; those so far, where these rows were measured before."""
     before: Thresholds | None
+
+    def routed(self, answers: FrontierAnswers) -> "Evaluation":
+        """Return it with what the routing of what the model does not keep gives."""
+        kept = self.decision.new.kept
+        if kept is None:
+            raise ValueError("no rows were asked")
+        return replace(self, decision=replace(self.decision, routed=route(answers, kept.kept, kept.right, self.cases)))
 
     def write(self, *, force: bool) -> Path:
         """Replace the thresholds beside the model; return their file.
@@ -44,24 +53,34 @@ class Evaluation:
         """
         path = self.model.thresholds
         if not force:
-            _check_certificate(path, self.before, self.thresholds)
+            check_certificate(path, self.before, self.thresholds)
         return store(path, self.thresholds)
 
 
-def goal_of_model(model: SmallModel, before: Thresholds | None) -> float:
-    """Return the goal where neither a policy nor the user names one."""
-    if before is not None:
-        return before.recommended_goal
-    return ZERO_SHOT_GOAL if model.folder is None else recommended_goal(model.task)
+@dataclass(frozen=True, slots=True)
+class MeasuredOf:
+    """Of whom thresholds are measured."""
+
+    task: str
+    model: str
+    version: str
+    label_set: str | None
+    recommended_goal: float
+
+    @classmethod
+    def of(cls, model: SmallModel) -> "MeasuredOf":
+        """Return that of a small model; without examples, less is asked of it."""
+        goal = ZERO_SHOT_GOAL if model.folder is None else recommended_goal(model.task)
+        card = model.card
+        return cls(model.task, card.name, card.version, card.label_set, goal)
 
 
-def thresholds_so_far(model: SmallModel) -> tuple[Thresholds | None, str]:
-    """Return the thresholds beside a model, None where there are none, and why they cannot be used, if they cannot."""
-    if not model.thresholds.exists():
+def so_far(path: Path, of: MeasuredOf) -> tuple[Thresholds | None, str]:
+    """Return the thresholds of a file, None where there are none, and why they cannot be used, if they cannot."""
+    if not path.exists():
         return None, ""
-    card = model.card
     try:
-        return read_thresholds(model.thresholds, model_version=card.version, label_set=card.label_set), ""
+        return read_thresholds(path, model_version=of.version, label_set=of.label_set), ""
     except UserError as error:
         return None, str(error)
 
@@ -73,7 +92,7 @@ def evaluate(
     progress: Progress,
     *,
     against: SmallModel | None = None,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: FileReading = FileReading(),  # noqa: B008 - frozen
     drawn: Drawn = "file",
     no_outside_texts: bool = False,
 ) -> Evaluation:
@@ -95,80 +114,119 @@ def evaluate(
         UserError: a file or a model cannot be used, or two models cannot be compared.
     """
     models = [model, *([] if against is None else [against])]
-    kind = kind_of(model.card)
+    asked = Asked.of(model.task, *(each.card for each in models))
     if against is not None:
         _check_pair(model, against)
     records = [each.record() for each in models]
-    cases = read_cases(files, [each.card for each in models], records, reading)
-    groups = core_numbers(cases.texts.texts)
-    asked = [ask(each.load(), cases, progress) for each in models]
-    counted = asked[0].counted if against is None else asked[0].counted & asked[1].counted
+    cases = read_cases(files, asked, records, reading)
+    rows = _ask(models, cases, progress)
+    goals = {each for each in (goal.accuracy, goal.of_none) if each is not None and each <= 1}
+    can_be_outside = asked.kind in _CAN_BE_OUTSIDE
+    purpose = Purpose(tuple(sorted(goals)), drawn, no_outside_texts, against is not None, can_be_outside)
+    found = [_found(each, of, RIGHT[cases.kind], purpose) for each, of in zip(models, rows, strict=True)]
+    before, thresholds = found[0].before, found[0].thresholds
+    notes = [found[0].problem, *_notes(cases, models, records)]
+    if thresholds is before:
+        notes.append("these rows were measured before, so nothing changes: a goal that is named later needs new rows")
+    else:
+        notes += why_nothing_certified(rows[0], purpose, thresholds)
+    decision = Decision(
+        model.task,
+        goal,
+        *_versions(found, rows, goal),
+        rows=len(rows[0]),
+        outside=int(rows[0].outside.sum()),
+        file=cases.texts.name,
+        notes=tuple(filter(None, notes)),
+    )
+    return Evaluation(model, cases, decision, thresholds, before)
+
+
+@dataclass(frozen=True, slots=True)
+class _MeasuredModel:
+    model: SmallModel
+    before: Thresholds | None
+    thresholds: Thresholds
+    problem: str
+
+
+def _ask(models: Sequence[SmallModel], cases: Cases, progress: Progress) -> list[Rows]:
+    """Return what each model says of the rows; of translations, of those that are judged of all models.
+
+    Raises:
+        UserError: a model cannot be loaded, or nobody has judged what the models say.
+    """
+    answers = [ask(each.load(), cases, progress) for each in models]
+    counted = np.all([each.counted for each in answers], axis=0)
     if not counted.any():
         raise UserError(f"{cases.texts.name}: in no row stands what the model says: judge its own translations")
-    certifies = ~cases.picked & (cases.kind != "reference")
-    languages = [question.language if model.card.languages else "" for question in cases.questions]
-    rows = [
+    groups, has_languages = core_numbers(cases.texts.texts), bool(models[0].card.languages)
+    return [
         Rows.of(
             each.confidence,
             each.right,
             says_none=each.says_none,
-            languages=languages,
+            languages=[question.language for question in cases.questions] if has_languages else None,
             outside=cases.outside,
-            certifies=certifies,
+            certifies=~cases.picked & (cases.kind != "reference"),
             group=groups,
         ).where(counted)
-        for each in asked
+        for each in answers
     ]
-    purpose = Purpose(
-        tuple(sorted({each for each in (goal.accuracy, goal.of_none) if each is not None and each <= 1})),
-        drawn,
-        no_outside_texts,
-        against is not None,
-        kind in _CAN_BE_OUTSIDE,
-    )
-    (before, problem), *other = [thresholds_so_far(each) for each in models]
-    measured = [
-        _measure(each, of, RIGHT[cases.kind], purpose, found)
-        for each, of, (found, _) in zip(models, rows, [(before, problem), *other], strict=True)
-    ]
-    notes = [problem] if problem else []
+
+
+def _notes(cases: Cases, models: Sequence[SmallModel], records: Sequence[TrainingRecord | None]) -> Iterator[str]:
     if cases.seen is not None:
-        notes.append(f"left out: {cases.seen.named}")
-    notes += [
-        f"{each.folder} has no {FILE}: nobody can say whether it was trained on these rows"
-        for each, record in zip(models, records, strict=True)
-        if record is None and each.folder is not None
-    ]
-    if int(cases.picked.sum()):
-        notes.append(f"{int(cases.picked.sum()):,} rows are corrections or were escalated: they certify nothing")
-    if against is None:
-        served = None if before is None else VersionAtGoal.measured("so far", model.card, rows[0], before, goal)
-        new = VersionAtGoal.measured(model.name, model.card, rows[0], measured[0], goal, "rows")
-        compared = None
-    else:
-        beside = all(each is not None for each in (before, other[0][0]))
-        own = (before, other[0][0]) if beside else measured
-        judged: Literal["file", "rows"] = "file" if beside else "rows"
-        names = (model.name, against.name)
-        if names[0] == names[1]:
-            names = (str(model.folder), str(against.folder))
-        new, served = (
-            VersionAtGoal.measured(name, each.card, of, by, goal, judged)
-            for name, each, of, by in zip(names, models, rows, own, strict=True)
+        yield f"left out: {cases.seen.named}"
+    for model, record in zip(models, records, strict=True):
+        if record is None and model.folder is not None:
+            yield f"{model.name} has no {FILE}: nobody can say whether it was trained on these rows"
+    if picked := int(cases.picked.sum()):
+        yield f"corrections or escalated rows, which certify nothing: {picked:,}"
+
+
+def _versions(
+    found: Sequence[_MeasuredModel], rows: Sequence[Rows], goal: Goal
+) -> tuple[VersionAtGoal | None, VersionAtGoal, Compared | None]:
+    """Return the version so far or the other one, the one evaluated, and their comparison."""
+    (own, *_), (asked, *_) = found, rows
+    version = own.model.card.version
+    if len(found) == 1:
+        new = VersionAtGoal.measured(own.model.name, version, asked, own.thresholds, goal, "rows")
+        if own.before is None or own.before is own.thresholds:
+            return None, new, None
+        return VersionAtGoal.measured("so far", version, asked, own.before, goal), new, None
+    beside = all(each.before is not None for each in found)
+    alike = len({each.model.name for each in found}) == 1
+    new, served = (
+        VersionAtGoal.measured(
+            str(each.model.folder) if alike else each.model.name,
+            each.model.card.version,
+            of,
+            each.before if beside else each.thresholds,
+            goal,
+            "file" if beside else "rows",
         )
-        compared = compare(served, new, goal, rows[0])
-    decision = Decision(
-        model.task,
-        goal,
-        served,
-        new,
-        compared,
-        len(rows[0]),
-        int(rows[0].outside.sum()),
-        cases.texts.name,
-        tuple(notes),
+        for each, of in zip(found, rows, strict=True)
     )
-    return Evaluation(model, cases, asked[0], decision, measured[0], before)
+    return served, new, compare(served, new, goal, asked)
+
+
+def why_nothing_certified(rows: Rows, purpose: Purpose, found: Thresholds) -> list[str]:
+    """Return the sentence that says why nothing is certified; none where something is."""
+    if found.certificate is not None:
+        return []
+    certifying = rows_that_certify(rows)
+    if not len(certifying):
+        return ["nothing is certified: no row may certify"]
+    if purpose.can_be_outside and not purpose.no_outside_texts and not certifying.outside.any():
+        return ["nothing is certified: no row is outside every label; add such rows, or state --no-outside-texts"]
+    walks = walks_of(certifying, purpose, found.measurements[-1].attempt or 1)
+    if any(each.spend and each.rows >= each.needed for each in walks):
+        return ["nothing is certified: too many of the surest answers are wrong for so few rows"]
+    fewest, there = min(walks, key=lambda each: each.needed), max(each.rows for each in walks)
+    needed = f"{fewest.needed:,} rows of one kind that certify, with a confidence of 0.5 or more"
+    return [f"nothing is certified: {100 * fewest.goal:.3g} % needs {needed}; there are {there:,}"]
 
 
 def store(path: Path, thresholds: Thresholds) -> Path:
@@ -185,20 +243,27 @@ def store(path: Path, thresholds: Thresholds) -> Path:
     return path
 
 
-def _measure(model: SmallModel, rows: Rows, right: str, purpose: Purpose, previous: Thresholds | None) -> Thresholds:
+def measure_now(rows: Rows, of: MeasuredOf, right: str, purpose: Purpose, previous: Thresholds | None) -> Thresholds:
+    """Measure thresholds today; see `sprat_training.thresholds.measure`."""
     return measure(
         rows,
-        task=model.task,
-        model=model.card.name,
-        model_version=model.card.version,
-        label_set=model.card.label_set,
+        task=of.task,
+        model=of.model,
+        model_version=of.version,
+        label_set=of.label_set,
         right=right,
-        recommended_goal=goal_of_model(model, previous),
+        recommended_goal=of.recommended_goal if previous is None else previous.recommended_goal,
         purpose=purpose,
         previous=previous,
         by="evaluate",
         at=datetime.now(UTC).date(),
     )
+
+
+def _found(model: SmallModel, rows: Rows, right: str, purpose: Purpose) -> _MeasuredModel:
+    of = MeasuredOf.of(model)
+    before, problem = so_far(model.thresholds_now, of)
+    return _MeasuredModel(model, before, measure_now(rows, of, right, purpose, before), problem)
 
 
 def _check_pair(model: SmallModel, other: SmallModel) -> None:
@@ -208,7 +273,7 @@ def _check_pair(model: SmallModel, other: SmallModel) -> None:
         raise UserError(f"{model.name} and {other.name} are one version, {model.card.version}: nothing to compare")
 
 
-def _check_certificate(path: Path, before: Thresholds | None, after: Thresholds) -> None:
+def check_certificate(path: Path, before: Thresholds | None, after: Thresholds) -> None:
     """Check that no certificate is lost, and that none rests on fewer rows.
 
     Raises:

@@ -34,14 +34,14 @@ class SmallModel:
     folder: Path | None
     """Its artefact; None where the labels of its task alone make it."""
     thresholds: Path
-    """Where its thresholds are written."""
+    """Where its thresholds are written. Until that file is there, those in its folder hold."""
     load: Callable[[], Any]
     """Loads it. Raises UserError where it cannot be loaded, or where the service that serves it is not installed."""
 
     @property
-    def several(self) -> bool:
-        """Return whether a text may have several labels."""
-        return self.card.kind == MULTI_LABEL
+    def thresholds_now(self) -> Path:
+        """Return the file of thresholds that holds now; it may not be there."""
+        return self.thresholds if self.folder is None or self.thresholds.exists() else self.folder / THRESHOLDS
 
     def record(self) -> TrainingRecord | None:
         """Return what it was trained on; None where that is not known, or nothing.
@@ -70,13 +70,13 @@ def model_of_folder(folder: Path, task: str | None = None) -> SmallModel:
     return SmallModel(task or card.task, name, card, folder, folder / THRESHOLDS, partial(_load, folder, card))
 
 
-def model_of_labels(task: str, file: TaskFile, folder: Path) -> SmallModel:
+def model_of_labels(task: str, file: TaskFile, thresholds: Path) -> SmallModel:
     """Return the model that the labels of a task make: the nearest of them.
 
     Args:
         task: name of the task.
         file: what its file says.
-        folder: of the task files.
+        thresholds: where they are written.
 
     Raises:
         UserError: no small model answers the task.
@@ -90,12 +90,11 @@ def model_of_labels(task: str, file: TaskFile, folder: Path) -> SmallModel:
         model = load_zero_shot(task, file.labels, file.languages, threads=_THREADS)
     except BrokenArtefact as error:
         raise UserError(f"the task {task}: {error}") from None
-    return SmallModel(task, task, model.card, None, folder / "thresholds" / f"{task}.json", lambda: model)
+    return SmallModel(task, task, model.card, None, thresholds, lambda: model)
 
 
 def _load(folder: Path, card: Card) -> Any:
-    several = card.kind == MULTI_LABEL
-    service = card.task if card.task in BUILT_IN else _CLASSIFY if several else _INTENT
+    service = card.task if card.task in BUILT_IN else _CLASSIFY if card.kind == MULTI_LABEL else _INTENT
     try:
         return plugins.load(plugins.MODELS, service).load(folder, threads=_THREADS)
     except BrokenArtefact as error:

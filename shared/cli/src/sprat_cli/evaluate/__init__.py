@@ -1,0 +1,3 @@
+"""`sprat evaluate`."""
+
+import sprat_inference  # noqa: F401 - pins the thread pools before numpy is loaded

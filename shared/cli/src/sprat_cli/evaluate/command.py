@@ -1,0 +1,193 @@
+"""`sprat evaluate`: what a model keeps at the goal on labelled rows, beside another one, and its thresholds."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sprat.errors import UserError
+from sprat.settings import section_prefix
+from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records
+from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, policy_for_masking, tasks_beside
+from sprat_cli.decision_report import decision_html, decision_lines
+from sprat_cli.named_models import NamedModel, named_model
+from sprat_cli.options import Json, LabelColumn, TextColumn, check_goal
+from sprat_cli.progress import ProgressBar
+from sprat_cli.served_folders import goal_of
+from sprat_cli.terminal import remark, say, say_json
+from sprat_policy import TaskFiles
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.evaluation.cases import Asked, FileReading
+from sprat_training.evaluation.decision import Goal
+from sprat_training.evaluation.evaluate import Evaluation, MeasuredOf, so_far
+from sprat_training.evaluation.evaluate import evaluate as evaluate_model
+from sprat_training.evaluation.frontier import ask_frontier, read_answers, write_answers
+from sprat_training.thresholds.wording import PARAGRAPH
+
+EPILOG = f"""\b
+Examples:
+  sprat evaluate new.csv --model hr
+  sprat evaluate drawn.csv --model hr --drawn traffic --goal 0.97 --write
+  sprat evaluate new.csv --model hr-2 --against hr
+  sprat evaluate new.csv --model hr --frontier tiers --policy policy.yaml --tenant acme
+
+\b
+FILE has columns text and label (several labels: a|b), and may have `language`, else that is SPRAT_DEFAULT_LANGUAGE or
+detected; names are JSON Lines with `entities`; translations have `translation` and `right` (yes or no), or `reference`.
+Rows that a model was trained on are left out. --model is a folder, or a name as hr, intent/default or that of a task.
+The goal is named before labels are read: the policy's, else the recommended one. Levels are `estimated` (on average)
+and, for this goal, `certified`.
+
+{PARAGRAPH}
+
+\b
+Corrections (rows with `given_at`, as feedback export writes) and rows with `escalated` never certify. Certified levels
+need texts outside every label among the rows, or --no-outside-texts. Each attempt on a version spends a part of the
+5 %, so do not try files until one fits. With --against, rows choose between two versions, too, and spend half as much.
+M is better where it keeps more right answers, or OTHER misses the goal and keeps more wrong ones: by more than chance
+(exact McNemar test, 5 %). --write replaces thresholds.json beside the model; a running service takes it over. A shipped
+model's go to thresholds/TASK.json beside the files of tasks, for SPRAT_<SERVICE>__THRESHOLDS.
+
+\b
+Exit codes:
+  0  done, whatever was found
+  2  an option, a model or a file is wrong, or --write would lose a certificate"""
+
+
+def evaluate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Rows with labels.")],
+    *,
+    model: Annotated[str, typer.Option(metavar="M", show_default=False, help="A folder, or the name of a model.")],
+    against: Annotated[
+        str | None, typer.Option(metavar="OTHER", show_default=False, help="Another version to compare it with.")
+    ] = None,
+    goal: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", show_default=False, help="Of kept answers right, as 0.97. [default: the policy's]"
+        ),
+    ] = None,
+    drawn: Annotated[
+        Literal["traffic", "file"],
+        typer.Option(help="Whether rows are a random share of what services got."),
+    ] = "file",
+    no_outside_texts: Annotated[
+        bool, typer.Option("--no-outside-texts", help="State that no text is outside every label.")
+    ] = False,
+    write: Annotated[bool, typer.Option("--write", help="Replace the thresholds of M.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also where a certificate is lost.")] = False,
+    frontier: Annotated[
+        str | None,
+        typer.Option(metavar="tiers|FILE", show_default=False, help="Ask the policy's tiers, too, or read answers."),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="The policy. [SPRAT_POLICY]")
+    ] = None,
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose rules hold for what is sent.")] = DEFAULT_TENANT,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    outside_label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", show_default=False, help="Means: outside every label. [default: as trained]"),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write the report here, too.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what a model keeps at the goal on rows of yours, and compare it with another one."""
+    tasks = chosen_tasks() if policy is None else tasks_beside(policy)
+    named = named_model(model, tasks)
+    other = None if against is None else named_model(against, tasks).model
+    asked = _goal(named, goal, policy)
+    if frontier == "tiers" and (policy := policy_for_masking(policy)) is None:
+        raise UserError(
+            "--frontier tiers sends texts to a provider: name the policy that allows it, with --policy FILE"
+        )
+    with ProgressBar() as bar:
+        found = evaluate_model(
+            files,
+            named.model,
+            asked,
+            lambda done, total: bar.show("asking the model", done, total),
+            against=other,
+            reading=FileReading(ColumnNames(text_column, label_column), tuple(outside_label or ())),
+            drawn=drawn,
+            no_outside_texts=no_outside_texts,
+        )
+        if frontier is not None:
+            found = _with_frontier(found, frontier, chosen_policy(policy), tenant, tasks, bar)
+    if html is not None:
+        _write(html, decision_html(found.decision))
+    if as_json:
+        written = found.write(force=force) if write else None
+        thresholds = found.thresholds.model_dump(mode="json")
+        say_json(
+            {
+                "type": "evaluated",
+                **found.decision.as_json,
+                "thresholds": thresholds,
+                "written": None if written is None else str(written),
+            }
+        )
+        return
+    for line in decision_lines(found.decision):
+        say(line)
+    if html is not None:
+        say(f"{html}: the report")
+    if write and found.thresholds is not found.before:
+        _say_written(named, found.write(force=force))
+
+
+def _goal(named: NamedModel, given: float | None, policy: Path | None) -> Goal:
+    """Return what is asked of the kept answers.
+
+    Raises:
+        UserError: the goal given is none, or the policy cannot be read.
+    """
+    check_goal(given)
+    of = MeasuredOf.of(named.model)
+    before, _ = so_far(named.model.thresholds_now, of)
+    recommended = of.recommended_goal if before is None else before.recommended_goal
+    found = goal_of(named.served, recommended, policy)
+    return found if given is None else replace(found, accuracy=given, keep_at=None)
+
+
+def _with_frontier(
+    found: Evaluation, frontier: str, policy: Path | None, tenant: str, tasks: TaskFiles, bar: ProgressBar
+) -> Evaluation:
+    """Return the evaluation with what the routing to a large model gives."""
+    if frontier != "tiers" or policy is None:
+        return found.routed(read_answers(Path(frontier), found.cases))
+    model = found.model
+    with egress_records() as broker:
+        answers = ask_frontier(
+            found.cases,
+            Asked.of(model.task, model.card),
+            policy,
+            tenant,
+            broker,
+            tasks,
+            lambda done, total: bar.show("asking the frontier", done, total),
+        )
+    file = found.cases.texts.path
+    saved = file.with_name(f"{file.stem}-frontier.jsonl")
+    write_answers(saved, found.cases, answers)
+    remark(f"{saved}: the answers, for --frontier {shlex.quote(str(saved))}: they need not be paid for again")
+    return found.routed(answers)
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _say_written(named: NamedModel, path: Path) -> None:
+    if named.is_shipped:
+        say(f"{path}: written; a service reads it where {section_prefix(named.model.task)}THRESHOLDS names it")
+    else:
+        say(f"{path}: written; a running service takes it over")
