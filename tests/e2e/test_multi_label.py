@@ -40,9 +40,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("SPRAT_POLICY", "policy.yaml")
-        for command in (f"{train} --encoder {training_files.EN_FAST} --accuracy 0.8", f"{init} --keep-at 0.95", check):
+        for command in (f"{train} --encoder {training_files.EN_FAST} --accuracy 0.8", init, check):
             done = CliRunner().invoke(app, shlex.split(command)[1:])
             assert done.exit_code == 0, done.output
+    (task,) = folder.rglob("desk-topics.yaml")
+    task.write_text(f"{task.read_text('utf-8')}\nkeep_at: 0.95\n", encoding="utf-8")
     return folder
 
 

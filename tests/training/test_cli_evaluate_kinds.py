@@ -127,7 +127,7 @@ def test_of_names_all_are_right_and_none_is_missed(tmp_path, monkeypatch):
 def test_of_translations_a_person_judges_or_a_reference_estimates(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [{"text": "The weather is nice today.", "reference": "Das Wetter ist heute schön."}] * 2
-    rows.append({"text": "I lost my key.", "reference": "Völlig andere Worte, die niemand gesagt hat."})
+    rows.append({"text": "I lost my key.", "reference": "Quite another text that nobody has said."})
     found = evaluated(json_lines(tmp_path / "pairs.jsonl", rows), "--model", "translation/en-de")
     assert "chrF" in found["thresholds"]["right"]
     assert any("no row may certify" in note for note in found["notes"])

@@ -57,7 +57,7 @@ COMMANDS = {
     ),
     "evaluate": CommandEntry(
         "sprat_cli.evaluate.command:evaluate",
-        "Measure what a model keeps at the goal, and compare it with another one.",
+        "Measure what a model keeps at the goal; compare two.",
     ),
     "tiers": CommandEntry("sprat_cli.tiers.command:app", "Measure the large models that the policy names."),
     "mask": CommandEntry(
