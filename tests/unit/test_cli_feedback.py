@@ -188,8 +188,8 @@ def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, joined, t
         assert json.loads(result.stdout)["left_out"] == {"untrainable": 2}
     else:
         assert "left out: 2  sprat train would refuse" in result.stdout
-    assert (tmp_path / "out.csv").read_text().splitlines() == ["text,label,language", "plain,a,en"]
-    assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "outside,,en"]
+    assert (tmp_path / "out.csv").read_text().splitlines() == ["text,label,language,given_by,given_at", "plain,a,en,,0"]
+    assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language,given_by,given_at", "outside,,en,,0"]
 
 
 def corrected(text: str, output, by: str, task: str = "intent") -> CorrectedText:
@@ -216,7 +216,7 @@ def test_an_export_refuses_labels_that_no_model_announced_and_names_their_author
             "  aa 1, by bot 1; did you mean a?",
         ],
     )
-    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["one,a,en"]
+    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["one,a,en,qa,0"]
 
 
 @pytest.mark.parametrize(

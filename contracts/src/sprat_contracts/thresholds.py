@@ -157,8 +157,6 @@ class Thresholds(Part):
 
     @model_validator(mode="after")
     def _is_readable(self) -> Self:
-        if self.format != FORMAT:
-            raise ValueError(f"has the format {self.format}; this release reads {FORMAT}")
         places = [(each.language, each.says) for each in self.cells]
         if len(set(places)) != len(places):
             raise ValueError("has two cells of one kind")

@@ -15,7 +15,7 @@ from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_langid import resolved
 from sprat_operations.feedback import CorrectedText
 from sprat_operations.large_answers import FRONTIER
-from sprat_training.datasets.reader import joined_labels, split_labels
+from sprat_training.datasets.reader import ORIGIN_FIELDS, joined_labels, split_labels
 from sprat_training.datasets.rows import normalised_text, protected_cell, text_problem
 from sprat_training.datasets.tables import read_text
 
@@ -49,22 +49,24 @@ def check_format(path: Path, task: str, form: type[Output]) -> None:
 
 
 def rows_of(examples: Iterable[CorrectedText], default_language: str = DEFAULT_LANGUAGE) -> list[dict[str, Any]]:
-    """Return the rows: of one label text, label and language; of several text, labels and language.
+    """Return the rows: text, label (of several: labels; else the whole output), language, and who gave it when.
 
-    Else text, language and the whole output. A text that names no language is one in the installation's default.
+    A text that names no language is one in the installation's default.
     """
     return [_row(each, default_language) for each in examples]
 
 
 def _row(example: CorrectedText, default_language: str) -> dict[str, Any]:
-    text, language = example.text.text, _language(example, default_language)
+    right: dict[str, Any]
     match example.output:
         case IntentOutput(label=label):
-            return {"text": text, "label": label, "language": language}
+            right = {"label": label}
         case LabelsOutput(labels=labels):
-            return {"text": text, "labels": joined_labels([each.label for each in labels]), "language": language}
+            right = {"labels": joined_labels([each.label for each in labels])}
         case output:
-            return {"text": text, "language": language, "output": output.model_dump(mode="json")}
+            right = {"output": output.model_dump(mode="json")}
+    given = zip(ORIGIN_FIELDS, (example.by, example.given_at), strict=True)
+    return {"text": example.text.text} | right | {"language": _language(example, default_language), **dict(given)}
 
 
 def _language(example: CorrectedText, default: str) -> str:
@@ -96,7 +98,6 @@ def merge_rows(path: Path, examples: Iterable[CorrectedText], outside_label: str
         if not trainable(path, row):
             untrainable += 1
             continue
-        row |= {"by": example.by, "given_at": example.given_at}
         text = normalised_text(row["text"])
         before = kept.get(text)
         if before is None or _rank(before) < _rank(row):
@@ -109,7 +110,7 @@ def merge_rows(path: Path, examples: Iterable[CorrectedText], outside_label: str
 
 def _rank(row: Mapping[str, Any]) -> tuple[bool, int]:
     """Return what orders two rows of a text: the greater one counts."""
-    return row.get("by") != FRONTIER, int(row.get("given_at") or 0)
+    return row.get("given_by") != FRONTIER, int(row.get("given_at") or 0)
 
 
 def _rows_in(path: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sprat.model import DEFAULT_MODEL, display_name
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
 from sprat_operations import local_run
-from sprat_policy import Policy, TaskFiles, load_policy
+from sprat_policy import TaskFiles, TaskRules, load_policy
 from sprat_training.evaluation.decision import Goal
 
 
@@ -46,17 +46,21 @@ def goal_of(served: ServedFolder, recommended: float, given: Path | None = None)
     Args:
         served: the model.
         recommended: the goal where the policy names none.
-        given: the policy; None: that of SPRAT_POLICY, else of the `sprat up` that serves the model.
+        given: the policy; None: that of `SPRAT_POLICY`, else of the `sprat up` that serves the model.
 
     Raises:
         UserError: the policy or the file of a task cannot be read.
     """
     files = chosen_tasks() if given is None else tasks_beside(given)
     path = chosen_policy(given) or served.policy
-    policy = (Policy(tenants={}, regions={}) if path is None else load_policy(path, files.table)).with_added(files)
-    if served.task not in policy.task_names:  # that of a model of label sets that no task's file names
+    if path is None:
+        rules: TaskRules | None = files.get(served.task)
+    else:
+        policy = load_policy(path, files.table).with_added(files)
+        rules = policy.task(served.task) if served.task in policy.task_names else None
+    if rules is None:
         return Goal(recommended)
-    rule = policy.task(served.task).rule(served.model, "")
+    rule = rules.rule(served.model, "")
     of_none = math.inf if rule.out_of_scope == "escalate" else rule.none_goal
     return Goal(recommended if rule.goal is None else rule.goal, rule.evidence, of_none, rule.keep_at)
 

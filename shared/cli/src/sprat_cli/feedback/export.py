@@ -49,8 +49,8 @@ with the reason, and up to five ids that no text has are named. Where the texts 
 --model names one: each has labels of its own.
 A label that no announced model knows, nor the task's file, is left out, because whoever may write corrections can make
 one up: it is named with its authors, and --allow-new-label takes it. Authors are what corrections say.
-Columns: text, label, language; what is outside every known intent goes to --out-of-scope. The file holds texts as they
-are, personal data too, and is readable by you alone.
+Columns: text, label, language, given_by, given_at; what is outside every known intent goes to --out-of-scope. The file
+holds texts as they are, personal data too, and is readable by you alone. `sprat retrain --corrections` reads it.
 
 \b
 Exit codes:

@@ -27,8 +27,8 @@ _TABLE_SUFFIXES: Final = (".csv", *TAB_SUFFIXES, ".txt")
 
 SEPARATOR: Final = "|"
 """Between the labels of a text that has several."""
-ORIGIN_FIELDS: Final = ("by", "given_at")
-"""Of a row that `sprat retrain` keeps: who gave the label, and when. Training reads neither."""
+ORIGIN_FIELDS: Final = ("given_by", "given_at")
+"""Columns of a correction: who gave it, and when. Training reads neither; such a row certifies nothing."""
 
 Entry = tuple[int, int, str, str, Sequence[str]]
 """Row, line, text, label, and the row as it was read."""
@@ -307,14 +307,14 @@ def _json_entries(
         found = "" if listing is None else question.found
         problems.fail(row, None, f"{question.asked} There are {shown}{found}; use {question.options}")
     used_names = tuple(name for name in fields if name is not None)
-    kept = (*ORIGIN_FIELDS, "language") if {*ORIGIN_FIELDS} <= {*names} else ()
-    unused = _shown([name for name in names if name not in (*used_names, *kept)])
+    unused = _shown([name for name in names if name not in used_names])
     return used_names, unused, _entries_of_lines(lines, used_names, problems, several=several)
 
 
 def _shown(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names for a message; none where they may be texts."""
-    return tuple(names) if safe_listing(names) else ()
+    """Return names for a message, without those of a table of corrections; none where they may be texts."""
+    own = (*ORIGIN_FIELDS, "language") if {*ORIGIN_FIELDS} <= {*names} else ()
+    return tuple(name for name in names if name not in own) if safe_listing(names) else ()
 
 
 def _entries_of_lines(
