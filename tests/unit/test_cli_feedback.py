@@ -189,7 +189,10 @@ def test_an_export_leaves_out_what_train_would_refuse_and_says_so(run, joined, t
     else:
         assert "left out: 2  sprat train would refuse" in result.stdout
     assert (tmp_path / "out.csv").read_text().splitlines() == ["text,label,language,given_by,given_at", "plain,a,en,,0"]
-    assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language,given_by,given_at", "outside,,en,,0"]
+    assert (tmp_path / "outside.csv").read_text().splitlines() == [
+        "text,label,language,given_by,given_at",
+        "outside,,en,,0",
+    ]
 
 
 def corrected(text: str, output, by: str, task: str = "intent") -> CorrectedText:

@@ -20,7 +20,14 @@ from sprat_contracts import (
 )
 from sprat_contracts.predictions import UNCHANGED
 from sprat_operations.dead_letters import DeadLetter
-from sprat_operations.record_summary import TIER_ANSWERED, TIER_OUTCOMES, asked_in_words, causes_in_words, percent, tier_confidence
+from sprat_operations.record_summary import (
+    TIER_ANSWERED,
+    TIER_OUTCOMES,
+    asked_in_words,
+    causes_in_words,
+    percent,
+    tier_confidence,
+)
 from sprat_operations.result_stream import StoredResult
 
 _COLOURS = {"answered": "green", "degraded": "yellow", "unanswered": "red"}
