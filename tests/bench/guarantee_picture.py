@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 
 INK: Final = "#222222"
 FAINT: Final = "#d5d8dc"
-SHOWN: Final = {
+DRAWN: Final = {
     "certified": ("certified", "#0072B2", "o"),
     "estimated": ("estimated", "#56B4E9", "s"),
     "wilson_scan": ("scan over all thresholds", "#D55E00", "v"),
@@ -24,7 +24,7 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
     plt.rcParams.update({"font.size": 10, "axes.edgecolor": FAINT, "text.color": INK, "axes.labelcolor": INK})
     figure, (violations, kept) = plt.subplots(1, 2, figsize=(12, 5.2), sharey=True, layout="constrained")
     lines = range(len(figures))
-    for offset, (method, (label, colour, marker)) in zip((-0.24, -0.08, 0.08, 0.24), SHOWN.items(), strict=True):
+    for offset, (method, (label, colour, marker)) in zip((-0.24, -0.08, 0.08, 0.24), DRAWN.items(), strict=True):
         each = [one[method] for one in figures.values()]
         heights = [line + offset for line in lines]
         middle = [100 * one["violated"] for one in each]
@@ -46,6 +46,6 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
         panel.tick_params(colors=INK, length=3)
         panel.grid(axis="x", color=FAINT, linewidth=0.6)
         panel.set_axisbelow(True)
-        panel.legend(loc="center right" if panel is violations else "lower left", fontsize=9, framealpha=1)
+    figure.legend(loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     figure.savefig(path, dpi=150, facecolor="white", metadata={"Software": None})
     plt.close(figure)
