@@ -50,11 +50,17 @@ def test_none_is_below_a_half():
 
 
 def test_rows_of_unequal_weight_count_as_the_effective_number_of_which_the_weighted_share_is_wrong():
-    # 100 of weight 1, and 10 of 0.5, all wrong: 105² / 102.5 = 107.56; 5 / 105 of it is wrong.
-    weight = [1.0] * 100 + [0.5] * 10
-    step = steps_of([0.9] * 110, [True] * 100 + [False] * 10, weight)[0.94]
-    assert (step.kept, step.kept - step.right) == (107.56, pytest.approx(107.56 * 5 / 105, abs=0.01))
-    assert steps_of([0.9] * 110, [True] * 100 + [False] * 10, np.array(weight) * 7)[0.94] == step
+    # 100 of weight 1, and 10 of 2, all wrong: 120² / 140 = 102.86; 20 / 120 of it is wrong.
+    weight = [1.0] * 100 + [2.0] * 10
+    step = steps_of([0.9] * 110, [True] * 100 + [False] * 10, weight)[0.82]
+    assert (step.kept, step.kept - step.right) == (102.86, pytest.approx(102.86 * 20 / 120, abs=0.01))
+
+
+def test_light_stand_ins_count_at_most_as_the_rows_that_they_weigh_as_much_as():
+    # One wrong row would weigh as much as 44 of them.
+    steps = steps_of([0.9] * 350, [True] * 350, [8 / 350] * 350)
+    assert (max(steps), steps[0.8].kept) == (0.885, 8)
+    assert effective(np.full(350, 8 / 350), np.arange(350)) == 8
 
 
 def test_near_doubles_count_as_one_row():
