@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_contracts import FrontierRequested, Prediction, Result, decode
-from sprat_inference.artefact import load_artefact
 from sprat_local.installation import Installation
 from sprat_local.options import Options, Simulation
 from sprat_operations.dead_letters import read_dead_letter
@@ -47,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             done = CliRunner().invoke(app, shlex.split(command)[1:])
             assert done.exit_code == 0, done.output
     written = folder / "tasks" / "desk.yaml"
-    assert load_task_file(written).keep_at == load_artefact(folder / "desk-model").card.keep_at, "as its card advises"
+    assert load_task_file(written).artefact == Path("../desk-model")
     written.write_text(page["task-file"], encoding="utf-8")
     init = ["task", "init", "subject", "--label", "food=meals and restaurants", "--label", "sport=matches and clubs"]
     done = CliRunner().invoke(app, init, env={"SPRAT_POLICY": str(folder / "policy.yaml")})

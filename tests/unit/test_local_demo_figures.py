@@ -7,8 +7,8 @@ import pytest
 from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
 from sprat_local.demo.figures import (
     NO_GOLD,
-    Accuracy,
     EgressSummary,
+    GoldAccuracy,
     is_correct,
     percentile,
     summarise_egress,
@@ -37,9 +37,9 @@ def test_kept_answers_and_all_small_answers_are_judged_separately() -> None:
     figures = task_figures("intent", {pair("s-1"): "transfer", pair("s-2"): "transfer"}, observed)
 
     assert (figures.kept, figures.escalated) == (1, 1)
-    assert figures.small_kept == Accuracy(1, 1)
-    assert figures.small_all == Accuracy(1, 2)
-    assert figures.frontier == Accuracy(1, 1)
+    assert figures.small_kept == GoldAccuracy(1, 1)
+    assert figures.small_all == GoldAccuracy(1, 2)
+    assert figures.frontier == GoldAccuracy(1, 1)
     assert figures.frontier_simulated
     assert (figures.kept_because, figures.escalated_because) == ({"confident": 1}, {"low_confidence": 1})
 
@@ -50,7 +50,7 @@ def test_a_degraded_answer_is_the_small_models_and_not_the_frontiers() -> None:
     figures = task_figures("intent", {pair("s-1"): "transfer"}, observe(record(RESULTS, ending)))
 
     assert (figures.answered, figures.degraded, figures.escalated) == (0, 1, 1)
-    assert figures.frontier == Accuracy(0, 0)
+    assert figures.frontier == GoldAccuracy(0, 0)
     assert figures.declined == {"masking": 1}
 
 
@@ -61,7 +61,7 @@ def test_a_pair_without_gold_answer_is_not_judged_but_none_is_a_gold_answer() ->
     )
     figures = task_figures("intent", {pair("s-1"): NO_GOLD, pair("s-2"): None}, observed)
 
-    assert figures.small_kept == Accuracy(1, 1)
+    assert figures.small_kept == GoldAccuracy(1, 1)
 
 
 def test_an_all_frontier_run_costs_the_mean_paid_answer_times_all_pairs() -> None:

@@ -10,7 +10,7 @@ from sprat.registry.model_table import AnnouncedLabels
 from sprat_contracts import OUTPUTS, Declined, FrontierAnswered, MaskedOutput, ModelAnnounced, Prediction, Route
 from sprat_contracts.thresholds import LEVELS, Thresholds
 from sprat_policy import IntentPolicy, KeepRule, Policy, TaskPolicies, TaskPolicy
-from sprat_router.decisions import Decision, decide
+from sprat_router.decisions import RouteDecision, decide
 from sprat_router.goals import measure_goals
 from support.measured import thresholds
 from support.metrics import Metrics
@@ -20,7 +20,7 @@ NO_LABEL = {"label": None}
 CERTIFIED = KeepRule(goal=0.97, evidence="certified")
 
 
-def decided(made: Prediction, rule: KeepRule, announcement: ModelAnnounced | None = None) -> Decision:
+def decided(made: Prediction, rule: KeepRule, announcement: ModelAnnounced | None = None) -> RouteDecision:
     own = None if announcement is None else AnnouncedLabels.of(announcement)
     return decide(made, OUTPUTS[made.task], rule, own)
 
@@ -48,7 +48,7 @@ def test_an_answer_is_kept_where_its_level_reaches_the_goal(
     accuracy: dict[str, Any], rule: KeepRule, reason: str, level: float | None
 ) -> None:
     found = decided(prediction(confidence=0.1, accuracy=accuracy), rule, announced())
-    assert found == Decision(
+    assert found == RouteDecision(
         (reason,), kept=reason == "confident", goal=rule.goal or 0.97, evidence=rule.evidence, level=level
     )
 
@@ -138,7 +138,7 @@ def test_what_an_older_specialist_says_is_judged_by_the_announced_card(
 @pytest.mark.parametrize("announcement", [None, announced(), announced(card={"keep_at": "high"})])
 def test_without_a_level_and_a_card_nothing_is_kept(announcement: ModelAnnounced | None) -> None:
     found = decided(prediction(confidence=1.0, accuracy=None), KeepRule(), announcement)
-    assert found == Decision(("not_measured",), goal=0.97, evidence="estimated")
+    assert found == RouteDecision(("not_measured",), goal=0.97, evidence="estimated")
 
 
 UNCALIBRATED = {"keep_at": 0.6, "calibration": {"fitted_on": "nothing"}}

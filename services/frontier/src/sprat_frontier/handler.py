@@ -41,7 +41,16 @@ from sprat_frontier.protocols import (
 from sprat_frontier.quota import SectionQuota
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.single_flight import SharedCall, SingleFlight
-from sprat_frontier.tier_steps import Step, concluded, failed, not_called, paid, paid_for_nothing, refused, restored
+from sprat_frontier.tier_steps import (
+    ClimbStep,
+    concluded,
+    failed,
+    not_called,
+    paid,
+    paid_for_nothing,
+    refused,
+    restored,
+)
 from sprat_frontier.tiers import Tier, Tiers
 from sprat_frontier.waiting_cases import WaitingCases
 from sprat_policy import INSIDE, TaskFile, TenantGuard
@@ -154,7 +163,7 @@ class FrontierHandler:
         question = escalation.question
         order = self._hash("tier-order", question.tenant, question.task, question.text)
         tiers = self._tiers.of(escalation.sender.section, question.task, order)
-        steps: list[Step] = []
+        steps: list[ClimbStep] = []
         masked: Escalation | None = None
         for place, tier in enumerate(tiers):
             if tier.group is not None and any(step.tier.group == tier.group and step.is_said for step in steps):
@@ -185,7 +194,7 @@ class FrontierHandler:
             _count(request, "declined", answered.declined.code)
         return answered
 
-    async def _step(self, escalation: Escalation, tier: Tier, *, followed: bool) -> Step:
+    async def _step(self, escalation: Escalation, tier: Tier, *, followed: bool) -> ClimbStep:
         """Return what one tier says to a case.
 
         Raises:
@@ -209,7 +218,7 @@ class FrontierHandler:
             self._no_probabilities.add(tier.name)
         return step
 
-    async def _call_or_join(self, escalation: Escalation, tier: Tier, key: str, *, followed: bool) -> Step:
+    async def _call_or_join(self, escalation: Escalation, tier: Tier, key: str, *, followed: bool) -> ClimbStep:
         """Return the answer of a call for this question, one's own or another escalation's."""
         flight = f"{key} followed" if followed else key  # it is not tried again
         while True:
@@ -440,7 +449,7 @@ def _count(request: FrontierRequested, result: str, reason: str = "none") -> Non
     signals.ESCALATIONS.add(1, task=prediction.task, tenant=tenant, result=result, reason=reason)
 
 
-def _count_step(request: FrontierRequested, step: Step, seconds: float | None = None) -> None:
+def _count_step(request: FrontierRequested, step: ClimbStep, seconds: float | None = None) -> None:
     """Count a case at a tier, with the seconds that it spent there where it could be asked."""
     tier = step.tier.name
     outcome = "kept" if step.declined is None else step.declined.code

@@ -29,7 +29,7 @@ NO_TIER = Declined(code=ReasonCode.POLICY, detail="no tier of the policy is for 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ClimbStep:
     """An answer, which is kept unless it says why not; or why there is none."""
 
     tier: Tier
@@ -111,7 +111,7 @@ def paid_for_nothing(
     )
 
 
-def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str) -> Step:
+def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str) -> ClimbStep:
     """Return the step of an answer, with the escalation's own values.
 
     Only the escalation that the call was made for reports its cost; of the others, an equal text has left.
@@ -131,7 +131,7 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
             sure = answer.confidence if calibrated is None else calibrated
             level = tier.level(escalation.question, output, answer.confidence)
             declined = None if tier.is_sure(sure, level) else _unsure(tier, sure)
-    return Step(
+    return ClimbStep(
         tier,
         "declined" if declined else result,
         declined,
@@ -148,21 +148,21 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
     )
 
 
-def refused(tier: Tier, declined: Declined) -> Step:
+def refused(tier: Tier, declined: Declined) -> ClimbStep:
     """Return the step to a tier that may not be asked."""
-    return Step(tier, "declined", declined, asked=False)
+    return ClimbStep(tier, "declined", declined, asked=False)
 
 
-def not_called(escalation: Escalation, tier: Tier, error: NotCalledError, call: SharedCall | None = None) -> Step:
+def not_called(escalation: Escalation, tier: Tier, error: NotCalledError, call: SharedCall | None = None) -> ClimbStep:
     """Return the step without a call, or without one that ended in time; `call` is the one that was waited for."""
     egress = _egress(escalation, tier, None if call is None else call.call_id)
-    return Step(tier, "declined", Declined(code=error.code, detail=str(error)), egress=egress)
+    return ClimbStep(tier, "declined", Declined(code=error.code, detail=str(error)), egress=egress)
 
 
-def failed(escalation: Escalation, tier: Tier, error: ProviderError, call_id: str | None, *, pays: bool) -> Step:
+def failed(escalation: Escalation, tier: Tier, error: ProviderError, call_id: str | None, *, pays: bool) -> ClimbStep:
     """Return the step with a failed call; only the escalation that it was made for reports its cost."""
     usage = error.usage if pays else None
-    return Step(
+    return ClimbStep(
         tier,
         "declined",
         _failure(error),
@@ -172,7 +172,7 @@ def failed(escalation: Escalation, tier: Tier, error: ProviderError, call_id: st
     )
 
 
-def concluded(escalation: Escalation, steps: Sequence[Step], *, reported: bool) -> FrontierAnswered:
+def concluded(escalation: Escalation, steps: Sequence[ClimbStep], *, reported: bool) -> FrontierAnswered:
     """Return the answer that was kept, else why there is none, with what all steps cost and what left in them.
 
     Args:
@@ -204,7 +204,7 @@ def concluded(escalation: Escalation, steps: Sequence[Step], *, reported: bool) 
     )
 
 
-def _egress_of(end: Step, steps: Sequence[Step]) -> Egress:
+def _egress_of(end: ClimbStep, steps: Sequence[ClimbStep]) -> Egress:
     """Return what left for the answer, else by the last step in which something left."""
     if end.egress.left:
         return end.egress

@@ -35,11 +35,11 @@ class TierThresholds:
         return files
 
     async def stop(self) -> None:
-        """Look at no file any longer."""
+        """Stop following them."""
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
 
 
 async def _taken_over(thresholds: Thresholds) -> None:
-    """Do nothing more: tiers look at what is current."""
+    """Need no more: tiers take what is current."""

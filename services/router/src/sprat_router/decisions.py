@@ -45,7 +45,7 @@ DEFAULT_KEEP_AT = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RouteDecision:
     """The decision on a prediction, with its reasons."""
 
     reasons: tuple[str, ...] = ()
@@ -61,7 +61,9 @@ class Decision:
     """What the answer reaches by that evidence; None: no level, or not known."""
 
 
-def decide(prediction: Prediction, form: type[Output], rule: KeepRule, announced: AnnouncedLabels | None) -> Decision:
+def decide(
+    prediction: Prediction, form: type[Output], rule: KeepRule, announced: AnnouncedLabels | None
+) -> RouteDecision:
     """Decide whether a specialist's prediction is kept or escalated.
 
     Args:
@@ -72,10 +74,10 @@ def decide(prediction: Prediction, form: type[Output], rule: KeepRule, announced
     """
     output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
-        return Decision((DECLINED,))
+        return RouteDecision((DECLINED,))
     own = announced if announced is not None and _is_of(prediction, announced) else None
     if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(output, own):
-        return Decision((UNKNOWN_LABEL,))
+        return RouteDecision((UNKNOWN_LABEL,))
     out_of_scope = is_outside(output)
     reasons = []
     if out_of_scope and rule.out_of_scope == "escalate":
@@ -91,7 +93,7 @@ def decide(prediction: Prediction, form: type[Output], rule: KeepRule, announced
 
 def _judged(
     prediction: Prediction, output: Output, rule: KeepRule, own: AnnouncedLabels | None, recommended: float
-) -> Decision:
+) -> RouteDecision:
     """Return what the policy asks of an answer, and as reasons what it lacks.
 
     Args:
@@ -112,7 +114,7 @@ def _judged(
         return _by_level(accuracy, goal, rule.evidence)
     if own is not None and not own.calibrated and rule.uncalibrated_keep_at is not None:
         return _at(prediction, rule.uncalibrated_keep_at)
-    asked = Decision(goal=goal, evidence=rule.evidence)
+    asked = RouteDecision(goal=goal, evidence=rule.evidence)
     # An older specialist, or a model that was not measured: by its card the recommended goal is reached from here on.
     keep_at = None if own is None else own.keep_at_of(prediction.text_language)
     if own is None or keep_at is None or rule.evidence == CERTIFIED or not _reaches(recommended, goal):
@@ -121,20 +123,20 @@ def _judged(
     return replace(asked, threshold=at.threshold, reasons=at.reasons)
 
 
-def _by_level(accuracy: Accuracy, goal: float, evidence: str) -> Decision:
+def _by_level(accuracy: Accuracy, goal: float, evidence: str) -> RouteDecision:
     """Return what an answer lacks of which it is known what it is worth."""
     level = accuracy.certified if evidence == CERTIFIED else accuracy.estimated
     reasons: tuple[str, ...] = ()
     if not _reaches(level, goal):
         reasons = (NOT_CERTIFIED if _reaches(accuracy.estimated, goal) else LOW_CONFIDENCE,)
-    return Decision(reasons, goal=goal, evidence=evidence, level=level)
+    return RouteDecision(reasons, goal=goal, evidence=evidence, level=level)
 
 
-def _at(prediction: Prediction, keep_at: float) -> Decision:
+def _at(prediction: Prediction, keep_at: float) -> RouteDecision:
     """Return what an answer lacks that is kept from this confidence on. 1 keeps nothing that a model says."""
     least = least_kept(keep_at) if _is_by_model(prediction) else keep_at
     unsure = prediction.confidence is None or prediction.confidence < least
-    return Decision((LOW_CONFIDENCE,) if unsure else (), threshold=keep_at)
+    return RouteDecision((LOW_CONFIDENCE,) if unsure else (), threshold=keep_at)
 
 
 def _reaches(level: float | None, goal: float) -> bool:

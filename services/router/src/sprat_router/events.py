@@ -29,7 +29,7 @@ from sprat_contracts import (
     Topics,
 )
 from sprat_contracts.ids import REQUEST, RESULT, derive
-from sprat_router.decisions import UNKNOWN_LABEL, Decision, answer_of, labels_of
+from sprat_router.decisions import UNKNOWN_LABEL, RouteDecision, answer_of, labels_of
 
 TOO_LARGE = Declined(code=ReasonCode.TOO_LARGE, detail="the record would be larger than its topic allows")
 NO_OUTPUT = Declined(
@@ -67,7 +67,7 @@ class _Ending:
 
 def frontier_request(
     prediction: Prediction,
-    decision: Decision,
+    decision: RouteDecision,
     models: ModelTable,
     labels: tuple[str, ...] | None = None,
 ) -> FrontierRequested:
@@ -101,7 +101,7 @@ def requested_options(prediction: Prediction) -> TaskOptions:
     return options
 
 
-def kept(prediction: Prediction, decision: Decision, tasks: TaskTable) -> Result:
+def kept(prediction: Prediction, decision: RouteDecision, tasks: TaskTable) -> Result:
     """Return the Result of a kept prediction; `tasks` are those of the installation."""
     route = _route("kept", decision)
     ending = replace(_small(prediction, tasks), status="answered", timings_ms=prediction.timings_ms)
@@ -240,7 +240,7 @@ def _escalated(request: FrontierRequested) -> Route:
     return _route("escalated", request)
 
 
-def _route(decision: str, by: Decision | FrontierRequested) -> Route:
+def _route(decision: str, by: RouteDecision | FrontierRequested) -> Route:
     return Route(
         decision=decision,
         reason=by.reasons[0],

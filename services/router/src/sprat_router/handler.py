@@ -24,7 +24,7 @@ from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.text_warnings import warnings_of
 from sprat_policy import Policy, TaskFile, TenantGuard
-from sprat_router.decisions import NO_SERVICE, Decision, decide, unknown_tasks, unserved
+from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, unknown_tasks, unserved
 from sprat_router.events import (
     QuestionHash,
     concluded,
@@ -136,7 +136,7 @@ class RouterHandler:
             return _unknown_service()
         # The model that failed on it may have been retired since.
         events = tuple(
-            self._escalate(prediction, Decision((NO_SERVICE,)))
+            self._escalate(prediction, RouteDecision((NO_SERVICE,)))
             for prediction in unserved(text, received, self._models, self._topics.tasks, self._policy)
             if prediction.task == service
         )
@@ -144,7 +144,7 @@ class RouterHandler:
 
     def _validate(self, text: TextSubmitted, received: Received[Message]) -> Outcome:
         events = tuple(
-            self._escalate(prediction, Decision((NO_SERVICE,)))
+            self._escalate(prediction, RouteDecision((NO_SERVICE,)))
             for prediction in unserved(text, received, self._models, self._topics.tasks, self._policy)
         )
         rejected = unknown_tasks(text, self._topics.tasks)
@@ -168,7 +168,7 @@ class RouterHandler:
             return Outcome(events=(result_event(kept(prediction, decision, self._topics.tasks), self._topics),))
         return Outcome(events=(self._escalate(prediction, decision),))
 
-    def _escalate(self, prediction: Prediction, decision: Decision) -> Emit:
+    def _escalate(self, prediction: Prediction, decision: RouteDecision) -> Emit:
         rules = self._policy.task(prediction.task)
         labels = tuple(rules.labels) if isinstance(rules, TaskFile) and rules.has_labels else None
         request = frontier_request(prediction, decision, self._models, labels)

@@ -27,14 +27,14 @@ def recommended_from(announced: ModelAnnounced) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAnswers:
+class RuleEffect:
     """What is kept, in words, and whether that is nothing."""
 
     words: str
     nothing: bool = False
 
 
-def kept_answers(rule: KeepRule, announced: ModelAnnounced, language: str = "") -> KeptAnswers:
+def kept_answers(rule: KeepRule, announced: ModelAnnounced, language: str = "") -> RuleEffect:
     """Return which answers of a model to texts in a language the router keeps.
 
     Args:
@@ -44,32 +44,32 @@ def kept_answers(rule: KeepRule, announced: ModelAnnounced, language: str = "") 
     """
     labels, thresholds = AnnouncedLabels.of(announced), announced.thresholds
     if rule.uncalibrated == "escalate" and not labels.calibrated:
-        return KeptAnswers("its card says that it has no calibration: nothing is kept", nothing=True)
+        return RuleEffect("its card says that it has no calibration: nothing is kept", nothing=True)
     if rule.keep_at is not None:
         nothing = rule.keep_at == 1
-        return KeptAnswers(f"keep_at {rule.keep_at:g}{': nothing is kept' if nothing else ''}", nothing)
+        return RuleEffect(f"keep_at {rule.keep_at:g}{': nothing is kept' if nothing else ''}", nothing)
     goal = rule.goal or recommended(announced)
     words = f"goal {goal:g}{' (recommended)' if rule.goal is None else ''}{_certified(rule)}"
     if thresholds is not None:
         return _by_thresholds(words, rule, goal, thresholds, language)
     if not labels.calibrated and rule.uncalibrated_keep_at is not None:
-        return KeptAnswers(f"{words}: not measured, so uncalibrated_keep_at {rule.uncalibrated_keep_at:g} decides")
+        return RuleEffect(f"{words}: not measured, so uncalibrated_keep_at {rule.uncalibrated_keep_at:g} decides")
     keep_at = labels.keep_at_of(language)
     if keep_at is None or rule.evidence == "certified" or thousandths(goal) > thousandths(recommended(announced)):
-        return KeptAnswers(f"{words}: not measured, nothing is kept", nothing=True)
-    return KeptAnswers(f"{words}: not measured, so its card decides, from {keep_at:.2f} on", nothing=keep_at == 1)
+        return RuleEffect(f"{words}: not measured, nothing is kept", nothing=True)
+    return RuleEffect(f"{words}: not measured, so its card decides, from {keep_at:.2f} on", nothing=keep_at == 1)
 
 
-def _by_thresholds(words: str, rule: KeepRule, goal: float, thresholds: Thresholds, language: str) -> KeptAnswers:
+def _by_thresholds(words: str, rule: KeepRule, goal: float, thresholds: Thresholds, language: str) -> RuleEffect:
     some = thresholds.threshold(goal, rule.evidence, language, SOME)
     none_goal = rule.none_goal or goal
     none = thresholds.threshold(none_goal, rule.evidence, language, NONE) if rule.out_of_scope == "keep" else None
     if some is None and none is None:
-        return KeptAnswers(f"{words}: no threshold reaches it, nothing is kept", nothing=True)
+        return RuleEffect(f"{words}: no threshold reaches it, nothing is kept", nothing=True)
     without = "never" if none is None else f"from {none:.2f} on"
     own = "" if rule.none_goal is None else f" (goal {none_goal:g})"
     kept = "never" if some is None else f"from {some:.2f} on"
-    return KeptAnswers(f"{words}: kept {kept}, where it names nothing{own} {without}")
+    return RuleEffect(f"{words}: kept {kept}, where it names nothing{own} {without}")
 
 
 def _certified(rule: KeepRule) -> str:

@@ -7,7 +7,7 @@ from sprat.kafka.lag import LagSnapshot
 from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, some_of, unknown, warning
 from sprat_contracts import ModelAnnounced
-from sprat_operations.goals import KeptAnswers, kept_answers
+from sprat_operations.goals import RuleEffect, kept_answers
 from sprat_operations.models import (
     WHY_IGNORED,
     RegisteredModels,
@@ -128,7 +128,7 @@ def _fix(name: UnannouncedModel, announced: Sequence[ModelAnnounced]) -> str:
 
 
 def _kept(rules: TaskRules, announced: ModelAnnounced) -> Iterator[Check]:
-    """Say what is kept of a model's answers; warn where that is nothing, also in one language alone."""
+    """Check what is kept of a model's answers; warn where that is nothing, also in one language alone."""
     name, general = f"{announced.task}/{announced.model}", kept_answers(rules.rule(announced.model, ""), announced)
     yield _check(name, general)
     own = {each.language for each in announced.thresholds.cells} if announced.thresholds is not None else set()
@@ -140,7 +140,7 @@ def _kept(rules: TaskRules, announced: ModelAnnounced) -> Iterator[Check]:
             yield _check(f"{name}, texts in {language}", kept)
 
 
-def _check(of: str, kept: KeptAnswers) -> Check:
+def _check(of: str, kept: RuleEffect) -> Check:
     if not kept.nothing:
         return ok("policy", f"{of}: {kept.words}")
     return warning("policy", f"{of}: {kept.words}", _MEASURE)

@@ -14,7 +14,7 @@ NO_GOLD = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
+class GoldAccuracy:
     """How many of the answers that could be judged are correct."""
 
     right: int
@@ -36,11 +36,11 @@ class TaskFigures:
     answered: int
     degraded: int
     unanswered: int
-    small_kept: Accuracy
+    small_kept: GoldAccuracy
     """The small model's answers that the router kept."""
-    small_all: Accuracy
+    small_all: GoldAccuracy
     """All answers of the small model, including those that were escalated."""
-    frontier: Accuracy
+    frontier: GoldAccuracy
     frontier_simulated: bool
     kept_because: Mapping[str, int]
     """The router's reason → pairs."""
@@ -167,11 +167,11 @@ def _is_simulated(result: Result) -> bool:
 
 def _accuracy(
     golds: Mapping[TaskPair, Any], outputs: Mapping[TaskPair, Output | None], *, by_small_model: bool
-) -> Accuracy:
+) -> GoldAccuracy:
     verdicts = [
         is_correct(output, golds[pair], by_small_model=by_small_model)
         for pair, output in outputs.items()
         if output is not None and golds[pair] is not NO_GOLD
     ]
     judged = [verdict for verdict in verdicts if verdict is not None]
-    return Accuracy(sum(judged), len(judged))
+    return GoldAccuracy(sum(judged), len(judged))

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sprat_local.demo.figures import Accuracy, TaskFigures
+from sprat_local.demo.figures import GoldAccuracy, TaskFigures
 from sprat_local.demo.report import DemoReport
 from sprat_local.options import Simulation
 
@@ -143,7 +143,7 @@ def _table(first: str, *, numbers: tuple[str, ...]) -> Table:
     return table
 
 
-def _share(accuracy: Accuracy) -> str:
+def _share(accuracy: GoldAccuracy) -> str:
     return "–" if accuracy.share is None else f"{100 * accuracy.share:.1f} % of {accuracy.judged}"
 
 
