@@ -205,7 +205,7 @@ async def test_the_policy_is_compared_with_what_is_announced(kafka, topics, exam
     for name in ("bank", "hr"):
         model = ModelAnnounced(task="intent", model=name, version="0123456789", owns_from=1, card={"keep_at": 0.5})
         await announce(kafka, topics, model)
-    rules = "tasks:\n  intent:\n    keep_at: 0.72\n    models: {bnk: {keep_at: 0.9}, bank: {keep_at: 0.5}}\n"
+    rules = "tasks:\n  intent:\n    goal: 0.98\n    models: {bnk: {keep_at: 0.9}, bank: {keep_at: 0.5}}\n"
     (tmp_path / "policy.yaml").write_text(rules, "utf-8")
     for arguments, more in ((("--policy", "policy.yaml"), {}), ((), {"SPRAT_POLICY": "policy.yaml"})):
         _, checks = await examine(*arguments, **more)
