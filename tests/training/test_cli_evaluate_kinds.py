@@ -46,6 +46,7 @@ def test_what_the_labels_of_a_task_alone_answer_is_measured_and_written_beside_i
     file = json_lines(tmp_path / "rows.jsonl", [{"text": text, "label": label} for text, label in TEXTS.items()])
     found = evaluated(file, "--model", "subject", "--write")
     assert (found["task"], found["goal"], found["rows"], found["outside"]) == ("subject", 0.95, 7, 1)
+    assert found["served"]["thresholds"]["model"] == "zero-shot", "until then, those of all such models hold"
     written = tasks / "thresholds" / "subject.json"
     assert found["written"] == str(written.relative_to(tmp_path)) or found["written"] == str(written)
     thresholds = read_thresholds(written, model_version=found["new"]["version"])

@@ -11,7 +11,7 @@ from sprat_contracts.kept import least_kept
 from sprat_contracts.thresholds import NONE, SOME, Certificate, Says, Step, Thresholds, recommended_goal, thousandths
 from sprat_inference.card import Card
 from sprat_training.evaluation.frontier import Routed
-from sprat_training.thresholds import Compared, Kept, Rows, compare_at
+from sprat_training.thresholds import Kept, PairedComparison, Rows, compare_at
 from sprat_training.thresholds.compared import Verdict
 from sprat_training.thresholds.measured import LEAST_OF_LANGUAGE
 from sprat_training.thresholds.rows import Flags
@@ -154,7 +154,7 @@ class Decision:
     served: VersionAtGoal | None
     """The version that is served, or the other one; or the same one by its thresholds so far. None: there is none."""
     new: VersionAtGoal
-    compared: Compared | None = None
+    compared: PairedComparison | None = None
     """None where one version was evaluated."""
     rows: int = 0
     """That both were asked; 0: none."""
@@ -193,7 +193,7 @@ class Decision:
         }
 
 
-def compare(served: VersionAtGoal, new: VersionAtGoal, goal: Goal, rows: Rows) -> Compared | None:
+def compare(served: VersionAtGoal, new: VersionAtGoal, goal: Goal, rows: Rows) -> PairedComparison | None:
     """Return the paired comparison of two versions that were asked the same rows; None where one was not asked."""
     if served.kept is None or new.kept is None:
         return None

@@ -11,13 +11,14 @@ import numpy as np
 from sprat.errors import UserError
 from sprat.thresholds import read_thresholds, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL, Certificate, Thresholds, recommended_goal
+from sprat_encoder.zero_shot import default_thresholds
 from sprat_training.doubles import core_numbers
 from sprat_training.evaluation.cases import RIGHT, Asked, Cases, FileReading, Progress, ask, kind_of, read_cases
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, compare
 from sprat_training.evaluation.frontier import FrontierAnswers, route
 from sprat_training.evaluation.models import SmallModel
 from sprat_training.record import FILE, TrainingRecord
-from sprat_training.thresholds import Compared, Purpose, Rows, measure, walks_of
+from sprat_training.thresholds import PairedComparison, Purpose, Rows, measure, walks_of
 from sprat_training.thresholds.certified import rows_that_certify
 
 Drawn = Literal["traffic", "file"]
@@ -187,7 +188,7 @@ def _notes(cases: Cases, models: Sequence[SmallModel], records: Sequence[Trainin
 
 def _versions(
     found: Sequence[_MeasuredModel], rows: Sequence[Rows], goal: Goal
-) -> tuple[VersionAtGoal | None, VersionAtGoal, Compared | None]:
+) -> tuple[VersionAtGoal | None, VersionAtGoal, PairedComparison | None]:
     """Return the version so far or the other one, the one evaluated, and their comparison."""
     (own, *_), (asked, *_) = found, rows
     version = own.model.card.version
@@ -263,6 +264,8 @@ def measure_now(rows: Rows, of: MeasuredOf, right: str, purpose: Purpose, previo
 def _found(model: SmallModel, rows: Rows, right: str, purpose: Purpose) -> _MeasuredModel:
     of = MeasuredOf.of(model)
     before, problem = so_far(model.thresholds_now, of)
+    if before is None and model.folder is None:
+        before = default_thresholds()
     return _MeasuredModel(model, before, measure_now(rows, of, right, purpose, before), problem)
 
 

@@ -9,14 +9,14 @@
 """
 
 from sprat_training.thresholds.certified import Walk, certify, walks_of
-from sprat_training.thresholds.compared import Compared, Kept, compare_at
+from sprat_training.thresholds.compared import Kept, PairedComparison, compare_at
 from sprat_training.thresholds.estimated import estimate
 from sprat_training.thresholds.measured import measure
 from sprat_training.thresholds.rows import Purpose, Rows
 
 __all__ = [
-    "Compared",
     "Kept",
+    "PairedComparison",
     "Purpose",
     "Rows",
     "Walk",

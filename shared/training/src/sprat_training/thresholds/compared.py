@@ -24,7 +24,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class PairedComparison:
     """What both do with the same rows, near doubles counted once."""
 
     rows: int
@@ -51,7 +51,7 @@ class Compared:
 
 def compare_at(
     served: Kept, new: Kept, *, goal: float | None, group: Integers | None = None, seed: int = 0
-) -> Compared:
+) -> PairedComparison:
     """Compare two models on the same rows, each at the threshold that it has for the goal.
 
     One that is shown to miss the goal is worse than one that is not, if it also keeps more wrong answers than the other
@@ -79,7 +79,7 @@ def compare_at(
         verdict = "better" if missed == "served" else "worse"
     elif chance <= CHANCE:
         verdict = "better" if gained > lost else "worse"
-    return Compared(
+    return PairedComparison(
         len(rows),
         int(served.kept.sum()),
         int(before.sum()),
