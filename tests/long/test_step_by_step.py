@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sprat.thresholds import find_thresholds
 from sprat_inference.artefact import load_artefact
 from support import owner_files, training_files
 from support.chapters import Person, chapter, environment
@@ -17,7 +18,6 @@ from support.readme import DOCS
 from support.up_process import UpProcess
 
 PAGE = chapter(DOCS / "own-labels.md", "Your own labels, step by step")
-PLACE = "tasks.intent.models.hr.keep_at"
 LATER = (
     ("where do I leave my car {}", "parking"),
     ("the gate of the garage stays shut {}", "parking"),
@@ -67,69 +67,62 @@ def version(folder: Path) -> str:
     return load_artefact(folder).card.version
 
 
-def test_from_a_file_of_labels_to_a_version_that_is_replaced_and_taken_back(person: Person, start) -> None:
-    folder, policy = person.folder, person.folder / "policy.yaml"
-    assert "It can be served" in person.run("sprat train intent hr.csv").out
+def test_from_a_file_of_labels_to_a_version_that_is_promoted_and_taken_back(person: Person, start) -> None:
+    folder = person.folder
+    assert person.run("sprat train intent hr.csv").out
     owner_files.correct(folder)
     person.follow("sprat train intent hr.csv --force")
     person.follow("sprat init --tenant acme-bank")
+    writes_the_goal(folder / "policy.yaml")
     up = start()
+    first = version(folder / "hr")
+    assert f"model     intent/hr {first}" in up.output
     sent = person.follow('sprat send "my payslip of May is missing" --task intent@hr --tenant acme-bank').out
     assert sent.startswith("intent@hr    payroll  ")
     assert "kept: confident" in sent
 
-    said = person.follow("sprat assess new.csv --model hr --accuracy 0.97 --tenant acme-bank --write --as hr").out
-    # what these few texts show is provisional, and the card's is higher
-    if f"policy.yaml: {PLACE} is now " not in said:
-        said = person.run(
-            "sprat assess new.csv --model hr --accuracy 0.97 --tenant acme-bank --write --as hr --force"
-        ).out
-    assert f"policy.yaml: {PLACE} is now " in said
-    first, number = version(folder / "hr"), written_in(policy, version(folder / "hr"))
-    up = start()
-    assert f"model     intent/hr {first}, keep_at {number} (policy, " in up.output
+    before = thresholds(folder / "hr")
+    said = person.follow("sprat evaluate new.csv --model hr --write").out
+    assert said.splitlines()[0].startswith("hr at goal 90 % (estimated, on average): ")
+    assert thresholds(folder / "hr") != before
+    taken = f"takes over the thresholds {thresholds(folder / 'hr')}"
+    up.wait_for(lambda: taken in up.output, 30)
+    assert version(folder / "hr") == first
 
-    corrects(person, LATER[:2], follows=True)
-    said = person.follow("sprat retrain intent/hr --replace --write", answer="y").out
-    assert re.search(r"^replace: (yes|no), because ", said, re.MULTILINE)
-    second = version(folder / "hr")
-    assert version(folder / "hr.previous") == first != second
+    corrects(person, LATER, follows=True)
+    said = person.follow("sprat retrain intent/hr").out
+    assert re.search(r"^(with the corrections is (better|worse) than|not shown that with the corrections) ", said)
+    assert "\nserve it: sprat promote hr-2\n" in said
+    second = version(folder / "hr-2")
+    assert version(folder / "hr") == first != second
+    said = person.follow("sprat evaluate later.csv --model hr-2 --against hr").out
+    assert re.search(
+        r"^(hr-2 is (better|worse) than hr|not shown that hr-2 is better or worse than hr) at goal 90 %", said
+    )
+    person.follow("sprat promote hr-2")
+    assert [version(folder / name) for name in ("hr", "hr.previous")] == [second, first]
     up.wait_for(lambda: f"intent.hr: version {second} is in use" in up.output, 90)
 
-    corrects(person, LATER[2:], follows=False)
-    said = person.follow("sprat retrain intent/hr --output hr-2").out
-    assert "; serve it: sprat models replace hr hr-2\n" in said
-    third = version(folder / "hr-2")
-    said = person.follow("sprat models compare hr hr-2 later.csv").out
-    assert re.search(r"^serve hr-2 in place of hr: (yes|no), because ", said, re.MULTILINE)
-    person.follow("sprat models replace hr hr-2 --write")
-    assert [version(folder / name) for name in ("hr", "hr.previous")] == [third, second]
-    up.wait_for(lambda: f"intent.hr: version {third} is in use" in up.output, 90)
-
-    person.follow("sprat models rollback hr --write")
-    assert [version(folder / name) for name in ("hr", "hr.previous")] == [second, third]
-    up.wait_for(lambda: up.output.count(f"intent.hr: version {second} is in use") > 1, 90)
-    start()
+    person.follow("sprat promote hr --back")
+    assert [version(folder / name) for name in ("hr", "hr.previous")] == [first, second]
+    up.wait_for(lambda: f"intent.hr: version {first} is in use" in up.output, 90)
     assert "✗" not in person.follow("sprat doctor").out
     assert person.left == []
-    assert PAGE.options <= {
-        "--accuracy",
-        "--write",
-        "--data",
-        "--from",
-        "--source",
-        "--skip-trained",
-        "--language",
-        "--outside-label",
-        "--force",
-    }
+    assert PAGE.options <= {"--write", "--from", "--source", "--language", "--outside-label", "--force"}
 
 
-def written_in(policy: Path, version: str) -> str:
-    """Return the keep_at that was written for a version, with where it comes from behind it."""
-    found = re.search(rf"keep_at: (\S+)  # sprat assess: \1 for version {version},", policy.read_text("utf-8"))
+def writes_the_goal(policy: Path) -> None:
+    """Write what the page shows where it says so."""
+    (shown,) = PAGE.blocks
+    text = policy.read_text("utf-8")
+    assert text.count("\n  intent:\n") == 1
+    policy.write_text(text.replace("\n  intent:\n", f"\n  intent:\n{shown}"), "utf-8")
+
+
+def thresholds(folder: Path) -> str:
+    found = find_thresholds(folder, model_version=version(folder))
     assert found is not None
-    return found[1]
+    return found.thresholds_version
 
 
 def corrects(person: Person, phrases: Sequence[tuple[str, str]], *, follows: bool) -> None:
