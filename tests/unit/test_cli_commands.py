@@ -38,7 +38,8 @@ def runs(command):
 
 
 def all_below(name):
-    return list(walk((name,), load(name)))
+    """Return a command and those below it, but for former names, which are hidden."""
+    return [(path, command) for path, command in walk((name,), load(name)) if not command.hidden]
 
 
 def shown_of(path):

@@ -136,7 +136,7 @@ class ThresholdsFile:
             self._log(error)
 
     async def follow(self, on_change: Callable[[Thresholds], Awaitable[None]], every_s: float = LOOK_EVERY_S) -> None:
-        """Look at the file until cancelled, and hand each changed content to `on_change`.
+        """Check the file until cancelled, and hand each changed content to `on_change`.
 
         Where `on_change` raises `Retryable`, it gets the content again at the next look.
         """
