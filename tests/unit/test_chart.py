@@ -207,6 +207,7 @@ CHANGED: dict[str, tuple[str, str]] = {
     "certificates.ca": ('certificates.ca="authority"', "secretName: authority"),
     "certificates.client": ('certificates.client="mutual"', "secretName: mutual"),
     "policy": ('policy="tasks: {intent: {keep_at: 0.77}}"', "keep_at: 0.77"),
+    "tierThresholds": ('tierThresholds={"house.intent": "{}"}', "path: thresholds/house.intent.json"),
     "signingKeys": ('signingKeys={"CRM_KEY": {"name": "crm", "key": "signing"}}', '"name":"crm"'),
     "tasks": ('tasks={"desk": {"kind": "pii"}}', "desk.yaml"),
     "modelsVolume": ('modelsVolume={"persistentVolumeClaim": {"claimName": "models"}}', '"claimName":"models"'),
