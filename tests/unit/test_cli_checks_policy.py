@@ -50,10 +50,10 @@ def test_what_is_kept_is_said_of_each_model_and_of_languages_that_differ() -> No
     policy = named(goal=0.9, languages={"fr": {"keep_at": 0.7}}, models={"hr": {"goal": 0.99, "evidence": "certified"}})
     models = announced(thresholds=thresholds(estimated=0.6, german=0.95)), announced("hr", thresholds=thresholds())
     assert found(policy, *models) == [
-        (CheckStatus.ok, "intent/default: goal 0.9: kept from 0.55 on, where it names nothing from 0.70 on"),
+        (CheckStatus.ok, "intent/default: goal 0.9: kept from 0.55 on, and from 0.70 on where it names nothing"),
         (
             CheckStatus.ok,
-            "intent/default, texts in de: goal 0.9: kept from 0.80 on, where it names nothing from 0.70 on",
+            "intent/default, texts in de: goal 0.9: kept from 0.80 on, and from 0.70 on where it names nothing",
         ),
         (CheckStatus.ok, "intent/default, texts in fr: keep_at 0.7"),
         (CheckStatus.warning, "intent/hr: goal 0.99, certified: no threshold reaches it, nothing is kept"),

@@ -16,14 +16,16 @@ def recommended(announced: ModelAnnounced) -> float:
 
 
 def recommended_from(announced: ModelAnnounced) -> str:
-    """Return from which confidence on its answers reach that goal, and in languages of their own: `0.61, de never`."""
-    thresholds = announced.thresholds
+    """Return that goal and from which confidence on it is reached, also by language: `0.97 from 0.61, de never`."""
+    goal, thresholds = recommended(announced), announced.thresholds
     if thresholds is None:
-        return "not measured" if announced.keep_at is None else f"{announced.keep_at:.2f} by its card"
+        at = "not measured" if announced.keep_at is None else f"from {announced.keep_at:.2f} by its card"
+        return f"{goal:g} {at}"
     languages = sorted({each.language for each in thresholds.cells if each.language is not None})
-    found = {name: thresholds.threshold(recommended(announced), "estimated", name, SOME) for name in ("", *languages)}
+    found = {name: thresholds.threshold(goal, "estimated", name, SOME) for name in ("", *languages)}
     said = {name: "never" if least is None else f"{least:.2f}" for name, least in found.items()}
-    return ", ".join([said[""], *(f"{name} {said[name]}" for name in languages if said[name] != said[""])])
+    first = said[""] if found[""] is None else f"from {said['']}"
+    return ", ".join([f"{goal:g} {first}", *(f"{name} {said[name]}" for name in languages if said[name] != said[""])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,15 @@ def _by_thresholds(words: str, rule: KeepRule, goal: float, thresholds: Threshol
     none = thresholds.threshold(none_goal, rule.evidence, language, NONE) if rule.out_of_scope == "keep" else None
     if some is None and none is None:
         return RuleEffect(f"{words}: no threshold reaches it, nothing is kept", nothing=True)
-    without = "never" if none is None else f"from {none:.2f} on"
-    own = "" if rule.none_goal is None else f" (goal {none_goal:g})"
-    kept = "never" if some is None else f"from {some:.2f} on"
-    return RuleEffect(f"{words}: kept {kept}, where it names nothing{own} {without}")
+    kept = f"kept {_from(some)}"
+    if thresholds.cell(None, NONE) is not None:
+        own = "" if rule.none_goal is None else f" (goal {none_goal:g})"
+        kept = f"{kept}, and {_from(none)} where it names nothing{own}"
+    return RuleEffect(f"{words}: {kept}")
+
+
+def _from(threshold: float | None) -> str:
+    return "never" if threshold is None else f"from {threshold:.2f} on"
 
 
 def _certified(rule: KeepRule) -> str:

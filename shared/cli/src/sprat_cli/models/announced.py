@@ -32,7 +32,7 @@ LIST = """\b
 Example:
   sprat models list --json | jq 'select(.serves == "nobody") | .model'
 
-RECOMMENDED is the goal of a policy that names none, and the least confidence that reaches it; `sprat doctor --policy
+RECOMMENDED is the goal of a policy that names none, and from which confidence on it is reached; `sprat doctor --policy
 FILE` says what your policy keeps. SERVES is `nobody` if a model is announced but its service does not run: texts that
 ask for it wait. With SPRAT_SECRET, or of your `sprat up`, only what is signed with the secret is listed; the rest is
 named.
@@ -68,7 +68,12 @@ def list_models(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: P
         registered, found = asyncio.run(_served(kafka))
     if as_json:
         for each, serves in found:
-            state = {"recommended_goal": recommended(each), "keep_at": each.keep_at, "serves": serves.value}
+            state = {
+                "recommended_goal": recommended(each),
+                "keep_at": each.keep_at,
+                "keep_at_by_language": each.keep_at_by_language,
+                "serves": serves.value,
+            }
             say_json({"type": "model", **each.model_dump(mode="json", exclude={"card"}), **state})
         for bad in registered.ignored:
             say_json({"type": "ignored", "key": bad.name, "why": bad.why, "counts": registered.counts(bad)})
@@ -149,6 +154,6 @@ def _row(each: ModelAnnounced, serves: ServingState) -> tuple[str, ...]:
         each.version,
         "-" if each.labels is None else str(len(each.labels)),
         ",".join(each.languages) + (f" → {','.join(each.targets)}" if each.targets else ""),
-        f"{recommended(each):g} {recommended_from(each)}",
+        recommended_from(each),
         serves.value,
     )
