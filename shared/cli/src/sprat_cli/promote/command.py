@@ -30,7 +30,7 @@ with its thresholds and its report. The version that was there becomes NAME.prev
 step is a rename: a running `sprat up` tries the new version in a process of its own, and takes it over.
 The folder is that of your `sprat up` or of the task's file; --served names another. The policy is that of SPRAT_POLICY,
 else of your `sprat up`. It prints what both versions keep at its goal, as their thresholds state it. Which one is
-better on your texts, `sprat evaluate FILE --model OLD --against NEW` says.
+better on your texts, `sprat evaluate FILE --model NEW --against OLD` says.
 With --back, DIR is the served folder. The previous version comes back; the same command undoes it, and finishes an
 exchange that was interrupted.
 

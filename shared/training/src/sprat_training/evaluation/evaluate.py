@@ -126,11 +126,10 @@ def evaluate(
     purpose = Purpose(tuple(sorted(goals)), drawn, no_outside_texts, against is not None, can_be_outside)
     found = [_found(each, of, RIGHT[cases.kind], purpose) for each, of in zip(models, rows, strict=True)]
     before, thresholds = found[0].before, found[0].thresholds
-    notes = [found[0].problem, *_notes(cases, models, records)]
-    if thresholds is before:
-        notes.append("these rows were measured before, so nothing changes: a goal that is named later needs new rows")
-    else:
-        notes += why_nothing_certified(rows[0], purpose, thresholds)
+    measured = ["these rows were measured before, so nothing changes: a goal that is named later needs new rows"]
+    if thresholds is not before:
+        measured = why_nothing_certified(rows[0], purpose, thresholds)
+    notes = [*measured, found[0].problem, *_notes(cases, models, records)]
     decision = Decision(
         model.task,
         goal,
