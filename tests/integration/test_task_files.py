@@ -194,9 +194,9 @@ def test_the_commands_know_the_task(running: Running, monkeypatch: pytest.Monkey
     assert "no announced model knows the label leaves; did you mean leave?" in cli(running, *correct, "leaves", code=2)
     cli(running, "feedback", "export", "--task", "desk", "--output", str(running.folder / "corrected.csv"))
     assert "how do I book three days off,leave" in (running.folder / "corrected.csv").read_text()
-    retrained = ["retrain", "desk", "--served", "desk-model", "--replace", "--yes", "--json"]
-    said = [json.loads(line) for line in cli(running, *retrained).splitlines() if line.startswith("{")]
-    assert ("desk", "default") in {(each.get("task"), each.get("model")) for each in said}
+    retrained = cli(running, "retrain", "desk", "--served", "desk-model", "--json").splitlines()
+    (said,) = (json.loads(line) for line in retrained if line.startswith("{"))
+    assert (said["model"], said["folder"], said["decision"]["task"]) == ("desk", "desk-2", "intent")
     rights = cli(running, "acls", "print", "--principal", "desk=User:desk")
     assert "sprat.predictions.desk.v1" in rights
     assert "sprat.results.desk.v1" in cli(running, "acls", "print", "--principal", "consumer=User:shop")

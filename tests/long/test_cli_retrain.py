@@ -176,17 +176,3 @@ async def test_of_several_labels_the_corrections_are_learnt_too(kafka, topics, r
     assert (card.kind, card.labels) == ("multi_label", tuple(sorted(WORDS)))
     await run("promote", "desk-2")
     assert load_artefact(Path("topics")).card.version == card.version
-
-
-async def test_a_task_without_a_model_gets_its_first_one(kafka, topics, run, tmp_path, monkeypatch):
-    monkeypatch.setenv("SPRAT_TASKS", str(tmp_path / "tasks"))
-    Path("tasks").mkdir()
-    Path("tasks/desk.yaml").write_text("kind: classification\nlabels: {badge: , laptop: , leave: , payroll: }\n")
-    rows = training_files.rows()[1:]
-    await correct(kafka, topics, run, rows[::30], "desk", "")
-    refused = await run("retrain", "desk", "--no-answers", *ENCODER, code=2)
-    assert "too few" in refused.stderr or "fewer" in refused.stderr
-    await correct(kafka, topics, run, rows, "desk", "")
-    done = await run("retrain", "desk", "--no-answers", *ENCODER)
-    assert done.stdout.splitlines()[-1] == "serve it: sprat task model desk desk-2; then restart"
-    assert load_artefact(Path("desk-2")).card.labels == ("badge", "laptop", "leave", "payroll")

@@ -26,10 +26,11 @@ _MORE = re.compile(r" \| | && | {3,}")
 
 
 def walk(path, command):
-    """Return a command and all below it, each with the words that call it."""
+    """Return a command and all below it, each with the words that call it; not one that says its new name alone."""
     yield path, command
     for name, each in getattr(command, "commands", {}).items():
-        yield from walk((*path, name), each)
+        if not each.hidden:
+            yield from walk((*path, name), each)
 
 
 def runs(command):

@@ -1,6 +1,7 @@
 """A served model trained anew: on the files and with the options of its training, and on corrections."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -12,9 +13,9 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import TooFewToHoldOutError
+from sprat_training.data import MIN_TEXTS, TooFewToHoldOutError
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.datasets.reader import read_labelled
+from sprat_training.datasets.reader import read_labelled, split_labels
 from sprat_training.datasets.tables import read_text
 from sprat_training.evaluation.decision import Decision, Goal
 from sprat_training.held_out import compare_trainings
@@ -246,12 +247,23 @@ def first_config(
     )
 
 
-def first_training(config: TrainingConfig, progress: OnTrainingProgress, *, several: bool) -> Retrained:
-    """Train the first model of a task.
+def first_training(
+    config: TrainingConfig, labels: Sequence[str], progress: OnTrainingProgress, *, several: bool
+) -> Retrained:
+    """Train the first model of a task; it must know all labels of the task's file.
 
     Raises:
-        UserError: a label has too few texts, or the output folder cannot be used.
+        SpratError: a label has too few texts.
+        UserError: the table or the output folder cannot be used.
     """
+    (table,) = config.files
+    cells = read_labelled(table, config.columns, several=several).labels
+    counts = Counter(label for cell in cells for label in (split_labels(cell) if several else (cell,)))
+    if few := ", ".join(f"{label} {counts[label]}" for label in labels if counts[label] < MIN_TEXTS):
+        raise SpratError(
+            f"{config.name} needs {MIN_TEXTS} texts for each label, and {table} has too few of: {few}. Correct more "
+            "texts, or send some whose hard cases the frontier answers, and try again"
+        )
     return Retrained(_train(config, progress, several=several))
 
 

@@ -124,7 +124,7 @@ def retrain(
             config = first_config(
                 asked.task, table, target, languages, several=several, encoder=encoder, threads=threads
             )
-            result = first_training(config, bar.show, several=several)
+            result = first_training(config, tuple(file.labels), bar.show, several=several)
         else:
             trained_on = tuple(data or former.files())
             texts_outside = out_of_scope or former.outside_file()
