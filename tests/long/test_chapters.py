@@ -86,11 +86,12 @@ def test_evaluate_and_promote(desk: Desk) -> None:
     assert told.startswith("checked.csv: 1 row of intent@hr, 1 label: leave 1")
     person.run("sprat retrain intent/hr --corrections checked.csv --output hr-4")
     person.follow("sprat evaluate drawn.csv --model hr-2 --write")
-    assert "nothing was moved" in person.follow("sprat promote hr-2 --dry-run").out
+    assert "the policy asks for 97.0% certified" in person.run("sprat promote hr-2", code=1).err
+    assert "nothing was moved" in person.follow("sprat promote hr-2 --dry-run", "--force").out
     for _ in range(3):
         person.take("sprat up")  # which runs
     for run, command, now in (
-        (person.run, "sprat promote hr-2", second),
+        (person.run, "sprat promote hr-2 --force", second),
         (person.follow, "sprat promote hr --back", version),
     ):
         taken_over = desk.up.output.count(f"intent.hr: version {now} is in use")
