@@ -209,23 +209,15 @@ def step_at(steps: Sequence[Step], goal: float) -> Step | None:
 
 def cell_threshold(thresholds: Thresholds, language: str | None, says: Says, goal: Goal) -> float | None:
     """Return the least confidence that reaches the goal in a cell; None where nothing does."""
-    asked, pooled = goal.of(says), thresholds.cell(None, says)
-    if asked > 1:
-        return None
-    certified = None if pooled is None else step_at(pooled.certified, asked)
-    found = [] if certified is None else [certified.threshold]
-    own = thresholds.cell(language, says) or pooled
-    if goal.evidence == "estimated" and own is not None:
-        estimated = step_at(own.estimated, asked)
-        found += [] if estimated is None else [estimated.threshold]
-    return min(found, default=None)
+    asked = goal.of(says)
+    return None if asked > 1 else thresholds.threshold(asked, goal.evidence, language or "", says)
 
 
 def _least(card: Card | None, thresholds: Thresholds | None, language: str, says: Says, goal: Goal) -> float:
     """Return the least confidence that is kept; infinity: none is."""
     if goal.of(says) > 1:
         return math.inf
-    if goal.keep_at is not None:
+    if goal.keep_at is not None and (says == SOME or goal.of_none is None):
         return least_kept(goal.keep_at)
     if thresholds is not None:
         found = cell_threshold(thresholds, language, says, goal)
