@@ -17,11 +17,13 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 import numpy as np
 from numpy.typing import NDArray
 
+from sprat_contracts.thresholds import Step
 from sprat_inference.heads import Floats
 from sprat_training.config import no_progress
 from sprat_training.encoding import encode_texts, load_base
-from sprat_training.figures import measure, readings_of
+from sprat_training.figures import readings_of
 from sprat_training.fitting import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
+from sprat_training.thresholds import estimate
 
 ACCURACY: Final = 0.97
 OUTSIDE_SHARE: Final = 0.1
@@ -105,7 +107,7 @@ def draws(domains: Sequence[Sequence[str]], count: int) -> Iterator[Draw]:
 def one_draw(
     draw: Draw, rows: int, seed: int, train: LabelledVectors, test: LabelledVectors, far: Floats
 ) -> dict[str, float]:
-    """Train on `rows` texts of each known label, choose keep_at as the command does, and measure what is kept."""
+    """Train on `rows` texts of each known label, find the thresholds as the command does, and measure what is kept."""
     random = np.random.default_rng(seed)
     chosen = [
         place for label in draw.known for place in random.permutation(np.flatnonzero(train.labels == label))[:rows]
@@ -116,13 +118,16 @@ def one_draw(
     calibrator = fit_calibrator(validation.inside, best == gold, validation.outside, OUTSIDE_SHARE)
     readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
     groups = group_numbers(vectors, gold)
-    figures = measure(readings, best, gold, draw.known, OUTSIDE_SHARE, validation.outside_groups, inside_groups=groups)
-    found_at = figures.recommended(ACCURACY)
-    keep_at = found_at.keep_at if found_at else 1.01
+    weights = readings.weights(OUTSIDE_SHARE) * len(gold) / (1 - OUTSIDE_SHARE)
+    doubles = np.concatenate([groups, validation.outside_groups + int(groups.max()) + 1])
+    keep_at = {
+        none: least(estimate(readings.confidence[of], readings.right[of], weights[of], doubles[of]))
+        for none, of in ((False, ~readings.is_rejected), (True, readings.is_rejected))
+    }
 
     inside = test.of(draw.known)
     head, inside_gold = validation.head, _numbers(inside.labels, draw.known)
-    found: dict[str, float] = {"keep_at": keep_at}
+    found: dict[str, float] = {"keep_at": keep_at[False]}
     near = np.concatenate([train.of(draw.near).vectors, test.of(draw.near).vectors])
     for name, outside in (("near", near), ("far", far)):
         read = readings_of(
@@ -132,7 +137,7 @@ def one_draw(
             features_of(head, outside),
             calibrator,
         )
-        kept_texts = read.confidence >= keep_at
+        kept_texts = read.confidence >= np.where(read.is_rejected, keep_at[True], keep_at[False])
         weights = read.weights(OUTSIDE_SHARE)
         own = read.in_scope
         if name == "near":
@@ -143,6 +148,11 @@ def one_draw(
         total = float(weights[kept_texts].sum())
         found[f"right_with_{name}"] = float(weights[kept_texts & read.right].sum()) / total if total else 1.0
     return found
+
+
+def least(steps: Sequence[Step]) -> float:
+    """Return the threshold of the accuracy asked for, above 1 where none reaches it."""
+    return next((each.threshold for each in steps if each.accuracy >= ACCURACY), 1.01)
 
 
 def _numbers(labels: NDArray[np.str_], known: Sequence[str]) -> NDArray[np.int64]:

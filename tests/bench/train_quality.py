@@ -25,7 +25,7 @@ import numpy as np
 
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.encoding import encode_texts, load_base
-from sprat_training.train import TrainingResult, train
+from sprat_training.train import Trained, train
 from tests.bench.benchmarks_page import read, save
 from tests.bench.near_outside import near_outside
 
@@ -144,12 +144,12 @@ def bitext(*, held_out: bool) -> Callable[[Path], Rows]:
 def measured(task: TrainingTask, data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
     """Train, test, print a line, and return the figures."""
     result, wall, cpu = run(task.rows(data), task.test(data), folder, encoder)
-    test, held = result.test, result.figures
+    test, held = result.test, result.held_out
     assert test is not None
-    kept = test.at(result.card.keep_at)
+    kept = kept_of(result)
     print(
-        f"{task.name:24}{held.texts:8,}{test.accuracy!s:>32}{held.accuracy.value:8.1%}{kept.share:8.1%}"
-        f"{kept.right.value:8.1%}{wall:7.1f}{cpu:7.1f}",
+        f"{task.name:24}{held.texts:8,}{test.accuracy!s:>32}{held.accuracy.value:8.1%}{kept[0]:8.1%}"
+        f"{kept[1]:8.1%}{wall:7.1f}{cpu:7.1f}",
         flush=True,
     )
     return {
@@ -160,13 +160,20 @@ def measured(task: TrainingTask, data: Path, folder: Path, encoder: Path | None)
         "macro_f1": test.macro_f1,
         "calibration_error": test.calibration_error,
         "keep_at": result.card.keep_at,
-        "kept_share": kept.share,
-        "kept_right": kept.right.value,
+        "kept_share": kept[0],
+        "kept_right": kept[1],
         "leaked": len(result.sources.leaked_rows),
         "suspected": len(result.label_issues),
         "seconds": wall,
         "cpu_seconds": cpu,
     }
+
+
+def kept_of(result: Trained) -> tuple[float, float]:
+    """Return the share of the test that is kept at the recommended goal, and how much of it is right."""
+    version = result.test_at_goal
+    assert version is not None
+    return version.all.kept_share, version.all.right_of_kept or 1.0
 
 
 def planted(kind: str, data: Path, folder: Path, encoder: Path | None) -> dict[str, Any]:
@@ -185,13 +192,11 @@ def planted(kind: str, data: Path, folder: Path, encoder: Path | None) -> dict[s
     listed = {each.row - 2 for each in result.label_issues}
     found = listed & there
     recall, precision = len(found) / len(there), len(found) / max(len(listed), 1)
-    assert result.test is not None
-    assert cleaned.test is not None
-    kept, kept_cleaned = (each.test.at(each.card.keep_at) for each in (result, cleaned) if each.test)
+    (kept, right), (kept_cleaned, right_cleaned) = map(kept_of, (result, cleaned))
     print(
         f"{kind}: {recall:.1%} of {len(there)} planted are listed; {precision:.1%} of {len(listed)} listed were "
-        f"planted; kept {kept.share:.1%}, {kept.right.value:.1%} right; with --drop-suspects {kept_cleaned.share:.1%}, "
-        f"{kept_cleaned.right.value:.1%} right",
+        f"planted; kept {kept:.1%}, {right:.1%} right; with --drop-suspects {kept_cleaned:.1%}, "
+        f"{right_cleaned:.1%} right",
         flush=True,
     )
     return {
@@ -199,10 +204,10 @@ def planted(kind: str, data: Path, folder: Path, encoder: Path | None) -> dict[s
         "listed": len(listed),
         "recall": recall,
         "precision": precision,
-        "kept_share": kept.share,
-        "kept_right": kept.right.value,
-        "cleaned_kept_share": kept_cleaned.share,
-        "cleaned_kept_right": kept_cleaned.right.value,
+        "kept_share": kept,
+        "kept_right": right,
+        "cleaned_kept_share": kept_cleaned,
+        "cleaned_kept_right": right_cleaned,
     }
 
 
@@ -249,7 +254,7 @@ PLANTED: dict[str, Callable[[Sequence[str], Rows, np.random.Generator], list[str
 
 def run(
     rows: Rows, test: Rows | None, folder: Path, encoder: Path | None, *, drop_suspects: bool = False
-) -> tuple[TrainingResult, float, float]:
+) -> tuple[Trained, float, float]:
     """Train from files, as the command does, and return the result, seconds, and CPU seconds."""
     file, test_file = folder / "train.csv", folder / "test.csv"
     write(file, rows)

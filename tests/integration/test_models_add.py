@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat.model import Question
+from sprat.thresholds import find_thresholds
 from sprat_classify.__main__ import ClassifySettings, model_of
 from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact
@@ -315,12 +316,14 @@ def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_inte
 ) -> None:
     output = tmp_path / "added"
     said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(output),
-               "--calibrate", str(labelled), "--accuracy", "0.6", "--language", "en", "--json")  # fmt: skip
+               "--calibrate", str(labelled), "--goal", "0.8", "--language", "en", "--json")  # fmt: skip
     facts = json.loads(said)
     model = IntentModel.load(output)
     card = model.card
-    assert (facts["calibrated_on"], facts["version"]) == (400, card.version)
-    assert "400 rows" in card.scores[0].protocol
+    assert (facts["decision"]["rows"], facts["decision"]["outside"], facts["version"]) == (440, 40, card.version)
+    assert "440 rows" in card.scores[0].protocol
+    found = find_thresholds(output, model_version=card.version)
+    assert (found.task, found.certificate, found.measurements[0].by) == ("intent", None, "train")
     assert card.calibration.fitted_on == "440 rows of ours.csv, 40 of them outside every label"
     assert card.calibration.outside_share == 0.1
     assert not any("Not calibrated" in limit for limit in card.limits)
@@ -330,7 +333,7 @@ def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_inte
     true = np.mean([answer.output.label == label for answer, (_, _, label) in zip(answers, rows, strict=True)])
     assert stated < true, "such a text may be outside every label"
     assert abs(stated - 0.9 * true) < 0.03, "the calibration does not make the confidence a probability"
-    assert card.score("calibrated_accuracy") == pytest.approx(true, abs=0.01)
+    assert card.score("calibrated_right") == pytest.approx(0.9 * true, abs=0.01)
 
 
 def test_a_model_that_is_not_good_enough_keeps_nothing_however_sure_it_is(tmp_path: Path) -> None:
@@ -353,21 +356,14 @@ def test_a_model_that_is_not_good_enough_keeps_nothing_however_sure_it_is(tmp_pa
     assert max(each.confidence for each in model.answer([Question(text, "en") for text in texts])) < 0.8
     assert model.card.keep_at == 1.0
     assert model.card.score("calibrated_kept_share") == 0
-    assert "calibrated_kept_accuracy" not in {score.name for score in model.card.scores}, "nothing is kept"
-    assert "not good enough" in done.output
-    assert "keep_at 1.00 keeps" not in done.output
+    assert "calibrated_kept_right" not in {score.name for score in model.card.scores}, "nothing is kept"
+    assert "no threshold reaches 97.0%, nor any lower level" in printed(done.output)
     assert "serve it" not in done.output, "there is nothing to serve"
-    said = printed(done.output)
-    assert "is written, but by its card it keeps nothing." in said
-    assert (
-        "write into your policy file, else the keep_at of the task holds: tasks: {intent: {models: {sure: {keep" in said
-    )
-    assert re.search(r"at best, keep_at 0\.\d\d keeps [\d.]+% of the traffic, [67]\d\.\d% \(", printed(done.output)), (
-        done.output
-    )
 
 
-def test_texts_outside_that_are_kept_with_a_label_are_named_as_the_reason(labelled: Path, tmp_path: Path) -> None:
+def test_texts_outside_that_are_as_sure_as_the_others_keep_the_goal_out_of_reach(
+    labelled: Path, tmp_path: Path
+) -> None:
     """All labels are right, and the texts outside are as sure as the others: 10 % of the traffic is kept wrong."""
     saved = Path(shutil.copytree(MODELS / "bert", tmp_path / "sure"))
     weights = load_file(saved / "model.safetensors")
@@ -384,11 +380,7 @@ def test_texts_outside_that_are_kept_with_a_label_are_named_as_the_reason(labell
         "--calibrate", str(labelled), "--quantization", "float32", "--language", "en",
     ])  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "not good enough" in printed(done.output)
-    assert "at best, keep_at 0.50 keeps 100.0% of the traffic, 90.0% (" in printed(done.output)
-    outside = "of 40 texts outside every label, at keep_at 0.50, 100.0% are kept with a label, which is wrong"
-    assert outside in printed(done.output)
-    assert "such texts count as 10% of the traffic" in printed(done.output)
+    assert re.search(r"no threshold reaches 97\.0%; (89|9[01])\.[05]% is reached from 0\.\d\d on", printed(done.output))
 
 
 def rows_that_are_right(labelled: Path, gold: Path, outside: int) -> None:
@@ -412,13 +404,12 @@ def test_rows_of_which_none_is_wrong_make_a_model_no_surer(labelled: Path, tmp_p
     rows_that_are_right(labelled, tmp_path / "gold", outside=0)
     done = CliRunner().invoke(app, [
         "models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
-        "--calibrate", str(labelled), "--quantization", "float32", "--language", "en", "--accuracy", "0.99",
+        "--calibrate", str(labelled), "--quantization", "float32", "--language", "en",
     ])  # fmt: skip
     assert done.exit_code == 0, done.output
     stated, raw = confidences_beside_raw(tmp_path / "a", tmp_path / "gold", labelled)
     assert stated == pytest.approx(raw, abs=1e-3)
     assert "none of these rows is wrong, so they do not say when it is" in printed(done.output)
-    assert "it is provisional: the kept texts (" in printed(done.output), "100 right ones show 97 %, not 99 %"
     assert "no row was wrong" in load_artefact(tmp_path / "a").card.calibration.method
 
 
@@ -519,23 +510,14 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
     best = read(tmp_path / "gold", [row.strip('"') for row in rows]).argmax(axis=1)
     right = [f"{row},{own[number]}" for row, number in zip(rows, best, strict=True)]
     labelled.write_text("\n".join(["text,label", *right]) + "\n", "utf-8")  # so that some of it is kept
-    more = ["--calibrate", str(labelled), "--quantization", "float32"]
+    more = ["--calibrate", str(labelled), "--quantization", "float32", "--goal", "0.9"]
     done = CliRunner().invoke(app, [*command, *more])
     assert done.exit_code == 0, done.output
     said = " ".join(done.stderr.split())
     assert f"or as the model of the task, in {tasks / 'desk'}.yaml: artefact: ../a" in said
-    advised = load_artefact(tmp_path / "a").card.keep_at
-    assert f"and there, in place of the keep_at of the model before: keep_at: {advised:.2f}" in said
     bare = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "bare")])
-    assert "of the model before:\n  keep_at: YOURS\n  uncalibrated: keep\n" in bare.stderr, bare.output
-    own_rule = f"models: {{bert: {{keep_at: {advised:.2f}}}}}"
-    assert f"and in {tasks / 'desk'}.yaml, so that it has a keep_at of its own: {own_rule}" in said
-    init = run(
-        "task", "init", "second", "--labels", "outside,refund,delivery,greeting", "--artefact", str(tmp_path / "a")
-    )
-    assert f"keep_at {advised:g} is that of the card of" in init
-    assert f"keep_at: {advised:g}\n" in (tasks / "second.yaml").read_text("utf-8")
-    (tasks / "second.yaml").unlink()
+    said = " ".join(bare.stderr.split())
+    assert f"write into {tasks / 'desk'}.yaml: models: {{bert: {{keep_at: YOURS, uncalibrated: keep}}}}" in said
     (tasks / "desk.yaml").write_text((tasks / "desk.yaml").read_text("utf-8") + "artefact: ../a\n", "utf-8")
     model = model_of(ClassifySettings(secret="s" * 32, classify={"task": "desk"}))
     assert (model.card.task, model.card.languages) == ("desk", ("de",))
@@ -544,26 +526,6 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
     answers = model.answer([Question(text, "de") for text in texts])
     labels = load_artefact(tmp_path / "a").card.labels or ()
     assert [answer.output.label for answer in answers] == [labels[row.argmax()] for row in wanted]
-
-
-def test_a_model_that_keeps_nothing_needs_a_keep_at_of_its_own_beside_that_of_the_task(
-    tasks: Path, labelled: Path, tmp_path: Path
-) -> None:
-    """A calibrated confidence may be above the task's keep_at, which holds for a model without one of its own."""
-    with (tasks / "desk.yaml").open("a", encoding="utf-8") as file:
-        file.write("keep_at: 0.5\n")
-    done = CliRunner().invoke(app, [
-        "models", "add", str(MODELS / "bert"), "--task", "desk", "--no-compare", "--output", str(tmp_path / "a"),
-        "--calibrate", str(labelled), "--quantization", "float32", "--name", "strict",
-    ])  # fmt: skip
-    assert done.exit_code == 0, done.output
-    said = printed(done.output)
-    assert "by its card it keeps nothing" in said
-    assert (
-        f"write into {tasks / 'desk'}.yaml, else the task's keep_at 0.50 holds: models: {{strict: {{keep_at: 1}}}}"
-        in said
-    )
-    assert "every text that it is asked for is escalated" not in said
 
 
 @pytest.mark.parametrize(

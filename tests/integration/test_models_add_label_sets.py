@@ -9,8 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat.model import Question
+from sprat.thresholds import find_thresholds
 from sprat_classify.__main__ import ClassifySettings, model_of
 from sprat_cli.main import app
+from sprat_contracts.thresholds import SOME
 from sprat_encoder.label_set_model import LabelSetModel, load_task_model
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.label_sets import SetCalibration, sigmoid
@@ -96,10 +98,9 @@ def rows(tmp_path: Path) -> Path:
 
 
 def test_a_calibrated_model_says_how_often_the_whole_set_is_right(rows: Path, tmp_path: Path) -> None:
-    said = add(several("bert", tmp_path), tmp_path / "added", "--calibrate", str(rows), "--accuracy", "0.6",
-               "--quantization", "float32")  # fmt: skip
-    assert "of 600 rows" in said
-    assert "have all their labels" in said
+    model = several("bert", tmp_path)
+    said = add(model, tmp_path / "added", "--calibrate", str(rows), "--quantization", "float32")
+    assert "600 rows of the rows to calibrate on" in said
     model = load_task_model(tmp_path / "added")
     slopes = SetCalibration.of(model.card.calibration, len(LABELS)).slopes
     assert slopes.mean() == pytest.approx(3.0, rel=0.3)
@@ -112,10 +113,11 @@ def test_a_calibrated_model_says_how_often_the_whole_set_is_right(rows: Path, tm
     stated = np.array([answer.confidence for answer in answers])
     assert 0.1 < right.mean() < 0.9
     assert abs(stated.mean() - right.mean()) < 0.06
-    assert model.card.score("calibrated_exact") == pytest.approx(right.mean(), abs=0.05)
+    assert model.card.score("calibrated_right") == pytest.approx(right.mean(), abs=0.05)
     assert model.card.calibration.fitted_on == "600 rows of rows.csv"
     assert not any("Not calibrated" in limit for limit in model.card.limits)
-    assert model.card.keep_at > 0.5
+    found = find_thresholds(tmp_path / "added", model_version=model.card.version)
+    assert (found.right, found.cell(None, SOME).rows > 100) == ("the whole set of labels", True)
 
 
 def test_rows_with_a_label_of_another_model_are_refused(rows: Path, tmp_path: Path) -> None:

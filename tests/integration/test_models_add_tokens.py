@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat.model import Question
+from sprat.thresholds import find_thresholds
 from sprat_cli.main import app
 from sprat_contracts.announcements import NOT_FITTED
+from sprat_contracts.thresholds import NONE, SOME
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.agreement import compare, original_logits
@@ -166,7 +168,7 @@ def test_a_model_is_added(tmp_path: Path) -> None:
                str(tmp_path / "a"))  # fmt: skip
     assert "2 labels; reads en" in said
     assert "sprat up --model ner/bert-tokens=" in said
-    assert "nothing is kept unless your policy says uncalibrated: keep" in said
+    assert "tasks: {ner: {models: {bert-tokens: {keep_at: YOURS, uncalibrated: keep}}}}" in said
     card = load_artefact(tmp_path / "a").card
     assert (card.labels, card.keep_at, card.licence) == (("PER", "PROD"), 1.0, "apache-2.0")
     assert card.calibration.fitted_on == NOT_FITTED
@@ -198,8 +200,8 @@ def marked(tmp_path: Path) -> Path:
 
 def test_a_calibrated_model_says_how_often_all_its_spans_are_right(marked: Path, tmp_path: Path) -> None:
     said = run("models", "add", str(MODELS / "bert-tokens"), "--task", "ner", "--no-compare", "--output",
-               str(tmp_path / "a"), "--calibrate", str(marked), "--accuracy", "0.7")  # fmt: skip
-    assert "of 600 rows" in said
+               str(tmp_path / "a"), "--calibrate", str(marked), "--goal", "0.8")  # fmt: skip
+    assert "600 rows of the rows to calibrate on" in said
     assert "uncalibrated" not in said
     model = load(tmp_path / "a")
     rows = [json.loads(line) for line in marked.read_text("utf-8").splitlines()]
@@ -213,12 +215,12 @@ def test_a_calibrated_model_says_how_often_all_its_spans_are_right(marked: Path,
     assert 0.3 < right.mean() < 0.7
     for part in np.array_split(stated.argsort(), 3):
         assert abs(stated[part].mean() - right[part].mean()) < 0.1, "the calibration does not make it a probability"
-    kept = stated >= model.card.keep_at
-    assert 0.05 < kept.mean() < 0.9
-    assert right[kept].mean() >= 0.7
+    found = find_thresholds(tmp_path / "a", model_version=model.card.version)
+    assert (found.right, found.recommended_goal) == ("all names with their types, none missed", 0.95)
+    assert found.cell(None, SOME).rows + found.cell(None, NONE).rows == 600
     assert model.card.calibration.fitted_on == "600 rows of marked.jsonl"
     assert not any("Not calibrated" in limit for limit in model.card.limits)
-    assert model.card.score("calibrated_texts_right") == pytest.approx(right.mean())
+    assert model.card.score("calibrated_right") == pytest.approx(right.mean())
 
 
 def test_a_model_that_is_never_right_keeps_nothing(tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_a_model_that_is_never_right_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("\n".join(rows), "utf-8")
     said = run("models", "add", str(MODELS / "bert-tokens"), "--task", "ner", "--no-compare", "--output",
                str(tmp_path / "a"), "--calibrate", str(tmp_path / "rows.jsonl"))  # fmt: skip
-    assert "not good enough" in said
+    assert "no threshold reaches 95.0%, nor any lower level" in said
     assert load_artefact(tmp_path / "a").card.keep_at == 1.0
 
 

@@ -115,7 +115,7 @@ def test_a_broken_pooling_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_a_model_is_trained_on_it_served_and_trained_on_again(tmp_path: Path) -> None:
     file = training_files.write(tmp_path / "hr.csv", training_files.rows())
-    words = ["train", "intent", str(file), "--no-lexical", "--accuracy", "0.5", "--encoder"]
+    words = ["train", "intent", str(file), "--no-lexical", "--encoder"]
     done = CliRunner().invoke(app, [*words, str(MODELS / "bert-sentences"), "--output", str(tmp_path / "hr")])
     assert done.exit_code == 0, done.output
     model = IntentModel.load(tmp_path / "hr")
@@ -171,7 +171,7 @@ def test_its_licence_can_be_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="states no licence; find it out, and name it with --encoder-licence"):
         load_base(folder, threads=1, scratch=tmp_path / "a")
     file = training_files.write(tmp_path / "hr.csv", training_files.rows())
-    words = ["train", "intent", str(file), "--no-lexical", "--accuracy", "0.5", "--licence", "CC0-1.0"]
+    words = ["train", "intent", str(file), "--no-lexical", "--licence", "CC0-1.0"]
     more = ["--encoder", str(folder), "--encoder-licence", "MIT", "--output", str(tmp_path / "hr")]
     done = CliRunner().invoke(app, [*words, *more])
     assert done.exit_code == 0, done.output

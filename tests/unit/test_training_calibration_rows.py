@@ -5,8 +5,8 @@ import json
 import pytest
 
 from sprat.errors import UserError
+from sprat_training.calibration_rows import read_span_rows
 from sprat_training.datasets.rows import numbered_lines
-from sprat_training.span_calibration import read_span_rows
 
 
 def test_a_line_ends_at_a_line_feed_alone(tmp_path):

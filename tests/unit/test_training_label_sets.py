@@ -10,8 +10,10 @@ from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import MIN_TEXTS, TooFewToHoldOutError
 from sprat_training.datasets.reader import read_labelled
 from sprat_training.datasets.rows import normalised_text
+from sprat_training.figures import figures_of_sets
 from sprat_training.label_set_data import one_label, read_label_sets, set_numbers
-from sprat_training.label_set_fit import fit_set_calibration, fit_sets, measure_sets, micro_f1
+from sprat_training.label_set_fit import fit_set_calibration, fit_sets
+from sprat_training.thresholds import estimate
 from support.training_data import clusters
 
 
@@ -124,16 +126,13 @@ def test_labels_are_found_together_and_the_confidence_is_that_of_the_whole_set()
     vectors, gold = two_clusters()
     folds = np.arange(len(gold)) % 5
     fitted = fit_sets(vectors, gold, folds, no_progress)
-    figures = measure_sets(gold, fitted.chances, fitted.confidence, ("a", "b", "c"))
-    assert figures.micro_f1 > 0.85
-    assert 0.6 < figures.exact.value < 1.0
+    figures = figures_of_sets(gold, fitted.chances, fitted.confidence, ("a", "b", "c"))
+    assert 0.6 < figures.accuracy.value < 1.0
     assert figures.calibration_error < 0.12
     right = ((fitted.chances >= 0.5) == gold).all(axis=1)
     assert fitted.confidence[right].mean() > fitted.confidence[~right].mean() + 0.1
-    found = figures.recommended(0.95)
-    assert found is not None
-    assert found.is_shown
-    assert figures.at(found.keep_at).right.value >= 0.95
+    reached = {step.accuracy: step for step in estimate(fitted.confidence, right, np.ones(len(right)))}
+    assert reached[0.95].right / reached[0.95].kept >= 0.95
     again = fit_sets(vectors, gold, folds, no_progress)
     assert np.array_equal(again.chances, fitted.chances)
 
@@ -144,21 +143,6 @@ def test_a_label_that_was_not_learnt_has_the_share_of_its_texts() -> None:
     calibration = fit_set_calibration(np.hstack([logits, -logits]), np.hstack([gold, gold]))
     assert (calibration.slopes[0], calibration.offsets[0]) == (0.0, 0.0)
     assert calibration.slopes[1] > 0
-
-
-def test_a_set_is_right_only_if_every_label_is() -> None:
-    gold = np.array([[True, False], [True, True], [False, False], [False, False]])
-    chances = np.array([[0.9, 0.1], [0.9, 0.4], [0.2, 0.1], [0.6, 0.1]])
-    figures = measure_sets(gold, chances, np.array([0.9, 0.8, 0.7, 0.6]), ("a", "b"))
-    assert figures.exact.value == 0.5
-    assert figures.micro_f1 == pytest.approx(2 * 2 / (3 + 3))
-    assert [(each.texts, each.recall, each.precision) for each in figures.labels] == [
-        (2, 1.0, pytest.approx(2 / 3)),
-        (1, 0.0, 0.0),
-    ]
-    assert figures.at(0.9).right.value == 1.0
-    assert figures.at(0.8).right.value == 0.5
-    assert micro_f1(np.zeros((2, 2), bool), np.zeros((2, 2), bool)) == 1.0
 
 
 def test_sets_compare_as_one_label_whatever_their_order() -> None:

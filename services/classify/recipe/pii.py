@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from shared.privacy.recipe.sources import AnnotatedText
 from sprat_classify.pii import CARD, PARAMETERS, READER, left_feature
+from sprat_contracts.kept import least_kept
 from sprat_inference.artefact import write_artefact
 from sprat_policy import PrivacyPolicy
 from sprat_privacy import NameDetector, mask
@@ -29,9 +30,13 @@ from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
 from sprat_privacy.readings import without_touching_signs
-from sprat_training.evaluation.metrics import ModelReadings, expected_calibration_error, reliability_bins
-from sprat_training.figures import curve_of, recommend_on
-from sprat_training.keep_at import STEPS
+from sprat_training.evaluation.metrics import (
+    Interval,
+    ModelReadings,
+    expected_calibration_error,
+    reliability_bins,
+    wilson,
+)
 from sprat_training.label_set_fit import fit_platt
 
 Doubles = NDArray[np.float64]
@@ -69,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tested = measure(tagger, [row for row in rows if row.template % 2])
     weights, bias = fit_platt(fitted.features, fitted.clean)
     parameters = (bias, *map(float, weights))
-    found = recommend_on(curve_of(_readings(fitted, parameters)), ACCURACY)
-    keep_at = 1.0 if found is None else found.keep_at
+    hundredths = (step / 100 for step in range(50, 100))
+    keep_at = next((at for at in hundredths if _kept(_readings(fitted, parameters), at).low >= ACCURACY), 1.0)
     scores = {
         "fitted": _scores(fitted, parameters, keep_at),
         "held_out": _scores(tested, parameters, keep_at),
@@ -121,15 +126,21 @@ def _readings(measured: Measured, parameters: Sequence[float]) -> ModelReadings:
     return ModelReadings(np.ones(count, bool), measured.clean, none, none, np.zeros(count, bool), confidence)
 
 
+def _kept(readings: ModelReadings, keep_at: float) -> Interval:
+    """Return the share of the kept texts that is masked completely."""
+    kept = readings.confidence >= least_kept(keep_at)
+    return wilson(int((readings.right & kept).sum()), int(kept.sum()))
+
+
 def _scores(measured: Measured, parameters: Sequence[float], keep_at: float) -> dict[str, float]:
     readings = _readings(measured, parameters)
-    kept = curve_of(readings)[round(keep_at * STEPS)]
+    kept = _kept(readings, keep_at)
     return {
         "texts": len(measured.clean),
         "clean": float(measured.clean.mean()),
-        "kept_share": kept.share,
-        "kept_clean": kept.right.value,
-        "kept_clean_low": kept.right.low,
+        "kept_share": float((readings.confidence >= least_kept(keep_at)).mean()),
+        "kept_clean": kept.value,
+        "kept_clean_low": kept.low,
         "calibration_error": expected_calibration_error(reliability_bins(readings, 0.0)),
     }
 

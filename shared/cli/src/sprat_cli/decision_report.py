@@ -2,9 +2,9 @@
 
 import sys
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -51,12 +51,17 @@ def decision_lines(decision: Decision) -> list[str]:
     ]
 
 
-def decision_html(decision: Decision) -> str:
-    """Return a decision as an HTML file without scripts or addresses."""
+def decision_html(decision: Decision, template: str = "decision.html.j2", **more: Any) -> str:
+    """Return a decision as an HTML file without scripts or addresses.
+
+    Args:
+        decision: what it shows.
+        template: that is rendered.
+        more: what a template that extends the decision's shows below it.
+    """
     head, *rows = table_of(decision)
-    return _template().render(
-        title=headline(decision), verdict=decision.verdict, head=head, rows=rows, remarks=remarks(decision)
-    )
+    said = {"title": headline(decision), "verdict": decision.verdict, "remarks": remarks(decision)}
+    return _templates().get_template(template).render(**said, head=head, rows=rows, **more)
 
 
 def headline(decision: Decision) -> str:
@@ -180,6 +185,5 @@ def _number(threshold: float | None) -> str:
 
 
 @cache
-def _template() -> Template:
-    environment = Environment(loader=PackageLoader("sprat_cli"), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("decision.html.j2")
+def _templates() -> Environment:
+    return Environment(loader=PackageLoader("sprat_cli"), autoescape=True, undefined=StrictUndefined)

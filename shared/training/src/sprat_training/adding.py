@@ -5,14 +5,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from sprat import plugins
 from sprat.errors import UserError
 from sprat_contracts.languages import is_served
+from sprat_contracts.thresholds import recommended_goal
 from sprat_inference.artefact import write_artefact
-from sprat_inference.card import Calibration, Card, Score
+from sprat_inference.card import Card, Score
 from sprat_inference.classifier import Classifier
 from sprat_inference.converters.agreement import (
     AGREEMENT,
@@ -43,33 +45,28 @@ from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_
 from sprat_inference.converters.token_classifier import NOT_CALIBRATED_LIMIT as SPANS_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.heads import Floats
-from sprat_inference.label_sets import CALIBRATED as SETS_CALIBRATED
 from sprat_inference.onnx_network import HOW_TO_INSTALL
 from sprat_inference.text_to_text import CALIBRATED_READER, LanguageMarks, load_pieces, served_tag
 from sprat_inference.token_classifier import TokenClassifier
 from sprat_langid import detect
-from sprat_training.chance_calibration import ChanceFigures
-from sprat_training.class_calibration import (
-    FOLDS,
-    LEAST_ROWS,
-    READING,
+from sprat_training.calibration import (
+    Calibrated,
     calibrate_classes,
-    check_labels_of,
-    keep_at_of_classes,
-    protocol_of,
-    read_logits,
-    scores_of_classes,
+    calibrate_sets,
+    calibrate_spans,
+    calibrate_translations,
 )
+from sprat_training.calibration_rows import ClassRows, SetRows, read_logits, read_span_rows, read_translation_rows
 from sprat_training.config import OnTrainingProgress
 from sprat_training.data import OUTSIDE
-from sprat_training.datasets.reader import LabelledTexts, split_labels
-from sprat_training.figures import TrainingFigures
-from sprat_training.label_set_fit import SetFigures, fit_set_calibration, keep_at_of_sets, measure_sets, scores_of_sets
-from sprat_training.span_calibration import calibrate_spans, read_span_rows
-from sprat_training.translation_calibration import calibrate_translations, read_translation_rows
+from sprat_training.datasets.reader import LabelledTexts
+from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal
+from sprat_training.figures import calibration_error
+from sprat_training.levels import keep_at_fields, measure_levels, write_levels
 
 LEAST_COMPARED: Final = 20
 """Texts whose translations are compared. The shipped ones are in English, German and French."""
+_NOT_CALIBRATED: Final = {NOT_CALIBRATED_LIMIT, SPANS_NOT_CALIBRATED_LIMIT, TRANSLATION_NOT_CALIBRATED_LIMIT}
 COMPARING: Final = "comparing with the original"
 """What is said of the progress."""
 _LONGEST_COMPARED: Final = 100
@@ -91,8 +88,8 @@ class AddConfig:
     """Whether the converted model is compared with the original."""
     force: bool
     """Whether it is added although it differs from the original."""
-    accuracy: float
-    """Required of the answers that are kept."""
+    goal: float | None
+    """Share right asked of the answers that are kept; None for the recommended one."""
     outside_share: float
     labels: tuple[str, ...] | None = None
     """Of the task, where it has a file: those of the model must be the same."""
@@ -108,12 +105,8 @@ class AddedModel:
 
     card: Card
     agreement: Agreement | TranslationAgreement | None
-    figures: TrainingFigures | None
-    """Of the rows to calibrate on, each with a calibration that was fitted without it; None where there are none."""
-    chances: ChanceFigures | None = None
-    """The same of a model whose answer is right or wrong as a whole: spans, or a translation."""
-    sets: SetFigures | None = None
-    """The same of a model that gives a text several labels."""
+    decision: Decision | None
+    """What is kept at the goal of the rows to calibrate on; None where there are none."""
     needs: str | None = None
     """What installs the runtime that a service does not have without; None where CTranslate2 computes the model."""
 
@@ -154,24 +147,13 @@ def add_classifier(
             if not config.force:
                 check_agreement(agreement, quantization)
             scores.append(agreement.score(versions))
-        figures = sets = None
-        if rows is not None:
-            if config.several:
-                calibration, sets = _calibrate_sets(classifier, card, rows, progress)
-                keep_at, rule = keep_at_of_sets(sets, config.accuracy)
-                scores += scores_of_sets("calibrated", protocol_of(sets.texts), sets, keep_at)
-            else:
-                calibration, figures = calibrate_classes(
-                    classifier, card, rows, config.outside_label or OUTSIDE, config.outside_share, progress
-                )
-                keep_at, rule = keep_at_of_classes(figures, config.accuracy)
-                scores += scores_of_classes(figures, keep_at)
-            limits = tuple(limit for limit in card.limits if limit != NOT_CALIBRATED_LIMIT)
-            card = card.model_copy(
-                update={"calibration": calibration, "keep_at": keep_at, "keep_at_rule": rule, "limits": limits}
-            )
-        written = finish(folder, card, scores)
-    return AddedModel(written, agreement, figures, sets=sets, needs=None if onnx is None else HOW_TO_INSTALL)
+        calibrated = None
+        if rows is not None and config.several:
+            calibrated = calibrate_sets(classifier, SetRows.of(rows, card.labels or ()), progress)
+        elif rows is not None:
+            known = ClassRows.of(rows, card.labels or (), config.outside_label or OUTSIDE)
+            calibrated = calibrate_classes(classifier, card, known, config.outside_share, progress)
+        return finish(folder, card, scores, config, agreement, calibrated, onnx=onnx)
 
 
 def add_token_classifier(
@@ -209,13 +191,10 @@ def add_token_classifier(
             if not config.force:
                 check_agreement(agreement, quantization)
             scores.append(agreement.score(versions))
-        chances = None
+        calibrated = None
         if rows is not None:
-            chances = calibrate_spans(classifier, read_span_rows(rows, card.labels or ()), config.accuracy)
-            scores += chances.scores()
-            card = _calibrated(card, chances, SPANS_NOT_CALIBRATED_LIMIT)
-        written = finish(folder, card, scores)
-    return AddedModel(written, agreement, None, chances, needs=None if onnx is None else HOW_TO_INSTALL)
+            calibrated = calibrate_spans(classifier, read_span_rows(rows, card.labels or ()))
+        return finish(folder, card, scores, config, agreement, calibrated, onnx=onnx)
 
 
 def add_translator(
@@ -260,15 +239,13 @@ def add_translator(
             if not config.force:
                 check_translations(agreement)
             scores.append(agreement.score(versions))
-        chances = None
+        calibrated = None
         if rows is not None:
-            pairs_of_texts, longest = read_translation_rows(rows, card), card.calibration.longest_code_points
-            chances = calibrate_translations(folder, longest, pairs_of_texts, config.accuracy, progress)
-            scores += chances.scores()
-            card = _calibrated(card, chances, TRANSLATION_NOT_CALIBRATED_LIMIT)
+            model = plugins.load(plugins.MODELS, "translation").load(folder)
+            translated = read_translation_rows(rows, card).translated_by(model, progress)
+            calibrated = calibrate_translations(translated, card.calibration.longest_code_points)
             card = card.model_copy(update={"reader": CALIBRATED_READER})
-        written = finish(folder, card, scores)
-    return AddedModel(written, agreement, None, chances)
+        return finish(folder, card, scores, config, agreement, calibrated)
 
 
 def _open(source: Source, config: AddConfig, scratch: Path) -> tuple[SavedModel, OnnxFile | None]:
@@ -302,18 +279,6 @@ def _open(source: Source, config: AddConfig, scratch: Path) -> tuple[SavedModel,
             "adds it without"
         )
     return saved, onnx
-
-
-def _calibrated(card: Card, figures: ChanceFigures, limit: str) -> Card:
-    """Return the card with what was fitted and measured, without the limit that it is not calibrated."""
-    return card.model_copy(
-        update={
-            "calibration": figures.calibration,
-            "keep_at": figures.keep_at,
-            "keep_at_rule": figures.rule,
-            "limits": tuple(each for each in card.limits if each != limit),
-        }
-    )
 
 
 def provenance_of(source: Source, config: AddConfig) -> Provenance:
@@ -382,12 +347,56 @@ def new_folder(output: Path) -> Iterator[Path]:
         folder.rename(output)
 
 
-def finish(folder: Path, card: Card, scores: Sequence[Score]) -> Card:
-    """Write the card with the scores; where the model was not compared, say so."""
-    compared = any(score.name == AGREEMENT for score in scores)
-    limits = card.limits if compared else (*card.limits, "Not compared with the original model after the conversion.")
-    card = card.model_copy(update={"scores": tuple(scores), "limits": limits})
-    return write_artefact(folder, card.model_dump(mode="json"))
+def finish(
+    folder: Path,
+    card: Card,
+    scores: Sequence[Score],
+    config: AddConfig,
+    agreement: Agreement | TranslationAgreement | None,
+    calibrated: Calibrated | None = None,
+    *,
+    onnx: OnnxFile | None = None,
+) -> AddedModel:
+    """Write the card with the scores, and the levels of a calibrated model.
+
+    Args:
+        folder: of the artefact.
+        card: without scores.
+        scores: of the comparison with the original.
+        config: what the user asked for.
+        agreement: with the original; None: the card says that it was not compared.
+        calibrated: what the rows say of it; None: the card says that it is not calibrated.
+        onnx: the network that is taken instead of CTranslate2's.
+    """
+    limits = [each for each in card.limits if calibrated is None or each not in _NOT_CALIBRATED]
+    if not any(score.name == AGREEMENT for score in scores):
+        limits.append("Not compared with the original model after the conversion.")
+    goal = Goal(recommended_goal(config.task) if config.goal is None else config.goal)
+    update: dict[str, Any] = {"scores": tuple(scores), "limits": tuple(limits)}
+    if calibrated is not None:
+        found = measure_levels(card, calibrated.rows)
+        kept = VersionAtGoal.measured(card.name, card.version, calibrated.rows, found, goal).all
+        protocol = f"{len(calibrated.rows):,} rows to calibrate on, each with a calibration that was fitted without it"
+        measured = {
+            "right": float(np.average(calibrated.rows.right, weights=calibrated.rows.weight)),
+            "calibration_error": calibration_error(calibrated.rows),
+            "kept_share": kept.kept_share,
+            "kept_right": kept.right_of_kept,
+        }
+        update |= {"calibration": calibrated.calibration, **keep_at_fields(found, goal.accuracy)}
+        update["scores"] += tuple(
+            Score(name=f"calibrated_{name}", value=value, protocol=protocol)
+            for name, value in measured.items()
+            if value is not None
+        )
+    written = write_artefact(folder, card.model_copy(update=update).model_dump(mode="json"))
+    decision = None
+    if calibrated is not None:
+        thresholds = write_levels(folder, written, calibrated.rows)
+        new = VersionAtGoal.measured(written.name, written.version, calibrated.rows, thresholds, goal, "cross-fitted")
+        rows, outside = len(calibrated.rows), int(calibrated.rows.outside.sum())
+        decision = Decision(written.task, goal, None, new, rows=rows, outside=outside, file="the rows to calibrate on")
+    return AddedModel(written, agreement, decision, needs=None if onnx is None else HOW_TO_INSTALL)
 
 
 def _translatable(folder: Path, card: Card, texts: Sequence[str] | None) -> list[Translatable]:
@@ -433,31 +442,3 @@ def _compare(
 def _as_decisions(logits: Floats) -> Floats:
     """Return the decisions about each label of each text as logits of no and yes, (texts × labels) × 2."""
     return np.stack([-logits, logits], axis=-1).reshape(-1, 2)
-
-
-def _calibrate_sets(
-    classifier: Classifier, card: Card, rows: LabelledTexts, progress: OnTrainingProgress
-) -> tuple[Calibration, SetFigures]:
-    """Fit the calibration of several labels a text, and measure it on folds that it was not fitted on."""
-    labels = card.labels or ()
-    sets = [set(split_labels(cell)) - {OUTSIDE} for cell in rows.labels]
-    check_labels_of(rows, (label for each in sets for label in each), labels)
-    if len(rows.texts) < LEAST_ROWS:
-        raise UserError(f"{rows.path}: has {len(rows.texts)} rows; {LEAST_ROWS} are needed to calibrate")
-    gold = np.array([[label in each for label in labels] for each in sets], dtype=bool)
-    logits = read_logits(classifier, rows.texts, progress, READING)
-    fold = np.random.default_rng(0).permutation(len(logits)) % FOLDS
-    chances, confidence = np.empty(gold.shape), np.empty(len(gold))
-    for number in range(FOLDS):
-        held = fold == number
-        fitted = fit_set_calibration(logits[~held], gold[~held])
-        chances[held] = fitted.chances(logits[held])
-        confidence[held] = fitted.all_right(chances[held])
-    calibration = Calibration(
-        method=SETS_CALIBRATED,
-        fitted_on=f"{len(rows.texts):,} rows of {rows.path.name}",
-        outside_share=float((~gold.any(axis=1)).mean()),
-        longest_code_points=max(map(len, rows.texts)),
-        parameters=dict(fit_set_calibration(logits, gold).parameters()),
-    )
-    return calibration, measure_sets(gold, chances, confidence, labels)

@@ -48,5 +48,4 @@ def add_generator(
             if not config.force:
                 check_agreement(agreement, config.quantization)
             scores.append(agreement.score(versions))
-        written = finish(folder, card, scores)
-    return AddedModel(written, agreement, None)
+        return finish(folder, card, scores, config, agreement)

@@ -48,8 +48,8 @@ class TrainingConfig:
     """What an encoder of others reads before every text; None for what it states."""
     encoder_licence: str | None = None
     """Licence of an encoder of others; None for what its README states."""
-    accuracy: float = 0.97
-    """Required share of right answers among those kept."""
+    goal: float | None = None
+    """Share right asked of the answers that are kept, named before labels are read; None for the recommended one."""
     outside_share: float = 0.1
     """Assumed share of the traffic outside every label."""
     drop_small: bool = False

@@ -1,216 +1,113 @@
-"""What was found in a training, in sentences and tables: for the terminal and for the report.
-
-Texts of the file are shown only where the user asks for it with `--show-texts`.
-"""
+"""What was found in the files of a training, and what to do next: one sentence each. None holds a text."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from sprat_contracts.languages import is_auto, is_served
-from sprat_training.data import MIN_TEXTS, DataSummary, RepeatedText, quoted_group
-from sprat_training.evaluation.metrics import Interval, wilson
-from sprat_training.figures import OUTCOMES, TrainingFigures
+from sprat_training.data import FEW_TEXTS, MIN_TEXTS, DataSummary, RepeatedText, is_remainder, quoted_group
+from sprat_training.doubles import DoublesFound
+from sprat_training.evaluation.metrics import wilson
+from sprat_training.figures import Figures
+from sprat_training.label_fit import FittedLabels
+from sprat_training.label_issues import has_few_texts
+from sprat_training.label_set_data import LabelSetSources
 from sprat_training.lexical_gate import LEAST_SHARE
 from sprat_training.sources import Sources
-from sprat_training.train import TrainingResult
 
-OUTSIDE_EVERY_LABEL: Final = "(outside every label)"
-_UNTIL_ASSESSED: Final = "until `sprat assess` shows more on new texts of your traffic"
 _MAX_ROWS: Final = 6
 _MAX_CONFLICTS: Final = 3
 _MAX_GROUPS: Final = 5
-_MAX_EXCERPT: Final = 80
 _MANY_DOUBLES: Final = 0.1
 """Share of doubles from which on it is said: people repeat themselves, too, in CLINC150 and BANKING77 up to 7 %."""
+_OFTEN_CONFUSED: Final = 0.15
+_MAX_LABELS: Final = 4
+_WORST_LABELS: Final = 3
 
 
-def findings(result: TrainingResult) -> list[str]:
-    """Return what was found in the data, one sentence each; empty where nothing was."""
-    return [*file_findings(result), *_label_issues(result)]
-
-
-def file_findings(result: TrainingResult) -> list[str]:
-    """Return what was found in the files but for doubted labels, one sentence each."""
-    summary = result.sources.summary
-    return [
-        *result.sources.notes,
-        *_files(result.sources),
-        *_repeats(summary),
-        *_similar(summary),
-        *_small(summary),
-        *_unused(result),
-        *_doubles(result),
-    ]
-
-
-def differs_on_test(
-    held_out: Interval, test: Interval | None, file: str = "the test file", until: str = _UNTIL_ASSESSED
-) -> str | None:
-    """Return what a test file means on which clearly more, or fewer, texts are right than of those held out.
-
-    Args:
-        held_out: the share right of texts of the training file, by heads that had not seen them.
-        test: that of the test file; None where there is none.
-        file: what the test file is called.
-        until: how long to count on the lower figure.
-
-    Returns:
-        None where the 95 % intervals overlap: then no difference is shown.
-    """
-    if test is None or held_out.overlaps(test):
-        return None
-    better = test.low > held_out.high
-    why = (
-        "easier, or much like those that were trained on, or the training file has wrong labels"
-        if better
-        else "harder, or unlike those that were trained on, or have wrong labels"
-    )
-    more, less = (file, "the held-out texts") if better else ("the held-out texts", file)
-    return (
-        f"more of {more} is right than of {less}, by more than chance: {file}'s texts are {why}; count on the lower "
-        f"figure {until}"
-    )
-
-
-def lexical_sentence(result: TrainingResult) -> str:
-    """Return what the lexical stage answers and how well, or why there is none."""
-    gate = result.stage
-    if gate is None:
-        return (
-            f"the encoder reads every text: no lexical stage was found that answers at least {LEAST_SHARE:.0%} of them "
-            "and is surely no worse"
+def label_findings(fitted: FittedLabels, doubles: DoublesFound, test: Figures | None) -> Iterator[str]:
+    """Yield what was found in the files of a training with one label a text."""
+    sources, summary = fitted.sources, fitted.sources.summary
+    yield from sources.notes
+    yield from _files(sources)
+    yield from _repeats(summary)
+    yield from _similar(summary)
+    yield from _small(summary)
+    if summary.sampled_from:
+        yield f"{len(sources.data.texts):,} of {summary.sampled_from:,} texts are fitted, drawn evenly over the labels"
+    yield from _left_out(sources.leaked_rows, fitted.truncated)
+    yield from _doubles(fitted, doubles, test)
+    if dropped := len(fitted.dropped):
+        yield _count(
+            dropped, "row is left out because its label is doubted", "rows are left out: their labels are doubted"
         )
-    return (
-        f"the lexical stage answers {gate.share:.1%} of the texts with a label without the encoder, "
-        f"{gate.error:.1%} of them wrongly (the encoder: {gate.encoder_error:.1%}), and {gate.outside_share:.1%} of "
-        "those outside"
-    )
+    if issues := len(fitted.label_issues):
+        doubted = _count(issues, "label is doubted; it may be right", "labels are doubted; many may be right")
+        yield f"{doubted}: check them, and correct what is wrong; a wrong row may be missing"
+    if fitted.config.lexical and fitted.stage is None:
+        yield (
+            f"the encoder reads every text: no stage by words was found that answers at least {LEAST_SHARE:.0%} of "
+            "them and is surely no worse"
+        )
 
 
-def outside_said(figures: TrainingFigures, result: TrainingResult, where: str = "") -> str:
-    """Return what becomes of texts outside every label, and what they are.
-
-    Args:
-        figures: which have texts outside.
-        result: of the training.
-        where: they are from, as " of the test file".
-    """
-    return outside_at(figures, result.card.keep_at, _outside_texts(figures, result, where))
-
-
-def outside_at(figures: TrainingFigures, keep_at: float, texts: str) -> str:
-    """Return what becomes of texts outside every label at a `keep_at`; `texts` says in words which these are."""
-    with_label, escalated = figures.outcomes(keep_at).outside[1], figures.outcomes(keep_at).outside[-1]
-    return (
-        f"of {texts}, at keep_at {keep_at:.2f}, {with_label:.1%} are kept with a "
-        f"label, which is wrong, and {escalated:.1%} are escalated; {figures.outside_recall:.1%} are called outside if "
-        f"all are kept; such texts count as {figures.outside_share:.0%} of the traffic"
-    )
+def set_findings(sources: LabelSetSources, truncated: int) -> Iterator[str]:
+    """Yield what was found in the files of a training with several labels a text."""
+    yield from sources.notes
+    if sources.conflicts:
+        rows = _count(len(sources.conflicts), "row is left out for a later one", "rows are left out for later ones")
+        yield f"{rows} with other labels: {_rows(sources.conflicts)}"
+    if sources.dropped_labels:
+        yield f"left out, as too few texts have or lack them: {', '.join(sources.dropped_labels)}"
+    if few := sources.few_texts:
+        yield f"what is measured of these is uncertain: {', '.join(f'{each} {n}' for each, n in few.items())}"
+    if sources.bad_rows:
+        yield _count(len(sources.bad_rows), "problem", "problems") + " in rows that are left out"
+    yield from _left_out(sources.leaked_rows, truncated)
 
 
-def _outside_texts(figures: TrainingFigures, result: TrainingResult, where: str) -> str:
-    texts = f"{_count(figures.outside_texts, 'text', 'texts')}{where}"
-    if figures is result.figures and result.labels_held_out:
-        return f"{texts} of labels held out in turn, which stand in for texts outside every label"
-    if figures is result.figures:
-        return f"{texts} outside every label (mean of the heads that were fitted on parts of the texts)"
-    return f"{texts} outside every label"
-
-
-def send_command(result: TrainingResult, default_language: str) -> str:
-    """Return the command that sends the model a text; its language is needed where another is the default one."""
-    languages = result.config.languages
-    language = (
-        "" if is_auto(default_language) or is_served(default_language, languages) else f" --language {languages[0]}"
-    )
-    return f'sprat send "…" --task intent@{result.card.name}{language}'
-
-
-def serve_command(result: TrainingResult) -> str:
-    """Return the command that serves the model beside the shipped one, run where the training was started."""
-    return shlex.join(["sprat", "up", "--model", f"intent/{result.card.name}={result.config.output}"])
-
-
-def before_serving(result: TrainingResult) -> str:
-    """Return what to do before a model is served that keeps nothing."""
-    rows = "correct the rows whose labels are doubted, " if result.label_issues or result.dropped else ""
-    return f"{rows}add texts of each label to the files, and train again"
-
-
-@dataclass(frozen=True, slots=True)
-class MisreadText:
-    """A text with a label that is kept with another one, or as outside every label."""
-
-    path: Path
-    row: int
-    label: str
-    said: str
-    confidence: float
-    text: str = field(repr=False)
-    """Its beginning on one line."""
-
-
-def outcome_table(figures: TrainingFigures, keep_at: float) -> list[tuple[str, ...]]:
-    """Return what becomes of the texts as rows that add up, the first one with the columns' names."""
-    found = figures.outcomes(keep_at)
-    has_outside = figures.outside_texts > 0
-    traffic = f"traffic, {figures.outside_share:.0%} outside"
-    rows = [
-        ("", "texts", "share", "likeliest label right", *(("texts outside", traffic) if has_outside else ())),
-        *(
-            (
-                name,
-                f"{found.texts[at]:,}",
-                f"{found.texts[at] / max(figures.texts, 1):.1%}",
-                f"{found.best_right[at]:,}",
-                *((f"{found.outside[at]:.1%}" if at else "–", f"{found.traffic[at]:.1%}") if has_outside else ()),
+def label_steps(fitted: FittedLabels, figures: Figures, doubles: DoublesFound) -> Iterator[str]:
+    """Yield what to do next, the most useful first."""
+    data, config, summary = fitted.data, fitted.config, fitted.sources.summary
+    if doubles.is_most(data):
+        yield (
+            f"Add texts that people wrote: the {len(data.texts):,} rows are {doubles.different:,} different sentences, "
+            "which are repeated with other numbers, openings, endings or a few other words"
+        )
+    for label in filter(is_remainder, data.labels):
+        yield (
+            f'Decide what "{label}" means. If its texts belong to no other label, train with '
+            f"{shlex.join(['--outside-label', label])}: they then count as outside every label"
+        )
+    if summary.similar_labels:
+        yield f"Labels differ by case or white space alone, as {quoted_group(summary.similar_labels[0])}: --merge-case"
+    if issues := len(fitted.label_issues):
+        most = "" if config.drop_suspects or has_few_texts(data) else ". Where most are wrong, add --drop-suspects"
+        rows = _count(issues, "row whose label is doubted", "rows whose labels are doubted")
+        yield f"Check the {rows}: correct what is wrong and train again; leave what is right{most}"
+    if few := summary.small_labels:
+        shown = ", ".join(f"{label} ({count})" for label, count in _fewest(few)[:_MAX_LABELS])
+        more = " …" if len(few) > _MAX_LABELS else ""
+        yield f"Add texts of the labels that have fewer than {FEW_TEXTS}: {shown}{more}"
+    # A label of few different sentences is confused because it has few.
+    for worst in figures.confusions:
+        if worst.label not in doubles.few and worst.texts >= max(3, _OFTEN_CONFUSED * worst.total):
+            yield (
+                f'"{worst.label}" is often read as "{worst.predicted}" ({worst.texts} of {worst.total} texts): '
+                "make them one label, or add texts that show the difference"
             )
-            for at, name in enumerate(OUTCOMES)
-        ),
-    ]
-    total = ("all", f"{figures.texts:,}", "100.0%", f"{sum(found.best_right):,}")
-    return [*rows, (*total, *(("100.0%", "100.0%") if has_outside else ()))]
+            break
+    if fitted.validation.labels_held_out and not any(map(is_remainder, data.labels)):
+        yield "Name texts of your traffic that belong to no label, with --out-of-scope FILE: labels held out stood in"
+    if config.test_file is None:
+        yield "Measure it on a random share of your traffic, with labels by people: sprat evaluate FILE --write"
 
 
-def misread_texts(result: TrainingResult) -> list[MisreadText]:
-    """Return the texts that are kept and wrong, those of the test where there is one; the surest first."""
-    figures = result.test or result.figures
-    data, test = result.data, result.sources.test
-    if result.test is not None and test is not None:
-        texts, rows, paths, own = test.texts, test.rows, test.paths, test.labels
-    else:
-        texts, rows, paths = data.texts, data.rows, data.paths
-        own = tuple(data.labels[number] for number in data.gold)
-    outcome = figures.outcome_of_each(result.card.keep_at)[: figures.texts]
-    confidence = figures.readings.confidence[: figures.texts]
-    found = np.flatnonzero((outcome == 1) | (outcome == 2))
-    return [
-        MisreadText(
-            paths[index],
-            rows[index],
-            own[index],
-            data.labels[figures.best[index]] if outcome[index] == 1 else OUTSIDE_EVERY_LABEL,
-            float(confidence[index]),
-            shortened(texts[index]),
-        )
-        for index in found[np.argsort(-confidence[found], kind="stable")]
-    ]
-
-
-def excerpt(result: TrainingResult, index: int) -> str:
-    """Return the beginning of a text of the sources on one line."""
-    return shortened(result.sources.data.texts[index])
-
-
-def shortened(text: str) -> str:
-    """Return the beginning of a text on one line."""
-    text = " ".join(text.split())
-    return text if len(text) <= _MAX_EXCERPT else text[: _MAX_EXCERPT - 1] + "…"
+def set_steps(figures: Figures) -> Iterator[str]:
+    """Yield what to do next: which labels to look at."""
+    missed = (each for each in figures.labels if each.texts and each.recall < 1)
+    if worst := sorted(missed, key=lambda each: (each.recall, each.label))[:_WORST_LABELS]:
+        shown = ", ".join(f"{each.label} {each.recall:.0%} of {each.texts:,}" for each in worst)
+        yield f"Check the texts of the labels that are found least: {shown}"
 
 
 def _files(sources: Sources) -> Iterator[str]:
@@ -272,21 +169,16 @@ def _fewest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda each: each[1])[:_MAX_ROWS]
 
 
-def _unused(result: TrainingResult) -> Iterator[str]:
-    if result.sources.summary.sampled_from:
-        texts = len(result.sources.data.texts)
-        yield f"{texts:,} of {result.sources.summary.sampled_from:,} texts are fitted, drawn evenly over the labels"
-    if leaked := result.sources.leaked_rows:
-        subject = _count(len(leaked), "row of the test is", "rows of the test are")
-        of = "" if result.config.test_file is None else f" of {result.config.test_file.name}"
-        yield f"{subject} trained on, too, and left out of its figures: {_rows(leaked)}{of}"
-    if result.truncated:
-        subject = _count(result.truncated, "text is", "texts are")
-        yield f"{subject} longer than the {result.card.max_tokens} tokens that are read"
+def _left_out(leaked: Sequence[int], truncated: int) -> Iterator[str]:
+    if leaked:
+        rows = _count(len(leaked), "row of the test is", "rows of the test are")
+        yield f"{rows} trained on, too, and left out of its figures: {_rows(leaked)}"
+    if truncated:
+        yield _count(truncated, "text is longer than the encoder reads", "texts are longer than the encoder reads")
 
 
-def _doubles(result: TrainingResult) -> Iterator[str]:
-    found, texts = result.doubles, len(result.data.texts)
+def _doubles(fitted: FittedLabels, found: DoublesFound, test: Figures | None) -> Iterator[str]:
+    texts = len(fitted.data.texts)
     if (repeated := texts - found.different) >= _MANY_DOUBLES * texts:
         yield (
             f"{repeated:,} of {texts:,} texts repeat another one of their label but for opening, ending, numbers or a "
@@ -300,35 +192,21 @@ def _doubles(result: TrainingResult) -> Iterator[str]:
                 f"{_count(len(found.few), 'label has', 'labels have')} fewer than {MIN_TEXTS} different sentences, so "
                 f"the figures are too good for what people write: {shown}{more}; add texts in other words"
             )
-    test, figures = result.sources.test, result.test
-    if test is None or figures is None or found.test.mean() < _MANY_DOUBLES:
+    asked = fitted.sources.test
+    if test is None or asked is None or found.test.mean() < _MANY_DOUBLES:
         return
-    rows = [row for row, double in zip(test.rows, found.test, strict=True) if double]
-    subject = _count(len(rows), "row of the test repeats a text", "rows of the test repeat texts")
-    right = figures.readings.best_right[: figures.texts][~found.test]
-    without = f"without {'it' if len(rows) == 1 else 'them'}"
-    share, left_over = wilson(int(right.sum()), len(right)), _count(len(right), "text", "texts")
-    others = f"{share} of {left_over} get their label"
-    left = f"{without} {others}" if len(right) else f"{without} no text of the test is left"
-    are = "is" if len(rows) == 1 else "are"
-    listed = f"{_rows(rows)} of {test.path.name}"
-    yield f"{subject} that {are} trained on, but for opening or ending: {listed}; {left}"
-
-
-def _label_issues(result: TrainingResult) -> Iterator[str]:
-    if dropped := result.dropped:
-        yield (
-            _count(len(dropped), "row is left out because the label is", "rows are left out because their labels are")
-            + f" doubted; the figures do not count {'it' if len(dropped) == 1 else 'them'}"
+    rows = [row for row, double in zip(asked.rows, found.test, strict=True) if double]
+    right = test.rows.right[: test.texts][~found.test]
+    share = wilson(int(right.sum()), len(right))
+    yield (
+        f"{_count(len(rows), 'row of the test repeats a text that is', 'rows of the test repeat texts that are')} "
+        f"trained on, but for opening or ending: {_rows(rows)} of {asked.path.name}"
+        + (
+            f"; without, {share} of {len(right):,} are right"
+            if len(right)
+            else "; without, no text of the test is left"
         )
-    if issues := result.label_issues:
-        one, labels = len(issues) == 1, _label_of_rows(len(issues))
-        right, them = ("it may be right", "it") if one else ("many of them may be right", "them")
-        yield f"{labels} doubted; {right}: check {them}, and correct what is wrong; a wrong row may be missing"
-
-
-def _label_of_rows(rows: int) -> str:
-    return "the label of 1 row is" if rows == 1 else f"the labels of {rows:,} rows are"
+    )
 
 
 def rows_and_labels(text: RepeatedText) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Final
 
 import numpy as np
 
-from sprat_contracts.thresholds import Thresholds, recommended_goal
 from sprat_inference.card import Card
 from sprat_inference.label_sets import APPLIES_FROM, MULTI_LABEL
 from sprat_training.config import OnTrainingProgress, TrainingConfig
@@ -20,14 +18,13 @@ from sprat_training.datasets.rows import normalised_text
 from sprat_training.doubles import core_numbers, cores_of
 from sprat_training.encoding import BaseEncoder, RememberingEncoder, load_base_of
 from sprat_training.evaluation.decision import CellAtGoal, Decision, Goal, VersionAtGoal, compare
-from sprat_training.figures import readings_of
+from sprat_training.label_fit import fit_labels
 from sprat_training.label_set_data import LabelSetData, read_label_sets
-from sprat_training.label_set_fit import FittedSets
-from sprat_training.label_set_train import fit_label_sets, read_sets
+from sprat_training.label_set_fit import FittedSets, fit_label_sets, read_sets
+from sprat_training.levels import measure_levels
 from sprat_training.sources import read_sources
-from sprat_training.thresholds import Kept, Rows, measure
+from sprat_training.thresholds import Kept, Rows
 from sprat_training.thresholds.rows import Doubles, Flags, Integers
-from sprat_training.train import FittedLabels, fit_labels
 
 FIFTHS: Final = 5
 MANY_TEXTS: Final = 500
@@ -97,7 +94,7 @@ def compare_trainings(
                 continue
             names = zip(("as served", "with the corrections"), cards, answers, strict=True)
             judged = [
-                VersionAtGoal.measured(name, card.version, rows, _measured(fitted, card), goal, "cross-fitted")
+                VersionAtGoal.measured(name, card.version, rows, measure_levels(card, fitted), goal, "cross-fitted")
                 for name, card, (rows, fitted) in names
             ]
             found.append(_Fifth(answers[1][0], *judged))
@@ -134,23 +131,6 @@ def _joined(parts: Sequence[VersionAtGoal]) -> VersionAtGoal:
     answers = [each.kept for each in parts if each.kept is not None]
     kept = Kept(*(np.concatenate([getattr(each, name) for each in answers]) for name in ("kept", "right")))
     return replace(parts[0], thresholds=None, cells=tuple(cells.values()), kept=kept)
-
-
-def _measured(rows: Rows, card: Card) -> Thresholds:
-    """Return the thresholds of a training by its cross-fitted answers."""
-    return measure(
-        rows,
-        task=card.task,
-        model=card.name,
-        model_version=card.version,
-        label_set=None,
-        right="as trained",
-        recommended_goal=recommended_goal(card.task),
-        purpose=None,
-        previous=None,
-        by="train",
-        at=datetime.now(UTC).date(),
-    )
 
 
 def _texts_of(config: TrainingConfig, *, several: bool) -> tuple[str, ...]:
@@ -190,30 +170,8 @@ def _judge_labels(
             outside=~readings.in_scope,
             group=groups,
         )
-        answers.append((rows, _rows_of_labels(fitted)))
+        answers.append((rows, fitted.held_out().rows))
     return answers
-
-
-def _rows_of_labels(fitted: FittedLabels) -> Rows:
-    """Return what heads say of the texts of a training that they were not fitted on, weighted as traffic."""
-    validation, stage, gold = fitted.validation, fitted.stage, fitted.data.gold
-    behind = fitted.calibrator if stage is None else stage.passed_on
-    readings = readings_of(validation.logits, validation.inside, gold, validation.outside, behind)
-    if stage is not None:
-        answered = np.concatenate([stage.answered, stage.outside_answered])
-        chances = np.concatenate([stage.chances, stage.outside_chances])
-        right = np.where(stage.answered, stage.best, validation.logits.argmax(axis=1)) == gold
-        readings = readings.answered_by_another(answered, chances, right)
-    outside = ~readings.in_scope
-    return Rows.of(
-        readings.confidence,
-        readings.right,
-        says_none=readings.is_rejected,
-        weight=readings.weights(fitted.config.outside_share) * len(outside),
-        real=readings.in_scope | (not validation.labels_held_out),
-        outside=outside,
-        group=np.concatenate([fitted.groups, validation.outside_groups + int(fitted.groups.max()) + 1]),
-    )
 
 
 def _judge_sets(

@@ -1,6 +1,6 @@
-"""Fit one sigmoid per label on vectors, calibrate labels and sets on held-out texts, and measure both."""
+"""Fit one sigmoid per label on vectors, and calibrate labels and sets on held-out texts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -8,20 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.card import Score
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_sets import APPLIES_FROM, SetCalibration, set_features
 from sprat_training.config import OnTrainingProgress
-from sprat_training.evaluation.metrics import (
-    Interval,
-    ModelReadings,
-    expected_calibration_error,
-    reliability_bins,
-    wilson,
-)
-from sprat_training.figures import KeptAnswers, LabelFigures, curve_of, recommend_on
-from sprat_training.fitting import MANY_TEXTS, REGULARISATION_C, logits_of, run_jobs
-from sprat_training.keep_at import STEPS, Recommendation, keep_at_rule
+from sprat_training.doubles import core_numbers
+from sprat_training.encoding import BaseEncoder, encode_texts
+from sprat_training.fitting import MANY_TEXTS, REGULARISATION_C, logits_of, run_jobs, text_folds
+from sprat_training.label_set_data import LabelSetData, set_numbers
 from sprat_training.regression import fit_multinomial
 
 Doubles = NDArray[np.float64]
@@ -46,30 +39,21 @@ class FittedSets:
     folds: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetFigures:
-    """The figures of a model with several labels a text."""
+def fit_label_sets(base: BaseEncoder, data: LabelSetData, progress: OnTrainingProgress) -> tuple[FittedSets, int]:
+    """Return what was fitted, and the number of texts that are longer than the encoder reads."""
+    encoded = encode_texts(base.encoder, data.texts, progress)
+    count = 10 if len(data.texts) <= MANY_TEXTS else 5
+    folds = text_folds(encoded.vectors, set_numbers(data.gold), count, cores=core_numbers(data.texts))
+    return fit_sets(encoded.vectors, data.gold, folds, progress), encoded.truncated
 
-    texts: int
-    exact: Interval
-    """The whole set is right, whatever the confidence."""
-    micro_f1: float
-    """Over all decisions of a label for a text."""
-    macro_f1: float
-    """Mean over the labels that some text has."""
-    calibration_error: float
-    """Of the confidence of the whole set."""
-    curve: tuple[KeptAnswers, ...]
-    """For keep_at 0, 0.01, … 1."""
-    labels: tuple[LabelFigures, ...]
 
-    def at(self, keep_at: float) -> KeptAnswers:
-        """Return what is kept at a threshold, a whole number of hundredths."""
-        return self.curve[round(keep_at * STEPS)]
-
-    def recommended(self, accuracy: float) -> Recommendation | None:
-        """Return the `keep_at` at which the kept sets reach an accuracy; None where there is none."""
-        return recommend_on(self.curve, accuracy)
+def read_sets(
+    fitted: FittedSets, base: BaseEncoder, texts: Sequence[str], progress: OnTrainingProgress
+) -> tuple[Doubles, Doubles]:
+    """Return what a service would publish of texts: the chance of each label, texts × labels, and of the whole set."""
+    vectors = encode_texts(base.encoder, texts, progress, "reading the test").vectors
+    chances = fitted.calibration.chances(logits_of(fitted.head, vectors))
+    return chances, fitted.calibration.all_right(chances)
 
 
 def fit_sets(vectors: Floats, gold: Flags, folds: Integers, progress: OnTrainingProgress) -> FittedSets:
@@ -103,11 +87,6 @@ def fit_sets(vectors: Floats, gold: Flags, folds: Integers, progress: OnTraining
         chances[held_out] = calibration.chances(logits[held_out])
         confidence[held_out] = calibration.all_right(chances[held_out])
     return FittedSets(heads[0], fit_set_calibration(logits, gold), chances, confidence, count)
-
-
-def fold_count(texts: int) -> int:
-    """Return into how many folds so many texts are divided."""
-    return 10 if texts <= MANY_TEXTS else 5
 
 
 def fit_set_head(vectors: Floats, gold: Flags, *, c: float = REGULARISATION_C) -> LabelHead:
@@ -145,79 +124,6 @@ def fit_set_calibration(logits: Floats, gold: Flags) -> SetCalibration:
     right = ((chances >= APPLIES_FROM) == gold).all(axis=1)
     weights, bias = fit_platt(set_features(chances), right)
     return SetCalibration(slopes, offsets, np.concatenate([[bias], weights]))
-
-
-def measure_sets(
-    gold: Flags, chances: Doubles, confidence: Doubles, labels: tuple[str, ...], groups: Integers | None = None
-) -> SetFigures:
-    """Compute all figures.
-
-    Args:
-        gold: texts × labels.
-        chances: texts × labels.
-        confidence: of the whole set of each text.
-        labels: their names.
-        groups: of each text the number of its group, as in :func:`sprat_training.figures.measure`.
-    """
-    said = chances >= APPLIES_FROM
-    exact = (said == gold).all(axis=1)
-    none = np.zeros(len(gold))
-    readings = ModelReadings(np.ones(len(gold), bool), exact, none, none, np.zeros(len(gold), bool), confidence)
-    hits, had, named = (said & gold).sum(axis=0), gold.sum(axis=0), said.sum(axis=0)
-    each = 2 * hits / np.maximum(had + named, 1)
-    return SetFigures(
-        texts=len(gold),
-        exact=wilson(int(exact.sum()), len(gold)),
-        micro_f1=micro_f1(said, gold),
-        macro_f1=float(each[had > 0].mean()) if (had > 0).any() else 1.0,
-        calibration_error=expected_calibration_error(reliability_bins(readings, 0.0)),
-        curve=curve_of(readings, inside_groups=groups),
-        labels=tuple(
-            LabelFigures(
-                label,
-                int(had[place]),
-                float(hits[place] / had[place]) if had[place] else 0.0,
-                float(hits[place] / named[place]) if named[place] else 0.0,
-            )
-            for place, label in enumerate(labels)
-        ),
-    )
-
-
-def keep_at_of_sets(figures: SetFigures, accuracy: float) -> tuple[float, str]:
-    """Return the recommended `keep_at`, and how it was found: 1, where nothing reaches the accuracy."""
-    return keep_at_rule("the kept sets of labels", accuracy, "held-out texts", figures.recommended(accuracy))
-
-
-def scores_of_sets(prefix: str, protocol: str, figures: SetFigures, keep_at: float) -> list[Score]:
-    """Return the figures for a card, by names with the prefix.
-
-    Args:
-        prefix: of the names.
-        protocol: on which data, by which rule.
-        figures: that were measured.
-        keep_at: for what is kept.
-    """
-    kept = figures.at(keep_at)
-    rows = [
-        ("exact", figures.exact.value, f"{protocol}: the whole set of labels is right"),
-        ("exact_low", figures.exact.low, f"lower end of the 95 % interval of {prefix}_exact (Wilson)"),
-        ("exact_high", figures.exact.high, f"upper end of the 95 % interval of {prefix}_exact (Wilson)"),
-        ("micro_f1", figures.micro_f1, f"{protocol}: over all decisions of a label for a text"),
-        ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
-        ("ece", figures.calibration_error, f"{protocol}: expected calibration error of the whole set, 15 equal bins"),
-        ("kept_share", kept.share, f"{protocol}: sets with confidence ≥ keep_at"),
-    ]
-    if kept.share:
-        rows.append(("kept_right", kept.right.value, f"{protocol}: of those kept, the whole set is right"))
-        rows.append(("kept_right_low", kept.right.low, f"lower end of the 95 % interval of {prefix}_kept_right"))
-    return [Score(name=f"{prefix}_{name}", value=round(value, 6), protocol=rule) for name, value, rule in rows]
-
-
-def micro_f1(said: Flags, gold: Flags) -> float:
-    """Return F1 over all decisions, texts × labels; 1 where no label is given or said."""
-    hits, total = int((said & gold).sum()), int(said.sum() + gold.sum())
-    return 2 * hits / total if total else 1.0
 
 
 def fit_platt(

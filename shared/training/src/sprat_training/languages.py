@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from sprat_contracts.languages import is_served
 from sprat_langid import LEAST_CONFIDENCE, detect
 
 READ_TEXTS: Final = 300
@@ -40,6 +41,18 @@ def languages_seen(texts: Sequence[str], languages: Sequence[str]) -> tuple[list
     least = max(_LEAST_TEXTS, LEAST_SHARE * len(chosen))
     others = [tag for tag, count in found.most_common() if count >= least and tag not in stated]
     return others, [tag for tag in languages if found[tag.split("-")[0].lower()] >= least]
+
+
+def languages_read(texts: Sequence[str], languages: Sequence[str]) -> tuple[str, ...]:
+    """Return the language that each text is read in by a model of some languages, BCP 47; empty where it is not known.
+
+    A model of one language reads all texts in it. Of several, the text's own is detected, where that is sure enough.
+    """
+    if len(languages) == 1:
+        return (languages[0],) * len(texts)
+    guesses = map(detect, texts)
+    found = (each.language if each.confidence >= LEAST_CONFIDENCE else None for each in guesses)
+    return tuple(tag if tag and (not languages or is_served(tag, languages)) else "" for tag in found)
 
 
 def named(tags: Sequence[str]) -> str:

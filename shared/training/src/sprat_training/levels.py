@@ -1,12 +1,13 @@
 """Measure what the answers of a model are worth, and write it beside its card as `thresholds.json`."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sprat.thresholds import THRESHOLDS, find_thresholds, write_thresholds
-from sprat_contracts.thresholds import Thresholds, recommended_goal
+from sprat_contracts.thresholds import NONE, SOME, Thresholds, recommended_goal, thousandths
 from sprat_inference.card import Card
 from sprat_training.thresholds import Purpose, Rows, measure
 
@@ -25,20 +26,18 @@ def right_of(card: Card) -> str:
     return RIGHT.get(card.task, SET_RIGHT if card.kind == "multi_label" else LABEL_RIGHT)
 
 
-def write_levels(folder: Path, card: Card, rows: Rows, *, purpose: Purpose | None = None) -> Thresholds:
-    """Measure the levels of the artefact in a folder, write them beside its card, and return them.
+def measure_levels(
+    card: Card, rows: Rows, *, purpose: Purpose | None = None, previous: Thresholds | None = None
+) -> Thresholds:
+    """Return the levels of a model whose calibration was just fitted.
 
     Args:
-        folder: of the artefact.
-        card: its card, with the version that was measured.
+        card: with the version that was measured.
         rows: what it answered.
         purpose: what is to be certified, stated before labels were read; None: nothing is.
-
-    Raises:
-        UserError: the levels in the folder cannot be read, or the folder cannot be written.
+        previous: that stand beside the card.
     """
-    path = folder / THRESHOLDS
-    thresholds = measure(
+    return measure(
         rows,
         task=card.task,
         model=card.name,
@@ -47,9 +46,52 @@ def write_levels(folder: Path, card: Card, rows: Rows, *, purpose: Purpose | Non
         right=right_of(card),
         recommended_goal=recommended_goal(card.task),
         purpose=purpose,
-        previous=find_thresholds(path.parent, model_version=card.version, label_set=card.label_set),
+        previous=previous,
         by="train",
         at=datetime.now(UTC).date(),
     )
-    write_thresholds(path, thresholds)
-    return thresholds
+
+
+def write_levels(folder: Path, card: Card, rows: Rows, *, purpose: Purpose | None = None) -> Thresholds:
+    """Measure the levels of the artefact in a folder, write them beside its card, and return them.
+
+    Raises:
+        UserError: the levels in the folder cannot be read.
+        OSError: they cannot be written.
+    """
+    previous = find_thresholds(folder, model_version=card.version, label_set=card.label_set)
+    found = measure_levels(card, rows, purpose=purpose, previous=previous)
+    if found is not previous:
+        write_thresholds(folder / THRESHOLDS, found)
+    return found
+
+
+def keep_at_fields(found: Thresholds, goal: float) -> dict[str, Any]:
+    """Return what the card says for routers of releases that know no levels: numbers, and how they were found.
+
+    They are the estimated thresholds of the goal, in hundredths, rounded up; 1 where nothing reaches it.
+    """
+    numbers = []
+    for says in (SOME, NONE):
+        cell = found.cell(None, says)
+        steps = () if cell is None else cell.estimated
+        least = next((each.threshold for each in steps if thousandths(each.accuracy) >= thousandths(goal)), 1.0)
+        numbers.append(math.ceil(round(least * 100, 6)) / 100)
+    rule = f"the least confidence at which {goal:.1%} is right on average, on held-out rows; for routers without levels"
+    of_none = max(numbers) if max(numbers) > numbers[0] else None
+    return {"keep_at": numbers[0], "keep_at_outside": of_none, "keep_at_rule": rule}
+
+
+def nothing_reaches(found: Thresholds | None, goal: float) -> str:
+    """Return the sentence that says why nothing is kept at a goal, and which level is reached."""
+    cells = [] if found is None else [each for each in found.cells if each.says == SOME]
+    own = [
+        each for each in cells if each.language is not None
+    ] or cells  # by which answers in these languages are judged
+    best = max((each.estimated[-1] for each in own if each.estimated), key=lambda step: step.accuracy, default=None)
+    if best is None:
+        return f"no threshold reaches {goal:.1%}, nor any lower level: add rows, and correct wrong labels"
+    return (
+        f"no threshold reaches {goal:.1%}; {best.accuracy:.1%} is reached from {best.threshold:.2f} on, with "
+        f"{best.kept:,.0f} rows kept: add rows, correct wrong labels, or ask for a lower goal"
+    )

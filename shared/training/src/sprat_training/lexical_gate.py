@@ -11,14 +11,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_contracts.kept import least_kept
 from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
 from sprat_inference.lexical import LEXICAL_READER, LexicalModel, NGrams, read_ngrams
 from sprat_training.config import OnTrainingProgress
 from sprat_training.fitting import HeldOut, fit_calibrator, hold_out
-from sprat_training.keep_at import Z_ONE_SIDED
 from sprat_training.lexical_fit import REGULARISATION_C, fit_lexical
 
 Integers = NDArray[np.int64]
@@ -39,6 +37,8 @@ _EVIDENCE: Final = tuple(step / 20 for step in range(21))
 """What is tried as the weight of the stage's logits in the sum with the encoder's."""
 _MOST_LIKELY_RIGHT: Final = 0.5
 _LEAST_CHANCE: Final = 1e-12
+_Z_ONE_SIDED: Final = 1.644854
+"""95 % of a normal distribution lie above minus so many standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def find_gate(inside: Compared, outside: Compared, groups: Integers, outside_sha
         variance = float((within**2).sum()) + inside_weight**2
         if len(beyond) > 1:
             variance += float(((beyond - beyond.mean()) ** 2).sum()) * len(beyond) / (len(beyond) - 1)
-        sure = excess + Z_ONE_SIDED * variance**0.5
+        sure = excess + _Z_ONE_SIDED * variance**0.5
         if sure > MARGIN:
             break
         if answered.any():
@@ -258,8 +258,8 @@ def fit_lexical_stage(
     chances = own.chances(said.inside)
     by_encoder, outside_by_encoder = calibrator.chances(encoder.inside), calibrator.chances(encoder.outside)
     encoder_wrong = encoder.logits.argmax(axis=1) != gold
-    kept = by_encoder[:, RIGHT] >= least_kept(keep_at)
-    kept_outside = (outside_by_encoder[:, RIGHT] >= least_kept(keep_at)).astype(float)
+    kept = by_encoder[:, RIGHT] >= keep_at
+    kept_outside = (outside_by_encoder[:, RIGHT] >= keep_at).astype(float)
     count = len(texts) if encoder.labels_held_out else len(outside)
     outside_chances = _mean_by_text(own.chances(said.outside), said.outside_texts, count)
     kept_wrong = _mean_by_text(kept_outside[:, None], encoder.outside_texts, count)[:, 0]

@@ -4,31 +4,35 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from sprat import plugins
 from sprat.errors import UserError
+from sprat.thresholds import THRESHOLDS, find_thresholds, write_thresholds
+from sprat_contracts.thresholds import Thresholds
 from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Calibration, Card, Score, SpecialistModel, Work, label_set_hash
 from sprat_inference.heads import LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
+from sprat_inference.label_sets import CALIBRATED as SETS_CALIBRATED
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import LexicalModel
 from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, TrainingData
 from sprat_training.encoding import BaseEncoder
-from sprat_training.figures import TrainingFigures, near_outside
+from sprat_training.evaluation.decision import Goal, VersionAtGoal
+from sprat_training.figures import Figures, near_outside
 from sprat_training.fitting import CrossValidation
-from sprat_training.keep_at import keep_at_rule
+from sprat_training.label_set_data import LabelSetData
+from sprat_training.label_set_fit import FittedSets
 from sprat_training.lexical_gate import LexicalFit
 from sprat_training.record import write_record
-from sprat_training.verdict import Verdict
 
 OWN_FILE: Final = "a file of the owner's"
 """The source of the files that a model was trained on, in its card; the two below say what for."""
@@ -37,22 +41,22 @@ TESTED: Final = "scores"
 OUTSIDE_TEXTS: Final = "calibration: texts outside every label"
 NO_VERSION: Final = "0" * 16
 """Until the artefact is written and hashed."""
+_ON_TRAFFIC: Final = "Its figures hold for traffic like the file that it was trained on, and for no other."
 CLASSIFY: Final = "classify"
 """The service that answers tasks from files."""
 
 
-def describe(
+def describe_labels(
     config: TrainingConfig,
     base: BaseEncoder,
     data: TrainingData,
     validation: CrossValidation,
     calibrator: LabelCalibrator,
+    outside: Sequence[str],
     *,
-    outside_texts: int,
-    longest: int,
     dropped: int = 0,
 ) -> Card:
-    """Return the card without scores, keep_at, version and files.
+    """Return the card of a model that gives a text one label, without scores, keep_at, version and files.
 
     Args:
         config: what the user asked for.
@@ -60,60 +64,89 @@ def describe(
         data: what was fitted.
         validation: the cross-validation.
         calibrator: the calibration.
-        outside_texts: number of texts outside every label.
-        longest: code points of the longest text.
+        outside: texts outside every label.
         dropped: number of rows left out because their labels are doubted.
     """
-    licences = dict.fromkeys((*base.licences, config.licence))
+    calibration = Calibration(
+        method=METHOD,
+        fitted_on=_fitted_on(config, data, validation, len(outside)),
+        outside_share=config.outside_share if len(validation.outside) else 0.0,
+        longest_code_points=max(len(text) for text in (*data.texts, *outside)),
+        parameters=dict(CalibratorsByLanguage({BASE_LANGUAGE: calibrator}).parameters()),
+    )
+    limits = _limits(data, validation, base.card.max_tokens, dropped)
+    return _card(config, base, data.labels, calibration, limits, task="intent")
+
+
+def describe_sets(config: TrainingConfig, base: BaseEncoder, data: LabelSetData, fitted: FittedSets) -> Card:
+    """Return the card of a model that gives a text several labels; see :func:`describe_labels`."""
+    calibration = Calibration(
+        method=SETS_CALIBRATED,
+        fitted_on=f"{len(data.texts):,} texts of {config.source}, each by a head that had not seen it",
+        outside_share=float((~data.gold.any(axis=1)).mean()),
+        longest_code_points=max(map(len, data.texts)),
+        parameters=dict(fitted.calibration.parameters()),
+    )
+    limits = (f"Reads the first {base.card.max_tokens} tokens of a text.", _ON_TRAFFIC)
+    return _card(config, base, data.labels, calibration, limits, task=MULTI_LABEL, kind=MULTI_LABEL)
+
+
+def _card(
+    config: TrainingConfig,
+    base: BaseEncoder,
+    labels: tuple[str, ...],
+    calibration: Calibration,
+    limits: tuple[str, ...],
+    **of_kind: Any,
+) -> Card:
     return Card(
         name=config.name,
         version=NO_VERSION,
-        task="intent",
         reader=base.reader,
         built_on=base.built_on,
-        labels=data.labels,
-        label_set=label_set_hash(data.labels),
+        labels=labels,
+        label_set=label_set_hash(labels),
         languages=config.languages,
         max_tokens=base.card.max_tokens,
-        licence=" AND ".join(licences),
+        licence=" AND ".join(dict.fromkeys((*base.licences, config.licence))),
         made_of=(*base.made_of, *works_of(config)),
         scores=(),
-        calibration=Calibration(
-            method=METHOD,
-            fitted_on=_fitted_on(config, data, validation, outside_texts),
-            outside_share=config.outside_share if len(validation.outside) else 0.0,
-            longest_code_points=longest,
-            parameters=dict(CalibratorsByLanguage({BASE_LANGUAGE: calibrator}).parameters()),
-        ),
+        calibration=calibration,
         keep_at=1.0,
         keep_at_rule="not yet found",
-        limits=_limits(data, validation, base.card.max_tokens, dropped),
+        limits=limits,
         files={},
+        **of_kind,
     )
 
 
-def with_figures(
-    card: Card,
-    config: TrainingConfig,
-    figures: TrainingFigures,
-    test: TrainingFigures | None,
-    folds: int,
-    verdict: Verdict,
-) -> Card:
-    """Return the card with scores, and with the keep_at that they recommend."""
-    share = f"{figures.outside_share:.0%} of them outside every label" if figures.outside_share else "none outside"
-    found = figures.recommended(config.accuracy)
-    keep_at, rule = keep_at_rule("the answers kept", config.accuracy, f"held-out texts, {share}", found)
-    protocol = f"{figures.texts:,} texts, each by a head that had not seen it ({folds} folds)"
-    scores = [*_scores("cross_validated", protocol, figures, keep_at)]
-    if test is not None:
-        noun = "text" if test.texts == 1 else "texts"
-        scores += _scores("test", f"{test.texts:,} {noun} of the test file", test, keep_at)
-    if not verdict.keep_at_holds:
-        rule += "; on the test file fewer are right: measure with `sprat assess` first"
-    if verdict.reason is not None:
-        rule += f"; it keeps little: {verdict.reason}"
-    return card.model_copy(update={"scores": tuple(scores), "keep_at": keep_at, "keep_at_rule": rule})
+def scores_of(prefix: str, protocol: str, figures: Figures, found: Thresholds, goal: Goal) -> list[Score]:
+    """Return the figures for a card, by names with the prefix.
+
+    Args:
+        prefix: of the names.
+        protocol: on which data, by which rule.
+        figures: that were measured.
+        found: the thresholds, for what is kept.
+        goal: at which it is.
+    """
+    kept = VersionAtGoal.measured("", NO_VERSION, figures.rows, found, goal).all
+    at = f"{protocol}, weighted as traffic"
+    rows = [
+        ("accuracy", figures.accuracy.value, f"{protocol}: all labels of the text are right, nothing sent out"),
+        ("accuracy_low", figures.accuracy.low, f"lower end of the 95 % interval of {prefix}_accuracy (Wilson)"),
+        ("accuracy_high", figures.accuracy.high, f"upper end of the 95 % interval of {prefix}_accuracy (Wilson)"),
+        ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
+        ("ece", figures.calibration_error, f"{at}: expected calibration error, 15 equal bins"),
+        ("kept_share", kept.kept_share, f"{at}: answers whose level is {goal.accuracy:.1%} or more"),
+        ("kept_right", kept.right_of_kept, f"{at}: of those kept, right as published"),
+        ("outside_recall", figures.outside_recall, f"{protocol}: of texts outside, the share without a label"),
+    ]
+    return [
+        Score(name=f"{prefix}_{name}", value=round(value, 6), protocol=rule)
+        for name, value, rule in rows
+        if value is not None
+    ]
 
 
 def with_stage(card: Card, stage: LexicalFit) -> Card:
@@ -192,9 +225,10 @@ def write_model(
     head: LabelHead,
     card: Card,
     texts: Iterable[str],
-    lexical: LexicalModel | None = None,
-) -> Card:
-    """Write the artefact whole or not at all, and return its final card.
+    lexical: LexicalModel | None,
+    levels: Callable[[Card, Thresholds | None], Thresholds],
+) -> tuple[Card, Thresholds]:
+    """Write the artefact and its levels whole or not at all, and return its final card and the levels.
 
     It has the head, the card, what it remembers of its training and, where there are any, the lexical stage and the
     files of an encoder of its own. It is loaded once as the service loads it before it replaces the output. The version
@@ -207,6 +241,7 @@ def write_model(
         card: the card without version and files.
         texts: those that were fitted, those outside every label among them.
         lexical: the stage before the encoder.
+        levels: measures them, of the final card and the levels so far.
 
     Raises:
         UserError: the folder cannot be written.
@@ -226,11 +261,16 @@ def write_model(
             write_artefact(folder, card.model_dump(mode="json"))
             model: SpecialistModel = plugins.load(plugins.MODELS, service_of(card)).load(folder)
             model.probe()
-            if version_in(output) != model.card.version:  # else what is kept as the previous version stays
+            if version_in(output) == model.card.version:  # what is kept as the previous version stays
+                found = levels(model.card, find_thresholds(output, model_version=model.card.version))
+                write_thresholds(output / THRESHOLDS, found)
+            else:
+                found = levels(model.card, None)
+                write_thresholds(folder / THRESHOLDS, found)
                 put_in_place(output, folder)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
-    return model.card
+    return model.card, found
 
 
 def service_of(card: Card) -> str:
@@ -284,27 +324,6 @@ def put_in_place(output: Path, new: Path) -> None:
             report_file(before).unlink(missing_ok=True)
 
 
-def _scores(prefix: str, protocol: str, figures: TrainingFigures, keep_at: float) -> Sequence[Score]:
-    kept = figures.at(keep_at)
-    traffic = f"{protocol}; weighted so that {figures.outside_share:.0%} is outside every label"
-    rows = [
-        ("accuracy", figures.accuracy.value, f"{protocol}: the best label, nothing sent out"),
-        ("accuracy_low", figures.accuracy.low, f"lower end of the 95 % interval of {prefix}_accuracy (Wilson)"),
-        ("accuracy_high", figures.accuracy.high, f"upper end of the 95 % interval of {prefix}_accuracy (Wilson)"),
-        ("macro_f1", figures.macro_f1, f"{protocol}: mean over the labels, each counting the same"),
-        ("ece", figures.calibration_error, f"{traffic}: expected calibration error, 15 equal bins"),
-        ("kept_share", kept.share, f"{traffic}: answers with confidence ≥ keep_at"),
-    ]
-    if kept.share:
-        rows.append(("kept_right", kept.right.value, f"{traffic}: of those kept, right as published"))
-        rows.append(("kept_right_low", kept.right.low, f"lower end of the 95 % interval of {prefix}_kept_right"))
-    if figures.outside_recall is not None:
-        noun = "text" if figures.outside_texts == 1 else "texts"
-        rule = f"{figures.outside_texts:,} {noun} outside: the share that is published without a label"
-        rows.append(("outside_recall", figures.outside_recall, rule))
-    return [Score(name=f"{prefix}_{name}", value=round(value, 6), protocol=rule) for name, value, rule in rows]
-
-
 def _nearness(data: TrainingData) -> str:
     """Return what was measured of texts that are outside but near, for a model of about so many labels and rows."""
     rows = int(np.median(np.bincount(data.gold, minlength=len(data.labels))))
@@ -353,7 +372,7 @@ def _limits(data: TrainingData, validation: CrossValidation, max_tokens: int, dr
     limits = [
         "One intent a text. A request within a longer letter is often read as outside every intent.",
         f"Reads the first {max_tokens} tokens of a text.",
-        "Its figures hold for traffic like the file that it was trained on, and for no other.",
+        _ON_TRAFFIC,
     ]
     if validation.labels_held_out:
         limits.append(

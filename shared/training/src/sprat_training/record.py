@@ -41,7 +41,7 @@ class Reading:
     merge_case: bool = False
     skip_bad_rows: str | None = None
     outside_label: str = "oos"
-    accuracy: float = 0.97
+    goal: float | None = None
     lexical: bool = True
     drop_suspects: bool = False
     outside_share: float = 0.1
@@ -57,7 +57,7 @@ class Reading:
             merge_case=config.merge_case,
             skip_bad_rows=None if config.skip_bad_rows is None else str(config.skip_bad_rows),
             outside_label=config.outside_label,
-            accuracy=config.accuracy,
+            goal=config.goal,
             lexical=config.lexical,
             drop_suspects=config.drop_suspects,
             outside_share=config.outside_share,

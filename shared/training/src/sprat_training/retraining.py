@@ -19,7 +19,6 @@ from sprat_training.datasets.reader import read_labelled, split_labels
 from sprat_training.datasets.tables import read_text
 from sprat_training.evaluation.decision import Decision, Goal
 from sprat_training.held_out import compare_trainings
-from sprat_training.label_set_train import train_label_sets
 from sprat_training.model_card import FITTED, OUTSIDE_TEXTS, OWN_FILE, report_file
 from sprat_training.record import FILE as RECORD
 from sprat_training.record import Reading, TrainingRecord, read_record
@@ -132,7 +131,7 @@ class FormerTraining:
             outside_label=reading.outside_label,
             languages=card.languages,
             encoder=encoder or (self.folder if card.built_on is None else None),
-            accuracy=reading.accuracy,
+            goal=reading.goal,
             outside_share=reading.outside_share,
             drop_small=True,
             drop_suspects=reading.drop_suspects,
@@ -268,7 +267,7 @@ def first_training(
 
 
 def _train(config: TrainingConfig, progress: OnTrainingProgress, *, several: bool) -> Card:
-    return (train_label_sets if several else train)(config, progress).card
+    return train(config, progress, several=several).card
 
 
 def _columns(*, several: bool) -> ColumnNames:

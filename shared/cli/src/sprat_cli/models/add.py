@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from sprat.errors import UserError
-from sprat.words import counted
 from sprat_cli.app import explain_missing_package
 from sprat_cli.chosen_policy import chosen_tasks
-from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn
+from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn, check_goal
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
 from sprat_policy import TaskFiles
@@ -21,8 +20,7 @@ from sprat_policy import TaskFiles
 if TYPE_CHECKING:
     from sprat_inference.card import Card
     from sprat_training.adding import AddedModel
-    from sprat_training.evaluation.metrics import Interval
-    from sprat_training.figures import TrainingFigures
+    from sprat_training.evaluation.decision import Decision
 
 EPILOG = """\b
 Examples:
@@ -135,7 +133,12 @@ def add(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     encoding: Encoding = "auto",
-    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
+    goal: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", show_default=False, help="Share right of the kept answers. [default: the task's]"
+        ),
+    ] = None,
     outside_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
     ] = 0.1,
@@ -144,6 +147,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Turn a model from a Hugging Face hub or a folder into an artefact that a service can serve."""
+    check_goal(goal)
     files = TaskFiles() if task in _TASKS else chosen_tasks()
     labels = _labels_of(task, files)
     several = labels is not None and files[task].kind == "multi_label"
@@ -191,7 +195,7 @@ def add(
         quantization=quantization,
         compare=not no_compare,
         force=force,
-        accuracy=accuracy,
+        goal=goal,
         outside_share=outside_share,
     )
     with ProgressBar() as bar:
@@ -236,9 +240,7 @@ def _check_options(task: str, options: Mapping[str, tuple[str, object]]) -> None
 
 
 def _facts(added: "AddedModel") -> dict[str, object]:
-    card, figures = added.card, added.figures
-    measured = added.chances or added.sets or figures
-    by_curve = added.sets or figures
+    card, decision = added.card, added.decision
     return {
         "name": card.name,
         "version": card.version,
@@ -246,16 +248,14 @@ def _facts(added: "AddedModel") -> dict[str, object]:
         "labels": len(card.labels or ()),
         "languages": list(card.languages),
         "targets": list(card.targets),
-        "keep_at": card.keep_at,
         "needs": added.needs,
         "agreement": None if added.agreement is None else asdict(added.agreement),
-        "calibrated_on": measured and measured.texts,
-        "kept_share": added.chances.kept_share if added.chances else by_curve and by_curve.at(card.keep_at).share,
+        "decision": None if decision is None else decision.as_json,
     }
 
 
 def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFiles) -> None:
-    card, figures = added.card, added.figures
+    card = added.card
     say(f"{folder}: {card.name}, version {card.version}, from {where}")
     say(f"licence {card.licence}; {_what(card)}")
     if added.agreement is None:
@@ -268,107 +268,52 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         remark("  inside: [127.0.0.1]")
         remark(f'  tiers: [{{preset: "generalist:http://127.0.0.1:8090/v1", model: {card.name}, keep_at: YOURS}}]')
         return
-    _say_measured(added)
-    where, entry = _own_entry(card.name, task, files)
-    if _keeps_nothing(added):
-        other = f"the task's keep_at {files[task].keep_at:.2f}" if task in files else "the keep_at of the task"
+    entry, place = _own_entry(card.name, task, files)
+    if added.decision is not None:
+        _say_measured(added.decision, card)
+        if not added.decision.new.all.kept:
+            return
+    else:
         remark(
-            f"{folder} is written, but by its card it keeps nothing. Other rows, a lower --accuracy or another model "
-            f"may give a keep_at. Before serving it all the same, write into {where}, else {other} holds:"
+            "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says so; to keep its "
+            f"answers from a number on, write into {place}:"
         )
-        remark(f"  {entry.format('keep_at: 1')}")
-        return
+        remark(f"  {entry.format('keep_at: YOURS, uncalibrated: keep')}")
     if added.needs is not None:
         remark(f"its service needs ONNX Runtime: {added.needs}")
     remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
-    own = (
-        f"keep_at: {card.keep_at:.2f}"
-        if any(each is not None for each in (figures, added.chances, added.sets))
-        else "keep_at: YOURS, uncalibrated: keep"
-    )
     if task in files:
-        remark(f"and in {where}, so that it has a keep_at of its own:")
-        remark(f"  {entry.format(own)}")
-        beside = files.folder or Path()
-        remark(f"or as the model of the task, in {where}:  artefact: {os.path.relpath(folder, beside)}")
-        remark("and there, in place of the keep_at of the model before:")
-        for line in own.split(", "):
-            remark(f"  {line}")
-    else:
-        remark(f"in {where}, so that it has a keep_at of its own, not that of the task:")
-        remark(f"  {entry.format(own)}")
+        remark(f"or as the model of the task, in {place}:  artefact: {os.path.relpath(folder, files.folder or Path())}")
 
 
-def _say_measured(added: "AddedModel") -> None:
-    """Print what the rows to calibrate on say of the model, or that there were none."""
-    card, figures = added.card, added.figures
-    if (chances := added.chances) is not None:
-        right = f"{chances.right} {chances.what}"
-        _say_kept(chances.texts, right, card, chances.kept_share, chances.kept_right)
-    elif added.sets is not None:
-        kept_sets = added.sets.at(card.keep_at)
-        _say_kept(added.sets.texts, f"{added.sets.exact} have all their labels", card, kept_sets.share, kept_sets.right)
-    elif figures is not None:
-        kept = figures.at(card.keep_at)
-        _say_kept(figures.texts, f"{figures.accuracy} get the right label", card, kept.share, kept.right)
-        _say_why(figures, card)
-        if figures.readings.right.all():
-            remark(
-                "none of these rows is wrong, so they do not say when it is: its confidence stays the model's own "
-                "probability; harder rows, and texts outside every label, would calibrate it"
-            )
-        if not card.calibration.outside_share:
-            remark(
-                "none of these rows is outside every label, so how sure it is of such a text is not measured, and it "
-                "may keep one with a label; give some the label oos, or that of --outside-label"
-            )
-    else:
+def _say_measured(decision: "Decision", card: "Card") -> None:
+    """Print what is kept of the rows to calibrate on, and what they do not show."""
+    from sprat_cli.decision_report import decision_lines  # noqa: PLC0415 - heavy; help must be quick
+    from sprat_training.levels import nothing_reaches  # noqa: PLC0415 - as above
+
+    for line in decision_lines(decision):
+        say(line)
+    if not decision.new.all.kept:
+        remark(nothing_reaches(decision.new.thresholds, decision.goal.accuracy))
+    kept = decision.new.kept
+    if kept is not None and kept.right.all():
         remark(
-            "its confidence is not calibrated (--calibrate): nothing is kept unless your policy says uncalibrated: keep"
+            "none of these rows is wrong, so they do not say when it is: its confidence stays the model's own "
+            "probability; harder rows, and texts outside every label, would calibrate it"
+        )
+    if card.labels and card.task != "ner" and not card.calibration.outside_share:
+        remark(
+            "none of these rows is outside every label, so how sure it is of such a text is not measured, and it may "
+            "keep one with a label; give some the label oos, or that of --outside-label"
         )
 
 
 def _own_entry(name: str, task: str, files: TaskFiles) -> tuple[str, str]:
-    """Return the file in which a model beside its task's has rules of its own, and the entry, with {} for them."""
+    """Return the entry of a model with rules of its own, with {} for them, and the file in which it stands."""
     entry = f"models: {{{{{name}: {{{{{{}}}}}}}}}}"
     if task in files:
-        return f"{(files.folder or Path()) / task}.yaml", entry
-    return "your policy file", f"tasks: {{{{{task}: {{{{{entry}}}}}}}}}"
-
-
-def _keeps_nothing(added: "AddedModel") -> bool:
-    """Return whether the model was calibrated, and no keep_at makes its answers as often right as was asked for."""
-    if added.chances is not None:
-        return not added.chances.kept_share
-    by_curve = added.sets or added.figures
-    return by_curve is not None and not by_curve.at(added.card.keep_at).share
-
-
-def _say_kept(texts: int, right: str, card: "Card", share: float, of_kept: "Interval") -> None:
-    from sprat_training.keep_at import PROVISIONAL  # noqa: PLC0415 - heavy; help must be quick
-
-    say(f"of {texts:,} rows {right}")
-    if share:
-        say(f"keep_at {card.keep_at:.2f} keeps {share:.1%} of the traffic, of which {of_kept} are right")
-        _, is_provisional, why = card.keep_at_rule.partition(f"{PROVISIONAL}: ")
-        if is_provisional:
-            remark(f"it is {PROVISIONAL}: {why}")
-    else:
-        remark("not good enough: no keep_at makes the kept answers as often right as --accuracy asks")
-
-
-def _say_why(figures: "TrainingFigures", card: "Card") -> None:
-    """Print what becomes of texts outside every label; where nothing is kept, also how near the rows come."""
-    from sprat_training.findings import outside_at  # noqa: PLC0415 - heavy; help must be quick
-
-    shown = figures.at(card.keep_at) if figures.at(card.keep_at).share else figures.most_right
-    if shown is None:
-        remark("none of them has a confidence of 0.50 or above")
-        return
-    if shown.keep_at != card.keep_at:
-        remark(f"at best, keep_at {shown.keep_at:.2f} keeps {shown.share:.1%} of the traffic, {shown.right} right")
-    if figures.outside_texts:
-        say(outside_at(figures, shown.keep_at, f"{counted(figures.outside_texts, 'text')} outside every label"))
+        return entry, f"{(files.folder or Path()) / task}.yaml"
+    return f"tasks: {{{{{task}: {{{{{entry}}}}}}}}}", "your policy file"
 
 
 def _what(card: "Card") -> str:

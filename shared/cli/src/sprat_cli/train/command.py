@@ -6,48 +6,55 @@ from typing import Annotated
 import typer
 
 from sprat_cli.app import group_help, make_app
-from sprat_cli.options import Encoding, Json, LabelColumn, MergeCase, SkipBadRows, TextColumn
+from sprat_cli.options import Json, LabelColumn, MergeCase, SkipBadRows, TextColumn, check_goal
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
-from sprat_cli.train.label_sets import label_set_json, label_set_lines
 from sprat_cli.train.options import languages_of, model_name
-from sprat_cli.train.summary import summary_json, summary_lines
-from sprat_cli.train.written import LaidThere, write_report
+from sprat_cli.train.report import training_json, training_lines, write_report
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.label_set_train import train_label_sets
 from sprat_training.model_card import check_output
 from sprat_training.train import train
 
-EPILOG = """\b
+_FURTHER = """\b
+Seldom needed: --name NAME and --licence SPDX, for the card; --encoding NAME of the files; --encoder-prefix WORDS and
+--encoder-licence SPDX of a sentence encoder of a hub; --drop-small leaves out labels with too few texts;
+--threads N that read texts"""
+
+_EXIT_CODES = """\b
+Exit codes:
+  0  the artefact is written
+  2  an option or a file is wrong; the message says which row and column, and what to do"""
+
+EPILOG = f"""\b
 Examples:
   sprat train intent hr.csv
   sprat train intent hr.csv --text-column Question --label-column Topic --language de --output hr-2
   sprat train intent hr.csv corrected.csv --merge-case --skip-bad-rows bad.csv
-  sprat train intent hr.csv --test hr-test.csv --out-of-scope chatter.txt --accuracy 0.98
-  sprat train intent hr.csv --drop-suspects --output hr-clean
+  sprat train intent hr.csv --test hr-test.csv --out-of-scope chatter.txt --goal 0.98
   sprat train intent hr.jsonl --json | jq '.likely_wrong[] | .row'
 
 \b
 FILE has a text and its label in each row: .csv (comma, semicolon or tab), .tsv, or .jsonl. All files together need at
 least two labels, and five different texts of each. Where files give a text different labels, that of the last file
 counts. The artefact is a folder; the report is written beside it, FOLDER-report.html.
-The recommended keep_at is the least from 0.50 on at which held-out texts show --accuracy with 95 % confidence (Wilson's
-one-sided interval). Where they are too few to show it, it is provisional: the least that reaches it on these texts, but
-none below the one that shows the most. Then the verdict says how many kept texts it takes; 97 % takes 88, all right.
+thresholds.json in the folder holds the levels: from which confidence on how many answers are right, estimated on texts
+that were held out. Rows of --test, which the model has not seen, may certify --goal, which is named before they are
+read. `sprat evaluate` measures the levels anew, on your traffic.
 Rows are numbered as a spreadsheet numbers them. Texts are not shown in the report and the terminal unless you give
 --show-texts.
 
-\b
-Exit codes:
-  0  the artefact is written
-  2  an option or a file is wrong; the message says which row and column, and what to do"""
+{_FURTHER};
+--no-lexical fits no stage that answers by the words alone; --drop-suspects trains without the rows whose labels are
+doubted; --sample N fits only so many texts of a large file.
 
-SETS_EPILOG = """\b
+{_EXIT_CODES}"""
+
+SETS_EPILOG = f"""\b
 Examples:
   sprat train multi-label tickets.csv
   sprat train multi-label tickets.csv --label-column Topics --test tickets-test.csv --output tickets-model
-  sprat train multi-label tickets.jsonl --accuracy 0.95 --json
+  sprat train multi-label tickets.jsonl --goal 0.95 --json
 
 \b
 FILE has a text and its labels in each row: .csv (comma, semicolon or tab), .tsv, or .jsonl. Labels stand in one column,
@@ -55,10 +62,9 @@ separated by |, as in billing|delivery; in .jsonl they may be a list. An empty c
 Of rows with the same text the last one counts. Each label needs five texts that have it and five that do not.
 Every label gets its own probability; the confidence is that of all labels of a text being right.
 
-\b
-Exit codes:
-  0  the artefact is written
-  2  an option or a file is wrong; the message says which row and column, and what to do"""
+{_FURTHER}.
+
+{_EXIT_CODES}"""
 
 app = make_app(
     no_args_is_help=True,
@@ -73,8 +79,21 @@ def _train() -> None:
 
 
 # What both commands take.
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels; a later file corrects.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: --name, else the first file's name]"),
+]
 TestFile = Annotated[
     Path | None, typer.Option("--test", metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")
+]
+Asked = Annotated[
+    float | None,
+    typer.Option(
+        "--goal", metavar="SHARE", show_default=False, help="Share right of the kept answers. [default: 0.97]"
+    ),
 ]
 Languages = Annotated[
     list[str] | None,
@@ -82,8 +101,7 @@ Languages = Annotated[
         "--language",
         metavar="TAG",
         show_default=False,
-        help="Of the texts; may be repeated. [default: that of SPRAT_DEFAULT_LANGUAGE, and en where that is not set or "
-        "auto]",
+        help="Of the texts; may be repeated. [default: SPRAT_DEFAULT_LANGUAGE, and en where that is not set or auto]",
     ),
 ]
 Encoder = Annotated[
@@ -95,50 +113,18 @@ Encoder = Annotated[
         help="An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]",
     ),
 ]
-EncoderPrefix = Annotated[
-    str | None,
-    typer.Option(
-        "--encoder-prefix",
-        metavar="WORDS",
-        show_default=False,
-        help="Before every text, for the latter. [default: its own]",
-    ),
-]
-EncoderLicence = Annotated[
-    str | None,
-    typer.Option(
-        "--encoder-licence",
-        metavar="SPDX",
-        show_default=False,
-        help="Of a sentence encoder of a hub. [default: its README's]",
-    ),
-]
-DropSmall = Annotated[bool, typer.Option("--drop-small", help="Leave out labels with too few texts.")]
-Licence = Annotated[str, typer.Option("--licence", metavar="SPDX", help="Of your data, for the card.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads that read texts.")]
+Hidden = typer.Option(hidden=True)
 Force = Annotated[bool, typer.Option("--force", help="Replace the artefact; it becomes DIR.previous.")]
+ShowTexts = Annotated[bool, typer.Option("--show-texts", help="Show texts in the lists of rows, too.")]
 
 
 @app.command("intent", epilog=EPILOG, short_help="Fit a model of what the writer of a text wants.")
 def intent(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels; a later file corrects."),
-    ],
+    files: Files,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", show_default=False, help="The artefact. [default: --name, else the first file's name]"
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the first file's name]"),
-    ] = None,
+    output: Output = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    encoding: Encoding = "auto",
     merge_case: MergeCase = False,
     skip_bad_rows: SkipBadRows = None,
     out_of_scope: Annotated[
@@ -147,39 +133,32 @@ def intent(
     outside_label: Annotated[
         str, typer.Option(metavar="LABEL", help="The label that means `outside every label`; oos always does.")
     ] = "oos",
-    test: TestFile = None,
-    language: Languages = None,
-    encoder: Encoder = None,
-    encoder_prefix: EncoderPrefix = None,
-    encoder_licence: EncoderLicence = None,
-    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Required accuracy of the kept answers.")] = 0.97,
     outside_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
     ] = 0.1,
-    drop_small: DropSmall = False,
-    no_lexical: Annotated[
-        bool, typer.Option("--no-lexical", help="Fit no stage that answers by the words alone, before the encoder.")
-    ] = False,
-    drop_suspects: Annotated[
-        bool, typer.Option("--drop-suspects", help="Train without the rows whose labels are doubted.")
-    ] = False,
-    sample: Annotated[
-        int | None, typer.Option(min=10, show_default=False, help="Fit only so many texts of a large file.")
-    ] = None,
-    licence: Licence = "LicenseRef-own-data",
-    threads: Threads = 2,
-    show_texts: Annotated[bool, typer.Option("--show-texts", help="Show texts in the lists of rows, too.")] = False,
+    test: TestFile = None,
+    goal: Asked = None,
+    language: Languages = None,
+    encoder: Encoder = None,
+    show_texts: ShowTexts = False,
     force: Force = False,
     as_json: Json = False,
+    name: Annotated[str | None, Hidden] = None,
+    encoding: Annotated[str, Hidden] = "auto",
+    encoder_prefix: Annotated[str | None, Hidden] = None,
+    encoder_licence: Annotated[str | None, Hidden] = None,
+    drop_small: Annotated[bool, typer.Option("--drop-small", hidden=True)] = False,
+    drop_suspects: Annotated[bool, typer.Option("--drop-suspects", hidden=True)] = False,
+    no_lexical: Annotated[bool, typer.Option("--no-lexical", hidden=True)] = False,
+    sample: Annotated[int | None, typer.Option(min=10, hidden=True)] = None,
+    licence: Annotated[str, Hidden] = "LicenseRef-own-data",
+    threads: Annotated[int, typer.Option(min=1, max=64, hidden=True)] = 2,
 ) -> None:
     """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
     called = model_name(name, files)
-    folder = output or Path(called)
-    check_output(folder, force=force)
-    before = LaidThere.of(folder)
     config = TrainingConfig(
         files=tuple(files),
-        output=folder,
+        output=output or Path(called),
         name=called,
         columns=ColumnNames(text_column, label_column),
         encoding=encoding,
@@ -192,7 +171,7 @@ def intent(
         encoder=encoder,
         encoder_prefix=encoder_prefix,
         encoder_licence=encoder_licence,
-        accuracy=accuracy,
+        goal=goal,
         outside_share=outside_share,
         drop_small=drop_small,
         drop_suspects=drop_suspects,
@@ -201,59 +180,36 @@ def intent(
         licence=licence,
         threads=threads,
     )
-    with ProgressBar() as bar:
-        result = train(config, bar.show)
-    page = write_report(result, show_texts=show_texts)
-    if as_json:
-        say_json(summary_json(result, page))
-        return
-    for line in summary_lines(result, page, before.lines(result.card), show_texts=show_texts):
-        say(line)
+    _run(config, several=False, force=force, show_texts=show_texts, as_json=as_json)
 
 
 @app.command("multi-label", epilog=SETS_EPILOG, short_help="Fit a model that gives a text several labels, or none.")
 def multi_label(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels; a later file corrects."),
-    ],
+    files: Files,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", show_default=False, help="The artefact. [default: --name, else the first file's name]"
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the first file's name]"),
-    ] = None,
+    output: Output = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    encoding: Encoding = "auto",
     skip_bad_rows: SkipBadRows = None,
     test: TestFile = None,
+    goal: Asked = None,
     language: Languages = None,
     encoder: Encoder = None,
-    encoder_prefix: EncoderPrefix = None,
-    encoder_licence: EncoderLicence = None,
-    accuracy: Annotated[
-        float, typer.Option(min=0.5, max=0.999, help="Required share of kept answers with all labels right.")
-    ] = 0.97,
-    drop_small: DropSmall = False,
-    licence: Licence = "LicenseRef-own-data",
-    threads: Threads = 2,
     force: Force = False,
     as_json: Json = False,
+    name: Annotated[str | None, Hidden] = None,
+    encoding: Annotated[str, Hidden] = "auto",
+    encoder_prefix: Annotated[str | None, Hidden] = None,
+    encoder_licence: Annotated[str | None, Hidden] = None,
+    drop_small: Annotated[bool, typer.Option("--drop-small", hidden=True)] = False,
+    licence: Annotated[str, Hidden] = "LicenseRef-own-data",
+    threads: Annotated[int, typer.Option(min=1, max=64, hidden=True)] = 2,
 ) -> None:
     """Fit a model that gives a text several labels: check the data, fit, calibrate, measure, write."""
     called = model_name(name, files)
-    folder = output or Path(called)
-    check_output(folder, force=force)
-    before = LaidThere.of(folder)
     config = TrainingConfig(
         files=tuple(files),
-        output=folder,
+        output=output or Path(called),
         name=called,
         columns=ColumnNames(text_column, label_column),
         encoding=encoding,
@@ -263,15 +219,23 @@ def multi_label(
         encoder=encoder,
         encoder_prefix=encoder_prefix,
         encoder_licence=encoder_licence,
-        accuracy=accuracy,
+        goal=goal,
         drop_small=drop_small,
         licence=licence,
         threads=threads,
     )
+    _run(config, several=True, force=force, show_texts=False, as_json=as_json)
+
+
+def _run(config: TrainingConfig, *, several: bool, force: bool, show_texts: bool, as_json: bool) -> None:
+    """Train, write the report, and say what was found."""
+    check_goal(config.goal)
+    check_output(config.output, force=force)
     with ProgressBar() as bar:
-        result = train_label_sets(config, bar.show)
+        result = train(config, bar.show, several=several)
+    write_report(result, show_texts=show_texts)
     if as_json:
-        say_json(label_set_json(result))
+        say_json(training_json(result))
         return
-    for line in label_set_lines(result, before.lines(result.card)):
+    for line in training_lines(result, show_texts=show_texts):
         say(line)
