@@ -80,12 +80,13 @@ def test_an_answer_without_a_label_has_cells_of_its_own():
 
 
 def test_a_language_with_rows_enough_has_cells_of_its_own_which_nothing_certifies():
-    parts = [rows_of(), rows_of(40, language="de-AT", wrong=10, seed=1), rows_of(7, language="fr", seed=2)]
+    parts = [rows_of(), rows_of(40, language="de-AT", wrong=10, seed=1), rows_of(32, language="fr", seed=2)]
     found = measured(Rows.concat([*parts, rows_of(9, language="", seed=3), rows_of(9, language="und", seed=4)]))
     assert {each.language for each in found.cells} == {None, "de", "en"}
+    assert measured(rows_of(33, language="fr")).cell("fr", "some") is not None
     assert found.cell("de", SOME).rows == 40
     assert found.cell("de", SOME).certified == ()
-    assert found.cell(None, SOME).rows == 665
+    assert found.cell(None, SOME).rows == 690
 
 
 def test_where_an_accuracy_is_certified_the_estimate_counts_as_reached():

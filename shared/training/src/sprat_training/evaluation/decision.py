@@ -13,13 +13,14 @@ from sprat_inference.card import Card
 from sprat_training.evaluation.frontier import Routed
 from sprat_training.thresholds import Kept, PairedComparison, Rows, compare_at
 from sprat_training.thresholds.compared import Verdict
-from sprat_training.thresholds.measured import LEAST_OF_LANGUAGE
 from sprat_training.thresholds.rows import Flags
 
 Evidence = Literal["certified", "estimated"]
 Judged = Literal["file", "card", "rows", "cross-fitted", "stated"]
 
 _SAYS: Final[tuple[Says, ...]] = (SOME, NONE)
+_LEAST_OF_LANGUAGE: Final = 8
+"""Rows of a language that have a line of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class VersionAtGoal:
             for says in _SAYS:
                 chosen = rows.says_none == (says == NONE)
                 chosen = chosen if language is None else chosen & (languages == language)
-                if chosen.sum() >= (1 if language is None else LEAST_OF_LANGUAGE):
+                if chosen.sum() >= (1 if language is None else _LEAST_OF_LANGUAGE):
                     cells.append(_cell(rows, kept, of_row, chosen, language, says))
         judged = "card" if thresholds is None and goal.keep_at is None else judged
         return cls(name, version, thresholds, judged, tuple(cells), Kept(kept, rows.right))

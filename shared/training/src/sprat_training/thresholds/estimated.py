@@ -1,5 +1,6 @@
 """The accuracies that are reached on average: the least confidence for each."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +65,11 @@ def step_at(each: AtEach, place: int, level: float) -> Step:
     """Return the step of a level at one of the confidences."""
     kept, wrong = float(each.kept[place]), float(each.wrong[place])
     return Step(accuracy=level, threshold=float(each.threshold[place]), kept=_short(kept), right=_short(kept - wrong))
+
+
+def least_to_reach(accuracy: float) -> int:
+    """Return the least kept rows that reach an accuracy on average where all of them are right: 33 for 97 %."""
+    return math.ceil(1 / (1 - accuracy) - 1 - _ROUNDING)
 
 
 def effective(weight: Doubles, group: Integers) -> float:

@@ -22,11 +22,8 @@ from sprat_contracts.thresholds import (
     content_version,
 )
 from sprat_training.thresholds.certified import certify_cells, rows_that_certify, spend_of, walks_of
-from sprat_training.thresholds.estimated import at_each, effective, estimate
+from sprat_training.thresholds.estimated import at_each, effective, estimate, least_to_reach
 from sprat_training.thresholds.rows import Purpose, Rows
-
-LEAST_OF_LANGUAGE: Final = 8
-"""Rows of a language for a cell of its own: with fewer, hardly any accuracy is reached on average."""
 
 
 def measure(
@@ -99,7 +96,7 @@ def measure(
         "label_set": label_set,
         "right": right,
         "recommended_goal": recommended_goal,
-        "cells": tuple(_cells(rows, certified)),
+        "cells": tuple(_cells(rows, certified, least_to_reach(recommended_goal))),
         "certificate": certificate,
         "measurements": _last((*earlier, measurement)),
     }
@@ -107,15 +104,19 @@ def measure(
     return unnamed.model_copy(update={"thresholds_version": content_version(unnamed.model_dump(mode="json"))})
 
 
-def _cells(rows: Rows, certified: Mapping[Says, Mapping[float, Step]]) -> Iterator[Cell]:
-    """Yield the cells of all languages together, then those of each language with rows enough."""
+def _cells(rows: Rows, certified: Mapping[Says, Mapping[float, Step]], least: int) -> Iterator[Cell]:
+    """Yield the cells of all languages together, then those of each language with at least so many rows.
+
+    With fewer, a language would keep nothing at the recommended goal, where one without any row is judged by the cells
+    of all languages.
+    """
     languages = np.array(rows.languages, dtype=np.str_)
     for language in (None, *sorted({each for each in rows.languages if each})):
         for says in (SOME, NONE):
             chosen = rows.says_none == (says == NONE)
             cell = rows.where(chosen if language is None else chosen & (languages == language))
             count = effective(cell.weight, cell.group)
-            if len(cell) == 0 or (language is not None and count < LEAST_OF_LANGUAGE):
+            if len(cell) == 0 or (language is not None and count < least):
                 continue
             steps = _inherited(certified[says])
             yield Cell(
