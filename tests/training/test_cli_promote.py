@@ -183,6 +183,19 @@ def test_where_several_folders_serve_the_model_one_is_to_be_named(folder, monkey
     assert (version("people"), version("hr") == new) == (new, False)
 
 
+def test_of_two_installations_the_one_beside_the_new_version_is_meant(folder, monkeypatch):
+    elsewhere = folder / "elsewhere" / "hr"
+    shutil.copytree(folder / "hr", elsewhere)
+    runs = [
+        LocalRun(number, "", "", models={"intent/hr": str(each)})
+        for number, each in ((1, elsewhere), (2, folder / "hr"))
+    ]
+    monkeypatch.setattr(local_run, "for_commands", lambda: runs)
+    old, new = version("hr"), version("hr-2")
+    sprat("promote", "hr-2")
+    assert (version("hr"), version(elsewhere)) == (new, old)
+
+
 def test_in_the_place_of_a_tasks_model_the_labels_must_be_those_of_its_file(folder):
     (folder / "tasks").mkdir()
     labels = ", ".join(f"{label}: x" for label in load_artefact(folder / "hr").card.labels)

@@ -133,6 +133,8 @@ def _served(folder: Path | None, named: Path | None, name: str | None, files: Ta
     found = [each for each in known if each.task in tasks and asked in {each.model, each.task}]
     if not found and name is None:  # served by another name than that of its card: known by the card in the folder
         found = [each for each in known if each.task in tasks and _card_name(each.folder) == card.name]
+    # Another `sprat up` may serve a model of the same name from another place.
+    found = [each for each in found if each.folder.resolve().parent == folder.resolve().parent] or found
     beside = folder.resolve().parent / asked
     if not found and beside.is_dir() and beside.resolve() != folder.resolve():
         return ServedFolder(card.task, asked, Path(asked) if beside == Path(asked).resolve() else beside)
