@@ -175,7 +175,7 @@ def test_no_certificate_is_lost_unasked(tmp_path):
     [
         (rows(certifies=False), {}, "no row may certify"),
         (Rows.of([0.9] * 99, [True] * 99, certifies=[True] * 99), {}, "no row is outside every label"),
-        (rows(count=30, outside=3), {}, "90 % needs 29 rows of one kind that certify"),
+        (rows(count=30, outside=3), {}, "90 % needs 34 rows of one kind that certify"),
         (rows(wrong_below=0.99), {}, "too many of the surest answers are wrong"),
         (rows(), {}, None),
     ],
@@ -184,3 +184,12 @@ def test_no_certificate_is_lost_unasked(tmp_path):
 def test_why_nothing_is_certified_is_said(of, stated, why):
     said = why_nothing_certified(of, Purpose((0.9,), "file", **stated), measured(of, **stated))
     assert [why in line for line in said] == ([] if why is None else [True])
+
+
+def test_the_rows_that_a_certificate_needs_are_those_of_the_attempt():
+    failed = measured(rows(wrong_below=0.99))
+    assert [each.attempt for each in failed.measurements] == [1]
+    few = rows(count=40, outside=4)
+    second = measured(few, previous=failed)
+    assert [each.attempt for each in second.measurements] == [1, 0]
+    assert "90 % needs 47 rows" in why_nothing_certified(few, Purpose((0.9,), "file"), second)[0]

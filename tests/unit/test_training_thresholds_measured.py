@@ -121,7 +121,8 @@ def test_an_attempt_is_counted_on_the_same_version_and_the_same_rows_change_noth
 
 
 def test_a_measurement_that_could_certify_nothing_is_no_attempt():
-    few = measured(rows_of(98))
+    assert measured(rows_of(115)).certificate.attempt == 1
+    few = measured(rows_of(114))
     assert few.certificate is None
     assert few.measurements[0].attempt == 0
     assert few.measurements[0].spent == 0

@@ -19,7 +19,7 @@ from sprat_training.evaluation.frontier import FrontierAnswers, route
 from sprat_training.evaluation.models import SmallModel
 from sprat_training.record import FILE, TrainingRecord
 from sprat_training.thresholds import PairedComparison, Purpose, Rows, measure, walks_of
-from sprat_training.thresholds.certified import rows_that_certify
+from sprat_training.thresholds.certified import least_rows, rows_that_certify, spend_of
 
 Drawn = Literal["traffic", "file"]
 _CAN_BE_OUTSIDE: Final = {"label", "sets"}
@@ -221,12 +221,14 @@ def why_nothing_certified(rows: Rows, purpose: Purpose, found: Thresholds) -> li
         return ["nothing is certified: no row may certify"]
     if purpose.can_be_outside and not purpose.no_outside_texts and not certifying.outside.any():
         return ["nothing is certified: no row is outside every label; add such rows, or state --no-outside-texts"]
-    walks = walks_of(certifying, purpose, found.measurements[-1].attempt or 1)
-    if any(each.spend and each.rows >= each.needed for each in walks):
+    attempt = found.measurements[-1].attempt or 1 + max(each.attempt for each in found.measurements)
+    walks = walks_of(certifying, purpose, attempt)
+    if any(each.can_certify for each in walks):
         return ["nothing is certified: too many of the surest answers are wrong for so few rows"]
-    fewest, there = min(walks, key=lambda each: each.needed), max(each.rows for each in walks)
-    needed = f"{fewest.needed:,} rows of one kind that certify, with a confidence of 0.5 or more"
-    return [f"nothing is certified: {100 * fewest.goal:.3g} % needs {needed}; there are {there:,}"]
+    goal, there = min(purpose.goals), max(each.rows for each in walks)
+    least = least_rows(goal, spend_of(attempt, also_chose=purpose.also_chose))
+    needed = f"{least:,} rows of one kind that certify, with a confidence of 0.5 or more"
+    return [f"nothing is certified: {100 * goal:.3g} % needs {needed}; there are {there:,}"]
 
 
 def store(path: Path, thresholds: Thresholds) -> Path:

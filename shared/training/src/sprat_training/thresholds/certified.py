@@ -36,6 +36,11 @@ class Walk:
         """Return the least kept rows for a test without an error; of a walk that is not made, at all of the 5 %."""
         return least_rows(self.goal, self.spend or RISK)
 
+    @property
+    def can_certify(self) -> bool:
+        """Return whether it is made, and its rows are enough for a test without an error at what it may spend."""
+        return self.spend > 0 and self.rows >= self.needed
+
 
 def spend_of(attempt: int, *, also_chose: bool = False) -> float:
     """Return what an attempt may spend, from the first, 1; all that may follow spend 5 % together."""

@@ -64,7 +64,7 @@ def measure(
     certifying = rows_that_certify(rows, seed)
     attempt = 1 + max((each.attempt for each in earlier), default=0)
     walks = () if purpose is None else walks_of(certifying, purpose, attempt)
-    is_attempt = any(each.spend for each in walks)
+    is_attempt = any(each.can_certify for each in walks)
     certified = certify_cells(certifying, walks)
     certificate = None
     if purpose is not None and any(certified.values()):
