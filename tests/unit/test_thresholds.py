@@ -53,6 +53,7 @@ STEPS = [
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another version": (lambda path: change(path, model_version="f" * 16), "measured with version f{16} of the model"),
     "torn": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not JSON, or only a part"),
+    "nested too deeply": (lambda path: path.write_text("[" * 100_000), "not JSON, or only a part"),
     "no object": (lambda path: path.write_text("[]"), "holds no thresholds, but a list"),
     "an unknown format": (lambda path: change(path, format=7), "has the format 7, this release reads 1"),
     "a format in quotes": (lambda path: change(path, format="1"), "has the format '1', this release reads 1"),

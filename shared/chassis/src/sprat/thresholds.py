@@ -42,7 +42,7 @@ def read_thresholds(path: Path, *, model_version: str, label_set: str | None = N
     raw = _read(path)
     try:
         content = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: not JSON, or only a part of it; restore it, or {_MEASURE}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no thresholds, but a {type(content).__name__}; restore it, or {_MEASURE}")
