@@ -10,7 +10,7 @@ from sprat.errors import UserError
 from sprat_cli.decision_report import decision_html, decision_lines, headline
 from sprat_inference.artefact import load_artefact
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, cell_threshold, compare
-from sprat_training.evaluation.evaluate import check_certificate, why_nothing_certified
+from sprat_training.evaluation.evaluate import check_certificate, fewer_rows, why_nothing_certified
 from sprat_training.evaluation.frontier import Routed
 from sprat_training.evaluation.metrics import Interval
 from sprat_training.thresholds import Purpose, Rows, measure
@@ -184,6 +184,12 @@ def test_no_certificate_is_lost_unasked(tmp_path):
 def test_why_nothing_is_certified_is_said(of, stated, why):
     said = why_nothing_certified(of, Purpose((0.9,), "file", **stated), measured(of, **stated))
     assert [why in line for line in said] == ([] if why is None else [True])
+
+
+def test_levels_of_fewer_rows_than_so_far_are_remarked():
+    many, few = measured(rows(count=400)), measured(rows(count=40, outside=4))
+    assert fewer_rows(many, few).startswith("the levels so far rest on 400 rows, these on 40")
+    assert [fewer_rows(before, many) for before in (None, few, many)] == ["", "", ""]
 
 
 def test_the_rows_that_a_certificate_needs_are_those_of_the_attempt():

@@ -129,7 +129,7 @@ def evaluate(
     measured = ["these rows were measured before, so nothing changes: a goal that is named later needs new rows"]
     if thresholds is not before:
         measured = why_nothing_certified(rows[0], purpose, thresholds)
-    notes = [*measured, found[0].problem, *_notes(cases, models, records)]
+    notes = [*measured, fewer_rows(before, thresholds), found[0].problem, *_notes(cases, models, records)]
     decision = Decision(
         model.task,
         goal,
@@ -229,6 +229,16 @@ def why_nothing_certified(rows: Rows, purpose: Purpose, found: Thresholds) -> li
     least = least_rows(goal, spend_of(attempt, also_chose=purpose.also_chose))
     needed = f"{least:,} rows of one kind that certify, with a confidence of 0.5 or more"
     return [f"nothing is certified: {100 * goal:.3g} % needs {needed}; there are {there:,}"]
+
+
+def fewer_rows(before: Thresholds | None, found: Thresholds) -> str:
+    """Return the sentence that says that the levels so far rest on more rows; "" where they do not."""
+    if before is None or found is before:
+        return ""
+    had, have = (round(sum(cell.rows for cell in each.cells if cell.language is None)) for each in (before, found))
+    if have >= had:
+        return ""
+    return f"the levels so far rest on {had:,} rows, these on {have:,}: fewer rows reach fewer levels"
 
 
 def store(path: Path, thresholds: Thresholds) -> Path:
