@@ -5,9 +5,13 @@ import shutil
 
 import pytest
 
+from sprat.errors import UserError
 from sprat.thresholds import THRESHOLDS, read_thresholds
 from sprat_contracts.thresholds import thousandths
 from sprat_inference.artefact import load_artefact, write_artefact
+from sprat_training.evaluation.decision import Goal
+from sprat_training.evaluation.evaluate import evaluate
+from sprat_training.evaluation.models import model_of_folder
 from sprat_training.record import FILE
 from sprat_training.thresholds.wording import PARAGRAPH
 from support import training_files
@@ -112,6 +116,33 @@ def test_a_certificate_is_not_replaced_by_none_without_force(folder, model, many
     assert (model / THRESHOLDS).read_bytes() == before
     evaluated(folder / "test.csv", "--model", model, "--goal", "0.8", "--write", "--force")
     assert json.loads((model / THRESHOLDS).read_text())["certificate"] is None
+
+
+def measured_here(model, many):
+    """Return an evaluation that is not yet written."""
+    return evaluate([many], model_of_folder(model), Goal(0.8), lambda done, total: None)
+
+
+def test_thresholds_are_not_written_over_those_of_a_measurement_that_ended_meanwhile(folder, model, many):
+    slow = measured_here(model, many)
+    evaluated(folder / "test.csv", "--model", model, "--goal", "0.8", "--write")
+    before = (model / THRESHOLDS).read_bytes()
+    with pytest.raises(UserError, match=r"thresholds\.json: was measured anew meanwhile.*evaluate again"):
+        slow.write(force=True)
+    assert (model / THRESHOLDS).read_bytes() == before
+
+
+def test_thresholds_are_not_written_beside_a_version_that_was_promoted_meanwhile(folder, model, many):
+    slow = measured_here(model, many)
+    other = json.loads((model / "card.json").read_text()) | {"keep_at": 0.99}
+    write_artefact(model, other)
+    with pytest.raises(UserError, match=r"holds version [0-9a-f]+ now, not .* that was evaluated"):
+        slow.write(force=True)
+    assert not (model / THRESHOLDS).exists()
+    shutil.rmtree(model)
+    with pytest.raises(UserError):
+        slow.write(force=True)
+    assert not model.exists(), "no folder is made where a version is being moved"
 
 
 def test_rows_that_the_model_was_trained_on_are_left_out(folder, model, tmp_path):

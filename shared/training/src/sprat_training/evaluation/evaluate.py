@@ -50,9 +50,12 @@ class Evaluation:
             force: also where a certificate is lost, or rests on fewer rows.
 
         Raises:
-            UserError: the file cannot be written, or a certificate would be lost.
+            UserError: the file cannot be written, a certificate would be lost, or since the rows were read another
+                version came into the folder or another measurement into the file.
         """
         path = self.model.thresholds
+        self.model.check_version()
+        check_unchanged(path, _before(self.model)[0], self.before)
         if not force:
             check_certificate(path, self.before, self.thresholds)
         return store(path, self.thresholds)
@@ -273,11 +276,16 @@ def measure_now(rows: Rows, of: MeasuredOf, right: str, purpose: Purpose, previo
 
 
 def _found(model: SmallModel, rows: Rows, right: str, purpose: Purpose) -> _MeasuredModel:
-    of = MeasuredOf.of(model)
-    before, problem = so_far(model.thresholds_now, of)
+    before, problem = _before(model)
+    return _MeasuredModel(model, before, measure_now(rows, MeasuredOf.of(model), right, purpose, before), problem)
+
+
+def _before(model: SmallModel) -> tuple[Thresholds | None, str]:
+    """Return the thresholds that hold now, and why those of the file cannot be used, if they cannot."""
+    before, problem = so_far(model.thresholds_now, MeasuredOf.of(model))
     if before is None and model.folder is None:
         before = default_thresholds()
-    return _MeasuredModel(model, before, measure_now(rows, of, right, purpose, before), problem)
+    return before, problem
 
 
 def _check_pair(model: SmallModel, other: SmallModel) -> None:
@@ -285,6 +293,16 @@ def _check_pair(model: SmallModel, other: SmallModel) -> None:
         raise UserError(f"{model.name} and {other.name} are models of different kinds: they cannot be compared")
     if model.card.version == other.card.version:
         raise UserError(f"{model.name} and {other.name} are one version, {model.card.version}: nothing to compare")
+
+
+def check_unchanged(path: Path, now: Thresholds | None, before: Thresholds | None) -> None:
+    """Check that a file holds what it held before the measurement: else an attempt would be forgotten.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    if (now and now.thresholds_version) != (before and before.thresholds_version):
+        raise UserError(f"{path}: was measured anew meanwhile; nothing was written: evaluate again")
 
 
 def check_certificate(path: Path, before: Thresholds | None, after: Thresholds) -> None:

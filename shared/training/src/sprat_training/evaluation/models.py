@@ -43,6 +43,24 @@ class SmallModel:
         """Return the file of thresholds that holds now; it may not be there."""
         return self.thresholds if self.folder is None or self.thresholds.exists() else self.folder / THRESHOLDS
 
+    def check_version(self) -> None:
+        """Check that its folder still holds this version: it may have been promoted, or trained again.
+
+        Raises:
+            UserError: it holds another one, or none that can be read.
+        """
+        if self.folder is None:
+            return
+        try:
+            version = load_artefact(self.folder).card.version
+        except BrokenArtefact as error:
+            raise UserError(f"{error}; nothing was written") from None
+        if version != self.card.version:
+            raise UserError(
+                f"{self.folder}: holds version {version} now, not {self.card.version} that was evaluated; nothing was "
+                "written: evaluate again"
+            )
+
     def record(self) -> TrainingRecord | None:
         """Return what it was trained on; None where that is not known, or nothing.
 

@@ -19,6 +19,7 @@ from sprat_training.evaluation.evaluate import (
     Drawn,
     MeasuredOf,
     check_certificate,
+    check_unchanged,
     measure_now,
     so_far,
     store,
@@ -36,13 +37,15 @@ class TierEvaluation:
     decision: Decision
     thresholds: Thresholds
     before: Thresholds | None
+    of: MeasuredOf
 
     def write(self, *, force: bool) -> Path:
         """Replace the thresholds of the tier; return their file.
 
         Raises:
-            UserError: it cannot be written, or a certificate would be lost.
+            UserError: it cannot be written, a certificate would be lost, or another measurement ended meanwhile.
         """
+        check_unchanged(self.path, so_far(self.path, self.of)[0], self.before)
         if not force:
             check_certificate(self.path, self.before, self.thresholds)
         return store(self.path, self.thresholds)
@@ -130,4 +133,4 @@ def evaluate_tier(
         file=cases.texts.name,
         notes=tuple(notes),
     )
-    return TierEvaluation(path, decision, thresholds, before)
+    return TierEvaluation(path, decision, thresholds, before, of)
