@@ -117,7 +117,12 @@ def test_a_dry_run_moves_nothing(folder):
 
 
 @pytest.mark.parametrize(
-    "asked", ["{goal: 0.97, evidence: certified}", "{goal: 0.97, evidence: certified, models: {}}"]
+    "asked",
+    [
+        "{goal: 0.97, evidence: certified}",
+        "{goal: 0.97, evidence: certified, models: {}}",
+        "{goal: 0.9, languages: {de: {goal: 0.97, evidence: certified}}}",
+    ],
 )
 def test_where_the_policy_asks_for_a_certificate_a_version_without_one_is_refused_but_with_force(
     folder, monkeypatch, asked

@@ -51,18 +51,38 @@ def goal_of(served: ServedFolder, recommended: float, given: Path | None = None)
     Raises:
         UserError: the policy or the file of a task cannot be read.
     """
+    return next(iter(goals_of(served, recommended, given)))
+
+
+def goals_of(served: ServedFolder, recommended: float, given: Path | None = None) -> list[Goal]:
+    """Return what the policy asks over all languages, then what it asks in each language with rules of its own.
+
+    Raises:
+        UserError: as `goal_of`.
+    """
+    rules = _rules_of(served, given)
+    if rules is None:
+        return [Goal(recommended)]
+    found = (rules.rule(served.model, language) for language in ("", *rules.named_languages(served.model)))
+    return [
+        Goal(
+            recommended if rule.goal is None else rule.goal,
+            rule.evidence,
+            math.inf if rule.out_of_scope == "escalate" else rule.none_goal,
+            rule.keep_at,
+        )
+        for rule in found
+    ]
+
+
+def _rules_of(served: ServedFolder, given: Path | None) -> TaskRules | None:
+    """Return the rules of the policy for a task, else those of its own file; None where there are none."""
     files = chosen_tasks() if given is None else tasks_beside(given)
     path = chosen_policy(given) or served.policy
     if path is None:
-        rules: TaskRules | None = files.get(served.task)
-    else:
-        policy = load_policy(path, files.table).with_added(files)
-        rules = policy.task(served.task) if served.task in policy.task_names else None
-    if rules is None:
-        return Goal(recommended)
-    rule = rules.rule(served.model, "")
-    of_none = math.inf if rule.out_of_scope == "escalate" else rule.none_goal
-    return Goal(recommended if rule.goal is None else rule.goal, rule.evidence, of_none, rule.keep_at)
+        return files.get(served.task)
+    policy = load_policy(path, files.table).with_added(files)
+    return policy.task(served.task) if served.task in policy.task_names else None
 
 
 def _from_here(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from sprat.errors import UserError
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.decision_report import decision_lines
 from sprat_cli.options import Json, check_asked_name
-from sprat_cli.served_folders import ServedFolder, goal_of, served_folders
+from sprat_cli.served_folders import ServedFolder, goals_of, served_folders
 from sprat_cli.terminal import remark, say, say_json
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import TaskFiles, check_model_fits
@@ -74,13 +74,13 @@ def promote(
     else:
         _check_not_served(folder, files)
         promotion = promotion_of(found.folder, folder)
-    goal = goal_of(found, promotion.after.recommended_goal)
+    goals = goals_of(found, promotion.after.recommended_goal)
     if not back:
         _check_labels(promotion, found, files)
-        if not force:
-            promotion.check_certificate(goal)
+        for each in () if force else goals:
+            promotion.check_certificate(each)
     finished = not dry_run and promotion.carry_out()
-    decision = promotion.decision(goal)
+    decision = promotion.decision(goals[0])
     if finished:
         remark("finished an exchange that was interrupted")
     place, previous = shlex.quote(str(found.folder)), previous_folder(found.folder)
