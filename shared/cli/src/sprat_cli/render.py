@@ -39,6 +39,11 @@ _NARROWEST = 12
 """Columns of an answer where the terminal has less than a line needs."""
 
 
+def when(epoch_ms: int) -> str:
+    """Return the local day and time."""
+    return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def answer(result: Result, limit: int | None = None) -> str:
     """Return the answer in words, at most `limit` characters with an ellipsis; or, in full, why there is none."""
     output = result.output

@@ -59,6 +59,17 @@ class Difference:
         return ": a lost broker " + ("can take acknowledged records with it" if lost else "stops all that write")
 
 
+def fix(name: str, difference: Difference, bootstrap: str) -> str:
+    """Return what to do about a difference."""
+    if difference.setting == "partitions":
+        return (
+            "it cannot be changed without moving keys to other partitions: set "
+            f"SPRAT_KAFKA__PARTITIONS={difference.actual} if all topics have as many, else choose another --prefix"
+        )
+    change = f"{difference.setting}={difference.expected}"
+    return f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --topic {name} --add-config {change}"
+
+
 @dataclass(frozen=True, slots=True)
 class TopicState:
     """The state of a topic of the table on the broker."""

@@ -13,7 +13,7 @@ from sprat.signatures import Verdict
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
 from sprat_cli.options import Bootstrap, Json, Prefix
-from sprat_cli.render import dead_letter_json
+from sprat_cli.render import dead_letter_json, when
 from sprat_cli.terminal import columns, faint, printable, remark, say, say_json, table
 from sprat_contracts.codes import ReasonCode
 from sprat_operations.dead_letters import Cause, DeadLetter
@@ -79,11 +79,6 @@ def is_of_unknown_task(letter: DeadLetter) -> bool:
 def text_id(letter: DeadLetter) -> str:
     """Return the printable id of the original, `-` if it has none."""
     return "-" if letter.text_id is None else printable(letter.text_id, _LONGEST_ID)
-
-
-def when(epoch_ms: int) -> str:
-    """Return the local day and time."""
-    return datetime.fromtimestamp(epoch_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 _EXITS = """\b

@@ -15,10 +15,10 @@ from sprat.settings import default_language
 from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.detectors import DetectorSet, load_detectors
-from sprat_cli.dlq.listing import SIGNED, next_steps, when
+from sprat_cli.dlq.listing import SIGNED, next_steps
 from sprat_cli.dlq.select import check_names, choice, read
 from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder
-from sprat_cli.render import dead_letter_json
+from sprat_cli.render import dead_letter_json, when
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_contracts.headers import header_name

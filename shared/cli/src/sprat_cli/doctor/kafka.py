@@ -21,14 +21,13 @@ from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading
 from sprat_cli.doctor.check import Check, broken, ok, some_of, warning
 from sprat_cli.doctor.groups import check_groups, measure
 from sprat_cli.doctor.models import check_models, check_policy
-from sprat_cli.topics.command import fix
 from sprat_contracts import EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations import local_run
 from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.egress import RecentCalls, recent_calls, recent_egress
 from sprat_operations.models import read_registered_models
-from sprat_operations.topics import IN_SYNC, SEGMENT, Difference, TopicState, list_topics
+from sprat_operations.topics import IN_SYNC, SEGMENT, Difference, TopicState, fix, list_topics
 from sprat_operations.transactions import OpenTransaction, find_open_transactions
 from sprat_policy import Policy
 

@@ -17,9 +17,9 @@ from sprat_cli.connection import (
     load_command_settings,
     without_secret,
 )
-from sprat_cli.dlq.listing import when
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.progress import read_progress
+from sprat_cli.render import when
 from sprat_cli.terminal import faint, printable, remark, say, say_json
 from sprat_operations.erase import HOLDS, Selection, Stock, StoredRecord, erase, remarks
 

@@ -13,7 +13,7 @@ from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, say, say_json, table
 from sprat_contracts import Topic
-from sprat_operations.topics import Difference, TopicState, create_topics, list_topics
+from sprat_operations.topics import TopicState, create_topics, fix, list_topics
 
 _CREATE = """\b
 Examples:
@@ -98,17 +98,6 @@ def list_(
     _show(kafka, states, as_json=as_json)
     if any(state.status in {"differs", "missing"} for state in states):
         raise typer.Exit(1)
-
-
-def fix(name: str, difference: Difference, bootstrap: str) -> str:
-    """Return what to do about a difference."""
-    if difference.setting == "partitions":
-        return (
-            "it cannot be changed without moving keys to other partitions: set "
-            f"SPRAT_KAFKA__PARTITIONS={difference.actual} if all topics have as many, else choose another --prefix"
-        )
-    change = f"{difference.setting}={difference.expected}"
-    return f"kafka-configs.sh --bootstrap-server {bootstrap} --alter --topic {name} --add-config {change}"
 
 
 def _show(kafka: KafkaSettings, states: Sequence[TopicState], *, as_json: bool) -> None:
