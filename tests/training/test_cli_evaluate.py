@@ -61,7 +61,9 @@ def test_what_is_kept_at_the_goal_is_right_as_the_figures_say(model, many):
 
 def test_the_report_begins_with_what_is_kept_and_fits_a_screen(model, many, tmp_path):
     page = tmp_path / "page.html"
-    result = run("evaluate", many, "--model", model, "--goal", "0.8", "--html", page)
+    looked = run("evaluate", many, "--model", model, "--goal", "0.8")
+    assert "nothing is certified without --write" in looked.stdout, "a certificate that is looked at is an attempt"
+    result = run("evaluate", many, "--model", model, "--goal", "0.8", "--html", page, "--write")
     assert result.exit_code == 0, result.output
     first, *rest = result.stdout.splitlines()
     assert first.startswith("hr at goal 80 % (estimated, on average): ")
@@ -178,7 +180,7 @@ def test_without_texts_outside_nothing_is_certified_unless_the_owner_says_that_t
     found = evaluated(inside, "--model", model, "--goal", "0.8")
     assert found["thresholds"]["certificate"] is None
     assert any("no row is outside every label; add such rows" in note for note in found["notes"])
-    stated = evaluated(inside, "--model", model, "--goal", "0.8", "--no-outside-texts")
+    stated = evaluated(inside, "--model", model, "--goal", "0.8", "--no-outside-texts", "--write")
     assert stated["thresholds"]["certificate"]["no_outside_texts"]
 
 

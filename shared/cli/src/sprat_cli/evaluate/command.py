@@ -38,17 +38,18 @@ FILE has columns text and label (several labels: a|b), and may have `language`, 
 detected; names are JSON Lines with `entities`; translations have `translation` and `right` (yes or no), or `reference`.
 Rows that a model was trained on are left out. --model is a folder, or a name as hr, intent/default or that of a task.
 The goal is named before labels are read: the policy's, else the recommended one. Levels are `estimated` (on average)
-and, for this goal, `certified`.
+and, with --write and for this goal, `certified`.
 
 {PARAGRAPH}
 
 \b
 Corrections (rows with `given_at`, as feedback export writes) and rows with `escalated` never certify. Certified levels
 need texts outside every label among the rows, or --no-outside-texts. Each attempt on a version spends a part of the
-5 %, so do not try files until one fits. With --against, rows choose between two versions, too, and spend half as much.
-M is better where it keeps more right answers, or OTHER misses the goal and keeps more wrong ones: by more than chance
-(exact McNemar test, 5 %). --write replaces thresholds.json beside the model; a running service takes it over. A shipped
-model's go to thresholds/TASK.json beside the files of tasks, for SPRAT_<SERVICE>__THRESHOLDS.
+5 %, and a certificate that is looked at is one: they come with --write alone. With --against, rows choose between two
+versions, too, and spend half as much. M is better where it keeps more right answers, or OTHER misses the goal and keeps
+more wrong ones: by more than chance (exact McNemar test, 5 %). --write replaces thresholds.json beside the model; a
+running service takes it over. A shipped model's go to thresholds/TASK.json beside the files of tasks, for
+SPRAT_<SERVICE>__THRESHOLDS.
 
 \b
 Exit codes:
@@ -116,6 +117,7 @@ def evaluate(
             reading=FileReading(ColumnNames(text_column, label_column), tuple(outside_label or ())),
             drawn=drawn,
             no_outside_texts=no_outside_texts,
+            certify=write,
         )
         if frontier is not None:
             found = _with_frontier(found, frontier, chosen_policy(policy), tenant, tasks, bar)

@@ -99,6 +99,7 @@ def evaluate(
     reading: FileReading = FileReading(),  # noqa: B008 - frozen
     drawn: Drawn = "file",
     no_outside_texts: bool = False,
+    certify: bool = True,
 ) -> Evaluation:
     """Ask a model about labelled rows, measure its thresholds, and compare it with another one where one is given.
 
@@ -113,6 +114,7 @@ def evaluate(
         reading: how the files are read.
         drawn: `traffic` where the rows are a random share of what services got.
         no_outside_texts: the owner states that no text of the traffic is outside every label.
+        certify: whether the rows certify. Each certificate that somebody sees is an attempt, so it is to be written.
 
     Raises:
         UserError: a file or a model cannot be used, or two models cannot be compared.
@@ -127,11 +129,13 @@ def evaluate(
     goals = {each for each in (goal.accuracy, goal.of_none) if each is not None and each <= 1}
     can_be_outside = asked.kind in _CAN_BE_OUTSIDE
     purpose = Purpose(tuple(sorted(goals)), drawn, no_outside_texts, against is not None, can_be_outside)
-    found = [_found(each, of, RIGHT[cases.kind], purpose) for each, of in zip(models, rows, strict=True)]
+    found = [
+        _found(each, of, RIGHT[cases.kind], purpose if certify else None) for each, of in zip(models, rows, strict=True)
+    ]
     before, thresholds = found[0].before, found[0].thresholds
     measured = ["these rows were measured before, so nothing changes: a goal that is named later needs new rows"]
     if thresholds is not before:
-        measured = why_nothing_certified(rows[0], purpose, thresholds)
+        measured = why_nothing_certified(rows[0], purpose, thresholds, certify=certify)
     notes = [*measured, fewer_rows(before, thresholds), found[0].problem, *_notes(cases, models, records)]
     decision = Decision(
         model.task,
@@ -215,8 +219,15 @@ def _versions(
     return served, new, compare(served, new, goal, asked)
 
 
-def why_nothing_certified(rows: Rows, purpose: Purpose, found: Thresholds) -> list[str]:
-    """Return the sentence that says why nothing is certified; none where something is."""
+def why_nothing_certified(rows: Rows, purpose: Purpose, found: Thresholds, *, certify: bool = True) -> list[str]:
+    """Return the sentence that says why nothing is certified; none where something is.
+
+    Args:
+        rows: that were measured.
+        purpose: what they were to certify.
+        found: by them.
+        certify: whether certificates were asked for.
+    """
     if found.certificate is not None:
         return []
     certifying = rows_that_certify(rows)
@@ -227,6 +238,8 @@ def why_nothing_certified(rows: Rows, purpose: Purpose, found: Thresholds) -> li
     attempt = found.measurements[-1].attempt or 1 + max(each.attempt for each in found.measurements)
     walks = walks_of(certifying, purpose, attempt)
     if any(each.can_certify for each in walks):
+        if not certify:
+            return ["nothing is certified without --write: each certificate that is looked at is an attempt"]
         return ["nothing is certified: too many of the surest answers are wrong for so few rows"]
     goal, there = min(purpose.goals), max(each.rows for each in walks)
     least = least_rows(goal, spend_of(attempt, also_chose=purpose.also_chose))
@@ -258,7 +271,9 @@ def store(path: Path, thresholds: Thresholds) -> Path:
     return path
 
 
-def measure_now(rows: Rows, of: MeasuredOf, right: str, purpose: Purpose, previous: Thresholds | None) -> Thresholds:
+def measure_now(
+    rows: Rows, of: MeasuredOf, right: str, purpose: Purpose | None, previous: Thresholds | None
+) -> Thresholds:
     """Measure thresholds today; see `sprat_training.thresholds.measure`."""
     return measure(
         rows,
@@ -275,7 +290,7 @@ def measure_now(rows: Rows, of: MeasuredOf, right: str, purpose: Purpose, previo
     )
 
 
-def _found(model: SmallModel, rows: Rows, right: str, purpose: Purpose) -> _MeasuredModel:
+def _found(model: SmallModel, rows: Rows, right: str, purpose: Purpose | None) -> _MeasuredModel:
     before, problem = _before(model)
     return _MeasuredModel(model, before, measure_now(rows, MeasuredOf.of(model), right, purpose, before), problem)
 
