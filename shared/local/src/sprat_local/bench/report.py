@@ -5,7 +5,7 @@ from math import floor, isfinite, log10
 from typing import Final
 
 from sprat_local.bench.figures import BenchFigures, RateResult
-from sprat_training.html_report import HtmlPage, Plot, Scale
+from sprat_local.bench.html_report import HtmlPage, Plot, Scale
 
 HEAD: Final = ("RATE", "TEXTS/S", "TEXTS", "P50", "P90", "P99", "MAX", "")
 MEMORY_HEAD: Final = ("PROCESS", "CPU S / 1,000 TEXTS", "MEMORY", "AT ITS PEAK")

@@ -1,6 +1,6 @@
 """Reports as one HTML file: headings, sentences, tables and charts, without scripts or addresses.
 
-The charts are SVG written by hand: a plotting library would be a large dependency for three kinds of chart, and its SVG
+The charts are SVG written by hand: a plotting library would be a large dependency for one kind of chart, and its SVG
 would neither follow the page's light and dark colours nor be readable as text.
 """
 
@@ -15,22 +15,13 @@ WIDTH: Final = 640
 HEIGHT: Final = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 48
 _TICKS: Final = 5
-_MATRIX_WIDTH: Final = 900
-_LETTER: Final = 7
-"""Width of a letter of a name beside the matrix."""
-_MAX_CELL: Final = 64.0
-_MAX_NAME: Final = 26
-_LEAST_FONT: Final = 7.0
-"""Smaller numbers cannot be read."""
 
 # Nothing is loaded or run, even if a text were to get past the escaping.
 _CONTENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 _STYLE: Final = """
-:root{color-scheme:light dark;--ground:#fff;--ink:#22313f;--accent:#1f77b4;--faint:#aab7c0;--warm:#d1495b;
---good:#2b7a4b}
-@media(prefers-color-scheme:dark){:root{--ground:#161b20;--ink:#dfe6ec;--accent:#6cb6e8;--faint:#5d6b76;--warm:#f0808f;
---good:#6fcf97}}
+:root{color-scheme:light dark;--ground:#fff;--ink:#22313f;--accent:#1f77b4;--faint:#aab7c0;--warm:#d1495b}
+@media(prefers-color-scheme:dark){:root{--ground:#161b20;--ink:#dfe6ec;--accent:#6cb6e8;--faint:#5d6b76;--warm:#f0808f}}
 body{background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;
 padding:0 1rem}h1,h2{line-height:1.2}h2{margin-top:2.5rem}table{border-collapse:collapse;margin:1rem 0}
 th,td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid var(--faint);vertical-align:top}
@@ -38,12 +29,9 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}figure{margin:1rem 
 svg{display:block;width:100%;height:auto}svg text{fill:var(--ink);font:12px system-ui,sans-serif}
 svg text.axis{font-size:13px}.grid{stroke:var(--faint);stroke-width:.5}.mark{stroke:var(--ink);stroke-dasharray:4 3}
 .line{fill:none;stroke-width:2}.line.ink{stroke:var(--ink)}.line.accent{stroke:var(--accent)}
-.line.faint{stroke:var(--faint);stroke-dasharray:6 4}.line.warm{stroke:var(--warm)}.band{opacity:.2}
-.band.accent,.bar.accent,.dot.accent,.key.accent{fill:var(--accent)}.dot.ink,.key.ink{fill:var(--ink)}
-.bar.faint,.key.faint,.dot.faint{fill:var(--faint)}.dot.warm,.key.warm{fill:var(--warm)}code{font-size:.95em}
-.cell.accent{fill:var(--accent)}.cell.warm{fill:var(--warm)}pre{white-space:pre-wrap}td{overflow-wrap:break-word}td.n{white-space:nowrap}
-.verdict{border-left:6px solid var(--accent);padding:.2rem 1rem;margin:1.5rem 0}.verdict.good{border-color:var(--good)}
-.verdict.poor{border-color:var(--warm)}.verdict p:first-child{font-size:1.15rem;font-weight:600}
+.line.faint{stroke:var(--faint);stroke-dasharray:6 4}.line.warm{stroke:var(--warm)}
+.dot.accent,.key.accent{fill:var(--accent)}.dot.ink,.key.ink{fill:var(--ink)}.key.faint,.dot.faint{fill:var(--faint)}.dot.warm,.key.warm{fill:var(--warm)}td{overflow-wrap:break-word}
+td.n{white-space:nowrap}
 """
 
 
@@ -62,18 +50,9 @@ class HtmlPage:
         """Add a paragraph."""
         self._parts.append(f"<p>{escape(text)}</p>")
 
-    def add_verdict(self, grade: str, sentence: str, steps: Sequence[str]) -> None:
-        """Add a box with the conclusion and what to do next; `grade` is a CSS class of the page: good, fair or poor."""
-        below = "<p>Do next:</p><ol>" + "".join(f"<li>{escape(step)}</li>" for step in steps) + "</ol>" if steps else ""
-        self._parts.append(f'<div class="verdict {escape(grade)}"><p>{escape(sentence)}</p>{below}</div>')
-
     def add_list(self, texts: Sequence[str]) -> None:
         """Add a list."""
         self._parts.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>")
-
-    def add_command(self, text: str) -> None:
-        """Add a command for a shell."""
-        self._parts.append(f"<pre><code>{escape(text)}</code></pre>")
 
     def add_table(self, head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
         """Add a table; `numbers` are the indexes of the columns that hold numbers."""
@@ -86,7 +65,7 @@ class HtmlPage:
         self._parts.append(f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>")
 
     def add_picture(self, svg: str, caption: str) -> None:
-        """Add a chart, as :meth:`Plot.svg` or :meth:`Matrix.svg` returns it."""
+        """Add a chart, as :meth:`Plot.svg` returns it."""
         self._parts.append(f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>")
 
     def html(self) -> str:
@@ -98,65 +77,6 @@ class HtmlPage:
             f"<style>{_STYLE}</style></head>\n<body><h1>{escape(self.title)}</h1>\n"
             + "\n".join(self._parts)
             + "\n</body></html>\n"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """A square table of counts as a picture: the stronger its colour, the larger its share of its row."""
-
-    names: Sequence[str]
-    """Of the rows, and of the columns in the same order."""
-    counts: Sequence[Sequence[int]]
-    totals: Sequence[int]
-    """Of each row; it may exceed the row's sum where not all columns are drawn."""
-    title: str
-    """Alternative text."""
-
-    def svg(self) -> str:
-        """Return the SVG element: the diagonal in one colour, the other cells in another, with their counts."""
-        count = len(self.names)
-        shown = [name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…" for name in self.names]
-        left = top = 16 + _LETTER * max(map(len, shown), default=0)
-        size = max(min((_MATRIX_WIDTH - left) / max(count, 1), _MAX_CELL), 1.0)
-        font = min(size * 0.55, 12.0)
-        parts = []
-        for row, (name, counts, total) in enumerate(zip(shown, self.counts, self.totals, strict=True)):
-            middle = top + (row + 0.5) * size
-            style = f'style="font-size:{min(font + 1, 12):.1f}px"'
-            parts.append(
-                f'<text {style} x="{left - 6}" y="{middle + font / 3:.1f}" text-anchor="end">{escape(name)}</text>'
-                f'<text {style} transform="translate({left + (row + 0.5) * size + font / 3:.1f} {top - 6}) '
-                f'rotate(-90)">{escape(name)}</text>'
-                f'<line class="grid" x1="{left}" x2="{left + count * size:.1f}" y1="{top + row * size:.1f}" '
-                f'y2="{top + row * size:.1f}"/>'
-            )
-            for column, texts in enumerate(counts):
-                if texts:
-                    corner = left + column * size, top + row * size
-                    parts.append(self._cell(row, column, texts / max(total, 1), corner, size, font))
-        height = top + count * size + 8
-        return (
-            f'<svg viewBox="0 0 {_MATRIX_WIDTH} {height:.0f}" role="img" aria-label="{escape(self.title)}">'
-            f"<title>{escape(self.title)}</title>{''.join(parts)}</svg>"
-        )
-
-    def _cell(self, row: int, column: int, share: float, corner: tuple[float, float], size: float, font: float) -> str:
-        x, y = corner
-        texts = self.counts[row][column]
-        kind = "accent" if row == column else "warm"
-        about = f"{self.names[row]} → {self.names[column]}: {texts:,} of {self.totals[row]:,}"
-        number = (
-            f'<text style="font-size:{font:.1f}px" x="{x + size / 2:.1f}" y="{y + size / 2 + font / 3:.1f}" '
-            f'text-anchor="middle">{texts}</text>'
-            if font >= _LEAST_FONT
-            else ""
-        )
-        # A single text of a hundred must still be seen.
-        opacity = 0.15 + 0.65 * min(share, 1.0) ** 0.5
-        return (
-            f'<g><title>{escape(about)}</title><rect class="cell {kind}" x="{x:.1f}" y="{y:.1f}" width="{size:.1f}" '
-            f'height="{size:.1f}" opacity="{opacity:.2f}"/>{number}</g>'
         )
 
 
@@ -181,8 +101,6 @@ class Plot:
     y: Scale
     title: str
     """Alternative text."""
-    legend_right: bool = False
-    """Put the legend at the lower right, where a rising curve leaves room; else at the upper left."""
     _marks: list[str] = field(default_factory=list)
     _legend: list[tuple[str, str]] = field(default_factory=list)
 
@@ -192,26 +110,12 @@ class Plot:
         self._marks.append(f'<polyline class="line {kind}" points="{path}"/>')
         self._add_to_legend(kind, name)
 
-    def add_band(self, lower: Sequence[Point], upper: Sequence[Point], kind: str) -> None:
-        """Fill the area between two lines."""
-        points = [*lower, *reversed(upper)]
-        path = " ".join(f"{self._x_of(x):.1f},{self._y_of(y):.1f}" for x, y in points)
-        self._marks.append(f'<polygon class="band {kind}" points="{path}"/>')
-
     def add_dot(self, at: Point, kind: str, name: str | None = None, *, radius: float = 5) -> None:
         """Draw a point."""
         self._marks.append(
             f'<circle class="dot {kind}" cx="{self._x_of(at[0]):.1f}" cy="{self._y_of(at[1]):.1f}" r="{radius:.1f}"/>'
         )
         self._add_to_legend(kind, name)
-
-    def add_bar(self, left: float, right: float, top: float, kind: str) -> None:
-        """Draw a bar up from the lower axis."""
-        x, y = self._x_of(left), self._y_of(top)
-        self._marks.append(
-            f'<rect class="bar {kind}" x="{x:.1f}" y="{y:.1f}" width="{max(self._x_of(right) - x - 1, 0.5):.1f}" '
-            f'height="{max(self._y_of(self.y.low) - y, 0):.1f}"/>'
-        )
 
     def add_marker(self, at: float, text: str) -> None:
         """Draw a labelled vertical line at a value of the lower axis."""
@@ -260,8 +164,7 @@ class Plot:
         return parts
 
     def _legend_items(self) -> list[str]:
-        left = WIDTH - _RIGHT - 250 if self.legend_right else _LEFT + 10
-        top = HEIGHT - _BOTTOM - 28 - 18 * len(self._legend) if self.legend_right else _TOP + 6
+        left, top = _LEFT + 10, _TOP + 6
         return [
             f'<rect class="key {kind}" x="{left}" y="{top + 18 * row}" width="12" height="4"/>'
             f'<text class="said" x="{left + 18}" y="{top + 6 + 18 * row}">{escape(name)}</text>'
