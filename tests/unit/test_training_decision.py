@@ -199,3 +199,15 @@ def test_the_rows_that_a_certificate_needs_are_those_of_the_attempt():
     second = measured(few, previous=failed)
     assert [each.attempt for each in second.measurements] == [1, 0]
     assert "90 % needs 47 rows" in why_nothing_certified(few, Purpose((0.9,), "file"), second)[0]
+
+
+def test_a_version_states_no_more_kept_than_rows():
+    found = measured(rows(wrong_below=0.5))
+    cells = [
+        each.model_copy(update={"rows": each.rows * 0.9}) if each.language is None else each for each in found.cells
+    ]
+    stated = VersionAtGoal.stated(
+        "hr", "a" * 16, found.model_copy(update={"cells": tuple(cells)}), Goal(0.9, evidence="certified")
+    )
+    assert stated.all.kept > 0
+    assert all(each.kept <= each.rows and each.right <= each.kept for each in stated.cells)

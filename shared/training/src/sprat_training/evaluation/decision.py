@@ -249,9 +249,11 @@ def _stated_cell(thresholds: Thresholds | None, says: str, goal: Goal) -> CellAt
     if thresholds is None or cell is None:
         return CellAtGoal(None, kind, 0.0, 0.0, 0.0)
     threshold = cell_threshold(thresholds, None, kind, goal)
-    steps = (*cell.certified, *cell.estimated)
+    # Certified steps count one row of each group of near doubles, a cell effective rows: the estimated ones fit it.
+    steps = (*cell.estimated, *cell.certified)
     step = next((each for each in steps if each.threshold == threshold), None)
-    kept, right = (0.0, 0.0) if step is None else (step.kept, step.right)
+    fit = 1.0 if step is None else min(1.0, cell.rows / max(step.kept, 1e-9))
+    kept, right = (0.0, 0.0) if step is None else (step.kept * fit, step.right * fit)
     return CellAtGoal(None, kind, cell.rows, kept, right, threshold)
 
 
