@@ -185,7 +185,7 @@ def test_a_version_without_the_certificate_is_refused_and_with_force_each_versio
 ) -> None:
     old, new = version(folder / "hr"), version(folder / "hr-2")
     refused = person.run("sprat promote hr-2", code=1).err
-    assert "the policy asks for 90.0% certified, and hr-2 has no certificate of it" in refused
+    assert "the policy asks for 90 % certified, and hr-2 has no certificate of it" in refused
     assert version(folder / "hr") == old
 
     async def under_traffic() -> dict[str, list[dict[str, Any]]]:

@@ -132,7 +132,7 @@ def test_where_the_policy_asks_for_a_certificate_a_version_without_one_is_refuse
     measure(folder / "hr")
     before = content(folder)
     refused = sprat("promote", "hr-2", code=1).stderr
-    assert refused.startswith("sprat: the policy asks for 97.0% certified, and hr-2 has no certificate of it")
+    assert refused.startswith("sprat: the policy asks for 97 % certified, and hr-2 has no certificate of it")
     assert "sprat evaluate FILE --model hr-2 --goal 0.97 --write" in refused
     assert content(folder) == before
     new = version("hr-2")

@@ -104,7 +104,8 @@ def remarks(decision: Decision) -> list[str]:
         best = max(decision.new.certified(says) or 0.0 for says in (SOME, NONE))
         lines.append(paragraph(certificate, best or max(certificate.goals)))
     elif before is not None:
-        lines.append(f"the certificate so far, of {before.rows:,} rows, is not renewed by these rows")
+        why = "is not renewed by these rows" if decision.rows else "is of that version alone: the other one has none"
+        lines.append(f"the certificate so far, of {before.rows:,} rows, {why}")
     routed = [] if decision.routed is None else [str(decision.routed), *map(str, decision.routed.tiers)]
     return [*routed, *lines, *decision.notes]
 
