@@ -96,7 +96,7 @@ def test_it_says_what_both_keep_at_the_goal_of_the_policy_as_their_thresholds_st
     of_cells = [
         [(cell["says"], cell["rows"], cell["kept"]) for cell in said[which]["cells"]] for which in ("served", "new")
     ]
-    assert of_cells == [[(None, 450, 400), ("some", 400, 200), ("none", 50, 200)]] * 2
+    assert of_cells == [[(None, 450, 250), ("some", 400, 200), ("none", 50, 50)]] * 2
     thresholds = [
         next(cell["threshold"] for cell in said[which]["cells"] if cell["says"] == "some")
         for which in ("served", "new")

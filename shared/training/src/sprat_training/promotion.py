@@ -97,8 +97,9 @@ class Promotion:
             return
         new = shlex.quote(str(self.after.folder))
         raise SpratError(
-            f"the policy asks for {100 * goal.accuracy:.3g} % certified, and {self.after.folder} has no certificate of it, "
-            "so nothing that it says would be kept; nothing was moved. Certify it with rows that it was not trained on: "
+            f"the policy asks for {100 * goal.accuracy:.3g} % certified, and {self.after.folder} has no certificate of "
+            "it, so nothing that it says would be kept; nothing was moved. Certify it with rows that it was not "
+            "trained on: "
             f"sprat evaluate FILE --model {new} --goal {goal.accuracy:g} --write; or promote it all the same with "
             "--force"
         )
