@@ -227,12 +227,6 @@ async def test_a_letter_that_was_written_again_after_a_kill_counts_once_and_is_r
     assert len(await read_all(kafka.bootstrap, topics.texts)) == 2
 
 
-async def test_a_letter_that_is_not_there_is_a_mistake(settings, run) -> None:
-    await made_topics(settings)
-    assert (await run("show", "0:5", "--raw"))[0] == 2
-    assert (await run("replay", "0:5"))[0] == 2
-
-
 async def test_without_the_secret_a_replay_is_shown_and_not_sent(settings, run, kafka) -> None:
     topics = await made_topics(settings)
     reason = DeadLetterReason("model_error", "broke", topics.texts, 0, 7, 1_000, "intent", "1")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sprat.kafka.publisher import OutRecord
 from sprat.registry.announcements import ModelsReader, announcement_record, tombstone_record
@@ -51,6 +51,21 @@ async def send(kafka, record):
     await publish(kafka.bootstrap, record.topic, [record.value], record.headers, record.key)
 
 
+async def joined(kafka, topics, group, at=None):
+    """Return a member of a service's group, which has answered what stands before `at`."""
+    service = AIOKafkaConsumer(
+        topics.texts,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=f"{topics.prefix}.{group}",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
+    await service.start()
+    if at is not None:
+        await service.commit({TopicPartition(topics.texts, 0): at})
+    return service
+
+
 async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix):
     code, _, said = await run("list")
     assert code == 1
@@ -58,13 +73,7 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
     await announce(kafka, topics)
     await announce(kafka, topics, model="hr", owns_from=None)
     await announce(kafka, topics, task="ner", model="legal")
-    service = AIOKafkaConsumer(
-        topics.texts,
-        bootstrap_servers=kafka.bootstrap,
-        group_id=f"{prefix}.intent.default",
-        isolation_level="read_committed",
-    )
-    await service.start()
+    service = await joined(kafka, topics, "intent.default")
     code, listed, said = await run("list")
     assert code == 0, said
     head, *rows = map(str.split, listed.splitlines())
@@ -200,13 +209,7 @@ async def test_what_a_running_service_announced_is_not_withdrawn(kafka, topics, 
     await announce(kafka, topics)
     stranger = announcement_record(topics, ModelAnnounced(task="ner", version="9"), "test", None, FORGED)
     await send(kafka, stranger)
-    service = AIOKafkaConsumer(
-        topics.texts,
-        bootstrap_servers=kafka.bootstrap,
-        group_id=f"{prefix}.ner.default",
-        isolation_level="read_committed",
-    )
-    await service.start()
+    service = await joined(kafka, topics, "ner.default")
     code, out, said = await run("clean", "--yes", "--json")
     await service.stop()
     assert (code, [json.loads(line)["then"] for line in out.splitlines()]) == (1, ["left"])
@@ -236,20 +239,8 @@ async def test_a_retirement_that_was_cut_short_is_finished_by_another(kafka, top
 
 async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-    await producer.start()
-    for _ in range(3):
-        await producer.send_and_wait(topics.texts, FOR_HR, partition=0)
-    await producer.stop()
-    service = AIOKafkaConsumer(
-        topics.texts,
-        bootstrap_servers=kafka.bootstrap,
-        group_id=f"{prefix}.intent.hr",
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-    )
-    await service.start()
-    await service.commit({TopicPartition(topics.texts, 0): 1})
+    await publish(kafka.bootstrap, topics.texts, [FOR_HR] * 3)
+    service = await joined(kafka, topics, "intent.hr", at=1)
     code, out, said = await run("retire", "intent/hr", "--yes", "--wait", "1", "--json")
     assert code == 1
     assert json.loads(out)["texts_left"] == 2
@@ -265,15 +256,7 @@ async def test_texts_that_the_model_still_owns_are_told(kafka, topics, run, pref
 
 async def test_a_model_for_which_no_text_waits_is_retired_though_others_came(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
-    service = AIOKafkaConsumer(
-        topics.texts,
-        bootstrap_servers=kafka.bootstrap,
-        group_id=f"{prefix}.intent.hr",
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-    )
-    await service.start()
-    await service.commit({TopicPartition(topics.texts, 0): 0})
+    service = await joined(kafka, topics, "intent.hr", at=0)
     await service.stop()
     await publish(kafka.bootstrap, topics.texts, [FOR_NER, FOR_ANOTHER, b"no JSON"])
     code, out, said = await run("retire", "intent/hr", "--yes", "--json")
@@ -284,20 +267,8 @@ async def test_a_model_for_which_no_text_waits_is_retired_though_others_came(kaf
 
 async def test_texts_that_wait_for_a_withdrawn_model_which_nobody_serves_are_told(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
-    await producer.start()
-    for text in (FOR_HR, FOR_NER, FOR_HR, FOR_ANOTHER, b"{}"):
-        await producer.send_and_wait(topics.texts, text, partition=0)
-    await producer.stop()
-    service = AIOKafkaConsumer(
-        topics.texts,
-        bootstrap_servers=kafka.bootstrap,
-        group_id=f"{prefix}.intent.hr",
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-    )
-    await service.start()
-    await service.commit({TopicPartition(topics.texts, 0): 0})
+    await publish(kafka.bootstrap, topics.texts, [FOR_HR, FOR_NER, FOR_HR, FOR_ANOTHER, b"{}"])
+    service = await joined(kafka, topics, "intent.hr", at=0)
     await service.stop()
     code, _, said = await run("retire", "intent/hr", "--yes")
     assert code == 1

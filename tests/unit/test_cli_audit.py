@@ -166,11 +166,3 @@ def test_key_and_checkpoints_of_ones_own_running_installation_are_found_by_its_k
     assert "openssl pkey -in KEY_FILE -pubout" in result.stderr
     result = CliRunner().invoke(app, ["audit", "verify", "--bootstrap", "127.0.0.1:43212"])
     assert "no `sprat up` of yours runs with Kafka at 127.0.0.1:43212" in result.stderr
-
-
-@pytest.mark.parametrize("arguments", [["audit"], ["audit", "verify"]])
-def test_help_has_examples_and_exit_codes(arguments):
-    shown = CliRunner().invoke(app, [*arguments, "--help"]).output
-    assert f"sprat {' '.join(arguments)}" in shown.split("Examples:")[1]
-    assert "Exit codes:" in shown
-    assert "--json" in shown

@@ -36,14 +36,6 @@ def run(monkeypatch, tmp_path):
     return lambda *arguments: CliRunner().invoke(app, ["dlq", *arguments])
 
 
-@pytest.mark.parametrize("name", ["list", "count", "show", "replay"])
-def test_help_has_examples_and_exit_codes(run, name):
-    shown = run(name, "--help").output
-    assert f"sprat dlq {name}" in shown.split("Examples:")[1]
-    assert "Exit codes:" in shown
-    assert "--json" in shown
-
-
 def test_help_says_that_an_id_is_not_masked(run):
     shown = " ".join(run("show", "--help").output.split())
     assert "ce_id" in shown

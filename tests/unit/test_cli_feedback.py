@@ -383,14 +383,6 @@ def test_without_announced_labels_nothing_is_said():
     assert judge_labels([given("fees")], {}, {}) == ([], [])
 
 
-@pytest.mark.parametrize("arguments", [["feedback"], ["feedback", "export"]])
-def test_help_has_examples_and_exit_codes(arguments):
-    shown = CliRunner().invoke(app, [*arguments, "--help"]).output
-    assert f"sprat {' '.join(arguments)}" in shown.split("Examples:")[1]
-    assert "Exit codes:" in shown
-    assert "--json" in shown
-
-
 def text_record(offset: int, value: bytes) -> Record:
     headers = {"ce_specversion": "1.0", "ce_id": "t-1", "ce_source": "/crm", "ce_type": TextSubmitted.event_type}
     return Record("sprat.texts.v1", 0, offset, offset, None, value, tuple((k, v.encode()) for k, v in headers.items()))

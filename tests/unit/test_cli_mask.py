@@ -248,10 +248,3 @@ def test_a_tagger_and_none_is_a_mistake(tmp_path):
     result = run("Anna", "--tagger", str(tmp_path), "--validators-alone")
     assert result.exit_code == 2
     assert result.stderr == "sprat: --tagger and --validators-alone exclude each other\n"
-
-
-def test_help_has_examples_and_exit_codes():
-    shown = run("--help").output
-    assert "sprat mask" in shown.split("Examples:")[1]
-    assert "Exit codes:" in shown
-    assert "--json" in shown

@@ -179,9 +179,3 @@ def test_nothing_that_exists_is_overwritten(download, tmp_path):
     assert result.exit_code == 2
     assert "exists already" in result.stderr
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
-
-
-def test_the_help_has_an_example_and_the_exit_codes():
-    shown = convert("--help").output
-    assert "sprat models convert opus-mt" in shown.split("Example:")[1]
-    assert "Exit codes:" in shown

@@ -26,14 +26,6 @@ def run(*arguments):
     return CliRunner().invoke(app, ["bench", *arguments])
 
 
-def test_the_help_has_examples_and_exit_codes():
-    shown = run("--help").output
-
-    assert "sprat bench" in shown.split("Examples:")[1]
-    assert "Exit codes:" in shown
-    assert "--json" in shown
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
