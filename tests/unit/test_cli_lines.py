@@ -325,12 +325,9 @@ def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
     assert "but the tiers declined: no large model is asked for the task pii" in said
 
 
-def test_a_threshold_that_was_not_used_is_not_shown():
-    assert route(kept(route=Route(decision="escalated", reason="declined"))) == "escalated: declined"
-
-
-def test_a_threshold_is_not_shown_where_the_small_model_gave_no_confidence_to_compare_with_it():
-    declined = Route(decision="escalated", reason="declined", threshold=0.63)
+@pytest.mark.parametrize("threshold", [None, 0.63])
+def test_a_threshold_is_not_shown_where_there_is_no_confidence_to_compare_with_it(threshold):
+    declined = Route(decision="escalated", reason="declined", threshold=threshold)
     assert route(kept(route=declined)) == "escalated: declined"
 
 
@@ -407,20 +404,19 @@ def test_a_brief_dead_letter_fits_the_terminal_and_the_id_stays_longer_than_the_
     assert ("id\ufffd-1" in line, "3@17" in line) == (has_id, has_place)
 
 
+def letter_of(headers, code="invalid_cloudevent", detail="id: missing"):
+    reason = DeadLetterReason(code, detail, "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
+    return read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", reason.headers(headers)))
+
+
 def test_a_dead_letter_with_an_id_and_no_source_has_its_id():
-    reason = DeadLetterReason(
-        "invalid_cloudevent", "header ce_source: missing", "sprat.texts.v1", 3, 17, 1, "router", "1"
-    )
-    headers = reason.headers([("ce_specversion", b"1.0"), ("CE_ID", b"b-14")])
-    letter = read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
+    letter = letter_of([("ce_specversion", b"1.0"), ("CE_ID", b"b-14")], detail="header ce_source: missing")
     assert brief_dead_letter(letter, None).endswith("header ce_source: missing  b-14  sprat.texts.v1 3@17")
     assert (letter.identity, letter.text_id, dead_letter_json(letter)["text_id"]) == (None, "b-14", "b-14")
 
 
 def test_a_dead_letter_without_an_id_has_its_place():
-    reason = DeadLetterReason("invalid_cloudevent", "header ce_id: missing", "sprat.texts.v1", 3, 17, 1, "router", "1")
-    headers = reason.headers([("ce_specversion", b"1.0")])
-    letter = read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
+    letter = letter_of([("ce_specversion", b"1.0")], detail="header ce_id: missing")
     assert brief_dead_letter(letter, None).endswith("header ce_id: missing  sprat.texts.v1 3@17")
     assert "· has no id · trace" in dead_letter(letter)
 
@@ -449,10 +445,8 @@ def test_json_is_the_message_as_it_was_written():
 
 @pytest.fixture
 def letter():
-    reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
     given = {"ce_id": "id\x1b-1", "ce_source": "/test", "traceparent": TRACEPARENT}
-    headers = reason.headers([(name, value.encode()) for name, value in given.items()])
-    return read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", headers))
+    return letter_of([(name, value.encode()) for name, value in given.items()], "invalid_text", "text: blank")
 
 
 def test_a_dead_letter_says_why_who_and_where(letter):
@@ -468,8 +462,7 @@ def test_a_dead_letter_is_json_without_its_value(letter):
 
 
 def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from_where_it_stood():
-    reason = DeadLetterReason("invalid_text", "text: blank", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
-    letter = read_dead_letter(Record("sprat.dead-letters.v1", 0, 5, 1_050, None, b"{}", reason.headers(())))
+    letter = letter_of((), "invalid_text", "text: blank")
     source, text_id = plain_text_identity("sprat.texts.v1", 3, 17, 1_000)
     trace = Traceparent.root(source, text_id).trace_id
     assert f"· {text_id} · trace {trace}" in dead_letter(letter)
@@ -483,11 +476,7 @@ def test_a_dead_letter_of_a_plain_text_has_the_id_and_the_trace_that_follow_from
 
 
 def test_a_dead_letter_of_what_says_no_id_says_so():
-    reason = DeadLetterReason("invalid_cloudevent", "id: missing", "sprat.texts.v1", 3, 17, 1_000, "router", "0.1.0")
-    headers = reason.headers([("ce_type", b"x")])
-    assert "· has no id · trace unknown" in dead_letter(
-        read_dead_letter(Record("t", 0, 5, 1_050, None, b"{}", headers))
-    )
+    assert "· has no id · trace unknown" in dead_letter(letter_of([("ce_type", b"x")]))
 
 
 @pytest.mark.parametrize(("span", "seconds"), [("30s", 30), ("10m", 600), ("2h", 7200), ("7d", 604_800)])
