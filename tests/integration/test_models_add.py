@@ -27,9 +27,8 @@ from sprat_inference.label_calibration import softmax
 from sprat_intent.model import IntentModel
 from sprat_local.models import version_in
 from support.int8 import needs_vnni
-from support.model_hub import COMMIT, TOKEN, add_model, model_hub
+from support.model_hub import COMMIT, MODELS, TOKEN, add_model, change, model_hub
 
-MODELS = Path(__file__).parents[1] / "data" / "hub"
 KINDS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
 PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ("en",))
 
@@ -60,11 +59,6 @@ def run(*words: str, code: int = 0) -> str:
 def bert(tmp_path: Path) -> Path:
     """A copy to damage."""
     return Path(shutil.copytree(MODELS / "bert", tmp_path / "bert"))
-
-
-def change_config(folder: Path, **changes: object) -> None:
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    (folder / "config.json").write_text(json.dumps(config | changes), "utf-8")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,7 +140,7 @@ def test_a_long_text_is_read_up_to_the_last_position(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_converted_is_refused(
     bert: Path, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    change_config(bert, **changes)
+    change(bert / "config.json", **changes)
     with pytest.raises(UserError, match=message):
         converted(SavedModel.open(bert), PROVENANCE, "intent", tmp_path / "a")
     assert not any((tmp_path / "a").iterdir())

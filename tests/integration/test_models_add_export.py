@@ -9,14 +9,12 @@ import numpy as np
 import onnx
 import pytest
 from tokenizers import Tokenizer
-from typer.testing import CliRunner
 
-from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact
 from sprat_inference.converters import onnx_export
 from sprat_inference.converters.agreement import original_logits, sample_texts
+from support.model_hub import MODELS, run
 
-MODELS = Path(__file__).parents[1] / "data" / "hub"
 SHAPE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "pad_token_id": 1,
          "intermediate_size": 32, "max_position_embeddings": 40}  # fmt: skip
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -39,12 +37,6 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
 """Name → type of the model, whose tokenizer it has, its configuration."""
 LABELS = ("refund", "delivery", "greeting", "outside")
 TAGS = ("O", "B-PER", "I-PER", "B-PROD", "I-PROD")
-
-
-def run(*words: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
 
 
 def random_model(kind: str, folder: Path, *, of_tokens: bool = False) -> Path:

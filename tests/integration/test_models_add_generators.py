@@ -1,16 +1,13 @@
 """`sprat models add --task generalist`: language models of transformers become generators that compute the same."""
 
-import json
 import shutil
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from sprat.errors import UserError
-from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.cards import Provenance
@@ -18,16 +15,11 @@ from sprat_inference.converters.generator import convert_generator
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.generator import GENERATOR_READER, Generator
 from sprat_local.models import served_models
+from support.model_hub import MODELS, change, expected, run
 from support.tiny_generator import write_saved
 
-MODELS = Path(__file__).parents[1] / "data" / "hub"
 KINDS = ("llama", "mistral", "phi3", "qwen2", "qwen3", "smollm3")
 PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ())
-
-
-def expected(kind: str) -> list[dict]:
-    """Return what transformers computed; see make_generators.py there."""
-    return json.loads((MODELS / kind / "expected.json").read_text("utf-8"))
 
 
 def converted(source: Path, folder: Path, **more: str) -> Card:
@@ -37,10 +29,6 @@ def converted(source: Path, folder: Path, **more: str) -> Card:
 
 def load(folder: Path) -> Generator:
     return Generator.load(folder, load_artefact(folder, reader=GENERATOR_READER).card)
-
-
-def change(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
 
 
 @pytest.fixture
@@ -156,12 +144,6 @@ def test_linear_scaling_divides_every_frequency(tmp_path: Path) -> None:
 def load_converted(folder: Path, name: str) -> Generator:
     converted(folder / name, folder / f"{name}-artefact", quantization="float32")
     return load(folder / f"{name}-artefact")
-
-
-def run(*words: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
 
 
 def test_the_command_adds_it_and_says_how_to_serve_it(tmp_path: Path) -> None:

@@ -11,11 +11,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat.model import Question
-from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier
@@ -30,9 +28,8 @@ from sprat_inference.token_classifier import TokenClassifier
 from sprat_intent.model import IntentModel
 from sprat_ner.__main__ import load as load_ner
 from support.int8 import needs_vnni
-from support.model_hub import COMMIT, add_model, model_hub
+from support.model_hub import COMMIT, MODELS, add_model, model_hub, run
 
-MODELS = Path(__file__).parents[1] / "data" / "hub"
 KINDS = ("deberta-v2", "modernbert")
 PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ("en",))
 RUNTIMES = ("onnx", "onnxruntime", "torch", "transformers")
@@ -57,12 +54,6 @@ def converted(source: Path, folder: Path, quantization: str = "float32", **more:
 
 def read(folder: Path, texts: list[str]) -> np.ndarray:
     return Classifier.load(folder, load_artefact(folder).card).read(texts).logits
-
-
-def run(*words: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
 
 
 @pytest.fixture

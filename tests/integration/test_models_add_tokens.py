@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat.thresholds import find_thresholds
-from sprat_cli.main import app
 from sprat_contracts.announcements import NOT_FITTED
 from sprat_contracts.thresholds import NONE, SOME
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
@@ -24,15 +22,10 @@ from sprat_inference.token_classifier import MOST_CODE_POINTS, TokenClassifier
 from sprat_ner.__main__ import load
 from sprat_ner.added import AddedNerModel
 from support.int8 import needs_vnni
+from support.model_hub import MODELS, change, expected, run
 
-MODELS = Path(__file__).parents[1] / "data" / "hub"
 KINDS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
 PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ("en",))
-
-
-def expected(kind: str) -> list[dict]:
-    """Return what transformers computed; see make_tokens.py there."""
-    return json.loads((MODELS / f"{kind}-tokens" / "expected.json").read_text("utf-8"))
 
 
 def converted(source: Path, folder: Path, **more: str) -> Card:
@@ -45,26 +38,15 @@ def added(kind: str, folder: Path, **more: str) -> AddedNerModel:
     return AddedNerModel.load(folder)
 
 
-def run(*words: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
-
-
 @pytest.fixture
 def bert(tmp_path: Path) -> Path:
     """A copy to damage."""
     return Path(shutil.copytree(MODELS / "bert-tokens", tmp_path / "bert"))
 
 
-def change_config(folder: Path, **changes: object) -> None:
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    (folder / "config.json").write_text(json.dumps(config | changes), "utf-8")
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_logits_of_the_tokens_are_those_of_transformers(kind: str, tmp_path: Path) -> None:
-    rows = expected(kind)
+    rows = expected(f"{kind}-tokens")
     wanted = np.concatenate([np.array(row["logits"], np.float32) for row in rows])
     texts = [row["text"] for row in rows]
     found = {}
@@ -80,7 +62,7 @@ def test_the_logits_of_the_tokens_are_those_of_transformers(kind: str, tmp_path:
 
 def test_the_spans_are_those_of_transformers(tmp_path: Path) -> None:
     model = added("bert", tmp_path / "a", quantization="float32")
-    rows = expected("bert")
+    rows = expected("bert-tokens")
     answers = model.answer([Question(row["text"], "en") for row in rows])
     for row, answer in zip(rows, answers, strict=True):
         found = [[each.start, each.end, each.label] for each in answer.output.entities]
@@ -94,7 +76,7 @@ def test_the_service_serves_it(kind: str, tmp_path: Path) -> None:
     model.probe()
     assert isinstance(model, AddedNerModel)
     assert set(model.card.labels or ()) <= {"PER", "PROD"}
-    texts = [row["text"] for row in expected(kind)]
+    texts = [row["text"] for row in expected(f"{kind}-tokens")]
     together = model.answer([Question(text, "en") for text in texts])
     assert together == [model.answer([Question(text, "en")])[0] for text in texts]
     named = 0
@@ -141,7 +123,7 @@ def test_odd_text_gets_an_answer(tmp_path: Path, text: str) -> None:
 def test_a_model_that_cannot_be_converted_is_refused(
     bert: Path, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    change_config(bert, **changes)
+    change(bert / "config.json", **changes)
     with pytest.raises(UserError, match=message):
         converted(bert, tmp_path / "a")
 
@@ -182,7 +164,7 @@ def test_a_model_is_added(tmp_path: Path) -> None:
 def marked(tmp_path: Path) -> Path:
     """600 texts with the spans that the model finds; the less sure it is, the likelier the spans are wrong."""
     dice = np.random.default_rng(7)
-    words = " ".join(row["text"] for row in expected("bert")).split()
+    words = " ".join(row["text"] for row in expected("bert-tokens")).split()
     texts = [" ".join(dice.choice(words, 1 + place % 3)) for place in range(600)]
     found = added("bert", tmp_path / "gold").answer([Question(text, "en") for text in texts])
     confidences = np.array([answer.confidence for answer in found])
@@ -223,16 +205,6 @@ def test_a_calibrated_model_says_how_often_all_its_spans_are_right(marked: Path,
     assert model.card.score("calibrated_right") == pytest.approx(right.mean())
 
 
-def test_a_model_that_is_never_right_keeps_nothing(tmp_path: Path) -> None:
-    wrong = [{"start": 0, "end": 1, "label": "PROD"}]
-    rows = [json.dumps({"text": row["text"], "entities": wrong}) for row in expected("bert")] * 5
-    (tmp_path / "rows.jsonl").write_text("\n".join(rows), "utf-8")
-    said = run("models", "add", str(MODELS / "bert-tokens"), "--task", "ner", "--no-compare", "--output",
-               str(tmp_path / "a"), "--calibrate", str(tmp_path / "rows.jsonl"))  # fmt: skip
-    assert "no threshold reaches 95.0%, nor any lower level" in said
-    assert load_artefact(tmp_path / "a").card.keep_at == 1.0
-
-
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -265,7 +237,7 @@ def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:
     """Needs torch: `make test-models`."""
     pytest.importorskip("torch", reason="needs torch and transformers: make test-models")
     for kind in KINDS:
-        rows = expected(kind)
+        rows = expected(f"{kind}-tokens")
         found, _ = original_logits(MODELS / f"{kind}-tokens", [row["text"] for row in rows], 40, of_tokens=True)
         assert all(np.abs(each - row["logits"]).max() < 1e-3 for each, row in zip(found, rows, strict=True))
     run("models", "add", str(MODELS / "roberta-tokens"), "--task", "ner", "--quantization", "float32", "--output",

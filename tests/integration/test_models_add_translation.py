@@ -8,13 +8,11 @@ import ctranslate2
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from typer.testing import CliRunner
 
 from sprat.errors import UserError
 from sprat.model import Question
 from sprat.processing.handler import Ask
 from sprat.thresholds import find_thresholds
-from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.agreement import (
@@ -31,10 +29,9 @@ from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_
 from sprat_inference.text_to_text import LanguageMarks, load_pieces, served_tag
 from sprat_translation.handler import TranslationHandler
 from sprat_translation.model import TranslationModel
-from support.model_hub import COMMIT, add_model, model_hub
+from support.model_hub import COMMIT, MODELS, add_model, change, expected, model_hub, run
 from support.router_records import TOPICS, received, text
 
-MODELS = Path(__file__).parents[1] / "data" / "hub"
 PAIRS = {
     "marian": ("de", "en"),
     "marian-several": ("en", "fr"),
@@ -45,11 +42,6 @@ PAIRS = {
     "t5-gated": ("de", "en"),
 }
 PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ())
-
-
-def expected(kind: str) -> list[dict]:
-    """Return what transformers computed; see make_translation.py there."""
-    return json.loads((MODELS / kind / "expected.json").read_text("utf-8"))
 
 
 def converted(source: Path, folder: Path, *pairs: str, **more: str) -> Card:
@@ -63,20 +55,10 @@ def load(source: Path, folder: Path) -> TranslationModel:
     return TranslationModel.load(folder)
 
 
-def run(*words: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
-
-
 @pytest.fixture
 def marian(tmp_path: Path) -> Path:
     """A copy to damage."""
     return Path(shutil.copytree(MODELS / "marian", tmp_path / "marian"))
-
-
-def change(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
 
 
 @pytest.mark.parametrize("kind", PAIRS)
@@ -244,12 +226,6 @@ def test_a_damaged_folder_is_refused(
     (marian / file).unlink() if content is None else (marian / file).write_bytes(content)
     with pytest.raises((UserError, BrokenArtefact), match=message):
         load(marian, tmp_path / "a")
-
-
-def test_weights_that_are_only_a_pickle_are_refused(marian: Path) -> None:
-    (marian / "model.safetensors").rename(marian / "pytorch_model.bin")
-    with pytest.raises(UserError, match="can run any code"):
-        SavedModel.open(marian, TOKENIZERS)
 
 
 def test_the_padding_is_never_written(marian: Path, tmp_path: Path) -> None:

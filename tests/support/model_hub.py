@@ -1,4 +1,4 @@
-"""A Hugging Face hub on loopback that serves folders: the part of its API that downloading a model uses."""
+"""The tiny models of tests/data/hub, and a Hugging Face hub on loopback: the part of its API that a download uses."""
 
 import hashlib
 import json
@@ -12,8 +12,30 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
+from typer.testing import CliRunner
+
+from sprat_cli.main import app
+
+MODELS = Path(__file__).parents[1] / "data" / "hub"
 COMMIT = "3f2a91c0d4e5b6a7988776655443322110ffeedd"
 TOKEN = "hf_consented"
+
+
+def expected(kind: str) -> list[dict]:
+    """Return what transformers computed; see make.py there."""
+    return json.loads((MODELS / kind / "expected.json").read_text("utf-8"))
+
+
+def change(path: Path, **changes: object) -> None:
+    """Change fields of a file of JSON."""
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+def run(*words: str, code: int = 0) -> str:
+    """Run `sprat` in this process, and return what it says as one line."""
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
 
 
 class ModelHub:
