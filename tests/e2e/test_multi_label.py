@@ -3,12 +3,9 @@
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
@@ -19,10 +16,9 @@ from sprat_local.options import Options, Simulation
 from sprat_policy import load_task_files
 from support import label_sets, training_files
 from support.readme import commands, programs
-from support.stream import eventually, read_all
-from support.traffic import record
+from support.running_task import SOURCE, RunningTask
+from support.stream import read_all
 
-SOURCE = "/tests/multi-label"
 BOTH = "my laptop will not start since May and where is my payslip of May"
 UNSURE = "the computer shows no salary and I am away next week"
 GOLD = {"text": UNSURE, "gold": {"desk-topics": {"labels": ["laptop", "leave"]}}}
@@ -60,44 +56,8 @@ def test_the_card_says_what_the_model_is_and_how_sure_it_was_on_held_out_texts(f
     assert 0.5 <= card.keep_at < 1.0
 
 
-@dataclass
-class Running:
-    """An installation that serves the task."""
-
-    installation: Installation
-    folder: Path
-
-    async def send(self, **texts: dict[str, Any]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.installation.bootstrap)
-        await producer.start()
-        for id, value in texts.items():
-            data, headers = record(SOURCE, id, value)
-            await producer.send_and_wait(self.installation.topics.texts, data, headers=headers)
-        await producer.stop()
-
-    async def result(self, id: str) -> Result:
-        found: dict[str, Result] = {}
-
-        async def is_there() -> bool:
-            records = await read_all(self.installation.bootstrap, self.installation.topics.results("desk-topics"))
-            found.update({each.text_id: each for each in (decode(one, Result).message for one in records)})
-            return id in found
-
-        await eventually(is_there)
-        return found[id]
-
-    def cli(self, *arguments: str, code: int = 0) -> str:
-        environment = {
-            "SPRAT_POLICY": str(self.folder / "policy.yaml"),
-            "SPRAT_KAFKA__BOOTSTRAP": self.installation.bootstrap,
-        }
-        done = CliRunner().invoke(app, list(arguments), env=environment)
-        assert done.exit_code == code, done.output
-        return done.output
-
-
 @pytest.fixture(scope="module")
-def running(folder: Path) -> Iterator[Running]:
+def running(folder: Path) -> Iterator[RunningTask]:
     options = Options(
         policy=folder / "policy.yaml",
         task_files=load_task_files(folder / "tasks"),
@@ -105,7 +65,7 @@ def running(folder: Path) -> Iterator[Running]:
         simulation=Simulation(latency_ms=0, jitter_ms=0, gold=folder / "gold.jsonl"),
     )
     with Installation(options) as installation:
-        yield Running(installation, folder)
+        yield RunningTask(installation, folder, "desk-topics")
 
 
 def labels(result: Result) -> set[str]:
@@ -113,7 +73,7 @@ def labels(result: Result) -> set[str]:
     return {each.label for each in result.output.labels}
 
 
-async def test_a_sure_answer_is_kept_with_all_its_labels(running: Running) -> None:
+async def test_a_sure_answer_is_kept_with_all_its_labels(running: RunningTask) -> None:
     await running.send(both={"text": BOTH, "tasks": {"desk-topics": {}}})
     result = await running.result("both")
     assert (result.status, result.source, result.route.decision) == ("answered", "small", "kept")
@@ -123,7 +83,7 @@ async def test_a_sure_answer_is_kept_with_all_its_labels(running: Running) -> No
     assert result.confidence >= result.route.threshold  # type: ignore[operator]
 
 
-async def test_an_unsure_answer_is_the_large_models(running: Running) -> None:
+async def test_an_unsure_answer_is_the_large_models(running: RunningTask) -> None:
     await running.send(unsure={"text": UNSURE, "tasks": {"desk-topics": {}}})
     result = await running.result("unsure")
     assert (result.status, result.source, result.route.decision) == ("answered", "frontier", "escalated")
@@ -133,7 +93,7 @@ async def test_an_unsure_answer_is_the_large_models(running: Running) -> None:
     assert (request.labels, request.reasons) == (("badge", "laptop", "leave", "payroll"), ("low_confidence",))
 
 
-def test_corrections_become_rows_to_train_from_and_the_model_is_evaluated(running: Running) -> None:
+def test_corrections_become_rows_to_train_from_and_the_model_is_evaluated(running: RunningTask) -> None:
     correct = ["feedback", "--task", "desk-topics", "--text-id", "both", "--source", SOURCE, "--by", "qa", "--label"]
     assert "laptop, badge" in running.cli(*correct, "laptop|badge")
     corrected = running.folder / "corrected.csv"

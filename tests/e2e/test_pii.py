@@ -2,24 +2,20 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
-from sprat_contracts import MaskedOutput, Result, decode
+from sprat_contracts import MaskedOutput
 from sprat_local.installation import Installation
 from sprat_local.options import Options, Simulation
 from sprat_policy import load_task_files
 from support.readme import commands, programs
-from support.stream import eventually, read_all
-from support.traffic import record
+from support.running_task import RunningTask
+from support.stream import read_all
 
-SOURCE = "/tests/pii"
 NAME, MAIL, IBAN, PROJECT = "Anna Schmidt", "anna.schmidt@example.org", "DE89 3704 0044 0532 0130 00", "Project Heron"
 TEXT = f"Could you tell me if the payment from {IBAN} has arrived? Thank you, {NAME} ({MAIL}), {PROJECT}"
 POLICY = """\
@@ -31,36 +27,8 @@ tenants:
 pytestmark = pytest.mark.timeout(240)
 
 
-@dataclass
-class Running:
-    """An installation with two such tasks; of the second nothing is kept."""
-
-    installation: Installation
-
-    async def send(self, **texts: dict[str, Any]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.installation.bootstrap)
-        await producer.start()
-        for id, value in texts.items():
-            data, headers = record(SOURCE, id, value)
-            await producer.send_and_wait(self.installation.topics.texts, data, headers=headers)
-        await producer.stop()
-
-    async def result(self, id: str, task: str = "pii") -> tuple[Result, bytes]:
-        """Return the Result of a text, and its record's value as it stands on the topic."""
-        found: dict[str, tuple[Result, bytes]] = {}
-
-        async def is_there() -> bool:
-            for each in await read_all(self.installation.bootstrap, self.installation.topics.results(task)):
-                message = decode(each, Result).message
-                found[message.text_id] = message, each.value or b""
-            return id in found
-
-        await eventually(is_there)
-        return found[id]
-
-
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTask]:
     folder: Path = tmp_path_factory.mktemp("pii")
     (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     init, _ = commands(programs()["task-pii"])
@@ -78,12 +46,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         simulation=Simulation(invent=True, latency_ms=0, jitter_ms=0),
     )
     with Installation(options) as installation:
-        yield Running(installation)
+        yield RunningTask(installation, folder, "pii")
 
 
-async def test_the_result_is_the_text_without_its_personal_data(running: Running) -> None:
+async def test_the_result_is_the_text_without_its_personal_data(running: RunningTask) -> None:
     await running.send(clean={"text": TEXT, "tasks": {"pii": {}}})
-    result, value = await running.result("clean")
+    result, value = await running.result_record("clean")
     assert (result.status, result.source, result.route.decision) == ("answered", "small", "kept")
     assert isinstance(result.output, MaskedOutput)
     assert result.output.masked == (
@@ -95,9 +63,9 @@ async def test_the_result_is_the_text_without_its_personal_data(running: Running
         assert secret.encode() not in value
 
 
-async def test_what_is_not_sure_is_degraded_and_no_large_model_sees_it(running: Running) -> None:
+async def test_what_is_not_sure_is_degraded_and_no_large_model_sees_it(running: RunningTask) -> None:
     await running.send(unsure={"text": TEXT, "tasks": {"strict": {}}})
-    result, value = await running.result("unsure", "strict")
+    result, value = await running.result_record("unsure", "strict")
     assert (result.status, result.route.decision, result.route.reason) == ("degraded", "escalated", "low_confidence")
     assert result.declined is not None
     assert (result.declined.code, result.cost_eur) == ("task", 0.0)
@@ -106,12 +74,12 @@ async def test_what_is_not_sure_is_degraded_and_no_large_model_sees_it(running: 
     assert not await read_all(running.installation.bootstrap, running.installation.topics.egress)
 
 
-async def test_a_text_in_which_names_cannot_be_found_is_not_masked_at_all(running: Running) -> None:
+async def test_a_text_in_which_names_cannot_be_found_is_not_masked_at_all(running: RunningTask) -> None:
     await running.send(
         finnish={"text": "Soita Aino Virtaselle", "language": "fi", "tasks": {"pii": {}}},
         long={"text": "\u3300" * 19_000, "tasks": {"pii": {}}},
     )
-    (finnish, _), (long, _) = await running.result("finnish"), await running.result("long")
+    (finnish, _), (long, _) = await running.result_record("finnish"), await running.result_record("long")
     assert [(each.status, each.output) for each in (finnish, long)] == [("unanswered", None)] * 2
     assert [cause.code for cause in finnish.declined.causes] == ["language", "masking"]  # type: ignore[union-attr]
     assert [cause.code for cause in long.declined.causes] == ["masking", "masking"]  # type: ignore[union-attr]

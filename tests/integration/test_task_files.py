@@ -3,26 +3,23 @@
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
-from sprat_contracts import FrontierRequested, Prediction, Result, decode
+from sprat_contracts import FrontierRequested, Prediction, decode
 from sprat_local.installation import Installation
 from sprat_local.options import Options, Simulation
 from sprat_operations.dead_letters import read_dead_letter
 from sprat_policy import load_task_file, load_task_files
 from support import training_files
 from support.readme import commands, programs
+from support.running_task import SOURCE, RunningTask
 from support.stream import eventually, read_all
-from support.traffic import record
 
-SOURCE = "/tests/task-files"
 POLICY = """\
 tenants:
   "*": {frontier: redact, regions: [local]}
@@ -55,39 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@dataclass
-class Running:
-    """An installation with the task, and what stands on its topics."""
-
-    installation: Installation
-    folder: Path
-
-    async def send(self, **texts: dict[str, Any]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.installation.bootstrap)
-        await producer.start()
-        for id, value in texts.items():
-            data, headers = record(SOURCE, id, value)
-            await producer.send_and_wait(self.installation.topics.texts, data, headers=headers)
-        await producer.stop()
-
-    async def result(self, id: str, task: str = "desk") -> Result:
-        found: dict[str, Result] = {}
-
-        async def is_there() -> bool:
-            records = await read_all(self.installation.bootstrap, self.installation.topics.results(task))
-            found.update({each.text_id: each for each in (decode(one, Result).message for one in records)})
-            return id in found
-
-        await eventually(is_there)
-        return found[id]
-
-    async def of(self, topic: str, kind: type[Any], id: str) -> Any:
-        records = await read_all(self.installation.bootstrap, topic)
-        return next(each for each in (decode(one, kind).message for one in records) if id in each.model_dump_json())
-
-
 @pytest.fixture(scope="module")
-def running(folder: Path) -> Iterator[Running]:
+def running(folder: Path) -> Iterator[RunningTask]:
     options = Options(
         policy=folder / "policy.yaml",
         task_files=load_task_files(folder / "tasks"),
@@ -95,19 +61,24 @@ def running(folder: Path) -> Iterator[Running]:
         simulation=Simulation(invent=True, latency_ms=0, jitter_ms=0),
     )
     with Installation(options) as installation:
-        yield Running(installation, folder)
+        yield RunningTask(installation, folder, "desk")
 
 
-async def test_a_text_that_asks_for_the_task_ends_as_a_result_of_its_model(running: Running) -> None:
+async def read_of(running: RunningTask, topic: str, kind: type[Any], id: str) -> Any:
+    records = await read_all(running.installation.bootstrap, topic)
+    return next(each for each in (decode(one, kind).message for one in records) if id in each.model_dump_json())
+
+
+async def test_a_text_that_asks_for_the_task_ends_as_a_result_of_its_model(running: RunningTask) -> None:
     await running.send(sure={"text": "how do I book three days off", "tasks": {"desk": {}}})
     result = await running.result("sure")
     assert (result.status, result.source, result.output.label) == ("answered", "small", "leave")  # type: ignore[union-attr]
     assert result.requested == ("desk",)
-    prediction = await running.of(running.installation.topics.predictions("desk"), Prediction, "sure")
+    prediction = await read_of(running, running.installation.topics.predictions("desk"), Prediction, "sure")
     assert (prediction.task, prediction.model.name) == ("desk", "desk")
 
 
-async def test_a_task_with_labels_alone_is_answered_by_the_nearest_one(running: Running) -> None:
+async def test_a_task_with_labels_alone_is_answered_by_the_nearest_one(running: RunningTask) -> None:
     await running.send(
         goal={"text": "our club has won the match by two goals", "tasks": {"subject": {}}},
         odd={"text": "what is the square root of nine", "tasks": {"subject": {}}},
@@ -117,16 +88,16 @@ async def test_a_task_with_labels_alone_is_answered_by_the_nearest_one(running: 
     assert (await running.result("odd", "subject")).source == "frontier"
 
 
-async def test_what_is_not_sure_goes_to_the_large_model_with_what_the_file_says(running: Running) -> None:
+async def test_what_is_not_sure_goes_to_the_large_model_with_what_the_file_says(running: RunningTask) -> None:
     await running.send(unsure={"text": "my payslip and my badge in March", "tasks": {"desk": {"model": "gone"}}})
     result = await running.result("unsure")
     assert result.source == "frontier"
     assert result.output.label in {"badge", "laptop", "leave", "payroll", None}  # type: ignore[union-attr]
-    request = await running.of(running.installation.topics.frontier_requests, FrontierRequested, "unsure")
+    request = await read_of(running, running.installation.topics.frontier_requests, FrontierRequested, "unsure")
     assert set(request.labels) == {"badge", "laptop", "leave", "payroll"}
 
 
-async def test_a_task_of_writing_goes_to_the_large_model_alone(running: Running) -> None:
+async def test_a_task_of_writing_goes_to_the_large_model_alone(running: RunningTask) -> None:
     await running.send(
         write={"text": "Anna Weber, anna.weber@example.org, asks for leave", "tasks": {"summary": {}}},
         never={"text": "asks for leave", "tasks": {"summary": {}}, "frontier": "deny"},
@@ -141,7 +112,7 @@ async def test_a_task_of_writing_goes_to_the_large_model_alone(running: Running)
     assert [cause.code for cause in stayed.declined.causes] == ["no_service", "policy"]  # type: ignore[union-attr]
 
 
-async def test_what_must_stay_stays(running: Running) -> None:
+async def test_what_must_stay_stays(running: RunningTask) -> None:
     text = "my payslip and my badge in March"
     await running.send(kept={"text": text, "tasks": {"desk": {"model": "gone"}}, "frontier": "deny"})
     result = await running.result("kept")
@@ -149,7 +120,7 @@ async def test_what_must_stay_stays(running: Running) -> None:
     assert "policy" in {cause.code for cause in result.declined.causes}  # type: ignore[union-attr]
 
 
-async def test_personal_values_are_masked_before_they_leave(running: Running) -> None:
+async def test_personal_values_are_masked_before_they_leave(running: RunningTask) -> None:
     text = "my payslip and my badge, write to anna.weber@example.org"
     await running.send(masked={"text": text, "tasks": {"desk": {"model": "gone"}}})
     result = await running.result("masked")
@@ -157,7 +128,7 @@ async def test_personal_values_are_masked_before_they_leave(running: Running) ->
     assert result.egress.masked == {"EMAIL": 1}
 
 
-async def test_a_task_without_a_file_is_a_dead_letter_that_names_the_nearest(running: Running) -> None:
+async def test_a_task_without_a_file_is_a_dead_letter_that_names_the_nearest(running: RunningTask) -> None:
     await running.send(typo={"text": "hello", "tasks": {"dessk": {}}})
 
     found: dict[str, str] = {}
@@ -173,30 +144,20 @@ async def test_a_task_without_a_file_is_a_dead_letter_that_names_the_nearest(run
     assert found["no_known_task"].startswith("tasks: 1 unknown, did you mean desk?; known are intent, ")
 
 
-def cli(running: Running, *arguments: str, code: int = 0) -> str:
-    environment = {
-        "SPRAT_POLICY": str(running.folder / "policy.yaml"),
-        "SPRAT_KAFKA__BOOTSTRAP": running.installation.bootstrap,
-    }
-    done = CliRunner().invoke(app, list(arguments), env=environment)
-    assert done.exit_code == code, done.output
-    return done.output
-
-
-def test_the_commands_know_the_task(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_know_the_task(running: RunningTask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(running.folder)
     (send,) = commands(programs()["task-send"])
-    assert '"label":"laptop"' in cli(running, *shlex.split(send)[1:], "--json")
-    assert "sprat.results.desk.v1" in cli(running, "topics", "list", "--json")
-    assert "desk.default" in cli(running, "lag", "--over", "0.5", "--json")
+    assert '"label":"laptop"' in running.cli(*shlex.split(send)[1:], "--json")
+    assert "sprat.results.desk.v1" in running.cli("topics", "list", "--json")
+    assert "desk.default" in running.cli("lag", "--over", "0.5", "--json")
     correct = ["feedback", "--task", "desk", "--text-id", "sure", "--source", SOURCE, "--by", "qa", "--label"]
-    assert cli(running, *correct, "leave")
-    assert "no announced model knows the label leaves; did you mean leave?" in cli(running, *correct, "leaves", code=2)
-    cli(running, "feedback", "export", "--task", "desk", "--output", str(running.folder / "corrected.csv"))
+    assert running.cli(*correct, "leave")
+    assert "no announced model knows the label leaves; did you mean leave?" in running.cli(*correct, "leaves", code=2)
+    running.cli("feedback", "export", "--task", "desk", "--output", str(running.folder / "corrected.csv"))
     assert "how do I book three days off,leave" in (running.folder / "corrected.csv").read_text()
-    retrained = cli(running, "retrain", "desk", "--served", "desk-model", "--json").splitlines()
+    retrained = running.cli("retrain", "desk", "--served", "desk-model", "--json").splitlines()
     (said,) = (json.loads(line) for line in retrained if line.startswith("{"))
     assert (said["model"], said["folder"], said["decision"]["task"]) == ("desk", "desk-2", "intent")
-    rights = cli(running, "acls", "print", "--principal", "desk=User:desk")
+    rights = running.cli("acls", "print", "--principal", "desk=User:desk")
     assert "sprat.predictions.desk.v1" in rights
-    assert "sprat.results.desk.v1" in cli(running, "acls", "print", "--principal", "consumer=User:shop")
+    assert "sprat.results.desk.v1" in running.cli("acls", "print", "--principal", "consumer=User:shop")
