@@ -134,6 +134,14 @@ async def topics(kafka: Kafka, prefix: str) -> Topics:
 
 
 @pytest.fixture
+def no_otel_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the variables of OpenTelemetry that this shell has from a test."""
+    for name in [*os.environ]:
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
 def metrics() -> Metrics:
     """Return the metrics that this test emits. Ask for it before anything emits: what comes earlier is lost."""
     return Metrics()

@@ -21,6 +21,8 @@ from sprat.telemetry.providers import Telemetry, make_telemetry
 from support.otlp_sink import OtlpSink, otlp_grpc_sink, otlp_sink
 from support.stream import SECRET, eventually, made_topics, settings_for
 
+pytestmark = pytest.mark.usefixtures("no_otel_variables")
+
 SIGNALS = ("traces", "metrics", "logs")
 QUIET = {"OTEL_METRIC_EXPORT_INTERVAL": "3600000", "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
 """Nothing is sent before the stop."""
@@ -29,13 +31,6 @@ QUIET = {"OTEL_METRIC_EXPORT_INTERVAL": "3600000", "OTEL_BSP_SCHEDULE_DELAY": "3
 def things(sink: OtlpSink) -> list[Any]:
     """Return the metric of these tests; histograms that others have declared in this process are sent as well."""
     return [each for each in sink.metrics if each.name == "sprat.things"]
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    for name in [*os.environ]:
-        if name.startswith("OTEL_"):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The providers that a process gets from its variables; test_telemetry_export.py sends with them."""
 
 import contextlib
-import os
 
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
@@ -11,14 +10,9 @@ from sprat.errors import UserError
 from sprat.telemetry.instruments import Metric
 from sprat.telemetry.providers import PausedExporter, Telemetry, configure_telemetry, make_telemetry
 
+pytestmark = pytest.mark.usefixtures("no_otel_variables")
+
 TRACES = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_TIMEOUT": "100"}
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    for name in [*os.environ]:
-        if name.startswith("OTEL_"):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -1,21 +1,14 @@
 """The standard `OTEL_*` variables: what each one does, and that a wrong value is named and never shown."""
 
-import os
-
 import pytest
 
 from sprat.errors import UserError
 from sprat.telemetry import variables
 from sprat.telemetry.variables import check_variables, exporters, sdk_disabled
 
+pytestmark = pytest.mark.usefixtures("no_otel_variables")
+
 SECRET = "wrong-value-s3cret"
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    for name in [*os.environ]:
-        if name.startswith("OTEL_"):
-            monkeypatch.delenv(name)
 
 
 def names(made):
