@@ -184,12 +184,6 @@ def test_a_text_that_is_its_own_translation_needs_no_calibrated_model(
         assert emit.message.reasons == reasons
 
 
-def test_an_unsure_answer_without_a_calibration_has_both_reasons() -> None:
-    announcement = announced(card={"calibration": {"fitted_on": "nothing"}}, version=MODEL["version"])
-    (emit,) = router(announcement).receive(received(prediction(confidence=0.1))).events
-    assert emit.message.reasons == ("uncalibrated", "low_confidence")
-
-
 def test_a_sure_prediction_of_no_intent_is_kept_where_the_policy_says_so() -> None:
     (result,) = results(router().receive(received(prediction(**NULL_LABEL))))
     assert (result.status, result.route.decision, result.route.reason) == ("answered", "kept", "out_of_scope")
