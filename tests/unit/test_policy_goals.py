@@ -113,7 +113,7 @@ def test_answers_without_a_label_and_models_without_a_calibration_have_rules(
         pytest.param("tasks: {ner: {goal: nan}}", ":1:21: tasks.ner.goal: 'nan': input should be a finite number"),
         pytest.param(
             "tasks: {ner: {languages: {de: {goal: 97}}}}",
-            ":1:38: tasks.ner.languages.de.goal: '97': no such goal; the nearest: 0.995;",
+            ":1:38: tasks.ner.languages.de.goal: '97': no such goal; the nearest: 0.97;",
             id="in per cent",
         ),
         pytest.param(

@@ -50,7 +50,8 @@ def thousandths(share: float) -> int:
 
 
 def nearest_levels(goal: float) -> tuple[float, ...]:
-    """Return the goal alone where it is a level, else the one or two levels next to it."""
+    """Return the goal alone where it is a level, else the one or two levels next to it; 97 is read as per cent."""
+    goal = goal / 100 if 1 < goal <= 100 else goal
     if any(math.isclose(goal, each, abs_tol=1e-9) for each in LEVELS):
         return (goal,)
     below, above = [each for each in LEVELS if each < goal], [each for each in LEVELS if each > goal]

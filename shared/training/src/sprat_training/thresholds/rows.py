@@ -124,7 +124,7 @@ class Purpose:
 
     def __post_init__(self) -> None:
         for goal in self.goals:
-            if len(nearest_levels(goal)) != 1:
+            if nearest_levels(goal) != (goal,):
                 raise ValueError(f"{goal} is no goal; the nearest are {nearest_levels(goal)}")
 
 
