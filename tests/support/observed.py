@@ -16,7 +16,7 @@ import httpx
 from confluent_kafka import KafkaException, Producer
 
 from sprat_local.installation import Installation
-from sprat_local.observe.programs import ALERTMANAGER, COLLECTOR, JAEGER, PROMETHEUS, VICTORIA_LOGS, Program
+from sprat_local.observe.programs import ALERTMANAGER, COLLECTOR, PROMETHEUS, Program
 from sprat_local.observe.stack import Observability
 from sprat_local.options import Options, Simulation
 from support.faster_rules import write_faster_rules
@@ -341,4 +341,3 @@ def frozen(run: ObservedRun, service: str) -> Iterator[None]:
 
 NEEDED = (PROMETHEUS, ALERTMANAGER, COLLECTOR)
 """Without these nothing is proven."""
-WELCOME = (JAEGER, VICTORIA_LOGS)
