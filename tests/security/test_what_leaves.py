@@ -189,11 +189,11 @@ def test_doctor_warns_of_such_labels_with_the_name_of_the_model_and_quotes_none(
     announced = ModelAnnounced(
         task="intent", model="hr", version="1", owns_from=1, labels=("leave", "projekt_adler", "K-123456"), card={}
     )
-    (line,) = check_policy(Policy(perimeter=RULES), [announced])
+    line, *others = check_policy(Policy(perimeter=RULES), [announced])
     assert line.status is CheckStatus.warning
     assert line.finding.startswith("intent/hr: labels 2 and 3 of 3 with a term of the policy or a personal value")
     assert not any(word in line.finding + line.fix for word in ("adler", "123456"))
-    assert list(check_policy(Policy(), [announced])) == []
+    assert list(check_policy(Policy(), [announced])) == others
 
 
 def test_of_a_language_metrics_have_the_first_part_alone(metrics: Metrics) -> None:
