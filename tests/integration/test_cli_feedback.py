@@ -198,17 +198,23 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(
     }
     assert written["plain"]["language"] == "en"
     assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
-    assert (tmp_path / "outside.csv").read_text().splitlines() == ["text,label,language", "text 2,,en"]
+    with (tmp_path / "outside.csv").open(newline="") as file:
+        (outside,) = csv.DictReader(file)
+    assert int(outside.pop("given_at")) > 0
+    assert outside == {"text": "text 2", "label": "", "language": "en", "given_by": "qa"}
     code, out, _ = await run("export", "--output", "again.csv")
     assert "left out: 1  no text that is still there has this id and source: never of /crm\n" in out
     code, out, err = await run("export", "--output", "out.csv")
     assert (code, err) == (2, "sprat: out.csv is there already; --force writes over it\n")
     code, (exported,), _ = await run("export", "--task", "translation", "--output", "de.jsonl", "--json")
     assert exported["rows"] == 1
-    assert json.loads((tmp_path / "de.jsonl").read_text()) == {
+    translated = json.loads((tmp_path / "de.jsonl").read_text())
+    assert translated.pop("given_at") > 0
+    assert translated == {
         "text": "text 3",
         "language": "en",
         "output": {"text": "x", "target": "de"},
+        "given_by": "qa",
     }
 
 
@@ -225,7 +231,9 @@ async def test_a_correction_older_than_every_text_is_expired(kafka, topics, run,
     code, out, _ = await run("export", "--output", "out.tsv")
     assert code == 0
     assert out.startswith("out.tsv: 1 row, 1 label: transfer 1\nby qa 1\n")
-    assert (tmp_path / "out.tsv").read_text() == "text\tlabel\tlanguage\nlater\ttransfer\ten\n"
+    header, row = (tmp_path / "out.tsv").read_text().splitlines()
+    assert header == "text\tlabel\tlanguage\tgiven_by\tgiven_at"
+    assert row.startswith("later\ttransfer\ten\tqa\t")
 
 
 async def test_a_label_that_only_a_forger_announces_is_left_out_of_the_export(kafka, topics, run):
