@@ -86,7 +86,7 @@ def test_evaluate_and_promote(desk: Desk) -> None:
     assert told.startswith("checked.csv: 1 row of intent@hr, 1 label: leave 1")
     person.run("sprat retrain intent/hr --corrections checked.csv --output hr-4")
     person.follow("sprat evaluate drawn.csv --model hr-2 --write")
-    assert "the policy asks for 97.0% certified" in person.run("sprat promote hr-2", code=1).err
+    assert "the policy asks for 97 % certified" in person.run("sprat promote hr-2", code=1).err
     assert "nothing was moved" in person.follow("sprat promote hr-2 --dry-run", "--force").out
     for _ in range(3):
         person.take("sprat up")  # which runs
@@ -254,8 +254,9 @@ def trains_from_corrections(desk: Desk, person: Person) -> None:
     person.run(
         "sprat feedback --from corrections.jsonl --source /crm --task intent --by agent-17 --allow-missing-texts"
     )
-    told = person.follow("sprat feedback export --since 30d --output corrected.csv").out.splitlines()
-    assert told == [
+    # An answer of the other model, which another chapter corrects, has labels of its own.
+    told = person.follow("sprat feedback export --since 30d --output corrected.csv", "--model default").out.splitlines()
+    assert [line for line in told if "asked for another model" not in line] == [
         "corrected.csv: 12 rows, 2 labels: transfer 6, balance 6",
         "by agent-17 12",
         "left out: 1  no text that is still there has this id and source: gone of /crm",
