@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from sprat.thresholds import write_thresholds
+from sprat.thresholds import ThresholdsFile, write_thresholds
 from sprat_contracts import Egress, IntentOutput, LabelsOutput, Output, ScoredLabel, TranslationOutput, Usage
 from sprat_contracts.thresholds import Thresholds
 from sprat_frontier.breaker import ProviderBreaker
@@ -546,3 +546,15 @@ async def test_an_answer_without_a_probability_is_not_reused_where_the_tier_need
     assert (answered.output, answered.cached) == (IntentOutput(label="transfer"), False)
     assert len(questions(after)) == 1
     assert (await second.answer(parts.request(id="t-2"))).cached
+
+
+async def test_a_tiers_thresholds_that_are_no_longer_followed_are_logged(tmp_path, monkeypatch, caplog):
+    async def follow(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(ThresholdsFile, "follow", follow)
+    files = TierThresholds(tmp_path / "policy.yaml", ["intent"])
+    files.open("house", "large-1")
+    await asyncio.sleep(0.05)
+    await files.stop()
+    assert "a tier's thresholds are no longer followed: PermissionError; start the service again" in caplog.text

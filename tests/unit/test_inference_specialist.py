@@ -225,7 +225,7 @@ SOME = {
 NONE = {"intent": IntentOutput(label=None), "ner": NerOutput(entities=()), "topics": LabelsOutput(labels=())}
 
 
-def judged(output, confidence, *, stage=None, cached=False, language="en", by=thresholds(german=0.9)):  # noqa: B008
+def judged(output, confidence, *, stage=None, cached=False, language="en", by=thresholds(german=0.9)):  # noqa: B008 - frozen
     one, record = specialist(), received(text(language=language, text=GERMAN))
     one.thresholds = by
     answered = Answered(Answer(output, confidence, stage), cached=cached, timings_ms={})

@@ -1,12 +1,15 @@
 """What the answers of tiers are worth: the files `thresholds/TIER.TASK.json` beside the policy."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sprat.thresholds import LOOK_EVERY_S, ThresholdsFile
 from sprat_contracts.thresholds import Thresholds
 from sprat_policy import tier_thresholds
+
+log = logging.getLogger(__name__)
 
 
 class TierThresholds:
@@ -31,7 +34,10 @@ class TierThresholds:
         files = {
             task: ThresholdsFile(tier_thresholds(self._policy, tier, task), model_version=model) for task in self._tasks
         }
-        self._following += [asyncio.create_task(file.follow(_taken_over, self._every_s)) for file in files.values()]
+        for file in files.values():
+            following = asyncio.create_task(file.follow(_taken_over, self._every_s))
+            following.add_done_callback(_ended)
+            self._following.append(following)
         return files
 
     async def stop(self) -> None:
@@ -39,6 +45,12 @@ class TierThresholds:
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
+
+
+def _ended(following: asyncio.Task[None]) -> None:
+    """Log why a file is no longer followed; its last content holds until the service is started again."""
+    if not following.cancelled() and (error := following.exception()) is not None:
+        log.error("a tier's thresholds are no longer followed: %s; start the service again", type(error).__name__)
 
 
 async def _taken_over(thresholds: Thresholds) -> None:

@@ -101,7 +101,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: no half file stays beside the model
         Path(name).unlink(missing_ok=True)
         raise
 
