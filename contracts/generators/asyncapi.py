@@ -7,7 +7,7 @@ from contracts.generators.examples import degraded, examples
 from contracts.generators.headers import dead_letter_headers, example_headers, headers_schema
 from contracts.generators.operations import Operation, operations
 from contracts.generators.paths import CONTRACTS
-from sprat.channels import service_channels
+from sprat.base.channels import service_channels
 from sprat_contracts import Message, Topic, Topics
 from sprat_contracts.topics import TOMBSTONES_MS
 

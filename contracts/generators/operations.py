@@ -8,9 +8,9 @@ from aiokafka import ConsumerRecord
 from faststream.specification import AsyncAPI
 from pydantic import BaseModel
 
-from sprat.channels import Channels
+from sprat.base.channels import Channels
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.consumer import make_broker, subscribe
-from sprat.settings import KafkaSettings
 
 
 class NoMessage(BaseModel):

@@ -22,7 +22,7 @@ from services.translation.recipe import thresholds as translation
 from services.translation.recipe.corpora import NAMES
 from services.translation.recipe.quality import POOR_CHRF
 from services.translation.recipe.scores import see_tests
-from sprat.thresholds import find_thresholds
+from sprat.base.thresholds import find_thresholds
 from sprat_contracts.kept import least_kept
 from sprat_contracts.thresholds import NONE, SOME, Thresholds, thousandths
 from sprat_inference.card import Card

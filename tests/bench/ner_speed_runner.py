@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_ner.model import NerModel
 
 BATCH = 256

@@ -49,7 +49,7 @@ SHARE_TOLERANCE = 0.02
 _SPEED = """
 import json, sys, time
 from pathlib import Path
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_translation.model import TranslationModel
 model = TranslationModel.load(Path(sys.argv[1]))
 questions = [Question(text, "en", "de") for text in json.load(sys.stdin)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sprat.audit.keys import SigningKey
-from sprat.settings import KafkaSettings
+from sprat.base.settings import KafkaSettings
 from sprat_local.processes.ports import HOST, free_port
 from support.chapters import Person, chapter, environment
 from support.compose import DOCKER, images

@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 from contracts.generators.asyncapi import DEAD_LETTER, _without_titles, channel_id
 from contracts.generators.paths import ASYNCAPI, ROOT
 from contracts.generators.schemas import messages
-from sprat.channels import service_channels
+from sprat.base.channels import service_channels
 from sprat_contracts import TASKS, Record, Topics, decode
 
 DOCUMENT: dict[str, Any] = json.loads(ASYNCAPI.read_text(encoding="utf-8"))

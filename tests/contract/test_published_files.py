@@ -14,7 +14,7 @@ from contracts.generators.examples import examples, thresholds
 from contracts.generators.generate import contracts, generated
 from contracts.generators.paths import ASYNCAPI, RELEASED, ROOT, SCHEMAS, TEST_VECTORS
 from contracts.generators.schemas import DIALECT, messages, schema_id, schema_of
-from sprat.thresholds import read_thresholds
+from sprat.base.thresholds import read_thresholds
 from sprat_contracts import Message, Traceparent, ids
 
 PROMISES = sorted(RELEASED.glob("*/*.json"))

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sprat.channels import Channels, frontier_channels, router_channels, specialist_channels
-from sprat.model import Answer
+from sprat.base.channels import Channels, frontier_channels, router_channels, specialist_channels
+from sprat.base.model import Answer
 from sprat.processing.handler import Answered, Ask, Outcome, Received
 from sprat.processing.records import receive
 from sprat_contracts import (

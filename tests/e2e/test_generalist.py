@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import Result, decode
 from sprat_local.installation import Installation
 from sprat_local.models import served_models

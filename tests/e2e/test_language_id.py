@@ -3,8 +3,8 @@
 from pydantic import SecretStr
 
 from conftest import Kafka, Redis
-from sprat.model import DEFAULT_MODEL
-from sprat.settings import KafkaSettings, RedisSettings
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import KafkaSettings, RedisSettings
 from sprat_language_id.__main__ import LanguageIdSettings, build
 from sprat_testing.service import running
 from support.stream import SECRET

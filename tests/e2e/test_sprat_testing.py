@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import Producer
 
 import sprat_testing
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_testing import Sprat, Text
 from support.readme import ROOT, commands, programs
 

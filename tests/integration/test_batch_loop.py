@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaTimeoutError
 from faststream._internal.endpoint.subscriber.usecase import SubscriberUsecase
 
 from conftest import Kafka, Redis
+from sprat.base.errors import Fatal
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import Fatal
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
-from sprat.settings import ServiceSettings
 from sprat_contracts import DeadLetterReason, Prediction, TextSubmitted, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler

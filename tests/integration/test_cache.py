@@ -10,11 +10,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import SecretStr
 
 from conftest import Redis
-from sprat.cache import RedisCache
-from sprat.keys import Keys
+from sprat.base.keys import Keys
+from sprat.base.sealing import Seal
+from sprat.base.settings import RedisSettings
+from sprat.processing.cache import RedisCache
 from sprat.runtime import CLOSE_S
-from sprat.sealing import Seal
-from sprat.settings import RedisSettings
 from sprat_frontier.__main__ import STORE_RETRIES, STORE_S
 from sprat_local.processes.ports import free_port
 from sprat_local.redis import EmbeddedRedis
@@ -239,7 +239,7 @@ async def test_a_long_outage_is_in_the_log_each_minute_also_soon_after_a_short_o
 async def test_that_the_service_itself_is_late_is_no_fault_of_redis(
     metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "sprat.cache")
+    caplog.set_level("INFO", "sprat.processing.cache")
     with EmbeddedRedis() as server:
         kept = cache(server.url, timeout_s=0.5)
         await kept.put("a", b"1")
@@ -257,7 +257,7 @@ async def test_that_the_service_itself_is_late_is_no_fault_of_redis(
 async def test_the_log_says_once_why_the_cache_fails_and_once_that_it_works_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "sprat.cache")
+    caplog.set_level("INFO", "sprat.processing.cache")
     clock = Clock()
     with EmbeddedRedis() as server:
         kept = cache(server.url, clock=clock, timeout_s=0.5)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from conftest import Kafka
+from sprat.base.model import Answer, Question
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.model import Answer, Question
 from sprat.processing.handler import Received
-from sprat.settings import ServiceSettings
 from sprat_contracts import DeadLetterReason, IntentOutput, NerOutput, Record, Result, TextSubmitted, decode
 from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS
 from sprat_contracts.wire import read_envelope

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from conftest import Kafka
-from sprat.settings import ServiceSettings
+from sprat.base.settings import ServiceSettings
 from sprat_operations.local_run import LocalRun
 from support.cli_records import environment, sprat, sprat_process
 from support.letters import dlq, plain_record, rejected

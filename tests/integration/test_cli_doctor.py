@@ -8,9 +8,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.lag import topics_read_by
 from sprat.registry.announcements import announcement_record
-from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced, Topics
 from sprat_local.processes.ports import free_port
 from sprat_operations.models import withdraw

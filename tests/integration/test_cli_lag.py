@@ -9,8 +9,8 @@ import time
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from sprat.base.settings import KafkaSettings
 from sprat.registry.announcements import tombstone_record
-from sprat.settings import KafkaSettings
 from sprat_contracts import Topics, Traceparent
 from sprat_operations.models import withdraw
 from sprat_operations.topics import create_topics

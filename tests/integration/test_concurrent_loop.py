@@ -8,11 +8,11 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CoordinatorNotAvailableError
 
 from conftest import Kafka
-from sprat.channels import Channels
+from sprat.base.channels import Channels
+from sprat.base.errors import Rejected, Retryable
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import Rejected, Retryable
 from sprat.processing.handler import Emit, Outcome, Received
-from sprat.settings import ServiceSettings
 from sprat_contracts import Message, TextSubmitted, Topics
 from sprat_testing.service import running
 from support.metrics import Metrics

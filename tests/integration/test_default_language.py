@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Kafka
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.settings import ServiceSettings
 from sprat_contracts import FrontierRequested, Prediction, Result, TextSubmitted, Topics, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_local.demo.target import DemoTarget
 from support.stream import made_topics, settings_for
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.settings import load_settings
+from sprat.base.errors import UserError
+from sprat.base.settings import load_settings
 from sprat_contracts import IntentOutput, TextOutput
 from sprat_frontier.chat import ChatApi
 from sprat_frontier.generalist import GeneralistApi

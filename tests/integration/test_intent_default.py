@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sprat_encoder
-from sprat.model import Answer, Model, Question
+from sprat.base.model import Answer, Model, Question
 from sprat_contracts import IntentOutput
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import PartRef

@@ -6,7 +6,7 @@ import ctranslate2
 import numpy as np
 import pytest
 
-from sprat.model import Answer, Model, Question
+from sprat.base.model import Answer, Model, Question
 from sprat_contracts import IntentOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact, write_artefact
 from sprat_inference.heads import LABEL_READER

@@ -10,13 +10,13 @@ from aiokafka.errors import CorruptRecordException, TopicAuthorizationFailedErro
 from confluent_kafka import Producer
 
 from conftest import Kafka
+from sprat.base.errors import Fatal
+from sprat.base.lifecycle import AdmissionControl
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import Fatal
-from sprat.health import LoopProgress
 from sprat.kafka.consumer import POLL_MS, watchdog
-from sprat.lifecycle import AdmissionControl
 from sprat.processing.handler import Answered, Ask, Outcome, Received
-from sprat.settings import ServiceSettings
+from sprat.telemetry.health import LoopProgress
 from sprat_contracts import DeadLetterReason
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.thresholds import THRESHOLDS, write_thresholds
+from sprat.base.errors import UserError
+from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
 from sprat_local import rollout

@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-from sprat.errors import UserError
-from sprat.model import Question
-from sprat.thresholds import find_thresholds
+from sprat.base.errors import UserError
+from sprat.base.model import Question
+from sprat.base.thresholds import find_thresholds
 from sprat_classify.__main__ import ClassifySettings, model_of
 from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact

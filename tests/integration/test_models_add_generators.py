@@ -7,7 +7,7 @@ import ctranslate2
 import numpy as np
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.cards import Provenance

@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer, processors
 from typer.testing import CliRunner
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.main import app
 from sprat_inference.converters.hard_texts import LONGEST, check_hard_texts, hard_texts
 from sprat_inference.tokenizer import GuardedTokenizer

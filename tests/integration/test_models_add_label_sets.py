@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sprat.model import Question
-from sprat.thresholds import find_thresholds
+from sprat.base.model import Question
+from sprat.base.thresholds import find_thresholds
 from sprat_classify.__main__ import ClassifySettings, model_of
 from sprat_cli.main import app
 from sprat_contracts.thresholds import SOME

@@ -12,8 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from sprat.errors import UserError
-from sprat.model import Question
+from sprat.base.errors import UserError
+from sprat.base.model import Question
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier

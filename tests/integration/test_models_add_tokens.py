@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sprat.errors import UserError
-from sprat.model import Question
-from sprat.thresholds import find_thresholds
+from sprat.base.errors import UserError
+from sprat.base.model import Question
+from sprat.base.thresholds import find_thresholds
 from sprat_contracts.announcements import NOT_FITTED
 from sprat_contracts.thresholds import NONE, SOME
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sprat.errors import UserError
-from sprat.model import Question
+from sprat.base.errors import UserError
+from sprat.base.model import Question
+from sprat.base.thresholds import find_thresholds
 from sprat.processing.handler import Ask
-from sprat.thresholds import find_thresholds
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.agreement import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_contracts import NerOutput
 from sprat_ner.model import NerModel
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.model import Answer, Model, Question
+from sprat.base.model import Answer, Model, Question
 from sprat_contracts import NerOutput
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import label_set_hash

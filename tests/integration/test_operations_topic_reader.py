@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_operations.topic_reader import TopicReader, read_since
 
 HOUR_MS = 3_600_000

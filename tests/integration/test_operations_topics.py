@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts.topics import Topics
 from sprat_local.processes.ports import free_port
 from sprat_operations.topics import Difference, create_topics, keep_current, kept_for, list_topics

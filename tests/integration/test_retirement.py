@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from conftest import Kafka
-from sprat.errors import Fatal
+from sprat.base.errors import Fatal
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.registry.announcements import ModelsReader, Ownership, announce
 from sprat.registry.model_table import model_key

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from conftest import Kafka
+from sprat.base.settings import ServiceSettings
+from sprat.base.thresholds import ThresholdsFile, write_thresholds
 from sprat.context import ServiceContext, Subscription
-from sprat.settings import ServiceSettings
-from sprat.thresholds import ThresholdsFile, write_thresholds
 from sprat_contracts import Result, Topics, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler

@@ -13,11 +13,11 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from confluent_kafka.admin import AclOperation, ResourceType
 from typer.testing import CliRunner
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.lag import LagMeter, topics_read_by
 from sprat.registry.model_table import ModelTable
-from sprat.settings import KafkaSettings
 from sprat_cli.main import COMMANDS, app, load
 from sprat_contracts import Topics
 from sprat_operations.topics import create_topics

@@ -24,12 +24,12 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 from opentelemetry.sdk.trace import ReadableSpan
 
 from conftest import Kafka
+from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat.kafka.publisher import OutRecord
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
-from sprat.thresholds import THRESHOLDS, write_thresholds
 from sprat_generalist.app import Generalist
 from sprat_generalist.settings import GeneralistSection
 from sprat_inference.artefact import load_artefact
@@ -323,8 +323,8 @@ async def test_no_planted_value_is_in_a_log_line(run: Run) -> None:
 
 
 LIFECYCLE = (
-    *("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.retry", "sprat_router.group_metrics"),
-    *("sprat.signatures", "sprat.thresholds", "sprat_frontier.egress_audit", "sprat_inference.serving"),
+    *("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.base", "sprat_router.group_metrics"),
+    *("sprat_frontier.egress_audit", "sprat_inference.serving"),
 )
 """Loggers of what is about a service, not about records; and of forged ones, whose trace is somebody else's."""
 

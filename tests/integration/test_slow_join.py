@@ -8,11 +8,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from conftest import Kafka
-from sprat import health
-from sprat.channels import Channels
+from sprat.base.channels import Channels
+from sprat.base.errors import Fatal
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import Fatal
-from sprat.settings import ServiceSettings
+from sprat.telemetry import health
 from sprat_contracts import TextSubmitted
 from sprat_testing.service import running
 from support.stream import eventually, made_topics, publish, settings_for

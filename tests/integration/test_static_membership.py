@@ -4,9 +4,9 @@ import time
 from collections import Counter
 
 from conftest import Kafka
-from sprat.channels import Channels
+from sprat.base.channels import Channels
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.settings import ServiceSettings
 from sprat_contracts import TextSubmitted
 from sprat_testing.service import running
 from support.stream import eventually, made_topics, publish, settings_for

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Kafka, Redis
-from sprat.thresholds import THRESHOLDS, ThresholdsFile, write_thresholds
+from sprat.base.thresholds import THRESHOLDS, ThresholdsFile, write_thresholds
 from sprat_contracts import ModelAnnounced, Prediction, decode
 from sprat_contracts.thresholds import Thresholds
 from sprat_inference.serving import serve_model

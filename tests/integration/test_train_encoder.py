@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sprat.errors import UserError
-from sprat.model import Question
+from sprat.base.errors import UserError
+from sprat.base.model import Question
 from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import PartCard

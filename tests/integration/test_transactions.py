@@ -7,10 +7,10 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from conftest import Kafka
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.trailing_offsets import TrailingOffsets
 from sprat.registry.announcements import ModelsReader
-from sprat.settings import ServiceSettings
 from sprat_contracts import Prediction, decode
 from sprat_inference.serving import serve_model
 from sprat_inference.specialist import SpecialistHandler

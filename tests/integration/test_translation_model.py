@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sprat.model import Answer, Model, Question
+from sprat.base.model import Answer, Model, Question
 from sprat.processing.handler import Answered, Ask
 from sprat_contracts import Prediction, TranslationOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, write_artefact

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sprat.model import Answer, Question
+from sprat.base.model import Answer, Question
 from sprat_contracts import TranslationOutput
 from sprat_translation.__main__ import SHIPPED
 from sprat_translation.model import READER, TranslationModel

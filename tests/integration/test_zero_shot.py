@@ -5,7 +5,7 @@ import shlex
 import numpy as np
 import pytest
 
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_encoder.label_model import LabellingModel
 from sprat_encoder.zero_shot import ARTEFACT, KEEP_AT, READER, load_zero_shot, words
 from sprat_inference.artefact import BrokenArtefact, load_part

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sprat.thresholds import find_thresholds
+from sprat.base.thresholds import find_thresholds
 from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact
 from support import owner_files

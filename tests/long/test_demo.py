@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from conftest import Kafka, Redis
-from sprat.settings import KafkaSettings
+from sprat.base.settings import KafkaSettings
 from sprat_local.demo.samples import Samples, load_samples
 from sprat_local.demo.session import Demo
 from sprat_local.demo.target import DemoTarget

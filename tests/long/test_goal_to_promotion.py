@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from sprat.thresholds import find_thresholds
+from sprat.base.thresholds import find_thresholds
 from sprat_contracts import Topics
 from sprat_contracts.thresholds import Says
 from sprat_inference.artefact import load_artefact

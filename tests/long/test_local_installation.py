@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from conftest import Kafka, Redis
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import TASKS
 from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
 from sprat_local.installation import Installation

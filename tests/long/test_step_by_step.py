@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.thresholds import find_thresholds
+from sprat.base.thresholds import find_thresholds
 from sprat_inference.artefact import load_artefact
 from support import owner_files, training_files
 from support.chapters import Person, chapter, environment

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import OutRecord, Publisher
-from sprat.settings import KafkaSettings
 from sprat_contracts.topics import Topics
 from sprat_operations.topics import Difference, create_topics, list_topics
 from support.three_brokers import Node, three_brokers

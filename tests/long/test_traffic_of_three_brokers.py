@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.cluster import Cluster
-from sprat.settings import KafkaSettings
 from sprat_operations.topics import create_topics
 from sprat_operations.traffic import Traffic
 from support.stream import eventually

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_local.observe.programs import find_programs
 from support.observed import NEEDED, ObservedRun, observed
 

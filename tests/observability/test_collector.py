@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_local.observe.configuration import Addresses, collector_layers, collector_overrides
 from sprat_local.observe.programs import COLLECTOR, HOW_TO_GET, find_programs
 from sprat_local.observe.server import ObservingServer

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_local.observe.programs import PROGRAMS, PROMETHEUS, find_programs
 from support.observed import PrometheusClient, wait_until
 from support.up_process import UpProcess, have_ended

@@ -12,7 +12,7 @@ from sprat.audit.chain import Chain, now_ms, signed_bytes
 from sprat.audit.keys import RECORD, SigningKey
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint
 from sprat.audit.settings import AuditSettings
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.audit.verify import exit_code
 from sprat_contracts.ids import derive
 from sprat_contracts.wire import SIGNATURE

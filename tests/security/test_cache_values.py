@@ -8,10 +8,10 @@ from pydantic import SecretStr
 from redis.asyncio import Redis as Client
 
 from conftest import Redis
-from sprat.cache import RedisCache
-from sprat.keys import Keys
-from sprat.sealing import Seal
-from sprat.settings import RedisSettings
+from sprat.base.keys import Keys
+from sprat.base.sealing import Seal
+from sprat.base.settings import RedisSettings
+from sprat.processing.cache import RedisCache
 from support.clock import Clock
 from support.metrics import Metrics
 

@@ -14,10 +14,10 @@ from redis.asyncio import Redis as Client
 from typer.testing import CliRunner
 
 from conftest import Kafka, Redis
-from sprat.cache import RedisCache, cache_key
-from sprat.keys import Keys
-from sprat.sealing import Seal
-from sprat.settings import RedisSettings
+from sprat.base.keys import Keys
+from sprat.base.sealing import Seal
+from sprat.base.settings import RedisSettings
+from sprat.processing.cache import RedisCache, cache_key
 from sprat_cli.main import app
 from sprat_contracts import Origin, Record, TextSubmitted, Topics
 from sprat_operations.topics import create_topics

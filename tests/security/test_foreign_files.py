@@ -19,10 +19,10 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from sprat import file_guard
-from sprat.errors import SpratError, UserError
-from sprat.file_guard import check_writers
-from sprat.settings import ServiceSettings, environment, load_settings
+from sprat.base import file_guard
+from sprat.base.errors import SpratError, UserError
+from sprat.base.file_guard import check_writers
+from sprat.base.settings import ServiceSettings, environment, load_settings
 from sprat_cli.chosen_policy import chosen_policy
 from sprat_cli.connection import load_command_settings
 from sprat_cli.main import app

@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from conftest import Kafka
+from sprat.base.keys import Keys
 from sprat.kafka.publisher import OutRecord
-from sprat.keys import Keys
-from sprat.signatures import Signatures
+from sprat.kafka.signatures import Signatures
 from sprat_contracts import DeadLetterReason, KafkaRecord
 from sprat_contracts.dead_letters import DEAD_LETTER_SIGNATURE, ORIGIN_TOPIC, REPLAYS, SERVICE
 from sprat_router.__main__ import RouterSettings

@@ -14,11 +14,11 @@ import pytest
 from pydantic import SecretStr
 
 from conftest import Kafka
+from sprat.base.keys import Keys
 from sprat.kafka.publisher import OutRecord, Publisher
-from sprat.keys import Keys
+from sprat.kafka.signatures import Signatures
 from sprat.registry.announcements import Announcement, ModelsReader, announce, announcement_record, tombstone_record
 from sprat.registry.model_table import model_key
-from sprat.signatures import Signatures
 from sprat_contracts import (
     TASKS,
     DeadLetterReason,

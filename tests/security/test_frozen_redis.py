@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pydantic import SecretStr
 
-from sprat.cache import RedisCache
-from sprat.keys import Keys
-from sprat.sealing import Seal
-from sprat.settings import RedisSettings
+from sprat.base.keys import Keys
+from sprat.base.sealing import Seal
+from sprat.base.settings import RedisSettings
+from sprat.processing.cache import RedisCache
 from sprat_cli.doctor.redis import check_redis
 from sprat_local.notices import Notice
 from sprat_local.redis import EmbeddedRedis

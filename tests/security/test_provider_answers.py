@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_frontier.bounded_client import MAX_BYTES
 from sprat_frontier.entity_offsets import MAX_MENTIONS
 from sprat_frontier.prompts import FrontierQuestion

@@ -22,10 +22,10 @@ from aiokafka.errors import (
 from confluent_kafka.admin import AclOperation, ResourceType
 from typer.testing import CliRunner
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import Cluster
 from sprat.kafka.lag import LagMeter
-from sprat.settings import KafkaSettings
 from sprat_cli.main import app
 from sprat_contracts import TASKS, Topics
 from sprat_local.kafka import jars, jvm

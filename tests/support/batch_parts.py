@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 from aiokafka import TopicPartition
 
+from sprat.base.lifecycle import AdmissionControl, Failure
+from sprat.base.model import Question
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Acknowledged, Publisher
-from sprat.lifecycle import AdmissionControl, Failure
-from sprat.model import Question
 from sprat.processing.batch_loop import BatchLoop
 from sprat.processing.handler import Ask, Emit, Outcome
 from sprat.processing.loop import LoopContext
 from sprat.processing.outbox import Outbox
-from sprat.settings import KafkaSettings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted, Topics
 from support.stream import SIGNATURES

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sprat import runtime
+from sprat.base.retry import Deadline
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord
-from sprat.retry import Deadline
 from sprat_frontier import redaction
 from sprat_intent.model import IntentModel
 

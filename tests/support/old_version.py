@@ -42,7 +42,7 @@ class EarlierVersion:
     @property
     def accepting(self) -> dict[str, str]:
         """What docs/deploy/upgrade.md sets for new services beside it: it may be a version without signatures."""
-        return {} if self.knows("sprat/signatures.py") else {"SPRAT_UNSIGNED_RECORDS": "accept"}
+        return {} if self.knows("sprat/kafka/signatures.py") else {"SPRAT_UNSIGNED_RECORDS": "accept"}
 
     def check(self, services: Iterable[str], folder: Path) -> None:
         """Check that its services run from a folder, and not from this version."""

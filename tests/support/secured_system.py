@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from sprat.model import Answer, Question
-from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
+from sprat.base.model import Answer, Question
+from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_contracts import TASKS, IntentOutput, NerOutput, TranslationOutput
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_frontier.__main__ import build as build_frontier

@@ -16,15 +16,15 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
-from sprat.cache import RedisCache
+from sprat.base.keys import Keys
+from sprat.base.model import Answer, Question
+from sprat.base.sealing import Seal
+from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat.context import ServiceContext
 from sprat.kafka.cluster import READ_COMMITTED, READ_UNCOMMITTED, Cluster
 from sprat.kafka.publisher import Publisher
-from sprat.keys import Keys
-from sprat.model import Answer, Question
-from sprat.sealing import Seal
-from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
-from sprat.signatures import Signatures
+from sprat.kafka.signatures import Signatures
+from sprat.processing.cache import RedisCache
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import IntentOutput, Topics
 from sprat_inference.card import Calibration, Card, label_set_hash

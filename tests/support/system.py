@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
 
-from sprat.model import DEFAULT_MODEL
-from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings
 from sprat_contracts import TASKS, DeadLetterReason, Event, Result, Topics, decode
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_frontier.__main__ import build as build_frontier

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from sprat.kafka.publisher import OutRecord
+from sprat.kafka.signatures import Signatures
 from sprat.processing.handler import Emit
 from sprat.processing.records import event_record
-from sprat.signatures import Signatures
 from sprat_contracts import Envelope, Message, Record, TextSubmitted, Traceparent
 from support.stream import SIGNATURES
 

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.thresholds import THRESHOLDS, read_thresholds
+from sprat.base.errors import UserError
+from sprat.base.thresholds import THRESHOLDS, read_thresholds
 from sprat_contracts.thresholds import thousandths
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_training.evaluation.decision import Goal

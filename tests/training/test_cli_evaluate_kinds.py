@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sprat.thresholds import read_thresholds
+from sprat.base.thresholds import read_thresholds
 from support import label_sets, training_files
 from support.evaluating import run
 

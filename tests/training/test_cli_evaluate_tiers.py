@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from sprat.thresholds import read_thresholds
+from sprat.base.thresholds import read_thresholds
 from sprat_contracts import EgressRecord, decode
 from sprat_inference.card import label_set_hash
 from support import frontier_parts as parts

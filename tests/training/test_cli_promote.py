@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sprat.thresholds import THRESHOLDS, find_thresholds, write_thresholds
+from sprat.base.thresholds import THRESHOLDS, find_thresholds, write_thresholds
 from sprat_cli.main import app
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_operations import local_run

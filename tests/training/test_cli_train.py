@@ -8,8 +8,8 @@ from html import unescape
 import pytest
 from typer.testing import CliRunner
 
-from sprat.model import Question
-from sprat.thresholds import THRESHOLDS, find_thresholds
+from sprat.base.model import Question
+from sprat.base.thresholds import THRESHOLDS, find_thresholds
 from sprat_cli.main import app
 from sprat_cli.train.report import MOST_LINES
 from sprat_contracts.thresholds import NONE, SOME

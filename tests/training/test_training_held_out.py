@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
 from sprat_training import held_out

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.model import Question
+from sprat.base.errors import UserError
+from sprat.base.model import Question
 from sprat_classify.pii import CARD, PiiModel, left_feature
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact, write_artefact
 from sprat_policy import PatternRule, PrivacyPolicy, TaskFile

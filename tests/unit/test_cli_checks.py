@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError
 from typer.testing import CliRunner
 
-from sprat.settings import KafkaSettings
+from sprat.base.settings import KafkaSettings
 from sprat_cli.doctor import kafka as clock
 from sprat_cli.doctor.check import CheckStatus
 from sprat_cli.doctor.kafka import check_brokers, check_calls, check_checkpoints, check_topics, check_transactions

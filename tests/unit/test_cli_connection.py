@@ -6,10 +6,10 @@ import os
 import pytest
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import OutRecord
-from sprat.settings import KafkaSettings
 from sprat_cli.connection import (
     UnreachableError,
     explain_kafka_errors,

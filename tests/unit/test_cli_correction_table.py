@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.correction_table import Added, merge_rows
 from sprat_cli.given_corrections import LEFT_OUT_WHY, OTHER_MODEL, GivenCorrections, of_known_labels
 from sprat_contracts import IntentOutput, LabelsOutput, ScoredLabel, TextSubmitted

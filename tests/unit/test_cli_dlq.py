@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat_cli.dlq.listing import next_steps
 from sprat_cli.dlq.replay import Run
 from sprat_cli.dlq.select import DeadLetterFilter, SelectedDeadLetters, check_names, not_found

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from sprat import plugins
+from sprat.base import plugins
 from sprat_cli.doctor.check import CheckStatus, ok
 from sprat_cli.doctor.machine import check_health_port, check_machine
 from sprat_local.checks import check_embedded_servers

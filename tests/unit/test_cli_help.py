@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint
 import pytest
 from typer.testing import CliRunner
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
 from sprat_cli.main import COMMANDS, app, load
 from sprat_training.thresholds.wording import PARAGRAPH
 
@@ -182,6 +182,6 @@ def test_a_missing_package_is_named_with_what_to_install(monkeypatch, name):
 
 
 def test_a_command_of_a_distribution_that_is_not_installed_names_the_distribution(monkeypatch):
-    monkeypatch.setattr("sprat.plugins.find", lambda *_: None)
+    monkeypatch.setattr("sprat.base.plugins.find", lambda *_: None)
     with pytest.raises(UserError, match=r"`sprat up` needs sprat-local: pip install --find-links dist 'sprat\[all\]'"):
         load("up")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli import installation
 from sprat_cli.connection import kafka_settings, load_command_settings, writing_signatures
 from sprat_cli.doctor.check import ok

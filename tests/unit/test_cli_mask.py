@@ -7,7 +7,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli import detectors, terminal
 from sprat_cli.detectors import DetectorSet, load_detectors, shipped_tagger
 from sprat_cli.main import app

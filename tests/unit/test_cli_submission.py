@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key
 from sprat_cli.text_input import TextLines, read_lines
 from sprat_contracts import SIGNATURE_HEADER, TextSubmitted

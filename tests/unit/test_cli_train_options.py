@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.train.options import languages_of
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
-from sprat.settings import ServiceSettings
+from sprat.base.settings import ServiceSettings
 from sprat_classify.__main__ import ClassifySettings
 from sprat_cli.doctor.settings import SERVICES_OWN, _names, check_variables
 from sprat_frontier.__main__ import FrontierServiceSettings

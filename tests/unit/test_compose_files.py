@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sprat.settings import section_field
+from sprat.base.settings import section_field
 from sprat_contracts import Topics
 from sprat_operations.rights import ROLES, parse_principals
 from support.compose import DOCKER

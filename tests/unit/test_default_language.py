@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.lifecycle import AdmissionControl, Failure
+from sprat.base.errors import UserError
+from sprat.base.lifecycle import AdmissionControl, Failure
+from sprat.base.settings import LanguageSettings, default_language, language_of_files, load_settings
 from sprat.processing.handler import Ask, Outcome, Received
 from sprat.processing.loop import LoopContext
 from sprat.processing.outbox import Outbox
-from sprat.settings import LanguageSettings, default_language, language_of_files, load_settings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import FrontierRequested, Message, Prediction, Record, TextSubmitted, Topics, decode
 from sprat_contracts.dead_letters import REPLAY_FOR

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sprat.errors import UserError
-from sprat.model import Question
+from sprat.base.errors import UserError
+from sprat.base.model import Question
 from sprat_classify.model import ClassifyModel, for_task
 from sprat_encoder import identify
 from sprat_encoder.label_model import LabellingModel

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sprat.errors import Rejected, Retryable
+from sprat.base.errors import Rejected, Retryable
 from sprat.processing.handler import Outcome
 from sprat_contracts import (
     Egress,

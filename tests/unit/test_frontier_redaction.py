@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import Egress, Entity, IntentOutput, NerOutput, TranslationOutput, Usage
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.protocols import ProviderError

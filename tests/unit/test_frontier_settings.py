@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import Usage
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings

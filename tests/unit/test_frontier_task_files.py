@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import IntentOutput, LabelsOutput, ScoredLabel, TextOutput
 from sprat_frontier.answers import InvalidAnswerError, check, parse
 from sprat_frontier.prompts import FrontierQuestion, prompt_for, question_of

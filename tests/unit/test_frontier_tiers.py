@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from sprat.thresholds import ThresholdsFile, write_thresholds
+from sprat.base.thresholds import ThresholdsFile, write_thresholds
 from sprat_contracts import Egress, IntentOutput, LabelsOutput, Output, ScoredLabel, TranslationOutput, Usage
 from sprat_contracts.thresholds import Thresholds
 from sprat_frontier.breaker import ProviderBreaker

@@ -8,8 +8,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from sprat import health
-from sprat.health import HealthServer, LoopProgress
+from sprat.telemetry import health
+from sprat.telemetry.health import HealthServer, LoopProgress
 from sprat.telemetry.prometheus import PrometheusPage
 
 

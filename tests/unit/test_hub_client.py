@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from httpx2 import URL, Request, Response
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.converters.hub_client import HubRules, HubSettings, check_downloaded
 
 COMMIT, SHA256 = "3f2a91c0d4e5b6a7988776655443322110ffeedd", "0" * 64

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sprat.errors import Fatal
+from sprat.base.errors import Fatal
 from sprat_inference.artefact import (
     BrokenArtefact,
     _version,

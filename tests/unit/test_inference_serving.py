@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.thresholds import THRESHOLDS, write_thresholds
+from sprat.base.errors import UserError
+from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat_classify.__main__ import ClassifySettings
 from sprat_encoder.zero_shot import ARTEFACT, default_thresholds
 from sprat_inference.artefact import load_part

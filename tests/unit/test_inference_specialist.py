@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sprat.model import Answer
+from sprat.base.model import Answer
 from sprat.processing.handler import Answered, Ask, Outcome
 from sprat_contracts import (
     Entity,

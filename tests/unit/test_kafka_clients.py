@@ -5,11 +5,11 @@ import ast
 import pytest
 from faststream.kafka import KafkaBroker
 
-from sprat.channels import Channels
+from sprat.base.channels import Channels
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import make_consumer
 from sprat.kafka.compat import on_consumer_created
 from sprat.kafka.consumer import make_broker, subscribe
-from sprat.settings import KafkaSettings
 from sprat_contracts import TextSubmitted
 from support.sources import ROOT, calls, sources
 

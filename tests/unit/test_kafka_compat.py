@@ -19,10 +19,10 @@ from aiokafka.record import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from packaging.requirements import Requirement
 
-from sprat.channels import Channels
+from sprat.base.channels import Channels
+from sprat.base.settings import KafkaSettings
 from sprat.kafka import compat, group_coordinator
 from sprat.kafka.consumer import make_broker, subscribe
-from sprat.settings import KafkaSettings
 from sprat_contracts import TextSubmitted
 from support.stream import batch_builder
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
-from sprat.errors import Rejected
+from sprat.base.errors import Rejected
 from sprat.kafka import compat
 from sprat.kafka.compression import MAX_BATCH, MAX_RECORD, MAX_RECORDS, Oversized, unpack
 from sprat.processing.records import receive

@@ -12,9 +12,9 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.connection_errors import capture_refusals, refusal_of
-from sprat.settings import KafkaSettings
 from support.sources import calls, sources
 
 KAFKA = KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN")

@@ -10,10 +10,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, TopicAuthorizationFailedError
 
-from sprat.errors import Fatal
-from sprat.health import LoopProgress
+from sprat.base.errors import Fatal
+from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.kafka.consumer import HUNG_S, static_member, watch_polls, watchdog
-from sprat.lifecycle import AdmissionControl, Failure
+from sprat.telemetry.health import LoopProgress
 from support.panics import PanicException
 
 TEXTS = TopicPartition("texts", 0)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import Retryable
+from sprat.base.errors import Retryable
+from sprat.base.settings import KafkaSettings
 from sprat.kafka import membership
 from sprat.kafka.membership import MembershipFile, drop_members, leave_groups, leave_groups_logged, take_members
-from sprat.settings import KafkaSettings
 
 NOBODY = KafkaSettings(bootstrap="127.0.0.1:1")
 

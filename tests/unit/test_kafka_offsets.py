@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sprat.errors import Fatal, Retryable
+from sprat.base.errors import Fatal, Retryable
 from sprat.kafka import offsets
 from sprat.kafka.offsets import OffsetTracker, commit, next_offsets, seek_back, set_initial_offsets
 from support.stream import settings_for

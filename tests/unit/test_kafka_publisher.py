@@ -12,9 +12,9 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from sprat.errors import Fatal
+from sprat.base.errors import Fatal
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.settings import KafkaSettings
 
 
 class Producer:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from sprat.base.lifecycle import AdmissionControl, Failure
+from sprat.base.retry import Deadline
 from sprat.kafka.rebalance import Assignment
-from sprat.lifecycle import AdmissionControl, Failure
-from sprat.retry import Deadline
 from support.panics import PanicException
 
 

@@ -6,8 +6,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
+from sprat.base.lifecycle import AdmissionControl
 from sprat.kafka.trailing_offsets import TrailingOffsets
-from sprat.lifecycle import AdmissionControl
 
 ONE, TWO = TopicPartition("texts", 0), TopicPartition("texts", 1)
 

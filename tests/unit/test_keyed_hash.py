@@ -5,8 +5,8 @@ import hmac
 
 from pydantic import SecretStr
 
-from sprat.cache import cache_key, key_prefix
-from sprat.keys import KeyedHash, Keys
+from sprat.base.keys import KeyedHash, Keys
+from sprat.processing.cache import cache_key, key_prefix
 
 HASH = KeyedHash(b"a key")
 

@@ -2,8 +2,8 @@
 
 from pydantic import SecretStr
 
-from sprat.keys import Keys
-from sprat.settings import ServiceSettings
+from sprat.base.keys import Keys
+from sprat.base.settings import ServiceSettings
 
 SECRET, OTHER = SecretStr("the secret of this installation"), SecretStr("the next secret of this installation")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_inference.artefact import BrokenArtefact, write_artefact
 from sprat_langid import LANGUAGES, VERSION, detect
 from sprat_language_id.__main__ import SHIPPED, LanguageIdSettings

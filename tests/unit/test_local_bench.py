@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sprat import plugins
-from sprat.errors import SpratError, UserError
-from sprat.settings import section_field
+from sprat.base import plugins
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import section_field
 from sprat_contracts import TASKS, TextSubmitted
 from sprat_local.bench import bare_model
 from sprat_local.bench.bare_model import cpu_s, served

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat_local import environment
 from sprat_local.environment import LaunchBuilder
 from sprat_local.installation import Installation

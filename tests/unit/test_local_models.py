@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_intent.__main__ import SHIPPED
 from sprat_local.environment import LaunchBuilder
 from sprat_local.models import SETTING, served_models

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice, discard_notice
 from sprat_local.observe import configuration, dashboards, runbooks

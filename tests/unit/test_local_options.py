@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.channels import service_channels
+from sprat.base.channels import service_channels
 from sprat.kafka.lag import topics_read_by
 from sprat_contracts import TASKS, Topics
 from sprat_local.options import Options, choose_services, model_name

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.main import app
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import write_artefact

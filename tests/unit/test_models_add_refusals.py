@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.main import app
 from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel

@@ -9,7 +9,7 @@ from tests.mutants.__main__ import Mutant, Verdict, read_list, run_tests, score,
 
 EXAMPLE = Mutant(
     id="example",
-    file="shared/chassis/src/sprat/errors.py",
+    file="shared/chassis/src/sprat/base/errors.py",
     find="class Fatal(",
     replace="",
     why="an example",
@@ -66,7 +66,7 @@ def test_the_report_counts_time_outs_apart(capsys):
     found = verdicts(killed=2, timeout=1)
     suite._report(found, [EXAMPLE] * 3)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["shared/chassis/src/sprat/errors.py", "3", "2", "1"]
+    assert lines[1].split() == ["shared/chassis/src/sprat/base/errors.py", "3", "2", "1"]
     assert lines[-1] == "3 mutants: 2 killed, 1 timeout; score 100.0%, 95% needed"
 
 

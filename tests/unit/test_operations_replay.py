@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from sprat.keys import Keys
-from sprat.signatures import Signatures
+from sprat.base.keys import Keys
+from sprat.kafka.signatures import Signatures
 from sprat_contracts import DeadLetterReason, Record, Topics, decode
 from sprat_contracts.texts import TextSubmitted
 from sprat_contracts.wire import read_envelope

@@ -3,8 +3,8 @@
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher
-from sprat.settings import KafkaSettings
 from sprat_contracts import DeadLetterReason, Record
 from sprat_operations.dead_letters import read_dead_letter
 from sprat_operations.replay import Replay, ReplaysNotAcknowledged, send

@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
-from sprat.channels import Channels, service_channels
-from sprat.errors import UserError
+from sprat.base.channels import Channels, service_channels
+from sprat.base.errors import UserError
 from sprat_contracts import TASKS, IntentOutput, Message, TaskTable, Topics
 from sprat_operations import rights
 from sprat_operations.rights import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.correction_table import rows_of, trainable, write_rows
 from sprat_contracts import IntentOutput, TextSubmitted
 from sprat_operations.feedback import CorrectedText

@@ -7,7 +7,7 @@ import pytest
 
 import sprat_policy
 from conftest import WritePolicy
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import TASKS
 from sprat_policy import IntentPolicy, KeepRule, Policy, TaskPolicy, TenantPolicy, effective_rule, load_policy
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_policy import load_task_file, set_task_model
 
 TASK = "# ours\nkind: classification\nlabels:\n  badge: a card\n  leave:\ngoal: 0.95 # enough\ninstruction: Judge.\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conftest import WritePolicy
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import BUILT_IN, IntentOutput, TaskTable
 from sprat_contracts.thresholds import LEVELS
 from sprat_policy import KeepRule, load_policy, load_task_files

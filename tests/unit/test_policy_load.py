@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from conftest import WritePolicy
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import BUILT_IN
 from sprat_policy import Policy, load_policy
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import BUILT_IN, IntentOutput, LabelsOutput, MaskedOutput, TaskTable, Topics
 from sprat_policy import Policy, load_task_file, load_task_files, tasks_folder
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import WritePolicy
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import Prediction, TextSignature, sign
 from sprat_contracts.signing import signature_of
 from sprat_policy import TenantGuard, load_guarded_policy, load_policy

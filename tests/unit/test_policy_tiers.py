@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import WritePolicy
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.policy.command import describe
 from sprat_contracts import BUILT_IN, IntentOutput, TaskTable
 from sprat_frontier.prompts import question_of

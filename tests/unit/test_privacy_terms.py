@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_policy import Policy, PrivacyPolicy, load_policy
 from sprat_privacy.detectors.terms import Terms
 

@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 
-from sprat.errors import Fatal, Rejected, Retryable
+from sprat.base.errors import Fatal, Rejected, Retryable
+from sprat.base.lifecycle import AdmissionControl, Failure
+from sprat.base.model import Question
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.lifecycle import AdmissionControl, Failure
-from sprat.model import Question
 from sprat.processing.batch_loop import BATCH_TOKENS, BatchLoop
 from sprat.processing.handler import Ask, Emit, Outcome
 from sprat.processing.loop import FailureBudget, LoopContext
 from sprat.processing.outbox import Outbox
-from sprat.settings import KafkaSettings
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import TextSubmitted, Topics
 from support.panics import PanicException

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 
-from sprat.errors import Fatal, Retryable
-from sprat.lifecycle import AdmissionControl, Failure
+from sprat.base.errors import Fatal, Retryable
+from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.processing.batch_loop import BatchLoop
 from sprat.processing.handler import Outcome
 from sprat.processing.loop import LoopContext

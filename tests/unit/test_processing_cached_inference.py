@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from sprat.errors import Fatal
-from sprat.keys import KeyedHash
-from sprat.model import Answer, Question, Unfinished
+from sprat.base.errors import Fatal
+from sprat.base.keys import KeyedHash
+from sprat.base.model import Answer, Question, Unfinished
 from sprat.processing.cached_inference import FEW_TEXTS, CachedInference, Inference, _bisect
 from sprat.processing.handler import Ask, Outcome
 from sprat.processing.records import WorkItem

@@ -9,8 +9,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError
 
-from sprat.errors import Fatal, Rejected
-from sprat.lifecycle import AdmissionControl, Failure
+from sprat.base.errors import Fatal, Rejected
+from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.processing.concurrent_loop import ConcurrentLoop
 from sprat.processing.handler import Outcome
 from sprat.processing.loop import FailureBudget, LoopContext

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.errors import Fatal
+from sprat.base.errors import Fatal
 from sprat.processing.loop import FailureBudget
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
-from sprat.errors import Fatal, Retryable
+from sprat.base.errors import Fatal, Retryable
+from sprat.base.retry import Deadline
 from sprat.kafka.publisher import NotAcknowledged
-from sprat.retry import Deadline
 from support.batch_parts import (
     ONE,
     TWO,

@@ -2,10 +2,10 @@
 
 import pytest
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.processing.outbox import Outbox
 from sprat.processing.records import PendingRecord, WorkItem
-from sprat.settings import KafkaSettings
 from sprat.telemetry.spans import INVISIBLE
 from sprat_contracts import Topics
 from support.stream import SIGNATURES

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from aiokafka.errors import CommitFailedError
 
-from sprat.errors import Retryable
-from sprat.retry import Deadline
+from sprat.base.errors import Retryable
+from sprat.base.retry import Deadline
 from support.batch_parts import (
     ONE,
     TWO,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sprat.errors import Retryable
+from sprat.base.errors import Retryable
 from sprat.processing.batch_loop import COMMIT_EVERY_S
 from sprat.processing.records import receive, trace_context
 from sprat_contracts import TextSubmitted, Traceparent

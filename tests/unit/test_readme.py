@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
-from sprat.model import Question
-from sprat.settings import Section
-from sprat.thresholds import find_thresholds
+from sprat.base.errors import UserError
+from sprat.base.model import Question
+from sprat.base.settings import Section
+from sprat.base.thresholds import find_thresholds
 from sprat_contracts import Result, TextSubmitted, Topics
 from sprat_contracts.thresholds import SOME
 from sprat_inference.artefact import load_artefact

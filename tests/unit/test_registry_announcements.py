@@ -3,12 +3,12 @@
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from sprat.errors import Fatal, Retryable
+from sprat.base.errors import Fatal, Retryable
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Acknowledged
 from sprat.registry.announcements import Announcement, Ownership, announce, announce_again
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import Retirement, RetirementFollower, owned_until
-from sprat.settings import KafkaSettings
 from sprat_contracts import ModelAnnounced, decode
 from support.measured import thresholds
 from support.router_records import announced

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from sprat import retry
-from sprat.errors import Fatal, Retryable
-from sprat.retry import OnceAMinute, retry_until
+from sprat.base import retry
+from sprat.base.errors import Fatal, Retryable
+from sprat.base.retry import OnceAMinute, retry_until
 
 QUICK = 0.01
 
@@ -27,7 +27,7 @@ def failing(*reasons: str):
 def messages(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
     backoff = retry.Backoff
     monkeypatch.setattr(retry, "Backoff", lambda: backoff(QUICK, QUICK))
-    caplog.set_level(logging.WARNING, "sprat.retry")
+    caplog.set_level(logging.WARNING, "sprat.base.retry")
     return lambda: [record.getMessage() for record in caplog.records]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sprat.channels import router_channels
-from sprat.errors import Fatal, Rejected
+from sprat.base.channels import router_channels
+from sprat.base.errors import Fatal, Rejected
 from sprat.processing.handler import Outcome
 from sprat_contracts import (
     Declined,

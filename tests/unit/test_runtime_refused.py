@@ -7,9 +7,9 @@ from contextlib import suppress
 import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, SaslAuthenticationFailed
 
-from sprat.errors import Fatal, UserError
+from sprat.base.errors import Fatal, UserError
+from sprat.base.settings import TelemetrySettings
 from sprat.runtime import stop_work, work_until_cancelled
-from sprat.settings import TelemetrySettings
 from sprat.telemetry import signals
 from sprat.telemetry.logs import configure_logs
 from support.stream import chassis_of, settings_for

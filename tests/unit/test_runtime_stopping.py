@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sprat import runtime
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from support.panics import PanicException
 from support.stream import chassis_of
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import SecretStr
 
-from sprat.keys import Keys
-from sprat.sealing import Expired, NotSealed, Seal
+from sprat.base.keys import Keys
+from sprat.base.sealing import Expired, NotSealed, Seal
 from support.clock import Clock
 
 SECRET = SecretStr("the secret of this installation")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sprat import settings as module
-from sprat.settings import ServiceSettings
+from sprat.base import settings as module
+from sprat.base.settings import ServiceSettings
 
 SOURCES = [path for folder in ("shared", "services") for path in (Path(__file__).parents[2] / folder).rglob("*.py")]
 

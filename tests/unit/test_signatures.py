@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sprat.keys import Keys
-from sprat.signatures import Signatures
+from sprat.base.keys import Keys
+from sprat.kafka.signatures import Signatures
 from sprat_contracts import Record
 from support.metrics import Metrics
 from support.wire_records import signed

@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, ParentBasedTraceIdRatio
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat.telemetry.instruments import Metric
 from sprat.telemetry.providers import PausedExporter, Telemetry, configure_telemetry, make_telemetry
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat.telemetry import variables
 from sprat.telemetry.variables import check_variables, exporters, sdk_disabled
 

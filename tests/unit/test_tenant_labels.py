@@ -4,9 +4,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from sprat.cache import RedisCache
+from sprat.base.sealing import Seal
 from sprat.context import ServiceContext
-from sprat.sealing import Seal
+from sprat.processing.cache import RedisCache
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute
 from sprat.telemetry.tracing import Tracing

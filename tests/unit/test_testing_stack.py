@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import Record, Result, Route
 from sprat_operations.services import ON_REQUEST, ServiceSpec
 from sprat_testing import Sprat, Text, containers

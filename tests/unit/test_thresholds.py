@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sprat.errors import Retryable, UserError
-from sprat.thresholds import THRESHOLDS, ThresholdsFile, find_thresholds, read_thresholds, write_thresholds
+from sprat.base.errors import Retryable, UserError
+from sprat.base.thresholds import THRESHOLDS, ThresholdsFile, find_thresholds, read_thresholds, write_thresholds
 from sprat_contracts.thresholds import Thresholds, content_version
 from support.measured import MODEL_VERSION, thresholds
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.calibration_rows import read_span_rows
 from sprat_training.datasets.rows import numbered_lines
 

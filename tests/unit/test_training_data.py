@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.data import check_test, merge_spellings, prepare
 from sprat_training.datasets.reader import joined, read_labelled
 from support.dataset_files import write_file

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.decision_report import decision_html, decision_lines, headline
 from sprat_inference.artefact import load_artefact
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, cell_threshold, compare

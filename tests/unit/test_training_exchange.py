@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.exchange import exchange, versions_to_exchange
 from sprat_training.model_card import check_output
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.data import MIN_TEXTS, TooFewToHoldOutError
 from sprat_training.datasets.reader import read_labelled

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sprat.thresholds import THRESHOLDS, find_thresholds
+from sprat.base.thresholds import THRESHOLDS, find_thresholds
 from sprat_contracts.thresholds import SOME
 from sprat_inference.artefact import load_part
 from sprat_inference.card import Card, PartCard

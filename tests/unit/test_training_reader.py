@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.datasets.reader import read_labelled, read_texts
 from sprat_training.datasets.rows import RowProblem
 from support.dataset_files import error_of, write_file

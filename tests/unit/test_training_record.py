@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.reader import LabelledTexts, joined

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.sources import read_sources

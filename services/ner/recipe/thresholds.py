@@ -15,7 +15,7 @@ from services.ner.recipe.gold import Sentence, laid_on, read_spans
 from services.ner.recipe.quality import BATCH, canonical
 from services.ner.recipe.scores import german_half
 from services.ner.recipe.sets import DEVELOPMENT, read_set
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_contracts import NerOutput
 from sprat_contracts.thresholds import NONE, says
 from sprat_ner.decoding import TYPES

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sacrebleu.metrics import bleu, chrf
 
 from services.translation.recipe.corpora import ParallelTexts
-from sprat.model import Question
+from sprat.base.model import Question
 from sprat_translation.layout import lay_out
 from sprat_translation.model import TranslationModel
 from sprat_translation.quality_estimate import GOOD_CHRF

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.encoder.recipe.zero_shot import read_rows
-from sprat.thresholds import THRESHOLDS, write_thresholds
+from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL
 from sprat_encoder.zero_shot import ARTEFACT, NAME, OUTSIDE_SHARE, READER, load_zero_shot
 from sprat_inference.artefact import load_part

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sprat.base.errors import UserError
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import Section
+from sprat.base.thresholds import THRESHOLDS, ThresholdsFile
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import UserError
-from sprat.model import DEFAULT_MODEL
 from sprat.runtime import run_service
-from sprat.settings import Section
-from sprat.thresholds import THRESHOLDS, ThresholdsFile
 from sprat_classify.handler import ClassifyHandler
 from sprat_classify.model import ClassifyModel, for_task
 from sprat_encoder.zero_shot import default_thresholds, load_zero_shot

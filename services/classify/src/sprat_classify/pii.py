@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from sprat.errors import UserError
-from sprat.model import Answer, Question
+from sprat.base.errors import UserError
+from sprat.base.model import Answer, Question
 from sprat_classify.handler import ClassifyHandler
 from sprat_contracts import Declined, MaskedOutput, PersonalSpan, ReasonCode, TaskOptions, TextSubmitted
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
@@ -97,13 +97,13 @@ class PiiModel:
         return self._tagger.windows.upper_bound(question.text, len(question.text))
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.model.Model`."""
+        """Answer all, in order; see :class:`sprat.base.model.Model`."""
         texts = [without_touching_signs(question.text) for question in questions]
         readings = self._tagger.read(texts) if texts else []
         return [self._answer(*each) for each in zip(questions, readings, strict=True)]
 
     def probe(self) -> None:
-        """Mask one text; see :class:`sprat.model.Model`."""
+        """Mask one text; see :class:`sprat.base.model.Model`."""
         self.answer([_PROBE])
 
     def _answer(self, question: Question, reading: TaggerReading) -> Answer:

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from sprat.audit.settings import AuditSettings
-from sprat.cache import RedisCache
-from sprat.channels import frontier_channels
+from sprat.base.channels import frontier_channels
+from sprat.base.sealing import Seal
+from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
+from sprat.processing.cache import RedisCache
 from sprat.runtime import run_service
-from sprat.sealing import Seal
-from sprat.settings import environment
 from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.handler import SERVICE, FrontierHandler

@@ -4,7 +4,7 @@ import json
 
 from pydantic import ValidationError
 
-from sprat.cache import cache_key
+from sprat.processing.cache import cache_key
 from sprat_contracts import Declined, Egress, ModelRef, Output, Usage
 from sprat_contracts.base import Part, Probability
 from sprat_frontier.answers import InvalidAnswerError, check

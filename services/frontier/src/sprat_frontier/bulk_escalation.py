@@ -16,10 +16,10 @@ from typing import Final
 from pydantic import SecretStr, ValidationError
 
 from sprat.audit.settings import AuditSettings
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.keys import Keys
+from sprat.base.settings import KafkaSettings, VariableSettings, environment, load_settings
 from sprat.kafka.publisher import Publisher
-from sprat.keys import Keys
-from sprat.settings import KafkaSettings, VariableSettings, environment, load_settings
 from sprat_contracts import (
     Declined,
     EgressRecord,

@@ -9,9 +9,9 @@ from typing import Self
 from sprat.audit.chain import Chain
 from sprat.audit.places import CheckpointPlace, NotWritten, open_place
 from sprat.audit.settings import AuditSettings
-from sprat.errors import Retryable, UserError
+from sprat.base.errors import Retryable, UserError
+from sprat.base.retry import retry_until
 from sprat.kafka.publisher import OutRecord, Publisher
-from sprat.retry import retry_until
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span, current_traceparent
 from sprat_contracts import EgressRecord, Envelope, Topics, Traceparent

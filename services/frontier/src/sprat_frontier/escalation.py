@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sprat.model import DEFAULT_MODEL
+from sprat.base.model import DEFAULT_MODEL
 from sprat_contracts import Declined, FrontierRequested, Output, Prediction, ReasonCode, ids
 from sprat_frontier.deadline import EscalationDeadline
 from sprat_frontier.fair_queue import Sender

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from sprat.retry import OnceAMinute
+from sprat.base.retry import OnceAMinute
 
 log = logging.getLogger(__name__)
 

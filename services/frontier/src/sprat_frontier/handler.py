@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from sprat.errors import Rejected, Retryable
+from sprat.base.errors import Rejected, Retryable
 from sprat.processing.handler import Emit, Outcome, Received, record_key
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span

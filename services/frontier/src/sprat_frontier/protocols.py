@@ -32,7 +32,7 @@ class AnswerStore(Protocol):
 
 
 class CallCounter(Protocol):
-    """Counts across the replicas of the service; `sprat.cache.RedisCache` does."""
+    """Counts across the replicas of the service; `sprat.processing.cache.RedisCache` does."""
 
     async def share_count(self, key: str, count: int, ttl_s: int) -> int | None:
         """Store what this replica has counted, and return the sum over all others; None where that cannot be told."""

@@ -19,7 +19,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI
 
-from sprat.errors import UserError, ends_task
+from sprat.base.errors import UserError, ends_task
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
 from sprat_contracts import Declined

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_frontier.fair_queue import FairQueue, Sender
 from sprat_inference.artefact import BrokenArtefact
 from sprat_policy import PrivacyPolicy, TaskFiles

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from sprat.errors import UserError
-from sprat.settings import Section
+from sprat.base.errors import UserError
+from sprat.base.settings import Section
 from sprat_contracts import Usage
 from sprat_policy import problem_of_url
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sprat.errors import SpratError
+from sprat.base.errors import SpratError
 from sprat_frontier.answer_store import PaidAnswer
 from sprat_frontier.not_called import NotCalledError
 from sprat_frontier.protocols import ProviderError

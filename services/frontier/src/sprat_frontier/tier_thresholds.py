@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sprat.thresholds import LOOK_EVERY_S, ThresholdsFile
+from sprat.base.thresholds import LOOK_EVERY_S, ThresholdsFile
 from sprat_contracts.thresholds import Thresholds
 from sprat_policy import tier_thresholds
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from sprat.errors import UserError
-from sprat.thresholds import ThresholdsFile
+from sprat.base.errors import UserError
+from sprat.base.thresholds import ThresholdsFile
 from sprat_contracts import Declined, Output, ReasonCode
 from sprat_contracts.kept import least_kept
 from sprat_contracts.thresholds import says, thousandths

@@ -11,8 +11,8 @@ from importlib.metadata import version
 
 import uvicorn
 
-from sprat.errors import UserError
-from sprat.settings import asked_for_help, load_settings
+from sprat.base.errors import UserError
+from sprat.base.settings import asked_for_help, load_settings
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.process import watch_process
 from sprat.telemetry.providers import configure_telemetry

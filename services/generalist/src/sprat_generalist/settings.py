@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from sprat.model import DEFAULT_MODEL
-from sprat.settings import Section, VariableSettings
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import Section, VariableSettings
 
 
 class GeneralistSection(Section):

@@ -3,10 +3,10 @@
 from importlib.metadata import version
 from pathlib import Path
 
+from sprat.base.settings import ServiceSettings
+from sprat.base.thresholds import THRESHOLDS
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
-from sprat.settings import ServiceSettings
-from sprat.thresholds import THRESHOLDS
 from sprat_inference.serving import ModelSection, find_thresholds_file, load_model, serve_model
 from sprat_intent.handler import IntentHandler
 from sprat_intent.model import IntentModel

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from sprat.model import Answer, Question
+from sprat.base.model import Answer, Question
 from sprat_contracts import Alternative, IntentOutput
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
@@ -38,11 +38,11 @@ class LanguageIdModel:
         return min(len(question.text), READ_CODE_POINTS)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.model.Model`."""
+        """Answer all, in order; see :class:`sprat.base.model.Model`."""
         return [self._answer(question.text) for question in questions]
 
     def probe(self) -> None:
-        """Detect one text, which loads the detector; see :class:`sprat.model.Model`."""
+        """Detect one text, which loads the detector; see :class:`sprat.base.model.Model`."""
         self.answer([_PROBE])
 
     def _answer(self, text: str) -> Answer:

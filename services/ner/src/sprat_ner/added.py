@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from sprat.model import Answer, Question
+from sprat.base.model import Answer, Question
 from sprat_contracts import Entity, NerOutput
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
@@ -36,12 +36,12 @@ class AddedNerModel:
         return self._classifier.upper_bound(question.text)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.model.Model`."""
+        """Answer all, in order; see :class:`sprat.base.model.Model`."""
         texts = [question.text for question in questions]
         return [_answer(text, tagged) for text, tagged in zip(texts, self._classifier.read(texts), strict=True)]
 
     def probe(self) -> None:
-        """Answer one sentence; see :class:`sprat.model.Model`."""
+        """Answer one sentence; see :class:`sprat.base.model.Model`."""
         self._classifier.read([_PROBE])
 
 

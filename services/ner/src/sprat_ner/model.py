@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from sprat.model import Answer, Question
+from sprat.base.model import Answer, Question
 from sprat_contracts import Entity, NerOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
@@ -88,7 +88,7 @@ class NerModel:
         return self._windows.upper_bound(question.text, MOST_CODE_POINTS)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.model.Model`."""
+        """Answer all, in order; see :class:`sprat.base.model.Model`."""
         recognitions = self.recognise([question.text for question in questions], [each.language for each in questions])
         return [_answer(question, recognition) for question, recognition in zip(questions, recognitions, strict=True)]
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sprat.channels import STRICT_TEXTS, router_channels
+from sprat.base.channels import STRICT_TEXTS, router_channels
+from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.lag import LagMeter
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
-from sprat.settings import environment
 from sprat_policy import TaskSettings, load_guarded_policy
 from sprat_router.goals import measure_goals
 from sprat_router.group_metrics import GroupMetrics

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from sprat.errors import Rejected
-from sprat.model import DEFAULT_MODEL
+from sprat.base.errors import Rejected
+from sprat.base.model import DEFAULT_MODEL
 from sprat.processing.handler import Received, origin_of
 from sprat.registry.model_table import AnnouncedLabels, ModelTable
 from sprat_contracts import (

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from sprat.model import DEFAULT_MODEL
+from sprat.base.model import DEFAULT_MODEL
 from sprat.processing.handler import Emit, record_key
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import (

@@ -1,6 +1,6 @@
 """The metric of what the policy asks of the small models' answers."""
 
-from sprat.model import DEFAULT_MODEL
+from sprat.base.model import DEFAULT_MODEL
 from sprat.registry.model_table import ModelTable
 from sprat.telemetry.signals import POLICY_GOAL
 from sprat_contracts.thresholds import recommended_goal

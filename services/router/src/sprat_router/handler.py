@@ -5,8 +5,8 @@ Its only state is the table of models; every record holds what its next step nee
 
 from functools import lru_cache
 
-from sprat.channels import router_channels
-from sprat.errors import Fatal, Rejected
+from sprat.base.channels import router_channels
+from sprat.base.errors import Fatal, Rejected
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import (

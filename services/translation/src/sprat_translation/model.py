@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
-from sprat.model import Answer, Question
+from sprat.base.model import Answer, Question
 from sprat_contracts import TranslationOutput
 from sprat_contracts.languages import primary_subtag
 from sprat_encoder import load as load_shared
@@ -126,7 +126,7 @@ class TranslationModel:
         return ((len(text) if text.isascii() else sum(map(_most_pieces, text))) + _AROUND) * _COPIES
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.model.Model`."""
+        """Answer all, in order; see :class:`sprat.base.model.Model`."""
         pairs = [self._pair(question) for question in questions]
         layouts = [
             lay_out(replace_surrogates(question.text), pair.language)
@@ -141,7 +141,7 @@ class TranslationModel:
         return [_answer(layout, scored[pair], pair) for layout, pair in zip(layouts, pairs, strict=True)]
 
     def probe(self) -> None:
-        """Compute one real batch; see :class:`sprat.model.Model`."""
+        """Compute one real batch; see :class:`sprat.base.model.Model`."""
         self.answer([Question(_PROBE, self._first.language, self._first.target)])
 
     def _pair(self, question: Question) -> Pair:

@@ -7,26 +7,26 @@ from typing import Final
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from sprat.cache import RedisCache
-from sprat.channels import Channels
-from sprat.errors import Retryable
-from sprat.health import LoopProgress
+from sprat.base.channels import Channels
+from sprat.base.errors import Retryable
+from sprat.base.keys import KeyedHash
+from sprat.base.lifecycle import AdmissionControl, Failure
+from sprat.base.retry import retry_until
+from sprat.base.settings import ServiceSettings
 from sprat.kafka.clients import require_topics
 from sprat.kafka.consumer import poll_records
 from sprat.kafka.offsets import Consumer
 from sprat.kafka.publisher import Publisher
-from sprat.keys import KeyedHash
-from sprat.lifecycle import AdmissionControl, Failure
+from sprat.kafka.signatures import Signatures
 from sprat.processing.batch_loop import BatchLoop
+from sprat.processing.cache import RedisCache
 from sprat.processing.cached_inference import CachedInference
 from sprat.processing.concurrent_loop import ConcurrentLoop
 from sprat.processing.handler import ConcurrentHandler, Handler, ModelHandler
 from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
-from sprat.retry import retry_until
-from sprat.settings import ServiceSettings
-from sprat.signatures import Signatures
 from sprat.telemetry import signals
+from sprat.telemetry.health import LoopProgress
 from sprat.telemetry.providers import Telemetry
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import KafkaRecord, TextSubmitted, Topics

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
-from sprat.cache import RedisCache
+from sprat.base.errors import Fatal, Retryable, SpratError, UserError
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.retry import Deadline, retry_until
+from sprat.base.sealing import Seal
+from sprat.base.settings import ServiceSettings, asked_for_help, load_settings
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import Fatal, Retryable, SpratError, UserError
-from sprat.health import HealthServer
 from sprat.kafka.clients import AUTHORISATION_ERRORS
 from sprat.kafka.compat import (
     install_bounded_records,
@@ -31,11 +33,9 @@ from sprat.kafka.membership import MembershipFile
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.rebalance import Assignment
 from sprat.kafka.trailing_offsets import TrailingOffsets
-from sprat.model import DEFAULT_MODEL
-from sprat.retry import Deadline, retry_until
-from sprat.sealing import Seal
-from sprat.settings import ServiceSettings, asked_for_help, load_settings
+from sprat.processing.cache import RedisCache
 from sprat.telemetry import signals
+from sprat.telemetry.health import HealthServer
 from sprat.telemetry.logs import configure_logs, log_unhandled_errors
 from sprat.telemetry.process import watch_event_loop, watch_process
 from sprat.telemetry.providers import Telemetry, configure_telemetry

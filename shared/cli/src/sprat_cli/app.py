@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 INSTALL_ALL: Final = "pip install --find-links dist 'sprat[all]'"
 """What installs all that the command line can use."""

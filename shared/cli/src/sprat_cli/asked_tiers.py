@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
 from sprat_cli.terminal import remark
 

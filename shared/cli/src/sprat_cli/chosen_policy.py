@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic_settings import SettingsConfigDict
 
-from sprat.settings import VariableSettings
+from sprat.base.settings import VariableSettings
 from sprat_cli.terminal import remark
 from sprat_operations import local_run
 from sprat_operations.local_run import SIMULATOR_HOST, LocalRun

@@ -16,10 +16,10 @@ from aiokafka.errors import (
 )
 from pydantic import SecretStr, ValidationError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings, ServiceSettings, load_settings
 from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
-from sprat.settings import KafkaSettings, ServiceSettings, load_settings
-from sprat.signatures import Signatures
+from sprat.kafka.signatures import Signatures
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.installation import find_installation
 from sprat_cli.terminal import remark

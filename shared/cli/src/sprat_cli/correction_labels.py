@@ -9,9 +9,9 @@ from typing import Final
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat.settings import KafkaSettings
 from sprat_cli.connection import reading_signatures
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sprat.errors import UserError
-from sprat.labels import label_problem
+from sprat.base.errors import UserError
+from sprat.base.labels import label_problem
 from sprat_contracts import IntentOutput, LabelsOutput, Output
 from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_langid import resolved

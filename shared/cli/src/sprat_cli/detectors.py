@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.app import explain_missing_package
 from sprat_cli.chosen_policy import policy_for_masking
 from sprat_operations.local_run import LocalRun

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat.settings import KafkaSettings
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import explain_kafka_errors
 from sprat_cli.correction_labels import announced_labels, did_you_mean, labels_of, named_texts

@@ -4,7 +4,7 @@ import os
 import pwd
 from pathlib import Path
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
 from sprat_cli.app import EXIT_CODES, INSTALL_ALL, explain_missing_package, make_app
 from sprat_cli.process import (
     INTERRUPTED,
@@ -157,7 +157,7 @@ def _import(name: str) -> Any:
     module_name, colon, attribute = target.partition(":")
     if colon:
         return getattr(importlib.import_module(module_name), attribute)
-    from sprat import plugins  # noqa: PLC0415 - importlib.metadata is slow to import, and `sprat --help` must be quick
+    from sprat.base import plugins  # noqa: PLC0415 - importlib.metadata is slow to import, and `sprat --help` must be quick
 
     entry = plugins.find(plugins.COMMANDS, name)
     if entry is None:

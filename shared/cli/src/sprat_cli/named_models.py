@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from sprat import plugins
-from sprat.errors import UserError
-from sprat.model import DEFAULT_MODEL
+from sprat.base import plugins
+from sprat.base.errors import UserError
+from sprat.base.model import DEFAULT_MODEL
 from sprat_cli.served_folders import ServedFolder, served_folders
 from sprat_contracts import TASKS
 from sprat_policy import TaskFiles

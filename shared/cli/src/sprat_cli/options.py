@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 if TYPE_CHECKING:
     from sprat_contracts import TaskTable

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from sprat.errors import Fatal, UserError
-from sprat.settings import KafkaSettings
+from sprat.base.errors import Fatal, UserError
+from sprat.base.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, reading_signatures
 from sprat_contracts import ModelAnnounced
 from sprat_operations.models import RegisteredModels, read_registered_models

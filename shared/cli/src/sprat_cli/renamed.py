@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 ANY_ARGUMENTS: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sprat.model import display_name
+from sprat.base.model import display_name
 from sprat_cli.terminal import faint, fit, paint, printable
 from sprat_contracts import (
     Declined,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from sprat.errors import UserError
-from sprat.words import counted
+from sprat.base.errors import UserError
+from sprat.base.words import counted
 
 _PATH_OR_FILE_NAME = re.compile(r"[^\s]*(/|\\)[^\s]*|[^\s]+\.(jsonl|json|txt|csv|md)", re.IGNORECASE)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.model import Answer, Question, Unfinished
+from sprat.base.model import Answer, Question, Unfinished
 from sprat_contracts import Alternative, IntentOutput
 from sprat_encoder import load as load_shared
 from sprat_inference.artefact import BrokenArtefact, load_artefact
@@ -196,17 +196,17 @@ class LabellingModel:
 
     @property
     def is_staged(self) -> bool:
-        """Whether there is a lexical stage; see :class:`sprat.model.StagedModel`."""
+        """Whether there is a lexical stage; see :class:`sprat.base.model.StagedModel`."""
         return self._lexical is not None
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.model.Model`."""
+        """Answer all, in order; see :class:`sprat.base.model.Model`."""
         if not questions:
             return []
         return self._answers(self.classify(*_texts_and_languages(questions)))
 
     def begin(self, questions: Sequence[Question]) -> list[Answer | Unfinished]:
-        """Return the lexical stage's answers, else its reading; see :class:`sprat.model.StagedModel`."""
+        """Return the lexical stage's answers, else its reading; see :class:`sprat.base.model.StagedModel`."""
         if self._lexical is None or not questions:
             return [Unfinished(question) for question in questions]
         texts, languages = _texts_and_languages(questions)
@@ -223,7 +223,7 @@ class LabellingModel:
         return began
 
     def finish(self, unfinished: Sequence[Unfinished]) -> list[Answer]:
-        """Answer what the lexical stage has left; see :class:`sprat.model.StagedModel`."""
+        """Answer what the lexical stage has left; see :class:`sprat.base.model.StagedModel`."""
         if not unfinished:
             return []
         texts, languages = _texts_and_languages([each.question for each in unfinished])
@@ -255,7 +255,7 @@ class LabellingModel:
         return [BY_WORDS if words else BY_ENCODER for words in classification.by_words]
 
     def probe(self) -> None:
-        """Compute one real batch, and the same by the encoder alone; see :class:`sprat.model.Model`."""
+        """Compute one real batch, and the same by the encoder alone; see :class:`sprat.base.model.Model`."""
         self.answer([_PROBE])
         if self._lexical is not None:
             self.encoder_alone().answer([_PROBE])

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.model import Answer, Question
+from sprat.base.model import Answer, Question
 from sprat_contracts import Alternative, LabelsOutput, ScoredLabel
 from sprat_encoder.label_model import ALTERNATIVES, LabellingModel, load_encoder
 from sprat_inference.artefact import BrokenArtefact, load_artefact
@@ -138,7 +138,7 @@ class LabelSetModel:
         return self._network.tokenizer.upper_bound(question.text)
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer all, in order; see :class:`sprat.model.Model`."""
+        """Answer all, in order; see :class:`sprat.base.model.Model`."""
         if not questions:
             return []
         sets = self.classify([each.text for each in questions], [each.language for each in questions])
@@ -148,7 +148,7 @@ class LabelSetModel:
         ]
 
     def probe(self) -> None:
-        """Compute one real batch; see :class:`sprat.model.Model`."""
+        """Compute one real batch; see :class:`sprat.base.model.Model`."""
         self.answer([_PROBE])
 
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> LabelSets:

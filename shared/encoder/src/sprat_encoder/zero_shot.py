@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.thresholds import find_thresholds
+from sprat.base.thresholds import find_thresholds
 from sprat_contracts.thresholds import Thresholds
 from sprat_encoder import identify, load
 from sprat_encoder.label_model import EncoderWithHead, LabellingModel

@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from sprat.errors import Fatal, SpratError, UserError
-from sprat.file_guard import check_writers
-from sprat.thresholds import THRESHOLDS
+from sprat.base.errors import Fatal, SpratError, UserError
+from sprat.base.file_guard import check_writers
+from sprat.base.thresholds import THRESHOLDS
 from sprat_inference.card import Card, PartCard
 
 CARD = "card.json"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from sprat.model import Model
+from sprat.base.model import Model
 from sprat_contracts.languages import primary_subtag
 
 Share = Annotated[float, Field(ge=0, le=1)]

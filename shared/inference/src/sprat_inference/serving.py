@@ -8,17 +8,17 @@ from typing import Annotated, Protocol, TypeVar
 
 from pydantic import Field
 
-from sprat.channels import specialist_channels
+from sprat.base.channels import specialist_channels
+from sprat.base.errors import UserError
+from sprat.base.settings import Section, section_prefix
+from sprat.base.thresholds import LOOK_EVERY_S, ThresholdsFile
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import UserError
 from sprat.kafka.offsets import set_initial_offsets
 from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.registry.announcements import ModelsReader, Ownership, announce, announce_again, announcement_record
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import READ_EVERY_S, Ends, RetirementFollower
-from sprat.settings import Section, section_prefix
 from sprat.telemetry import signals
-from sprat.thresholds import LOOK_EVERY_S, ThresholdsFile
 from sprat_contracts import ModelAnnounced, Topics
 from sprat_contracts.thresholds import Thresholds
 from sprat_inference.artefact import BrokenArtefact

@@ -1,7 +1,7 @@
 """The decisions that all services with a small model share: which texts to answer, to skip and to decline."""
 
-from sprat.errors import Rejected
-from sprat.model import Answer, Question
+from sprat.base.errors import Rejected
+from sprat.base.model import Answer, Question
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received, origin_of, record_key
 from sprat.registry.asking import asking_pattern
 from sprat.registry.retirement import Ends

@@ -2,7 +2,7 @@
 
 import sys
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_local.kafka.prepare import prepare
 
 

@@ -11,8 +11,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
 from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings, RedisSettings, ServiceSettings, environment
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings, environment
 from sprat_cli.doctor.settings import DEFAULT_FRONTIER_HOST
 from sprat_local.options import Options, without_password
 from sprat_local.processes import private

@@ -11,10 +11,10 @@ from typing import Self
 
 from aiokafka.errors import KafkaError
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.membership import drop_members, leave_groups, take_members
-from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from sprat_local import environment
 from sprat_local.environment import LaunchBuilder, members_file

@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_settings import SettingsError
 
-from sprat.errors import UserError
-from sprat.model import DEFAULT_MODEL
-from sprat.settings import VariableSettings
+from sprat.base.errors import UserError
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import VariableSettings
 from sprat_contracts import BUILT_IN, ModelAnnounced, TaskTable
 from sprat_contracts.texts import ModelName
 from sprat_inference.artefact import BrokenArtefact, load_artefact

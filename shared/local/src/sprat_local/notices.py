@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 Level = Literal["info", "warning", "error"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import sprat_cli.init
-from sprat.errors import UserError
-from sprat.model import DEFAULT_MODEL
-from sprat.settings import VariableSettings, environment, section_prefix
+from sprat.base.errors import UserError
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import VariableSettings, environment, section_prefix
 from sprat_contracts import TASKS
 from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability

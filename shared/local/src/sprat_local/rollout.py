@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sprat import plugins
-from sprat.errors import SpratError, UserError
-from sprat.thresholds import find_thresholds
+from sprat.base import plugins
+from sprat.base.errors import SpratError, UserError
+from sprat.base.thresholds import find_thresholds
 from sprat_local import environment
 from sprat_local.installation import Installation
 from sprat_local.models import version_in

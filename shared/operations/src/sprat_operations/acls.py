@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import SecurityDisabled, for_code
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat.kafka.clients import close_in_time
 from sprat.kafka.compat import AlterUserQuotas, acl_creation_request, acl_list_request, user_quotas_request
 from sprat_operations.rights import Entry, Finding, Operation, QuotaFinding, Resource, Right

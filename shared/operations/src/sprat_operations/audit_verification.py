@@ -8,8 +8,8 @@ from typing import Any, Final
 from sprat.audit.keys import PublicKeys
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint, topic_of
 from sprat.audit.settings import AuditSettings
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat.settings import KafkaSettings
 from sprat_contracts import FrontierAnswered, KafkaRecord, Result, Topics, WireError, decode
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE

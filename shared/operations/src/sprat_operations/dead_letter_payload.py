@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from sprat.words import counted
+from sprat.base.words import counted
 from sprat_contracts import FrontierAnswered, FrontierRequested, Prediction, TextSubmitted
 from sprat_contracts.languages import LanguageTag
 from sprat_contracts.structured import CONTEXT, MAX_ATTRIBUTE

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from sprat.signatures import Signatures, Verdict
+from sprat.kafka.signatures import Signatures, Verdict
 from sprat_contracts import DeadLetterReason, KafkaRecord, Traceparent
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import SERVICE, original_headers

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from aiokafka import ConsumerRecord
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat.settings import KafkaSettings
 from sprat_contracts import EgressRecord, ReasonCode, WireError, decode
 from sprat_operations.audit_proof import GRACE_MS
 from sprat_operations.result_stream import UnreadableRecord

@@ -16,10 +16,10 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from sprat.cache import key_prefix
+from sprat.base.keys import KeyedHash, Keys
+from sprat.base.settings import KafkaSettings, RedisSettings
 from sprat.kafka.clients import client_arguments
-from sprat.keys import KeyedHash, Keys
-from sprat.settings import KafkaSettings, RedisSettings
+from sprat.processing.cache import key_prefix
 from sprat_contracts.dead_letters import ORIGIN_TOPIC, original_headers
 from sprat_contracts.headers import decoded
 from sprat_operations.record_summary import RecordKind, record_kinds

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from sprat.base.model import DEFAULT_MODEL
 from sprat.kafka.publisher import OutRecord
-from sprat.model import DEFAULT_MODEL
 from sprat_contracts import (
     BUILT_IN,
     Envelope,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sprat.model import DEFAULT_MODEL
+from sprat.base.model import DEFAULT_MODEL
 from sprat.registry.model_table import AnnouncedLabels
 from sprat_contracts import ModelAnnounced
 from sprat_contracts.thresholds import NONE, SOME, Thresholds, recommended_goal, thousandths

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 _RUNNING = "run"
 """Belongs to installations that run, and is removed by them."""

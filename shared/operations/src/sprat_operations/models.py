@@ -10,10 +10,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, for_code
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import KafkaSettings, section_prefix
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
 from sprat.kafka.lag import LagMeter, LagSnapshot, OwnTexts, limit_to_owned
-from sprat.model import DEFAULT_MODEL
+from sprat.kafka.signatures import Signatures
 from sprat.registry.announcements import (
     Announcement,
     IgnoredRecord,
@@ -23,8 +25,6 @@ from sprat.registry.announcements import (
 )
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement
-from sprat.settings import KafkaSettings, section_prefix
-from sprat.signatures import Signatures
 from sprat_contracts import KafkaRecord, ModelAnnounced, Topics
 from sprat_operations.own_texts import count_own_texts
 from sprat_operations.services import CLASSIFY, module_of, program_of

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat.errors import Rejected
+from sprat.base.errors import Rejected
 from sprat.kafka.lag import GroupLag, LagSnapshot, OwnTexts
 from sprat.registry.asking import asking_pattern
 from sprat_contracts import TextSubmitted, Topics, decode

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sprat.model import DEFAULT_MODEL, display_name
-from sprat.words import counted
+from sprat.base.model import DEFAULT_MODEL, display_name
+from sprat.base.words import counted
 from sprat_contracts import ReasonCode, Topics
 
 

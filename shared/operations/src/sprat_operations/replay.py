@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sprat.errors import SpratError
+from sprat.base.errors import SpratError
+from sprat.base.words import counted
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.signatures import Signatures
-from sprat.words import counted
+from sprat.kafka.signatures import Signatures
 from sprat_contracts import TextSubmitted, Topics
 from sprat_contracts.dead_letters import MAX_REPLAYS, REPLAY_FOR, REPLAYS, replays_of
 from sprat_operations.dead_letters import DeadLetter, Headers, Subject, digest, identity_of, read_dead_letter

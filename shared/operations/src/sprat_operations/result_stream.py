@@ -9,9 +9,9 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import cancel_requests, client_arguments, close_in_time, make_consumer, missing_topics
-from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, DeadLetterReason, Envelope, Result, WireError, decode
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 

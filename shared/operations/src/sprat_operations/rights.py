@@ -1,6 +1,6 @@
 """The least rights on Kafka of every role around an installation, and the quotas of those who are not trusted.
 
-The rights of services follow from the topics that they declare in `sprat.channels`, those of people and of other
+The rights of services follow from the topics that they declare in `sprat.base.channels`, those of people and of other
 systems from the commands and clients that they run. One table, `ROLES`, is what `sprat acls` prints, compares and
 applies.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby, permutations
 from typing import Final, Literal
 
-from sprat.channels import (
+from sprat.base.channels import (
     FRONTIER,
     ROUTER,
     Channels,
@@ -21,7 +21,7 @@ from sprat.channels import (
     service_channels,
     specialist_channels,
 )
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import BUILT_IN, TaskTable, Topics
 
 Resource = Literal["topic", "group", "cluster", "transactional-id", "delegation-token", "user"]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sprat import plugins
-from sprat.errors import UserError
-from sprat.settings import section_field, section_prefix
+from sprat.base import plugins
+from sprat.base.errors import UserError
+from sprat.base.settings import section_field, section_prefix
 from sprat_contracts import BUILT_IN, TASKS
 
 CLASSIFY: Final = "classify"

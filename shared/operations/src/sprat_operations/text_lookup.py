@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments, close_in_time, make_consumer
-from sprat.settings import KafkaSettings
 from sprat_contracts import Result, TextSubmitted, WireError, decode
 from sprat_operations.feedback import identity_of_text
 

@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
 
 OnReadProgress = Callable[[int, int], None]

@@ -9,9 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.retry import Deadline
 from sprat.kafka.clients import missing_topics
-from sprat.retry import Deadline
 from sprat_contracts.topics import Topic, Topics
 
 Status = Literal["created", "exists", "differs", "missing"]

@@ -11,10 +11,10 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import cancel_requests, close_in_time, make_consumer, missing_topics
 from sprat.kafka.lag import GroupLag, LagMeter, LagSnapshot
-from sprat.settings import KafkaSettings
 from sprat_operations.lag import Pace, pace_between
 
 ALL, ESCALATED = "all", "escalated"

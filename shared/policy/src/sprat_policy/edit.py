@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_policy.load import section_of
 from sprat_policy.task_files import TaskFile, load_task_file
 from sprat_policy.yaml_document import UnreadableYamlError

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from sprat.errors import UserError
-from sprat.file_guard import check_writers
+from sprat.base.errors import UserError
+from sprat.base.file_guard import check_writers
 from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_policy.rules import Policy
 from sprat_policy.section import PolicySection

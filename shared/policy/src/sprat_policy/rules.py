@@ -10,7 +10,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 carries no types
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.texts import FrontierRule
 from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of

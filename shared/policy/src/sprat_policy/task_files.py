@@ -10,10 +10,10 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from sprat.errors import UserError
-from sprat.file_guard import check_writers
-from sprat.labels import label_problem, look_alike
-from sprat.settings import KafkaSettings, ServiceSettings
+from sprat.base.errors import UserError
+from sprat.base.file_guard import check_writers
+from sprat.base.labels import label_problem, look_alike
+from sprat.base.settings import KafkaSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.tasks import RESERVED

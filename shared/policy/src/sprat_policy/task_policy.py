@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import ModelName
 from sprat_contracts.thresholds import nearest_levels

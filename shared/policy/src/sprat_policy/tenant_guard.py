@@ -6,7 +6,7 @@ The router judges texts. Predictions carry what it needs to judge them by themse
 from collections.abc import Mapping
 from typing import Final
 
-from sprat.errors import Rejected
+from sprat.base.errors import Rejected
 from sprat_contracts import SIGNATURE_HEADER, Prediction, ReasonCode, TextSignature
 from sprat_policy.rules import Policy
 from sprat_policy.source_globs import Claims, matches

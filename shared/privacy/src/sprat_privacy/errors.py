@@ -10,7 +10,7 @@
 
 from typing import ClassVar
 
-from sprat.errors import SpratError
+from sprat.base.errors import SpratError
 from sprat_contracts import ReasonCode
 
 

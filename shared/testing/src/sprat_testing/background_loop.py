@@ -6,7 +6,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 T = TypeVar("T")
 _CANCEL_S = 30.0

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sprat.audit.keys import SigningKey
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat_contracts import TASKS
 from sprat_local.processes.ports import HOST, free_port
 from sprat_operations.services import ON_REQUEST

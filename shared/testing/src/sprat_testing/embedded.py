@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice, OnProgress
 from sprat_local.options import SHIPPED_POLICY, Options, Simulation

@@ -16,15 +16,15 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from sprat.channels import Channels
+from sprat.base.channels import Channels
+from sprat.base.errors import Rejected
+from sprat.base.model import DEFAULT_MODEL, Answer
+from sprat.base.settings import load_settings
 from sprat.context import ServiceContext, Subscription
-from sprat.errors import Rejected
-from sprat.health import HealthServer, LoopProgress
-from sprat.model import DEFAULT_MODEL, Answer
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
 from sprat.registry.announcements import announcement_record
 from sprat.runtime import describe
-from sprat.settings import load_settings
+from sprat.telemetry.health import HealthServer, LoopProgress
 from sprat.telemetry.logs import configure_logs
 from sprat_contracts import (
     TASKS,

@@ -6,9 +6,9 @@ Imported when the other services are ready: the detectors of personal data take 
 from typing import Any
 
 from sprat.audit.settings import AuditSettings
-from sprat.channels import frontier_channels
+from sprat.base.channels import frontier_channels
+from sprat.base.settings import ServiceSettings, environment, load_settings
 from sprat.context import ServiceContext, Subscription
-from sprat.settings import ServiceSettings, environment, load_settings
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
 from sprat_frontier.deadline import SystemClock

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time, make_consumer
-from sprat.settings import KafkaSettings
 from sprat_contracts import Event, KafkaRecord, Result, decode
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from sprat.cache import RedisCache
+from sprat.base.sealing import Seal
+from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.publisher import Publisher
+from sprat.processing.cache import RedisCache
 from sprat.runtime import stop_work, work_until_cancelled
-from sprat.sealing import Seal
-from sprat.settings import ServiceSettings
 from sprat.telemetry.tracing import Tracing
 
 _POLL_S = 0.02

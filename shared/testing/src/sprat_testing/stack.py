@@ -10,10 +10,10 @@ from typing import Any, Literal, Protocol, Self
 
 from aiokafka import AIOKafkaProducer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
-from sprat.settings import KafkaSettings
 from sprat_contracts import TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, Result, TextOutput, Topics
 from sprat_contracts.thresholds import LEVELS, nearest_levels, thousandths
 from sprat_local.notices import OnProgress, discard_progress

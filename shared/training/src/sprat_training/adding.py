@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sprat import plugins
-from sprat.errors import UserError
+from sprat.base import plugins
+from sprat.base.errors import UserError
 from sprat_contracts.languages import is_served
 from sprat_contracts.thresholds import recommended_goal
 from sprat_inference.artefact import write_artefact

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.card import Calibration, Card
 from sprat_inference.classifier import AS_IT_IS, CALIBRATED, ClassCalibration, Classifier
 from sprat_inference.label_calibration import softmax

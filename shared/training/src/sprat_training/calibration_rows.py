@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
-from sprat.model import Model, Question
+from sprat.base.errors import UserError
+from sprat.base.model import Model, Question
 from sprat_contracts import TranslationOutput
 from sprat_contracts.languages import is_served
 from sprat_inference.card import Card

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.datasets.columns import folded
 from sprat_training.datasets.reader import JSON_SUFFIXES, FileFindings, LabelledTexts
 from sprat_training.datasets.rows import look_like_texts, normalised_text

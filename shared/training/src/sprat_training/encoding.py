@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 
 import sprat_encoder
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, load_part
 from sprat_inference.card import Card, PartCard, PartRef, Work
 from sprat_inference.converters.cards import Provenance

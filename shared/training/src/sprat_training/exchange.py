@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import CARD
 from sprat_training.model_card import (
     PREVIOUS,

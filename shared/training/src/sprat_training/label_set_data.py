@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, DistinctTexts, TooFewToHoldOutError
 from sprat_training.datasets.reader import (

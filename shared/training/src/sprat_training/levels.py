@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sprat.thresholds import THRESHOLDS, find_thresholds, write_thresholds
+from sprat.base.thresholds import THRESHOLDS, find_thresholds, write_thresholds
 from sprat_contracts.thresholds import NONE, SOME, Thresholds, recommended_goal, thousandths
 from sprat_inference.card import Card
 from sprat_training.thresholds import Purpose, Rows, measure

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from sprat import plugins
-from sprat.errors import UserError
-from sprat.thresholds import THRESHOLDS, find_thresholds, write_thresholds
+from sprat.base import plugins
+from sprat.base.errors import UserError
+from sprat.base.thresholds import THRESHOLDS, find_thresholds, write_thresholds
 from sprat_contracts.thresholds import Thresholds
 from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import Calibration, Card, Score, SpecialistModel, Work, label_set_hash

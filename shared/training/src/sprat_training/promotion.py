@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sprat import plugins
-from sprat.errors import SpratError, UserError
-from sprat.thresholds import find_thresholds
+from sprat.base import plugins
+from sprat.base.errors import SpratError, UserError
+from sprat.base.thresholds import find_thresholds
 from sprat_contracts.thresholds import Thresholds, recommended_goal
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card

@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.datasets.rows import normalised_text

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.config import TrainingConfig
 from sprat_training.data import (
     OUTSIDE,

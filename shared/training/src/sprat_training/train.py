@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sprat.errors import UserError
-from sprat.thresholds import find_thresholds
+from sprat.base.errors import UserError
+from sprat.base.thresholds import find_thresholds
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_training.config import OnTrainingProgress, TrainingConfig

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 RECORD: Final = b"sprat egress record\0"
 CHECKPOINT: Final = b"sprat audit checkpoint\0"

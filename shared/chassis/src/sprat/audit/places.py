@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError
 
 from sprat.audit.chain import SignedCheckpoint
 from sprat.audit.settings import AuditSettings
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import OutRecord, Publisher
-from sprat.settings import KafkaSettings
 from sprat_contracts.wire import SIGNATURE
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 
 from sprat.audit.keys import HOW_TO_MAKE, SigningKey
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings, Section
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings, Section
 
 
 class AuditSettings(Section):

@@ -15,9 +15,9 @@ from aiokafka.errors import (
     for_code,
 )
 
-from sprat.errors import Retryable
+from sprat.base.errors import Retryable
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.compat import install_bounded_records, metadata_request
-from sprat.settings import KafkaSettings
 
 ISOLATION_LEVEL: Final = "read_committed"
 """aiokafka's default is `read_uncommitted`: it returns the records of aborted transactions as well."""

@@ -29,9 +29,9 @@ from aiokafka.errors import (
     for_code,
 )
 
+from sprat.base.retry import Deadline
 from sprat.kafka import compat
 from sprat.kafka.clients import close_in_time
-from sprat.retry import Deadline
 
 READ_UNCOMMITTED: Final = 0
 READ_COMMITTED: Final = 1

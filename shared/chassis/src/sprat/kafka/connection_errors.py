@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aiokafka.errors import IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
-from sprat.settings import KafkaSettings
+from sprat.base.settings import KafkaSettings
 
 _OTHER_HOST = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""

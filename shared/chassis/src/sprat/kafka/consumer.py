@@ -16,14 +16,14 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from sprat.channels import Channels
-from sprat.errors import Fatal, ends_task
-from sprat.health import STALLED_S, LoopProgress
+from sprat.base.channels import Channels
+from sprat.base.errors import Fatal, ends_task
+from sprat.base.lifecycle import AdmissionControl, Failure
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import AUTHORISATION_ERRORS, ISOLATION_LEVEL
 from sprat.kafka.compat import Poll, consume_loop_has_ended, fetch_has_ended, wrap_polls
-from sprat.lifecycle import AdmissionControl, Failure
-from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
+from sprat.telemetry.health import STALLED_S, LoopProgress
 
 log = logging.getLogger("sprat.faststream")
 

@@ -16,7 +16,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from sprat.channels import FRONTIER, ROUTER, service_channels
+from sprat.base.channels import FRONTIER, ROUTER, service_channels
 from sprat.kafka.cluster import EARLIEST, READ_UNCOMMITTED, Cluster, ConsumerGroup
 from sprat_contracts import Topics
 

@@ -23,10 +23,10 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from sprat.errors import Retryable, UserError
+from sprat.base.errors import Retryable, UserError
+from sprat.base.settings import KafkaSettings, ServiceSettings, load_settings
 from sprat.kafka.clients import NO_ANSWER
 from sprat.kafka.cluster import Cluster
-from sprat.settings import KafkaSettings, ServiceSettings, load_settings
 from sprat.telemetry.logs import configure_logs
 
 log = logging.getLogger("sprat.kafka.membership")  # also where this module is the program

@@ -12,10 +12,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from sprat.errors import Fatal, Retryable
+from sprat.base.errors import Fatal, Retryable
+from sprat.base.retry import retry_until
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import AUTHORISATION_ERRORS, make_consumer, missing_topics
-from sprat.retry import retry_until
-from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
 from sprat_contracts import KafkaRecord

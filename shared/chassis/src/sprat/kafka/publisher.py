@@ -13,12 +13,12 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from sprat.errors import Fatal, Retryable, SpratError
+from sprat.base.errors import Fatal, Retryable, SpratError
+from sprat.base.retry import Backoff, Deadline
+from sprat.base.settings import KafkaSettings
+from sprat.base.words import counted
 from sprat.kafka.clients import AUTHORISATION_ERRORS
-from sprat.retry import Backoff, Deadline
-from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
-from sprat.words import counted
 
 log = logging.getLogger(__name__)
 

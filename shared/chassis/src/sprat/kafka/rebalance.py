@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
-from sprat.errors import ends_task
-from sprat.lifecycle import AdmissionControl, Failure
-from sprat.retry import Deadline
+from sprat.base.errors import ends_task
+from sprat.base.lifecycle import AdmissionControl, Failure
+from sprat.base.retry import Deadline
 from sprat.telemetry import signals
 
 log = logging.getLogger(__name__)

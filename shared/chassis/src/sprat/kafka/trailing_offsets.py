@@ -12,10 +12,10 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
-from sprat.errors import Retryable
+from sprat.base.errors import Retryable
+from sprat.base.lifecycle import AdmissionControl
 from sprat.kafka.compat import Commit, Poll, wrap_commits, wrap_polls
 from sprat.kafka.offsets import commit
-from sprat.lifecycle import AdmissionControl
 
 log = logging.getLogger(__name__)
 

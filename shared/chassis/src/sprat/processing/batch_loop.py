@@ -19,14 +19,14 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from sprat.errors import Fatal, Retryable, SpratError, ends_task
+from sprat.base.errors import Fatal, Retryable, SpratError, ends_task
+from sprat.base.model import Answer
+from sprat.base.retry import Backoff
 from sprat.kafka.offsets import commit, next_offsets, seek_back
-from sprat.model import Answer
 from sprat.processing.cached_inference import CachedInference
 from sprat.processing.handler import Handler, ModelHandler, Outcome
 from sprat.processing.loop import LoopContext, count_retry
 from sprat.processing.records import RetryBuffer, WorkItem, defect
-from sprat.retry import Backoff
 from sprat.telemetry import signals
 from sprat.telemetry.spans import current_traceparent
 from sprat_contracts import KafkaRecord

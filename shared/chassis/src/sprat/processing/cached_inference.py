@@ -13,10 +13,10 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from sprat.cache import Cache, cache_key
-from sprat.errors import Fatal
-from sprat.keys import KeyedHash
-from sprat.model import Answer, Model, Question, StagedModel, Unfinished
+from sprat.base.errors import Fatal
+from sprat.base.keys import KeyedHash
+from sprat.base.model import Answer, Model, Question, StagedModel, Unfinished
+from sprat.processing.cache import Cache, cache_key
 from sprat.processing.handler import Answered, Ask, ModelHandler
 from sprat.processing.records import WorkItem
 from sprat.telemetry import signals

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from aiokafka import TopicPartition
 
-from sprat.errors import Retryable, SpratError, ends_task
+from sprat.base.errors import Retryable, SpratError, ends_task
+from sprat.base.retry import retry_until
 from sprat.kafka.offsets import OffsetTracker, commit
 from sprat.processing.handler import ConcurrentHandler, Outcome
 from sprat.processing.loop import LoopContext, count_retry
 from sprat.processing.records import WorkItem, defect
-from sprat.retry import retry_until
 from sprat.telemetry import signals
 from sprat_contracts import KafkaRecord
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from sprat.errors import Rejected
-from sprat.model import Answer, Question
+from sprat.base.errors import Rejected
+from sprat.base.model import Answer, Question
 from sprat_contracts import Envelope, Message, Origin, TextWarning
 
 M_co = TypeVar("M_co", bound=Message, covariant=True)

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from sprat.errors import Fatal, Rejected, Retryable
+from sprat.base.errors import Fatal, Rejected, Retryable
+from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.kafka.offsets import Consumer
-from sprat.lifecycle import AdmissionControl, Failure
+from sprat.kafka.signatures import Signatures
 from sprat.processing.handler import Outcome, Received, RecordHandler
 from sprat.processing.measure import count_text, span_attributes
 from sprat.processing.outbox import Outbox
 from sprat.processing.records import WorkItem, receive, trace_context
-from sprat.signatures import Signatures
 from sprat.telemetry import signals
 from sprat.telemetry.tracing import Tracing
 from sprat_contracts import KafkaRecord, Message, TextSubmitted, Traceparent

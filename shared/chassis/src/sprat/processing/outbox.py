@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sprat.errors import Fatal, Rejected
+from sprat.base.errors import Fatal, Rejected
 from sprat.kafka.publisher import NotAcknowledged, Publisher, TooLarge
+from sprat.kafka.signatures import Signatures
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.processing.measure import count_sent, span_attributes
 from sprat.processing.records import PendingRecord, WorkItem, dead_letter, event_record
-from sprat.signatures import Signatures
 from sprat.telemetry import signals
 from sprat.telemetry.spans import INVISIBLE, DeclaredSpan
 from sprat_contracts import Topics

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
-from sprat.errors import Rejected
+from sprat.base.errors import Rejected
+from sprat.base.model import Unfinished
 from sprat.kafka.compression import Oversized
 from sprat.kafka.publisher import OutRecord
-from sprat.model import Unfinished
 from sprat.processing.handler import Ask, Emit, Outcome, Received
 from sprat.telemetry.spans import DeclaredSpan
 from sprat.telemetry.tracing import Place

@@ -10,14 +10,14 @@ from typing import Literal
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from sprat.errors import Fatal, Retryable
+from sprat.base.errors import Fatal, Retryable
+from sprat.base.retry import OnceAMinute
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import make_consumer
 from sprat.kafka.publisher import OutRecord, Publisher
+from sprat.kafka.signatures import Refusal, Signatures, Verdict
 from sprat.registry.model_table import model_key
 from sprat.registry.retirement import Ends, Retirement, owned_until, owned_until_header, withdraws_header
-from sprat.retry import OnceAMinute
-from sprat.settings import KafkaSettings
-from sprat.signatures import Refusal, Signatures, Verdict
 from sprat_contracts import Envelope, KafkaRecord, ModelAnnounced, Topics, Traceparent, WireError, decode, encode
 from sprat_contracts.ids import derive
 

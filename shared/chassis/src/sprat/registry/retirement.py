@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sprat.errors import Fatal, Retryable
+from sprat.base.errors import Fatal, Retryable
 from sprat_contracts import KafkaRecord, ModelAnnounced
 
 log = logging.getLogger(__name__)

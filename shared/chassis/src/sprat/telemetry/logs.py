@@ -19,8 +19,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
-from sprat.model import display_name
-from sprat.retry import OnceAMinute
+from sprat.base.model import display_name
+from sprat.base.retry import OnceAMinute
 from sprat.telemetry.spans import current_traceparent, span_context
 from sprat_contracts import Traceparent
 

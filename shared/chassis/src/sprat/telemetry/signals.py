@@ -9,7 +9,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind
 
-from sprat.settings import TelemetrySettings
+from sprat.base.settings import TelemetrySettings
 from sprat.telemetry.instruments import (
     Attribute,
     Counter,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 Signal = Literal["traces", "metrics", "logs"]
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from aiokafka.errors import ClusterAuthorizationFailedError
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat.settings import KafkaSettings
 from sprat_cli.app import group_help, make_app
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix

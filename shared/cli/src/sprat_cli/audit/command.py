@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 
 from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, PUBLIC_KEY, PublicKeys
 from sprat.audit.settings import AuditSettings
-from sprat.errors import UserError
-from sprat.settings import KafkaSettings, load_settings
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings, load_settings
 from sprat_cli.app import make_app
 from sprat_cli.audit.verify import exit_code, say_proof, say_proof_json
 from sprat_cli.connection import CommandSettings, explain_kafka_errors, kafka_settings

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, remark, say, say_json, table
 from sprat_operations import local_cache, local_run

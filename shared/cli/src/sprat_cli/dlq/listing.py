@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from sprat.signatures import Verdict
+from sprat.kafka.signatures import Verdict
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
 from sprat_cli.options import Bootstrap, Json, Prefix

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from sprat.base.settings import KafkaSettings
+from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import Publisher
-from sprat.settings import KafkaSettings
-from sprat.signatures import Signatures
-from sprat.words import counted
+from sprat.kafka.signatures import Signatures
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures, writing_signatures
 from sprat_cli.dlq.listing import is_of_unknown_task, text_id
 from sprat_cli.dlq.select import DeadLetterFilter, Reasons, Services, Since, Until, check_names, choice, names_of, read

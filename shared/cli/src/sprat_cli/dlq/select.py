@@ -7,10 +7,10 @@ from typing import Annotated, Final
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat.settings import KafkaSettings
-from sprat.signatures import Signatures
+from sprat.kafka.signatures import Signatures
 from sprat_cli.options import time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark

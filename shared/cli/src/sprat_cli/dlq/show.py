@@ -10,9 +10,9 @@ from typing import Annotated, Any, Self
 
 import typer
 
-from sprat.errors import SpratError
-from sprat.settings import default_language
-from sprat.words import counted
+from sprat.base.errors import SpratError
+from sprat.base.settings import default_language
+from sprat.base.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.dlq.listing import SIGNED, next_steps

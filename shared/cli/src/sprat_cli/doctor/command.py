@@ -12,7 +12,7 @@ from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json
 
 if TYPE_CHECKING:
-    from sprat.settings import KafkaSettings
+    from sprat.base.settings import KafkaSettings
 
 EPILOG = """\b
 Examples:

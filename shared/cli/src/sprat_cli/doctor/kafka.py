@@ -11,11 +11,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
+from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments, close_in_time
-from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
-from sprat.words import counted
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading_signatures
 from sprat_cli.doctor.check import Check, broken, ok, some_of, warning

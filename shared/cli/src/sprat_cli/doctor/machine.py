@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from sprat import plugins
+from sprat.base import plugins
 from sprat_cli.doctor.check import Check, ok, warning
 from sprat_operations.services import SERVICES
 

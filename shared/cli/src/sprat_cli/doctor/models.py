@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from sprat.base.words import counted
 from sprat.kafka.lag import LagSnapshot
-from sprat.words import counted
 from sprat_cli.doctor.check import Check, broken, ok, some_of, unknown, warning
 from sprat_contracts import ModelAnnounced
 from sprat_operations.goals import RuleEffect, kept_answers

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sprat.settings import KafkaSettings
+from sprat.base.settings import KafkaSettings
 from sprat_cli.doctor.check import Check, ok, warning
 from sprat_operations.local_run import LocalRun
 

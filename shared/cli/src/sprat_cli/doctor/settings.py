@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from sprat.errors import UserError
-from sprat.settings import ServiceSettings, VariableSettings, environment, section_prefix
-from sprat.words import counted
+from sprat.base.errors import UserError
+from sprat.base.settings import ServiceSettings, VariableSettings, environment, section_prefix
+from sprat.base.words import counted
 from sprat_cli.chosen_policy import changed_since, chosen_policy, taken_inside, tasks_beside
 from sprat_cli.doctor.check import Check, CheckStatus, broken, ok, unknown, warning
 from sprat_contracts import TASKS

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sprat.errors import UserError
-from sprat.keys import Keys
-from sprat.words import counted
+from sprat.base.errors import UserError
+from sprat.base.keys import Keys
+from sprat.base.words import counted
 from sprat_cli.connection import (
     CommandSettings,
     explain_kafka_errors,

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from sprat.errors import UserError
-from sprat.settings import section_prefix
+from sprat.base.errors import UserError
+from sprat.base.settings import section_prefix
 from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records
 from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, policy_for_masking, tasks_beside
 from sprat_cli.decision_report import decision_html, decision_lines

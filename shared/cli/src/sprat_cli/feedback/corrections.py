@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, Publisher, TooLarge
-from sprat.settings import KafkaSettings
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.text_input import read_lines
 from sprat_contracts import BUILT_IN, FeedbackGiven, IntentOutput, LabelsOutput, TaskTable

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sprat.errors import UserError
-from sprat.model import display_name
-from sprat.settings import default_language
+from sprat.base.errors import UserError
+from sprat.base.model import display_name
+from sprat.base.settings import default_language
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.correction_labels import identities_json
 from sprat_cli.correction_table import check_format, rows_of, trainable, write_rows

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.installation import USUAL_KAFKA
 from sprat_cli.terminal import say, table
 from sprat_operations import local_run

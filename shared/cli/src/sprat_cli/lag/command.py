@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sprat.errors import Fatal, UserError
+from sprat.base.errors import Fatal, UserError
+from sprat.base.settings import KafkaSettings
+from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
-from sprat.settings import KafkaSettings
-from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sprat.errors import SpratError, UserError
-from sprat.settings import default_language
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import default_language
 from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.options import Json, PolicyFile, TaggerFolder
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table

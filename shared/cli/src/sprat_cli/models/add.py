@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.app import explain_missing_package
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn, check_goal

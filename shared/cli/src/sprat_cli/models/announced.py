@@ -8,9 +8,9 @@ import typer
 from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import ValidationError
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments, close_in_time
-from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.models.card import card_lines
 from sprat_cli.options import Bootstrap, Json, Prefix

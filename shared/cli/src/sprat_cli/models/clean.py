@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import KafkaSettings
+from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments
+from sprat.kafka.signatures import Signatures
 from sprat.registry.announcements import IgnoredRecord
-from sprat.settings import KafkaSettings
-from sprat.signatures import Signatures
-from sprat.words import counted
 from sprat_cli.connection import explain_kafka_errors, kafka_settings, writing_signatures
 from sprat_cli.options import Bootstrap, Json, Prefix
 from sprat_cli.terminal import printable, remark, say, say_json

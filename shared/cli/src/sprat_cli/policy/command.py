@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from sprat.errors import UserError
-from sprat.settings import environment
+from sprat.base.errors import UserError
+from sprat.base.settings import environment
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
 from sprat_cli.options import Json

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.decision_report import decision_lines
 from sprat_cli.options import Json, check_asked_name

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import SpratError, UserError
-from sprat.model import DEFAULT_MODEL
-from sprat.settings import default_language, language_of_files
+from sprat.base.errors import SpratError, UserError
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import default_language, language_of_files
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import kafka_settings
 from sprat_cli.correction_labels import identities_json

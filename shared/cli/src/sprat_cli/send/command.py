@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sprat.settings import environment
+from sprat.base.settings import environment
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix

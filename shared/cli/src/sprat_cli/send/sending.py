@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.model import display_name
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.model import display_name
-from sprat.settings import KafkaSettings
 from sprat_cli.render import dead_letter, dead_letter_json, result_json, result_lines
 from sprat_cli.send.submission import Submission
 from sprat_cli.terminal import paint, printable, remark, say, say_json

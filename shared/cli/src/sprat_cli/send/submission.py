@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.text_input import TextLines
 from sprat_contracts import (
     BUILT_IN,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from sprat.errors import UserError
-from sprat.file_guard import check_writers
+from sprat.base.errors import UserError
+from sprat.base.file_guard import check_writers
 from sprat_cli.app import group_help, make_app
 from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.app import group_help, make_app
 from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records
 from sprat_cli.chosen_policy import policy_for_masking, tasks_beside

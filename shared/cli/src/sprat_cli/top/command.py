@@ -9,8 +9,8 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.lag import REQUIRED_GROUPS
-from sprat.settings import KafkaSettings
 from sprat.telemetry import signals
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.live_view import LiveView

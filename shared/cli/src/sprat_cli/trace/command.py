@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from sprat.base.model import display_name
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat.model import display_name
-from sprat.settings import KafkaSettings
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
 from sprat_cli.progress import read_progress

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from sprat.errors import UserError
-from sprat.settings import language_of_files
+from sprat.base.errors import UserError
+from sprat.base.settings import language_of_files
 from sprat_cli.terminal import remark
 from sprat_contracts.languages import FALLBACK_LANGUAGE, primary_subtag
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sprat.errors import UserError
-from sprat.settings import default_language
+from sprat.base.errors import UserError
+from sprat.base.settings import default_language
 from sprat_cli.decision_report import decision_html, decision_lines
 from sprat_cli.terminal import counted, paint, printable, table
 from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto, is_served

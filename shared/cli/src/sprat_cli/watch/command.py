@@ -9,7 +9,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.options import Bootstrap, Json, Prefix, complete_task, known_task, time_before_now
 from sprat_cli.render import (

@@ -12,7 +12,7 @@ from typing import Any, Final
 import ctranslate2
 import numpy as np
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.card import Score
 from sprat_inference.converters.bert import Quantization
 from sprat_inference.converters.hub import HOW_TO_INSTALL

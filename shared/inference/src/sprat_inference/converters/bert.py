@@ -12,7 +12,7 @@ from ctranslate2.specs.common_spec import Activation
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 Weights = Mapping[str, NDArray[np.float32]]
 """Name → array, named as `BertModel` names them (`encoder.layer.0.output.dense.weight`); matrices are out × in."""

@@ -17,7 +17,7 @@ from ctranslate2.specs.attention_spec import RotaryScalingType
 from ctranslate2.specs.common_spec import Activation
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.converters.saved_model import (
     CONFIG,
     MOST_HEADS,

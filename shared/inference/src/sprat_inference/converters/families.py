@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from ctranslate2.specs.common_spec import Activation
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.converters.bert import LAYER_NORM_EPSILON, BertShape
 from sprat_inference.converters.saved_model import (
     MOST_LAYERS,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tokenizers import Tokenizer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts.announcements import NOT_FITTED
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card

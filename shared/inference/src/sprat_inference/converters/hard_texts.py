@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.tokenizer import replace_surrogates
 
 LONGEST: Final = 20_000

@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.converters.hub_client import HubRules, check_downloaded
 from sprat_inference.converters.readme import read_readme
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import Field, field_validator
 
-from sprat.errors import UserError
-from sprat.settings import VariableSettings, load_settings
+from sprat.base.errors import UserError
+from sprat.base.settings import VariableSettings, load_settings
 
 if TYPE_CHECKING:
     from httpx2 import URL, Request, Response

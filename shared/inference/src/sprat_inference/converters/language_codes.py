@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 _CODES_3_2 = (
     "afr:af aka:ak amh:am ara:ar arb:ar asm:as ayr:ay aze:az azj:az bak:ba bam:bm bel:be ben:bn bod:bo bos:bs "

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 from numpy.lib import format as npy
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.converters.saved_model import MOST_HEADS, MOST_LAYERS, MOST_WIDTH, bounded
 
 _CONFIG: Final = "special:model.yml"

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.converters.agreement import load_libraries
 from sprat_inference.converters.bert import Quantization
 from sprat_inference.converters.hub import HOW_TO_INSTALL

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenizers import Tokenizer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.converters.bert import Quantization, vocabulary_of
 from sprat_inference.converters.cards import WrittenNetwork

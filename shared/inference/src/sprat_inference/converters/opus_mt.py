@@ -17,7 +17,7 @@ import yaml
 from ctranslate2.converters import OpusMTConverter
 from ctranslate2.converters.marian import load_vocab
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts.announcements import NOT_FITTED
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card

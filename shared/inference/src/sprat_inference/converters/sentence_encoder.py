@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import write_part
 from sprat_inference.card import PartCard
 from sprat_inference.converters.bert import Quantization, write_bert

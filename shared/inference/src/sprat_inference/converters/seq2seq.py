@@ -14,7 +14,7 @@ from ctranslate2.specs import TransformerDecoderSpec, TransformerEncoderSpec, Tr
 from ctranslate2.specs.common_spec import Activation
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.converters.families import ACTIVATIONS
 from sprat_inference.converters.saved_model import (
     CONFIG,

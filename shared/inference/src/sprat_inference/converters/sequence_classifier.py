@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import NOT_CALIBRATED, ClassCalibration

@@ -9,7 +9,7 @@ from typing import Any, Final
 import ctranslate2
 from tokenizers import Tokenizer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.bert import Quantization

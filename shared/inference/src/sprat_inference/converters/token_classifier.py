@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.bert import Quantization, write_bert

@@ -15,10 +15,10 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
-from sprat import plugins
-from sprat.errors import SpratError, UserError
-from sprat.model import Question
-from sprat.settings import KafkaSettings, default_language, load_settings, section_field
+from sprat.base import plugins
+from sprat.base.errors import SpratError, UserError
+from sprat.base.model import Question
+from sprat.base.settings import KafkaSettings, default_language, load_settings, section_field
 from sprat_contracts import Topics
 from sprat_inference.card import SpecialistModel
 from sprat_inference.serving import load_model

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.installation import USUAL_KAFKA

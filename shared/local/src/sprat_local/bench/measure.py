@@ -9,9 +9,9 @@ from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from sprat.errors import SpratError
+from sprat.base.errors import SpratError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time, make_consumer
-from sprat.settings import KafkaSettings
 from sprat_local.bench.figures import BacklogResult, RateResult
 from sprat_local.bench.open_loop import NEVER, LatencyQuantiles, latency_growth, poisson_arrivals, publish_on_time
 from sprat_local.bench.plan import SEED, Rate

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_policy import TaskFile
 
 DEFAULT_RATES: Final = "10,25,50,75,90,110"

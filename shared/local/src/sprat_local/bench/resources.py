@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import psutil  # type: ignore[import-untyped] # its types are a package of their own
 
-from sprat.errors import SpratError
+from sprat.base.errors import SpratError
 from sprat_local.kafka.class_path import KAFKA_VERSION
 from sprat_operations.services import program_of
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.settings import section_prefix
 from sprat.kafka.clients import close_in_time
-from sprat.settings import section_prefix
 from sprat_contracts import Topics
 from sprat_local.bench.bare_model import BareModel, BareRun
 from sprat_local.bench.figures import BacklogResult, BenchFigures, RateResult

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_local.bench.plan import BenchPlan
 from sprat_local.demo.samples import load_samples

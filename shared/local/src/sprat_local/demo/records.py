@@ -10,8 +10,8 @@ from typing import NamedTuple, Self
 
 from aiokafka import TopicPartition
 
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time, make_consumer
-from sprat.settings import KafkaSettings
 from sprat_contracts import (
     DeadLetterReason,
     Envelope,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sprat.words import counted
+from sprat.base.words import counted
 from sprat_contracts import KafkaRecord
 from sprat_local.demo.figures import (
     NO_GOLD,

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
-from sprat.settings import KafkaSettings
 from sprat_local.demo.records import ObservationReader, Observations, PublishedRecord, SampleRecord, sample_records
 from sprat_local.demo.report import (
     DemoReport,

@@ -7,10 +7,10 @@ from typing import Self
 
 from aiokafka.errors import KafkaError
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import KafkaSettings
 from sprat.kafka.lag import LagMeter
-from sprat.model import DEFAULT_MODEL
-from sprat.settings import KafkaSettings
 from sprat_contracts import Topics
 from sprat_local.installation import Installation
 from sprat_operations.services import SERVICES

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 HOW_TO_GET = "docs/observability.md says how to get it"
 _VALIDATE_S = 30.0

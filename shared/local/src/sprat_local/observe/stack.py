@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sprat.retry import Deadline
+from sprat.base.retry import Deadline
 from sprat_local.notices import Notice, OnNotice
 from sprat_local.observe import configuration, dashboards, runbooks
 from sprat_local.observe.configuration import Addresses

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sprat.retry import Deadline
+from sprat.base.retry import Deadline
 from sprat_local.notices import LocalError
 from sprat_local.processes import lifeline
 from sprat_local.processes.data_folder import DataFolder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped] # its types are a package of their own
 
-from sprat.retry import Backoff
+from sprat.base.retry import Backoff
 from sprat_local.notices import Notice, OnNotice
 from sprat_local.processes import logged_child
 from sprat_local.processes.logged_child import LoggedChild, LogTail, format_log_line

@@ -9,10 +9,10 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
-from sprat.errors import SpratError, UserError
+from sprat.base.errors import SpratError, UserError
+from sprat.base.model import display_name
+from sprat.base.settings import default_language, environment
 from sprat.kafka.clients import CLOSE_S
-from sprat.model import display_name
-from sprat.settings import default_language, environment
 from sprat_cli.installation import USUAL_KAFKA
 from sprat_contracts import ModelAnnounced
 from sprat_contracts.languages import AUTO, is_auto, is_served, primary_subtag

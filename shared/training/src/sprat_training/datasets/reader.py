@@ -7,8 +7,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
-from sprat.errors import UserError
-from sprat.labels import label_problem
+from sprat.base.errors import UserError
+from sprat.base.labels import label_problem
 from sprat_training.datasets.columns import (
     HEAD_ROWS,
     ColumnNames,

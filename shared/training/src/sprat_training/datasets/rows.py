@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from sprat.errors import UserError
-from sprat.labels import FORMULA_STARTS, SPREADSHEET_ERRORS
+from sprat.base.errors import UserError
+from sprat.base.labels import FORMULA_STARTS, SPREADSHEET_ERRORS
 
 MAX_TEXT: Final = 20_000
 """Code points that the contract allows in a text."""

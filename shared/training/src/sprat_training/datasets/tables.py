@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat_training.datasets.columns import known_columns
 from sprat_training.datasets.rows import MAX_TEXT, FileProblems, TableRow, cell_text
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.errors import UserError
-from sprat.model import Question
-from sprat.settings import default_language
+from sprat.base.errors import UserError
+from sprat.base.model import Question
+from sprat.base.settings import default_language
 from sprat_contracts import IntentOutput, LabelsOutput, NerOutput, Output, TranslationOutput
 from sprat_contracts.languages import is_served
 from sprat_contracts.thresholds import NONE, says

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from sprat.errors import UserError
-from sprat.thresholds import read_thresholds, write_thresholds
+from sprat.base.errors import UserError
+from sprat.base.thresholds import read_thresholds, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL, Certificate, Thresholds, recommended_goal
 from sprat_encoder.zero_shot import default_thresholds
 from sprat_training.doubles import core_numbers

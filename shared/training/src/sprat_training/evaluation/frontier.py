@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat import plugins
-from sprat.errors import UserError
+from sprat.base import plugins
+from sprat.base.errors import UserError
 from sprat_contracts import ReasonCode, TierStep
 from sprat_policy import TaskFiles
 from sprat_training.datasets.reader import read_column, read_labelled

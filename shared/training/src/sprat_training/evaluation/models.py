@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sprat import plugins
-from sprat.errors import UserError
-from sprat.thresholds import THRESHOLDS
+from sprat.base import plugins
+from sprat.base.errors import UserError
+from sprat.base.thresholds import THRESHOLDS
 from sprat_contracts import BUILT_IN
 from sprat_encoder.zero_shot import load_zero_shot
 from sprat_inference.artefact import BrokenArtefact, load_artefact

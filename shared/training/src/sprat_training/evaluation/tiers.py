@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sprat import plugins
-from sprat.errors import UserError
+from sprat.base import plugins
+from sprat.base.errors import UserError
 from sprat_contracts.thresholds import Thresholds, recommended_goal
 from sprat_inference.card import label_set_hash
 from sprat_policy import Policy, TaskFiles, tier_thresholds

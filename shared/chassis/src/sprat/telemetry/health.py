@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 from sprat.telemetry.prometheus import Page
 
 STALLED_S = 120.0

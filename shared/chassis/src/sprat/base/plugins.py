@@ -17,7 +17,7 @@ commands and checks that it adds to the command line:
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 SERVICES: Final = "sprat.services"
 MODELS: Final = "sprat.models"

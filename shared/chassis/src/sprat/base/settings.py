@@ -28,9 +28,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from sprat.errors import UserError
-from sprat.file_guard import check_writers
-from sprat.keys import Keys
+from sprat.base.errors import UserError
+from sprat.base.file_guard import check_writers
+from sprat.base.keys import Keys
 from sprat_contracts import BUILT_IN, TaskTable
 from sprat_contracts.language_codes import wrong_code
 from sprat_contracts.languages import DEFAULT_LANGUAGE, FALLBACK_LANGUAGE, is_auto

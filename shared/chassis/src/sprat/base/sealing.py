@@ -9,7 +9,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sprat.keys import Keys
+from sprat.base.keys import Keys
 
 _PURPOSE: Final = "sealed value"
 _VERSION: Final = b"\x01"

@@ -1,7 +1,7 @@
 """`thresholds.json`: the file beside a model's card that says from which confidence on its answers are how often right.
 
 It is read only where its content has the version that it states, and is of the model's version. Whoever can write it
-decides which answers are kept, so the rules of `sprat.file_guard` hold.
+decides which answers are kept, so the rules of `sprat.base.file_guard` hold.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from sprat.errors import Retryable, UserError
-from sprat.file_guard import check_writers
+from sprat.base.errors import Retryable, UserError
+from sprat.base.file_guard import check_writers
 from sprat_contracts.thresholds import FORMAT, Thresholds, content_version
 
 log = logging.getLogger(__name__)

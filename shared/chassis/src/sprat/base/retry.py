@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sprat.errors import Fatal, SpratError
+from sprat.base.errors import Fatal, SpratError
 
 log = logging.getLogger(__name__)
 

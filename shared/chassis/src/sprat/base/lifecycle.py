@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from sprat.retry import Deadline
+from sprat.base.retry import Deadline
 
 
 class Failure:

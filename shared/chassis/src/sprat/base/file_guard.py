@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from sprat.errors import UserError
+from sprat.base.errors import UserError
 
 
 def check_writers(

@@ -19,9 +19,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from sprat.retry import OnceAMinute
-from sprat.sealing import Expired, NotSealed, Seal
-from sprat.settings import RedisSettings
+from sprat.base.retry import OnceAMinute
+from sprat.base.sealing import Expired, NotSealed, Seal
+from sprat.base.settings import RedisSettings
 from sprat.telemetry import signals
 from sprat.telemetry.process import event_loop_lag_s
 from sprat.telemetry.spans import child_span

@@ -16,10 +16,10 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal
 
+from sprat.base.keys import Keys
+from sprat.base.retry import OnceAMinute
+from sprat.base.settings import ServiceSettings
 from sprat.kafka.publisher import OutRecord
-from sprat.keys import Keys
-from sprat.retry import OnceAMinute
-from sprat.settings import ServiceSettings
 from sprat.telemetry import signals
 from sprat_contracts.dead_letters import DEAD_LETTER_SIGNATURE, OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
 from sprat_contracts.headers import ATTRIBUTE, header_name
