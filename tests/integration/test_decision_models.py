@@ -10,8 +10,8 @@ import pytest
 from sprat_contracts import IntentOutput, Usage
 from sprat_frontier.chat import ChatApi
 from sprat_frontier.decisions import DecisionsApi, SystemOneApi
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import question_of
-from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
 from sprat_policy import TaskFile
 from support import frontier_parts as parts

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from opentelemetry.trace import SpanKind
 
-from sprat_frontier.deadline import SystemClock
+from sprat_frontier.protocols import SystemClock
 from sprat_frontier.provider import OpenAIProvider
 from support import frontier_parts as parts
 from support.spans import RECORD

@@ -10,8 +10,8 @@ import pytest
 from opentelemetry.trace import StatusCode
 
 from sprat.telemetry.signals import METRICS
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import question_of
-from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
 from support import frontier_parts as parts
 from support.panics import PanicException

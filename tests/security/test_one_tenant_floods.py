@@ -10,8 +10,9 @@ import pytest
 
 from sprat_contracts import FrontierAnswered, IntentOutput, Output
 from sprat_frontier.breaker import ProviderBreaker
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.fair_queue import FairQueue, FairSlots, Sender
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.redaction import BATCH_CODE_POINTS, Redactor
 from sprat_policy import Policy, PrivacyPolicy
 from sprat_privacy import Detection, NameDetector

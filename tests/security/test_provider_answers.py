@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sprat.base.errors import UserError
+from sprat_frontier.answers import MAX_MENTIONS
 from sprat_frontier.bounded_client import MAX_BYTES
-from sprat_frontier.entity_offsets import MAX_MENTIONS
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_frontier.protocols import ProviderError
 from sprat_frontier.provider import OpenAIProvider
 from sprat_policy import Policy, load_policy
 from support import frontier_parts as parts

@@ -30,9 +30,10 @@ from sprat_contracts import (
 )
 from sprat_frontier.breaker import ProviderBreaker
 from sprat_frontier.call_limiter import CallLimiter
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.tiers import Tiers

@@ -4,8 +4,7 @@ import time
 import pytest
 
 from sprat_contracts import NerOutput
-from sprat_frontier.answers import InvalidAnswerError, parse
-from sprat_frontier.entity_offsets import Mention, locate
+from sprat_frontier.answers import InvalidAnswerError, Mention, locate, parse
 from sprat_frontier.prompts import question_of
 from support import frontier_parts as parts
 

@@ -4,7 +4,7 @@ import itertools
 import pytest
 
 from sprat_frontier.breaker import NotAdmittedError, ProviderBreaker
-from sprat_frontier.protocols import ProviderError
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.settings import BreakerSettings
 
 UNAVAILABLE = ProviderError("server_error", "HTTP status 503", retryable=True)

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from sprat_contracts import IntentOutput
-from sprat_frontier.protocols import ProviderError
+from sprat_frontier.errors import ProviderError
 from support import frontier_parts as parts
 
 OUTPUT = IntentOutput(label="transfer")

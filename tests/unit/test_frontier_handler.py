@@ -15,8 +15,8 @@ from sprat_contracts import (
     TextWarning,
     ids,
 )
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.escalation import escalation_of
-from sprat_frontier.protocols import ProviderError
 from sprat_policy import Policy, TenantGuard
 from support import frontier_parts as parts
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from sprat_frontier.quota import QuotaReachedError, SectionQuota
+from sprat_frontier.errors import QuotaReachedError
+from sprat_frontier.quota import SectionQuota
 from sprat_policy import Policy
 from support.frontier_parts import FakeClock, keyed_hash
 

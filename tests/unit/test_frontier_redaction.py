@@ -8,8 +8,8 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat_contracts import Egress, Entity, IntentOutput, NerOutput, TranslationOutput, Usage
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.fair_queue import Sender
-from sprat_frontier.protocols import ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_policy import PrivacyPolicy
 from support import frontier_parts as parts

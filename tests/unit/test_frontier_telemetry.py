@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
+from sprat.base.retry import FaultLog
 from sprat.kafka.publisher import Acknowledged
 from sprat_contracts import IntentOutput, Topics, Usage
 from sprat_frontier.egress_audit import KafkaEgressAudit
-from sprat_frontier.fault_log import FaultLog
-from sprat_frontier.protocols import ProviderError
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.responses import span_attributes
 from support import frontier_parts as parts

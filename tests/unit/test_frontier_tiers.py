@@ -10,9 +10,10 @@ from sprat_contracts.thresholds import Thresholds
 from sprat_frontier.breaker import ProviderBreaker
 from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.chat import ChatApi, LlamaCppApi
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.prompts import prompt_for, question_of
-from sprat_frontier.protocols import ProviderAnswer, ProviderError
+from sprat_frontier.protocols import ProviderAnswer
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import Tier, Tiers, open_tiers
 from sprat_inference.card import label_set_hash

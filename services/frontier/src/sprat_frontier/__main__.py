@@ -13,9 +13,9 @@ from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.processing.cache import RedisCache
 from sprat.runtime import run_service
-from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.handler import SERVICE, FrontierHandler
+from sprat_frontier.protocols import SystemClock
 from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.tier_thresholds import TierThresholds

@@ -2,14 +2,25 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sprat_contracts import IntentOutput, LabelsOutput, NerOutput, Output, ScoredLabel, TextOutput, TranslationOutput
-from sprat_frontier.bounded_json import read_json
-from sprat_frontier.entity_offsets import MAX_MENTIONS, Mention, locate
+from sprat_contracts import (
+    Entity,
+    IntentOutput,
+    LabelsOutput,
+    NerOutput,
+    Output,
+    ScoredLabel,
+    TextOutput,
+    TranslationOutput,
+)
 from sprat_frontier.prompts import FrontierQuestion
+from sprat_frontier.responses import read_json
 from sprat_policy.task_files import MAX_LABELS
 
 _URL = re.compile(
@@ -31,6 +42,12 @@ _LONGER = 8
 """Times as long as its text, a translation is none: Chinese characters take up to five letters each."""
 _LONGER_BY = 1024
 _PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
+MAX_ENTITIES = 1000
+"""The contract's limit."""
+MAX_MENTIONS = 2 * MAX_ENTITIES
+"""In one answer. Each may take a look at every examined occurrence; an answer with more is refused."""
+_MAX_OCCURRENCES = 200
+"""Occurrences of one mention that are examined: a text of 20,000 equal letters must not take minutes."""
 
 
 class InvalidAnswerError(ValueError):
@@ -166,3 +183,61 @@ def _urls(text: str) -> set[str]:
     normal = _PIECE.sub(lambda piece: unicodedata.normalize("NFKC", piece[0]), text)
     plain = _OTHER_DOTS.sub(".", normal)
     return {found[0].rstrip(_URL_END) for found in _URL.finditer(plain)}
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A string that the model copied, and its label."""
+
+    text: str
+    label: str
+
+
+def locate(text: str, mentions: Sequence[Mention]) -> NerOutput:
+    """Find each mention in the text, in order, without overlaps; mentions that are not in the text are left out.
+
+    The search begins after the previous mention, then at the start of the text. It prefers whole words and accepts
+    other matches, because not every script puts spaces between words.
+    """
+    found: list[Entity] = []
+    taken = bytearray(len(text))
+    cursor = 0
+    for mention in mentions:
+        if len(found) > MAX_ENTITIES:
+            break
+        wanted = mention.text.strip()
+        start = _find(text, wanted, cursor, taken) if wanted else None
+        if start is None:
+            continue
+        cursor = start + len(wanted)
+        taken[start:cursor] = b"\x01" * len(wanted)
+        found.append(Entity(start=start, end=cursor, text=wanted, label=mention.label))
+    found.sort(key=lambda entity: entity.start)
+    return NerOutput(entities=tuple(found[:MAX_ENTITIES]), truncated=len(found) > MAX_ENTITIES)
+
+
+def _find(text: str, wanted: str, cursor: int, taken: bytearray) -> int | None:
+    anywhere: int | None = None
+    for origin in (cursor, 0):
+        for start in islice(_occurrences(text, wanted, origin), _MAX_OCCURRENCES):
+            if taken.find(1, start, start + len(wanted)) >= 0:
+                continue
+            if _is_whole_word(text, start, start + len(wanted)):
+                return start
+            if anywhere is None:
+                anywhere = start
+    return anywhere
+
+
+def _occurrences(text: str, wanted: str, origin: int) -> Iterator[int]:
+    start = text.find(wanted, origin)
+    while start >= 0:
+        yield start
+        start = text.find(wanted, start + 1)
+
+
+def _is_whole_word(text: str, start: int, end: int) -> bool:
+    """Return whether no letter or digit outside the span touches a letter or digit inside it."""
+    before = start > 0 and text[start - 1].isalnum() and text[start].isalnum()
+    after = end < len(text) and text[end].isalnum() and text[end - 1].isalnum()
+    return not (before or after)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sprat.telemetry import signals
-from sprat_frontier.protocols import ProviderError
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.settings import BreakerSettings
 
 log = logging.getLogger(__name__)

@@ -35,10 +35,9 @@ from sprat_contracts import (
     TierStep,
     Topics,
 )
-from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.handler import FrontierHandler
-from sprat_frontier.protocols import EgressAudit
+from sprat_frontier.protocols import EgressAudit, SystemClock
 from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import BreakerSettings, FrontierSettings
 from sprat_frontier.tier_thresholds import TierThresholds

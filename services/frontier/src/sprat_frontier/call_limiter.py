@@ -8,14 +8,31 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from sprat.telemetry import signals
 from sprat_frontier.breaker import NotAdmittedError, Permit, ProviderBreaker
-from sprat_frontier.deadline import EscalationDeadline
+from sprat_frontier.errors import DeadlinePassedError, ProviderError, UnavailableError
 from sprat_frontier.fair_queue import FairSlots, Sender
-from sprat_frontier.not_called import DeadlinePassedError, UnavailableError
-from sprat_frontier.protocols import ProviderError
+from sprat_frontier.protocols import Clock
 from sprat_frontier.settings import FrontierSettings
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationDeadline:
+    """The end of the time that a case may wait for the frontier: `appended_at + deadline_ms`, on the broker's clock."""
+
+    at_ms: int
+    clock: Clock
+
+    def remaining_s(self) -> float:
+        """Return the seconds left, never less than 0."""
+        return max(0, self.at_ms - self.clock.now_ms()) / 1000
+
+    @property
+    def passed(self) -> bool:
+        """Whether no time is left."""
+        return self.clock.now_ms() >= self.at_ms
 
 
 class CallLimiter:

@@ -8,11 +8,11 @@ from pydantic import Field, field_validator
 
 from sprat_contracts import Declined, Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
-from sprat_frontier.bounded_json import read_json
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.label_confidence import TokenLogprob, label_confidence
 from sprat_frontier.prompts import FrontierQuestion, prompt_for
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
-from sprat_frontier.responses import OR_NONE, Lenient, Response, named, span_attributes, usage_of
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
+from sprat_frontier.responses import OR_NONE, Lenient, Response, named, read_json, span_attributes, usage_of
 
 _MAX_LOGPROBS = 4_096
 """Tokens; a label takes a few."""

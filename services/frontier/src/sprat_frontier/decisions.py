@@ -13,10 +13,10 @@ from openai import AsyncOpenAI
 from pydantic import Field
 
 from sprat_contracts import Declined, IntentOutput, ReasonCode
-from sprat_frontier.bounded_json import read_json
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import FrontierQuestion, choice_for
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
-from sprat_frontier.responses import OR_NONE, Lenient, Response, named, span_attributes, usage_of
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
+from sprat_frontier.responses import OR_NONE, Lenient, Response, named, read_json, span_attributes, usage_of
 
 MAX_OPTIONS = 255
 """Of one question. Servers may take fewer, and refuse more."""

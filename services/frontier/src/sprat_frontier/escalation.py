@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sprat.base.model import DEFAULT_MODEL
 from sprat_contracts import Declined, FrontierRequested, Output, Prediction, ReasonCode, ids
-from sprat_frontier.deadline import EscalationDeadline
+from sprat_frontier.call_limiter import EscalationDeadline
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion, question_of
 from sprat_frontier.protocols import Clock, TenantPolicies

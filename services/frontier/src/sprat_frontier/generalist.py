@@ -8,8 +8,9 @@ from openai import AsyncOpenAI
 from sprat_contracts import Declined, IntentOutput
 from sprat_frontier.chat import ChatApi
 from sprat_frontier.decisions import DecisionsApi
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.responses import Response
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from sprat.base.errors import Rejected, Retryable
+from sprat.base.retry import FaultLog
 from sprat.processing.handler import Emit, Outcome, Received, record_key
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
@@ -23,9 +24,8 @@ from sprat_contracts import (
 )
 from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
+from sprat_frontier.errors import AnswerTooLateError, DeadlinePassedError, NotCalledError, ProviderError
 from sprat_frontier.escalation import Escalation, escalation_of
-from sprat_frontier.fault_log import FaultLog
-from sprat_frontier.not_called import AnswerTooLateError, DeadlinePassedError, NotCalledError
 from sprat_frontier.protocols import (
     AnswerStore,
     CallCounter,
@@ -34,7 +34,6 @@ from sprat_frontier.protocols import (
     HashFunction,
     PreparedRequest,
     ProviderAnswer,
-    ProviderError,
     TenantPolicies,
     TextMasker,
 )

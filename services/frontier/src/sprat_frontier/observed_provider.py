@@ -2,12 +2,13 @@
 
 from time import perf_counter
 
+from sprat.base.retry import FaultLog
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
 from sprat_contracts import Declined
-from sprat_frontier.fault_log import FaultLog
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_frontier.protocols import PreparedRequest, Provider, ProviderAnswer, ProviderError
+from sprat_frontier.protocols import PreparedRequest, Provider, ProviderAnswer
 from sprat_frontier.provider import server_of
 from sprat_frontier.settings import FrontierSettings
 

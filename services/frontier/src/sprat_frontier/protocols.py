@@ -1,5 +1,6 @@
 """What the frontier needs from outside, as the handler sees it."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +18,14 @@ class Clock(Protocol):
     def now_ms(self) -> int:
         """Return epoch milliseconds, comparable with the broker's."""
         ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        """Return epoch milliseconds."""
+        return time.time_ns() // 1_000_000
 
 
 class AnswerStore(Protocol):
@@ -106,42 +115,6 @@ class ProviderAnswer:
     """The model's probability, 0–1, that its label is right; None where it tells none."""
     shown: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     """Attributes of the call's span, by their keys."""
-
-
-class ProviderError(Exception):
-    """A call without a usable answer. Contains no part of the request or of the response.
-
-    `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, too_large,
-    refused, invalid_answer, no_gold. `retryable` says that the provider, not the question, is at fault. `usage` is what
-    was billed. `sent` is False where no connection came about, so that nothing of the request can have left. `shown`
-    holds attributes of the call's span.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        detail: str,
-        *,
-        retryable: bool = False,
-        retry_after_s: float | None = None,
-        usage: Usage | None = None,
-        usage_capped: bool = False,
-        certificate: str | None = None,
-        simulated: bool = False,
-        sent: bool = True,
-        shown: Mapping[str, str | tuple[str, ...]] | None = None,
-    ) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.detail = detail
-        self.retryable = retryable
-        self.retry_after_s = retry_after_s
-        self.usage = usage
-        self.usage_capped = usage_capped
-        self.certificate = certificate
-        self.simulated = simulated
-        self.sent = sent
-        self.shown = shown or {}
 
 
 class Provider(Protocol):

@@ -20,14 +20,15 @@ import openai
 from openai import AsyncOpenAI
 
 from sprat.base.errors import UserError, ends_task
+from sprat.base.retry import FaultLog
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
 from sprat_contracts import Declined
 from sprat_frontier.bounded_client import BoundedClient, UnreadableResponseError
 from sprat_frontier.chat import ChatApi
-from sprat_frontier.fault_log import FaultLog
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_frontier.responses import Api, Response
 from sprat_frontier.settings import MISTRAL_URL, FrontierSettings
 

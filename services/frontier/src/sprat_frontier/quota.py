@@ -7,18 +7,11 @@ the limit is each replica's own; nobody else can make a count. A quota limits lo
 nothing.
 """
 
-from sprat_contracts import ReasonCode
-from sprat_frontier.not_called import NotCalledError
+from sprat_frontier.errors import QuotaReachedError
 from sprat_frontier.protocols import CallCounter, Clock, HashFunction, TenantPolicies
 
 _MINUTE_MS = 60_000
 _KEPT_S = 120
-
-
-class QuotaReachedError(NotCalledError):
-    """The section's escalations of this minute are used up."""
-
-    code = ReasonCode.QUOTA
 
 
 class SectionQuota:

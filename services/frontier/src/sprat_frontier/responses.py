@@ -3,17 +3,21 @@
 import math
 import re
 from collections.abc import Awaitable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import httpx2
 from openai import AsyncOpenAI
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from sprat_contracts import Declined, Usage
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
 from sprat_privacy.detectors.validators.suite import Validators
 
+MAX_BRACKETS: Final = 32_768
+"""Opening ones, in strings, too. Each may make an object; 2,000 mentions take 2,001, and the rest is for the text's."""
+_ANYTHING: Final = TypeAdapter[Any](Any)
 _BYTES_PER_TOKEN = 4
 _MODEL_NAME = re.compile(r"(?=.*[A-Za-z])[\w.:/@+-]{1,128}", re.ASCII)
 _VALUES = Validators()
@@ -92,6 +96,19 @@ class Api(Protocol):
         Errors are returned: a traceback would keep the response in memory until the next try.
         """
         ...
+
+
+def read_json(written: bytes) -> Any:
+    """Return what the JSON says.
+
+    Pydantic's reading takes 170 bytes of memory for each byte of empty objects, hence the bound.
+
+    Raises:
+        ValueError: it is not JSON, or has too many brackets. The message may quote it.
+    """
+    if written.count(b"{") + written.count(b"[") > MAX_BRACKETS:
+        raise ValueError("too many brackets")
+    return _ANYTHING.validate_json(written)
 
 
 def named(name: str, asked: str) -> tuple[str, bool]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from sprat.base.errors import SpratError
 from sprat_frontier.answer_store import PaidAnswer
-from sprat_frontier.not_called import NotCalledError
-from sprat_frontier.protocols import ProviderError
+from sprat_frontier.errors import NotCalledError, ProviderError
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from sprat_contracts import (
 )
 from sprat_contracts import TierStep as ReportedStep
 from sprat_frontier.answer_store import PaidAnswer
+from sprat_frontier.errors import NotCalledError, ProviderError
 from sprat_frontier.escalation import Escalation
-from sprat_frontier.not_called import NotCalledError
-from sprat_frontier.protocols import ProviderAnswer, ProviderError
+from sprat_frontier.protocols import ProviderAnswer
 from sprat_frontier.single_flight import SharedCall
 from sprat_frontier.tiers import Tier
 from sprat_privacy import NotRestorable

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from sprat_frontier.errors import DeadlinePassedError, OverloadError
 from sprat_frontier.escalation import Escalation
 from sprat_frontier.fair_queue import Sender
-from sprat_frontier.not_called import DeadlinePassedError, OverloadError
 
 _PER_CASE: Final = 2_000
 """Code points; the longest texts count as eleven cases."""

@@ -11,11 +11,11 @@ from sprat.base.settings import ServiceSettings, environment, load_settings
 from sprat.context import ServiceContext, Subscription
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
-from sprat_frontier.deadline import SystemClock
 from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_frontier.errors import ProviderError
 from sprat_frontier.handler import FrontierHandler
 from sprat_frontier.prompts import FrontierQuestion
-from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, ProviderError
+from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, SystemClock
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings, Price
 from sprat_frontier.tiers import Tiers

@@ -77,6 +77,25 @@ class OnceAMinute:
         return True
 
 
+class FaultLog:
+    """Logs one kind of fault that may come with every text, at most once a minute. `what` begins the line."""
+
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what = what
+        self._line = OnceAMinute(clock)
+        self._count = 0
+
+    def add(self, cause: str) -> None:
+        """Count a fault, and log it with their number unless there was a line in the last minute.
+
+        `cause` holds nothing of a text.
+        """
+        self._count += 1
+        if self._line.due():
+            log.warning("%s: %s; %d since the last such line", self._what, cause, self._count)
+            self._count = 0
+
+
 async def retry_until(
     step: Callable[[], Awaitable[T]],
     retryable: type[Exception] | tuple[type[Exception], ...],
