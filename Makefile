@@ -183,23 +183,24 @@ bench-runtimes: $(STAMP) ## CTranslate2 beside ONNX Runtime, int8 and float32, o
 
 # The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.
 WORK ?= .training
+RECIPES = $(BIN)/python -m pip install --quiet --constraint constraints.txt --requirement recipes/requirements.txt
 
 train-intent: $(STAMP) ## both intent models from the encoder and CLINC150, three minutes; SPRAT_DATA as above
-	CT2_FORCE_CPU_ISA=AVX2 $(BIN)/python -m services.intent.recipe.build default
-	CT2_FORCE_CPU_ISA=AVX2 $(BIN)/python -m services.intent.recipe.build en-fast
+	CT2_FORCE_CPU_ISA=AVX2 $(BIN)/python -m recipes.intent.build default
+	CT2_FORCE_CPU_ISA=AVX2 $(BIN)/python -m recipes.intent.build en-fast
 
 train-ner: $(STAMP) ## the model of names, one and a half hours on one core; WORK is the folder of checkpoints
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'shared/encoder[recipe]' -e 'services/ner[train]'
+	$(RECIPES)
 	mkdir -p $(WORK)
-	test -f $(WORK)/encoder/tokenizer.json || $(BIN)/python -m shared.encoder.recipe.build \
+	test -f $(WORK)/encoder/tokenizer.json || $(BIN)/python -m recipes.encoder.build \
 		--output $(WORK)/encoder --float32 $(WORK)/e5.safetensors
-	$(BIN)/python -m services.ner.recipe.make --weights $(WORK)/e5.safetensors --work $(WORK)/ner \
+	$(BIN)/python -m recipes.ner.make --weights $(WORK)/e5.safetensors --work $(WORK)/ner \
 		--tokenizer $(WORK)/encoder/tokenizer.json
 
 train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core, then its estimate and its card
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt -e 'services/translation[train,measure]'
-	$(BIN)/python -m services.translation.recipe.train --work $(WORK)/translation --minutes $(or $(MINUTES),200)
-	$(BIN)/python -m services.translation.recipe.build --network $(WORK)/translation/ct2
+	$(RECIPES)
+	$(BIN)/python -m recipes.translation.train --work $(WORK)/translation --minutes $(or $(MINUTES),200)
+	$(BIN)/python -m recipes.translation.build --network $(WORK)/translation/ct2
 
 generate: $(STAMP) ## JSON Schemas and AsyncAPI from the models; signals' page and registry, and dashboards, from their declarations
 	$(BIN)/python -m contracts.generators.generate

@@ -16,9 +16,9 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ner.recipe.quality import pooled, see
-from services.ner.recipe.scores import POOLED
-from services.ner.recipe.sets import TESTS, read_set
+from recipes.ner.quality import pooled, see
+from recipes.ner.scores import POOLED
+from recipes.ner.sets import TESTS, read_set
 from sprat_contracts.thresholds import LEAST_THRESHOLD, NONE, SOME
 from sprat_intent.model import IntentModel
 from sprat_ner.model import NerModel

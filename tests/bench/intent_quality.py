@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from services.intent.recipe.scores import SHARES, measure
+from recipes.intent.scores import SHARES, measure
 from sprat_intent.model import IntentModel
 from sprat_training.evaluation.metrics import (
     ModelReadings,

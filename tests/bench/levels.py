@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.intent.recipe import thresholds as intent
-from services.intent.recipe.noise import KINDS, TO_MEASURE, copies
-from services.ner.recipe import thresholds as ner
-from services.ner.recipe.scores import GERMAN, POOLED, german_half, read_tests
-from services.translation.recipe import thresholds as translation
-from services.translation.recipe.corpora import NAMES
-from services.translation.recipe.quality import POOR_CHRF
-from services.translation.recipe.scores import see_tests
+from recipes.intent import thresholds as intent
+from recipes.intent.noise import KINDS, TO_MEASURE, copies
+from recipes.ner import thresholds as ner
+from recipes.ner.scores import GERMAN, POOLED, german_half, read_tests
+from recipes.translation import thresholds as translation
+from recipes.translation.corpora import NAMES
+from recipes.translation.quality import POOR_CHRF
+from recipes.translation.scores import see_tests
 from sprat.base.thresholds import find_thresholds
 from sprat_contracts.kept import least_kept
 from sprat_contracts.thresholds import NONE, SOME, Thresholds, thousandths

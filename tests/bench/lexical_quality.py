@@ -24,8 +24,8 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 # isort: split
 import numpy as np
 
-from services.intent.recipe.build import lowest_threshold
-from services.intent.recipe.thresholds import ARTEFACTS, QUERIES, outside_texts
+from recipes.intent.build import lowest_threshold
+from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts
 from sprat_encoder.label_model import Classification
 from sprat_intent.model import IntentModel
 from sprat_training.config import TrainingConfig, no_progress

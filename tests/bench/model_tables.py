@@ -73,7 +73,7 @@ KEPT_APART: Final = {
     "answered_with_name": "have a name in the answer",
 }
 
-MULTI30K: Final = Path(__file__).resolve().parents[2] / "services/translation/recipe/multi30k.log"
+MULTI30K: Final = Path(__file__).resolve().parents[2] / "recipes/translation/multi30k.log"
 
 TESTS: Final = {
     "tatoeba": "Tatoeba 2020, 10,000",

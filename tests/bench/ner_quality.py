@@ -20,9 +20,9 @@ from typing import Any
 
 from seqeval.metrics import f1_score
 
-from services.ner.recipe.gold import Sentence
-from services.ner.recipe.quality import ReadSentence, canonical
-from services.ner.recipe.scores import GERMAN, NAMES, measure, read_tests
+from recipes.ner.gold import Sentence
+from recipes.ner.quality import ReadSentence, canonical
+from recipes.ner.scores import GERMAN, NAMES, measure, read_tests
 from sprat_inference.card import Score
 from sprat_inference.threads import PINS
 from sprat_ner.model import NerModel

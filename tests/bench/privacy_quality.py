@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.privacy.recipe.sources import AnnotatedText
+from recipes.privacy.sources import AnnotatedText
 from sprat_policy import PatternRule, PrivacyPolicy, TermRule
 from sprat_privacy import Detector, NameDetector, mask
 from sprat_privacy.detectors.name_context import NameContext

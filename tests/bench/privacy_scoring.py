@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shared.privacy.recipe.sources import AnnotatedText
+from recipes.privacy.sources import AnnotatedText
 
 Span = tuple[int, int, str]
 """Start, end, type."""

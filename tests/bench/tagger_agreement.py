@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.privacy.recipe.measure import Agreement, measure_agreement
-from shared.privacy.recipe.sources import CACHE, agreement_texts, fetch, read_annotated
+from recipes.privacy.measure import Agreement, measure_agreement
+from recipes.privacy.sources import CACHE, agreement_texts, fetch, read_annotated
 from sprat_privacy.detectors.tagger import Tagger
 
 ROOT = Path(__file__).resolve().parents[2]

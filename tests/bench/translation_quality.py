@@ -20,9 +20,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from services.translation.recipe.corpora import NAMES
-from services.translation.recipe.quality import TranslatedPair
-from services.translation.recipe.scores import scores, see_tests
+from recipes.translation.corpora import NAMES
+from recipes.translation.quality import TranslatedPair
+from recipes.translation.scores import scores, see_tests
 from sprat_inference.card import Score
 from sprat_translation.model import TranslationModel
 

@@ -5,7 +5,7 @@ import pytest
 from seqeval.metrics import f1_score
 from sklearn.linear_model import LogisticRegression
 
-from services.ner.recipe.quality import ReadSentence
+from recipes.ner.quality import ReadSentence
 from sprat_training.regression import fit_multinomial
 
 

@@ -1,6 +1,6 @@
 """What the README's table of the perimeter counts."""
 
-from shared.privacy.recipe.sources import AnnotatedText
+from recipes.privacy.sources import AnnotatedText
 from tests.bench.privacy_scoring import outside, score
 
 TEXT = "Anna Weber, card 4111, moved to Rome."

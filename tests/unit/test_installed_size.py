@@ -65,4 +65,3 @@ def test_extras_are_followed_only_where_they_are_required():
 
     assert "cramjam" in brought  # aiokafka[lz4,…]
     assert "opentelemetry-exporter-otlp-proto-http" not in brought  # sprat[otel]
-    assert "torch" not in brought  # sprat-ner[train]

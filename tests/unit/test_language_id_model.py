@@ -1,11 +1,11 @@
 """The language model: labels, alternatives and confidences, and a card that belongs to the detector."""
 
 import json
-import runpy
 from pathlib import Path
 
 import pytest
 
+from recipes.language_id.build import near_and_unknown
 from sprat.base.model import Question
 from sprat_inference.artefact import BrokenArtefact, write_artefact
 from sprat_langid import LANGUAGES, VERSION, detect
@@ -71,8 +71,7 @@ def test_its_variables_have_an_underscore(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_card_says_what_is_right_of_near_languages_and_kept_of_unknown_ones(model: LanguageIdModel) -> None:
-    recipe = runpy.run_path(str(Path(__file__).parents[2] / "services/language-id/recipe/build.py"))
     scores = {each.name: each for each in model.card.scores}
-    for name, (value, protocol) in recipe["near_and_unknown"]().items():
+    for name, (value, protocol) in near_and_unknown().items():
         assert (scores[name].value, scores[name].protocol) == (round(value, 4), protocol)
     assert "of the 60 kept of 60 texts" in scores["kept_right_da_no_sv"].protocol

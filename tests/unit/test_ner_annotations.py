@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.ner.recipe.annotate import DATA, doubles, row_of, wrong
+from recipes.ner.annotate import DATA, doubles, row_of, wrong
 
 ROWS = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
 README = DATA.with_name("README.md").read_text(encoding="utf-8")

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.ner.recipe.gold import Sentence, Span, laid_on, named, read_sentences, read_spans
-from services.ner.recipe.quality import ReadSentence, auroc, calibration_error, canonical, kept, pooled
+from recipes.ner.gold import Sentence, Span, laid_on, named, read_sentences, read_spans
+from recipes.ner.quality import ReadSentence, auroc, calibration_error, canonical, kept, pooled
 
 
 def test_labelled_words_are_read_with_their_types_mapped(tmp_path: Path) -> None:

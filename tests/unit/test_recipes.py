@@ -2,17 +2,25 @@
 
 import ast
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from services.ner.recipe import make
+from recipes.ner import make
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT, *ROOT.glob("shared/*/src"), *ROOT.glob("services/*/src"), ROOT / "contracts/src"]
-RECIPES = sorted([*ROOT.glob("services/*/recipe/*.py"), *ROOT.glob("shared/*/recipe/*.py")])
-OURS = ("services.", "shared.", "sprat")
-PAGES = [ROOT / "Makefile", *ROOT.glob("*/*/recipe/README.md")]
+RECIPES = sorted(ROOT.glob("recipes/*/*.py"))
+OURS = ("recipes.", "sprat")
+PAGES = [ROOT / "Makefile", *ROOT.glob("recipes/**/README.md")]
+NAMES = {"scikit-learn": "sklearn"}
+"""A distribution's package, where it has another name."""
+INSTALLED_FOR_RECIPES = {
+    NAMES.get(name, name)
+    for name in re.findall(r"^[\w-]+", (ROOT / "recipes/requirements.txt").read_text("utf-8"), re.MULTILINE)
+}
 
 
 def path_of(module: str) -> Path | None:
@@ -20,6 +28,10 @@ def path_of(module: str) -> Path | None:
     paths = [source / path for source in SOURCES for path in (relative.with_suffix(".py"), relative / "__init__.py")]
     paths += [source / relative for source in SOURCES]  # a folder without __init__.py
     return next((path for path in paths if path.exists()), None)
+
+
+def can_be_installed(package: str) -> bool:
+    return package in sys.stdlib_module_names | INSTALLED_FOR_RECIPES or find_spec(package) is not None
 
 
 def names_in(path: Path) -> set[str]:
@@ -38,9 +50,13 @@ def names_in(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_a_recipe_imports_exists(recipe: Path) -> None:
-    missing = [
+    nodes = [*ast.walk(ast.parse(recipe.read_text("utf-8")))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    missing = [name for name in names if not can_be_installed(name.partition(".")[0])]
+    missing += [
         f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse(recipe.read_text("utf-8")))
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OURS)
         for alias in node.names
         if (path := path_of(node.module or "")) is None or alias.name not in names_in(path)
@@ -52,11 +68,10 @@ def test_the_commands_in_makefile_and_readmes_name_modules_that_exist() -> None:
     commands = {
         module
         for page in PAGES
-        for module in re.findall(
-            r"(?:python|\$\(PYTHON\)) -m ((?:services|shared|tests)\.[\w.]+)", page.read_text("utf-8")
-        )
+        for module in re.findall(r"(?:python|\$\(PYTHON\)) -m ((?:recipes|tests)\.[\w.]+)", page.read_text("utf-8"))
     }
     assert len(commands) > 5
+    assert len(RECIPES) > 20
     assert [module for module in sorted(commands) if path_of(module) is None] == []
 
 
@@ -64,4 +79,4 @@ def test_the_commands_in_makefile_and_readmes_name_modules_that_exist() -> None:
 def test_the_ner_recipe_runs_its_stages_as_modules(module: str) -> None:
     _, flag, name, *arguments = make.command(module, "--work", Path("w"))
     assert (flag, arguments) == ("-m", ["--work", "w"])
-    assert path_of(name) == ROOT / f"services/ner/recipe/{module}.py"
+    assert path_of(name) == ROOT / f"recipes/ner/{module}.py"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from services.translation.recipe.corpora import ParallelTexts, written_pairs
-from services.translation.recipe.quality import TranslatedPair
-from services.translation.recipe.scores import scores
+from recipes.translation.corpora import ParallelTexts, written_pairs
+from recipes.translation.quality import TranslatedPair
+from recipes.translation.scores import scores
 
 
 def seen(*rows: tuple[str, float, bool]) -> TranslatedPair:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from safetensors.numpy import load_file
 
-from services.intent.recipe import minilm
+from recipes.intent import minilm
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.bert import write_bert

@@ -1,0 +1,225 @@
+"""Make an artefact, `default` or `en-fast`: fetch, convert, fit, calibrate, measure, write. Takes minutes on one core.
+
+    python -m recipes.intent.build default --data DIR      (or SPRAT_DATA=DIR)
+
+DIR holds `intent/clinc150/tsv`. The README in this folder states how exactly it reproduces.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recipes.intent.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
+from recipes.intent.fit import fit_calibrator, fit_head, fit_near, mean_of
+from recipes.intent.noise import TO_FIT, copies
+from recipes.intent.scores import measure
+from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts, rows_of
+from recipes.intent.words import calibrate_stage, fit_stage
+from sprat_encoder.label_model import EncoderWithHead
+from sprat_inference.artefact import content_hash, write_artefact
+from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
+from sprat_inference.heads import LABEL_READER, Floats, LabelHead
+from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
+from sprat_inference.lexical import LexicalStage
+from sprat_intent.model import IntentModel
+from sprat_training.datasets.clinc150 import Split, read_queries, read_split
+from sprat_training.evaluation import metrics
+from sprat_training.levels import write_levels
+
+CACHE = Path.home() / ".cache" / "sprat" / "all-minilm-l6-v2"
+
+_start = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The folders of the inputs."""
+
+    data: Path
+    queries: Path
+    cache: Path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("artefact", choices=sorted(KINDS), help="which one to make")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument(
+        "--queries", type=Path, default=QUERIES, help="queries in other languages (default: %(default)s)"
+    )
+    parser.add_argument("--output", type=Path, help="the artefact to write (default: the committed one)")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where the weights are kept (default: %(default)s)")
+    options = parser.parse_args(argv)
+    output = options.output or ARTEFACTS / options.artefact
+    # One thread: the order of additions is then fixed, and a second run writes the same bytes.
+    with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
+        folder = Path(name)
+        sources = Sources(options.data, options.queries, options.cache)
+        card = build(KINDS[options.artefact], sources, folder)
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(folder, output)
+        output.chmod(0o755)  # a temporary folder is readable by its owner only
+    say(f"wrote {output}, version {content_hash(output)}")
+    for score in card.scores:
+        print(f"  {score.name:32} {score.value:.4f}")
+
+
+def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
+    """Write the artefact into `folder`, which must be empty, and return its card."""
+    say("encoder")
+    encoder, shared = kind.encoder(sources.cache, folder)
+    say("vectors of 15,000 training texts")
+    train = read_split(sources.data, "train")
+    gold, labels = np.array(train.labels), tuple(sorted(set(train.labels)))
+    training_vectors = encoder.encode(train.texts).vectors
+    say("head")
+    head = fit_head(training_vectors, gold, labels)
+    say("calibration")
+    indexes = {label: place for place, label in enumerate(labels)}
+    inside, outside = read_split(sources.data, "val"), outside_texts(sources.data)
+    splits = {language: read_queries(sources.queries, language)[0] for language in kind.calibrated}
+    vectors = {language: encoder.encode(split.texts).vectors for language, split in splits.items()}
+    head = replace(head, means={language: mean_of(each) for language, each in vectors.items()})
+    head.save(folder)
+    vectors[BASE_LANGUAGE] = encoder.encode(inside.texts).vectors
+    outside_vectors = encoder.encode(outside.texts).vectors
+    outside_logits = head.logits(outside_vectors, [BASE_LANGUAGE] * len(outside.texts))
+    calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **splits}, vectors, outside_logits)
+    longest = max(len(text) for text in inside.texts + outside.texts)
+    draft = describe(kind, shared, labels, calibrators, longest)
+    network = EncoderWithHead(encoder, head, calibrators)
+    keep_at = lowest_threshold(metrics.read_splits(IntentModel(draft, network), inside, outside))
+    say("lexical stage")
+    fitted = fit_stage(
+        train,
+        np.array([indexes[label] for label in train.labels]),
+        len(labels),
+        training_vectors,
+        outside,
+        outside_vectors,
+        keep_at,
+    )
+    words, lexical = calibrate_stage(
+        fitted,
+        inside,
+        np.array([indexes[label] for label in inside.labels]),
+        head.logits(vectors[BASE_LANGUAGE], [BASE_LANGUAGE] * len(inside.texts)),
+        outside,
+        outside_logits,
+    )
+    words.save(folder)
+    draft = draft.model_copy(update={"lexical": lexical})
+    model = IntentModel(draft, network, LexicalStage.of(words, draft))
+    keep_at = max(keep_at, lowest_threshold(metrics.read_splits(model, inside, outside)))
+    say("copies with typing errors, in capitals, in mails and letters")
+    draft = draft.model_copy(
+        update={"keep_at": keep_at, "keep_at_outside": lowest_outside(model, inside, outside, keep_at)}
+    )
+    say("scores on the test set")
+    scores, _ = measure(IntentModel(draft, network, LexicalStage.of(words, draft)), sources.data, sources.queries)
+    write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
+    say("levels")
+    written = IntentModel.load(folder)
+    write_levels(folder, written.card, rows_of(written, sources.data, sources.queries))
+    return written.card
+
+
+def calibrate(
+    head: LabelHead,
+    labels: tuple[str, ...],
+    splits: dict[str, Split],
+    vectors: dict[str, Floats],
+    outside_logits: Floats,
+) -> CalibratorsByLanguage:
+    """Fit the calibration of each language on texts that the head was not fitted on; English comes first.
+
+    Args:
+        head: computes the logits.
+        labels: in the order of the logits.
+        splits: language → texts in scope.
+        vectors: language → vectors of these texts, float32, texts × width.
+        outside_logits: logits of English texts out of scope, float32, texts × labels; used for every language.
+    """
+    fitted: dict[str, LabelCalibrator] = {}
+    for language, split in splits.items():
+        logits = head.logits(vectors[language], [language] * len(split.texts))
+        right = np.array(labels)[logits.argmax(axis=1)] == np.array(split.labels)
+        fitted[language] = (
+            fit_near(fitted[BASE_LANGUAGE], logits, right, outside_logits, OUTSIDE_SHARE)
+            if fitted
+            else fit_calibrator(logits, right, outside_logits, OUTSIDE_SHARE)
+        )
+    return CalibratorsByLanguage(fitted)
+
+
+def describe(
+    kind: ArtefactKind,
+    shared: PartRef | None,
+    labels: tuple[str, ...],
+    calibrators: CalibratorsByLanguage,
+    longest: int,
+) -> Card:
+    """Return the card without scores, files, version and keep_at."""
+    return Card(
+        name=kind.name,
+        version="0" * 16,
+        task="intent",
+        reader=LABEL_READER,
+        built_on=shared,
+        labels=labels,
+        label_set=label_set_hash(labels),
+        languages=kind.languages,
+        max_tokens=MAX_TOKENS,
+        licence=kind.licence,
+        made_of=kind.made_of,
+        scores=(),
+        calibration=Calibration(
+            method=METHOD,
+            fitted_on=kind.fitted_on,
+            outside_share=OUTSIDE_SHARE,
+            longest_code_points=longest,
+            parameters=dict(calibrators.parameters()),
+        ),
+        keep_at=1.0,
+        keep_at_rule=KEEP_AT_RULE,
+        limits=kind.limits,
+        files={},
+    )
+
+
+def lowest_threshold(readings: metrics.ModelReadings) -> float:
+    """Return the lowest threshold, in hundredths, at which the answers kept are right often enough."""
+    hundredths = (step / 100 for step in range(100))
+    return next(at for at in hundredths if metrics.kept_share(readings, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
+
+
+def lowest_outside(model: IntentModel, inside: Split, outside: Split, keep_at: float) -> float:
+    """Return the lowest threshold for answers without a label, in hundredths from `keep_at` on; 1: none is kept.
+
+    At it, the answers kept of the texts and of one copy of each are right often enough.
+    """
+    kinds = zip(copies(inside, TO_FIT).values(), copies(outside, TO_FIT).values(), strict=True)
+    read = [metrics.read_splits(model, *splits) for splits in ((inside, outside), *kinds)]
+    together = metrics.joined(read)
+    hundredths = (step / 100 for step in range(round(keep_at * 100), 100))
+    kept = ((at, metrics.kept_share(together, keep_at, OUTSIDE_SHARE, at)) for at in hundredths)
+    return next((at for at, (_, right) in kept if right >= KEPT_RIGHT), 1.0)
+
+
+def say(what: str) -> None:
+    """Print the progress, with the seconds since the start."""
+    print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

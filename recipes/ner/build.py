@@ -1,0 +1,189 @@
+"""Make the artefact `default` from trained weights: convert, calibrate, measure, write. Five minutes on one core.
+
+    python -m recipes.ner.build --data DIR --weights e5.safetensors --tokenizer tokenizer.json --work DIR
+    python -m recipes.ner.build --data DIR
+
+`--work` is the folder of `train.py` with its output `ner.safetensors`. Without it the committed network is calibrated
+and measured again. Needs no torch.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from safetensors.numpy import load_file
+
+from recipes.ner import about, quality
+from recipes.ner.calibrate import fit, texts_for
+from recipes.ner.gold import Sentence
+from recipes.ner.scores import GERMAN, german_half, measure, read_tests
+from recipes.ner.sets import DEVELOPMENT, read_set
+from recipes.ner.thresholds import GERMAN_SENTENCES, OUTPUT, rows_of
+from sprat_inference.artefact import load_artefact, write_artefact
+from sprat_inference.card import Calibration, Card, label_set_hash
+from sprat_inference.converters.bert import BertShape, write_bert
+from sprat_inference.heads import TokenHead
+from sprat_ner.calibration import METHOD, NAME, TEXT
+from sprat_ner.model import LABELS, READER, NerModel
+from sprat_training.levels import write_levels
+
+ROOT = Path(__file__).resolve().parents[2]
+LICENCE_OF_ENCODER = ROOT / "shared/encoder/src/sprat_encoder/artefacts/e5-small/LICENSE"
+"""The licence of the encoder requires a copy in the artefact."""
+MAX_TOKENS = 128
+HEADS = 12
+SEED = 20261125
+UNCALIBRATED = {NAME: (0.0, 1.0, 0.0, 0.0), TEXT: (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)}
+
+_start = time.monotonic()
+
+
+def main() -> None:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = os.environ.get("SPRAT_DATA")
+    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser.add_argument("--weights", type=Path, help="multilingual-e5-small in float32")
+    parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--work", type=Path, help="the folder with the output of train.py")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the artefact to write (default: %(default)s)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        build(options, Path(folder))
+        options.output.mkdir(parents=True, exist_ok=True)
+        for path in Path(folder).iterdir():
+            shutil.copy(path, options.output / path.name)
+    say(f"written: {options.output}")
+
+
+def build(options: argparse.Namespace, folder: Path) -> None:
+    """Write the artefact into `folder`."""
+    if options.work is None:
+        copy_network(OUTPUT, folder)
+    else:
+        convert(options, folder)
+    development = {name: read_set(options.data, parts) for name, parts in DEVELOPMENT.items()}
+    chance = random.Random(SEED)  # noqa: S311 - repeatable, no secret
+    texts = list(texts_for(list(development.values()), chance))
+    card = describe(max(len(each.text) for each in texts))
+    tests = read_tests(options.data, GERMAN_SENTENCES)
+    german = german_half(tests[GERMAN], calibrating=True)
+    calibrator = fit(write_and_load(folder, card), texts, {"de": german})
+    calibration = card.calibration.model_copy(update={"parameters": calibrator.parameters()})
+    card = card.model_copy(update={"calibration": calibration})
+    model = write_and_load(folder, card)
+    say("calibrated")
+    card = card.model_copy(update=recommended(model, development, german))
+    model = write_and_load(folder, card)
+    scores, _ = measure(model, tests)
+    model = write_and_load(folder, card.model_copy(update={"scores": scores}))
+    write_levels(folder, model.card, rows_of(model, options.data))
+    for score in scores:
+        say(f"{score.name:24}{score.value:8.4f}")
+
+
+def copy_network(artefact: Path, folder: Path) -> None:
+    """Copy all that the card of an artefact lists."""
+    for name in load_artefact(artefact, reader=READER).card.files:
+        shutil.copy(artefact / name, folder / name)
+    say(f"copied {artefact}")
+
+
+def convert(options: argparse.Namespace, folder: Path) -> None:
+    """Write the encoder and the head."""
+    trained = load_file(options.work / "ner.safetensors")
+    weights = {**load_file(options.weights), **trained}
+    layers = 1 + max(int(name.split(".")[2]) for name in trained if name.startswith("encoder.layer."))
+    write_bert(weights, BertShape(layers, HEADS), options.tokenizer, folder)
+    TokenHead(trained["head.weight"].T.copy(), trained["head.bias"]).save(folder)
+    shutil.copy(LICENCE_OF_ENCODER, folder / "LICENSE.multilingual-e5-small")
+    say(f"converted {layers} layers")
+
+
+def write_and_load(folder: Path, card: Card) -> NerModel:
+    """Write the card and load the model."""
+    write_artefact(folder, card.model_dump(mode="json"))
+    return NerModel.load(folder)
+
+
+def recommended(
+    model: NerModel, development: dict[str, list[Sentence]], german: list[Sentence]
+) -> dict[str, float | str | dict[str, float]]:
+    """Return the card's thresholds, that of English for every language without one of its own, and how they were found.
+
+    A threshold is the lowest, in hundredths, at which the answers kept that hold a name are right often enough.
+    """
+    english = quality.pooled([quality.see(model, sentences) for sentences in development.values()])
+    own = quality.see(model, german, "de")
+    show_kept(english, "English")
+    show_kept(own, "German")
+    keep_at, german_keep_at = least_keep_at(english), least_keep_at(own)
+    rule = about.keep_at_rule(kept_with_name(english, keep_at), kept_with_name(own, german_keep_at))
+    return {"keep_at": keep_at, "keep_at_by_language": {"de": german_keep_at}, "keep_at_rule": rule}
+
+
+def least_keep_at(seen: quality.ReadSentence) -> float:
+    """Return the least hundredth at which enough of the answers kept that hold a name are wholly right.
+
+    Shares are rounded to a tenth of a percent: int8 products differ a little between processors.
+    """
+    hundredths = (step / 100 for step in range(100))
+    shares = ((at, quality.kept(seen, at, seen.answered_with_name)[1]) for at in hundredths)
+    return next(at for at, right in shares if round(right, 3) >= about.KEPT_RIGHT)
+
+
+def kept_with_name(seen: quality.ReadSentence, keep_at: float) -> tuple[int, int, int]:
+    """Return how many answers hold a name, how many of them are kept, and how many of those are wholly right."""
+    enough = seen.answered_with_name & (seen.confidence >= keep_at)
+    return int(seen.answered_with_name.sum()), int(enough.sum()), int(seen.right[enough].sum())
+
+
+def show_kept(seen: quality.ReadSentence, language: str) -> None:
+    """Print what is kept of the answers that hold a name."""
+    among = seen.answered_with_name
+    for step in range(70, 100, 2):
+        share, right = quality.kept(seen, step / 100, among)
+        count = kept_with_name(seen, step / 100)[1]
+        say(f"{language}, answers with a name, kept at {step / 100:.2f}: {share:.1%} or {count}, {right:.1%} right")
+
+
+def describe(longest: int) -> Card:
+    """Return the card without calibration, thresholds, scores, files and version."""
+    calibration = Calibration(
+        method=METHOD,
+        fitted_on=about.FITTED_ON,
+        outside_share=0.0,
+        longest_code_points=longest,
+        parameters=UNCALIBRATED,
+    )
+    return Card(
+        name="default",
+        version="0" * 16,
+        task="ner",
+        reader=READER,
+        labels=LABELS,
+        label_set=label_set_hash(LABELS),
+        languages=("en", "de"),
+        max_tokens=MAX_TOKENS,
+        licence=about.LICENCE,
+        made_of=about.MADE_OF,
+        scores=(),
+        calibration=calibration,
+        keep_at=1.0,
+        keep_at_rule="none yet",
+        limits=about.LIMITS,
+        files={},
+    )
+
+
+def say(what: str) -> None:
+    """Print the progress, with the seconds since the start."""
+    print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
