@@ -1,4 +1,4 @@
-"""What a dashboard is made of, as data: Grafana's files, links, pictures and tests come from the same declarations."""
+"""What a dashboard is made of, as data: Grafana's files and the tests of all queries come from these declarations."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -192,11 +192,26 @@ def variables_in(expr: str) -> frozenset[str]:
     return frozenset(re.findall(r"\$\{?([a-z]\w*)", expr))
 
 
-def resolved(expr: str, values: Mapping[str, str], *, range_: str, rate: str, step: str) -> str:
-    """Return an expression without variables, as Prometheus takes it.
+def concrete(
+    query: Query, *, range_: str = "1h", rate: str = "1m", step: str = "1m", values: Mapping[str, str] | None = None
+) -> str:
+    """Return a query's expression as Prometheus takes it: with values in place of the variables.
+
+    Args:
+        query: of a panel.
+        range_: the window of the whole dashboard, as a duration of Prometheus.
+        rate: the window of a rate; at least four times the scrape interval.
+        step: the window of one bar.
+        values: of variables, instead of their defaults.
 
     Raises:
         KeyError: a variable has no value.
     """
-    known = {**values, promql.RANGE[1:]: range_, promql.RATE[1:]: rate, promql.STEP[1:]: step}
-    return re.sub(r"\$\{?(\w+)(?::raw\})?", lambda found: known[found[1]], expr)
+    known = {
+        **DEFAULTS,
+        **(values or {}),
+        promql.RANGE[1:]: range_,
+        promql.RATE[1:]: rate,
+        promql.STEP[1:]: step,
+    }
+    return re.sub(r"\$\{?(\w+)(?::raw\})?", lambda found: known[found[1]], query.expr)

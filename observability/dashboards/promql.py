@@ -4,7 +4,6 @@ Expressions hold Grafana's variables: `$__rate_interval`, `$__interval`, `$__ran
 that has the attribute task or tenant is filtered by the variable `task` or `tenant` unless the caller says otherwise.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -91,22 +90,12 @@ def total(metric: Counter | Histogram, *by: By, window: str = RANGE, **where: Va
     """
     counter = series(metric, _count(metric), **where)
     new = (
-        f"{_NEW}{counter}[{window}])"
+        f"(last_over_time({counter}[{window}])"
         f" and count_over_time({counter}[{window}])"
         f" < on (instance) group_left () max by (instance) (count_over_time(up[{window}]))"
         f" unless last_over_time({counter}[5m] offset {window}) unless resets({counter}[{window}])"
     )
-    return _aggregated("sum", f"{new}{_KNOWN}increase({counter}[{window}])", by)
-
-
-_NEW: Final = "(last_over_time("
-_KNOWN: Final = " > 0) or "
-"""Begin and end what `total` counts of new series."""
-
-
-def for_victoria_metrics(expr: str) -> str:
-    """Return an expression for VictoriaMetrics, whose `increase` counts the first value itself."""
-    return re.sub(f"{re.escape(_NEW)}.*?{re.escape(_KNOWN)}", "", expr)
+    return _aggregated("sum", f"{new} > 0) or increase({counter}[{window}])", by)
 
 
 def _count(metric: Metric) -> str:

@@ -1,22 +1,16 @@
 """The dashboards' queries on a real Prometheus."""
 
-import io
 import json
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from observability.dashboards import pages, promql
-from observability.dashboards.draw import picture
-from observability.dashboards.overview import OVERVIEW
-from observability.dashboards.panels import Dashboard, Query
-from observability.dashboards.quality import MODELS
-from observability.dashboards.source import QueryFailed, Source, Window
+from observability.dashboards import promql
+from observability.dashboards.panels import Query, concrete
 from sprat.telemetry import signals
-from support.panels import empty_queries
+from support.panels import QueryFailed, Window, empty_queries
 from support.programs import needs
 from support.synthetic_metrics import prometheus
 
@@ -52,18 +46,6 @@ def test_a_refused_query_is_no_empty_one(synthetic: tuple[str, Window]) -> None:
 def test_a_server_that_is_away_is_no_empty_panel() -> None:
     with pytest.raises(QueryFailed, match=r"127\.0\.0\.1:1"):
         empty_queries("http://127.0.0.1:1", Window(0, 60))
-
-
-@pytest.mark.parametrize("dashboard", [OVERVIEW, MODELS], ids=lambda dashboard: dashboard.uid)
-def test_a_dashboard_becomes_a_picture_of_moderate_size(dashboard: Dashboard, synthetic: tuple[str, Window]) -> None:
-    """These two have panels of every kind."""
-    url, window = synthetic
-    with Source(url) as source:
-        png = picture(dashboard, source, window)
-    with Image.open(io.BytesIO(png)) as image:
-        assert image.width == 1200
-        assert len(image.getcolors()) > 30, "nothing is drawn"
-    assert len(png) < 150_000
 
 
 LETTERS = 'sprat_dead_letters_total{instance="intent", sprat_reason="defect"}'
@@ -104,7 +86,7 @@ def value_of(samples: dict[str, str], folder: Path) -> float:
         "input_series": [{"series": name, "values": values} for name, values in samples.items()],
         "promql_expr_test": [
             {
-                "expr": pages.concrete(Query(promql.total(signals.DEAD_LETTERS)), range_="5m"),
+                "expr": concrete(Query(promql.total(signals.DEAD_LETTERS)), range_="5m"),
                 "eval_time": "10m",
                 "exp_samples": [{"labels": "{}", "value": -1}],
             }

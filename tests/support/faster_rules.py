@@ -38,8 +38,7 @@ def write_faster_rules(configuration: Path, folder: Path) -> Path:
         (folder / part).mkdir(parents=True)
         for path in sorted((configuration / part).glob("*.yml")):
             (folder / part / path.name).write_text(faster(path.read_text("utf-8")), "utf-8")
-    shutil.copy(configuration / "prometheus" / "links.json", folder / "prometheus")
-    for part in ("alertmanager", "collector", "runbooks", "vmui"):
+    for part in ("alertmanager", "collector", "runbooks"):
         shutil.copytree(configuration / part, folder / part)
     return folder
 

@@ -4,17 +4,14 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import promql_parser
 import pytest
 import yaml
 
-from observability.dashboards import grafana, pages, promql
-from observability.dashboards.draw import formatted, named
+from observability.dashboards import grafana, promql
 from observability.dashboards.generate import DASHBOARDS, committed, generated
-from observability.dashboards.panels import COLUMNS, DEFAULTS, Dashboard, Query, variables_in
-from observability.dashboards.source import Series
+from observability.dashboards.panels import COLUMNS, DEFAULTS, Dashboard, Query, concrete, variables_in
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Histogram
 from support.promql import declared, selected, undeclared
@@ -51,7 +48,7 @@ def test_queries_name_only_series_and_labels_of_the_registry(dashboard: Dashboar
     assert {
         f"{panel.title}: {mistake}"
         for panel, query in dashboard.queries
-        for mistake in undeclared(pages.concrete(query), PROMETHEUS)
+        for mistake in undeclared(concrete(query), PROMETHEUS)
     } == set()
 
 
@@ -71,10 +68,7 @@ def test_annotations_name_only_what_there_is(expr: str) -> None:
 
 def test_every_metric_is_on_a_dashboard() -> None:
     names = {
-        each.name
-        for dashboard in DASHBOARDS
-        for _, query in dashboard.queries
-        for each in selected(pages.concrete(query))
+        each.name for dashboard in DASHBOARDS for _, query in dashboard.queries for each in selected(concrete(query))
     }
     shown = {metric.name for metric in signals.METRICS if names & promql_names(metric.prometheus)}
     assert {metric.name for metric in signals.METRICS} == shown
@@ -202,21 +196,9 @@ def test_a_panel_says_how_to_read_it(dashboard: Dashboard) -> None:
 
 def test_both_kinds_of_variables_are_replaced() -> None:
     query = Query('${price:raw} * sum(rate(sprat_pairs_total{sprat_task=~"$task"}[$__rate_interval]))')
-    concrete = pages.concrete(query, rate="20s", values={"price": "0.5", "task": "ner"})
-    assert concrete == '0.5 * sum(rate(sprat_pairs_total{sprat_task=~"ner"}[20s]))'
-
-
-@pytest.mark.parametrize(
-    ("expr", "concrete"),
-    [
-        ('a{sprat_task=~"$task"}', "a"),
-        ('a{sprat_task=~"$task", b="c"}[$__range]', 'a{b="c"}[1h]'),
-        ('a{b="c", sprat_task=~"$task"}', 'a{b="c"}'),
-        ('a{b="c", sprat_task=~"$task", sprat_tenant=~"$tenant", d="e"}', 'a{b="c", d="e"}'),
-    ],
-)
-def test_a_filter_that_lets_all_pass_is_left_out(expr: str, concrete: str) -> None:
-    assert pages.concrete(Query(expr)) == concrete
+    assert concrete(query, rate="20s", values={"price": "0.5", "task": "ner"}) == (
+        '0.5 * sum(rate(sprat_pairs_total{sprat_task=~"ner"}[20s]))'
+    )
 
 
 def test_the_value_of_the_price_needs_no_quotes_in_grafanas_list() -> None:
@@ -235,64 +217,6 @@ def test_an_unknown_attribute_of_a_metric_is_refused() -> None:
 def test_a_boundary_that_the_histogram_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="no boundary 2"):
         promql.within(2, signals.RESULT_SECONDS)
-
-
-def test_what_victoria_metrics_counts_itself_is_left_out_for_it() -> None:
-    expr = f"{promql.total(signals.REBALANCES, service='sprat-intent')} / {promql.total(signals.REBALANCES)}"
-    assert promql.for_victoria_metrics(expr) == (
-        'sum(increase(sprat_rebalances_total{service_name="sprat-intent"}[$__range])) / '
-        "sum(increase(sprat_rebalances_total[$__range]))"
-    )
-
-
-# Without Grafana.
-
-
-@every_dashboard
-def test_the_link_of_prometheus_has_every_query(dashboard: Dashboard) -> None:
-    link = urlsplit(pages.prometheus_link("http://127.0.0.1:9090/", dashboard))
-    assert link.path == "/graph"
-    fields = parse_qs(link.query, strict_parsing=True)
-    for index, (_, query) in enumerate(dashboard.queries):
-        assert fields[f"g{index}.expr"] == [pages.concrete(query)]
-        promql_parser.parse(pages.concrete(query))
-
-
-@every_dashboard
-def test_vmui_gets_a_name_for_each_expression(dashboard: Dashboard) -> None:
-    for row in pages.vmui(dashboard)["rows"]:
-        for panel in row["panels"]:
-            assert len(panel["expr"]) == len(panel["alias"])
-            assert all(panel["alias"])
-            assert 1 <= panel["width"] <= 12
-
-
-# Pictures.
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (0.9534, "percentunit", "95.3 %"),
-        (0.00042, "currencyEUR", "€0.00042"),
-        (1632.081, "currencyEUR", "€1,632.08"),
-        (0, "currencyEUR", "€0.00"),
-        (0.0123, "s", "12.3 ms"),
-        (2.5, "s", "2.5 s"),
-        (600, "s", "10 min"),
-        (210e6, "bytes", "210 MB"),
-        (4500, "Bps", "4.5 kB/s"),
-        (12.34, "reqps", "12.3/s"),
-        (142289, "short", "142,289"),
-        (1, "short", "1"),
-    ],
-)
-def test_values_are_written_with_their_unit(value: float, unit: str, text: str) -> None:
-    assert formatted(value, unit) == text
-
-
-def test_a_label_that_is_absent_leaves_no_gap_in_a_name() -> None:
-    assert named(Query("x", "{{a}} {{b}} {{c}}"), Series({"a": "1", "c": "3"}, ())) == "1 3"
 
 
 # Provisioning.

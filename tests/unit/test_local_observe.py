@@ -1,12 +1,10 @@
 """What `sprat up --observe` starts, how it is configured, and what Prometheus scrapes."""
 
-import html
 import json
 import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -14,7 +12,7 @@ import yaml
 from sprat.base.errors import UserError
 from sprat_local.installation import Installation
 from sprat_local.notices import Notice, discard_notice
-from sprat_local.observe import configuration, dashboards, runbooks
+from sprat_local.observe import configuration, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
     ALERTMANAGER,
@@ -263,21 +261,6 @@ def test_an_installation_is_scraped_under_the_names_that_its_services_give_thems
     ]
 
 
-def test_each_dashboard_has_a_short_address_that_leads_to_its_graphs(tmp_path):
-    watching = observers()
-    watching._addresses = only(PROMETHEUS, VICTORIA_METRICS)
-    found = dict(watching.dashboards())
-    assert found["Sprat: Overview"] == "http://127.0.0.1:1/consoles/sprat-overview.html"
-    assert found["all, by VictoriaMetrics"] == "http://127.0.0.1:3/vmui/#/dashboards"
-    assert len(found) == len(list((SHIPPED / "vmui").glob("*.json"))) + 1
-
-    page = (dashboards.write_pages(SHIPPED, tmp_path / "consoles") / "sprat-overview.html").read_text()
-    target = html.unescape(page.split('href="')[1].split('"')[0])
-    assert target.startswith("/graph?")
-    assert "sprat_pairs_total" in parse_qs(urlsplit(target).query)["g0.expr"][0]
-    assert "{{" not in page  # Prometheus reads the pages as templates
-
-
 def test_alerts_link_to_runbooks_that_prometheus_serves(tmp_path):
     shipped = configuration.rule_files(SHIPPED)
     files = runbooks.write_rules(shipped, tmp_path / "rules", "http://127.0.0.1:1/consoles/runbooks")
@@ -304,8 +287,7 @@ def test_the_packaged_configuration_has_the_alerts_and_the_recording_rules():
 def test_the_greeting_says_where_everything_is_and_what_is_not_installed():
     watching = observers()
     watching._addresses = only(PROMETHEUS, COLLECTOR)
-    first, second, *links, last = lines_of(watching)
+    first, second, last = lines_of(watching)
     assert first.split() == ["observe", "prometheus", "http://127.0.0.1:1/graph"]
     assert second.split()[:3] == ["observe", "otelcol", "http://127.0.0.1:6"]
-    assert "  dashboard Sprat: Overview               http://127.0.0.1:1/consoles/sprat-overview.html" in links
     assert "alertmanager, victoria-metrics, victoria-logs, jaeger; docs/observability.md" in last

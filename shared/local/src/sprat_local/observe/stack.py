@@ -4,14 +4,14 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sprat.base.retry import Deadline
 from sprat_local.notices import Notice, OnNotice
-from sprat_local.observe import configuration, dashboards, runbooks
+from sprat_local.observe import configuration, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
     ALERTMANAGER,
@@ -32,7 +32,7 @@ from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
 from sprat_local.processes.supervisor import Supervisor
 
 SHIPPED = Path(__file__).parent / "configuration"
-"""The packaged alerts, recording rules, dashboards, runbooks, and layers of the collector."""
+"""The packaged alerts, recording rules, runbooks, and layers of the collector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,6 @@ class Observers:
     def missing(self) -> tuple[str, ...]:
         """The names of those that are not installed."""
         return tuple(program.name for program in PROGRAMS if program not in self._addresses.pages)
-
-    def dashboards(self) -> Iterator[tuple[str, str]]:
-        """Return the title and the address of each dashboard in Prometheus, and of vmui's list of them."""
-        if PROMETHEUS in self._addresses.pages:
-            for title, path in dashboards.pages(self._options.configuration).items():
-                yield title, self._addresses.url(PROMETHEUS, path)
-        if VICTORIA_METRICS in self._addresses.pages:
-            yield "all, by VictoriaMetrics", self._addresses.url(VICTORIA_METRICS, "/vmui/#/dashboards")
 
     def variables(self) -> dict[str, str]:
         """Return the variables that make the services export to them."""
@@ -197,7 +189,8 @@ class Observers:
 
         listen = addresses.host(program)
         if program is PROMETHEUS:
-            consoles = dashboards.write_pages(options.configuration, home / "consoles")
+            consoles = home / "consoles"
+            private.make_folder(consoles)
             runbooks.write_pages(options.configuration, consoles)
             files = configuration.rule_files(options.configuration)
             rules = runbooks.write_rules(files, home / "rules", addresses.url(PROMETHEUS, runbooks.PATH))
@@ -228,7 +221,6 @@ class Observers:
         arguments = [f"-httpListenAddr={listen}", f"-storageDataPath={home / 'data'}", "-loggerLevel=WARN"]
         if program is VICTORIA_METRICS:
             arguments.append("-search.latencyOffset=1s")  # for who watches; the default hides the last 30 s
-            arguments.append(f"-vmui.customDashboardsPath={options.configuration / dashboards.VMUI}")
             if PROMETHEUS not in addresses.pages:
                 scraped = {"scrape_configs": configuration.scrape_configs(self._targets)}
                 arguments.append(f"-promscrape.config={config(scraped)}")

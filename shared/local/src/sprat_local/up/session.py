@@ -216,8 +216,6 @@ def observers(found: Observers) -> Iterator[str]:
     for program in found.addresses.pages:
         what = found.addresses.url(program, program.page) + ("" if program.page else "  takes OTLP over HTTP")
         yield f"  observe   {program.name:16}  {what}"
-    for title, url in found.dashboards():
-        yield f"  dashboard {title:28}  {url}"
     if found.missing:
         yield f"  not installed: {', '.join(found.missing)}; {HOW_TO_GET}"
 
