@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from sprat_local.installation import Installation
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
 from sprat_operations.services import instance_name
 from support.cli_records import environment, sprat
 from support.traffic import record, settled, submit

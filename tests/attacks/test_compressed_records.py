@@ -12,8 +12,8 @@ from aiokafka.errors import UnknownError
 from confluent_kafka import Producer
 
 from sprat_contracts import DeadLetterReason
-from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from support.compressed import CODECS, bomb, forged_snappy
 from support.stream import eventually, publish, read_all, send_batches
 

@@ -11,8 +11,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from sprat_contracts import Result, decode
-from sprat_local.installation import Installation
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
 from support.stream import eventually
 from support.traffic import record, submit
 

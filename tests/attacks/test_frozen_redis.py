@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from support.stream import eventually, lag
 from support.traffic import record, submit
 

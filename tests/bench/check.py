@@ -27,7 +27,7 @@ from sprat_local.bench.measure import Bench
 from sprat_local.bench.plan import BenchPlan, Rate
 from sprat_local.bench.session import bench_options, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from sprat_privacy import Detector, NameDetector, mask
 from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import Tagger

@@ -37,7 +37,7 @@ from sprat_local.bench.plan import SEED, BenchPlan
 from sprat_local.bench.resources import ProcessMeter, machine_facts
 from sprat_local.bench.session import bench_options, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.latency_picture import draw
 from tests.bench.speed_tables import STAGES

@@ -26,8 +26,8 @@ from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.resources import OURS, machine_facts
 from sprat_local.bench.session import meter_of
 from sprat_local.bench.texts import load_texts
-from sprat_local.installation import Installation
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
 from tests.bench.benchmarks_page import save
 
 POLICY: Final = """\

@@ -22,7 +22,7 @@ from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.resources import ProcessMeter
 from sprat_local.bench.session import bench_options, meter_of, service_variables
 from sprat_local.bench.texts import BenchMessages, BenchText
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 
 TASK = "intent"
 IDLE_S = 10.0

@@ -20,7 +20,7 @@ from typing import Any
 from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.session import bench_options, meter_of
 from sprat_local.bench.texts import BenchText
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from tests.bench.stream_cost import TASK, clinc150_texts, measure_backlog
 from tests.support.otlp_sink import otlp_sink
 

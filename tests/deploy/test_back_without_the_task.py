@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_contracts import Result, decode
-from sprat_local.environment import load_or_create_secret
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.environment import load_or_create_secret
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
+from sprat_local.processes.notices import Notice
 from sprat_operations.dead_letters import read_dead_letter
 from sprat_operations.services import instance_name
 from sprat_policy import load_task_files

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from support.chapters import Person, chapter, environment
 from support.numbered_texts import final_results, one_each, publish, results
 from support.readme import DOCS

@@ -15,9 +15,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from sprat_contracts import Result, decode, ids
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
+from sprat_local.processes.notices import Notice
 from sprat_operations.services import instance_name
 from sprat_policy import NO_FILES, TaskFiles, load_task_files
 from support.old_version import EarlierVersion

@@ -9,9 +9,9 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat_contracts import Result, decode
-from sprat_local.installation import Installation
-from sprat_local.models import served_models
-from sprat_local.options import Options, service_table
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.models import served_models
+from sprat_local.installation.options import Options, service_table
 from support.stream import eventually, read_all
 from support.tiny_generator import ANSWER, END, write_generator
 from support.traffic import record, submit

@@ -16,8 +16,8 @@ from confluent_kafka import Producer
 
 from conftest import Kafka, Redis
 from sprat_contracts import Event, Result, TextSubmitted, decode
+from sprat_local.installation.options import DEMO_FOLDER, POLICY
 from sprat_local.kafka.jars import class_path
-from sprat_local.options import DEMO_FOLDER, POLICY
 from support.programs import needs
 from support.readme import commands, programs
 from support.stream import SECRET, eventually, read_all

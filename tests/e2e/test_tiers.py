@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from sprat_contracts import Result, decode
-from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from support import frontier_parts as parts
 from support.stream import eventually, read_all
 from support.traffic import record, submit

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sprat_local.kafka import jars
 from sprat_local.kafka.broker import EmbeddedKafka
-from sprat_local.notices import DownloadError, LocalError, StartError
+from sprat_local.processes.notices import DownloadError, LocalError, StartError
 from sprat_local.processes.ports import is_free
 from support.stream import eventually
 

@@ -150,7 +150,7 @@ def test_a_program_that_does_not_exist_ends_with_127():
 TRY_OUT = """
 import sys
 from pathlib import Path
-from sprat_local.rollout import probe_in_process
+from sprat_local.installation.rollout import probe_in_process
 probe_in_process("intent", Path(sys.argv[1]))
 """
 
@@ -162,7 +162,9 @@ def test_the_try_out_of_a_model_dies_with_the_process_that_began_it(tmp_path: Pa
 
     def is_tried() -> bool:
         children[:] = [
-            each for each in psutil.Process(parent.pid).children() if "sprat_local.rollout" in each.cmdline()
+            each
+            for each in psutil.Process(parent.pid).children()
+            if "sprat_local.installation.rollout" in each.cmdline()
         ]
         return bool(children)
 

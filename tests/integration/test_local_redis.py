@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis as Client
 
-from sprat_local.notices import LocalError
+from sprat_local.processes.notices import LocalError
 from sprat_local.processes.ports import is_free
 from sprat_local.redis import EmbeddedRedis, redis_program
 

@@ -10,11 +10,11 @@ from sprat.base.errors import UserError
 from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
-from sprat_local import rollout
-from sprat_local.models import served_models
-from sprat_local.notices import Notice
-from sprat_local.options import Options, service_table
-from sprat_local.rollout import ModelRollout
+from sprat_local.installation import rollout
+from sprat_local.installation.models import served_models
+from sprat_local.installation.options import Options, service_table
+from sprat_local.installation.rollout import ModelRollout
+from sprat_local.processes.notices import Notice
 from support import measured
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sprat_local.notices import Notice, StartError
+from sprat_local.processes.notices import Notice, StartError
 from sprat_local.processes.service_process import LaunchSpec, ProcessState, ServiceProcess
 from sprat_local.processes.supervisor import Supervisor
 

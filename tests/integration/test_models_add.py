@@ -25,7 +25,7 @@ from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sequence_classifier import convert_classifier
 from sprat_inference.label_calibration import softmax
 from sprat_intent.model import IntentModel
-from sprat_local.models import version_in
+from sprat_local.installation.models import version_in
 from support.int8 import needs_vnni
 from support.model_hub import COMMIT, MODELS, TOKEN, add_model, change, model_hub
 

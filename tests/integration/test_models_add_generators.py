@@ -14,7 +14,7 @@ from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.generator import convert_generator
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.generator import GENERATOR_READER, Generator
-from sprat_local.models import served_models
+from sprat_local.installation.models import served_models
 from support.model_hub import MODELS, change, expected, run
 from support.tiny_generator import write_saved
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_contracts import FrontierRequested, Prediction, decode
-from sprat_local.installation import Installation
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
 from sprat_operations.dead_letters import read_dead_letter
 from sprat_policy import load_task_file, load_task_files
 from support import training_files

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sprat_contracts import IntentOutput, Result, decode
-from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from support import frontier_parts as parts
 from support.llama_server import LlamaServer, environment, llama_server
 from support.stream import eventually, read_all

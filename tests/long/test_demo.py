@@ -17,7 +17,7 @@ from sprat.base.settings import KafkaSettings
 from sprat_local.demo.samples import Samples, load_samples
 from sprat_local.demo.session import Demo
 from sprat_local.demo.target import DemoTarget
-from sprat_local.options import DEMO_FOLDER
+from sprat_local.installation.options import DEMO_FOLDER
 from sprat_operations.topics import list_topics
 from support.readme import DOCS
 from support.system import System, whole_system

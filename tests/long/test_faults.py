@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sprat_contracts import Prediction, Result, decode, ids
-from sprat_local.installation import Installation
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
 from support.killed_service import MODULE, killed, points_of
 from support.stream import eventually, read_all
 from support.traffic import record, settled, submit

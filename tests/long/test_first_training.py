@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from sprat_cli.main import app
 from sprat_contracts import Result, decode
 from sprat_inference.artefact import load_artefact
-from sprat_local.installation import Installation
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
 from sprat_policy import load_task_files
 from support import training_files
 from support.stream import eventually, read_all

@@ -15,8 +15,8 @@ from conftest import Kafka
 from sprat.kafka.cluster import Cluster, ConsumerGroup
 from sprat.kafka.membership import leave_groups, take_members
 from sprat_contracts import Topics
-from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from support.stream import SECRET, eventually, made_topics, settings_for
 from support.system import POLICY
 

@@ -13,10 +13,10 @@ from conftest import Kafka, Redis
 from sprat.base.errors import UserError
 from sprat_contracts import TASKS
 from sprat_intent.__main__ import SHIPPED as SHIPPED_INTENT
-from sprat_local.installation import Installation
-from sprat_local.models import announced_models, is_served, served_models
-from sprat_local.notices import Notice
-from sprat_local.options import USUAL_KAFKA_PORT, Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.models import announced_models, is_served, served_models
+from sprat_local.installation.options import USUAL_KAFKA_PORT, Options
+from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import free_port
 from sprat_local.up.session import greeting
 from sprat_operations.services import ON_REQUEST

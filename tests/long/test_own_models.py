@@ -16,9 +16,9 @@ from sprat_contracts import Prediction, Result, decode, ids
 from sprat_contracts.topics import Topics
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_intent.__main__ import SHIPPED
-from sprat_local.installation import Installation
-from sprat_local.models import served_models
-from sprat_local.options import Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.models import served_models
+from sprat_local.installation.options import Options, Simulation
 from support.stream import eventually, read_all
 from support.traffic import DEFAULTS, record, settled, submit
 from support.up_process import UpProcess

@@ -28,8 +28,8 @@ from sprat_cli.connection import load_command_settings
 from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_language_id.__main__ import SHIPPED
-from sprat_local.models import served_models
-from sprat_local.options import model_name
+from sprat_local.installation.models import served_models
+from sprat_local.installation.options import model_name
 from sprat_policy import load_policy
 from sprat_policy.task_files import load_task_files
 

@@ -13,7 +13,7 @@ from sprat_local.demo.report import DemoReport
 from sprat_local.demo.samples import load_samples
 from sprat_local.demo.session import Demo
 from sprat_local.demo.target import DemoTarget
-from sprat_local.options import DEMO_FOLDER
+from sprat_local.installation.options import DEMO_FOLDER
 from sprat_testing.containers import SERVICES, SpratStack, docker
 from support.readme import ROOT
 

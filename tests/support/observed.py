@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 from confluent_kafka import KafkaException, Producer
 
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, Simulation
 from sprat_local.observe.programs import ALERTMANAGER, COLLECTOR, PROMETHEUS, Program
 from sprat_local.observe.stack import Observability
-from sprat_local.options import Options, Simulation
 from support.faster_rules import write_faster_rules
 from support.faulty_service import MODULE, faulty
 from support.frontier_parts import CONTROL_TOKEN

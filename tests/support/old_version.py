@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sprat_local.options import POLICY
+from sprat_local.installation.options import POLICY
 from sprat_operations.services import module_of
 from support.readme import ROOT
 

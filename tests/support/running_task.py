@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_contracts import Result, decode
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from support.stream import eventually, read_all
 from support.traffic import record
 

@@ -13,7 +13,7 @@ from sprat_cli.audit import command
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace, EgressRecord
 from sprat_frontier.settings import FrontierSettings
-from sprat_local.environment import audit_variables
+from sprat_local.installation.environment import audit_variables
 from sprat_operations import local_run
 from sprat_operations.audit_proof import AuditProof
 from sprat_operations.egress import EgressSums

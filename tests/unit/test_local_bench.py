@@ -16,7 +16,7 @@ from sprat_local.bench.plan import BenchPlan, Rate, parse_rates
 from sprat_local.bench.resources import ProcessMeter
 from sprat_local.bench.session import POLICY, bare_variables, bench_options
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
-from sprat_local.options import choose_services
+from sprat_local.installation.options import choose_services
 from sprat_policy import TaskFile, load_policy
 
 

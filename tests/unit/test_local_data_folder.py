@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sprat_local.notices import LocalError
 from sprat_local.processes import data_folder
 from sprat_local.processes.data_folder import DataFolder
+from sprat_local.processes.notices import LocalError
 
 OWNER = """
 import sys

@@ -5,7 +5,7 @@ import json
 from sprat_contracts import TextSubmitted, decode
 from sprat_local.demo.records import SOURCE, sample_records
 from sprat_local.demo.samples import Sample, load_samples
-from sprat_local.options import DEMO_FOLDER, POLICY
+from sprat_local.installation.options import DEMO_FOLDER, POLICY
 from sprat_policy import load_policy
 from support.demo_records import Record, published, published_broken
 

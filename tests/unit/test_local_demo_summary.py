@@ -6,7 +6,7 @@ from rich.console import Console
 
 from sprat_local.demo.report import RunFacts, make_report
 from sprat_local.demo.summary import DemoSummary
-from sprat_local.options import Simulation
+from sprat_local.installation.options import Simulation
 from support.demo_records import TOPICS, dead_letter_for, observe, published, published_broken, record, result
 
 LEFT = {"left": True, "masked": {"PERSON": 2, "IBAN": 1}, "provider": "simulator", "region": "eu", "simulated": True}

@@ -8,10 +8,10 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
-from sprat_local import environment
-from sprat_local.environment import LaunchBuilder
-from sprat_local.installation import Installation
-from sprat_local.options import Options, choose_services
+from sprat_local.installation import environment
+from sprat_local.installation.environment import LaunchBuilder
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, choose_services
 from sprat_operations.services import SERVICES, ServiceSpec
 
 

@@ -10,7 +10,7 @@ import requests
 import urllib3
 
 from sprat_local.kafka import jars
-from sprat_local.notices import DownloadError
+from sprat_local.processes.notices import DownloadError
 
 
 def test_the_cache_is_in_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sprat_local.notices import Notice, StartError
 from sprat_local.processes.logged_child import LoggedChild, LogTail, format_log_line
+from sprat_local.processes.notices import Notice, StartError
 
 
 def ended(log: Path, code: str) -> LoggedChild:

@@ -7,9 +7,9 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat_intent.__main__ import SHIPPED
-from sprat_local.environment import LaunchBuilder
-from sprat_local.models import SETTING, served_models
-from sprat_local.options import Options, choose_services, service_table
+from sprat_local.installation.environment import LaunchBuilder
+from sprat_local.installation.models import SETTING, served_models
+from sprat_local.installation.options import Options, choose_services, service_table
 from sprat_ner.__main__ import NerSection
 from sprat_operations.services import instance_name
 

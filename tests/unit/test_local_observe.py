@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from sprat.base.errors import UserError
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice, discard_notice
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from sprat_local.observe import configuration, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
@@ -24,7 +24,7 @@ from sprat_local.observe.programs import (
     find_programs,
 )
 from sprat_local.observe.stack import SHIPPED, Observability, Observers, Target
-from sprat_local.options import Options
+from sprat_local.processes.notices import Notice, discard_notice
 from sprat_local.processes.service_process import LaunchSpec, ServiceProcess
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.session import observers as lines_of

@@ -5,7 +5,7 @@ import pytest
 from sprat.base.channels import service_channels
 from sprat.kafka.lag import topics_read_by
 from sprat_contracts import TASKS, Topics
-from sprat_local.options import Options, choose_services, model_name
+from sprat_local.installation.options import Options, choose_services, model_name
 from sprat_operations.services import SERVICES
 
 TOPICS = Topics("other")

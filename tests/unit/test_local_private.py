@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sprat_local.notices import LocalError
 from sprat_local.processes import private
 from sprat_local.processes.data_folder import DataFolder
+from sprat_local.processes.notices import LocalError
 
 PREFIX = "sprat-test-"
 

@@ -12,11 +12,11 @@ from sprat.base.errors import UserError
 from sprat_cli.main import app
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import write_artefact
-from sprat_local import servers
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice
-from sprat_local.options import POLICY, Options, named_kafka_port, named_policy, without_password
+from sprat_local.installation import servers
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import POLICY, Options, named_kafka_port, named_policy, without_password
 from sprat_local.processes.background import ConcurrentStarts
+from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import PortClaims
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.answer_notices import AnswerNotices

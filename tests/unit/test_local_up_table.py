@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from sprat_cli.live_view import LiveView
-from sprat_local.installation import Installation
-from sprat_local.options import Options
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from sprat_local.processes.service_process import ProcessState
 from sprat_local.up.service_table import ServiceRow, p95, rows_of, service_table
 from sprat_operations.lag import Pace

@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.session import bench_options
 from sprat_local.bench.texts import BenchMessages, BenchText
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from sprat_local.processes.ports import free_port
 from tests.bench.peers.environments import HERE, encoder, python_of, variables
 from tests.bench.peers.stream import Record, with_children

@@ -8,10 +8,10 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from sprat_local.notices import LocalError, StartError
 from sprat_local.processes import logged_child, private
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.embedded_server import EmbeddedServer
+from sprat_local.processes.notices import LocalError, StartError
 from sprat_local.processes.ports import HOST
 
 _PROGRAMS = ("redis-server", "valkey-server")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice, OnProgress
-from sprat_local.options import SHIPPED_POLICY, Options, Simulation
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import SHIPPED_POLICY, Options, Simulation
+from sprat_local.processes.notices import Notice, OnProgress
 from sprat_operations.services import SERVICES
 from sprat_policy import load_task_files, tasks_folder
 from sprat_testing.answers import VARIABLE

@@ -16,7 +16,7 @@ from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
 from sprat_contracts import TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, Result, TextOutput, Topics
 from sprat_contracts.thresholds import LEVELS, nearest_levels, thousandths
-from sprat_local.notices import OnProgress, discard_progress
+from sprat_local.processes.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
 from sprat_testing.answers import FixedAnswer, FixedAnswers
 from sprat_testing.background_loop import BackgroundLoop

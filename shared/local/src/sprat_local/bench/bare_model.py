@@ -24,8 +24,8 @@ from sprat_inference.card import SpecialistModel
 from sprat_inference.serving import load_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_langid import resolved
-from sprat_local import environment
 from sprat_local.bench.texts import BenchText
+from sprat_local.installation import environment
 from sprat_local.processes import lifeline, logged_child
 from sprat_local.processes.service_process import USER_ERROR
 from sprat_operations.services import CLASSIFY, program_of

@@ -17,7 +17,7 @@ from sprat_local.bench.open_loop import NEVER, LatencyQuantiles, latency_growth,
 from sprat_local.bench.plan import SEED, Rate
 from sprat_local.bench.resources import ProcessMeter
 from sprat_local.bench.texts import BenchMessages, BenchRecord
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 
 WARM_UP: Final = 128
 """Texts that are answered before anything is measured."""

@@ -23,11 +23,11 @@ from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.report import rate_row
 from sprat_local.bench.resources import Memory, ProcessMeter, machine_facts
 from sprat_local.bench.texts import BenchMessages, load_texts
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice
-from sprat_local.options import Options, choose_services
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options, choose_services
 from sprat_local.processes.data_folder import DataFolder
-from sprat_local.signals import Interrupted, StopSignals
+from sprat_local.processes.notices import Notice
+from sprat_local.processes.signals import Interrupted, StopSignals
 from sprat_operations.services import CLASSIFY, program_of
 from sprat_operations.topics import list_topics
 from sprat_policy import TASKS_FOLDER, TaskFiles, load_task_files

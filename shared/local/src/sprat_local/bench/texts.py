@@ -15,7 +15,7 @@ from sprat.base.errors import UserError
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_local.bench.plan import BenchPlan
 from sprat_local.demo.samples import load_samples
-from sprat_local.options import DEMO_FOLDER
+from sprat_local.installation.options import DEMO_FOLDER
 from sprat_training.datasets.reader import read_texts
 
 SOURCE = "/sprat/bench"

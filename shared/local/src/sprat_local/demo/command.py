@@ -50,7 +50,7 @@ def demo(
     from sprat.base.errors import UserError  # noqa: PLC0415 - as above
     from sprat_cli.connection import kafka_settings  # noqa: PLC0415 - as above
     from sprat_local.demo.session import DemoSession  # noqa: PLC0415 - as above
-    from sprat_local.options import Options, Simulation  # noqa: PLC0415 - as above
+    from sprat_local.installation.options import Options, Simulation  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -31,10 +31,10 @@ from sprat_local.demo.report import (
 from sprat_local.demo.samples import Samples, load_samples
 from sprat_local.demo.summary import DemoSummary
 from sprat_local.demo.target import DemoTarget
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice
-from sprat_local.options import DEMO_FOLDER, Options
-from sprat_local.signals import Interrupted, StopSignals
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import DEMO_FOLDER, Options
+from sprat_local.processes.notices import Notice
+from sprat_local.processes.signals import Interrupted, StopSignals
 
 INTERRUPTED = 130
 RECORDS_PER_S = 60

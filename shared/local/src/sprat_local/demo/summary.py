@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sprat_local.demo.figures import GoldAccuracy, TaskFigures
 from sprat_local.demo.report import DemoReport
-from sprat_local.options import Simulation
+from sprat_local.installation.options import Simulation
 
 
 class DemoSummary:

@@ -12,7 +12,7 @@ from sprat.base.model import DEFAULT_MODEL
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.lag import LagMeter
 from sprat_contracts import Topics
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from sprat_operations.services import SERVICES
 from sprat_operations.topics import list_topics
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from sprat_local.kafka import jvm, prepare, probe
-from sprat_local.notices import OnProgress, StartError, discard_progress
 from sprat_local.processes import logged_child, private
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.embedded_server import EmbeddedServer
+from sprat_local.processes.notices import OnProgress, StartError, discard_progress
 from sprat_local.processes.ports import HOST, free_port
 
 _TRIES = 4

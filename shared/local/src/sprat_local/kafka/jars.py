@@ -21,7 +21,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from sprat_local.kafka.class_path import CLASS_PATH, KAFKA_VERSION
-from sprat_local.notices import DownloadError, OnProgress, discard_progress
+from sprat_local.processes.notices import DownloadError, OnProgress, discard_progress
 
 _WORKERS = 8
 _TRIES = 3

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sprat_local.notices import LocalError
+from sprat_local.processes.notices import LocalError
 
 # A small heap with the collector and the compiler that start fastest. Other JVMs ignore unknown options.
 _FLAGS = (

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprat_local.kafka import jars, jvm, probe
-from sprat_local.notices import LocalError, OnProgress, discard_progress
 from sprat_local.processes import lifeline, logged_child, private
+from sprat_local.processes.notices import LocalError, OnProgress, discard_progress
 from sprat_local.processes.ports import HOST, free_ports
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sprat.base.retry import Deadline
-from sprat_local.notices import Notice, OnNotice
 from sprat_local.observe import configuration, runbooks
 from sprat_local.observe.configuration import Addresses
 from sprat_local.observe.programs import (
@@ -28,6 +27,7 @@ from sprat_local.observe.programs import (
 from sprat_local.observe.server import ObservingServer
 from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
+from sprat_local.processes.notices import Notice, OnNotice
 from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
 from sprat_local.processes.supervisor import Supervisor
 

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from sprat_local.notices import OnNotice
 from sprat_local.processes.embedded_server import EmbeddedServer
+from sprat_local.processes.notices import OnNotice
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
 
 T = TypeVar("T")

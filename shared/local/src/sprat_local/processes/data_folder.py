@@ -10,8 +10,8 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from sprat_local.notices import LocalError
 from sprat_local.processes import private
+from sprat_local.processes.notices import LocalError
 
 _LOCK = "sprat.lock"
 _ATTEMPTS = 5

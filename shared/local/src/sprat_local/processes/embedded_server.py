@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from sprat.base.retry import Deadline
-from sprat_local.notices import LocalError
 from sprat_local.processes import lifeline
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.logged_child import LoggedChild
+from sprat_local.processes.notices import LocalError
 from sprat_local.processes.ports import HOST, free_port, wait_free
 
 _PORT_TIMEOUT_S = 2.0

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sprat_local.notices import Level, Notice, OnNotice, StartError
 from sprat_local.processes import lifeline, private
+from sprat_local.processes.notices import Level, Notice, OnNotice, StartError
 
 _POLL_S = 0.02
 _LINES = 12

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
-from sprat_local.notices import LocalError
+from sprat_local.processes.notices import LocalError
 
 UMASK = 0o077
 """Of every child process."""

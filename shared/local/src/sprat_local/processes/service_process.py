@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped] # its types are a package of their own
 
 from sprat.base.retry import Backoff
-from sprat_local.notices import Notice, OnNotice
 from sprat_local.processes import logged_child
 from sprat_local.processes.logged_child import LoggedChild, LogTail, format_log_line
+from sprat_local.processes.notices import Notice, OnNotice
 from sprat_local.processes.ports import free_port, http_status
 
 _FIRST_PAUSE_S = 0.5

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from sprat.base.retry import Backoff
-from sprat_local.notices import LocalError, Notice, OnNotice, StartError
 from sprat_local.processes.embedded_server import EmbeddedServer
+from sprat_local.processes.notices import LocalError, Notice, OnNotice, StartError
 from sprat_local.processes.service_process import AT_WORK, ProcessState, ServiceProcess
 
 _BUSY_S = 0.05

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from sprat_cli.traffic import format_age
-from sprat_local.notices import Notice, OnNotice
+from sprat_local.processes.notices import Notice, OnNotice
 
 
 class AnswerNotices:

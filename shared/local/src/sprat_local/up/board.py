@@ -10,8 +10,8 @@ from rich.text import Text
 
 from sprat_cli.live_view import LiveView
 from sprat_cli.traffic import traffic_line, traffic_table
-from sprat_local.installation import Installation
-from sprat_local.notices import Notice
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.processes.notices import Notice
 from sprat_local.up.service_table import rows_of, service_table
 from sprat_operations.traffic import GroupPace, TrafficFigures
 

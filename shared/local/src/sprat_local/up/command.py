@@ -124,15 +124,15 @@ def up(
     typer.echo("starting Kafka, Redis and the services")  # at once: what follows takes a second to import
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
-    from sprat_local.models import served_models  # noqa: PLC0415 - as above
-    from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
-    from sprat_local.options import (  # noqa: PLC0415 - as above
+    from sprat_local.installation.models import served_models  # noqa: PLC0415 - as above
+    from sprat_local.installation.options import (  # noqa: PLC0415 - as above
         POLICY,
         Options,
         named_kafka_port,
         named_policy,
         named_tasks,
     )
+    from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
     from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
     from sprat_policy import load_task_files, tasks_folder  # noqa: PLC0415 - as above
 

@@ -5,7 +5,7 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from sprat_local.notices import OnNotice
+from sprat_local.processes.notices import OnNotice
 from sprat_local.up.answer_notices import AnswerNotices
 
 _TIMEOUT_S: Final = 0.5

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sprat_cli.traffic import borderless_table, format_rate
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from sprat_local.processes.service_process import ProcessState, ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer
 from sprat_operations.services import FRONTIER, SIMULATOR

@@ -18,17 +18,17 @@ from sprat_contracts import ModelAnnounced
 from sprat_contracts.languages import AUTO, is_auto, is_served, primary_subtag
 from sprat_contracts.topics import DEFAULT_PREFIX
 from sprat_inference.artefact import BrokenArtefact, load_artefact
-from sprat_local.installation import Installation
-from sprat_local.models import announced_models
-from sprat_local.models import is_served as serves
-from sprat_local.notices import Notice
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.models import announced_models
+from sprat_local.installation.models import is_served as serves
+from sprat_local.installation.options import POLICY, Options, without_password
+from sprat_local.installation.rollout import ModelRollout
+from sprat_local.installation.servers import PASSWORD_FILE
 from sprat_local.observe.programs import HOW_TO_GET
 from sprat_local.observe.stack import Observers
-from sprat_local.options import POLICY, Options, without_password
+from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import HOST
-from sprat_local.rollout import ModelRollout
-from sprat_local.servers import PASSWORD_FILE
-from sprat_local.signals import Interrupted, StopSignals
+from sprat_local.processes.signals import Interrupted, StopSignals
 from sprat_local.up.answer_notices import AnswerNotices
 from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch

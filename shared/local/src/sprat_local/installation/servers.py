@@ -4,12 +4,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sprat_local.environment import SECRET_FILE
+from sprat_local.installation.environment import SECRET_FILE
+from sprat_local.installation.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options, without_password
 from sprat_local.kafka.broker import EmbeddedKafka
-from sprat_local.notices import OnNotice, OnProgress
-from sprat_local.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options, without_password
 from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
+from sprat_local.processes.notices import OnNotice, OnProgress
 from sprat_local.processes.ports import PortClaims, free_port
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.redis import EmbeddedRedis

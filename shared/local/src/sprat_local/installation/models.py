@@ -13,7 +13,7 @@ from sprat_contracts import BUILT_IN, ModelAnnounced, TaskTable
 from sprat_contracts.texts import ModelName
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_local.installation import Installation
+from sprat_local.installation.lifecycle import Installation
 from sprat_operations.models import read_registered_models
 from sprat_operations.services import CLASSIFY, GENERALIST, ServedModel, program_of
 

@@ -14,7 +14,7 @@ from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings, environment
 from sprat_cli.doctor.settings import DEFAULT_FRONTIER_HOST
-from sprat_local.options import Options, without_password
+from sprat_local.installation.options import Options, without_password
 from sprat_local.processes import private
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import LaunchSpec

@@ -16,9 +16,15 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.membership import drop_members, leave_groups, take_members
 from sprat_contracts import Topics
-from sprat_local import environment
-from sprat_local.environment import LaunchBuilder, members_file
-from sprat_local.notices import (
+from sprat_local.installation import environment
+from sprat_local.installation.environment import LaunchBuilder, members_file
+from sprat_local.installation.options import Options, choose_services, model_names, service_table
+from sprat_local.installation.servers import BackingServers
+from sprat_local.observe.stack import Observers, Target
+from sprat_local.processes import private
+from sprat_local.processes.background import BackgroundCall
+from sprat_local.processes.data_folder import DataFolder
+from sprat_local.processes.notices import (
     LocalError,
     Notice,
     OnNotice,
@@ -27,14 +33,8 @@ from sprat_local.notices import (
     discard_notice,
     discard_progress,
 )
-from sprat_local.observe.stack import Observers, Target
-from sprat_local.options import Options, choose_services, model_names, service_table
-from sprat_local.processes import private
-from sprat_local.processes.background import BackgroundCall
-from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
-from sprat_local.servers import BackingServers
 from sprat_operations.services import ServiceSpec, instance_name
 from sprat_operations.topics import TopicState, create_topics, keep_current
 

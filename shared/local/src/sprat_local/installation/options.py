@@ -17,7 +17,7 @@ from sprat_operations.local_run import SIMULATED
 from sprat_operations.services import GENERALIST, SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
 from sprat_policy import TaskFiles
 
-DEMO_FOLDER = Path(__file__).parent / "demo"
+DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 """The packaged policy and samples of the demo."""
 POLICY = DEMO_FOLDER / "policy.yaml"
 SHIPPED_POLICY = Path(sprat_cli.init.__file__).parent / "files" / "policy.yaml"

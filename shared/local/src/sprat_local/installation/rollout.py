@@ -1,7 +1,7 @@
 """The rollout of a new version of a model while its folder is being served.
 
-`python -m sprat_local.rollout TASK DIR` loads a model as its service would, and probes it; exit code 1 and one line if
-it cannot be served.
+`python -m sprat_local.installation.rollout TASK DIR` loads a model as its service would, and probes it; exit code 1 and
+one line if it cannot be served.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from typing import Final
 from sprat.base import plugins
 from sprat.base.errors import SpratError, UserError
 from sprat.base.thresholds import find_thresholds
-from sprat_local import environment
-from sprat_local.installation import Installation
-from sprat_local.models import version_in
-from sprat_local.notices import Level, Notice, OnNotice
+from sprat_local.installation import environment
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.models import version_in
 from sprat_local.processes import lifeline
+from sprat_local.processes.notices import Level, Notice, OnNotice
 from sprat_operations.services import ServedModel, program_of
 
 _CHECK_EVERY_S: Final = 1.0
@@ -199,7 +199,7 @@ def probe_in_process(task: str, folder: Path) -> None:
     Raises:
         UserError: it cannot be served; the message says why.
     """
-    argv = [sys.executable, "-P", "-m", "sprat_local.rollout", task, str(folder)]
+    argv = [sys.executable, "-P", "-m", "sprat_local.installation.rollout", task, str(folder)]
     with tempfile.TemporaryFile() as errors:
         child = lifeline.spawn(argv, env=environment.single_threaded(), stderr=errors)
         try:
