@@ -150,10 +150,10 @@ compose-demo: ## make demo on containers, from what make images made: an install
 up: $(STAMP) $(KAFKA) ## Kafka, Redis and every service on this machine, until Ctrl-C
 	$(BIN)/sprat up
 
-bench: $(STAMP) $(KAFKA) ## measure and fill docs/benchmarks.md; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
+bench: $(STAMP) $(KAFKA) ## measure and fill docs/benchmarks; SPRAT_DATA names the folder of evaluation data, PRESIDIO a Python that has it
 	$(BIN)/python -m tests.bench $(if $(PRESIDIO),--presidio $(PRESIDIO))
 
-bench-models: $(STAMP) ## measure the shipped models and fill docs/benchmarks.md; SPRAT_DATA as above, SPACY a Python that has spaCy
+bench-models: $(STAMP) ## measure the shipped models and fill docs/benchmarks; SPRAT_DATA as above, SPACY a Python that has spaCy
 	$(BIN)/python -m tests.bench.models $(if $(SPACY),--spacy $(SPACY))
 
 bench-languages: $(STAMP) ## measure the detector of languages; SPRAT_DATA as above, DETECTORS a Python with others, FASTTEXT its lid.176.ftz
@@ -162,10 +162,10 @@ bench-languages: $(STAMP) ## measure the detector of languages; SPRAT_DATA as ab
 bench-sizing: $(STAMP) $(KAFKA) ## measure CPU, memory and bytes per text and fill docs/deploy/sizing.md; two minutes on an idle machine
 	$(BIN)/python -m tests.bench.sizing
 
-bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks.md; SPRAT_DATA as above
+bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.train_quality --save
 
-bench-guarantee: $(STAMP) ## draw rows again and again: does what is certified hold? fills docs/benchmarks.md; SPRAT_DATA as above; five minutes
+bench-guarantee: $(STAMP) ## draw rows again and again: does what is certified hold? fills docs/benchmarks; SPRAT_DATA as above; five minutes
 	$(BIN)/python -m tests.bench.guarantee --save
 
 bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads: docs/figures/latency.json and docs/images/latency.png; SPRAT_DATA as above; three minutes
@@ -175,10 +175,10 @@ bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the co
 	$(BIN)/python -m tests.bench.check $(CHECK)
 
 # Each peer has an environment of its own in the user's cache, eight gigabytes together.
-bench-peers: $(STAMP) $(KAFKA) ## Sprat beside transformers, ONNX Runtime, MLServer, Presidio and spaCy; fills docs/benchmarks.md; SPRAT_DATA as above
+bench-peers: $(STAMP) $(KAFKA) ## Sprat beside transformers, ONNX Runtime, MLServer, Presidio and spaCy; fills docs/benchmarks; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.peers
 
-bench-runtimes: $(STAMP) ## CTranslate2 beside ONNX Runtime, int8 and float32, on one encoder; fills docs/benchmarks.md; SPRAT_DATA as above
+bench-runtimes: $(STAMP) ## CTranslate2 beside ONNX Runtime, int8 and float32, on one encoder; fills docs/benchmarks; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.runtimes
 
 # The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.

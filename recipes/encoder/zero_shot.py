@@ -3,7 +3,7 @@
     python -m recipes.encoder.zero_shot --data DIR        # or SPRAT_DATA=DIR
 
 `DIR` holds `intent/clinc150` and `intent/banking77`. Two minutes on one core. It replaces
-`shared/encoder/src/sprat_encoder/artefacts/zero-shot`, and prints the table of docs/benchmarks.md.
+`shared/encoder/src/sprat_encoder/artefacts/zero-shot`, and prints the table of docs/benchmarks/intent.md.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Measure all but the models, one after the other: `make bench SPRAT_DATA=FOLDER`. About nine minutes.
 
-Saves the figures and fills docs/benchmarks.md; those of the privacy package only beside Presidio's.
+Saves the figures and fills docs/benchmarks; those of the privacy package only beside Presidio's.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python -m tests.bench.guarantee --data DIR [--draws NUMBER] [--save]      (or SPRAT_DATA=DIR)
 
-`make bench-guarantee` saves the figures, fills docs/benchmarks.md and draws the picture. Exits 1 where a certificate
+`make bench-guarantee` saves the figures, fills docs/benchmarks and draws the picture. Exits 1 where a certificate
 does not hold, and where the comparison cannot tell: the scan over all thresholds must fail at a flat risk.
 """
 
@@ -240,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument("--draws", type=int, default=DRAWS)
-    parser.add_argument("--save", action="store_true", help="fill docs/benchmarks.md and draw the picture")
+    parser.add_argument("--save", action="store_true", help="fill docs/benchmarks and draw the picture")
     parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {}

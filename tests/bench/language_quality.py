@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--detectors", help="the interpreter of an environment with other libraries")
     parser.add_argument("--fasttext", help="the file lid.176.ftz")
     parser.add_argument("--fit", action="store_true", help="fit the confidence, and measure nothing")
-    parser.add_argument("--save", action="store_true", help="save the figures, fill docs/benchmarks.md")
+    parser.add_argument("--save", action="store_true", help="save the figures, fill docs/benchmarks")
     options = parser.parse_args(argv)
     if options.fit:
         slope, intercept = fitted(beginnings(own(odd=False)))

@@ -2,7 +2,7 @@
 
     python -m tests.bench.models --data DIR [--spacy PYTHON] [--task TASK]
 
-Saves the figures, fills docs/benchmarks.md and draws the pictures; with --task those of one task alone. `PYTHON` is
+Saves the figures, fills docs/benchmarks and draws the pictures; with --task those of one task alone. `PYTHON` is
 the interpreter of an environment with spaCy (`spacy_ner_runner.py` says how to make it); without it the columns of
 spaCy and the costs of both stay as they were measured last.
 Exits 1 when a card states anything else than what is measured.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import intent_quality, lexical_quality, ner_quality, translation_quality
-from tests.bench.benchmarks_page import FIGURES, PAGE, ROOT, read, save
+from tests.bench.benchmarks_page import FIGURES, ROOT, read, save
 
 Main = Callable[[Sequence[str]], int]
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.spacy and options.task in {None, "ner"}:
         keep_rival(figures["ner"], before.get("ner", {}))
     save("models", figures)
-    print(f"\nwritten: {PAGE.relative_to(ROOT)}, {FIGURES.relative_to(ROOT)}/models.json")
+    print(f"\nwritten: docs/benchmarks, {FIGURES.relative_to(ROOT)}/models.json")
     return max(codes)
 
 

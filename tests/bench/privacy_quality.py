@@ -73,12 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--presidio", type=Path, help="the interpreter of an environment with Presidio")
     parser.add_argument("--artefact", type=Path, default=ARTEFACT)
     parser.add_argument("--json", type=Path, help="write the figures here, for machines")
-    parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks.md")
+    parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks")
     options = parser.parse_args(argv)
     tagger = Tagger.load(options.artefact)
     figures = measure(read(options.data), tagger, options.presidio)
     figures["ms_per_text"] = cost(tagger, [row.text for row in read(options.data)])
-    print(tables.text(figures))
+    print(tables.privacy(figures))
     if options.json:
         options.json.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if options.save:

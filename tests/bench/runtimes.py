@@ -3,7 +3,7 @@
     python -m tests.bench.runtimes --data DIR [--texts 1000] [--rounds 3]
 
 All have the same encoder (all-MiniLM-L6-v2) and the same head, on one thread. They take turns, so that what else runs
-on the machine slows all of them. Saves docs/figures/runtimes.json and fills docs/benchmarks.md.
+on the machine slows all of them. Saves docs/figures/runtimes.json and fills docs/benchmarks.
 """
 
 import argparse

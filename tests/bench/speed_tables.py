@@ -1,12 +1,11 @@
-"""The latency budget and the comparison with peers, as Markdown for the page of benchmarks."""
+"""What Sprat costs and how fast it is, as Markdown: alone, beside peers, and for sizing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from sprat_local.bench.resources import OURS
-
-Figures = Mapping[str, Any]
+from tests.bench.table import Figures, lines, parts, percent, sentence, table
 
 STAGES: Final = {
     "producer": "the client's producer, until the broker appends the text",
@@ -32,18 +31,19 @@ PARTS: Final = {
 """Process → what it is called."""
 
 DATA: Final = {"clinc150": "CLINC150", "banking77": "BANKING77"}
-MASKED: Final = {**DATA, "presidio-research": "presidio-research"}
 BARE: Final = {
-    "ctranslate2-1": "CTranslate2 int8, one by one",
-    "ctranslate2-32": "CTranslate2 int8, batches of 32",
     "sprat-en-fast": "Sprat's `en-fast`, with calibration",
     "sprat-default": "Sprat's `default`, with calibration",
-    "onnx-int8-1": "ONNX Runtime int8, one by one",
-    "onnx-int8-32": "ONNX Runtime int8, batches of 32",
-    "torch-1": "torch float32, one by one",
-    "torch-32": "torch float32, batches of 32",
-    "torch-int8-1": "torch dynamic int8, one by one",
-    "torch-int8-32": "torch dynamic int8, batches of 32",
+    **{
+        f"{runtime}-{batch}": f"{title}, {how}"
+        for runtime, title in (
+            ("ctranslate2", "CTranslate2 int8"),
+            ("onnx-int8", "ONNX Runtime int8"),
+            ("torch", "torch float32"),
+            ("torch-int8", "torch dynamic int8"),
+        )
+        for batch, how in (("1", "one by one"), ("32", "batches of 32"))
+    },
 }
 RUNTIMES: Final = {
     f"{runtime}-{numbers}-{batch}": f"{title} {numbers}, {how}"
@@ -56,63 +56,49 @@ OWN: Final = "sprat-en-fast"
 SERVICE: Final = "intent"
 QUIET_CORES: Final = 0.3
 """Where other programs used more, no latency is stated."""
+SERVERS: Final = ("kafka", "redis")
+TEXTS_A_DAY: Final = 1_000_000
+
+_MACHINE: Final = (
+    "Machine: {cores} cores of {cpu}, {memory_gb} GB, Python {python}, Kafka {kafka}, with broker and client; "
+    "load before {load_before}."
+)
 
 
 def latency(figures: Figures) -> str:
-    """Return the stages by load."""
+    """Return the stages and the CPU of a text, by load."""
     loads = figures["loads"]
-    shares = [f"{100 * load['share']:.0f} %" for load in loads]
-    rows = [
-        [f"**{name}** ({STAGES[name]})", *(_two(load["stages_ms"][name]) for load in loads)]
-        for name in loads[0]["stages_ms"]
-    ]
+    heads = [f"{100 * load['share']:.0f} % of saturation" for load in loads]
+    rows = [[name, *(_two(load["stages_ms"][name]) for load in loads)] for name in loads[0]["stages_ms"]]
     rows += [
-        ["from due to received, with traces", *(_two(load["traced_end_to_end_ms"]) for load in loads)],
-        ["**from due to received, without traces**", *(_two(load["end_to_end_ms"]) for load in loads)],
+        [f"**from due to received, {how}**", *(_two(load[times]) for load in loads)]
+        for how, times in (("with traces", "traced_end_to_end_ms"), ("without traces", "end_to_end_ms"))
     ]
-    counts = ", ".join(f"{load['texts']:,} at {share}" for share, load in zip(shares, loads, strict=True))
-    commits = figures["commit_ms"]
+    counts = ", ".join(f"{load['texts']:,} at {100 * load['share']:.0f} %" for load in loads)
     about = (
-        "CLINC150's test texts, one intent each, the shipped `default`, whose head was trained on CLINC150's training "
-        f"part. Saturation {figures['saturation_per_s']:,.0f} texts/s; texts: {counts}. {_machine(figures['machine'])} "
-        f"Other programs used {figures['others_cores']:.1f} of its cores meanwhile."
+        f"CLINC150's test texts, the shipped `default`. Saturation {figures['saturation_per_s']:,.0f} texts/s; texts: "
+        f"{counts}. {sentence(_MACHINE, figures['machine'])}"
     )
-    commit = (
-        f"A commit takes {_two(commits['service'])} ms in the service and {_two(commits['router'])} ms in the router. "
-        "It is not on the way of its own texts, only on that of later ones."
-    )
-    head = ["milliseconds, p50 / p99", *(f"{share} of saturation" for share in shares)]
-    picture = "![the way of a text through its stages](images/latency.png)"
-    return "\n\n".join((about, picture, _table(head, rows), commit, _cost_of_a_text(figures)))
+    picture = "![the way of a text through its stages](../images/latency.png)"
+    return parts(about, picture, lines(["milliseconds, p50 / p99", *heads], rows), _cost_of_a_text(figures, heads))
 
 
-def _cost_of_a_text(figures: Figures) -> str:
+def _cost_of_a_text(figures: Figures, heads: list[str]) -> str:
     """Return the CPU of each process by load, and how many cores that is."""
     loads = figures["loads"]
     costs = [figures["backlog_cpu_ms_per_text"], *(load["cpu_ms_per_text"] for load in loads)]
     rates = [figures["saturation_per_s"], *(load["per_s"] for load in loads)]
-    rows = [[name, *(f"{cost[part]:.1f}" for cost in costs)] for part, name in PARTS.items()]
     together = [sum(cost[part] for part in PARTS) for cost in costs]
-    rows.append(["together", *(f"{each:.1f}" for each in together)])
     cores = [each * rate / 1000 for each, rate in zip(together, rates, strict=True)]
-    rows.append(["**cores in use**", *(f"{each:.2f}" for each in cores)])
-    shares = [f"{100 * load['share']:.0f} % of saturation" for load in loads]
-    return _table(["CPU, milliseconds per text", "backlog", *shares], rows)
+    rows = [[name, *(f"{cost[part]:.1f}" for cost in costs)] for part, name in PARTS.items()]
+    rows += [["together", *(f"{each:.1f}" for each in together)], ["cores in use", *(f"{each:.2f}" for each in cores)]]
+    return lines(["CPU, milliseconds per text", "backlog", *heads], rows)
 
 
-def peers(figures: Figures) -> dict[str, str]:
-    """Return every part of the comparison, by its name."""
-    return {
-        "peers": _systems(figures),
-        "peers-bare": _bare(figures),
-        "peers-killed": _crashes(figures),
-        "peers-masking": _masking(figures),
-    }
-
-
-def _systems(figures: Figures) -> str:
-    head = ["system", "texts per CPU second", "the same of all its processes and Kafka"]
-    head += ["p50 / p99 at half of its saturation, ms, at so many texts/s", "peak memory, MB", "start to first answer"]
+def peers(figures: Figures) -> str:
+    """Return the systems side by side."""
+    head = ["system; CLINC150, BANKING77", "texts per CPU second of the model's process", "of all processes and Kafka"]
+    head += ["p50 / p99 at half of its saturation, ms, at texts/s", "peak memory, MB", "start to first answer, s"]
     sets = list(figures["texts"])
     rows = [
         [
@@ -121,138 +107,176 @@ def _systems(figures: Figures) -> str:
             ", ".join(f"{1000 / _all_cpu(system, of):,.0f}" for of in sets),
             ", ".join(_half(system[of]) for of in sets),
             f"{system['memory_mb'][SERVICE]:,.0f}",
-            f"{system['first_answer_s']:.1f} s" if is_quiet(system[sets[0]]) else "–",
+            f"{system['first_answer_s']:.1f}" if is_quiet(system[sets[0]]) else "–",
         ]
         for system in figures["systems"].values()
     ]
-    return "\n\n".join(
-        (
-            _data(figures),
-            "![Sprat beside its peers](images/peers.png)",
-            _table(head, rows),
-            "\n".join(f"- {line}" for line in (*_whole(figures), *_unstated(figures))),
-        )
-    )
+    picture = "![Sprat beside its peers](../images/peers.png)"
+    notes = "\n".join(f"- {line}" for line in _compared(figures))
+    return parts(_peers_data(figures), picture, lines(head, rows), notes)
 
 
-def _unstated(figures: Figures) -> Iterator[str]:
-    """Yield why times are missing."""
-    if not all(is_quiet(system[of]) for system in figures["systems"].values() for of in figures["texts"]):
-        yield f"Times are stated only where other programs used at most {QUIET_CORES} cores."
-
-
-def _data(figures: Figures) -> str:
-    texts = ", ".join(
-        f"{DATA[name]} ({count:,} test texts of {figures['words'][name]:.1f} words)"
-        for name, count in figures["texts"].items()
+def _peers_data(figures: Figures) -> str:
+    texts = " and ".join(
+        f"{count:,} test texts of {DATA[of]} ({figures['words'][of]:.1f} words)"
+        for of, count in figures["texts"].items()
     )
     busy = [system[of]["others_cores"] for system in figures["systems"].values() for of in figures["texts"]]
     versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
     return (
-        f"Where two figures stand, the first is for {texts.replace('), ', '), the second for ')}. "
-        f"{_machine(figures['machine'])} Other programs used {min(busy):.1f} to {max(busy):.1f} of its "
-        f"cores meanwhile. Commit {figures['commit']}, {figures['date']}. Versions: {versions}."
+        f"{texts}. {sentence(_MACHINE, figures['machine'])} Other programs used {min(busy):.1f} to {max(busy):.1f} of "
+        f"its cores meanwhile. Versions: {versions}."
     )
 
 
-def _whole(figures: Figures) -> Iterator[str]:
-    """Yield what a row of Sprat leaves out: its other processes, and the comparison in numbers."""
-    sets, own = list(figures["texts"]), figures["systems"][OWN]
-    others = [name for name in own["memory_mb"] if name != SERVICE]
-    listed = []
-    for name in others:
-        cpu = ", ".join(f"{own[of]['cpu_s_per_1000'][name]:.2f}" for of in sets)
-        listed.append(f"{name} {cpu} ({own['memory_mb'][name]:,.0f} MB)")
-    yield (
-        "The first column counts the process with the model. Sprat has others, which do what no peer does (the "
-        f"contract, decisions, a cache): CPU seconds per 1,000 texts with `en-fast`: {'; '.join(listed)}."
-    )
-    peers = [system for name, system in figures["systems"].items() if not name.startswith("sprat")]
-    for of in sets:
+def _compared(figures: Figures) -> Iterator[str]:
+    """Yield which peers need less CPU than Sprat, and why times are missing."""
+    own = figures["systems"][OWN]
+    rivals = [system for name, system in figures["systems"].items() if not name.startswith("sprat")]
+    for of in figures["texts"]:
         for what, needed in (("its service", _own_cpu), ("all its processes and Kafka", _all_cpu)):
-            ours = needed(own, of)
-            times = {each["title"]: ours / needed(each, of) for each in peers}
+            times = {each["title"]: needed(own, of) / needed(each, of) for each in rivals}
             ahead = [f"{title} ({ratio:.2f} times)" for title, ratio in times.items() if ratio > 1]
-            yield f"{DATA[of]}, `en-fast` with its lexical stage, {what}: " + (
-                f"more CPU than {'; '.join(ahead)}." if ahead else "no peer needs less CPU."
-            )
+            said = f"more CPU than {'; '.join(ahead)}." if ahead else "no peer needs less CPU."
+            yield f"{DATA[of]}, `en-fast`, {what}: {said}"
+    if not all(is_quiet(system[of]) for system in figures["systems"].values() for of in figures["texts"]):
+        yield f"Times are stated only where other programs used at most {QUIET_CORES} cores."
 
 
-def _bare(figures: Figures) -> str:
-    """Return the runtimes without Kafka."""
-    rows = []
-    for name, title in BARE.items():
-        if name not in figures["bare"]:
-            continue
-        by_set = [figures["bare"][name][of] for of in figures["texts"]]
-        same = [f"{100 * each['same_label_as_float32']:.1f}" for each in by_set if "same_label_as_float32" in each]
-        cpu = ", ".join(f"{each['cpu_s_per_1000']:.2f}" for each in by_set)
-        rows.append([title, cpu, ", ".join(same) or "–"])
-    return _table(["without Kafka", "CPU s per 1,000 texts", "same label as torch float32, %"], rows)
-
-
-def runtimes(figures: Figures) -> str:
-    """Return CPU, memory and agreement of each runtime."""
-    sets = list(figures["texts"])
-    rows = []
-    for name, title in RUNTIMES.items():
-        each = [figures["runtimes"][name][of] for of in sets]
-        rows.append(
-            [
-                title,
-                ", ".join(f"{one['cpu_s_per_1000']:.2f}" for one in each),
-                f"{max(one['memory_mb'] for one in each):,.0f}",
-                ", ".join(f"{100 * one['same_label_as_original']:.1f}" for one in each),
-            ]
-        )
-    texts = " and ".join(f"{count:,} test texts of {DATA[of]}" for of, count in figures["texts"].items())
-    machine = figures["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
-    about = (
-        f"{texts}, in this order where two figures stand; CPU is the median of {figures['rounds']} rounds, in turns. "
-        f"Machine: {machine['cores']} cores of {machine['cpu']}, load before {machine['load_before']}. "
-        f"Commit {figures['commit']}, {figures['date']}. Versions: {versions}."
+def peers_bare(figures: Figures) -> str:
+    """Return the runtimes of the peers without Kafka."""
+    columns = {
+        "without Kafka; CLINC150, BANKING77": "{what}",
+        "CPU s per 1,000 texts": "{cpu}",
+        "same label, %": "{same}",
+    }
+    return table(
+        columns,
+        (
+            {
+                "what": what,
+                "cpu": ", ".join(f"{each['cpu_s_per_1000']:.2f}" for each in figures["bare"][name].values()),
+                "same": ", ".join(
+                    percent(each.get("same_label_as_float32")) for each in figures["bare"][name].values()
+                ),
+            }
+            for name, what in BARE.items()
+            if name in figures["bare"]
+        ),
     )
-    head = ["runtime", "CPU s per 1,000 texts", "peak memory of the process, MB", "same label as the original, %"]
-    return f"{about}\n\n{_table(head, rows)}"
 
 
-def _crashes(figures: Figures) -> str:
+def peers_killed(figures: Figures) -> str:
     """Return what a SIGKILL loses and doubles."""
     rows = []
     for each in figures["crashes"].values():
         rounds = each["rounds"]
-        rows.append(
-            [
-                each["title"],
-                f"{sum(one['texts'] for one in rounds):,}, {len(rounds)} {'kill' if len(rounds) == 1 else 'kills'}",
-                f"{sum(one['lost'] for one in rounds)}",
-                f"{sum(one['doubled'] for one in rounds)}",
-                f"{median(one['silent_s'] for one in rounds):.1f} s",
-            ]
-        )
-    head = ["one SIGKILL in the middle of each run", "texts", "lost", "answered twice", "longest silence, median"]
-    return _table(head, rows)
+        texts, lost, doubled = (sum(one[what] for one in rounds) for what in ("texts", "lost", "doubled"))
+        silent = f"{median(one['silent_s'] for one in rounds):.1f}"
+        rows.append([each["title"], f"{len(rounds)}", f"{texts:,}", f"{lost}", f"{doubled}", silent])
+    head = ["one SIGKILL in the middle of each run", "runs", "texts", "lost", "answered twice", "longest silence, s"]
+    return lines(head, rows)
 
 
-def _masking(figures: Figures) -> str:
-    """Return masking and names beside Presidio and spaCy."""
-    systems = {
-        "sprat masking": "masking: Sprat",
-        "presidio": "masking: Presidio",
-        "sprat names": "names: Sprat",
-        "spacy names": "names: spaCy `en_core_web_sm`",
-    }
-    sets = {name: each for name, each in figures["masking"].items() if name in MASKED}
-    head = [
-        "CPU s per 1,000 texts",
-        *(f"{MASKED[name]}, {each['texts']:,}" for name, each in sets.items()),
-    ]
+def runtimes(figures: Figures) -> str:
+    """Return CPU, memory and agreement of each runtime."""
     rows = [
-        [title, *(f"{each['cpu_s_per_1000'][system]:.2f}" for each in sets.values())]
-        for system, title in systems.items()
+        [
+            title,
+            ", ".join(f"{one['cpu_s_per_1000']:.2f}" for one in each.values()),
+            f"{max(one['memory_mb'] for one in each.values()):,.0f}",
+            ", ".join(percent(one["same_label_as_original"]) for one in each.values()),
+        ]
+        for title, each in ((title, figures["runtimes"][name]) for name, title in RUNTIMES.items())
     ]
-    return _table(head, rows)
+    head = ["runtime; CLINC150, BANKING77", "CPU s per 1,000 texts", "peak memory, MB", "same label as the original, %"]
+    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
+    texts = " and ".join(f"{count:,} texts of {DATA[of]}" for of, count in figures["texts"].items())
+    return parts(f"{texts}, median of {figures['rounds']} rounds. Versions: {versions}.", lines(head, rows))
+
+
+def machine(figures: Figures) -> str:
+    """Return start, memory and CPU of an installation beside their targets."""
+    cost = figures["stream_cost"]
+    memory = sorted(figures["rss_mb"].items(), key=lambda each: -each[1])
+    services = ", ".join(f"{name} {size}" for name, size in memory if name not in {"redis-server", "kafka.Kafka"})
+    low, high, rounds = min(cost["ratios"]), max(cost["ratios"]), cost["rounds"]
+    idle = figures["idle_share_of_a_core"].values()
+    rows = [
+        (
+            "start of `sprat up` to the first Result, all included, median",
+            "≤ 10 s",
+            f"{figures['first_result_s']:.1f} s, {figures['rounds']} starts",
+        ),
+        ("resident memory of a service", "≤ 300 MB", f"{services} MB"),
+        ("CPU of an idle service, share of a core", "≤ 3 %", f"{percent(min(idle))} to {percent(max(idle))} %"),
+        (
+            "CPU of the intent service, times that of the bare model, real Kafka",
+            "≤ 1.25",
+            f"{cost['ratio']:.2f} with `en-fast`, {rounds} rounds ({low:.2f} to {high:.2f}), {cost['texts']:,} texts",
+        ),
+    ]
+    return lines(["what", "target", "measured"], rows)
+
+
+def sizing(figures: Figures) -> dict[str, str]:
+    """Return the parts of the page of sizing, by their names."""
+    return {
+        "sizing-data": _sizing_data(figures),
+        "sizing-cpu": _sizing_cpu(figures),
+        "sizing-memory": table(
+            {"process": "`{name}`", "peak of resident memory, MB": "{peak}"},
+            (
+                {"name": name, "peak": peak}
+                for name, peak in sorted(figures["memory_peak_mb"].items(), key=lambda each: -each[1])
+            ),
+        ),
+        "sizing-bytes": lines(
+            ["texts", "bytes per text in each topic", f"GB kept at {TEXTS_A_DAY:,} a day", "bytes in Redis"],
+            (_sizing_bytes(row, figures["retention_days"]) for row in figures["rows"]),
+        ),
+    }
+
+
+def _sizing_data(figures: Figures) -> str:
+    texts = "; ".join(f"{row['texts']:,} {row['kind']}" for row in figures["rows"])
+    lengths = [row["characters"] for row in figures["rows"]]
+    most = max(row["others_cores"] for row in figures["rows"])
+    return (
+        f"Data: the demo's English texts, numbered so that each is different ({texts}), {min(lengths)} to "
+        f"{max(lengths)} characters on average. "
+        + sentence(
+            "Machine: {cores} cores of {cpu}, {memory_gb} GB, Python {python}, Kafka {kafka}", figures["machine"]
+        )
+        + f"; other programs used up to {most} cores meanwhile."
+    )
+
+
+def _sizing_cpu(figures: Figures) -> str:
+    rows = [
+        row | {"own": row["cpu_s_per_1000"][row["service"]], "small": 100 * row["ends"].get("small", 0) / row["texts"]}
+        for row in figures["rows"]
+    ]
+    columns = {
+        "texts": "{kind}",
+        "answered by the small model, %": "{small:.0f}",
+        "service": "`{service}`",
+        "per second and core": "{rate:,.0f}",
+        "CPU s per 1,000: service": "{own:.2f}",
+        **{name: f"{{cpu_s_per_1000[{name}]:.2f}}" for name in ("router", *SERVERS)},
+    }
+    return table(columns, (row | {"rate": 1000 / row["own"]} for row in rows))
+
+
+def _sizing_bytes(row: Figures, days: Mapping[str, float]) -> list[str]:
+    """Return what a text leaves in Kafka, by topic and days kept, and in Redis."""
+    kept = {topic: size for topic, size in row["bytes_per_text"].items() if size and topic in days}
+    topics = ", ".join(
+        f"{topic.removeprefix('sprat.').removesuffix('.v1')} {size:,} ({days[topic]:.0f} d)"
+        for topic, size in kept.items()
+    )
+    total = sum(size * days[topic] * TEXTS_A_DAY / 1e9 for topic, size in kept.items())
+    return [row["kind"], topics, f"{total:,.1f}", f"{row['redis']['bytes'] / row['texts']:,.0f}"]
 
 
 def _own_cpu(system: Figures, name: str) -> float:
@@ -277,14 +301,3 @@ def _half(figures: Figures) -> str:
 
 def _two(quantiles: Mapping[str, float]) -> str:
     return f"{quantiles['p50']:.1f} / {quantiles['p99']:.1f}"
-
-
-def _machine(machine: Figures) -> str:
-    return (
-        f"Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gb']} GB, Python "
-        f"{machine['python']}, Kafka {machine['kafka']}, with broker and client; load before {machine['load_before']}."
-    )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=("even", "odd"), default="odd")
     parser.add_argument("--without-context", action="store_true", help="the tagger and the validators alone")
-    parser.add_argument("--save", action="store_true", help="measure both, save the figures, fill docs/benchmarks.md")
+    parser.add_argument("--save", action="store_true", help="measure both, save the figures, fill docs/benchmarks")
     options = parser.parse_args(argv)
     tagger = Tagger.load(SHIPPED_TAGGER)
     first = list(carried("surname_carriers", "surnames", odd=options.half == "odd"))

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = os.environ.get("SPRAT_DATA")
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument("--json", type=Path, help="write the figures here, for machines")
-    parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks.md")
+    parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks")
     parser.add_argument("--only", nargs="*", help="these alone")
     parser.add_argument("--encoder", type=Path, help="an artefact's folder (default: the shipped encoder)")
     options = parser.parse_args(argv)

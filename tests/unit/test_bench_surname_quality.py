@@ -88,10 +88,11 @@ def test_a_row_says_what_is_left_with_its_interval() -> None:
     for masked in (True, True, True, False):
         tally.add(("bare",), so=masked)
     assert tally.counts() == {("bare",): (3, 4)}
-    every = dict.fromkeys((*privacy_tables.UNSEEN_STANDS, *privacy_tables.ALARMS), (3, 4))
-    page = privacy_tables.unseen_surnames(
-        {"after": every, "before": every | {"bare": (1, 4)}, "alarms": {"after": every, "before": every}}
+    every = dict.fromkeys((*privacy_tables.STANDS, *privacy_tables.ALARMS), (3, 4))
+    before = every | {"bare": (1, 4)}
+    page = privacy_tables.surnames(
+        {"after": every, "before": before}, {"after": every, "before": before, "alarms": {"after": every}}
     )
     # Wilson's interval for 1 of 4, computed by hand: 0.0456 to 0.6994.
-    assert "| alone in a sentence (*Page signed for the parcel*) | 4 | 25.0 (4.6–69.9) | 75.0 |" in page
-    assert "| all sentences | 4 | 75.0 (30.1–95.4) | 75.0 |" in page
+    assert "| alone in a sentence (*Has Young paid?*) | 4 | 25.0 | 75.0 | 4 | 25.0 (4.6–69.9) | 75.0 |" in page
+    assert "| all sentences | 4 | 75.0 (30.1–95.4) |" in page

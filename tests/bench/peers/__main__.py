@@ -4,7 +4,7 @@
 
 All label models have the same encoder (all-MiniLM-L6-v2, the one of Sprat's `en-fast`) and the same head, on one
 thread, and read the test texts of CLINC150 and of BANKING77 from the same embedded Kafka, one system after the other.
-Saves docs/figures/peers.json, fills docs/benchmarks.md and draws docs/images/peers.png. The first run makes the
+Saves docs/figures/peers.json, fills docs/benchmarks and draws docs/images/peers.png. The first run makes the
 environments of the peers in the user's cache: about eight gigabytes, most of it torch.
 """
 

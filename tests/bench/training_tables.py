@@ -1,0 +1,114 @@
+"""Training on labels of one's own and the guarantee, as Markdown."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from tests.bench.table import Figures, lines, parts, percent, table
+
+TRAINED: Final = {
+    "banking77": "BANKING77",
+    "clinc150": "CLINC150, all",
+    "bitext": "bitext support, a fifth held out",
+    **{
+        f"clinc150, {count} a label, {draw}": f"CLINC150, {count} texts per label, draw {draw + 1}"
+        for count in (10, 5)
+        for draw in range(3)
+    },
+}
+PUBLISHED: Final = {
+    "banking77": "frozen sentence encoder + logistic regression 84.9–86.2; BERT 93.66",
+    "clinc150": "BERT 96.2, under a threshold that also rejects texts",
+}
+WRONG: Final = {
+    "likely wrong": "any other label",
+    "likely wrong, shifted": "shifted by a line, blocks of 50 rows",
+    "likely wrong, confused": "that of the nearest text with another label",
+}
+METHODS: Final = {
+    "certified": "`certified`",
+    "estimated": "`estimated`",
+    "rule_of_0_1": "rule of 0.1.0",
+    "wilson_scan": "Wilson scan",
+    "split_conformal": "split conformal",
+    "mapie": "mapie",
+}
+
+
+def training(figures: Figures) -> str:
+    """Return how good training is on open labels, and what it finds of labels that were made wrong."""
+    columns = {
+        "data": "{what}",
+        "trained on": "{texts:,}",
+        "right on the test, % (95 % interval)": "{accuracy[0]:%} ({accuracy[1]:%}–{accuracy[2]:%})",
+        "kept, %": "{kept_share:%}",
+        "right of kept, %": "{kept_right:%}",
+        "published": "{published}",
+    }
+    rows = [{"what": what, "published": PUBLISHED.get(of), **figures[of]} for of, what in TRAINED.items()]
+    wrong = {
+        "BANKING77, 5 % of the labels made wrong": "{what}",
+        "rows": "{planted:,}",
+        "listed as doubted, %": "{recall:%}",
+        "wrong of those listed, %": "{precision:%}",
+        "kept on the test, %": "{kept_share:%}",
+        "kept with `--drop-suspects`, %": "{cleaned_kept_share:%}",
+        "right of kept with it, %": "{cleaned_kept_right:%}",
+    }
+    return parts(table(columns, rows), table(wrong, ({"what": what, **figures[of]} for of, what in WRONG.items())))
+
+
+def near_outside(figures: Figures) -> str:
+    """Return one row for each set and number of labels; a cell has one figure for each number of texts a label."""
+    rows: dict[tuple[str, int], list[Figures]] = {}
+    for name, one in figures.items():
+        of, labels, _ = name.split(", ")
+        rows.setdefault((of, int(labels.split()[0])), []).append(one)
+    head = [
+        "data, labels",
+        "draws",
+        "kept of texts with a label, %",
+        "of near texts, % (least–most)",
+        "of far texts, %",
+    ]
+    head += ["right of all kept, a tenth near, % (worst draw)", "right of all kept, a tenth far, %"]
+    return lines(
+        head,
+        (
+            [
+                f"{of}, {labels}",
+                f"{each[0]['draws']}",
+                ", ".join(f"{100 * one['kept_inside']:.0f}" for one in each),
+                ", ".join(_ranged(one) for one in each),
+                ", ".join(f"{100 * one['far_kept']:.0f}" for one in each),
+                ", ".join(
+                    f"{percent(one['right_with_near'])} ({percent(one['right_with_near_least'])})" for one in each
+                ),
+                ", ".join(percent(one["right_with_far"]) for one in each),
+            ]
+            for (of, labels), each in rows.items()
+        ),
+    )
+
+
+def _ranged(figures: Figures) -> str:
+    near, least, most = (100 * figures[f"near_kept{end}"] for end in ("", "_least", "_most"))
+    return f"{near:.0f} ({least:.0f}–{most:.0f})"
+
+
+def guarantee(figures: Figures) -> str:
+    """Return what each way of choosing a threshold claims, and whether the claim holds."""
+    head = ["drawn from", "goal", "possible to keep", "certified at all in", *METHODS.values()]
+    rows = (
+        [name, f"{100 * one['goal']:.0f}", percent(one["oracle_kept"]), percent(one["certified"]["claimed"])]
+        + ["; ".join(_judged(method, one[method])) for method in METHODS]
+        for name, one in figures.items()
+    )
+    return parts(lines(head, rows), "![how often a claim fails, and how much is kept](../images/guarantee.png)")
+
+
+def _judged(method: str, figures: Mapping[str, float | None]) -> Iterator[str]:
+    violated, low, high = (percent(figures[f"violated{end}"]) for end in ("", "_low", "_high"))
+    yield f"{violated} ({low}–{high})" if method == "certified" else violated
+    yield percent(figures["kept"])
+    if method == "estimated":
+        yield percent(figures["right"])
