@@ -12,7 +12,8 @@ from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.base.model import Question
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat.processing.batch_loop import BATCH_TOKENS, BatchLoop
+from sprat.processing.batch_choices import BATCH_TOKENS
+from sprat.processing.batch_loop import BatchLoop
 from sprat.processing.handler import Ask, Emit, Outcome
 from sprat.processing.loop import FailureBudget, LoopContext
 from sprat.processing.outbox import Outbox
@@ -252,12 +253,6 @@ async def test_the_model_is_asked_for_no_more_than_the_bound_at_a_time(parts, mo
     assert model.parts == [[5], [6]]
     assert model.looked_up == [[5], [6]]
     assert parts.happened[-1] == ("commit", {PLACE: 7})
-
-
-async def test_as_many_records_as_the_bound_takes_are_one_part(parts, model):
-    model.tokens = BATCH_TOKENS // 2
-    await parts.loop.handle(texts(5, 6, 7))
-    assert model.parts == [[5, 6], [7]]
 
 
 async def test_the_next_part_does_not_begin_after_admission_has_closed(parts, model):

@@ -102,22 +102,6 @@ async def test_after_admission_has_closed_the_model_answers_what_was_overtaken_a
     assert parts.consumer.committed[ONE] == 3
 
 
-async def test_after_admission_has_closed_the_model_is_not_asked_more_than_once_more(parts, monkeypatch):
-    monkeypatch.setattr("sprat.processing.batch_loop.BATCH_TOKENS", 1)
-    parts.consumer.most = 5
-    parts.model.easy = {"1-3"}
-    parts.model.open.clear()
-    parts.consumer.arrive(one=4)
-    handling = await begun(parts)
-    await turns()
-    assert parts.broker.taken == ["1-3"]
-    parts.admission.close()
-    parts.model.open.set()
-    await handling
-    assert parts.broker.taken == ["1-3", "1-0"], "two more do not fit"
-    assert parts.consumer.committed[ONE] == 1
-
-
 async def test_after_admission_has_closed_nothing_is_published_that_cannot_be_committed(parts):
     parts.model.easy = {"1-1"}
     parts.broker.open.clear()

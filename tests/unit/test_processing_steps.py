@@ -58,31 +58,6 @@ async def test_what_the_first_stage_answers_is_published_while_others_are_with_t
     assert parts.happened[3:] == [("acknowledged", "1-0", "1-2"), ("commit", {1: 3})]
 
 
-async def test_a_record_does_not_overtake_another_of_its_key(parts):
-    parts.consumer.keys = 2
-    parts.model.easy = {"1-1", "1-2", "2-0"}
-    parts.model.open.clear()
-    parts.consumer.arrive(one=3, two=1)
-    handling = await begun(parts)
-    await turns()
-    assert parts.broker.taken == ["1-1", "2-0"], "1-2 has the key of 1-0; keys of partitions are their own"
-    parts.model.open.set()
-    await handling
-    assert parts.broker.taken == ["1-1", "2-0", "1-0", "1-2"]
-
-
-async def test_records_without_a_key_have_no_order(parts):
-    parts.model.easy = {"1-1"}
-    parts.model.open.clear()
-    handling = asyncio.create_task(
-        parts.loop.handle([plain(partition=1, offset=0, key=None), plain(partition=1, offset=1, key=None)])
-    )
-    await turns()
-    assert parts.broker.taken == ["1-1"]
-    parts.model.open.set()
-    await handling
-
-
 async def test_one_call_to_the_broker_at_a_time_and_those_behind_it_together(parts):
     handling = await two_in_progress(parts)
     parts.model.open.set()

@@ -23,6 +23,7 @@ from sprat.base.errors import Fatal, Retryable, SpratError, ends_task
 from sprat.base.model import Answer
 from sprat.base.retry import Backoff
 from sprat.kafka.offsets import commit, next_offsets, seek_back
+from sprat.processing.batch_choices import committable, to_answer, to_infer, to_look_up, to_publish
 from sprat.processing.cached_inference import CachedInference
 from sprat.processing.handler import Handler, ModelHandler, Outcome
 from sprat.processing.loop import LoopContext, count_retry
@@ -33,8 +34,6 @@ from sprat_contracts import KafkaRecord
 
 log = logging.getLogger(__name__)
 
-BATCH_TOKENS: Final = 8_000
-"""Upper bound of what is with the model at a time, so that it ends well within `max.poll.interval.ms` and the drain."""
 MOST_RECORDS: Final = 1_000
 """No more records are polled while so many are not committed."""
 COMMIT_EVERY_S: Final = 0.1
@@ -132,11 +131,12 @@ class BatchLoop:
 
     def _start_steps(self) -> None:
         """Start each step that has work and is not in progress."""
+        is_open = self.context.admission.is_open
         if self.cached_inference is not None:
-            self._start_inference(self.cached_inference)
-        if "publish" not in self._steps and (part := self._part_to_publish()):
+            self._start_inference(self.cached_inference, is_open=is_open)
+        if "publish" not in self._steps and (part := to_publish(self._items, is_open=is_open)):
             self._start("publish", self._publish(part))
-        if "commit" not in self._steps and self._committable():
+        if "commit" not in self._steps and committable(self._items):
             if self._is_commit_due():
                 self._end_pause()
                 self._start("commit", self._commit())
@@ -145,20 +145,14 @@ class BatchLoop:
         if "store" not in self._steps and self._answers:
             self._start("store", self._store())
 
-    def _start_inference(self, inference: CachedInference) -> None:
-        """Start the steps of the undecided items; one part is looked up while another is with the model.
-
-        No more than that one: a text that is equal to one with the model is looked up once that is cached.
-        """
+    def _start_inference(self, inference: CachedInference, *, is_open: bool) -> None:
+        """Start the steps of the undecided items; one part is looked up while another is with the model."""
         if {"look up", "infer"} <= self._steps.keys():
             return
-        left = self._to_answer()
-        missed = [item for item in left if item.cache_s is not None]
-        if "look up" not in self._steps and sum(item.tokens for item in missed) <= BATCH_TOKENS:
-            part = _first_tokens([item for item in left if item.cache_s is None])
-            if part:
-                self._start("look up", inference.look_up(part))
-        if "infer" not in self._steps and (part := _first_tokens(missed)):
+        undecided = to_answer(self._items, is_open=is_open)
+        if "look up" not in self._steps and (part := to_look_up(undecided)):
+            self._start("look up", inference.look_up(part))
+        if "infer" not in self._steps and (part := to_infer(undecided)):
             self._start("infer", self._infer(inference, part))
 
     async def _wait(self) -> None:
@@ -236,52 +230,9 @@ class BatchLoop:
         self._undecoded = ()
         self.context.checkpoint("decoded", len(items))
 
-    def _to_answer(self) -> list[WorkItem]:
-        """Return the undecided items.
-
-        After admission has closed, only those that published ones of their partition have overtaken: as those cannot be
-        committed before them, the partition's next owner would publish them again. None where that takes too long.
-        """
-        if self.context.admission.is_open:
-            return [item for item in self._items if item.outcome is None]
-        overtaken = self._overtaken()
-        return overtaken if len(_first_tokens(overtaken)) == len(overtaken) else []
-
-    def _overtaken(self) -> list[WorkItem]:
-        """Return the undecided items behind which one of their partition has published something."""
-        partitions: set[tuple[str, int]] = set()
-        overtaken: list[WorkItem] = []
-        for item in reversed(self._items):
-            partition = (item.record.topic, item.record.partition)
-            if item.outcome is None:
-                if partition in partitions:
-                    overtaken.append(item)
-            elif item.acknowledged_s is not None and item.outcome.events:
-                partitions.add(partition)
-        overtaken.reverse()
-        return overtaken
-
     async def _infer(self, inference: CachedInference, part: Sequence[WorkItem]) -> None:
         self._answers |= await inference.finish(part)
         self.context.checkpoint("inferred", 0)
-
-    def _part_to_publish(self) -> list[WorkItem]:
-        """Return what is decided, without what must not overtake an undecided record of the same key.
-
-        After admission has closed, nothing of a partition overtakes: what cannot be committed is the next owner's.
-        """
-        is_open = self.context.admission.is_open
-        part: list[WorkItem] = []
-        waiting: set[object] = set()
-        for item in self._items:
-            record = item.record
-            place = (record.topic, record.partition, record.key) if is_open else (record.topic, record.partition)
-            if item.outcome is None:
-                if not is_open or record.key is not None:
-                    waiting.add(place)
-            elif item.acknowledged_s is None and place not in waiting:
-                part.append(item)
-        return part
 
     async def _publish(self, part: Sequence[WorkItem]) -> None:
         for item in part:
@@ -305,21 +256,9 @@ class BatchLoop:
         if (pause := self._steps.pop("pause", None)) is not None:
             pause.cancel()
 
-    def _committable(self) -> list[WorkItem]:
-        """Return the items of each partition that precede the first one that is not acknowledged."""
-        done: list[WorkItem] = []
-        open_partitions: set[tuple[str, int]] = set()
-        for item in self._items:
-            partition = (item.record.topic, item.record.partition)
-            if item.acknowledged_s is None:
-                open_partitions.add(partition)
-            elif partition not in open_partitions:
-                done.append(item)
-        return done
-
     async def _commit(self) -> None:
         """Commit all that may be."""
-        done = self._committable()
+        done = committable(self._items)
         if not done:
             return
         await commit(self.context.consumer(), next_offsets(item.record for item in done))
@@ -437,13 +376,3 @@ class BatchLoop:
         count_retry(error)
         log.warning("%s; %d records held, retrying in %.1f s", error, len(records), pause)
         await self.context.sleep(pause)
-
-
-def _first_tokens(items: list[WorkItem]) -> list[WorkItem]:
-    """Return the first items, up to BATCH_TOKENS; at least one."""
-    tokens = 0
-    for place, item in enumerate(items):
-        tokens += item.tokens
-        if place and tokens > BATCH_TOKENS:
-            return items[:place]
-    return items

@@ -67,6 +67,11 @@ class WorkItem:
         """Where the record is."""
         return self.record.topic, self.record.partition, self.record.offset
 
+    @property
+    def partition(self) -> tuple[str, int]:
+        """The partition of the record, with its topic."""
+        return self.record.topic, self.record.partition
+
     def log_fields(self) -> dict[str, object]:
         """Return what a log line says about the record: its place and its trace, nothing of the text."""
         fields: dict[str, object] = dict(zip(("topic", "partition", "offset"), self.place, strict=True))
