@@ -23,13 +23,12 @@ from recipes.intent.noise import TO_FIT, copies
 from recipes.intent.scores import measure
 from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts, rows_of
 from recipes.intent.words import calibrate_stage, fit_stage
-from sprat_encoder.label_model import EncoderWithHead
+from sprat_encoder.label_model import EncoderWithHead, LabellingModel
 from sprat_inference.artefact import content_hash, write_artefact
 from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
 from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_inference.lexical import LexicalStage
-from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
 from sprat_training.levels import write_levels
@@ -98,7 +97,7 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
     network = EncoderWithHead(encoder, head, calibrators)
-    keep_at = lowest_threshold(metrics.read_splits(IntentModel(draft, network), inside, outside))
+    keep_at = lowest_threshold(metrics.read_splits(LabellingModel(draft, network), inside, outside))
     say("lexical stage")
     fitted = fit_stage(
         train,
@@ -119,17 +118,17 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     )
     words.save(folder)
     draft = draft.model_copy(update={"lexical": lexical})
-    model = IntentModel(draft, network, LexicalStage.of(words, draft))
+    model = LabellingModel(draft, network, LexicalStage.of(words, draft))
     keep_at = max(keep_at, lowest_threshold(metrics.read_splits(model, inside, outside)))
     say("copies with typing errors, in capitals, in mails and letters")
     draft = draft.model_copy(
         update={"keep_at": keep_at, "keep_at_outside": lowest_outside(model, inside, outside, keep_at)}
     )
     say("scores on the test set")
-    scores, _ = measure(IntentModel(draft, network, LexicalStage.of(words, draft)), sources.data, sources.queries)
+    scores, _ = measure(LabellingModel(draft, network, LexicalStage.of(words, draft)), sources.data, sources.queries)
     write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
     say("levels")
-    written = IntentModel.load(folder)
+    written = LabellingModel.load(folder)
     write_levels(folder, written.card, rows_of(written, sources.data, sources.queries))
     return written.card
 
@@ -203,7 +202,7 @@ def lowest_threshold(readings: metrics.ModelReadings) -> float:
     return next(at for at in hundredths if metrics.kept_share(readings, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)
 
 
-def lowest_outside(model: IntentModel, inside: Split, outside: Split, keep_at: float) -> float:
+def lowest_outside(model: LabellingModel, inside: Split, outside: Split, keep_at: float) -> float:
     """Return the lowest threshold for answers without a label, in hundredths from `keep_at` on; 1: none is kept.
 
     At it, the answers kept of the texts and of one copy of each are right often enough.

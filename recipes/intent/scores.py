@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from recipes.intent.noise import TO_MEASURE, copies
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.card import Score
 from sprat_inference.label_calibration import BASE_LANGUAGE
-from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
 from sprat_training.evaluation import metrics
 
@@ -26,7 +26,7 @@ ESCALATED = 0.1
 """Share of the in-scope texts that is escalated where the out-of-scope recall is measured."""
 
 
-def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], metrics.ModelReadings]:
+def measure(model: LabellingModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], metrics.ModelReadings]:
     """Measure `model`; return the scores, and its readings of the test set for the diagram.
 
     Args:
@@ -47,7 +47,9 @@ def measure(model: IntentModel, data: Path, queries: Path) -> tuple[tuple[Score,
     return tuple(scores), readings
 
 
-def _english(model: IntentModel, readings: metrics.ModelReadings, validation: metrics.ModelReadings) -> Iterator[Score]:
+def _english(
+    model: LabellingModel, readings: metrics.ModelReadings, validation: metrics.ModelReadings
+) -> Iterator[Score]:
     assumed = model.card.calibration.outside_share
     raw, auroc = metrics.raw_accuracy(readings), metrics.auroc(readings)
     recall = metrics.recall_at_rejected(readings, ESCALATED)
@@ -83,7 +85,7 @@ def _english(model: IntentModel, readings: metrics.ModelReadings, validation: me
         yield _score(f"kept_right_at_{name}", right, f"{at}: of those kept, right as published")
 
 
-def _of_copies(model: IntentModel, inside: Split, outside: Split) -> Iterator[Score]:
+def _of_copies(model: LabellingModel, inside: Split, outside: Split) -> Iterator[Score]:
     """Yield what is kept of untidy copies of the test texts, and how much of that is right."""
     assumed = model.card.calibration.outside_share
     both = zip(copies(inside, TO_MEASURE).items(), copies(outside, TO_MEASURE).values(), strict=True)
@@ -99,11 +101,11 @@ def _of_copies(model: IntentModel, inside: Split, outside: Split) -> Iterator[Sc
         yield _score(f"kept_right_{kind}", right, f"{what}: of those kept, right as published")
 
 
-def _kept(model: IntentModel, readings: metrics.ModelReadings, outside_share: float) -> tuple[float, float]:
+def _kept(model: LabellingModel, readings: metrics.ModelReadings, outside_share: float) -> tuple[float, float]:
     return metrics.kept_share(readings, model.card.keep_at, outside_share, model.card.keep_at_outside)
 
 
-def _by_words(model: IntentModel, data: Path) -> Iterator[Score]:
+def _by_words(model: LabellingModel, data: Path) -> Iterator[Score]:
     """Yield what the lexical stage answers, beside what the encoder says of the same texts."""
     if model.card.lexical is None:
         return
@@ -127,7 +129,7 @@ def _by_words(model: IntentModel, data: Path) -> Iterator[Score]:
 
 
 def _other_language(
-    model: IntentModel, queries: Path, language: str, english: metrics.ModelReadings
+    model: LabellingModel, queries: Path, language: str, english: metrics.ModelReadings
 ) -> Iterator[Score]:
     """Yield the scores of a language that is not the language of the training texts."""
     keep_at = model.card.keep_at

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from recipes.intent.cards import KINDS, OUTSIDE_SHARE
 from recipes.intent.noise import TO_FIT, copies
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.label_calibration import BASE_LANGUAGE
-from sprat_intent.model import IntentModel
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
 from sprat_training.levels import write_levels
@@ -34,7 +34,7 @@ def outside_texts(data: Path) -> Split:
     return Split(parts[0].texts + parts[1].texts, parts[0].labels + parts[1].labels)
 
 
-def rows_of(model: IntentModel, data: Path, queries: Path) -> Rows:
+def rows_of(model: LabellingModel, data: Path, queries: Path) -> Rows:
     """Return the answers to the texts of each language that is calibrated, with `OUTSIDE_SHARE` of texts out of scope.
 
     Of each English text there is an untidy copy, too. German and French have no texts out of scope: the English ones
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     options = parser.parse_args()
     folder = ARTEFACTS / options.artefact
-    model = IntentModel.load(folder)
+    model = LabellingModel.load(folder)
     print(write_levels(folder, model.card, rows_of(model, options.data, QUERIES)).thresholds_version)
 
 

@@ -20,7 +20,7 @@ from recipes.ner.quality import pooled, see
 from recipes.ner.scores import POOLED
 from recipes.ner.sets import TESTS, read_set
 from sprat_contracts.thresholds import LEAST_THRESHOLD, NONE, SOME
-from sprat_intent.model import IntentModel
+from sprat_encoder.label_model import LabellingModel
 from sprat_ner.model import NerModel
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.doubles import core_numbers, doubles_of
@@ -196,7 +196,7 @@ def trained(known: LabelledTexts, test: LabelledTexts) -> FinitePopulation:
 
 def answered(artefact: Path, rows: LabelledTexts) -> FinitePopulation:
     """Return what an intent model says of texts; those with the label `oos` are outside every label."""
-    model = IntentModel.load(artefact, threads=2)
+    model = LabellingModel.load(artefact, threads=2)
     labels = np.array(model.card.labels)
     parts = [model.classify(texts, ["en"] * len(texts)) for texts in batches([text for text, _ in rows])]
     none = np.concatenate([each.is_outside for each in parts])

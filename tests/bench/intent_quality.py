@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from recipes.intent.scores import SHARES, measure
-from sprat_intent.model import IntentModel
+from sprat_encoder.label_model import LabellingModel
 from sprat_training.evaluation.metrics import (
     ModelReadings,
     ReliabilityBin,
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     documents = []
     for place, name in enumerate(options.artefact):
-        model = IntentModel.load(ARTEFACTS / name)
+        model = LabellingModel.load(ARTEFACTS / name)
         scores, readings = measure(model, options.data, QUERIES)
         complaints = [*missed(scores, TARGETS[name]), *strayed(scores, model.card, _tolerance)]
         print(f"intent/{name}, version {model.card.version}, keep_at {model.card.keep_at}")

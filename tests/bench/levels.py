@@ -25,8 +25,8 @@ from recipes.translation.scores import see_tests
 from sprat.base.thresholds import find_thresholds
 from sprat_contracts.kept import least_kept
 from sprat_contracts.thresholds import NONE, SOME, Thresholds, thousandths
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.card import Card
-from sprat_intent.model import IntentModel
 from sprat_ner.model import NerModel
 from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
 from sprat_training.evaluation import metrics
@@ -42,7 +42,7 @@ def measured(data: Path) -> Iterator[dict[str, Any]]:
     """Yield for each model and test set what both rules keep, and how much of that is right."""
     for name in ("default", "en-fast"):
         folder = intent.ARTEFACTS / name
-        model = IntentModel.load(folder)
+        model = LabellingModel.load(folder)
         for what, rows in _intent(model, data):
             yield _compared(f"intent `{name}`", what, rows, model.card, folder)
     names = NerModel.load(ner.OUTPUT)
@@ -63,7 +63,7 @@ def measured(data: Path) -> Iterator[dict[str, Any]]:
         yield _compared("translation", NAMES[name].split(" (")[0], rows, pairs.card, translation.OUTPUT)
 
 
-def _intent(model: IntentModel, data: Path) -> Iterator[tuple[str, Rows]]:
+def _intent(model: LabellingModel, data: Path) -> Iterator[tuple[str, Rows]]:
     inside, outside = read_split(data, "test"), read_split(data, "oos_test")
     yield "CLINC150 test", _rows(model, inside, outside)
     untidy = copies(inside, TO_MEASURE), copies(outside, TO_MEASURE)
@@ -74,7 +74,7 @@ def _intent(model: IntentModel, data: Path) -> Iterator[tuple[str, Rows]]:
         yield f"{LANGUAGES[language]} queries", _rows(model, asked, read_outside(intent.QUERIES, language))
 
 
-def _rows(model: IntentModel, inside: Split, outside: Split) -> Rows:
+def _rows(model: LabellingModel, inside: Split, outside: Split) -> Rows:
     read = metrics.read_splits(model, inside, replace(outside, language=inside.language))
     return Rows.of(
         read.confidence,

@@ -26,8 +26,7 @@ import numpy as np
 
 from recipes.intent.build import lowest_threshold
 from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts
-from sprat_encoder.label_model import Classification
-from sprat_intent.model import IntentModel
+from sprat_encoder.label_model import Classification, LabellingModel
 from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
 from sprat_training.evaluation import metrics
@@ -52,8 +51,8 @@ class Pair:
     """A model with the stage and the same without it, and texts that neither was fitted on."""
 
     name: str
-    words: IntentModel
-    alone: IntentModel
+    words: LabellingModel
+    alone: LabellingModel
     inside: Split
     near: Split
     """About the same subjects, but outside every label."""
@@ -88,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def shipped(name: str, data: Path) -> Pair:
     """Return a shipped model, and without the stage as the recipe would have made it."""
-    model = IntentModel.load(ARTEFACTS / name)
+    model = LabellingModel.load(ARTEFACTS / name)
     alone = model.encoder_alone()
     keep_at = lowest_threshold(metrics.read_splits(alone, read_split(data, "val"), outside_texts(data)))
     alone.card = model.card.model_copy(update={"keep_at": keep_at, "lexical": None})
@@ -104,10 +103,10 @@ def trained(name: str, data: Path, folder: Path) -> Pair:
     file = folder / f"{name}.csv"
     write(file, [row for row in rows if row[1] in known])
 
-    def model(*, lexical: bool) -> IntentModel:
+    def model(*, lexical: bool) -> LabellingModel:
         output = folder / f"{name}-{lexical}"
         train(TrainingConfig(files=(file,), output=output, name="bench", lexical=lexical), no_progress)
-        return IntentModel.load(output)
+        return LabellingModel.load(output)
 
     inside = [row for row in test if row[1] in known]
     near = [text for text, label in (*rows, *test) if label not in known]
@@ -137,14 +136,14 @@ def unlabelled(texts: Sequence[str]) -> Split:
 class Watched:
     """A model that notes what its lexical stage answers, and the CPU that it takes."""
 
-    def __init__(self, model: IntentModel) -> None:
+    def __init__(self, model: LabellingModel) -> None:
         self.card = model.card
         self.by_words: list[Flags] = []
         self.seconds = 0.0
         self._model = model
 
     def classify(self, texts: Sequence[str], languages: Sequence[str]) -> Classification:
-        """Classify; see :class:`IntentModel`."""
+        """Classify; see :class:`LabellingModel`."""
         before = time.process_time()
         found = self._model.classify(texts, languages)
         self.seconds += time.process_time() - before
@@ -265,7 +264,7 @@ def mistyped(text: str, random: np.random.Generator) -> str:
     return " ".join(words)
 
 
-def in_other_languages(model: IntentModel) -> dict[str, Any]:
+def in_other_languages(model: LabellingModel) -> dict[str, Any]:
     """Return, for texts in other languages, which share the stage answers when they are said to be English."""
     texts = {
         language: [text for split in read_queries(QUERIES, language) for text in split.texts]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sprat_intent.model import IntentModel
+from sprat_encoder.label_model import LabellingModel
 from sprat_privacy import MaskedText, NameDetector, mask, read_names
 from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
@@ -63,7 +63,7 @@ def queries(data: Path, tagger: Tagger) -> dict[str, Any]:
     split = read_split(data, "test")
     masked = masked_texts(split.texts, tagger)
     changed = [place for place, each in enumerate(masked) if each.spans]
-    model = IntentModel.load(ARTEFACTS / MODEL)
+    model = LabellingModel.load(ARTEFACTS / MODEL)
     gold = tuple(split.labels[place] for place in changed)
     readings = {
         "plain": tuple(split.texts[place] for place in changed),

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from conftest import Kafka, Redis
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.settings import KafkaSettings, RedisSettings
-from sprat_language_id.__main__ import LanguageIdSettings, build
+from sprat_language_id.__main__ import SERVICE
 from sprat_testing.service import running
 from support.stream import SECRET
 from support.system import ALLOWED, whole_system
@@ -17,7 +17,7 @@ TEXT = {"text": "Waar blijft mijn bestelling?", "tasks": {TASK: {}}, "tenant": A
 async def test_a_text_is_unanswered_without_the_service_and_answered_with_it(
     kafka: Kafka, redis_server: Redis, prefix: str
 ) -> None:
-    settings = LanguageIdSettings(
+    settings = SERVICE.settings(
         kafka=KafkaSettings(bootstrap=kafka.bootstrap, prefix=prefix, partitions=2),
         redis=RedisSettings(url=SecretStr(redis_server.url)),
         secret=SecretStr(SECRET),
@@ -26,7 +26,7 @@ async def test_a_text_is_unanswered_without_the_service_and_answered_with_it(
     )
     async with whole_system(kafka.bootstrap, redis_server.url, prefix) as system:
         without = await system.result(await system.submit(TEXT), TASK)
-        async with running(TASK, settings, build, model=DEFAULT_MODEL):
+        async with running(TASK, settings, SERVICE.build, model=DEFAULT_MODEL):
             answered = await system.result(await system.submit(TEXT), TASK)
     assert (without.status, without.source, without.output) == ("unanswered", "none", None)
     assert without.declined.code == without.declined.causes[0].code == "no_service"

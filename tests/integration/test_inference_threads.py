@@ -48,9 +48,9 @@ def test_pinned_in_time_is_false_if_numpy_was_loaded_before() -> None:
 LABELS = """
 import json, sys
 from sprat_intent.__main__ import SHIPPED
-from sprat_intent.model import IntentModel
+from sprat_encoder.label_model import LabellingModel
 texts = json.load(sys.stdin)
-found = IntentModel.load(SHIPPED).classify(texts, ["de"] * 150 + ["fr"] * 150)
+found = LabellingModel.load(SHIPPED).classify(texts, ["de"] * 150 + ["fr"] * 150)
 json.dump({"best": found.best.tolist(), "confidence": found.confidence.tolist()}, sys.stdout)
 """
 

@@ -9,11 +9,11 @@ import pytest
 import sprat_encoder
 from sprat.base.model import Answer, Model, Question
 from sprat_contracts import IntentOutput
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import PartRef
 from sprat_inference.label_calibration import CalibratorsByLanguage
-from sprat_intent.__main__ import SHIPPED, IntentSection
-from sprat_intent.model import IntentModel
+from sprat_intent.__main__ import SERVICE, SHIPPED
 from sprat_training.datasets.clinc150 import read_outside, read_queries
 from sprat_training.evaluation.metrics import in_scope_only, kept_share, raw_accuracy, read_splits
 from support.int8 import needs_vnni
@@ -22,11 +22,11 @@ QUERIES = Path(__file__).resolve().parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
-def model() -> IntentModel:
-    return IntentModel.load(SHIPPED)
+def model() -> LabellingModel:
+    return LabellingModel.load(SHIPPED)
 
 
-def ask(model: IntentModel, language: str, *texts: str) -> list[Answer]:
+def ask(model: LabellingModel, language: str, *texts: str) -> list[Answer]:
     return model.answer([Question(text, language) for text in texts])
 
 
@@ -35,9 +35,9 @@ def label(answer: Answer) -> str | None:
     return answer.output.label
 
 
-def test_it_is_the_default_of_the_service_and_built_on_the_shared_encoder(model: IntentModel) -> None:
+def test_it_is_the_default_of_the_service_and_built_on_the_shared_encoder(model: LabellingModel) -> None:
     served: Model = model
-    assert IntentSection().artefact == SHIPPED
+    assert SERVICE.section(SERVICE.settings(secret="s" * 32, _env_file=None)).artefact == SHIPPED
     assert served.card.built_on == sprat_encoder.identify()
     assert served.card.languages == ("en", "de", "fr", "es", "it", "nl", "pl", "pt")
     assert model.calibrated == ("en", "de", "fr")
@@ -55,7 +55,7 @@ def test_it_is_the_default_of_the_service_and_built_on_the_shared_encoder(model:
     ],
 )
 def test_a_plain_request_gets_its_label_with_a_confidence_to_keep(
-    model: IntentModel, language: str, text: str, wanted: str
+    model: LabellingModel, language: str, text: str, wanted: str
 ) -> None:
     (answer,) = ask(model, language, text)
     assert label(answer) == wanted
@@ -73,7 +73,7 @@ def test_a_plain_request_gets_its_label_with_a_confidence_to_keep(
     ],
 )
 def test_a_language_without_calibration_has_no_higher_confidence_than_any_calibrated_one(
-    model: IntentModel, language: str, text: str
+    model: LabellingModel, language: str, text: str
 ) -> None:
     classification = model.classify([text], [language])
     assert (model.card.labels or ())[int(classification.best[0])] == "transfer"
@@ -86,7 +86,7 @@ def test_a_language_without_calibration_has_no_higher_confidence_than_any_calibr
 
 
 @pytest.mark.parametrize("language", ["de", "fr"])
-def test_unseen_queries_get_their_labels_and_the_confidence_is_calibrated(model: IntentModel, language: str) -> None:
+def test_unseen_queries_get_their_labels_and_the_confidence_is_calibrated(model: LabellingModel, language: str) -> None:
     _, reported = read_queries(QUERIES, language)
     readings = read_splits(model, reported, read_outside(QUERIES, language))
     inside = in_scope_only(readings)
@@ -101,7 +101,7 @@ def test_unseen_queries_get_their_labels_and_the_confidence_is_calibrated(model:
     assert raw_accuracy(readings) >= 0.88
 
 
-def test_the_card_states_the_promised_scores(model: IntentModel) -> None:
+def test_the_card_states_the_promised_scores(model: LabellingModel) -> None:
     score = model.card.score
     assert score("in_scope_accuracy_raw") >= 0.955
     assert score("auroc_out_of_scope") >= 0.964
@@ -114,7 +114,7 @@ def test_the_card_states_the_promised_scores(model: IntentModel) -> None:
     assert score("kept_right_letter") >= 0.9
 
 
-def test_a_text_gets_the_same_answer_alone_and_among_others_in_other_languages(model: IntentModel) -> None:
+def test_a_text_gets_the_same_answer_alone_and_among_others_in_other_languages(model: LabellingModel) -> None:
     questions = [
         Question("überweise bitte 50 Euro", "de"),
         Question("move 50 euros", "en"),
@@ -127,7 +127,7 @@ def test_a_text_gets_the_same_answer_alone_and_among_others_in_other_languages(m
         assert alone.confidence == pytest.approx(answer.confidence, abs=1e-4)
 
 
-def test_plain_words_in_english_need_no_encoder_and_texts_in_other_languages_do(model: IntentModel) -> None:
+def test_plain_words_in_english_need_no_encoder_and_texts_in_other_languages_do(model: LabellingModel) -> None:
     (english,) = ask(model, "en", "how do i freeze my account")
     assert (label(english), english.stage) == ("freeze_account", "lexical")
     (unusual,) = ask(model, "en", "please move 100 euros to my savings")
@@ -137,7 +137,7 @@ def test_plain_words_in_english_need_no_encoder_and_texts_in_other_languages_do(
     assert model.classify(foreign, ["en"] * len(foreign)).by_words.mean() < 0.01  # "stell timer auf 8 minuten"
 
 
-def test_without_its_lexical_stage_the_encoder_reads_every_text(model: IntentModel) -> None:
+def test_without_its_lexical_stage_the_encoder_reads_every_text(model: LabellingModel) -> None:
     (answer,) = model.encoder_alone().answer([Question("how do i freeze my account", "en")])
     assert (label(answer), answer.stage) == ("freeze_account", None)
 
@@ -153,7 +153,7 @@ def test_a_model_made_on_another_encoder_is_refused(copy: Path) -> None:
     other = PartRef(name="e5-small", version="0" * 16)
     write_artefact(copy, load_artefact(SHIPPED).card.model_dump() | {"built_on": other.model_dump()})
     with pytest.raises(BrokenArtefact, match="was made on e5-small 0000000000000000"):
-        IntentModel.load(copy)
+        LabellingModel.load(copy)
 
 
 def test_a_language_mean_of_another_width_is_refused(copy: Path) -> None:
@@ -162,4 +162,4 @@ def test_a_language_mean_of_another_width_is_refused(copy: Path) -> None:
     np.savez(copy / "head.npz", **changed)
     write_artefact(copy, load_artefact(SHIPPED).card.model_dump())
     with pytest.raises(BrokenArtefact, match="150 labels"):
-        IntentModel.load(copy)
+        LabellingModel.load(copy)

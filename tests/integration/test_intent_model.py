@@ -8,16 +8,16 @@ import pytest
 
 from sprat.base.model import Answer, Model, Question
 from sprat_contracts import IntentOutput
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact, write_artefact
 from sprat_inference.heads import LABEL_READER
-from sprat_intent.model import IntentModel
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
 
 
 @pytest.fixture(scope="module")
-def model() -> IntentModel:
-    return IntentModel.load(FOLDER)
+def model() -> LabellingModel:
+    return LabellingModel.load(FOLDER)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(model: IntentModel, *texts: str) -> list[Answer]:
+def ask(model: LabellingModel, *texts: str) -> list[Answer]:
     return model.answer([Question(text, "en") for text in texts])
 
 
@@ -41,7 +41,7 @@ def seal(folder: Path, **changes: object) -> None:
     write_artefact(folder, load_artefact(FOLDER).card.model_dump(mode="json") | changes)
 
 
-def test_it_implements_the_model_protocol(model: IntentModel) -> None:
+def test_it_implements_the_model_protocol(model: LabellingModel) -> None:
     served: Model = model
     assert served.card.task == "intent"
     assert served.card.languages == ("en",)
@@ -60,30 +60,32 @@ def test_it_implements_the_model_protocol(model: IntentModel) -> None:
         ("what's the exchange rate between dollars and euros", "exchange_rate"),
     ],
 )
-def test_a_plain_request_gets_its_label_with_a_confidence_to_keep(model: IntentModel, text: str, wanted: str) -> None:
+def test_a_plain_request_gets_its_label_with_a_confidence_to_keep(
+    model: LabellingModel, text: str, wanted: str
+) -> None:
     (answer,) = ask(model, text)
     assert label(answer) == wanted
     assert answer.confidence >= model.card.keep_at
 
 
 @pytest.mark.parametrize("text", ["who won the cup final in 1974", "how tall is the eiffel tower"])
-def test_a_text_outside_every_intent_has_no_label(model: IntentModel, text: str) -> None:
+def test_a_text_outside_every_intent_has_no_label(model: LabellingModel, text: str) -> None:
     (answer,) = ask(model, text)
     assert label(answer) is None
 
 
-def test_answers_come_in_the_order_of_the_questions(model: IntentModel) -> None:
+def test_answers_come_in_the_order_of_the_questions(model: LabellingModel) -> None:
     answers = ask(model, "tell me a joke", "x " * 200, "hi", "please move 100 euros to my savings", "hi")
     assert [label(answers[place]) for place in (0, 2, 3, 4)] == ["tell_joke", "greeting", "transfer", "greeting"]
     # Equal up to the last bits: rows of one matrix product may be added up in another order, by the processor.
     assert answers[2].confidence == pytest.approx(answers[4].confidence, abs=1e-6)
 
 
-def test_no_questions_get_no_answers(model: IntentModel) -> None:
+def test_no_questions_get_no_answers(model: LabellingModel) -> None:
     assert model.answer([]) == []
 
 
-def test_a_text_gets_the_same_answer_alone_and_among_others(model: IntentModel) -> None:
+def test_a_text_gets_the_same_answer_alone_and_among_others(model: LabellingModel) -> None:
     texts = [f"{'please ' * (place % 25)}move {place} euros to my savings" for place in range(50)]
     together = ask(model, *texts)
     for text, answer in list(zip(texts, together, strict=True))[::7]:
@@ -92,7 +94,7 @@ def test_a_text_gets_the_same_answer_alone_and_among_others(model: IntentModel) 
         assert alone.confidence == pytest.approx(answer.confidence, abs=1e-4)
 
 
-def test_three_alternatives_best_first_and_their_chances_add_up(model: IntentModel) -> None:
+def test_three_alternatives_best_first_and_their_chances_add_up(model: LabellingModel) -> None:
     for answer in ask(model, "move money to my account", "hello", "who won the cup final in 1974", "asdf", ""):
         assert isinstance(answer.output, IntentOutput)
         chances = [each.probability for each in answer.output.alternatives]
@@ -104,7 +106,7 @@ def test_three_alternatives_best_first_and_their_chances_add_up(model: IntentMod
             assert answer.confidence == chances[0]
 
 
-def test_the_decision_is_the_likelier_of_label_and_outside(model: IntentModel) -> None:
+def test_the_decision_is_the_likelier_of_label_and_outside(model: LabellingModel) -> None:
     texts = ["move 100 euros to my savings", "how tall is the eiffel tower", "what about it then"]
     classification = model.classify(texts, ["en", "en-GB", "EN"])
     assert (classification.is_outside == (classification.outside > classification.right)).all()
@@ -120,7 +122,7 @@ def test_the_decision_is_the_likelier_of_label_and_outside(model: IntentModel) -
         pytest.param("\u0301" * 300, id="combining marks"),
     ],
 )
-def test_a_text_without_tokens_is_certainly_outside(model: IntentModel, text: str) -> None:
+def test_a_text_without_tokens_is_certainly_outside(model: LabellingModel, text: str) -> None:
     (answer,) = ask(model, text)
     assert label(answer) is None
     assert answer.confidence == 1.0
@@ -136,25 +138,25 @@ def test_a_text_without_tokens_is_certainly_outside(model: IntentModel, text: st
         pytest.param("lorem ipsum " * 1_666, id="20,000 characters"),
     ],
 )
-def test_odd_text_gets_an_answer_and_does_not_change_others(model: IntentModel, text: str) -> None:
+def test_odd_text_gets_an_answer_and_does_not_change_others(model: LabellingModel, text: str) -> None:
     odd, neighbour = ask(model, text, "tell me a joke")
     assert 0 <= odd.confidence <= 1
     assert label(neighbour) == "tell_joke"
 
 
-def test_a_long_text_outside_every_intent_has_a_low_confidence(model: IntentModel) -> None:
+def test_a_long_text_outside_every_intent_has_a_low_confidence(model: LabellingModel) -> None:
     filler = "The town lies at the foot of the hills. The river was bridged in 1802. " * 20
     (answer,) = ask(model, filler + "Please move 100 euros to my savings.")
     assert label(answer) is None
     assert answer.confidence < model.card.keep_at
 
 
-def test_a_longer_text_costs_more_up_to_what_the_model_reads(model: IntentModel) -> None:
+def test_a_longer_text_costs_more_up_to_what_the_model_reads(model: LabellingModel) -> None:
     costs = [model.tokens(Question("x" * length, "en")) for length in (1, 40, 20_000)]
     assert costs == [3, 42, model.card.max_tokens]
 
 
-def test_the_card_states_the_promised_scores(model: IntentModel) -> None:
+def test_the_card_states_the_promised_scores(model: LabellingModel) -> None:
     score = model.card.score
     assert score("in_scope_accuracy_raw") >= 0.95
     assert score("auroc_out_of_scope") >= 0.955
@@ -166,37 +168,37 @@ def test_the_card_states_the_promised_scores(model: IntentModel) -> None:
 def test_a_changed_head_is_refused(copy: Path) -> None:
     (copy / "head.npz").write_bytes(b"rubbish")
     with pytest.raises(BrokenArtefact, match=r"head\.npz: has sha256"):
-        IntentModel.load(copy)
+        LabellingModel.load(copy)
 
 
 def test_an_unreadable_head_is_refused_even_if_the_card_fits(copy: Path) -> None:
     (copy / "head.npz").write_bytes(b"rubbish")
     seal(copy)
     with pytest.raises(BrokenArtefact, match=r"head\.npz: cannot be read"):
-        IntentModel.load(copy)
+        LabellingModel.load(copy)
 
 
 def test_a_head_for_other_labels_is_refused(copy: Path) -> None:
     np.savez(copy / "head.npz", mean=np.zeros(384), weights=np.zeros((384, 3)), bias=np.zeros(3))
     seal(copy)
     with pytest.raises(BrokenArtefact, match="150 labels"):
-        IntentModel.load(copy)
+        LabellingModel.load(copy)
 
 
 def test_an_artefact_of_another_revision_is_refused(copy: Path) -> None:
     seal(copy, reader="sprat-intent-linear/0")
     with pytest.raises(BrokenArtefact, match="made for sprat-intent-linear/0"):
-        IntentModel.load(copy)
+        LabellingModel.load(copy)
 
 
 def test_a_calibration_of_another_kind_is_refused(copy: Path) -> None:
     card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
     seal(copy, calibration=card["calibration"] | {"parameters": {"temperature": [1.0]}})
     with pytest.raises(BrokenArtefact, match="no calibration of this kind"):
-        IntentModel.load(copy)
+        LabellingModel.load(copy)
 
 
-def test_a_model_that_computes_nonsense_fails_its_probe(model: IntentModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_computes_nonsense_fails_its_probe(model: LabellingModel, monkeypatch: pytest.MonkeyPatch) -> None:
     class NotFinite:
         def forward_batch(self, ids: ctranslate2.StorageView, lengths: ctranslate2.StorageView) -> object:
             class Output:

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from sprat.base.errors import UserError
 from sprat.base.model import Question
 from sprat.base.thresholds import find_thresholds
-from sprat_classify.__main__ import ClassifySettings, model_of
+from sprat_classify.__main__ import SERVICE, ClassifySettings
 from sprat_cli.main import app
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import ClassCalibration, Classifier
@@ -24,7 +25,6 @@ from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sequence_classifier import convert_classifier
 from sprat_inference.label_calibration import softmax
-from sprat_intent.model import IntentModel
 from sprat_local.installation.models import version_in
 from support.int8 import needs_vnni
 from support.model_hub import COMMIT, MODELS, TOKEN, add_model, change, model_hub
@@ -312,7 +312,7 @@ def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_inte
     said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(output),
                "--calibrate", str(labelled), "--goal", "0.8", "--language", "en", "--json")  # fmt: skip
     facts = json.loads(said)
-    model = IntentModel.load(output)
+    model = LabellingModel.load(output)
     card = model.card
     assert (facts["decision"]["rows"], facts["decision"]["outside"], facts["version"]) == (440, 40, card.version)
     assert "440 rows" in card.scores[0].protocol
@@ -346,7 +346,7 @@ def test_a_model_that_is_not_good_enough_keeps_nothing_however_sure_it_is(tmp_pa
         "--calibrate", str(tmp_path / "ours.csv"), "--quantization", "float32", "--language", "en",
     ])  # fmt: skip
     assert done.exit_code == 0, done.output
-    model = IntentModel.load(tmp_path / "a")
+    model = LabellingModel.load(tmp_path / "a")
     assert max(each.confidence for each in model.answer([Question(text, "en") for text in texts])) < 0.8
     assert model.card.keep_at == 1.0
     assert model.card.score("calibrated_kept_share") == 0
@@ -390,7 +390,7 @@ def rows_that_are_right(labelled: Path, gold: Path, outside: int) -> None:
 def confidences_beside_raw(artefact: Path, gold: Path, labelled: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return how sure a calibrated model is of the file's texts, and the softmax probabilities."""
     texts = [line.rpartition(",")[0].strip('"') for line in labelled.read_text("utf-8").splitlines()[1:]]
-    answers = IntentModel.load(artefact).answer([Question(text, "en") for text in texts])
+    answers = LabellingModel.load(artefact).answer([Question(text, "en") for text in texts])
     return np.array([each.confidence for each in answers]), softmax(read(gold, texts)).max(axis=1)
 
 
@@ -444,7 +444,7 @@ def test_a_language_with_enough_rows_has_a_calibration_of_its_own(tmp_path: Path
     file.write_text("\n".join(["text,label", *rows, '"waar blijft mijn bestelling dan",refund']) + "\n", "utf-8")
     run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
         "--calibrate", str(file), "--language", "en", "--language", "de", "--language", "nl")  # fmt: skip
-    model = IntentModel.load(tmp_path / "a")
+    model = LabellingModel.load(tmp_path / "a")
     fitted = ClassCalibration.of(model.card.calibration)
     assert set(fitted.by_language) == set(model.calibrated) == {"de", "en"}
     assert fitted.by_language["en"].slope > 2 * fitted.by_language["de"].slope
@@ -475,7 +475,7 @@ def test_a_class_for_texts_outside_is_no_label(tmp_path: Path) -> None:
     texts, wanted = expected("bert")
     provenance = Provenance("tiny", "x", "us", "Apache-2.0", ("en",), outside_label="outside")
     converted(SavedModel.open(MODELS / "bert"), provenance, "intent", tmp_path / "a", quantization="float32")
-    answers = IntentModel.load(tmp_path / "a").answer([Question(text, "en") for text in texts])
+    answers = LabellingModel.load(tmp_path / "a").answer([Question(text, "en") for text in texts])
     assert [answer.output.label is None for answer in answers] == [best == 3 for best in wanted.argmax(axis=1)]
     for answer, row in zip(answers, softmax(wanted), strict=True):
         assert answer.confidence == pytest.approx(row.max(), abs=1e-3)
@@ -513,7 +513,7 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
     said = " ".join(bare.stderr.split())
     assert f"write into {tasks / 'desk'}.yaml: models: {{bert: {{keep_at: YOURS, uncalibrated: keep}}}}" in said
     (tasks / "desk.yaml").write_text((tasks / "desk.yaml").read_text("utf-8") + "artefact: ../a\n", "utf-8")
-    model = model_of(ClassifySettings(secret="s" * 32, classify={"task": "desk"}))
+    model = SERVICE.model_of(ClassifySettings(secret="s" * 32, classify={"task": "desk"}))
     assert (model.card.task, model.card.languages) == ("desk", ("de",))
     assert version_in(tmp_path / "a", "desk") == load_artefact(tmp_path / "a").card.version
     texts, wanted = expected("bert")

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from sprat.base.model import Question
 from sprat.base.thresholds import find_thresholds
-from sprat_classify.__main__ import ClassifySettings, model_of
+from sprat_classify.__main__ import SERVICE, ClassifySettings
 from sprat_cli.main import app
 from sprat_contracts.thresholds import SOME
+from sprat_encoder.label_model import LabellingModel
 from sprat_encoder.label_set_model import LabelSetModel, load_task_model
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.label_sets import SetCalibration, sigmoid
-from sprat_intent.model import IntentModel
 
 MODELS = Path(__file__).parents[1] / "data" / "hub"
 LABELS = ("refund", "delivery", "greeting", "outside")
@@ -63,7 +63,7 @@ def test_each_label_has_the_chance_of_transformers(kind: str, tmp_path: Path) ->
     assert (card.kind, card.task, card.labels) == ("multi_label", "topics", LABELS)
     assert any("Not calibrated" in limit for limit in card.limits)
     texts, logits = expected(kind)
-    model = model_of(ClassifySettings(secret="s" * 32, classify={"task": "topics"}))
+    model = SERVICE.model_of(ClassifySettings(secret="s" * 32, classify={"task": "topics"}))
     assert isinstance(model, LabelSetModel)
     chances, applies = sigmoid(logits), logits > 0
     found = model.classify(texts, ["en"] * len(texts))
@@ -136,7 +136,7 @@ def test_the_number_of_labels_a_text_must_be_that_of_the_task(tmp_path: Path) ->
     assert "the model gives a text several labels" in said
     add(several("distilbert", tmp_path), tmp_path / "added")
     with pytest.raises(BrokenArtefact, match="kind: multi_label"):
-        IntentModel.load(tmp_path / "added")
+        LabellingModel.load(tmp_path / "added")
 
 
 def test_the_decisions_are_compared_with_the_original(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sprat.base.errors import UserError
 from sprat.base.model import Question
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier
@@ -25,8 +26,7 @@ from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sequence_classifier import convert_classifier
 from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.token_classifier import TokenClassifier
-from sprat_intent.model import IntentModel
-from sprat_ner.__main__ import load as load_ner
+from sprat_ner.__main__ import SERVICE as NER
 from support.int8 import needs_vnni
 from support.model_hub import COMMIT, MODELS, add_model, model_hub, run
 
@@ -119,13 +119,13 @@ def test_the_label_for_texts_outside_becomes_the_last_class(tmp_path: Path) -> N
 def test_the_services_serve_it(kind: str, tmp_path: Path) -> None:
     texts, wanted = expected(kind)
     converted(MODELS / kind, tmp_path / "a")
-    model = IntentModel.load(tmp_path / "a", threads=2)
+    model = LabellingModel.load(tmp_path / "a", threads=2)
     model.probe()
     answers = model.answer([Question(text, "en") for text in texts])
     labels = model.card.labels or ()
     assert [each.output.label for each in answers] == [labels[row.argmax()] for row in np.concatenate(wanted)]
     converted(MODELS / f"{kind}-tokens", tmp_path / "b")
-    names = load_ner(tmp_path / "b")
+    names = NER.load(tmp_path / "b")
     names.probe()
     (answer,) = names.answer([Question("😀 Bonjour, où est mon colis ? " * 30, "en")])
     assert max(entity.end for entity in answer.output.entities) > 800, "a text is read to its end"
@@ -144,16 +144,17 @@ def test_a_service_without_the_extra_says_what_to_install(tmp_path: Path, monkey
     converted(MODELS / "deberta-v2", tmp_path / "a")
     converted(MODELS / "deberta-v2-tokens", tmp_path / "b")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for load, folder in ((IntentModel.load, tmp_path / "a"), (load_ner, tmp_path / "b")):
+    for load, folder in ((LabellingModel.load, tmp_path / "a"), (NER.load, tmp_path / "b")):
         with pytest.raises(BrokenArtefact, match=r"needs ONNX Runtime.*pip install .*'sprat-inference\[onnx\]'"):
             load(folder)
 
 
 def test_a_model_that_ctranslate2_computes_loads_no_other_runtime() -> None:
     program = (
-        "import sys; from sprat_intent.__main__ import IntentSection; from sprat_intent.model import IntentModel; "
-        "from sprat_ner.__main__ import SHIPPED, load; IntentModel.load(IntentSection().artefact).probe(); "
-        f"load(SHIPPED).probe(); print(sorted(set(sys.modules) & set({RUNTIMES})))"
+        "import sys; from sprat.base.plugins import load_specialist; "
+        "found = [load_specialist(name) for name in ('intent', 'ner')]; "
+        "[each.load(each.shipped).probe() for each in found]; "
+        f"print(sorted(set(sys.modules) & set({RUNTIMES})))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

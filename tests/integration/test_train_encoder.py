@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from sprat.base.errors import UserError
 from sprat.base.model import Question
 from sprat_cli.main import app
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import PartCard
 from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
 from sprat_inference.encoder import Pooling, SentenceEncoder
-from sprat_intent.model import IntentModel
 from sprat_training.encoding import load_base
 from support import training_files
 from support.model_hub import COMMIT, model_hub
@@ -118,7 +118,7 @@ def test_a_model_is_trained_on_it_served_and_trained_on_again(tmp_path: Path) ->
     words = ["train", "intent", str(file), "--no-lexical", "--encoder"]
     done = CliRunner().invoke(app, [*words, str(MODELS / "bert-sentences"), "--output", str(tmp_path / "hr")])
     assert done.exit_code == 0, done.output
-    model = IntentModel.load(tmp_path / "hr")
+    model = LabellingModel.load(tmp_path / "hr")
     card = model.card
     assert (card.reader, card.built_on, card.max_tokens) == ("sprat-intent-pooled/1", None, 32)
     assert (card.made_of[0].name, card.made_of[0].source) == ("bert-sentences", "the folder bert-sentences")

@@ -11,8 +11,8 @@ from pathlib import Path
 from sprat import runtime
 from sprat.base.retry import Deadline
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord
+from sprat_encoder.label_model import LabellingModel
 from sprat_frontier import redaction
-from sprat_intent.model import IntentModel
 
 MODULE = "support.faulty_service"
 MASKING = "masking"
@@ -30,7 +30,7 @@ def faulty(service: str, folder: Path) -> dict[str, str]:
 def main() -> None:
     """Run the service's own `__main__`, with the faults put in."""
     folder = Path(os.environ["FAULTS"])
-    run, mask, answer = runtime.run_service, redaction.mask, IntentModel.answer
+    run, mask, answer = runtime.run_service, redaction.mask, LabellingModel.answer
 
     def run_faulty(name, version, settings_type, build, *more, **named):
         async def build_faulty(context, settings):
@@ -58,7 +58,7 @@ def main() -> None:
             raise RuntimeError("simulated")
         return answer(self, questions)
 
-    runtime.run_service, redaction.mask, IntentModel.answer = run_faulty, mask_or_not, answer_or_not
+    runtime.run_service, redaction.mask, LabellingModel.answer = run_faulty, mask_or_not, answer_or_not
     runpy.run_module(f"sprat_{os.environ['FAULTY_SERVICE']}", run_name="__main__", alter_sys=True)
 
 

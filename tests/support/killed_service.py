@@ -91,14 +91,14 @@ def main() -> None:
     )
     run = runtime.run_service
 
-    def run_killed(name, version, settings_type, build, model_of=None):
+    def run_killed(name, version, settings_type, build, *more):
         async def build_killed(context, settings):
             topics = context.topics
             context.checkpoint = switch.passing
             switch.halve(context.publisher, frozenset({topics.egress, topics.models, topics.dead_letters}))
             return await build(context, settings)
 
-        return run(name, version, settings_type, build_killed, model_of)
+        return run(name, version, settings_type, build_killed, *more)
 
     runtime.run_service = run_killed
     runpy.run_module(f"sprat_{os.environ['KILLED_SERVICE']}", run_name="__main__", alter_sys=True)

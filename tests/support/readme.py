@@ -8,15 +8,12 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from sprat_classify.__main__ import ClassifySettings
+from sprat.base import plugins
+from sprat_contracts import TASKS
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_generalist.settings import GeneralistSettings
-from sprat_intent.__main__ import IntentSettings
-from sprat_language_id.__main__ import LanguageIdSettings
-from sprat_ner.__main__ import NerSettings
 from sprat_router.__main__ import RouterSettings
 from sprat_simulator.settings import SimulatorSettings
-from sprat_translation.__main__ import TranslationSettings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -69,11 +66,7 @@ def settings() -> dict[str, str]:
     found: dict[str, str] = {}
     for service in (
         RouterSettings,
-        IntentSettings,
-        NerSettings,
-        TranslationSettings,
-        LanguageIdSettings,
-        ClassifySettings,
+        *(plugins.load_specialist(name).settings for name in (*TASKS, "classify")),
         FrontierServiceSettings,
         GeneralistSettings,
     ):

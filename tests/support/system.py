@@ -22,8 +22,8 @@ from sprat_contracts import TASKS, DeadLetterReason, Event, Result, Topics, deco
 from sprat_frontier.__main__ import FrontierServiceSettings
 from sprat_frontier.__main__ import build as build_frontier
 from sprat_frontier.settings import FrontierSettings, Price
-from sprat_intent.__main__ import SHIPPED, IntentSection, IntentSettings
-from sprat_intent.__main__ import build as build_intent
+from sprat_intent.__main__ import SERVICE as INTENT
+from sprat_intent.__main__ import SHIPPED
 from sprat_local.processes.ports import free_port
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
@@ -156,8 +156,8 @@ async def whole_system(
         intent = await stack.enter_async_context(
             running(
                 "intent",
-                IntentSettings(intent=IntentSection(artefact=intents), **common),
-                build_intent,
+                INTENT.settings(intent={"artefact": intents}, **common),
+                INTENT.build,
                 exporting=exporting,
                 model=DEFAULT_MODEL,
             )

@@ -13,8 +13,8 @@ from sprat.base.thresholds import THRESHOLDS, find_thresholds
 from sprat_cli.main import app
 from sprat_cli.train.report import MOST_LINES
 from sprat_contracts.thresholds import NONE, SOME
+from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import load_artefact
-from sprat_intent.model import IntentModel
 from sprat_training.figures import near_outside
 from support import label_sets, training_files
 
@@ -45,7 +45,7 @@ def trained(file):
 
 
 def test_the_service_loads_the_artefact_and_knows_the_labels(file, trained):
-    model = IntentModel.load(file.parent / "hr")
+    model = LabellingModel.load(file.parent / "hr")
     answers = model.answer([Question(text, "en") for text in ("may I take three days off", "my key card is gone")])
     assert [answer.output.label for answer in answers] == ["leave", "badge"]
 
@@ -61,7 +61,7 @@ def test_the_levels_are_estimated_on_texts_held_out_and_the_card_has_the_number_
     assert 0 <= card.keep_at - step.threshold < 0.01
     assert "90.0% is right on average" in card.keep_at_rule
     assert THRESHOLDS not in card.files
-    (answer,) = IntentModel.load(file.parent / "hr").answer([Question("may I take three days off", "en")])
+    (answer,) = LabellingModel.load(file.parent / "hr").answer([Question("may I take three days off", "en")])
     assert found.accuracy(answer.confidence, "en", SOME).estimated >= 0.9
 
 
@@ -187,7 +187,7 @@ def test_a_test_file_is_measured_without_the_rows_that_are_trained_on(file, tmp_
         "scores",
     ]
     assert not any("held out in turn" in limit for limit in card.limits)
-    answers = IntentModel.load(tmp_path / "hr").answer([Question(text, "en") for text, _ in OUTSIDE])
+    answers = LabellingModel.load(tmp_path / "hr").answer([Question(text, "en") for text, _ in OUTSIDE])
     assert card.score("test_outside_recall") == sum(each.output.label is None for each in answers) / len(OUTSIDE)
     assert any("nothing is certified" in note for note in output["decision"]["notes"])
     (cell,) = (each for each in levels_in(tmp_path / "hr").cells if (each.language, each.says) == (None, NONE))
@@ -215,7 +215,7 @@ def test_the_label_for_outside_is_not_a_label_of_the_model(tmp_path):
     card = load_artefact(tmp_path / "hr").card
     assert "none of these" not in (card.labels or ())
     assert "as texts outside every label, 4 that are given as such" in card.calibration.fitted_on
-    (answer,) = IntentModel.load(tmp_path / "hr").answer([Question("what is the capital of Cuba", "en")])
+    (answer,) = LabellingModel.load(tmp_path / "hr").answer([Question("what is the capital of Cuba", "en")])
     assert answer.output.label is None
 
 

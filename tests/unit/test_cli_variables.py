@@ -5,23 +5,16 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
+from sprat.base import plugins
 from sprat.base.settings import ServiceSettings
-from sprat_classify.__main__ import ClassifySettings
 from sprat_cli.doctor.settings import SERVICES_OWN, _names, check_variables
+from sprat_contracts import TASKS
 from sprat_frontier.__main__ import FrontierServiceSettings
-from sprat_intent.__main__ import IntentSettings
-from sprat_language_id.__main__ import LanguageIdSettings
-from sprat_ner.__main__ import NerSettings
 from sprat_policy import Policy
 from sprat_router.__main__ import RouterSettings
-from sprat_translation.__main__ import TranslationSettings
 
 SERVICES = (
-    IntentSettings,
-    NerSettings,
-    TranslationSettings,
-    LanguageIdSettings,
-    ClassifySettings,
+    *(plugins.load_specialist(name).settings for name in (*TASKS, "classify")),
     RouterSettings,
     FrontierServiceSettings,
 )

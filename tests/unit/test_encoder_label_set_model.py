@@ -8,7 +8,7 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat.base.model import Question
-from sprat_classify.model import ClassifyModel, for_task
+from sprat_classify.__main__ import SERVICE, for_task
 from sprat_encoder import identify
 from sprat_encoder.label_model import LabellingModel
 from sprat_encoder.label_set_model import LabelSetModel, LogitsReading
@@ -108,7 +108,7 @@ def artefact(tmp_path: Path) -> Path:
 
 
 def test_an_artefact_is_loaded_as_what_its_card_says(artefact: Path) -> None:
-    model = ClassifyModel.load(artefact)
+    model = SERVICE.load(artefact)
     assert isinstance(model, LabelSetModel)
     model.probe()
     assert model.tokens(Question("hello", "en")) > 0

@@ -7,7 +7,7 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat.base.thresholds import THRESHOLDS, write_thresholds
-from sprat_classify.__main__ import ClassifySettings
+from sprat_classify.__main__ import SERVICE, ClassifySettings
 from sprat_encoder.zero_shot import ARTEFACT, default_thresholds
 from sprat_inference.artefact import load_part
 from sprat_inference.serving import find_thresholds_file
@@ -80,8 +80,8 @@ def test_the_thresholds_of_a_task_stand_in_its_models_folder_or_beside_its_file(
     tasks: Path, task: str, path: str
 ) -> None:
     settings = ClassifySettings(secret="s" * 32, tasks=tasks, classify={"task": task}, _env_file=None)
-    file = settings.find_thresholds_file(card())
+    file = SERVICE.thresholds_of(settings, card())
     assert file.path == tasks / path
     file.path.parent.mkdir(exist_ok=True)
     write_thresholds(file.path, BESIDE)
-    assert settings.find_thresholds_file(card()).current == BESIDE
+    assert SERVICE.thresholds_of(settings, card()).current == BESIDE

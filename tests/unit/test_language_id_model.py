@@ -9,7 +9,7 @@ from recipes.language_id.build import near_and_unknown
 from sprat.base.model import Question
 from sprat_inference.artefact import BrokenArtefact, write_artefact
 from sprat_langid import LANGUAGES, VERSION, detect
-from sprat_language_id.__main__ import SHIPPED, LanguageIdSettings
+from sprat_language_id.__main__ import SERVICE, SHIPPED
 from sprat_language_id.model import READER, LanguageIdModel
 
 
@@ -67,7 +67,7 @@ def test_the_card_of_another_detector_is_refused(tmp_path: Path) -> None:
 def test_its_variables_have_an_underscore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPRAT_SECRET", "x" * 32)
     monkeypatch.setenv("SPRAT_LANGUAGE_ID__MODEL", "second")
-    assert LanguageIdSettings(_env_file=None).language_id.model == "second"
+    assert SERVICE.settings(_env_file=None).language_id.model == "second"
 
 
 def test_the_card_says_what_is_right_of_near_languages_and_kept_of_unknown_ones(model: LanguageIdModel) -> None:

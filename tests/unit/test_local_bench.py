@@ -83,9 +83,9 @@ def test_a_wrong_tag_is_reported_with_its_option(plan, message, tmp_path, monkey
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_parts_of_every_service_are_found(task):
-    assert section_field(task) in plugins.load(plugins.SETTINGS, task).model_fields
-    assert callable(plugins.load(plugins.MODELS, task).load)
-    assert plugins.load(plugins.HANDLERS, task).declines
+    service = plugins.load_specialist(task)
+    assert section_field(task) in service.settings.model_fields
+    assert service.load(service.shipped).card.task == task
 
 
 class EnglishOnly:

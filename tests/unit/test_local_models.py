@@ -10,7 +10,7 @@ from sprat_intent.__main__ import SHIPPED
 from sprat_local.installation.environment import LaunchBuilder
 from sprat_local.installation.models import SETTING, served_models
 from sprat_local.installation.options import Options, choose_services, service_table
-from sprat_ner.__main__ import NerSection
+from sprat_ner.__main__ import SERVICE as NER
 from sprat_operations.services import instance_name
 
 
@@ -97,7 +97,7 @@ def test_a_folder_is_relative_to_the_current_one(tmp_path: Path) -> None:
         pytest.param("intent/h r=x", "texts cannot use this name", id="no name"),
         pytest.param("intent/a/b=x", "texts cannot use this name", id="two slashes"),
         pytest.param("intent/hr=nowhere", "card.json: not found", id="no artefact"),
-        pytest.param(f"intent/hr={NerSection().artefact}", "a model for ner, not for intent", id="another task"),
+        pytest.param(f"intent/hr={NER.shipped}", "a model for ner, not for intent", id="another task"),
     ],
 )
 def test_a_mistake_is_reported_with_what_to_do(named: str, message: str) -> None:

@@ -9,16 +9,15 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat.base.model import Question
-from sprat.base.settings import Section
 from sprat.base.thresholds import find_thresholds
 from sprat_contracts import Result, TextSubmitted, Topics
 from sprat_contracts.thresholds import SOME
 from sprat_inference.artefact import load_artefact
-from sprat_intent.__main__ import IntentSection
-from sprat_ner.__main__ import NerSection
+from sprat_inference.serving import Specialist
+from sprat_intent.__main__ import SERVICE as INTENT
+from sprat_ner.__main__ import SERVICE as NER
 from sprat_policy import load_guarded_policy, load_policy
-from sprat_translation.__main__ import TranslationSection
-from sprat_translation.model import TranslationModel
+from sprat_translation.__main__ import SERVICE as TRANSLATION
 from support.readme import CONFIGURATION, DOCS, PAGES, documented_settings, programs, section, settings
 from tests.bench import benchmarks_page
 
@@ -94,9 +93,9 @@ def test_the_policy_of_masking_is_valid_and_does_what_its_comments_say(tmp_path:
 
 def test_the_small_model_is_sure_enough_of_the_translation_in_the_readme() -> None:
     (text,) = re.findall(r'send "([^"]+)" .*--task translation=de --tenant', programs()["commands"])
-    model = TranslationModel.load(TranslationSection().artefact)
+    model = TRANSLATION.load(TRANSLATION.shipped)
     (answer,) = model.answer([Question(text, "en", "de")])
-    measured = find_thresholds(TranslationSection().artefact, model_version=model.card.version)
+    measured = find_thresholds(TRANSLATION.shipped, model_version=model.card.version)
     assert measured is not None
     assert (measured.accuracy(answer.confidence, "en", SOME).estimated or 0) >= measured.recommended_goal
 
@@ -124,8 +123,8 @@ def test_each_figure_names_its_commit_its_day_and_its_processor(
     assert benchmarks_page.read("agreement") == {"tokens": 1}
 
 
-@pytest.mark.parametrize("settings", [IntentSection, NerSection, TranslationSection])
-def test_the_measured_models_are_the_shipped_ones(settings: type[Section]) -> None:
-    card = load_artefact(settings().artefact).card
+@pytest.mark.parametrize("service", [INTENT, NER, TRANSLATION], ids=lambda service: service.name)
+def test_the_measured_models_are_the_shipped_ones(service: Specialist) -> None:
+    card = load_artefact(service.shipped).card
     measured = json.loads((benchmarks_page.FIGURES / "models.json").read_text("utf-8"))[card.task]
     assert card.version in {each["version"] for each in ([measured] if isinstance(measured, dict) else measured)}

@@ -1,36 +1,30 @@
-"""The classification service: settings → task file → model → handler → run."""
+"""The classification service: any task with labels, from its file."""
 
 from difflib import get_close_matches
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from sprat.base.errors import UserError
-from sprat.base.model import DEFAULT_MODEL
-from sprat.base.settings import Section
 from sprat.base.thresholds import THRESHOLDS, ThresholdsFile
-from sprat.context import ServiceContext, Subscription
-from sprat.runtime import run_service
-from sprat_classify.handler import ClassifyHandler
-from sprat_classify.model import ClassifyModel, for_task
+from sprat_encoder.label_set_model import NETWORKS, TaskModel, load_task_model
 from sprat_encoder.zero_shot import default_thresholds, load_zero_shot
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card, SpecialistModel
-from sprat_inference.serving import ModelSection, find_thresholds_file, load_model, serve_model
-from sprat_policy import PrivacyPolicy, TaskFile, TaskSettings, load_policy
+from sprat_inference.label_sets import MULTI_LABEL
+from sprat_inference.serving import ModelSection, Specialist, find_thresholds_file
+from sprat_inference.specialist import SpecialistHandler
+from sprat_policy import PrivacyPolicy, TaskFile, TaskSettings, check_model_fits, load_policy
 
 
-class ClassifySection(Section):
+class ClassifySection(ModelSection):
     """The settings `SPRAT_CLASSIFY__…`."""
 
     task: Annotated[str | None, Field(description="The task that it answers: the name of its file.")] = None
     artefact: Annotated[Path | None, Field(description="Folder of the model. Default: the one of the task's file.")] = (
         None
     )
-    model: Annotated[str, Field(description="The name by which texts ask for it.")] = DEFAULT_MODEL
-    threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
     thresholds: Annotated[
         Path | None,
         Field(
@@ -81,46 +75,33 @@ class ClassifySettings(TaskSettings):
         """
         return self.classify.artefact or self.task_files.artefact(self.task)
 
-    def find_thresholds_file(self, card: Card) -> ThresholdsFile:
-        """Return the file of its model's thresholds; without examples, those of all such models hold until it is there.
+
+class ClassifyService(Specialist[TaskModel]):
+    """The service of any task from a file; its process bears the name of the task."""
+
+    def settings_type(self) -> type[ClassifySettings]:
+        """Return the class of the settings."""
+        return ClassifySettings
+
+    def process_name(self, settings: ClassifySettings) -> str:
+        """Return the name of the task.
 
         Raises:
-            UserError: the setting names a file that is not there.
+            UserError: the settings name none, or it has no file.
         """
-        has_examples = self.artefact is not None or self.task_file.kind == "pii"
-        beside = self.task_files.thresholds(self.task) if self.artefact is None else self.artefact / THRESHOLDS
-        default = None if has_examples else default_thresholds()
-        return find_thresholds_file(card, self.classify.thresholds, beside, "classify", default)
+        return settings.task
 
-    def load_model(self) -> SpecialistModel:
-        """Load the model of the task; see :func:`model_of`."""
-        return model_of(self)
+    def model_of(self, settings: ClassifySettings) -> SpecialistModel:
+        """Load the model of the task; without one, make one of the names of its labels and what they mean.
 
-    @property
-    def handler(self) -> type[ClassifyHandler]:
-        """The handler of the task; see :func:`handler_of`."""
-        return handler_of(self)
-
-
-def task_of(settings: ClassifySettings) -> str:
-    """Return the task that a process answers, whose name it bears.
-
-    Raises:
-        UserError: none is named, or it has no file.
-    """
-    return settings.task
-
-
-def model_of(settings: ClassifySettings) -> SpecialistModel:
-    """Load the model of the task; without one, make one of the names of its labels and what they mean.
-
-    Raises:
-        UserError: as `task_file`, or the model cannot be used for the task.
-    """
-    task, file, threads = settings.task, settings.task_file, settings.classify.threads
-    if file.kind == "pii":
-        return _pii_model(settings, task, file, threads)
-    if settings.artefact is None:
+        Raises:
+            UserError: as `task_file`, or the model cannot be used for the task.
+        """
+        task, file, threads = settings.task, settings.task_file, settings.classify.threads
+        if file.kind == "pii":
+            return _pii_model(settings, task, file, threads)
+        if settings.artefact is not None:
+            return for_task(self.load_named(settings.artefact, threads), task, file)
         if file.kind == "multi_label":
             raise UserError(
                 f"the task {task} has no model, and where several labels may apply, their names alone make none: train "
@@ -130,8 +111,30 @@ def model_of(settings: ClassifySettings) -> SpecialistModel:
             return load_zero_shot(task, file.labels, file.languages, threads=threads)
         except BrokenArtefact as error:
             raise UserError(f"the task {task}: {error}") from None
-    section = ModelSection(artefact=settings.artefact, threads=threads)
-    return for_task(load_model(ClassifyModel.load, section, "classify"), task, file)
+
+    def handler_of(self, settings: ClassifySettings) -> type[SpecialistHandler]:
+        """Return the handler of the task.
+
+        Raises:
+            UserError: as `task_file`.
+        """
+        if settings.task_file.kind != "pii":
+            return self.handler
+        from sprat_classify.pii import PiiHandler  # noqa: PLC0415 - its dependencies are an extra
+
+        return PiiHandler
+
+    def thresholds_of(self, settings: ClassifySettings, card: Card) -> ThresholdsFile:
+        """Return the file of its model's thresholds; without examples, those of all such models hold until it is there.
+
+        Raises:
+            UserError: the setting names a file that is not there.
+        """
+        has_examples = settings.artefact is not None or settings.task_file.kind == "pii"
+        folder = settings.artefact
+        beside = settings.task_files.thresholds(settings.task) if folder is None else folder / THRESHOLDS
+        default = None if has_examples else default_thresholds()
+        return find_thresholds_file(card, settings.classify.thresholds, beside, self.name, default)
 
 
 def _pii_model(settings: ClassifySettings, task: str, file: TaskFile, threads: int) -> SpecialistModel:
@@ -150,34 +153,17 @@ def _pii_model(settings: ClassifySettings, task: str, file: TaskFile, threads: i
         raise UserError(f"the task {task}: {error}") from None
 
 
-def handler_of(settings: ClassifySettings) -> type[ClassifyHandler]:
-    """Return the handler of the task.
+def for_task(model: TaskModel, task: str, file: TaskFile) -> TaskModel:
+    """Return a model as that of a task: its card names the task, and the languages of the file.
 
     Raises:
-        UserError: as `task_file`.
+        UserError: it is of another kind than the file, or its labels are not those of the file.
     """
-    if settings.task_file.kind != "pii":
-        return ClassifyHandler
-    from sprat_classify.pii import PiiHandler  # noqa: PLC0415 - its dependencies are an extra
-
-    return PiiHandler
+    check_model_fits(task, file, model.card.labels or (), several=model.card.kind == MULTI_LABEL)
+    return model.with_card(task=task, languages=file.languages or model.card.languages)
 
 
-async def build(context: ServiceContext, settings: ClassifySettings) -> Subscription:
-    """Load the model, announce it, and return its subscription."""
-    model = model_of(settings)
-    thresholds = settings.find_thresholds_file(model.card)
-    return await serve_model(context, model, settings.classify.model, handler_of(settings), thresholds)
-
+SERVICE: Final = ClassifyService("classify", dict.fromkeys(NETWORKS, load_task_model))
 
 if __name__ == "__main__":
-    raise SystemExit(
-        run_service(
-            "classify",
-            version("sprat-classify"),
-            ClassifySettings,
-            build,
-            lambda settings: settings.classify.model,
-            task_of,
-        )
-    )
+    raise SystemExit(SERVICE.run())

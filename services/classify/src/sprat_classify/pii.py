@@ -13,10 +13,10 @@ from typing import Final, Self
 
 from sprat.base.errors import UserError
 from sprat.base.model import Answer, Question
-from sprat_classify.handler import ClassifyHandler
 from sprat_contracts import Declined, MaskedOutput, PersonalSpan, ReasonCode, TaskOptions, TextSubmitted
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
 from sprat_inference.card import Card
+from sprat_inference.specialist import SpecialistHandler
 from sprat_policy import PrivacyPolicy, TaskFile
 from sprat_privacy import (
     REVISION,
@@ -151,7 +151,7 @@ def left_feature(masked: MaskedText, words: Iterable[tuple[int, int, float]]) ->
     return math.log(likeliest + _EDGE)
 
 
-class PiiHandler(ClassifyHandler):
+class PiiHandler(SpecialistHandler):
     """Handles texts that ask for their personal data, and declines those that are too long to be masked."""
 
     def declines(self, text: TextSubmitted, options: TaskOptions) -> Declined | None:

@@ -74,6 +74,18 @@ def load_artefact(folder: Path, *, reader: str | Sequence[str] | None = None) ->
     return Artefact(folder, _load_card(folder, Card, reader))
 
 
+def reader_of(folder: Path, known: Sequence[str]) -> str:
+    """Return the reader that the card of `folder` names; what loads the folder compares it with its files.
+
+    Raises:
+        BrokenArtefact: there is no card, or it names none of the `known` readers.
+    """
+    named = _read_json(folder / CARD).get("reader")
+    return (
+        next((reader for reader in known if reader == named), None) or load_artefact(folder, reader=known).card.reader
+    )
+
+
 def load_part(folder: Path, *, reader: str | None = None) -> PartCard:
     """Read the card of a part that several models share, and compare it with the files; see :func:`load_artefact`.
 

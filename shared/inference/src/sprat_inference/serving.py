@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from sprat import runtime
 from sprat.base.channels import specialist_channels
 from sprat.base.errors import UserError
-from sprat.base.settings import Section, section_prefix
-from sprat.base.thresholds import LOOK_EVERY_S, ThresholdsFile
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import Section, ServiceSettings, section_field, section_prefix
+from sprat.base.thresholds import LOOK_EVERY_S, THRESHOLDS, ThresholdsFile
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.offsets import set_initial_offsets
 from sprat.processing.cached_inference import CachedInference, Inference
@@ -21,7 +24,7 @@ from sprat.registry.retirement import READ_EVERY_S, Ends, RetirementFollower
 from sprat.telemetry import signals
 from sprat_contracts import ModelAnnounced, Topics
 from sprat_contracts.thresholds import Thresholds
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, reader_of
 from sprat_inference.card import Card, SpecialistModel
 from sprat_inference.instruction_set import instruction_set
 from sprat_inference.specialist import SpecialistHandler
@@ -36,15 +39,15 @@ HandlerFactory = Callable[[Topics, Card, str, int, Ends, str], SpecialistHandler
 """Makes a handler from topics, card, the model's name, the bounds of its ownership (`owns_from` and `left`), and the
 installation's default language."""
 
+M = TypeVar("M", bound=SpecialistModel)
 
-Model_co = TypeVar("Model_co", covariant=True)
+Artefact = Annotated[Path, Field(description="Folder of the model.")]
 
 
 class ModelSection(Section):
-    """The settings of a service with a small model; each service sets the default of `artefact`."""
+    """The settings of every service with a small model, beside the folder of the model."""
 
-    artefact: Annotated[Path, Field(description="Folder of the model.")]
-    model: Annotated[str, Field(description="The name by which texts ask for it.")] = "default"
+    model: Annotated[str, Field(description="The name by which texts ask for it.")] = DEFAULT_MODEL
     threads: Annotated[int, Field(ge=1, le=64, description="Threads that run the model.")] = 1
     thresholds: Annotated[
         Path | None,
@@ -52,30 +55,109 @@ class ModelSection(Section):
     ] = None
 
 
-class ModelLoader(Protocol[Model_co]):
-    """Loads a model from its folder."""
+class Specialist(Generic[M]):
+    """A service with a small model. The folder of a service declares one, as `SERVICE` of its `__main__`.
 
-    def __call__(self, folder: Path, /, *, threads: int) -> Model_co:
-        """Load the model.
+    `SPRAT_INTENT__…` are the settings of the service `intent`: those of :class:`ModelSection`, and `artefact`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        readers: Mapping[str, Callable[[Path, int], M]],
+        shipped: Path | None = None,
+        handler: type[SpecialistHandler] = SpecialistHandler,
+    ) -> None:
+        """Declare the service.
+
+        Args:
+            name: of the service, and of the task that its models answer.
+            readers: `reader` of a card → what loads a folder with such a card, to run in so many threads.
+            shipped: folder of the model that is served where the settings name none.
+            handler: of its texts, where it decides more than every specialist does.
+        """
+        self.name = name
+        self.readers = readers
+        self.shipped = shipped
+        self.handler = handler
+        self.settings = self.settings_type()
+
+    def settings_type(self) -> type[ServiceSettings]:
+        """Return the class of the settings."""
+        words = "".join(map(str.capitalize, self.name.split("-")))
+        fields: dict[str, Any] = {"artefact": (Artefact, self.shipped)}
+        section = create_model(f"{words}Section", __base__=ModelSection, **fields)
+        own: dict[str, Any] = {section_field(self.name): (section, section())}
+        return create_model(f"{words}Settings", __base__=ServiceSettings, **own)
+
+    def section(self, settings: Any) -> Any:
+        """Return the service's own section of its settings."""
+        return getattr(settings, section_field(self.name))
+
+    def process_name(self, settings: Any) -> str:
+        """Return the name of the process that has these settings."""
+        return self.name
+
+    def load(self, folder: Path, threads: int = 1) -> M:
+        """Load the model in a folder by the reader that its card names.
 
         Raises:
-            BrokenArtefact: when the artefact cannot be used.
+            BrokenArtefact: when the folder cannot be served.
         """
+        return self.readers[reader_of(folder, tuple(self.readers))](folder, threads)
 
+    def load_named(self, folder: Path, threads: int) -> M:
+        """Load the detector of languages, and the model in the folder that the setting `artefact` names.
 
-def load_model(load: ModelLoader[Model_co], section: ModelSection, service: str) -> Model_co:
-    """Load the detector of languages, and the model that the settings of a service name.
+        Raises:
+            UserError: when the folder cannot be served; the message names the setting.
+        """
+        classifier()  # before the model: while the detector of languages is loaded, it takes twice the memory it keeps
+        try:
+            model = self.load(folder, threads)
+        except BrokenArtefact as error:
+            raise UserError(f"{section_prefix(self.name)}ARTEFACT: {error}") from None
+        log.info("model loaded, threads: %d, instruction set: %s", threads, instruction_set())
+        return model
 
-    Raises:
-        UserError: when the artefact cannot be used; the message names the setting.
-    """
-    classifier()  # before the model: while the detector of languages is loaded, it takes twice the memory it keeps
-    try:
-        model = load(section.artefact, threads=section.threads)
-    except BrokenArtefact as error:
-        raise UserError(f"{section_prefix(service)}ARTEFACT: {error}") from None
-    log.info("model loaded, threads: %d, instruction set: %s", section.threads, instruction_set())
-    return model
+    def model_of(self, settings: Any) -> SpecialistModel:
+        """Load the model that the settings name.
+
+        Raises:
+            UserError: when the model cannot be used.
+        """
+        section = self.section(settings)
+        return self.load_named(section.artefact, section.threads)
+
+    def handler_of(self, settings: Any) -> type[SpecialistHandler]:
+        """Return the handler of the texts."""
+        return self.handler
+
+    def thresholds_of(self, settings: Any, card: Card) -> ThresholdsFile:
+        """Return the file with the thresholds of the model.
+
+        Raises:
+            UserError: the setting names a file that is not there.
+        """
+        section = self.section(settings)
+        return find_thresholds_file(card, section.thresholds, section.artefact / THRESHOLDS, self.name)
+
+    async def build(self, context: ServiceContext, settings: Any) -> Subscription:
+        """Load the model, announce it, and return its subscription."""
+        model = self.model_of(settings)
+        thresholds = self.thresholds_of(settings, model.card)
+        return await serve_model(context, model, self.section(settings).model, self.handler_of(settings), thresholds)
+
+    def run(self) -> int:
+        """Run the service until a signal stops it; return the exit code, see :func:`sprat.runtime.run_service`."""
+        return runtime.run_service(
+            self.name,
+            version(f"sprat-{self.name}"),
+            self.settings,
+            self.build,
+            lambda settings: str(self.section(settings).model),
+            self.process_name,
+        )
 
 
 def find_thresholds_file(

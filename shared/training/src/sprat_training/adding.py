@@ -241,7 +241,7 @@ def add_translator(
             scores.append(agreement.score(versions))
         calibrated = None
         if rows is not None:
-            model = plugins.load(plugins.MODELS, "translation").load(folder)
+            model = plugins.load_specialist("translation").load(folder)
             translated = read_translation_rows(rows, card).translated_by(model, progress)
             calibrated = calibrate_translations(translated, card.calibration.longest_code_points)
             card = card.model_copy(update={"reader": CALIBRATED_READER})

@@ -259,7 +259,7 @@ def write_model(
             own_files = (work.sha256 for work in card.made_of if work.source == OWN_FILE)
             write_record(folder, config, texts, filter(None, own_files))
             write_artefact(folder, card.model_dump(mode="json"))
-            model: SpecialistModel = plugins.load(plugins.MODELS, service_of(card)).load(folder)
+            model: SpecialistModel = plugins.load_specialist(service_of(card)).load(folder)
             model.probe()
             if version_in(output) == model.card.version:  # what is kept as the previous version stays
                 found = levels(model.card, find_thresholds(output, model_version=model.card.version))

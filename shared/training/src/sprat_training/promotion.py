@@ -154,9 +154,9 @@ def _check_answers(version: Version) -> None:
         UserError: it cannot be served.
     """
     service = service_of(version.card)
-    if plugins.find(plugins.MODELS, service) is None:
+    if plugins.find(plugins.SERVICES, service) is None:
         return  # a language model, or a service that is not installed here: that one says so when it starts
-    load: Callable[..., Any] = plugins.load(plugins.MODELS, service).load
+    load: Callable[..., Any] = plugins.load_specialist(service).load
     try:
         load(version.folder).probe()
     except SpratError as error:

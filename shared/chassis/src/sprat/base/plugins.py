@@ -5,24 +5,20 @@ commands and checks that it adds to the command line:
 
 | group             | value                                                                 |
 |-------------------|-----------------------------------------------------------------------|
-| `sprat.services`  | the package, run as `python -m PACKAGE`                               |
-| `sprat.models`    | the class of its model, with `load(folder, threads=1)`                |
-| `sprat.settings`  | the class of its settings                                             |
-| `sprat.handlers`  | the class of its handler                                              |
+| `sprat.services`  | the package, run as `python -m PACKAGE`; what a service with a small  |
+|                   | model is, its `__main__` declares as `SERVICE`                        |
 | `sprat.providers` | what asks large models, for `sprat evaluate` and `sprat tiers`        |
 | `sprat.commands`  | the function of a command of `sprat`, by its name                     |
 | `sprat.checks`    | a function without arguments that yields the checks of `sprat doctor` |
 """
 
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from sprat.base.errors import UserError
 
 SERVICES: Final = "sprat.services"
-MODELS: Final = "sprat.models"
-SETTINGS: Final = "sprat.settings"
-HANDLERS: Final = "sprat.handlers"
 PROVIDERS: Final = "sprat.providers"
 COMMANDS: Final = "sprat.commands"
 CHECKS: Final = "sprat.checks"
@@ -44,7 +40,20 @@ def load(group: str, name: str) -> Any:
     Raises:
         UserError: no installed distribution declares it.
     """
+    return _found(group, name).load()
+
+
+def load_specialist(name: str) -> Any:
+    """Import a service with a small model and return its declaration, a `sprat_inference.serving.Specialist`.
+
+    Raises:
+        UserError: no installed distribution declares it.
+    """
+    return import_module(f"{_found(SERVICES, name).value}.__main__").SERVICE
+
+
+def _found(group: str, name: str) -> EntryPoint:
     found = find(group, name)
     if found is None:
         raise UserError(f"the {name} service is not installed here: pip install --find-links dist sprat-{name}")
-    return found.load()
+    return found

@@ -18,17 +18,16 @@ from typing import Any, Final
 from sprat.base import plugins
 from sprat.base.errors import SpratError, UserError
 from sprat.base.model import Question
-from sprat.base.settings import KafkaSettings, default_language, load_settings, section_field
+from sprat.base.settings import KafkaSettings, default_language, load_settings
 from sprat_contracts import Topics
 from sprat_inference.card import SpecialistModel
-from sprat_inference.serving import load_model
 from sprat_inference.specialist import SpecialistHandler
 from sprat_langid import resolved
 from sprat_local.bench.texts import BenchText
 from sprat_local.installation import environment
 from sprat_local.processes import lifeline, logged_child
 from sprat_local.processes.service_process import USER_ERROR
-from sprat_operations.services import CLASSIFY, program_of
+from sprat_operations.services import program_of
 
 BATCH: Final = KafkaSettings().max_records
 """Texts per batch."""
@@ -115,16 +114,11 @@ def load(task: str) -> tuple[SpecialistModel, SpecialistHandler]:
     Raises:
         UserError: the model cannot be used.
     """
-    program = program_of(task)
-    settings = load_settings(plugins.load(plugins.SETTINGS, program))
-    section = getattr(settings, section_field(program))
-    model: SpecialistModel
-    if program == CLASSIFY:  # what it loads depends on the file of the task
-        model, handles = settings.load_model(), settings.handler
-    else:
-        model = load_model(plugins.load(plugins.MODELS, program).load, section, program)
-        handles = plugins.load(plugins.HANDLERS, program)
-    handler: SpecialistHandler = handles(Topics(), model.card, section.model, 0)
+    service = plugins.load_specialist(program_of(task))
+    settings = load_settings(service.settings)
+    model: SpecialistModel = service.model_of(settings)
+    name = service.section(settings).model
+    handler: SpecialistHandler = service.handler_of(settings)(Topics(), model.card, name, 0)
     return model, handler
 
 

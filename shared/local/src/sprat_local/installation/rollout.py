@@ -221,7 +221,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     try:
-        plugins.load(plugins.MODELS, program_of(arguments.task)).load(arguments.folder, threads=1).probe()
+        plugins.load_specialist(program_of(arguments.task)).load(arguments.folder, threads=1).probe()
     except SpratError as error:
         sys.stderr.write(f"{error}\n")
         return 1

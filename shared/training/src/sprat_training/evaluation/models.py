@@ -114,6 +114,6 @@ def model_of_labels(task: str, file: TaskFile, thresholds: Path) -> SmallModel:
 def _load(folder: Path, card: Card) -> Any:
     service = card.task if card.task in BUILT_IN else _CLASSIFY if card.kind == MULTI_LABEL else _INTENT
     try:
-        return plugins.load(plugins.MODELS, service).load(folder, threads=_THREADS)
+        return plugins.load_specialist(service).load(folder, threads=_THREADS)
     except BrokenArtefact as error:
         raise UserError(str(error)) from None
