@@ -7,8 +7,10 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, ParentBasedTraceIdRatio
 
 from sprat.base.errors import UserError
+from sprat.telemetry import signals
 from sprat.telemetry.instruments import Metric
 from sprat.telemetry.providers import PausedExporter, Telemetry, configure_telemetry, make_telemetry
+from sprat_contracts import Traceparent
 
 pytestmark = pytest.mark.usefixtures("no_otel_variables")
 
@@ -106,6 +108,16 @@ def test_a_batch_of_any_size_keeps_its_links_unless_a_variable_limits_them(made,
 def test_the_sampler_is_the_one_that_is_named(made, sampler, expected):
     variables = {} if sampler is None else {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.25"}
     assert made(TRACES | variables).tracers.sampler.get_description() == expected
+
+
+@pytest.mark.parametrize("ratio", ["0.1", "0.5", "0.9"])
+@pytest.mark.parametrize("sampler", ["traceidratio", "parentbased_traceidratio"])
+def test_a_ratio_of_the_texts_without_a_trace_is_sampled(made, sampler, ratio):
+    """Their trace ids are UUIDs, whose lower half, by which samplers decide, is not evenly distributed."""
+    spans = made(TRACES | {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": ratio}).spans
+    traces = [int(Traceparent.root("/shop", str(number)).trace_id, 16) for number in range(2000)]
+    sampled = [spans.samples(signals.ACCEPT, each, None) for each in traces]
+    assert sum(sampled) / len(sampled) == pytest.approx(float(ratio), abs=0.03)
 
 
 def test_the_batches_of_spans_and_logs_are_those_of_the_variables(made):

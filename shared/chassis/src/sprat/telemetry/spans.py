@@ -69,7 +69,8 @@ class SpanPipeline:
         if self._follows_parent:
             return parent is None or parent.trace_flags.sampled
         context = None if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context())
-        decision = self._sampler.should_sample(context, trace_id, span_type.name, span_type.kind).decision
+        judged = _evenly_distributed(trace_id)
+        decision = self._sampler.should_sample(context, judged, span_type.name, span_type.kind).decision
         return decision is Decision.RECORD_AND_SAMPLE
 
     def export(self, span: "DeclaredSpan", attributes: Mapping[str, object], status: Status) -> None:
@@ -90,6 +91,16 @@ class SpanPipeline:
                 end_time=time.time_ns(),
             )
         )
+
+
+def _evenly_distributed(trace_id: int) -> int:
+    """Return a trace id for a sampler, which decides by the lower 64 bits.
+
+    A derived id is a UUID (RFC 9562): its lower half begins with two fixed bits, so that a ratio up to a half would
+    sample no text. Its upper half begins with 48 random ones.
+    """
+    is_uuid5 = trace_id >> 76 & 0xF == 5 and trace_id >> 62 & 0b11 == 0b10
+    return trace_id >> 64 if is_uuid5 else trace_id
 
 
 _pipeline: SpanPipeline | None = None
