@@ -16,9 +16,9 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from sprat.audit.keys import SigningKey
 from sprat.audit.settings import AuditSettings
 from sprat.kafka.publisher import Publisher
-from sprat_cli.doctor.kafka import check_checkpoints
 from sprat_contracts import Envelope, Traceparent, encode
 from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_operations.doctor.kafka import check_checkpoints
 from sprat_operations.egress import recent_calls, recent_egress
 from support import frontier_parts as parts
 from support.cli_records import environment, sprat

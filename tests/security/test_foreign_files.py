@@ -23,13 +23,13 @@ from sprat.base import file_guard
 from sprat.base.errors import SpratError, UserError
 from sprat.base.file_guard import check_writers
 from sprat.base.settings import ServiceSettings, environment, load_settings
-from sprat_cli.chosen_policy import chosen_policy
-from sprat_cli.connection import load_command_settings
 from sprat_cli.main import app
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_language_id.__main__ import SHIPPED
 from sprat_local.installation.models import served_models
 from sprat_local.installation.options import model_name
+from sprat_operations.chosen_policy import chosen_policy
+from sprat_operations.connection import load_command_settings
 from sprat_policy import load_policy
 from sprat_policy.task_files import load_task_files
 

@@ -12,10 +12,10 @@ from sprat.base.keys import Keys
 from sprat.base.sealing import Seal
 from sprat.base.settings import RedisSettings
 from sprat.processing.cache import RedisCache
-from sprat_cli.doctor.redis import check_redis
 from sprat_local.processes.notices import Notice
 from sprat_local.redis import EmbeddedRedis
 from sprat_local.up.redis_watch import RedisWatch
+from sprat_operations.doctor.redis import check_redis
 from support.metrics import Metrics
 
 STATES = ("closed", "half_open", "open")

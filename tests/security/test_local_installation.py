@@ -9,12 +9,12 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
-from sprat_cli.connection import load_command_settings
-from sprat_cli.doctor.rights import check_rights
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.options import Options
 from sprat_local.installation.servers import PASSWORD_FILE
 from sprat_operations import local_run
+from sprat_operations.connection import load_command_settings
+from sprat_operations.doctor.rights import check_rights
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sprat_cli.chosen_policy import NO_POLICY
+from sprat_cli.asked_tiers import NO_POLICY
 from sprat_cli.main import app
 
 POLICY = "perimeter: {terms: [{type: PROJECT, words: [Blue Heron]}]}\n"

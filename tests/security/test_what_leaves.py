@@ -5,14 +5,14 @@ import json
 import pytest
 from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
+from sprat.base.checks import CheckStatus
 from sprat.processing.measure import count_sent
-from sprat_cli.doctor.check import CheckStatus
-from sprat_cli.doctor.models import check_policy
 from sprat_contracts import FrontierRequested, LanguageDetected, ModelAnnounced
 from sprat_frontier.prompts import question_of
 from sprat_frontier.provider import OpenAIProvider
 from sprat_frontier.redaction import Redactor
 from sprat_langid.tags import registered
+from sprat_operations.doctor.models import check_policy
 from sprat_policy import PatternRule, Policy, PrivacyPolicy, TermRule
 from support import frontier_parts as parts
 from support.metrics import Metrics

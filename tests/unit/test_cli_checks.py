@@ -1,29 +1,26 @@
 """Checks of `sprat doctor` without Kafka: brokers, copies, clocks, unserved models, the frontier."""
 
 import json
-import socket
 from dataclasses import dataclass, replace
 
 import pytest
 from aiokafka.errors import ClusterAuthorizationFailedError
 from typer.testing import CliRunner
 
+from sprat.base.checks import CheckStatus
 from sprat.base.settings import KafkaSettings
-from sprat_cli.doctor import kafka as clock
-from sprat_cli.doctor.check import CheckStatus
-from sprat_cli.doctor.kafka import check_brokers, check_calls, check_checkpoints, check_topics, check_transactions
-from sprat_cli.doctor.settings import (
-    FrontierVariables,
-    check_frontier,
-    check_settings,
-    check_tenants,
-    check_tiers,
-    check_tiers_inside,
-    find_policy,
-)
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace
 from sprat_operations.clock import ClockSkew
+from sprat_operations.doctor import kafka as clock
+from sprat_operations.doctor.kafka import (
+    check_brokers,
+    check_calls,
+    check_checkpoints,
+    check_topics,
+    check_transactions,
+)
+from sprat_operations.doctor.settings import check_settings, check_tenants, find_policy
 from sprat_operations.egress import recent_calls
 from sprat_operations.local_run import SIMULATED, LocalRun
 from sprat_operations.topics import Difference, TopicState
@@ -236,47 +233,6 @@ async def test_a_user_who_may_not_read_the_clock_gets_a_line():
     )
 
 
-def policy(**tenants):
-    return Policy.model_validate({"tenants": tenants})
-
-
-@pytest.mark.parametrize(
-    ("url", "has_key", "mark", "said"),
-    [
-        ("https://api.models.example/v1", True, CheckStatus.ok, "key set"),
-        ("https://api.models.example/v1", False, CheckStatus.warning, "most providers refuse"),
-        ("http://api.models.example/v1", True, CheckStatus.broken, "what is sent is not encrypted"),
-        ("http://127.0.0.1:8000/v1", False, CheckStatus.ok, "key not set"),
-        ("http://10.1.2.3/v1", False, CheckStatus.ok, "key not set"),
-        ("http://vllm:8000/v1", False, CheckStatus.ok, "key not set"),
-        ("", True, CheckStatus.ok, "the default endpoint"),
-    ],
-)
-def test_an_endpoint_outside_needs_a_key_and_encryption(url, has_key, mark, said):
-    (check,) = check_frontier(FrontierVariables(url, "large", "acme", "eu", has_key=has_key), None)
-    assert check.status is mark
-    assert said in check.finding
-
-
-@pytest.mark.parametrize(
-    ("tenants", "mark", "said"),
-    [
-        ({"acme": {"frontier": "allow", "regions": ("eu",)}}, CheckStatus.ok, "eu: texts of acme may go there"),
-        (
-            {"acme": {"frontier": "allow", "regions": ("us",)}, "*": {"frontier": "redact", "regions": ("eu",)}},
-            CheckStatus.ok,
-            "eu: texts of all others may go there, not of acme",
-        ),
-        ({"acme": {"frontier": "allow", "regions": ("us",)}}, CheckStatus.warning, "where no tenant's texts may go"),
-        ({"acme": {"frontier": "deny"}}, CheckStatus.ok, "eu; no tenant allows its texts to be sent"),
-    ],
-)
-def test_the_region_must_be_one_that_a_policy_names(tenants, mark, said):
-    _, region = check_frontier(FrontierVariables("", "", "", "", has_key=True), policy(**tenants))
-    assert region.status is mark
-    assert said in region.finding
-
-
 TENANTS = Policy.model_validate(
     {
         "tenants": {
@@ -288,83 +244,6 @@ TENANTS = Policy.model_validate(
         }
     }
 )
-
-
-def test_each_tier_is_shown_with_what_is_wrong():
-    def tier(preset, **fields):
-        return {"preset": preset, "price": {"input_eur": 0, "output_eur": 0}, "region": "eu"} | fields
-
-    rules = Policy.model_validate(
-        {
-            "tenants": {},
-            "inside": ["gpu.example.com"],
-            "tiers": [
-                tier("vllm:http://gpu.example.com/v1", model="phi", name="house", region=None),
-                tier("vllm:http://10.0.0.7/v1", model="phi", name="near"),
-                tier("openai:open", url="http://api.example.com/v1"),
-                tier("mistral", api_key="${SPRAT_NO_SUCH_KEY}"),
-                {"preset": "frontier"},
-            ],
-        }
-    )
-    house, near, plain, key = check_tiers(rules, {})
-    assert (house.status, house.finding) == (
-        CheckStatus.ok,
-        "house: phi at gpu.example.com, inside the house; keeps every valid answer",
-    )
-    assert (near.status, near.finding) == (CheckStatus.ok, "near: phi at 10.0.0.7, in eu; keeps every valid answer")
-    assert (plain.status, "what is sent is not encrypted" in plain.finding) == (CheckStatus.broken, True)
-    assert (key.status, "SPRAT_NO_SUCH_KEY is not set here" in key.finding) == (CheckStatus.unknown, True)
-    assert [each.status for each in check_tiers(rules, {"SPRAT_NO_SUCH_KEY": "k"})][3] == CheckStatus.ok
-
-
-def test_a_tier_inside_the_house_where_nothing_listens_is_named_and_no_other_address_is_tried():
-    with socket.create_server(("127.0.0.1", 0)) as up, socket.create_server(("127.0.0.1", 0)) as down:
-        ports = [each.getsockname()[1] for each in (up, down)]
-        down.close()
-        urls = [f"vllm:http://127.0.0.1:{port}/v1" for port in ports]
-        tiers = [{"name": f"t{at}", "preset": url, "model": "m"} for at, url in enumerate(urls)]
-        tiers += [{"preset": "vllm:http://localhost:9/v1", "model": "m", "region": "eu"}, {"preset": "frontier"}]
-        (check,) = check_tiers_inside(Policy.model_validate({"tenants": {}, "inside": ["127.0.0.1"], "tiers": tiers}))
-    assert check.finding == f"t1: 127.0.0.1:{ports[1]} cannot be reached from here: Connection refused"
-
-
-@pytest.mark.parametrize(
-    ("fields", "keeps"),
-    [
-        ({}, "every valid answer"),
-        ({"keep_at": 0.8}, "labels by keep_at 0.8"),
-        ({"goal": 0.97, "evidence": "certified"}, "labels by goal 0.97, certified"),
-        (
-            {"keep_at": 0.8, "calibration": {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 90}}},
-            "labels by keep_at 0.8, calibrated for intent; a goal and sprat tiers calibrate take its place",
-        ),
-    ],
-)
-def test_what_a_tier_keeps_is_said(fields, keeps):
-    tier = {"preset": "vllm:http://10.0.0.7/v1", "model": "phi", "region": "eu"} | fields
-    (check,) = check_tiers(Policy.model_validate({"tenants": {}, "tiers": [tier]}), {})
-    assert (check.status, check.finding.partition("; keeps ")[2]) == (CheckStatus.ok, keeps)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://gpu:0/v1", "http://gpu:99999/v1", "http://[gpu/v1", "http://gpu: 80/v1", "gpu/v1"]
-)
-def test_a_url_that_the_frontier_service_refuses_is_found_here(url):
-    (check,) = check_frontier(FrontierVariables(url, "m", "p", "eu", has_key=True), None)
-    assert (check.status, check.fix) == (CheckStatus.broken, "correct SPRAT_FRONTIER__BASE_URL")
-    assert check.finding.startswith("the URL ")
-
-
-def test_a_frontier_inside_the_house_needs_no_region():
-    rules = policy(acme={"frontier": "deny"}).model_copy(update={"inside": ("gpu",), "regions": {"eu": ()}})
-    (check,) = check_frontier(FrontierVariables("http://gpu/v1", "phi", "p", "inside", has_key=False), rules)
-    assert (check.status, check.finding) == (
-        CheckStatus.ok,
-        "gpu, phi, key not set, inside the house: nothing leaves to it",
-    )
-    (check,) = check_frontier(FrontierVariables("http://gpu/v1", "phi-cloud", "p", "inside", has_key=False), rules)
-    assert check.status is CheckStatus.broken
 
 
 def test_the_sources_and_keys_of_tenants_are_shown_and_no_key():
@@ -388,33 +267,6 @@ def test_a_key_that_is_not_set_here_is_unknown():
     assert first.status is CheckStatus.unknown
     assert first.finding.endswith("signed with NEW or OLD; in this shell: no key of 32 bytes in OLD")
     assert "router and frontier do not start without these variables" in first.fix
-
-
-@pytest.mark.parametrize(
-    ("hosts", "url", "status"),
-    [
-        ({"eu": ("api.mistral.ai",)}, "", "ok"),
-        ({"eu": ("vllm.internal",)}, "http://vllm.internal:8000/v1", "ok"),
-        ({"eu": ("api.mistral.ai",)}, "http://vllm.internal:8000/v1", "broken"),
-        ({"local": ("api.mistral.ai",)}, "", "broken"),
-    ],
-)
-def test_the_frontiers_host_must_be_listed_in_its_region(hosts, url, status):
-    rules = policy(acme={"frontier": "allow", "regions": ["eu"]}).model_copy(update={"regions": hosts})
-    checks = {
-        each.subject: each for each in check_frontier(FrontierVariables(url, "m", "p", "eu", has_key=True), rules)
-    }
-    assert checks["hosts"].status == status
-    assert bool(checks["hosts"].fix) == (status != "ok")
-
-
-def test_a_policy_that_lists_no_hosts_is_a_warning(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / "policy.yaml"
-    for text, warned in (("tenants: {}\n", True), ("regions: {eu: [api.mistral.ai]}\n", False)):
-        file.write_text(text)
-        checks = {each.subject for each in check_settings(*find_policy(file))}
-        assert ("hosts" in checks) == warned
 
 
 @pytest.mark.parametrize(
@@ -499,17 +351,10 @@ def test_each_provider_has_a_line_of_its_own():
     assert [check.status for check in check_calls(recent_calls(records), NOW_S)] == ["ok", "broken"]
 
 
-def test_a_server_that_is_inside_by_its_host_and_said_to_be_elsewhere_is_warned_of(tmp_path, capsys, monkeypatch):
+def test_a_server_that_is_inside_by_its_host_and_said_to_be_elsewhere_is_warned_of(tmp_path, monkeypatch):
     """`inside: [127.0.0.1]` takes each server of the laptop inside, a simulator among them."""
     tiers = [{"preset": "ollama:phi", "region": "eu"}, {"preset": "ollama:phi", "name": "house"}]
-    rules = Policy.model_validate({"tenants": {}, "inside": ["127.0.0.1"], "tiers": tiers})
-    found, house = check_tiers(rules, {})
-    assert (found.status, house.status) == (CheckStatus.warning, CheckStatus.ok)
-    assert found.finding.endswith("inside the house; its region is eu")
-    assert "every server on 127.0.0.1 inside: it gets texts whole" in found.fix
     url = "http://127.0.0.1:8089/v1"
-    (found,) = check_frontier(FrontierVariables(url, "m", "p", "local", has_key=False), rules)
-    assert (found.status, "its region is local" in found.finding) == (CheckStatus.warning, True)
     file = tmp_path / "policy.yaml"
     file.write_text(json.dumps({"tenants": {}, "inside": ["127.0.0.1"], "tiers": tiers}))
     monkeypatch.setenv("SPRAT_FRONTIER__BASE_URL", url)

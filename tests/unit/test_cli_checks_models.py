@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from aiokafka import TopicPartition
 
+from sprat.base.checks import CheckStatus
 from sprat.kafka.cluster import ConsumerGroup, GroupMember
 from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
 from sprat.registry.announcements import IgnoredRecord
-from sprat_cli.doctor.check import CheckStatus
-from sprat_cli.doctor.groups import check_groups
-from sprat_cli.doctor.models import check_models
 from sprat_contracts import ModelAnnounced, Record
+from sprat_operations.doctor.groups import check_groups
+from sprat_operations.doctor.models import check_models
 from sprat_operations.local_run import LocalRun
 from sprat_operations.models import RegisteredModels
 

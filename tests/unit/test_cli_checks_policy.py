@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sprat_cli.doctor.check import Check, CheckStatus
-from sprat_cli.doctor.models import check_policy
+from sprat.base.checks import Check, CheckStatus
 from sprat_contracts import ModelAnnounced
+from sprat_operations.doctor.models import check_policy
 from sprat_policy import Policy, TaskFile
 from support.measured import thresholds
 

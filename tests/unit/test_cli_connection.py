@@ -10,15 +10,10 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import OutRecord
-from sprat_cli.connection import (
-    UnreachableError,
-    explain_kafka_errors,
-    kafka_settings,
-    reading_signatures,
-    writing_signatures,
-)
+from sprat_cli.options import kafka_settings
 from sprat_cli.terminal import paint, wants_colour
 from sprat_operations import local_run
+from sprat_operations.connection import UnreachableError, explain_kafka_errors, reading_signatures, writing_signatures
 from sprat_operations.local_run import LocalRun
 from support.stream import SECRET, SIGNATURES
 

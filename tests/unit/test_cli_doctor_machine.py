@@ -9,10 +9,10 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from sprat.base import plugins
-from sprat_cli.doctor.check import CheckStatus, ok
-from sprat_cli.doctor.machine import check_health_port, check_machine
+from sprat.base.checks import CheckStatus, ok
 from sprat_local.checks import check_embedded_servers
 from sprat_local.processes.ports import free_port
+from sprat_operations.doctor.machine import check_health_port, check_machine
 
 EMBEDDED = ["java", "kafka files", "redis program", "ports"]
 

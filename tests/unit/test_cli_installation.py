@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from sprat.base.checks import ok
 from sprat.base.errors import UserError
-from sprat_cli import installation
-from sprat_cli.connection import kafka_settings, load_command_settings, writing_signatures
-from sprat_cli.doctor.check import ok
-from sprat_cli.doctor.settings import check_settings
+from sprat_cli.options import kafka_settings
 from sprat_local.checks import _usual_ports
 from sprat_local.processes.ports import free_port
-from sprat_operations import local_run
+from sprat_operations import installation, local_run
+from sprat_operations.connection import load_command_settings, writing_signatures
+from sprat_operations.doctor.settings import check_settings
 from sprat_operations.local_run import LocalRun
 
 NOBODY = 65_534

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sprat_cli.connection import kafka_settings
 from sprat_cli.main import app
+from sprat_cli.options import kafka_settings
 from sprat_operations import local_cache, local_run
 from sprat_policy import load_policy
 

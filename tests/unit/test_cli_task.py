@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.main import app
 from sprat_encoder import zero_shot
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_inference.card import label_set_hash
+from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.local_run import LocalRun
 from sprat_policy import load_task_file
 from support.stream import card

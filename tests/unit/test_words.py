@@ -4,8 +4,8 @@ import pytest
 
 from sprat.base.words import counted
 from sprat.kafka.publisher import NotAcknowledged, TooLarge
-from sprat_cli.doctor.groups import _counted
 from sprat_operations.dead_letter_payload import hex_dump
+from sprat_operations.doctor.groups import _counted
 from sprat_operations.record_summary import _short
 
 

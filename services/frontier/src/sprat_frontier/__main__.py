@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -40,6 +40,9 @@ class FrontierServiceSettings(TaskSettings):
     frontier: FrontierSettings = FrontierSettings()
     audit: AuditSettings = AuditSettings()
     policy: Annotated[Path, Field(description="The policy file.")]
+
+
+SETTINGS: Final = FrontierServiceSettings
 
 
 async def build(context: ServiceContext, settings: FrontierServiceSettings) -> Subscription:

@@ -202,7 +202,7 @@ def open_tiers(
         return Tiers([(_open(settings.provider, settings, policy, None, stack), None)])
     return Tiers(
         [
-            (_open(each.label, _settings_of(each, settings, environment), policy, each, stack, thresholds), each)
+            (_open(each.label, settings_of(each, settings, environment), policy, each, stack, thresholds), each)
             for each in policy.tiers
         ]
     )
@@ -216,23 +216,8 @@ def _open(
     stack: AsyncExitStack,
     thresholds: TierThresholds | None = None,
 ) -> Tier:
-    if problem := settings.problem():
-        raise UserError(f"settings: {problem}")
+    check_tier(name, settings, policy, tier)
     inside = policy.is_inside(settings.host)
-    if inside and is_relayed(settings.model):
-        raise UserError(
-            f"tier {name}: ollama sends what {settings.model} gets to ollama.com, so it is not inside; name a model "
-            f"that runs on {settings.host}, or take that host out of `inside` in the policy"
-        )
-    if not inside:
-        if settings.region == INSIDE:
-            raise UserError(
-                f"tier {name}: the region {INSIDE} is that of the hosts under `inside` in the policy, and "
-                f"{settings.host} is none; name its region"
-            )
-        policy.check_host(settings.region, settings.host)
-    for problem in () if tier is None else tier.problems_of_calibration(settings.model):
-        raise UserError(f"tier {name}: {problem}")
     if tier is not None and tier.calibration:
         log.warning("tier %s: its calibration is read; a goal and sprat tiers calibrate take its place", name)
     api = _api(None if tier is None else tier.known.api, settings, logprobs=tier is not None and tier.decides)
@@ -259,6 +244,36 @@ def _open(
     )
 
 
+def check_tier(name: str, settings: FrontierSettings, policy: Policy, tier: TierPolicy | None) -> None:
+    """Check that the endpoint of a tier can be called, and that the policy lets texts go there.
+
+    Args:
+        name: of the tier.
+        settings: of its endpoint.
+        policy: of the installation.
+        tier: what the policy says of it; None for the only one, without tiers in the policy.
+
+    Raises:
+        UserError: it cannot, or the policy does not.
+    """
+    if problem := settings.problem():
+        raise UserError(f"settings: {problem}")
+    if not policy.is_inside(settings.host):
+        if settings.region == INSIDE:
+            raise UserError(
+                f"tier {name}: the region {INSIDE} is that of the hosts under `inside` in the policy, and "
+                f"{settings.host} is none; name its region"
+            )
+        policy.check_host(settings.region, settings.host)
+    elif is_relayed(settings.model):
+        raise UserError(
+            f"tier {name}: ollama sends what {settings.model} gets to ollama.com, so it is not inside; name a model "
+            f"that runs on {settings.host}, or take that host out of `inside` in the policy"
+        )
+    for problem in () if tier is None else tier.problems_of_calibration(settings.model):
+        raise UserError(f"tier {name}: {problem}")
+
+
 def _api(name: str | None, settings: FrontierSettings, *, logprobs: bool) -> Api:
     if name == DecisionsApi.name:
         return DecisionsApi()
@@ -270,7 +285,7 @@ def _api(name: str | None, settings: FrontierSettings, *, logprobs: bool) -> Api
     return chat(settings.temperature, settings.max_output_tokens, logprobs=logprobs)
 
 
-def _settings_of(tier: TierPolicy, settings: FrontierSettings, environment: Mapping[str, str]) -> FrontierSettings:
+def settings_of(tier: TierPolicy, settings: FrontierSettings, environment: Mapping[str, str]) -> FrontierSettings:
     """Return the settings of a tier's endpoint; what the policy does not say is as in the service's.
 
     Raises:

@@ -3,7 +3,7 @@
 import asyncio
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -33,6 +33,9 @@ class RouterSettings(TaskSettings):
         bool,
         Field(description="Whether a text with an unknown field, or an unclear `frontier`, becomes a dead letter."),
     ] = False
+
+
+SETTINGS: Final = RouterSettings
 
 
 async def build(

@@ -2,18 +2,41 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
-from sprat_cli.connection import explain_kafka_errors, kafka_settings, load_command_settings
+from sprat_cli.options import kafka_settings
 from sprat_cli.terminal import remark
+from sprat_operations.chosen_policy import chosen_policy
+from sprat_operations.connection import explain_kafka_errors, load_command_settings
+from sprat_operations.local_run import LocalRun
 
 DEFAULT_TENANT: Final = "default"
 """The tenant of texts that name none."""
 _MIN_SECRET: Final = 16
+NO_POLICY: Final = "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked"
+
+
+def policy_for_masking(given: Path | None, run: LocalRun | None = None) -> Path | None:
+    """Return the policy file given, else that of `run`, else the one of `SPRAT_POLICY`.
+
+    It says on standard error which one is that of a `sprat up`; and what is not masked where there is none.
+
+    Args:
+        given: the file that the command is given.
+        run: this user's `sprat up` that the command talks to; None: there is none.
+    """
+    if given is None and run is not None and run.policy:
+        remark(f"masked by the policy of your `sprat up`, {run.policy}")
+        return Path(run.policy)
+    policy = chosen_policy(given)
+    if policy is None:
+        remark(NO_POLICY)
+    return policy
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat_cli.connection import reading_signatures
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
 from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, ModelAnnounced, Output, WireError, decode
+from sprat_operations.connection import reading_signatures
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import TextSearch, find_texts, requested_model
 from sprat_operations.topic_reader import read_since

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sprat.base.errors import UserError
 from sprat_cli.app import explain_missing_package
-from sprat_cli.chosen_policy import policy_for_masking
+from sprat_cli.asked_tiers import policy_for_masking
 from sprat_operations.local_run import LocalRun
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import Final
 
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat_cli.chosen_policy import chosen_tasks
-from sprat_cli.connection import explain_kafka_errors
 from sprat_cli.correction_labels import announced_labels, did_you_mean, labels_of, named_texts
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable
 from sprat_operations import local_run
+from sprat_operations.chosen_policy import chosen_tasks
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import NOT_FOUND, WHY, CorrectedText, join, read_corrections, requested_model
 from sprat_operations.large_answers import read_large_answers

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sprat.base.errors import UserError
+from sprat_cli.terminal import remark
 
 if TYPE_CHECKING:
+    from sprat.base.settings import KafkaSettings
     from sprat_contracts import TaskTable
 
 Bootstrap = Annotated[
@@ -50,6 +52,18 @@ TaggerFolder = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
 ]
+
+
+def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | None = None) -> "KafkaSettings":
+    """Return the settings of the Kafka that a command talks to; which `sprat up` is used is a remark.
+
+    Raises:
+        UserError: as `sprat_operations.connection.kafka_settings`.
+    """
+    from sprat_operations import connection  # noqa: PLC0415 - heavy, and --help does not wait for it
+
+    return connection.kafka_settings(bootstrap, prefix, partitions, remark)
+
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"(\d{1,9})([smhd])")
@@ -101,7 +115,7 @@ def complete_task(incomplete: str) -> list[str]:
 
 
 def _tasks() -> "TaskTable":
-    from sprat_cli.chosen_policy import chosen_tasks  # noqa: PLC0415 - heavy, and --help does not wait for it
+    from sprat_operations.chosen_policy import chosen_tasks  # noqa: PLC0415 - heavy, and --help does not wait for it
 
     return chosen_tasks().table
 

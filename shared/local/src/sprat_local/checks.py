@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Iterator
 
-from sprat_cli.doctor.check import Check, ok, warning
+from sprat.base.checks import Check, ok, warning
 from sprat_local.installation.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
 from sprat_local.kafka import jars, jvm
 from sprat_local.kafka.class_path import KAFKA_VERSION

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError, for_code
 
-from sprat.base.errors import UserError
+from sprat.base.errors import Fatal, UserError
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.settings import KafkaSettings, section_prefix
 from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
@@ -26,6 +26,7 @@ from sprat.registry.announcements import (
 from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement
 from sprat_contracts import KafkaRecord, ModelAnnounced, Topics
+from sprat_operations.connection import reading_signatures
 from sprat_operations.own_texts import count_own_texts
 from sprat_operations.services import CLASSIFY, module_of, program_of
 
@@ -125,6 +126,18 @@ class RegisteredModels:
     def counts(self, ignored: IgnoredRecord) -> bool:
         """Return whether a record that counts stands under the key of one that does not."""
         return ignored.record.key in self.valid
+
+
+async def registered_models(kafka: KafkaSettings) -> RegisteredModels:
+    """Return the announced and the withdrawn models, as far as this shell can verify them.
+
+    Raises:
+        UserError: the topic of models does not exist, as for every command.
+    """
+    try:
+        return await read_registered_models(kafka, reading_signatures(kafka))
+    except Fatal as error:
+        raise UserError(str(error)) from None
 
 
 async def read_registered_models(settings: KafkaSettings, signatures: Signatures | None) -> RegisteredModels:

@@ -11,6 +11,8 @@ from sprat_contracts import BUILT_IN, TASKS
 
 CLASSIFY: Final = "classify"
 """The service of every task from a file."""
+DEFAULT_FRONTIER_HOST: Final = "api.mistral.ai"
+"""The host that the frontier service asks where its settings name none."""
 GENERALIST: Final = "generalist"
 """A language model of the user's own, which the frontier service asks as a tier."""
 

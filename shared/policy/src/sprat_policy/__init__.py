@@ -50,6 +50,7 @@ from sprat_policy.tiers import (
     TierPolicy,
     is_relayed,
     problem_of_url,
+    taken_inside,
     tier_thresholds,
 )
 
@@ -95,6 +96,7 @@ __all__ = [
     "load_task_files",
     "problem_of_url",
     "set_task_model",
+    "taken_inside",
     "tasks_folder",
     "tier_thresholds",
     "unannounced_models",

@@ -286,6 +286,17 @@ def is_relayed(model: str) -> bool:
     return model.strip().lower().endswith(_CLOUD)
 
 
+def taken_inside(host: str) -> str:
+    """Return what `inside` does to a server on one of its hosts that is said to be elsewhere, and what to do."""
+    taken = f"`inside` takes every server on {host} inside: it gets texts whole, those of deny, too, and nothing is in "
+    if host == "localhost":  # so `sprat up` reaches its simulator
+        return f"{taken}the audit. List 127.0.0.1 instead, and reach what is inside by that"
+    return (
+        f"{taken}the audit. Reach what is not inside by another name of the host (localhost for 127.0.0.1), or write "
+        "no region for it (of the frontier: inside)"
+    )
+
+
 def _wrong(problem: str) -> PydanticCustomError:
     return PydanticCustomError("tier", "{problem}", {"problem": problem})
 

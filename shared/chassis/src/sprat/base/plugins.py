@@ -6,10 +6,12 @@ commands and checks that it adds to the command line:
 | group             | value                                                                 |
 |-------------------|-----------------------------------------------------------------------|
 | `sprat.services`  | the package, run as `python -m PACKAGE`; what a service with a small  |
-|                   | model is, its `__main__` declares as `SERVICE`                        |
+|                   | model is, its `__main__` declares as `SERVICE`; another declares the  |
+|                   | class of its settings as `SETTINGS`                                   |
 | `sprat.providers` | what asks large models, for `sprat evaluate` and `sprat tiers`        |
 | `sprat.commands`  | the function of a command of `sprat`, by its name                     |
-| `sprat.checks`    | a function without arguments that yields the checks of `sprat doctor` |
+| `sprat.checks`    | a function without arguments that yields checks of this machine       |
+| `sprat.settings_checks` | a function that yields checks of a service's settings beside the policy |
 """
 
 from importlib import import_module
@@ -22,6 +24,7 @@ SERVICES: Final = "sprat.services"
 PROVIDERS: Final = "sprat.providers"
 COMMANDS: Final = "sprat.commands"
 CHECKS: Final = "sprat.checks"
+SETTINGS_CHECKS: Final = "sprat.settings_checks"
 
 
 def find(group: str, name: str) -> EntryPoint | None:
@@ -50,6 +53,12 @@ def load_specialist(name: str) -> Any:
         UserError: no installed distribution declares it.
     """
     return import_module(f"{_found(SERVICES, name).value}.__main__").SERVICE
+
+
+def settings_type(service: EntryPoint) -> Any:
+    """Import a service and return the class of its settings; None where it declares none."""
+    main = import_module(f"{service.value}.__main__")
+    return getattr(main, "SETTINGS", None) or getattr(getattr(main, "SERVICE", None), "settings", None)
 
 
 def _found(group: str, name: str) -> EntryPoint:

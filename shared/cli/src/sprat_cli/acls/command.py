@@ -10,10 +10,10 @@ from aiokafka.errors import ClusterAuthorizationFailedError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat_cli.app import group_help, make_app
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_operations.acls import add_missing, read_entries, read_quotas, set_missing_quotas
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.rights import (
     ROLES,
     Finding,

@@ -15,12 +15,20 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings, load_settings
 from sprat_cli.app import make_app
 from sprat_cli.audit.verify import exit_code, say_proof, say_proof_json
-from sprat_cli.connection import CommandSettings, explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix, parse_span, reject_misplaced_options, time_before_now
+from sprat_cli.options import (
+    Bootstrap,
+    Json,
+    Prefix,
+    kafka_settings,
+    parse_span,
+    reject_misplaced_options,
+    time_before_now,
+)
 from sprat_cli.render import cost
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_operations import local_run
 from sprat_operations.audit_verification import VerificationOptions, verify_audit
+from sprat_operations.connection import CommandSettings, explain_kafka_errors
 from sprat_operations.egress import EgressSum, EgressSums, read_egress
 from sprat_operations.result_stream import UnreadableRecord
 

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from sprat.kafka.signatures import Verdict
-from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.dlq.select import Reasons, Services, Since, Until, choice, read
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.render import dead_letter_json, when
 from sprat_cli.terminal import columns, faint, printable, remark, say, say_json, table
 from sprat_contracts.codes import ReasonCode
+from sprat_operations.connection import explain_kafka_errors, reading_signatures
 from sprat_operations.dead_letters import Cause, DeadLetter
 
 SIGNED: Final[Mapping[Verdict, str]] = {"current": "yes", "previous": "yes", "unsigned": "no", "invalid": "wrong"}

@@ -13,13 +13,13 @@ from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.signatures import Signatures
-from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures, writing_signatures
 from sprat_cli.dlq.listing import is_of_unknown_task, text_id
 from sprat_cli.dlq.select import DeadLetterFilter, Reasons, Services, Since, Until, check_names, choice, names_of, read
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import paint, printable, remark, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
+from sprat_operations.connection import explain_kafka_errors, reading_signatures, writing_signatures
 from sprat_operations.replay import (
     Plan,
     Replay,

@@ -13,11 +13,10 @@ import typer
 from sprat.base.errors import SpratError
 from sprat.base.settings import default_language
 from sprat.base.words import counted
-from sprat_cli.connection import explain_kafka_errors, kafka_settings, reading_signatures
 from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.dlq.listing import SIGNED, next_steps
 from sprat_cli.dlq.select import check_names, choice, read
-from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder
+from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder, kafka_settings
 from sprat_cli.render import dead_letter_json, when
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
@@ -25,6 +24,7 @@ from sprat_contracts.headers import header_name
 from sprat_contracts.languages import FALLBACK_LANGUAGE, is_auto, primary_subtag
 from sprat_langid import resolved
 from sprat_operations import local_run
+from sprat_operations.connection import explain_kafka_errors, reading_signatures
 from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.local_run import LocalRun

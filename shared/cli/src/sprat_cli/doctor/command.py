@@ -1,14 +1,13 @@
 """`sprat doctor`: what is reachable, what is missing, how to fix it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sprat_cli.doctor.check import Check, CheckStatus
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat.base.checks import Check, CheckStatus
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ def doctor(
     """Check what is reachable, what is missing, and how to fix it. Nothing is changed, and no secret is shown."""
     if not as_json:  # at once: on a busy machine what follows takes seconds to import
         remark("looking at this machine, the settings, Redis and Kafka; each line comes when it is found")
-    from sprat_cli.connection import kafka_settings  # noqa: PLC0415 - as above
-
     kafka = kafka_settings(bootstrap, prefix)
     if asyncio.run(_examine(kafka, policy, as_json=as_json)):
         raise typer.Exit(1)
@@ -68,43 +65,13 @@ def doctor(
 
 async def _examine(kafka: "KafkaSettings", policy: Path | None, *, as_json: bool) -> bool:
     """Show every check as it is done; return whether something is broken."""
+    from sprat_operations.doctor.examination import examine  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
+
     something = False
-    async for check in _checks(kafka, policy):
+    async for check in examine(kafka, policy):
         something |= check.status is CheckStatus.broken
         _show(check, as_json=as_json)
     return something
-
-
-async def _checks(kafka: "KafkaSettings", policy: Path | None) -> AsyncIterator[Check]:
-    # Imported here, so that the help of this command stays fast, and each only when it is used: on a busy machine an
-    # import takes seconds.
-    from sprat_cli.connection import load_command_settings  # noqa: PLC0415 - heavy, and `sprat --help` must be quick
-    from sprat_cli.doctor.machine import check_machine  # noqa: PLC0415 - as above
-    from sprat_operations import local_run  # noqa: PLC0415 - as above
-
-    settings, run = load_command_settings(kafka), local_run.find_by_kafka(kafka.bootstrap)
-    for check in check_machine(settings.health_port):
-        yield check
-    from sprat_cli.doctor.rights import check_rights  # noqa: PLC0415 - as above
-    from sprat_cli.doctor.settings import (  # noqa: PLC0415 - as above
-        check_settings,
-        check_variables,
-        find_policy,
-    )
-
-    finding, rules = find_policy(policy, run)
-    for check in (*check_settings(finding, rules, run), *check_variables(policy=rules)):
-        yield check
-    for check in check_rights(kafka, run or local_run.find(settings.redis.url.get_secret_value())):
-        yield check
-    from sprat_cli.doctor.redis import check_redis  # noqa: PLC0415 - as above
-
-    async for check in check_redis(settings.redis):
-        yield check
-    from sprat_cli.doctor.kafka import check_cluster  # noqa: PLC0415 - as above
-
-    async for check in check_cluster(kafka, rules):
-        yield check
 
 
 def _show(check: Check, *, as_json: bool) -> None:

@@ -10,17 +10,11 @@ import typer
 from sprat.base.errors import UserError
 from sprat.base.keys import Keys
 from sprat.base.words import counted
-from sprat_cli.connection import (
-    CommandSettings,
-    explain_kafka_errors,
-    kafka_settings,
-    load_command_settings,
-    without_secret,
-)
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.progress import read_progress
 from sprat_cli.render import when
 from sprat_cli.terminal import faint, printable, remark, say, say_json
+from sprat_operations.connection import CommandSettings, explain_kafka_errors, load_command_settings, without_secret
 from sprat_operations.erase import HOLDS, Selection, Stock, StoredRecord, erase, remarks
 
 EPILOG = """\b

@@ -9,14 +9,14 @@ import typer
 
 from sprat.base.errors import UserError
 from sprat.base.settings import section_prefix
-from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records
-from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, policy_for_masking, tasks_beside
+from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records, policy_for_masking
 from sprat_cli.decision_report import decision_html, decision_lines
-from sprat_cli.named_models import NamedModel, named_model
 from sprat_cli.options import Json, LabelColumn, TextColumn, check_goal
 from sprat_cli.progress import ProgressBar
-from sprat_cli.served_folders import goal_of
 from sprat_cli.terminal import remark, say, say_json
+from sprat_operations.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
+from sprat_operations.named_models import NamedModel, named_model
+from sprat_operations.served_folders import goal_of
 from sprat_policy import TaskFiles
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.cases import Asked, FileReading

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from sprat_cli.app import make_app
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.correction_labels import check_corrections
 from sprat_cli.feedback.corrections import CorrectionOptions, publish, read_bulk, read_one
 from sprat_cli.feedback.export import EXPORT, export
-from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, reject_misplaced_options
+from sprat_operations.connection import explain_kafka_errors
 
 EPILOG = """\b
 Examples:

@@ -12,7 +12,6 @@ import typer
 from sprat.base.errors import UserError
 from sprat.base.model import display_name
 from sprat.base.settings import default_language
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.correction_labels import identities_json
 from sprat_cli.correction_table import check_format, rows_of, trainable, write_rows
 from sprat_cli.given_corrections import (
@@ -26,8 +25,9 @@ from sprat_cli.given_corrections import (
     most,
     of_known_labels,
 )
-from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, time_before_now
 from sprat_cli.terminal import counted, printable, remark, say, say_json
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import (
     CorrectedText,

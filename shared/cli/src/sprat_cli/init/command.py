@@ -11,9 +11,9 @@ import typer
 import yaml
 
 from sprat.base.errors import UserError
-from sprat_cli.installation import USUAL_KAFKA
 from sprat_cli.terminal import say, table
 from sprat_operations import local_run
+from sprat_operations.installation import USUAL_KAFKA
 
 EPILOG = """\b
 Examples:

@@ -11,10 +11,10 @@ import typer
 
 from sprat.base.errors import UserError
 from sprat_cli.app import explain_missing_package
-from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn, check_goal
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
+from sprat_operations.chosen_policy import chosen_tasks
 from sprat_policy import TaskFiles
 
 if TYPE_CHECKING:

@@ -11,19 +11,19 @@ from pydantic import ValidationError
 from sprat.base.errors import SpratError, UserError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments, close_in_time
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.models.card import card_lines
-from sprat_cli.options import Bootstrap, Json, Prefix
-from sprat_cli.registered_models import announced_models, registered_models
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.goals import recommended, recommended_from
 from sprat_operations.models import (
     WHY_IGNORED,
     RegisteredModels,
     ServingState,
+    registered_models,
     serving,
     serving_advice,
 )
@@ -117,7 +117,9 @@ def show(
             raise SpratError(str(error)) from None
         name = card.name
     else:
-        card, name = _card_of(what, announced_models(kafka_settings(bootstrap, prefix)))
+        kafka = kafka_settings(bootstrap, prefix)
+        with explain_kafka_errors(kafka):
+            card, name = _card_of(what, asyncio.run(registered_models(kafka)).announced)
     if as_json:
         say_json(card.model_dump(mode="json"))
         return

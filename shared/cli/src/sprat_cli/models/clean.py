@@ -13,9 +13,9 @@ from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.signatures import Signatures
 from sprat.registry.announcements import IgnoredRecord
-from sprat_cli.connection import explain_kafka_errors, kafka_settings, writing_signatures
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_operations.connection import explain_kafka_errors, writing_signatures
 from sprat_operations.models import (
     WHY_IGNORED,
     RegisteredModels,

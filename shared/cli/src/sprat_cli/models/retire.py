@@ -13,11 +13,10 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.lag import LagMeter
 from sprat.kafka.signatures import Signatures
 from sprat.registry.retirement import Ends
-from sprat_cli.connection import explain_kafka_errors, kafka_settings, writing_signatures
-from sprat_cli.options import Bootstrap, Json, Prefix
-from sprat_cli.registered_models import registered_models
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.terminal import printable, remark, say, say_json
-from sprat_operations.models import Backlog, watch_backlog, withdraw
+from sprat_operations.connection import explain_kafka_errors, writing_signatures
+from sprat_operations.models import Backlog, registered_models, watch_backlog, withdraw
 
 EPILOG = """\b
 Examples:

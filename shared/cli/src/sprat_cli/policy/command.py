@@ -10,10 +10,10 @@ import typer
 from sprat.base.errors import UserError
 from sprat.base.settings import environment
 from sprat_cli.app import group_help, make_app
-from sprat_cli.chosen_policy import chosen_policy, taken_inside, tasks_beside
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, remark, say, say_json, table
 from sprat_contracts import BUILT_IN
+from sprat_operations.chosen_policy import chosen_policy, tasks_beside
 from sprat_operations.goals import rules_in_words
 from sprat_operations.local_run import SIMULATOR_HOST, SIMULATOR_REGION
 from sprat_policy import (
@@ -24,6 +24,7 @@ from sprat_policy import (
     load_guarded_policy,
     load_policy,
     problem_of_url,
+    taken_inside,
 )
 
 app = make_app(epilog=group_help("policy", "check policy.yaml"))

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from sprat.base.errors import UserError
-from sprat_cli.chosen_policy import chosen_tasks
 from sprat_cli.decision_report import decision_lines
 from sprat_cli.options import Json, check_asked_name
-from sprat_cli.served_folders import ServedFolder, goals_of, served_folders
 from sprat_cli.terminal import remark, say, say_json
 from sprat_inference.label_sets import MULTI_LABEL
+from sprat_operations.chosen_policy import chosen_tasks
+from sprat_operations.served_folders import ServedFolder, goals_of, served_folders
 from sprat_policy import TaskFiles, check_model_fits
 from sprat_training.model_card import previous_folder
 from sprat_training.promotion import Promotion, Version, promotion_of, return_of

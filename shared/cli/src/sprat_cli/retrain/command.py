@@ -11,18 +11,17 @@ import typer
 from sprat.base.errors import SpratError, UserError
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.settings import default_language, language_of_files
-from sprat_cli.chosen_policy import chosen_tasks
-from sprat_cli.connection import kafka_settings
 from sprat_cli.correction_labels import identities_json
 from sprat_cli.correction_table import Added, merge_rows
 from sprat_cli.decision_report import decision_lines
 from sprat_cli.given_corrections import GivenCorrections, answers_of, corrections_of
-from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, time_before_now
 from sprat_cli.progress import ProgressBar
-from sprat_cli.served_folders import ServedFolder, goal_of, served_folders
 from sprat_cli.terminal import counted, printable, remark, say, say_json
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.thresholds import recommended_goal
+from sprat_operations.chosen_policy import chosen_tasks
+from sprat_operations.served_folders import ServedFolder, goal_of, served_folders
 from sprat_policy import TaskFiles
 from sprat_training.data import OUTSIDE
 from sprat_training.model_card import check_output

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from sprat.base.settings import environment
-from sprat_cli.chosen_policy import chosen_tasks
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.send.sending import SendRun
 from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key, task_words
 from sprat_cli.terminal import remark
 from sprat_cli.text_input import read_lines
 from sprat_contracts import BUILT_IN
+from sprat_operations.chosen_policy import chosen_tasks
+from sprat_operations.connection import explain_kafka_errors
 
 EPILOG = """\b
 Examples:

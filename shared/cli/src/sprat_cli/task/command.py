@@ -11,10 +11,10 @@ import yaml
 from sprat.base.errors import UserError
 from sprat.base.file_guard import check_writers
 from sprat_cli.app import group_help, make_app
-from sprat_cli.chosen_policy import folder_for_tasks
 from sprat_cli.options import Json
 from sprat_cli.terminal import printable, say, say_json
 from sprat_contracts.thresholds import nearest_levels
+from sprat_operations.chosen_policy import folder_for_tasks
 from sprat_operations.goals import rules_in_words
 from sprat_policy import TaskFile, TaskKind, check_model_fits, check_task_name, load_task_file, set_task_model
 

@@ -7,13 +7,13 @@ import typer
 
 from sprat.base.errors import UserError
 from sprat_cli.app import group_help, make_app
-from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records
-from sprat_cli.chosen_policy import policy_for_masking, tasks_beside
+from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records, policy_for_masking
 from sprat_cli.decision_report import decision_lines
-from sprat_cli.named_models import named_model
 from sprat_cli.options import Json, LabelColumn, TextColumn, check_goal
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
+from sprat_operations.chosen_policy import tasks_beside
+from sprat_operations.named_models import named_model
 from sprat_policy import TaskFiles, load_policy
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.cases import Asked, FileReading

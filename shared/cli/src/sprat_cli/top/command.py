@@ -12,12 +12,12 @@ from rich.text import Text
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.lag import REQUIRED_GROUPS
 from sprat.telemetry import signals
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
 from sprat_cli.live_view import LiveView
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.render import clock
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.lag import as_metrics
 from sprat_operations.traffic import GroupPace, Traffic, TrafficFigures
 

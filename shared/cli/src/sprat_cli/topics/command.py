@@ -9,10 +9,10 @@ import typer
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat_cli.app import group_help, make_app
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
 from sprat_cli.terminal import faint, paint, say, say_json, table
 from sprat_contracts import Topic
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.topics import TopicState, create_topics, fix, list_topics
 
 _CREATE = """\b

@@ -14,10 +14,10 @@ from rich.tree import Tree
 from sprat.base.model import display_name
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark, say_json
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.record_summary import OUTCOME, RecordKind
 from sprat_operations.topic_reader import TopicReader
 from sprat_operations.trace import TraceResult

@@ -10,8 +10,7 @@ from typing import Annotated, Protocol
 import typer
 
 from sprat.base.errors import UserError
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.options import Bootstrap, Json, Prefix, complete_task, known_task, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, complete_task, kafka_settings, known_task, time_before_now
 from sprat_cli.render import (
     TASK_COLUMNS,
     asked,
@@ -25,6 +24,7 @@ from sprat_cli.render import (
 )
 from sprat_cli.terminal import columns, remark, say, say_json
 from sprat_contracts import BUILT_IN
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.result_stream import ResultStream, Seen, StoredResult, UnreadableRecord
 from sprat_operations.text_lookup import TextLookup

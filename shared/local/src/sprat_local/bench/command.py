@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from sprat.base.errors import UserError
-from sprat_cli.chosen_policy import chosen_tasks
-from sprat_cli.connection import explain_kafka_errors, kafka_settings
-from sprat_cli.installation import USUAL_KAFKA
-from sprat_cli.options import Json, complete_task, known_task
+from sprat_cli.options import Json, complete_task, kafka_settings, known_task
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_contracts import TASKS
@@ -19,6 +16,9 @@ from sprat_local.bench import report
 from sprat_local.bench.figures import BenchFigures
 from sprat_local.bench.plan import DEFAULT_RATES, DEFAULT_SECONDS, QUICK_RATES, QUICK_SECONDS, BenchPlan, parse_rates
 from sprat_local.bench.session import DEFAULT_PREFIX, BenchSession
+from sprat_operations.chosen_policy import chosen_tasks
+from sprat_operations.connection import explain_kafka_errors
+from sprat_operations.installation import USUAL_KAFKA
 
 EPILOG = """\b
 Examples:

@@ -48,7 +48,7 @@ def demo(
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
     from sprat.base.errors import UserError  # noqa: PLC0415 - as above
-    from sprat_cli.connection import kafka_settings  # noqa: PLC0415 - as above
+    from sprat_cli.options import kafka_settings  # noqa: PLC0415 - as above
     from sprat_local.demo.session import DemoSession  # noqa: PLC0415 - as above
     from sprat_local.installation.options import Options, Simulation  # noqa: PLC0415 - as above
 

@@ -13,13 +13,12 @@ from pydantic_settings import SettingsError
 from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings, environment
-from sprat_cli.doctor.settings import DEFAULT_FRONTIER_HOST
 from sprat_local.installation.options import Options, without_password
 from sprat_local.processes import private
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import LaunchSpec
 from sprat_operations.local_run import SIMULATED, SIMULATOR_HOST, SIMULATOR_REGION
-from sprat_operations.services import FRONTIER, GENERALIST, SIMULATOR, ServiceSpec
+from sprat_operations.services import DEFAULT_FRONTIER_HOST, FRONTIER, GENERALIST, SIMULATOR, ServiceSpec
 from sprat_policy import problem_of_url
 
 _SIMULATED_MODEL = "simulated-frontier"

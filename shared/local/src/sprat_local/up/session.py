@@ -13,7 +13,6 @@ from sprat.base.errors import SpratError, UserError
 from sprat.base.model import display_name
 from sprat.base.settings import default_language, environment
 from sprat.kafka.clients import CLOSE_S
-from sprat_cli.installation import USUAL_KAFKA
 from sprat_contracts import ModelAnnounced
 from sprat_contracts.languages import AUTO, is_auto, is_served, primary_subtag
 from sprat_contracts.topics import DEFAULT_PREFIX
@@ -34,6 +33,7 @@ from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
 from sprat_local.up.redis_watch import RedisWatch
 from sprat_operations import local_run
 from sprat_operations.goals import kept_answers
+from sprat_operations.installation import USUAL_KAFKA
 from sprat_operations.local_run import SIMULATED
 from sprat_operations.traffic import Traffic
 from sprat_policy import Policy, load_policy

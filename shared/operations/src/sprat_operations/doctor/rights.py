@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from sprat.base.checks import Check, ok, warning
 from sprat.base.settings import KafkaSettings
-from sprat_cli.doctor.check import Check, ok, warning
 from sprat_operations.local_run import LocalRun
 
 _OTHERS = 0o077

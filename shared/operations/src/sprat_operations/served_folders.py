@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sprat.base.model import DEFAULT_MODEL, display_name
-from sprat_cli.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
 from sprat_operations import local_run
+from sprat_operations.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
 from sprat_policy import TaskFiles, TaskRules, load_policy
 from sprat_training.evaluation.decision import Goal
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from sprat.base import plugins
 from sprat.base.errors import UserError
 from sprat.base.model import DEFAULT_MODEL
-from sprat_cli.served_folders import ServedFolder, served_folders
 from sprat_contracts import TASKS
+from sprat_operations.served_folders import ServedFolder, served_folders
 from sprat_policy import TaskFiles
 from sprat_training.evaluation.models import SmallModel, model_of_folder, model_of_labels
 

@@ -11,20 +11,20 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
+from sprat.base.checks import Check, broken, ok, some_of, warning
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat.telemetry import signals
-from sprat_cli.chosen_policy import chosen_tasks
-from sprat_cli.connection import UnreachableError, explain_kafka_errors, reading_signatures
-from sprat_cli.doctor.check import Check, broken, ok, some_of, warning
-from sprat_cli.doctor.groups import check_groups, measure
-from sprat_cli.doctor.models import check_models, check_policy
 from sprat_contracts import EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations import local_run
+from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.clock import ClockSkew, clock_skew
+from sprat_operations.connection import UnreachableError, explain_kafka_errors, reading_signatures
+from sprat_operations.doctor.groups import check_groups, measure
+from sprat_operations.doctor.models import check_models, check_policy
 from sprat_operations.egress import RecentCalls, recent_calls, recent_egress
 from sprat_operations.models import read_registered_models
 from sprat_operations.topics import IN_SYNC, SEGMENT, Difference, TopicState, fix, list_topics

@@ -3,7 +3,7 @@
 import logging
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +20,9 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings, ServiceSettings, load_settings
 from sprat.kafka.connection_errors import CapturedRefusals, capture_refusals
 from sprat.kafka.signatures import Signatures
-from sprat_cli.chosen_policy import chosen_tasks
-from sprat_cli.installation import find_installation
-from sprat_cli.terminal import remark
 from sprat_operations import local_run
+from sprat_operations.chosen_policy import chosen_tasks
+from sprat_operations.installation import find_installation
 from sprat_operations.local_run import LocalRun
 from sprat_operations.result_stream import MissingTopics
 
@@ -71,11 +70,21 @@ def load_command_settings(kafka: KafkaSettings | None = None) -> CommandSettings
     return settings.model_copy(update={"redis": redis})
 
 
-def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | None = None) -> KafkaSettings:
+def kafka_settings(
+    bootstrap: str | None,
+    prefix: str | None,
+    partitions: int | None = None,
+    remark: Callable[[str], None] = lambda _: None,
+) -> KafkaSettings:
     """Return the settings from the environment, with what the options say instead.
 
-    Where neither names a Kafka, it is that of this user's running `sprat up`, and which one is said on standard error
-    unless it is at the usual address.
+    Where neither names a Kafka, it is that of this user's running `sprat up`.
+
+    Args:
+        bootstrap: the option; None: not given.
+        prefix: the option.
+        partitions: the option.
+        remark: is told which `sprat up` is used, unless it is at the usual address.
 
     Raises:
         UserError: a setting or an option is wrong; or none names a Kafka, and which one is meant is not known.

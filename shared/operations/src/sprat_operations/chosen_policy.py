@@ -1,17 +1,13 @@
 """Which policy and which task files a command reads: the one it is given, else those of the services' variables."""
 
 from pathlib import Path
-from typing import Final
 
 from pydantic_settings import SettingsConfigDict
 
 from sprat.base.settings import VariableSettings
-from sprat_cli.terminal import remark
 from sprat_operations import local_run
-from sprat_operations.local_run import SIMULATOR_HOST, LocalRun
+from sprat_operations.local_run import LocalRun
 from sprat_policy import TASKS_FOLDER, TaskFiles, load_task_files, tasks_folder
-
-NO_POLICY: Final = "no policy (--policy FILE or SPRAT_POLICY): no terms or patterns of your own are masked"
 
 
 class _PolicyVariable(VariableSettings):
@@ -64,38 +60,9 @@ def chosen_policy(given: Path | None) -> Path | None:
     return _PolicyVariable().policy if given is None else given
 
 
-def policy_for_masking(given: Path | None, run: LocalRun | None = None) -> Path | None:
-    """Return the policy file given, else that of `run`, else the one of `SPRAT_POLICY`.
-
-    It says on standard error which one is that of a `sprat up`; and what is not masked where there is none.
-
-    Args:
-        given: the file that the command is given.
-        run: this user's `sprat up` that the command talks to; None: there is none.
-    """
-    if given is None and run is not None and run.policy:
-        remark(f"masked by the policy of your `sprat up`, {run.policy}")
-        return Path(run.policy)
-    policy = chosen_policy(given)
-    if policy is None:
-        remark(NO_POLICY)
-    return policy
-
-
 def changed_since(run: LocalRun) -> list[Path]:
     """Return the policy and the files of tasks that say something else than when an installation read them."""
     if not run.files:  # an earlier version announced it
         return []
     now = run.files_now()
     return [Path(path) for path in sorted({*run.files, *now}) if run.files.get(path) != now.get(path)]
-
-
-def taken_inside(host: str) -> str:
-    """Return what `inside` does to a server on one of its hosts that is said to be elsewhere, and what to do."""
-    taken = f"`inside` takes every server on {host} inside: it gets texts whole, those of deny, too, and nothing is in "
-    if host == SIMULATOR_HOST:
-        return f"{taken}the audit. List 127.0.0.1 instead, and reach what is inside by that"
-    return (
-        f"{taken}the audit. Reach what is not inside by another name of the host (localhost for 127.0.0.1), or write "
-        "no region for it (of the frontier: inside)"
-    )

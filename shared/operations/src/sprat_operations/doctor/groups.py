@@ -8,12 +8,12 @@ from pathlib import Path
 from aiokafka import TopicPartition
 
 from sprat.base.channels import FRONTIER, ROUTER, STRICT_TEXTS
+from sprat.base.checks import Check, broken, ok, some_of, warning
 from sprat.base.settings import KafkaSettings
 from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
-from sprat_cli.doctor.check import Check, broken, ok, some_of, warning
 from sprat_contracts import BUILT_IN
 from sprat_operations.lag import as_metrics, stalled_members
 from sprat_operations.local_run import LocalRun

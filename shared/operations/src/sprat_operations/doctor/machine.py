@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from sprat.base import plugins
-from sprat_cli.doctor.check import Check, ok, warning
+from sprat.base.checks import Check, ok, warning
 from sprat_operations.services import SERVICES
 
 _LOOPBACK = "127.0.0.1"

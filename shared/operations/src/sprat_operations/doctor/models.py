@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from sprat.base.checks import Check, broken, ok, some_of, unknown, warning
 from sprat.base.words import counted
 from sprat.kafka.lag import LagSnapshot
-from sprat_cli.doctor.check import Check, broken, ok, some_of, unknown, warning
 from sprat_contracts import ModelAnnounced
 from sprat_operations.goals import RuleEffect, kept_answers
 from sprat_operations.models import (

@@ -1,4 +1,4 @@
-"""The outcome of one check."""
+"""The outcome of one check of `sprat doctor`, which services and other packages may add to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

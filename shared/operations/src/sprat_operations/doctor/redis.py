@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from sprat.base.checks import Check, ok, unknown, warning
 from sprat.base.settings import RedisSettings
-from sprat_cli.doctor.check import Check, ok, unknown, warning
 
 _TIMEOUT_S = 2.0
 _MOST_CHARACTERS = 160
