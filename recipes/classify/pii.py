@@ -6,10 +6,8 @@ Texts: presidio-research, synth_dataset_v2 and generated_small. Those whose temp
 the others are measured on.
 """
 
-import argparse
 import gzip
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recipes.common import card_texts, options_of
 from recipes.privacy.sources import AnnotatedText
 from sprat_classify.pii import CARD, PARAMETERS, READER, left_feature
 from sprat_contracts.kept import least_kept
@@ -63,9 +62,7 @@ class Measured:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the recipe; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--write", action="store_true", help="write the card")
     options = parser.parse_args(argv)
     tagger = Tagger.load(SHIPPED_TAGGER)
@@ -145,10 +142,6 @@ def _scores(measured: Measured, parameters: Sequence[float], keep_at: float) -> 
     }
 
 
-_LIMIT: Final = (
-    "Calibrated on synthetic English texts alone; in other languages, and of family names that the tagger does not "
-    "know, it is surer than it should be."
-)
 _MEANING: Final = {
     "clean": "every annotated personal span is masked completely",
     "kept_share": "of the texts, those with confidence ≥ keep_at",
@@ -169,6 +162,7 @@ def _write(
     card = tagger.card
     held_out = scores["held_out"]
     protocol = f"{held_out['texts']:,} texts of presidio-research (synthetic, English), templates with an odd number"
+    texts = card_texts(__file__, fitted=fitted, accuracy=ACCURACY)
     CARD.mkdir(parents=True, exist_ok=True)
     write_artefact(
         CARD,
@@ -179,40 +173,32 @@ def _write(
             "built_on": {"name": card.name, "version": card.version},
             "languages": list(card.languages),
             "max_tokens": card.max_tokens,
-            "licence": "Apache-2.0 AND CC-BY-4.0 AND MIT",
+            "licence": texts["licence"],
             "made_of": [
                 *(
                     work.model_dump(mode="json")
                     for work in card.made_of
                     if work.name != "presidio-research, synth_dataset_v2"
                 ),
-                {
-                    "name": "presidio-research, synth_dataset_v2 and generated_small",
-                    "authors": "Microsoft Presidio contributors",
-                    "licence": "MIT",
-                    "source": "annotated synthetic texts",
-                    "used_for": "calibration (templates with an even number), scores (the others)",
-                },
+                *texts["made_of"],
             ],
             "scores": [
                 {"name": name, "value": round(held_out[name], 4), "protocol": f"{protocol}: {meaning}"}
                 for name, meaning in _MEANING.items()
             ],
             "limits": [
-                _LIMIT,
-                "Says how sure it is that nothing is left, not that nothing is masked too much.",
+                *texts["limits"],
                 *card.limits[:5],
             ],
             "calibration": {
-                "method": "logistic regression over what the tagger thinks of the words that stay",
-                "fitted_on": f"{fitted:,} texts of presidio-research, templates with an even number",
+                "method": texts["method"],
+                "fitted_on": texts["fitted_on"],
                 "outside_share": 0.0,
                 "longest_code_points": longest,
                 "parameters": {PARAMETERS: list(parameters)},
             },
             "keep_at": keep_at,
-            "keep_at_rule": f"the least hundredth at which {ACCURACY:.0%} of the kept texts are masked completely, on "
-            "those that it was fitted on, with 95 % confidence",
+            "keep_at_rule": texts["keep_at_rule"],
         },
     )
 

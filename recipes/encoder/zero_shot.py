@@ -6,16 +6,15 @@
 `shared/encoder/src/sprat_encoder/artefacts/zero-shot`, and prints the table of docs/benchmarks/intent.md.
 """
 
-import argparse
 import gzip
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recipes.common import ROOT, calibration_error, options_of
 from sprat_encoder import identify, load
 from sprat_encoder.zero_shot import ARRAYS, ARTEFACT, KEEP_AT, OUTSIDE_SHARE, READER, head_of, label_vectors
 from sprat_inference.artefact import load_part, write_part
@@ -27,7 +26,6 @@ from sprat_training.fitting import fit_calibrator, fit_head, logits_of
 Rows = list[tuple[str, str]]
 Integers = NDArray[np.int64]
 
-ROOT = Path(__file__).parents[2]
 MAX_TOKENS = 128
 COUNTS = (2, 3, 5, 8, 12, 20, 40, 77, 150)
 DRAWS = 6
@@ -86,11 +84,7 @@ def measure(name: str, head: LabelHead, calibrator: LabelCalibrator, texts: Text
     best = logits.argmax(axis=1) == texts.gold
     confidence = np.where(outside, chances[:, OUTSIDE], chances[:, RIGHT])
     right = best & ~outside
-    bins = np.minimum((confidence * 15).astype(int), 14)
-    error = sum(
-        abs(right[bins == each].mean() - confidence[bins == each].mean()) * (bins == each).mean()
-        for each in np.unique(bins)
-    )
+    error = calibration_error(confidence, right)
     kept = (confidence >= KEEP_AT) & ~outside
     figures = {
         "accuracy": (best.mean(), "the nearest label, nothing sent out"),
@@ -122,11 +116,7 @@ def few_shot(train: Texts, test: Texts, labels: int) -> dict[int, float]:
 
 def main() -> None:
     """Fit, measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("SPRAT_DATA"), required="SPRAT_DATA" not in os.environ
-    )
-    data = parser.parse_args().data / "intent"
+    data = options_of(__doc__).parse_args().data / "intent"
     encoder = load(identify(), max_tokens=MAX_TOKENS)
     with gzip.open(data / "clinc150" / "data_full.json.gz", "rt", encoding="utf-8") as file:
         clinc: dict[str, list[tuple[str, str]]] = json.load(file)

@@ -5,26 +5,22 @@
 DIR holds `intent/clinc150/tsv`. The README in this folder states how exactly it reproduces.
 """
 
-import argparse
-import os
-import shutil
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from recipes.common import options_of, replace_artefact, say
 from recipes.intent.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
 from recipes.intent.fit import fit_calibrator, fit_head, fit_near, mean_of
+from recipes.intent.minilm import CACHE
 from recipes.intent.noise import TO_FIT, copies
 from recipes.intent.scores import measure
 from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts, rows_of
 from recipes.intent.words import calibrate_stage, fit_stage
 from sprat_encoder.label_model import EncoderWithHead, LabellingModel
-from sprat_inference.artefact import content_hash, write_artefact
+from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
 from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
@@ -32,10 +28,6 @@ from sprat_inference.lexical import LexicalStage
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
 from sprat_training.levels import write_levels
-
-CACHE = Path.home() / ".cache" / "sprat" / "all-minilm-l6-v2"
-
-_start = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +41,8 @@ class Sources:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and build."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
+    parser = options_of(__doc__)
     parser.add_argument("artefact", choices=sorted(KINDS), help="which one to make")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     parser.add_argument(
         "--queries", type=Path, default=QUERIES, help="queries in other languages (default: %(default)s)"
     )
@@ -60,17 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=CACHE, help="where the weights are kept (default: %(default)s)")
     options = parser.parse_args(argv)
     output = options.output or ARTEFACTS / options.artefact
-    # One thread: the order of additions is then fixed, and a second run writes the same bytes.
-    with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
-        folder = Path(name)
-        sources = Sources(options.data, options.queries, options.cache)
-        card = build(KINDS[options.artefact], sources, folder)
-        shutil.rmtree(output, ignore_errors=True)
-        shutil.copytree(folder, output)
-        output.chmod(0o755)  # a temporary folder is readable by its owner only
-    say(f"wrote {output}, version {content_hash(output)}")
-    for score in card.scores:
-        print(f"  {score.name:32} {score.value:.4f}")
+    sources = Sources(options.data, options.queries, options.cache)
+    replace_artefact(output, lambda folder: build(KINDS[options.artefact], sources, folder))
 
 
 def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
@@ -213,11 +194,6 @@ def lowest_outside(model: LabellingModel, inside: Split, outside: Split, keep_at
     hundredths = (step / 100 for step in range(round(keep_at * 100), 100))
     kept = ((at, metrics.kept_share(together, keep_at, OUTSIDE_SHARE, at)) for at in hundredths)
     return next((at for at, (_, right) in kept if right >= KEPT_RIGHT), 1.0)
-
-
-def say(what: str) -> None:
-    """Print the progress, with the seconds since the start."""
-    print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 
 if __name__ == "__main__":

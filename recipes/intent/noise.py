@@ -4,9 +4,11 @@ The texts of CLINC150 are tidy, and traffic is not. On copies of the validation 
 copies of the test texts, with other phrases, the card is measured.
 """
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from sprat_training.datasets.clinc150 import Split
@@ -28,65 +30,13 @@ class Phrases:
     """Of a letter: they say nothing about what is asked for."""
 
 
-TO_FIT: Final = Phrases(
-    courtesy=(
-        "hello, {}, thank you",
-        "Hi there! {} Thanks a lot.",
-        "could you please help me: {}",
-        "good morning, I have a question. {}",
-        "excuse me, {} please",
-        "{} Many thanks for your help!",
-    ),
-    mails=(
-        "Dear team,\n{}\nKind regards,\nAnna Smith",
-        "Hello,\n{}\nThank you and best wishes,\nTom Baker",
-        "Dear Sir or Madam,\n{}\nYours faithfully,\nJ. Miller",
-        "Hi all,\n{}\nCheers,\nSam",
-    ),
-    sentences=(
-        "I hope that you are well.",
-        "I have been with you for several years now.",
-        "A friend told me that you answer quickly.",
-        "I am writing to you from my office this time.",
-        "Until today everything has gone well.",
-        "I could not find the answer anywhere else.",
-        "Please let me know if you need anything more from me.",
-        "I look forward to hearing from you.",
-        "Thank you very much for your time.",
-        "Sorry for the many words.",
-        "You can reach me in the afternoon.",
-        "My colleague had the same question last week.",
-    ),
-)
-TO_MEASURE: Final = Phrases(
-    courtesy=(
-        "hey, {} thx",
-        "Good evening, {} - thanks in advance!",
-        "quick question please: {}",
-        "would you be so kind: {}",
-        "{} I would be grateful",
-    ),
-    mails=(
-        "Dear support,\n{}\nBest regards\nMaria Jones",
-        "Good afternoon,\n{}\nMany thanks,\nPeter",
-        "To whom it may concern:\n{}\nSincerely yours,\nMr. L. Brown",
-        "Hello team,\n{}\nSee you,\nKim",
-    ),
-    sentences=(
-        "It has been a long week here.",
-        "We have written to each other before.",
-        "My sister uses this as well and likes it.",
-        "Last month somebody answered within an hour.",
-        "I am not in a hurry.",
-        "Forgive me if this is the wrong address.",
-        "I read your page twice.",
-        "The weather keeps me at home today.",
-        "Have a nice weekend.",
-        "Any answer is welcome.",
-        "Let me explain in short.",
-        "Greetings to everybody in the house.",
-    ),
-)
+def _phrases(use: str) -> Phrases:
+    texts = json.loads(Path(__file__).with_name("phrases.json").read_text("utf-8"))[use]
+    return Phrases(**{kind: tuple(each) for kind, each in texts.items()})
+
+
+TO_FIT: Final = _phrases("to_fit")
+TO_MEASURE: Final = _phrases("to_measure")
 
 
 def with_typing_error(text: str, _phrases: Phrases, draw: random.Random) -> str:

@@ -6,14 +6,13 @@ The rows are the texts that the calibration was fitted on, and an untidy copy of
 estimates, a little too good, and nothing is certified.
 """
 
-import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recipes.common import ROOT, options_of
 from recipes.intent.cards import KINDS, OUTSIDE_SHARE
 from recipes.intent.noise import TO_FIT, copies
 from sprat_encoder.label_model import LabellingModel
@@ -23,7 +22,6 @@ from sprat_training.evaluation import metrics
 from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
 
-ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "services/intent/src/sprat_intent/artefacts"
 QUERIES = ROOT / "tests/data"
 
@@ -75,10 +73,8 @@ def _rows(
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
+    parser = options_of(__doc__)
     parser.add_argument("artefact", choices=sorted(KINDS))
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
     options = parser.parse_args()
     folder = ARTEFACTS / options.artefact
     model = LabellingModel.load(folder)

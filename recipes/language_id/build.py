@@ -9,8 +9,8 @@ they are estimates.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from recipes.common import ROOT, card_texts
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import label_set_hash
 from sprat_langid import INTERCEPT, LANGUAGES, READ_CODE_POINTS, SLOPE, VERSION, detect
@@ -19,7 +19,7 @@ from sprat_language_id.model import READER
 from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
 
-DATA = Path(__file__).parents[2] / "tests" / "data"
+DATA = ROOT / "tests/data"
 KEEP_AT = 0.8
 FIRST_WORDS = range(1, 5)
 """Of a text, read as texts of their own: what people write is often that short."""
@@ -40,6 +40,7 @@ def main() -> None:
         "kept_right": (sum(a and b for a, b in zip(right, kept, strict=True)) / sum(kept), f"of those kept; {data}"),
     }
     figures |= near_and_unknown()
+    about = card_texts(__file__, version=VERSION, read_code_points=READ_CODE_POINTS)
     SHIPPED.mkdir(parents=True, exist_ok=True)
     card = write_artefact(
         SHIPPED,
@@ -51,42 +52,19 @@ def main() -> None:
             "labels": LANGUAGES,
             "label_set": label_set_hash(LANGUAGES),
             "max_tokens": READ_CODE_POINTS,
-            "licence": "BSD-3-Clause",
-            "made_of": [
-                {
-                    "name": "py3langid",
-                    "authors": "Marco Lui 2011 (langid.py), Adrien Barbaresi (py3langid)",
-                    "licence": "BSD-3-Clause",
-                    "source": f"the PyPI package, {VERSION}; it is a dependency, and no file of it is copied",
-                    "used_for": "the classifier, limited to the labels",
-                }
-            ],
             "scores": [
                 {"name": name, "value": round(value, 4), "protocol": protocol}
                 for name, (value, protocol) in figures.items()
             ],
-            "limits": [
-                (
-                    "A text in a language that is not among the labels gets the nearest of them, and mostly with a "
-                    "confidence that is kept: see kept_unknown."
-                ),
-                (
-                    "Danish, Norwegian and Swedish are taken for each other, and so are Bulgarian, Russian and "
-                    "Ukrainian, with a high confidence, too: see kept_right_da_no_sv and kept_right_bg_ru_uk."
-                ),
-                "A text of one to three words is often in several languages.",
-                f"Of a text, the first {READ_CODE_POINTS:,} code points are read.",
-            ],
             "calibration": {
                 "method": "sigmoid(slope · logit(share) + intercept)",
-                "fitted_on": "the other half of those texts and the first one to four words of each",
+                "fitted_on": about.pop("fitted_on"),
                 "outside_share": 0,
                 "longest_code_points": READ_CODE_POINTS,
                 "parameters": {"slope": (SLOPE,), "intercept": (INTERCEPT,)},
             },
             "keep_at": KEEP_AT,
-            "keep_at_rule": "the default of the policy; how many answers it keeps, and how many of these are right, is "
-            "among the scores",
+            **about,
         },
     )
     write_levels(SHIPPED, card, rows_of(texts(1)))

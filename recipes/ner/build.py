@@ -8,16 +8,15 @@ and measured again. Needs no torch.
 """
 
 import argparse
-import os
 import random
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from recipes.ner import about, quality
+from recipes.common import ROOT, card_texts, options_of, say
+from recipes.ner import quality
 from recipes.ner.calibrate import fit, texts_for
 from recipes.ner.gold import Sentence
 from recipes.ner.scores import GERMAN, german_half, measure, read_tests
@@ -29,9 +28,10 @@ from sprat_inference.converters.bert import BertShape, write_bert
 from sprat_inference.heads import TokenHead
 from sprat_ner.calibration import METHOD, NAME, TEXT
 from sprat_ner.model import LABELS, READER, NerModel
+from sprat_training.evaluation.metrics import wilson
 from sprat_training.levels import write_levels
 
-ROOT = Path(__file__).resolve().parents[2]
+KEPT_RIGHT = 0.95
 LICENCE_OF_ENCODER = ROOT / "shared/encoder/src/sprat_encoder/artefacts/e5-small/LICENSE"
 """The licence of the encoder requires a copy in the artefact."""
 MAX_TOKENS = 128
@@ -39,14 +39,10 @@ HEADS = 12
 SEED = 20261125
 UNCALIBRATED = {NAME: (0.0, 1.0, 0.0, 0.0), TEXT: (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)}
 
-_start = time.monotonic()
-
 
 def main() -> None:
     """Parse the command line and build."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--weights", type=Path, help="multilingual-e5-small in float32")
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--work", type=Path, help="the folder with the output of train.py")
@@ -122,7 +118,7 @@ def recommended(
     show_kept(english, "English")
     show_kept(own, "German")
     keep_at, german_keep_at = least_keep_at(english), least_keep_at(own)
-    rule = about.keep_at_rule(kept_with_name(english, keep_at), kept_with_name(own, german_keep_at))
+    rule = keep_at_rule(kept_with_name(english, keep_at), kept_with_name(own, german_keep_at))
     return {"keep_at": keep_at, "keep_at_by_language": {"de": german_keep_at}, "keep_at_rule": rule}
 
 
@@ -133,7 +129,7 @@ def least_keep_at(seen: quality.ReadSentence) -> float:
     """
     hundredths = (step / 100 for step in range(100))
     shares = ((at, quality.kept(seen, at, seen.answered_with_name)[1]) for at in hundredths)
-    return next(at for at, right in shares if round(right, 3) >= about.KEPT_RIGHT)
+    return next(at for at, right in shares if round(right, 3) >= KEPT_RIGHT)
 
 
 def kept_with_name(seen: quality.ReadSentence, keep_at: float) -> tuple[int, int, int]:
@@ -151,11 +147,32 @@ def show_kept(seen: quality.ReadSentence, language: str) -> None:
         say(f"{language}, answers with a name, kept at {step / 100:.2f}: {share:.1%} or {count}, {right:.1%} right")
 
 
+def keep_at_rule(english: tuple[int, int, int], german: tuple[int, int, int]) -> str:
+    """Return how the thresholds were found.
+
+    Args:
+        english: the answers that hold a name, those of them that are kept, and those of these that are wholly right.
+        german: as `english`.
+    """
+    return (
+        f"the least hundredth at which {KEPT_RIGHT:.1%} of the answers kept that hold a name are wholly right (all "
+        f"names exact, none missed); English on the development sentences ({_counted(*english)}), German on the half "
+        f"of its sentences that calibrates ({_counted(*german)}); texts whose names are all missed do not count there"
+    )
+
+
+def _counted(answers: int, kept: int, right: int) -> str:
+    share = wilson(right, kept)
+    bounds = f"95 % interval {share.low:.0%} to {share.high:.0%}"
+    return f"{answers:,} answers with a name, {right:,} of {kept:,} kept right, {bounds}"
+
+
 def describe(longest: int) -> Card:
     """Return the card without calibration, thresholds, scores, files and version."""
+    texts = card_texts(__file__)
     calibration = Calibration(
         method=METHOD,
-        fitted_on=about.FITTED_ON,
+        fitted_on=texts.pop("fitted_on"),
         outside_share=0.0,
         longest_code_points=longest,
         parameters=UNCALIBRATED,
@@ -169,20 +186,13 @@ def describe(longest: int) -> Card:
         label_set=label_set_hash(LABELS),
         languages=("en", "de"),
         max_tokens=MAX_TOKENS,
-        licence=about.LICENCE,
-        made_of=about.MADE_OF,
         scores=(),
         calibration=calibration,
         keep_at=1.0,
         keep_at_rule="none yet",
-        limits=about.LIMITS,
         files={},
+        **texts,
     )
-
-
-def say(what: str) -> None:
-    """Print the progress, with the seconds since the start."""
-    print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 
 if __name__ == "__main__":

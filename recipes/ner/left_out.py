@@ -9,12 +9,12 @@ finished is not run again. Writes docs/figures/names-left-out.json and fills the
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Final
 
 import torch
 
+from recipes.common import options_of
 from recipes.ner.sets import TESTS
 from recipes.ner.train import SEED, TrainingRun, say
 from tests.bench.benchmarks_page import save
@@ -32,9 +32,7 @@ def is_of(test: str, name: str) -> bool:
 
 def main() -> None:
     """Parse the command line, train what is not trained yet, and save the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="multilingual-e5-small in float32")
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="where the runs lie")

@@ -5,13 +5,12 @@
 If it is started again, it continues from the last checkpoint. Takes about 1.5 hours on one core.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from recipes.common import ROOT, options_of
 
 DEEP = ("--layers", "6", "--epochs", "4", "--silver-from", "2", "--stop", "1.47")
 """Arguments of the first stage: a short training with more layers than are served."""
@@ -21,9 +20,7 @@ SERVED = ("--layers", "4", "--epochs", "3")
 
 def main() -> None:
     """Parse the command line and run the stages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="multilingual-e5-small in float32")
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="the folder of the checkpoints")

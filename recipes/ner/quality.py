@@ -130,26 +130,6 @@ def pooled(seen: Sequence[ReadSentence]) -> ReadSentence:
     )
 
 
-def calibration_error(stated: Doubles, right: Flags, bins: int = 15) -> float:
-    """Return the expected calibration error over equally wide bins."""
-    places = np.minimum((stated * bins).astype(int), bins - 1)
-    gaps = [
-        abs(float(stated[places == place].mean()) - float(right[places == place].mean())) * int((places == place).sum())
-        for place in np.unique(places)
-    ]
-    return sum(gaps) / len(stated) if len(stated) else 0.0
-
-
-def auroc(stated: Doubles, right: Flags) -> float:
-    """Return the area under the ROC curve of the chances; ties count half."""
-    _, places, counts = np.unique(stated, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    rights, wrongs = int(right.sum()), int((~right).sum())
-    if not rights or not wrongs:
-        return 1.0
-    return float((ranks[right].sum() - rights * (rights + 1) / 2) / (rights * wrongs))
-
-
 def kept(seen: ReadSentence, keep_at: float, among: Flags | None = None) -> tuple[float, float]:
     """Return the share of texts with confidence ≥ `keep_at`, and the share of those that are wholly right.
 

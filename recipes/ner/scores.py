@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from recipes.common import auroc, calibration_error
 from recipes.ner import quality
 from recipes.ner.gold import Sentence, read_spans
 from recipes.ner.quality import ReadSentence
@@ -76,17 +77,17 @@ def _confidence(seen: ReadSentence, keep_at: float, suffix: str, sets: str) -> l
         (f"exact{suffix}", float(seen.right.mean()), f"{on}: share that is right; {whole}"),
         (
             f"auroc{suffix}",
-            quality.auroc(seen.confidence, seen.right),
+            auroc(seen.confidence, seen.right),
             f"{on}: confidence, right against wrong; {whole}",
         ),
         (
             f"ece{suffix}",
-            quality.calibration_error(seen.confidence, seen.right, bins),
+            calibration_error(seen.confidence, seen.right, bins),
             f"{on}: expected calibration error of the confidence, {bins} equal bins",
         ),
         (
             f"ece_names{suffix}",
-            quality.calibration_error(seen.chances, seen.names_right, bins),
+            calibration_error(seen.chances, seen.names_right, bins),
             f"{on}, {len(seen.chances)} names found: the same of a name's probability",
         ),
         (f"kept_share{suffix}", share, f"{on}: confidence ≥ keep_at"),

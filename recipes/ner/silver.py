@@ -2,27 +2,28 @@
 
 The English side of an open translation pair is marked by the network itself. Where it is sure that there is no name,
 there is none in the translation: so it learns that German nouns are no names although they have capitals. Where it is
-sure of a name and the name stands in the translation, letter by letter or as `foreign.EXONYMS` has it, it is one there,
-too. All other pairs are left out. Most names of the sentences are then exchanged, because half of them are Tom.
+sure of a name and the name stands in the translation, letter by letter or as an exonym of `foreign.json`, it is one
+there, too. All other pairs are left out. Most names of the sentences are then exchanged, because half of them are Tom.
 """
 
 import argparse
 import gzip
+import json
 import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from recipes.ner import foreign
 from recipes.ner.examples import Text, TrainingExample, encode, varied
 from recipes.ner.gold import Span
 from sprat_inference.words import find_units
 from sprat_ner.decoding import SERVED_LABELS, TYPES, merge_misc
 
+FOREIGN: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("foreign.json").read_text("utf-8"))
 PAIRS: Final = {"de": "mt/open_train/open_train.en-de.tsv3.gz", "fr": "mt/open_train/open_train.en-fr.tsv3.gz"}
 SOURCES: Final = frozenset({"tatoeba", "bcontrast"})
 READ: Final = {"de": 16_000, "fr": 6_000}
@@ -114,7 +115,7 @@ def _carried(target: str, names: list[tuple[str, str]], language: str) -> list[S
     """Return the spans of the names in the translation; None if one is missing or more frequent than in the source."""
     spans: list[Span] = []
     for name, type in names:
-        forms = sorted({name, foreign.EXONYMS[language].get(name, name)})
+        forms = sorted({name, FOREIGN["exonyms"][language].get(name, name)})
         pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, forms))})s?(?!\w)"
         places = [match.span() for match in re.finditer(pattern, target)]
         free = [span for span in places if all(span[0] >= other.end or span[1] <= other.start for other in spans)]
@@ -147,7 +148,7 @@ def exchanged(text: Text, language: str, chance: random.Random) -> Text:
 def patterned(language: str, chance: random.Random) -> Text:
     """Fill one of the sentence templates."""
     pieces, spans = [], []
-    for piece in re.split(r"(\{[A-Z]+\})", chance.choice(foreign.PATTERNS[language])):
+    for piece in re.split(r"(\{[A-Z]+\})", chance.choice(FOREIGN["patterns"][language])):
         if piece.startswith("{"):
             kind = piece[1:-1]
             name = _any(kind, language, chance)
@@ -160,12 +161,12 @@ def patterned(language: str, chance: random.Random) -> Text:
 
 
 def _any(kind: str, language: str, chance: random.Random) -> str:
-    given = chance.choice(foreign.GIVEN[language].split())
-    family = chance.choice(foreign.FAMILY[language].split())
+    given = chance.choice(FOREIGN["given"][language])
+    family = chance.choice(FOREIGN["family"][language])
     if kind == "PER":
         return chance.choices([f"{given} {family}", given, family], [5, 4, 1])[0]
     if kind == "LOC":
-        return chance.choice(foreign.PLACES[language].split("|")).removeprefix("der ").removeprefix("die ")
+        return chance.choice(FOREIGN["places"][language]).removeprefix("der ").removeprefix("die ")
     if kind == "ORG":
-        return chance.choice(foreign.ORGANISATIONS[language].split("|"))
+        return chance.choice(FOREIGN["organisations"][language])
     return given if kind == "GIVEN" else family

@@ -6,11 +6,10 @@ The rows are the development sentences, which the calibration was fitted on, eac
 and nothing is certified.
 """
 
-import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from recipes.common import ROOT, options_of
 from recipes.ner.gold import Sentence, laid_on, read_spans
 from recipes.ner.quality import BATCH, canonical
 from recipes.ner.scores import german_half
@@ -23,7 +22,6 @@ from sprat_ner.model import NerModel
 from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "services/ner/src/sprat_ner/artefacts/default"
 GERMAN_SENTENCES = ROOT / "tests/data/ner_de.jsonl"
 
@@ -55,9 +53,7 @@ def read_rows(model: NerModel, sentences: Sequence[Sentence], language: str) -> 
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     options = parser.parse_args()
     model = NerModel.load(OUTPUT)
     print(write_levels(OUTPUT, model.card, rows_of(model, options.data)).thresholds_version)

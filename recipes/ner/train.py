@@ -6,7 +6,6 @@ Needs torch. A checkpoint every ten minutes; started again, it goes on from ther
 """
 
 import argparse
-import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from recipes.common import options_of
 from recipes.ner.batches import LabelledBatch, batches
 from recipes.ner.examples import Text, TrainingExample, encode, varied, written
 from recipes.ner.gold import named
@@ -50,9 +50,7 @@ class Progress:
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="multilingual-e5-small in float32")
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="where checkpoints and the outcome lie")

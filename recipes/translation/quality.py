@@ -1,4 +1,4 @@
-"""Scores of translations and of their confidence. Needs sacreBLEU (the extra `measure`)."""
+"""Scores of translations and of their confidence. Needs sacreBLEU (`recipes/requirements.txt`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,25 +121,6 @@ def surest(sure: Doubles, share: float) -> Mask:
     chosen = np.zeros(len(sure), dtype=np.bool_)
     chosen[order[: round(share * len(order))]] = True
     return chosen
-
-
-def auroc(score: Doubles, is_good: Mask) -> float:
-    """Return the area under the ROC curve; ties count half. There must be good and bad ones."""
-    good, bad = np.sort(score[is_good]), np.sort(score[~is_good])
-    below = np.searchsorted(bad, good, side="left") + np.searchsorted(bad, good, side="right")
-    return float(below.mean() / 2 / len(bad))
-
-
-def expected_calibration_error(seen: TranslatedPair, bins: int = 10) -> float:
-    """Return the expected calibration error of the confidence, over bins of equal width."""
-    places = np.minimum((seen.confidence * bins).astype(np.int64), bins - 1)
-    gaps = [
-        abs(float(seen.confidence[places == each].mean()) - float(seen.good[places == each].mean()))
-        * float((places == each).mean())
-        for each in range(bins)
-        if (places == each).any()
-    ]
-    return float(sum(gaps))
 
 
 def _has_words(translation: Translation) -> bool:

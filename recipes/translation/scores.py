@@ -1,10 +1,11 @@
-"""The scores of the card, measured on the test sets. Needs sacreBLEU (the extra `measure`)."""
+"""The scores of the card, measured on the test sets. Needs sacreBLEU (`recipes/requirements.txt`)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from recipes.common import auroc, calibration_error
 from recipes.translation.corpora import NAMES, TESTS, read_pairs, written_pairs
 from recipes.translation.quality import (
     BLEU,
@@ -12,8 +13,6 @@ from recipes.translation.quality import (
     POOR_CHRF,
     Mask,
     TranslatedPair,
-    auroc,
-    expected_calibration_error,
     score_of,
     see,
     surest,
@@ -62,7 +61,7 @@ def _of_one(name: str, everything: TranslatedPair, keep_at: float) -> Iterator[S
         yield Score(
             name=f"{name}_auroc_log_probability", value=_round(alone), protocol=f"{event}, by log-probability alone"
         )
-    gap = _round(expected_calibration_error(seen))
+    gap = _round(calibration_error(seen.confidence, seen.good, 10))
     yield Score(name=f"{name}_ece", value=gap, protocol=f"{at}: expected calibration error of that chance, 10 bins")
 
 

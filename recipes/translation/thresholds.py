@@ -6,13 +6,12 @@ The rows are the development texts, which the quality estimate was fitted on, an
 count as wrong: the levels are estimates, and nothing is certified.
 """
 
-import argparse
-import os
 from pathlib import Path
 
 import numpy as np
 
-from recipes.translation import about
+from recipes.common import ROOT, options_of
+from recipes.translation.choices import OUTSIDE_SHARE
 from recipes.translation.corpora import ParallelTexts, hard_sentences
 from recipes.translation.estimate import HARD_EVERY, development_pairs
 from recipes.translation.quality import POOR_CHRF, see
@@ -20,7 +19,7 @@ from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
 from sprat_translation.model import TranslationModel
 
-OUTPUT = Path(__file__).resolve().parents[2] / "services/translation/src/sprat_translation/artefacts/en-de"
+OUTPUT = ROOT / "services/translation/src/sprat_translation/artefacts/en-de"
 
 
 def rows_of(model: TranslationModel, data: Path) -> Rows:
@@ -28,7 +27,7 @@ def rows_of(model: TranslationModel, data: Path) -> Rows:
     known = [see(model, pairs).with_words() for pairs in development_pairs(data)]
     beyond = hard_sentences(data, HARD_EVERY)
     hard = see(model, ParallelTexts(tuple(beyond), ("",) * len(beyond))).with_words()
-    count, share = sum(len(each.confidence) for each in known), about.OUTSIDE_SHARE
+    count, share = sum(len(each.confidence) for each in known), OUTSIDE_SHARE
     parts = [Rows.of(each.confidence, each.chrf >= POOR_CHRF, languages="en") for each in known]
     weight = np.full(len(hard.confidence), share / (1 - share) * count / len(hard.confidence))
     nowhere = np.zeros(len(weight), np.bool_)
@@ -37,9 +36,7 @@ def rows_of(model: TranslationModel, data: Path) -> Rows:
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     options = parser.parse_args()
     model = TranslationModel.load(OUTPUT)
     print(write_levels(OUTPUT, model.card, rows_of(model, options.data)).thresholds_version)

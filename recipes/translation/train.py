@@ -7,9 +7,7 @@ A checkpoint is written every ten minutes; a run with the same `--work` continue
 the share of the time used, so a run converges in any given time.
 """
 
-import argparse
 import json
-import os
 import random
 import time
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ import sentencepiece
 import torch
 from torch.nn import functional
 
+from recipes.common import options_of
 from recipes.translation.convert import agreement, convert
 from recipes.translation.corpora import Corpus, captions, open_corpus
 from recipes.translation.measure import scores, translate
@@ -207,9 +206,7 @@ def dev_loss(weights: dict[str, torch.Tensor], shape: Shape, dev_batches: Sequen
 
 def main() -> None:
     """Parse the command line, train, and check the conversion."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = options_of(__doc__)
     parser.add_argument("--work", type=Path, required=True, help="where vocabulary, checkpoints and results are kept")
     parser.add_argument("--minutes", type=float, default=85)
     parser.add_argument("--multi30k", action="store_true", help="reproduce a published figure instead")

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recipes.common import auroc, calibration_error
 from recipes.ner.gold import Sentence, Span, laid_on, named, read_sentences, read_spans
-from recipes.ner.quality import ReadSentence, auroc, calibration_error, canonical, kept, pooled
+from recipes.ner.quality import ReadSentence, canonical, kept, pooled
+from recipes.ner.thresholds import GERMAN_SENTENCES
 
 
 def test_labelled_words_are_read_with_their_types_mapped(tmp_path: Path) -> None:
@@ -81,3 +83,11 @@ def test_well_calibrated_chances_have_no_error() -> None:
 def test_a_sentence_keeps_its_words() -> None:
     sentence = Sentence.of(["To", "Lisbon"], ["O", "B-LOC"])
     assert (sentence.text, sentence.bounds, sentence.words) == ("To Lisbon", ((0, 2), (3, 9)), ("To", "Lisbon"))
+
+
+def test_the_committed_german_sentences_have_whole_words_for_names_and_none_stands_twice() -> None:
+    rows = read_spans(GERMAN_SENTENCES)
+    spans = [json.loads(line)["entities"] for line in GERMAN_SENTENCES.read_text("utf-8").splitlines()]
+    for sentence, names in zip(rows, spans, strict=True):
+        assert [(each["start"], each["end"]) for each in names] == [(each.start, each.end) for each in sentence.spans()]
+    assert len({"".join(filter(str.isalnum, each.text.casefold())) for each in rows}) == len(rows)

