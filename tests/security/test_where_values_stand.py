@@ -125,8 +125,8 @@ def found(content: bytes | str) -> set[str]:
 
 def listed() -> dict[str, tuple[str, int]]:
     """Return the table of the page: topic → what stands there, and for how many days."""
-    page = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
-    table = page.split("### Where values are stored")[1].split("## ")[0]
+    page = (ROOT / "docs" / "reference" / "masking.md").read_text(encoding="utf-8")
+    table = page.split("## Where values are stored")[1].split("## ")[0]
     rows: dict[str, tuple[str, int]] = {}
     for names, what, days in re.findall(r"^\| (`sprat\.[^|]*) \| ([^|]*) \| (\d+) days \|$", table, re.MULTILINE):
         for name in re.findall(r"`sprat\.([^`]*)`", names):

@@ -77,5 +77,5 @@ def test_the_headers_of_a_result_are_all_there() -> None:
 
 
 def test_the_headers_of_a_text_are_all_there() -> None:
-    table = {name for cells in rows("publish.md", "Headers") for name in names(cells[0])}
+    table = {name for cells in rows("reference/text.md", "Headers") for name in names(cells[0])}
     assert table == set(headers_schema(TextSubmitted)["properties"]) - {"ce_time"}

@@ -42,7 +42,7 @@ def test_every_topic_is_on_the_page_of_the_architecture() -> None:
 
 @pytest.mark.parametrize(
     ("page", "heading", "message"),
-    [("publish.md", "What a text may say", TextSubmitted), ("results.md", "What a Result says", Result)],
+    [("reference/text.md", "What a text may say", TextSubmitted), ("results.md", "What a Result says", Result)],
 )
 def test_the_tables_of_fields_have_every_field(page: str, heading: str, message: type[TextSubmitted | Result]) -> None:
     rows = section(DOCS / page, heading).splitlines()
