@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KAFKA := $(VENV)/.kafka
 SHARED := chassis langid policy inference encoder privacy training operations cli local testing
-SERVICES := intent ner translation language-id classify router frontier generalist simulator
+SERVICES := intent ner translation language-id classify router frontier simulator
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.

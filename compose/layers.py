@@ -36,7 +36,6 @@ LAYERS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "classify": ((COMMON, MODEL), "sprat-classify"),
     "router": ((COMMON,), "sprat-router"),
     "frontier": ((COMMON, MODEL), "sprat-frontier"),
-    "generalist": ((COMMON, MODEL), "sprat-generalist"),
     "simulator": ((COMMON,), "sprat-simulator"),
     "cli": ((COMMON, MODEL), "sprat-local"),
 }

@@ -217,17 +217,6 @@ FRONTIER = Dashboard(
                     decimals=0,
                 ),
                 Panel(
-                    "Seconds of the generalist service",
-                    "Of a request, the wait for its turn included: a model of your own behind a tier.",
-                    "s",
-                    (
-                        Query(quantile(0.5, s.SERVER_SECONDS), "half"),
-                        Query(quantile(0.95, s.SERVER_SECONDS), "95 %"),
-                    ),
-                    width=6,
-                    needs="a request to the generalist service",
-                ),
-                Panel(
                     "Tokens of a call",
                     "Mean, of the question (`input`) and the answer (`output`).",
                     "short",

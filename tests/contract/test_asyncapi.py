@@ -17,7 +17,7 @@ from sprat_contracts import TASKS, Record, Topics, decode
 DOCUMENT: dict[str, Any] = json.loads(ASYNCAPI.read_text(encoding="utf-8"))
 OFFICIAL = Path(__file__).parent / "asyncapi-3.0.0.schema.json"
 TOPICS = Topics()
-NOT_SERVICES = {"simulator", "classify", "generalist"}
+NOT_SERVICES = {"simulator", "classify"}
 """One stands outside Kafka: an API for the frontier service. The other runs under the name of a task from a file."""
 
 

@@ -28,7 +28,7 @@ class Panic(BaseException):
 
 @pytest.mark.parametrize(
     ("kind", "task"),
-    [("bert", "intent"), ("bert-tokens", "ner"), ("t5", "translation"), ("llama", "generalist")],
+    [("bert", "intent"), ("bert-tokens", "ner"), ("t5", "translation")],
 )
 def test_a_tokenizer_that_panics_is_refused(tmp_path: Path, kind: str, task: str) -> None:
     folder = Path(shutil.copytree(MODELS / kind, tmp_path / "model"))

@@ -108,7 +108,7 @@ def test_a_service_gives_up_waiting_for_its_topics(kafka: Kafka, prefix: str, se
     assert f"topic {prefix}.{topic}.v1 does not exist: run `sprat topics create`" in last
 
 
-@pytest.mark.parametrize("module", ["sprat_router", "sprat_language_id", "sprat_generalist"])
+@pytest.mark.parametrize("module", ["sprat_router", "sprat_language_id"])
 def test_help_says_where_the_settings_are_and_starts_nothing(module: str) -> None:
     command = [sys.executable, "-m", module, "--help"]
     done = subprocess.run(command, env={}, capture_output=True, text=True, check=False, timeout=30)

@@ -30,10 +30,7 @@ from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
-from sprat_generalist.app import Generalist
-from sprat_generalist.settings import GeneralistSection
 from sprat_inference.artefact import load_artefact
-from sprat_inference.generator import Generator
 from sprat_intent.__main__ import SHIPPED
 from sprat_local.redis import EmbeddedRedis
 from support.frontier_parts import CONTROL_TOKEN
@@ -44,7 +41,6 @@ from support.secrets_generator import planted
 from support.spans import Spans
 from support.stream import SIGNATURES, eventually, publish
 from support.system import ALLOWED, System, whole_system
-from support.tiny_generator import write_generator
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -95,7 +91,6 @@ async def run(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         async with whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True, intents=intents) as system:
             await measure(system, intents)
             await take_all_paths(system, redis)
-            await ask_a_model_of_our_own(tmp_path_factory.mktemp("generalist") / "tiny")
             emitted = metrics.emitted()
             series = [labels for name in emitted for labels in metrics.series(name)]
         records = [each.log_record for each in lines.exported.get_finished_logs()]
@@ -122,18 +117,6 @@ async def take_all_paths(system: System, redis: EmbeddedRedis) -> None:
     assert (await ask(system, text("how do i freeze my account", reference={"after": MARK}))).route.decision == "kept"
     await system.settled()
     await eventually(lambda: signals.GROUP_AGE.series)
-
-
-async def ask_a_model_of_our_own(folder: Path) -> None:
-    """Ask the generalist service, which needs no other one, for a label, and for what it refuses."""
-    model = Generator.load(folder, write_generator(folder))
-    app = Generalist(model, GeneralistSection(artefact=folder)).app()
-    options = [{"value": "card"}, {"value": MARK}]
-    question = {"type": "choice", "instructions": MARK, "choices": options}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://generalist") as client:
-        for questions, status in (([question], 200), ([], 400)):
-            asked = {"model": "x", "input": MARK, "questions": questions}
-            assert (await client.post("/v1/decisions", json=asked)).status_code == status
 
 
 async def ask(system: System, value: dict[str, Any], task: str = "intent") -> Any:

@@ -11,7 +11,6 @@ from pydantic_core import PydanticUndefined
 from sprat.base import plugins
 from sprat_contracts import TASKS
 from sprat_frontier.__main__ import FrontierServiceSettings
-from sprat_generalist.settings import GeneralistSettings
 from sprat_router.__main__ import RouterSettings
 from sprat_simulator.settings import SimulatorSettings
 
@@ -68,7 +67,6 @@ def settings() -> dict[str, str]:
         RouterSettings,
         *(plugins.load_specialist(name).settings for name in (*TASKS, "classify")),
         FrontierServiceSettings,
-        GeneralistSettings,
     ):
         found |= dict(_variables(service, "SPRAT_"))
     return found | dict(_variables(SimulatorSettings, "SPRAT_SIMULATOR_"))

@@ -55,8 +55,6 @@ SET_BY_THE_CHART = {
     "SPRAT_KAFKA__SSL_CERTFILE",
     "SPRAT_KAFKA__SSL_KEYFILE",
     "SPRAT_CLASSIFY__TASK",
-    "SPRAT_GENERALIST__HOST",
-    "SPRAT_GENERALIST__PORT",
     "SPRAT_TASKS",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
     "SPRAT_KAFKA__MEMBERSHIP_FILE",
@@ -70,7 +68,6 @@ SECRET = {
     "SPRAT_PREVIOUS_SECRET",
     "SPRAT_KAFKA__SASL_PASSWORD",
     "SPRAT_FRONTIER__API_KEY",
-    "SPRAT_GENERALIST__API_KEY",
     "SPRAT_AUDIT__KEY",
     "SPRAT_AUDIT__KEY_FILE",
     "SPRAT_AUDIT__KAFKA",
@@ -222,14 +219,6 @@ CHANGED: dict[str, tuple[str, str]] = {
         'models.intent.thresholds="measured"',
         '"name":"SPRAT_INTENT__THRESHOLDS","value":"/etc/sprat/thresholds/thresholds.json"',
     ),
-    "generalist.tag": ('generalist.tag="0.0.5"', "/generalist:0.0.5"),
-    "generalist.replicas": ("generalist.replicas=5", "replicas: 5"),
-    "generalist.resources": ("generalist.resources.limits.cpu=9", '"cpu":9'),
-    "generalist.settings": ("generalist.settings.SPRAT_GENERALIST__THREADS=9", "SPRAT_GENERALIST__THREADS"),
-    "generalist.secrets": (
-        'generalist.secrets.SPRAT_GENERALIST__API_KEY={"name": "a", "key": "b"}',
-        "SPRAT_GENERALIST__API_KEY",
-    ),
     "simulator.tag": ('simulator.tag="0.0.9"', "/simulator:0.0.9"),
     "simulator.resources": ("simulator.resources.limits.cpu=7", '"cpu":7'),
     "cli.tag": ('cli.tag="0.0.6"', "/cli:0.0.6"),
@@ -257,7 +246,6 @@ CHANGED: dict[str, tuple[str, str]] = {
     "dashboards.annotations": ('dashboards.annotations.other="filed"', "other: filed"),
 }
 SWITCHED_OFF = {
-    "generalist.enabled": ("generalist.enabled=false", "image: sprat/generalist:"),
     "topics.create": ("topics.create=false", "kind: Job"),
     "autoscaling.enabled": ("autoscaling.enabled=false", "kind: ScaledObject"),
     "networkPolicy.enabled": ("networkPolicy.enabled=false", "kind: NetworkPolicy"),
@@ -282,7 +270,6 @@ EVERYTHING = [
         "monitoring.enabled=true",
         "dashboards.enabled=true",
         "simulator.enabled=true",
-        "generalist.enabled=true",
         'modelsVolume={"persistentVolumeClaim": {"claimName": "default"}}',
     )
 ]
@@ -436,7 +423,6 @@ def leads_outside(rule: Object) -> bool:
         (["--set", "settings.SPRAT_KAFKA__BOOTSTRAP="], "where is Kafka"),
         (["--set", "settings.SPRAT_LOG_LEVLE=debug"], "SPRAT_LOG_LEVLE"),
         (["--set", "router.replica.min=2"], "replica"),
-        (["--set", "generalist.enabled=true"], "name the volume with its model"),
         (["--set", "router.replicas.min=0"], "minimum"),
         (["--set", "frontier.replicas.min=0"], "minimum"),
         (["--set", "models.ner.replicas.min=0"], "needs autoscaling.enabled"),

@@ -77,7 +77,7 @@ def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
     assert checks["services"].finding.startswith("installed here: intent")
     assert checks["services"].fix.endswith(
         "pip install --find-links dist "
-        "sprat-simulator sprat-router sprat-ner sprat-translation sprat-language-id sprat-frontier sprat-generalist"
+        "sprat-simulator sprat-router sprat-ner sprat-translation sprat-language-id sprat-frontier"
     )
     assert checks["artefacts"].finding.startswith("intent: default ")
     assert checks["artefacts"].finding.endswith("; SPRAT_INTENT__ARTEFACT says which is served")

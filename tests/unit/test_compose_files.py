@@ -24,7 +24,7 @@ PAGE = (DOCS / "deploy" / "compose.md").read_text("utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text("utf-8")
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-SERVICES = ("router", "intent", "ner", "translation", "language-id", "classify", "frontier", "generalist", "simulator")
+SERVICES = ("router", "intent", "ner", "translation", "language-id", "classify", "frontier", "simulator")
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::?-((?:[^{}]|\{[^{}]*\}|\{[^{}]*\{[^{}]*\}[^{}]*\})*))?")
 SCHEMA = FOLDER / "kubernetes" / "chart" / "values.schema.json"
@@ -216,7 +216,7 @@ def test_each_container_of_the_tls_layer_has_a_user_of_its_own() -> None:
     services = LOADED[TLS]["services"]
     known = set(re.findall(r"`(SPRAT_\w+)`", CONFIGURATION.read_text("utf-8")))
     users = {}
-    for name in {*SERVICES, "cli", "topics"} - {"generalist", "simulator"}:
+    for name in {*SERVICES, "cli", "topics"} - {"simulator"}:
         settings = services[name]["environment"]
         assert settings.keys() <= known
         assert settings["SPRAT_KAFKA__SECURITY_PROTOCOL"] == "SASL_SSL"

@@ -31,7 +31,6 @@ def test_the_group_of_a_service_has_the_name_of_its_model(monkeypatch: pytest.Mo
         "translation.default",
         "language-id.default",
         "frontier",
-        None,
     ]
 
 
@@ -41,6 +40,6 @@ def test_a_service_on_request_runs_only_where_it_is_named() -> None:
         assert missing == ()
         return {spec.name for spec in services}
 
-    assert chosen() == {spec.name for spec in SERVICES} - {"language-id", "generalist"}
-    assert chosen(on_request=("language-id",)) == {spec.name for spec in SERVICES} - {"generalist"}
+    assert chosen() == {spec.name for spec in SERVICES} - {"language-id"}
+    assert chosen(on_request=("language-id",)) == {spec.name for spec in SERVICES}
     assert chosen(services=("language-id",)) == {"language-id"}

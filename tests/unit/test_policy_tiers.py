@@ -35,6 +35,7 @@ def tiers_of(write_policy: WritePolicy, *tiers: str, more: str = "") -> Path:
         ("{preset: 'mistral:x'}", "no such preset"),
         ("{preset: 'ollama:'}", "no such preset"),
         ("{preset: ollama}", "no such preset"),
+        ("{preset: 'generalist:http://127.0.0.1:8090/v1'}", "write preset: 'llamacpp:http://HOST:8080/v1'"),
         ("{preset: frontier, region: eu}", "is the model of the settings (SPRAT_FRONTIER__…); take out region"),
         (f"{{preset: mistral, {PRICE}}}", "mistral needs `api_key`"),
         ("{preset: mistral, api_key: '${KEY}'}", "mistral needs `price`, as {input_eur: 0.4, output_eur: 2}"),
@@ -243,6 +244,19 @@ def test_the_tiers_of_the_documentation_are_valid(tmp_path: Path) -> None:
     local, mistral = load_policy(file).tiers
     assert (local.host, local.keep_at, local.tasks) == ("gpu.internal", 0.8, ("intent",))
     assert mistral.label == "mistral"
+    assert list(describe(load_policy(file)))[-1].endswith("for all")
+
+
+def test_the_tiers_of_a_model_of_ones_own_in_the_documentation_are_valid(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(programs()["policy-tiers-own"], "utf-8")
+    policy = load_policy(file)
+    assert [(tier.label, tier.provider_name, tier.goal) for tier in policy.tiers] == [
+        ("small", "llama_cpp", 0.95),
+        ("large", "vllm", 0.9),
+    ]
+    assert {tier.host for tier in policy.tiers} == set(policy.inside)
+    assert all(line.endswith("for tasks with labels") for line in list(describe(policy))[-2:])
 
 
 async def test_the_simulated_decision_tier_of_the_documentation_is_valid(tmp_path: Path) -> None:
@@ -252,15 +266,6 @@ async def test_the_simulated_decision_tier_of_the_documentation_is_valid(tmp_pat
     (tier,) = await opened(policy)
     assert (tier.api, tier.settings.host, tier.provider.region) == ("decisions", "127.0.0.1", "local")
     assert "for tasks of one label" in list(describe(policy))[-1]
-
-
-def test_a_tier_with_a_keep_at_is_for_tasks_with_labels(tmp_path: Path) -> None:
-    file = tmp_path / "policy.yaml"
-    generalist = "preset: 'generalist:http://127.0.0.1:8090/v1'"
-    file.write_text(f"inside: [127.0.0.1]\ntiers: [{{{generalist}, keep_at: 0.8}}, {{{generalist}, name: texts}}]\n")
-    first, second = list(describe(load_policy(file)))[-2:]
-    assert first.endswith("for tasks with labels")
-    assert second.endswith("for all")
 
 
 @pytest.mark.parametrize(

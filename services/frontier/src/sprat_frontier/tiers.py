@@ -19,7 +19,6 @@ from sprat_contracts.thresholds import says, thousandths
 from sprat_frontier.call_limiter import CallLimiter
 from sprat_frontier.chat import ChatApi, LlamaCppApi
 from sprat_frontier.decisions import DecisionsApi, SystemOneApi
-from sprat_frontier.generalist import GeneralistApi
 from sprat_frontier.observed_provider import ObservedProvider
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import Provider
@@ -279,8 +278,6 @@ def _api(name: str | None, settings: FrontierSettings, *, logprobs: bool) -> Api
         return DecisionsApi()
     if name == SystemOneApi.name:
         return SystemOneApi()
-    if name == GeneralistApi.name:
-        return GeneralistApi(ChatApi(settings.temperature, settings.max_output_tokens))
     chat = LlamaCppApi if name == LlamaCppApi.name else ChatApi
     return chat(settings.temperature, settings.max_output_tokens, logprobs=logprobs)
 

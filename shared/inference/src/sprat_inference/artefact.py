@@ -37,7 +37,6 @@ _TASKS = {
     "ForTokenClassification": "ner",
     "MTModel": "translation",
     "ForConditionalGeneration": "translation",
-    "ForCausalLM": "generalist",
 }
 """End of the name of a class of transformers → the task that such a model answers."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")

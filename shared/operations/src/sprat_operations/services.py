@@ -13,10 +13,8 @@ CLASSIFY: Final = "classify"
 """The service of every task from a file."""
 DEFAULT_FRONTIER_HOST: Final = "api.mistral.ai"
 """The host that the frontier service asks where its settings name none."""
-GENERALIST: Final = "generalist"
-"""A language model of the user's own, which the frontier service asks as a tier."""
 
-_OWN_PROGRAMS: Final = frozenset({"router", "frontier", GENERALIST, "simulator"})
+_OWN_PROGRAMS: Final = frozenset({"router", "frontier", "simulator"})
 
 
 def program_of(service: str) -> str:
@@ -130,7 +128,6 @@ SERVICES = (
     ServiceSpec("router", "router", essential=True),
     *(ServiceSpec(task, f"{task}.{{model}}", on_request=task in ON_REQUEST) for task in TASKS),
     ServiceSpec(FRONTIER, "frontier", essential=True),
-    ServiceSpec(GENERALIST, on_request=True, needs_kafka=False, port_variable="SPRAT_GENERALIST__PORT"),
 )
 
 

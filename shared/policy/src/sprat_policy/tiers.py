@@ -20,6 +20,8 @@ INSIDE: Final = "inside"
 MAX_TIERS: Final = 8
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _TASK: Final = TASK_NAME.pattern
+_WITHOUT_SERVER: Final = "generalist"
+"""A preset of an earlier version, whose server Sprat no longer has."""
 _CLOUD: Final = ("-cloud", ":cloud")
 """How the names of Ollama's models end that it does not run itself, but sends to ollama.com."""
 
@@ -41,7 +43,7 @@ class Preset:
     """Whether it answers nobody without a key."""
     logprobs: bool = True
     """Whether it can tell the probabilities of its answers."""
-    api: Literal["chat", "llamacpp", "generalist", "decisions", "systemone"] = "chat"
+    api: Literal["chat", "llamacpp", "decisions", "systemone"] = "chat"
 
 
 PRESETS: Final = {
@@ -49,7 +51,6 @@ PRESETS: Final = {
     "ollama": Preset("ollama", "model", url="http://127.0.0.1:11434/v1", own=True),
     "vllm": Preset("vllm", "url", own=True),
     "llamacpp": Preset("llama_cpp", "url", model="default", own=True, api="llamacpp"),
-    "generalist": Preset("generalist", "url", model="default", own=True, api="generalist"),
     "mistral": Preset(
         "mistral_ai",
         "nothing",
@@ -234,6 +235,11 @@ class TierPolicy(KeepSection):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         known = PRESETS.get(self.scheme)
+        if self.scheme == _WITHOUT_SERVER:
+            raise _wrong(
+                "preset: Sprat has no generalist service any more; serve the model with llama.cpp, `llama-server -m "
+                "MODEL.gguf --jinja`, and write preset: 'llamacpp:http://HOST:8080/v1'"
+            )
         if known is None or (":" in self.preset) != (known.takes != "nothing") or self.preset.endswith(":"):
             raise _wrong(f"preset: no such preset; expected: one of {_FORMS}")
         problems = self._misplaced() if self.scheme == FRONTIER else self._missing()

@@ -449,13 +449,6 @@ PROVIDER_TOKENS = Histogram(
     (GEN_AI_OPERATION, PROVIDER, REQUEST_MODEL, TOKEN_TYPE),
     boundaries=_TOKENS,
 )
-SERVER_SECONDS = Histogram(
-    "gen_ai.server.request.duration",
-    "s",
-    "Seconds in which the generalist service answered a request, the wait for its turn included.",
-    (GEN_AI_OPERATION, REQUEST_MODEL, ERROR),
-    boundaries=_CALL_SECONDS,
-)
 BREAKER = Gauge(
     "sprat.breaker",
     "{breaker}",

@@ -31,7 +31,6 @@ Examples:
   sprat models add owner/names --task ner
   sprat models add owner/opus-mt-de-en --task translation
   sprat models add owner/nllb --task translation --languages de-en --languages fr-en
-  sprat models add owner/phi-instruct --task generalist
 
 \b
 MODEL is an id of the hub, with @ and a branch, tag or commit if it is not the latest, or a folder that save_pretrained
@@ -39,8 +38,6 @@ wrote. For the task
   intent       a …ForSequenceClassification of BERT, DistilBERT, RoBERTa, XLM-RoBERTa or CamemBERT, one label a text
   ner          a …ForTokenClassification of the same five
   translation  Marian (OPUS-MT), M2M-100, NLLB, mBART-50, T5 or mT5
-  generalist   a …ForCausalLM with a chat template of Llama, Mistral, Phi-3, Qwen2, Qwen3 or SmolLM3: a model that the
-               generalist service serves as a tier, for tasks of all kinds
 A task from a file (tasks/NAME.yaml) takes what intent takes, with the labels of its file. One of kind: multi_label
 takes models of multi_label_classification; the rows of --calibrate then have several labels, as billing|delivery.
 Other architectures that label texts or tokens (DeBERTa, ModernBERT, ELECTRA, ALBERT, …) are taken as ONNX where the
@@ -50,8 +47,8 @@ Only configurations, tokenizers, safetensors and ONNX are read. No code of a rep
 HF_ENDPOINT names a mirror that speaks the hub's API; without one, give the folder instead of the id. HF_TOKEN is for
 models that need consent, HF_HUB_OFFLINE=1 uses the cache alone.
 The converted model must give the --test texts, or 200 shipped ones, the labels of the original: 99 % of them in
-float32, 97 % in int8; for ner their tokens, for generalist the first token of an answer. Translations must have a chrF
-of 95 against those of the original. That needs torch and transformers:
+float32, 97 % in int8; for ner their tokens. Translations must have a chrF of 95 against those of the
+original. That needs torch and transformers:
 pip install --find-links dist 'sprat-inference[hub]'.
 --calibrate makes its confidence a probability, from 50 rows on; rows with the label of texts outside count as such.
 Take rows that the model was not trained on, else its confidence is too high. Where none is wrong, it stays as it is.
@@ -70,8 +67,7 @@ _INSTALL_HUB: Final = (
 )
 _MAX_NAME = 64
 _SHOWN = 12
-_GENERALIST = "generalist"
-_TASKS = ("intent", "ner", "translation", _GENERALIST)
+_TASKS = ("intent", "ner", "translation")
 """Tasks of Sprat itself that models are added for."""
 
 
@@ -83,7 +79,7 @@ def add(
         typer.Option(
             metavar="TASK",
             show_default=False,
-            help="The task that it answers: intent, ner, translation, one of a file, or generalist for a tier.",
+            help="The task that it answers: intent, ner, translation, or one of a file.",
         ),
     ],
     output: Annotated[
@@ -156,7 +152,7 @@ def add(
         {
             "--outside-label": ("intent", outside_label),
             "--export-onnx": ("intent or ner", export_onnx or None),
-            "--language": ("intent or ner or generalist", language),
+            "--language": ("intent or ner", language),
             "--languages": ("translation", languages),
             "--task-prefix": ("translation", task_prefix),
             "--calibrate": ("intent or ner or translation", calibrate),
@@ -166,7 +162,6 @@ def add(
         from sprat_inference.converters.hub import find_source  # noqa: PLC0415 - heavy; help must be quick
         from sprat_inference.converters.language_codes import parse_pair  # noqa: PLC0415 - as above
         from sprat_training.adding import AddConfig, add_classifier, add_token_classifier, add_translator  # noqa: PLC0415 - as above
-        from sprat_training.adding_generators import add_generator  # noqa: PLC0415 - as above
         from sprat_training.datasets.columns import ColumnNames  # noqa: PLC0415 - as above
         from sprat_training.datasets.reader import read_labelled, read_texts  # noqa: PLC0415 - as above
 
@@ -201,8 +196,6 @@ def add(
     with ProgressBar() as bar:
         if task == "translation":
             added = add_translator(source, config, pairs, task_prefix, texts, calibrate, bar.show)
-        elif task == _GENERALIST:
-            added = add_generator(source, config, texts, bar.show)
         elif task == "ner":
             added = add_token_classifier(source, config, texts, calibrate, bar.show)
         else:
@@ -262,12 +255,6 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
         remark("it was not compared with the original")
     else:
         say(added.agreement.summary())
-    if task == _GENERALIST:
-        remark(f"serve it:  sprat up --model {task}/{card.name}={folder} --policy FILE")
-        remark("and in your policy file; add to `inside` and `tiers` where it has them, in front of the other tiers:")
-        remark("  inside: [127.0.0.1]")
-        remark(f'  tiers: [{{preset: "generalist:http://127.0.0.1:8090/v1", model: {card.name}, keep_at: YOURS}}]')
-        return
     entry, place = _own_entry(card.name, task, files)
     if added.decision is not None:
         _say_measured(added.decision, card)
@@ -318,8 +305,6 @@ def _own_entry(name: str, task: str, files: TaskFiles) -> tuple[str, str]:
 
 def _what(card: "Card") -> str:
     """Return what a model does, in a few words."""
-    if card.task == _GENERALIST:
-        return f"reads questions of up to {card.max_tokens:,} tokens"
     if card.targets:
         return f"translates {_some(card.languages)} into {_some(card.targets)}"
     return f"{len(card.labels or ())} labels; reads {_some(card.languages) or 'texts of any language'}"

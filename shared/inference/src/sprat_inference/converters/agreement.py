@@ -196,31 +196,6 @@ def original_logits(
     return found, _computed_by(transformers)
 
 
-def original_next_logits(folder: Path, questions: Sequence[Sequence[int]]) -> tuple[Floats, str]:
-    """Return the logits of the original for the token after each question, and what computed them.
-
-    Args:
-        folder: of the original.
-        questions: the ids of each.
-
-    Returns:
-        float32, questions × vocabulary.
-
-    Raises:
-        UserError: torch or transformers is not installed, or cannot read the model.
-    """
-    torch, transformers = load_libraries()
-    try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-        ).eval()
-        with torch.inference_mode():
-            found = [model(torch.tensor([list(ids)])).logits[0, -1].float().numpy() for ids in questions]
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise UserError(f"{folder}: transformers cannot read the model ({type(error).__name__}: {error})") from None
-    return np.stack(found), _computed_by(transformers)
-
-
 def original_translations(
     folder: Path, texts: Sequence[Translatable], longest: int, *, not_written: str | None = None
 ) -> tuple[list[str], str]:

@@ -32,7 +32,6 @@ FILES: Final = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "generation_config.json",
-    "chat_template.jinja",
     "source.spm",
     "target.spm",
     "sentencepiece.bpe.model",

@@ -18,7 +18,7 @@ from sprat_local.processes import private
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import LaunchSpec
 from sprat_operations.local_run import SIMULATED, SIMULATOR_HOST, SIMULATOR_REGION
-from sprat_operations.services import DEFAULT_FRONTIER_HOST, FRONTIER, GENERALIST, SIMULATOR, ServiceSpec
+from sprat_operations.services import DEFAULT_FRONTIER_HOST, FRONTIER, SIMULATOR, ServiceSpec
 from sprat_policy import problem_of_url
 
 _SIMULATED_MODEL = "simulated-frontier"
@@ -27,8 +27,6 @@ _AUDIT = "SPRAT_AUDIT__"
 _OF_FRONTIER = "SPRAT_FRONTIER__"
 SECRET_FILE = "secret"  # noqa: S105 - the name of a file
 """In the folder of an installation."""
-GENERALIST_PORT = 8090
-"""Of the generalist service, unless `SPRAT_GENERALIST__PORT` says another: policies name it."""
 # The defaults are a thread for every core in every process, which doubles the CPU used and gains nothing here.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -206,18 +204,10 @@ class LaunchBuilder:
             module=self._options.modules.get(spec.name) or spec.module,
             environment={**self._shared, **special, **self._options.environment, **spec.environment, **own, **env},
             port_variable=spec.port_variable,
-            port=self._known_port(spec),
+            port=self._simulator_port if spec.name == SIMULATOR else None,  # the frontier service asks it there
             ready_path=spec.ready_path,
             log=self._logs / f"{process_name}.log",
         )
-
-    def _known_port(self, spec: ServiceSpec) -> int | None:
-        """Return the port of a service that the frontier service asks, by its settings or by the policy."""
-        if spec.name == SIMULATOR:
-            return self._simulator_port
-        named = {**self._shared, **self._options.environment}.get(spec.port_variable, "")
-        usual = int(named) if named.isdecimal() else GENERALIST_PORT
-        return usual if spec.name == GENERALIST else None
 
 
 def _frontier_environment(options: Options, simulator_port: int) -> dict[str, str]:

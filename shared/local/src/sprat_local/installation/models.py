@@ -15,7 +15,7 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_local.installation.lifecycle import Installation
 from sprat_operations.models import read_registered_models
-from sprat_operations.services import CLASSIFY, GENERALIST, ServedModel, program_of
+from sprat_operations.services import CLASSIFY, ServedModel, program_of
 
 SETTING = "SPRAT_MODELS"
 _MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
@@ -33,10 +33,7 @@ def served_models(options: Iterable[str], tasks: TaskTable = BUILT_IN) -> tuple[
     """
     from_options = _by_name(("--model", *_split(option)) for option in options)
     from_settings = _by_name((SETTING, name, folder) for name, folder in _read_setting().items())
-    models = tuple(_served_model(*each, tasks) for each in (from_settings | from_options).values())
-    if len([model for model in models if model.task == GENERALIST]) > 1:
-        raise UserError(f"--model {GENERALIST}: named twice, and one can run here; see docs/tiers.md for others")
-    return models
+    return tuple(_served_model(*each, tasks) for each in (from_settings | from_options).values())
 
 
 def version_in(folder: Path, task: str) -> str:
@@ -97,9 +94,8 @@ def _by_name(models: Iterable[tuple[str, str, str]]) -> dict[str, tuple[str, str
 def _served_model(origin: str, name: str, folder: str, tasks: TaskTable) -> ServedModel:
     task, _, model = name.partition("/")
     model = model or DEFAULT_MODEL
-    if task not in tasks and task != GENERALIST:
-        known = ", ".join([*tasks, GENERALIST])
-        raise UserError(f"{origin} {name}: no such task; write TASK/NAME=DIR, where TASK is one of {known}")
+    if task not in tasks:
+        raise UserError(f"{origin} {name}: no such task; write TASK/NAME=DIR, where TASK is one of {', '.join(tasks)}")
     try:
         _MODEL_NAME.validate_python(model)
     except ValidationError:

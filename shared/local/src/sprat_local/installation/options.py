@@ -14,7 +14,7 @@ from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
 from sprat_local.processes.ports import HOST
 from sprat_operations.local_run import SIMULATED
-from sprat_operations.services import GENERALIST, SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
+from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
 from sprat_policy import TaskFiles
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
@@ -161,7 +161,7 @@ def service_table(options: Options) -> tuple[ServiceSpec, ...]:
 
     A model with the name of a task's own model replaces it; any other runs in an additional process, as `intent.hr`.
     """
-    names = model_names(options) | {model.task: model.name for model in options.models if model.task == GENERALIST}
+    names = model_names(options)
     table = [*SERVICES, *map(task_service, _served_tasks(options))]
     for model in options.models:
         index = next(n for n, spec in enumerate(table) if spec.name == model.task)

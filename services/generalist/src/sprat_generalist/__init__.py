@@ -1,1 +1,0 @@
-"""The generalist service: a language model of your own behind the APIs that tiers speak."""
