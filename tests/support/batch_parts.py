@@ -10,6 +10,7 @@ from sprat.base.model import Question
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Acknowledged, Publisher
 from sprat.processing.batch_loop import BatchLoop
+from sprat.processing.batch_steps import BatchSteps
 from sprat.processing.handler import Ask, Emit, Outcome
 from sprat.processing.loop import LoopContext
 from sprat.processing.outbox import Outbox
@@ -220,7 +221,7 @@ def batch_parts():
         clock=clock,
         sleep=sleep,
     )
-    loop = BatchLoop(context, Handler(), model, poll=consumer.poll)
+    loop = BatchLoop(BatchSteps(context, Handler(), model), consumer.poll)
     return SimpleNamespace(
         loop=loop,
         happened=happened,

@@ -14,6 +14,7 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.processing.batch_choices import BATCH_TOKENS
 from sprat.processing.batch_loop import BatchLoop
+from sprat.processing.batch_steps import BatchSteps
 from sprat.processing.handler import Ask, Emit, Outcome
 from sprat.processing.loop import FailureBudget, LoopContext
 from sprat.processing.outbox import Outbox
@@ -113,7 +114,7 @@ def parts():
     )
     outbox = Outbox("intent", "1", TOPICS, publisher, SIGNATURES)
     context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), SIGNATURES, admission, failure)
-    loop = BatchLoop(context, handler)
+    loop = BatchLoop(BatchSteps(context, handler))
     return SimpleNamespace(
         loop=loop, happened=happened, publisher=publisher, handler=handler, admission=admission, failure=failure
     )
@@ -146,7 +147,9 @@ async def test_nothing_is_committed_while_an_event_or_a_dead_letter_is_not_ackno
 
 
 async def test_a_dead_letter_that_is_not_acknowledged_commits_nothing(parts):
-    parts.loop.context = replace(parts.loop.context, give_up_s=-1.0)  # so that it does not wait for another attempt
+    parts.loop.steps.context = replace(
+        parts.loop.steps.context, give_up_s=-1.0
+    )  # so that it does not wait for another attempt
     parts.handler.rejects.add(5)
     parts.publisher.refused.add(TOPICS.dead_letters)
     await parts.loop.handle(texts(5))
@@ -169,7 +172,7 @@ async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter(parts, err
 
 
 async def test_too_many_own_faults_publish_and_commit_nothing_and_close_admission_permanently(parts):
-    parts.loop.context = replace(parts.loop.context, budget=FailureBudget(consecutive=2))
+    parts.loop.steps.context = replace(parts.loop.steps.context, budget=FailureBudget(consecutive=2))
     parts.handler.own_fault = True
     parts.handler.rejects |= {5, 6}
     await parts.loop.handle(texts(5, 6))
@@ -180,7 +183,7 @@ async def test_too_many_own_faults_publish_and_commit_nothing_and_close_admissio
 
 
 async def test_bad_input_never_stops_the_service(parts):
-    parts.loop.context = replace(parts.loop.context, budget=FailureBudget(consecutive=2))
+    parts.loop.steps.context = replace(parts.loop.steps.context, budget=FailureBudget(consecutive=2))
     parts.handler.rejects |= set(range(10))
     await parts.loop.handle(texts(*range(10)))
     assert parts.failure.error is None
@@ -190,7 +193,7 @@ async def test_a_closed_admission_admits_no_batch(parts):
     async def refresh():
         parts.happened.append("refreshed")
 
-    parts.loop.refresh = refresh
+    parts.loop.steps.refresh = refresh
     parts.admission.close()
     await parts.loop.handle(texts(5))
     assert parts.happened == []
@@ -243,9 +246,9 @@ class Model:
 
 @pytest.fixture
 def model(parts):
-    parts.loop.handler = Asking()
-    parts.loop.cached_inference = Model()
-    return parts.loop.cached_inference
+    parts.loop.steps.handler = Asking()
+    parts.loop.steps.inference = Model()
+    return parts.loop.steps.inference
 
 
 async def test_the_model_is_asked_for_no_more_than_the_bound_at_a_time(parts, model):
@@ -268,7 +271,7 @@ async def test_what_is_done_is_not_sought_back_when_a_later_part_fails(parts, mo
             raise Retryable("away")
 
     model.after = fail
-    parts.loop._backoff.next = lambda: 0.0
+    parts.loop.steps._backoff.next = lambda: 0.0
     await parts.loop.handle(texts(5, 6, 7))
     assert parts.happened == [("commit", {PLACE: 6}), ("seek", 6)]
 
@@ -276,7 +279,7 @@ async def test_what_is_done_is_not_sought_back_when_a_later_part_fails(parts, mo
 @pytest.mark.parametrize(("released", "asked"), [(False, [5]), (True, [5, 5])], ids=["the same", "another"])
 async def test_a_decision_is_held_for_the_retry_and_forgotten_with_its_assignment(parts, released, asked):
     parts.publisher.failures = [NotAcknowledged((0,), "KafkaTimeoutError")]
-    parts.loop._backoff.next = lambda: 0.0
+    parts.loop.steps._backoff.next = lambda: 0.0
     await parts.loop.handle(texts(5))
     if released:
         await parts.loop.release()

@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from sprat.base.errors import Fatal, Retryable
 from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.processing.batch_loop import BatchLoop
+from sprat.processing.batch_steps import BatchSteps
 from sprat.processing.handler import Outcome
 from sprat.processing.loop import LoopContext
 from sprat.telemetry.tracing import Tracing
@@ -99,11 +100,11 @@ def loop(clock):
         clock=clock.monotonic,
         sleep=clock.sleep,
     )
-    loop = BatchLoop(context, handler, owns=lambda record: record.offset < owned.end)
+    loop = BatchLoop(BatchSteps(context, handler, owns=lambda record: record.offset < owned.end))
     return SimpleNamespace(
         handle=loop.handle,
         release=loop.release,
-        held=loop._held.items,
+        held=loop.steps.held.items,
         failure=failure,
         handler=handler,
         consumer=consumer,

@@ -56,7 +56,7 @@ async def test_records_that_cannot_be_begun_are_read_again_and_those_before_are_
     parts.broker.open.clear()
     handling = await begun(parts)
     await parts.broker.called.wait()
-    parts.loop.refresh = failing_refresh
+    parts.loop.steps.refresh = failing_refresh
     parts.consumer.arrive(one=1, two=1)
     await turns()
     parts.broker.open.set()
@@ -101,7 +101,7 @@ def refused(parts, step, error):
 
     match step:
         case "refresh":
-            parts.loop.refresh = fail
+            parts.loop.steps.refresh = fail
         case "look up":
             parts.model.cache_failures = [error]
         case "infer":
@@ -163,7 +163,7 @@ class Budget:
 
 
 async def test_a_budget_that_is_spent_by_the_second_part_keeps_the_first(parts):
-    parts.loop.context = replace(parts.loop.context, budget=Budget(1))
+    parts.loop.steps.context = replace(parts.loop.steps.context, budget=Budget(1))
     handling = await two_in_progress(parts)
     parts.broker.open.set()
     parts.model.open.set()

@@ -65,7 +65,7 @@ async def test_a_commit_waits_for_nothing_once_admission_has_closed(parts):
     async def never(_seconds):
         await asyncio.Event().wait()
 
-    parts.loop.context = replace(parts.loop.context, sleep=never)
+    parts.loop.steps.context = replace(parts.loop.steps.context, sleep=never)
     parts.consumer.most = 1
     parts.consumer.arrive(one=2)
     handling = await begun(parts)

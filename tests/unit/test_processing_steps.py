@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sprat.base.errors import Retryable
-from sprat.processing.batch_loop import COMMIT_EVERY_S
+from sprat.processing.batch_steps import COMMIT_EVERY_S
 from sprat.processing.records import receive, trace_context
 from sprat_contracts import TextSubmitted, Traceparent
 from support.batch_parts import (
@@ -129,8 +129,8 @@ async def test_what_comes_while_the_model_is_busy_and_others_are_published_is_on
 
 
 async def test_without_a_model_what_comes_while_others_are_published_is_one_batch(parts):
-    parts.loop.cached_inference = None
-    parts.loop.handler = Answering()
+    parts.loop.steps.inference = None
+    parts.loop.steps.handler = Answering()
     parts.broker.open.clear()
     parts.consumer.arrive(one=1)
     handling = await begun(parts)
@@ -191,7 +191,7 @@ async def test_a_commit_waits_for_the_next_records_no_longer_than_its_limit(part
         await asyncio.Event().wait()
 
     parts.broker.publish = slow
-    parts.loop.context = replace(parts.loop.context, sleep=never)
+    parts.loop.steps.context = replace(parts.loop.steps.context, sleep=never)
     consuming = asyncio.create_task(consume(parts))
     for _ in range(4):
         parts.consumer.arrive(one=1)

@@ -19,6 +19,7 @@ from sprat.kafka.offsets import Consumer
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.signatures import Signatures
 from sprat.processing.batch_loop import BatchLoop
+from sprat.processing.batch_steps import BatchSteps
 from sprat.processing.cache import RedisCache
 from sprat.processing.cached_inference import CachedInference
 from sprat.processing.concurrent_loop import ConcurrentLoop
@@ -136,7 +137,8 @@ class ServiceContext:
             self.progress.taken = True
             return records
 
-        return BatchLoop(self._loop_context(), handler, cached_inference, refresh, owns, may_ask, poll)
+        steps = BatchSteps(self._loop_context(), handler, cached_inference, refresh, owns, may_ask)
+        return BatchLoop(steps, poll)
 
     def concurrent_loop(self, handler: ConcurrentHandler, capacity: int) -> ConcurrentLoop:
         """Return the loop of a service whose records are slow and independent."""
