@@ -63,7 +63,7 @@ def end(site):
         "typer",
         "typer.core",
         "sprat_cli.app",
-        "sprat_cli.lag.command",
+        "sprat_cli.commands.lag",
         "aiokafka",
         "pydantic",
         "asyncio",

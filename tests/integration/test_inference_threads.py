@@ -32,7 +32,7 @@ def test_importing_sprat_inference_first_leaves_a_process_with_one_thread() -> N
     assert done.stdout.split() == ["True", "1"]
 
 
-@pytest.mark.parametrize("module", ["sprat_cli.train.command", "sprat_cli.evaluate.command"])
+@pytest.mark.parametrize("module", ["sprat_cli.commands.train.command", "sprat_cli.commands.evaluate"])
 def test_commands_that_compute_have_numpy_with_one_thread_too(module: str) -> None:
     program = f"import {module}, sprat_inference; print(sprat_inference.PINNED_IN_TIME)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from sprat.audit.keys import RECORD, SigningKey
 from sprat.audit.places import CheckpointFolder, StoredCheckpoint
 from sprat.audit.settings import AuditSettings
 from sprat.base.errors import UserError
-from sprat_cli.audit.verify import exit_code
+from sprat_cli.commands.audit.verify import exit_code
 from sprat_contracts.ids import derive
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_findings import FINDINGS

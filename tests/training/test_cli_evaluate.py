@@ -315,14 +315,3 @@ def test_the_thresholds_of_a_shipped_model_are_written_beside_the_tasks(many, tm
     written = tmp_path / "thresholds" / "intent.en-fast.json"
     assert json.loads(written.read_text())["model"] == "en-fast"
     assert "a service reads it where SPRAT_INTENT__THRESHOLDS names it" in result.stdout
-
-
-def test_old_names_say_the_new_one():
-    for old, new in (
-        ("assess", "sprat evaluate FILE --model M"),
-        ("models compare", "sprat evaluate FILE --model NEW"),
-    ):
-        result = run(*old.split(), "some.csv", "--accuracy", "0.9")
-        assert result.exit_code == 2
-        assert result.stderr.startswith(f"sprat: `sprat {old}` is `{new}")
-        assert result.stderr.count("\n") == 1

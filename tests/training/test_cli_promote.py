@@ -300,17 +300,3 @@ def test_after_a_promotion_that_was_killed_it_is_said_how_to_undo_it(folder):
     undo = f"sprat: hr: no such folder, but hr.previous is there: {undo}"
     assert sprat("promote", "hr", "--back", code=2).stderr == undo
     assert sprat("promote", "hr-2", "--served", "hr", code=2).stderr == undo
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (("models", "replace", "hr", "hr-2", "--write"), "sprat promote DIR"),
-        (("models", "rollback", "hr"), "sprat promote DIR --back"),
-        (("retrain", "intent/hr", "--replace"), "sprat promote DIR"),
-    ],
-)
-def test_old_names_say_the_new_one(folder, old, new):
-    said = sprat(*old, code=2).stderr
-    assert f"`{new}`" in said
-    assert len(said.splitlines()) == 1

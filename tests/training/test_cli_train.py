@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from sprat.base.model import Question
 from sprat.base.thresholds import THRESHOLDS, find_thresholds
+from sprat_cli.commands.train.report import MOST_LINES
 from sprat_cli.main import app
-from sprat_cli.train.report import MOST_LINES
 from sprat_contracts.thresholds import NONE, SOME
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import load_artefact

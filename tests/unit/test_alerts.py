@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sprat.telemetry import signals
-from sprat_cli.lag.command import HEAD
+from sprat_cli.commands.lag import HEAD
 from sprat_cli.main import load
 from support.promql import declared, undeclared
 from support.sources import ROOT

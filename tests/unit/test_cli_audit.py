@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from sprat.audit.chain import Chain
 from sprat.audit.keys import RECORD, SigningKey
 from sprat.audit.places import StoredCheckpoint
-from sprat_cli.audit import command
+from sprat_cli.commands.audit import command
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace, EgressRecord
 from sprat_frontier.settings import FrontierSettings

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sprat_cli.commands.models.card import card_lines
 from sprat_cli.main import app
-from sprat_cli.models.card import card_lines
 from sprat_inference.artefact import load_artefact
 
 SHIPPED = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
-from sprat_cli.dlq.listing import next_steps
-from sprat_cli.dlq.replay import Run
-from sprat_cli.dlq.select import DeadLetterFilter, SelectedDeadLetters, check_names, not_found
+from sprat_cli.commands.dlq.listing import next_steps
+from sprat_cli.commands.dlq.replay import Run
+from sprat_cli.commands.dlq.select import DeadLetterFilter, SelectedDeadLetters, check_names, not_found
 from sprat_cli.main import app
 from sprat_cli.render import dead_letter_json
 from sprat_contracts import DeadLetterReason, Record, Topics

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat_cli import given_corrections
+from sprat_cli.commands.feedback import export
+from sprat_cli.commands.feedback.corrections import CorrectionOptions, read_one
 from sprat_cli.correction_labels import in_doubt, judge_labels
 from sprat_cli.correction_table import check_format, rows_of, trainable, write_rows
-from sprat_cli.feedback import export
-from sprat_cli.feedback.corrections import CorrectionOptions, read_one
 from sprat_cli.main import app
 from sprat_contracts import IntentOutput, LabelsOutput, Record, ScoredLabel, TaskTable, TextSubmitted
 from sprat_operations import feedback as module

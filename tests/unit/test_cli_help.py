@@ -33,7 +33,7 @@ def run(*arguments):
 
 def test_help_lists_every_command_with_its_line():
     shown = run("--help").output
-    assert all(f"{name} " in shown and entry.help in shown for name, entry in COMMANDS.items())
+    assert all(f"{name} " in shown and line in shown for name, line in COMMANDS.items())
     assert "Exit codes:" in shown
 
 
@@ -55,8 +55,7 @@ def test_help_imports_nothing_heavy():
 def test_no_command_imports_what_only_services_run():
     """FastStream and what comes with it take longer to import than all that a command needs."""
     script = (
-        "from importlib import import_module; from sprat_cli.main import COMMANDS;"
-        "[import_module(each.target.partition(':')[0]) for each in COMMANDS.values() if ':' in each.target]"
+        "from sprat_cli.main import COMMANDS, load; [load(name) for name in COMMANDS.keys() - {'up', 'demo', 'bench'}]"
     )
     assert imported(script, {"faststream", "starlette", "uvicorn", "openai"}) == ""
 
@@ -163,7 +162,7 @@ def test_what_a_command_raises_becomes_an_exit_code(monkeypatch, raised, code, s
     def fail(*_, **__):
         raise raised
 
-    monkeypatch.setattr("sprat_cli.lag.command.kafka_settings", fail)
+    monkeypatch.setattr("sprat_cli.commands.lag.kafka_settings", fail)
     result = run("lag")
     assert (result.exit_code, result.stderr) == (code, said)
 

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from sprat.base.errors import UserError
 from sprat_cli import detectors, terminal
+from sprat_cli.commands import mask as command
 from sprat_cli.detectors import DetectorSet, load_detectors, shipped_tagger
 from sprat_cli.main import app
-from sprat_cli.mask import command
 from sprat_cli.text_input import read_text
 from sprat_privacy.detectors import tagger
 from support.detectors import Broken, Words

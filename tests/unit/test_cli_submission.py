@@ -6,7 +6,7 @@ import json
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_cli.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key
+from sprat_cli.commands.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key
 from sprat_cli.text_input import TextLines, read_lines
 from sprat_contracts import SIGNATURE_HEADER, TextSubmitted
 from sprat_contracts.signing import signature_of

@@ -3,7 +3,7 @@
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_cli.train.options import languages_of
+from sprat_cli.commands.train.command import languages_of
 
 
 @pytest.mark.parametrize(("setting", "language"), [("de", "de"), ("pt_BR", "pt"), ("DE-AT", "de")])

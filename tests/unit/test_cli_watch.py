@@ -4,8 +4,8 @@ import asyncio
 
 from typer.testing import CliRunner
 
+from sprat_cli.commands import watch as command
 from sprat_cli.main import app
-from sprat_cli.watch import command
 
 
 class ResultStream:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat_cli.send.command import EPILOG
+from sprat_cli.commands.send.command import EPILOG
 from sprat_contracts import BUILT_IN, TextSubmitted, WireError, decode
 from sprat_local.demo.samples import BrokenSample, Samples, SamplesError, load_samples
 from sprat_router.decisions import unknown_tasks

@@ -5,7 +5,7 @@ from aiokafka import TopicPartition
 
 from sprat.kafka.cluster import ConsumerGroup, GroupMember
 from sprat.kafka.lag import GroupLag, PartitionLag, topics_read_by
-from sprat_cli.lag.command import Row
+from sprat_cli.commands.lag import Row
 from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
 from sprat_contracts import Topics
 from sprat_operations.lag import Pace, pace_between, stalled_members

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import WritePolicy
 from sprat.base.errors import UserError
-from sprat_cli.policy.command import describe
+from sprat_cli.commands.policy import describe
 from sprat_contracts import BUILT_IN, IntentOutput, TaskTable
 from sprat_frontier.prompts import question_of
 from sprat_frontier.settings import Price

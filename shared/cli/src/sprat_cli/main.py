@@ -2,14 +2,15 @@
 
 import difflib
 import importlib
+import importlib.util
 import sys
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sprat.base.errors import SpratError, UserError
+from sprat_cli import commands
 from sprat_cli.app import EXIT_CODES, INSTALL_ALL, explain_missing_package, make_app
 from sprat_cli.process import (
     INTERRUPTED,
@@ -23,70 +24,37 @@ from sprat_cli.process import (
 _EPILOG = f"{EXIT_CODES.format('')} Settings: SPRAT_KAFKA__BOOTSTRAP, …, or a file .env."
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEntry:
-    """A command: its location, and one line of help."""
-
-    target: str
-    """`module:name` of a function or of a typer application. The module's EPILOG, if any, ends the function's help.
-
-    A command of another distribution has that distribution's name here; its entry point in the group `sprat.commands`
-    leads to the function.
-    """
-    help: str
-
-
-_LOCAL = "sprat-local"
 COMMANDS = {
-    "up": CommandEntry(_LOCAL, "Run Kafka, Redis and every service on this machine, until Ctrl-C."),
-    "demo": CommandEntry(_LOCAL, "Run everything, publish the sample texts, sum up, stop everything."),
-    "init": CommandEntry("sprat_cli.init.command:init", "Write a policy, settings and an example of a producer."),
-    "send": CommandEntry("sprat_cli.send.command:send", "Publish a text and show its results."),
-    "watch": CommandEntry("sprat_cli.watch.command:watch", "Follow the results live."),
-    "trace": CommandEntry("sprat_cli.trace.command:trace", "Show every record that a text caused, across all topics."),
-    "dlq": CommandEntry("sprat_cli.dlq.command:app", "Show what could not be handled, and replay it."),
-    "feedback": CommandEntry("sprat_cli.feedback.command:app", "Publish corrections; export them as a training file."),
-    "train": CommandEntry("sprat_cli.train.command:app", "Fit a model on labels of your own."),
-    "policy": CommandEntry("sprat_cli.policy.command:app", "Check a policy file, and say what it allows."),
-    "task": CommandEntry("sprat_cli.task.command:app", "Add tasks of your own: each is a file beside the policy."),
-    "retrain": CommandEntry(
-        "sprat_cli.retrain.command:retrain", "Train a model anew with its corrections; say whether it is better."
-    ),
-    "promote": CommandEntry(
-        "sprat_cli.promote.command:promote", "Serve another version of a model, or take the previous one back."
-    ),
-    "evaluate": CommandEntry(
-        "sprat_cli.evaluate.command:evaluate",
-        "Measure what a model keeps at the goal; compare two.",
-    ),
-    "tiers": CommandEntry("sprat_cli.tiers.command:app", "Measure the large models that the policy names."),
-    "mask": CommandEntry(
-        "sprat_cli.mask.command:mask", "Show what would be sent to a provider, with personal data masked."
-    ),
-    "audit": CommandEntry(
-        "sprat_cli.audit.command:app", "Sum up what was sent to providers; compare attempts with outcomes."
-    ),
-    "erase": CommandEntry(
-        "sprat_cli.erase.command:erase_command", "Delete a person's answers in Redis; list what stands in Kafka."
-    ),
-    "topics": CommandEntry(
-        "sprat_cli.topics.command:app", "Create the topics, or compare them with what they should be."
-    ),
-    "acls": CommandEntry("sprat_cli.acls.command:app", "Print the least rights on Kafka by role, check or add them."),
-    "models": CommandEntry("sprat_cli.models.command:app", "Show the models that are served, or add your own."),
-    "lag": CommandEntry("sprat_cli.lag.command:lag", "Show the lag of each consumer group, and when it will be 0."),
-    "top": CommandEntry("sprat_cli.top.command:top", "Watch a running installation, live."),
-    "bench": CommandEntry(_LOCAL, "Measure texts/s, CPU, latency by rate and memory on this machine."),
-    "doctor": CommandEntry(
-        "sprat_cli.doctor.command:doctor", "Check what is reachable, what is missing and how to fix it."
-    ),
-    "clean": CommandEntry("sprat_cli.clean.command:clean", "Show what lies in the cache, and remove it."),
-    "version": CommandEntry("sprat_cli.version:version", "Show the versions of Sprat and of what it runs on."),
+    "up": "Run Kafka, Redis and every service on this machine, until Ctrl-C.",
+    "demo": "Run everything, publish the sample texts, sum up, stop everything.",
+    "init": "Write a policy, settings and an example of a producer.",
+    "send": "Publish a text and show its results.",
+    "watch": "Follow the results live.",
+    "trace": "Show every record that a text caused, across all topics.",
+    "dlq": "Show what could not be handled, and replay it.",
+    "feedback": "Publish corrections; export them as a training file.",
+    "train": "Fit a model on labels of your own.",
+    "policy": "Check a policy file, and say what it allows.",
+    "task": "Add tasks of your own: each is a file beside the policy.",
+    "retrain": "Train a model anew with its corrections; say whether it is better.",
+    "promote": "Serve another version of a model, or take the previous one back.",
+    "evaluate": "Measure what a model keeps at the goal; compare two.",
+    "tiers": "Measure the large models that the policy names.",
+    "mask": "Show what would be sent to a provider, with personal data masked.",
+    "audit": "Sum up what was sent to providers; compare attempts with outcomes.",
+    "erase": "Delete a person's answers in Redis; list what stands in Kafka.",
+    "topics": "Create the topics, or compare them with what they should be.",
+    "acls": "Print the least rights on Kafka by role, check or add them.",
+    "models": "Show the models that are served, or add your own.",
+    "lag": "Show the lag of each consumer group, and when it will be 0.",
+    "top": "Watch a running installation, live.",
+    "bench": "Measure texts/s, CPU, latency by rate and memory on this machine.",
+    "doctor": "Check what is reachable, what is missing and how to fix it.",
+    "clean": "Show what lies in the cache, and remove it.",
+    "version": "Show the versions of Sprat and of what it runs on.",
 }
-
-
-RENAMED: Final = {"assess": "sprat evaluate FILE --model M"}
-"""What old names are now."""
+"""The line of help of each. It is a module or a folder of `commands` with this name: what is run is called as the
+command, or `app` where it has commands of its own. Those of sprat-local are entry points of `sprat.commands`."""
 
 
 class _Commands(TyperGroup):
@@ -96,12 +64,10 @@ class _Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        entry = COMMANDS.get(cmd_name)
-        return entry and TyperCommand(cmd_name, help=entry.help, short_help=entry.help)
+        line = COMMANDS.get(cmd_name)
+        return line and TyperCommand(cmd_name, help=line, short_help=line)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] in RENAMED:
-            raise UserError(f"`sprat {args[0]}` is `{RENAMED[args[0]]}` now: see sprat evaluate --help")
         if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
             _reject_unknown(ctx, args[0])
         name, command, rest = super().resolve_command(ctx, args)
@@ -153,15 +119,17 @@ def load(name: str) -> Any:
 
 
 def _import(name: str) -> Any:
-    target = COMMANDS[name].target
-    module_name, colon, attribute = target.partition(":")
-    if colon:
-        return getattr(importlib.import_module(module_name), attribute)
+    module = f"{commands.__name__}.{name}"
+    if importlib.util.find_spec(module) is not None:
+        target = importlib.import_module(module)
+        if hasattr(target, "__path__"):
+            target = importlib.import_module(f"{module}.command")
+        return getattr(target, "app", None) or getattr(target, name)
     from sprat.base import plugins  # noqa: PLC0415 - importlib.metadata is slow to import, and `sprat --help` must be quick
 
     entry = plugins.find(plugins.COMMANDS, name)
     if entry is None:
-        raise UserError(f"`sprat {name}` needs {target}: {INSTALL_ALL}")
+        raise UserError(f"`sprat {name}` needs sprat-local: {INSTALL_ALL}")
     return entry.load()
 
 

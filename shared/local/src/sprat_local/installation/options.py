@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import sprat_cli.init
+import sprat_cli.commands.init
 from sprat.base.errors import UserError
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.settings import VariableSettings, environment, section_prefix
@@ -20,7 +20,7 @@ from sprat_policy import TaskFiles
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 """The packaged policy and samples of the demo."""
 POLICY = DEMO_FOLDER / "policy.yaml"
-SHIPPED_POLICY = Path(sprat_cli.init.__file__).parent / "files" / "policy.yaml"
+SHIPPED_POLICY = Path(sprat_cli.commands.init.__file__).parent / "files" / "policy.yaml"
 """compose/policy.yaml, by which a text without a tenant stays here."""
 USUAL_KAFKA_PORT = 9092
 USUAL_REDIS_PORT = 6379

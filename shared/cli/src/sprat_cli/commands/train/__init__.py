@@ -1,0 +1,1 @@
+"""`sprat train`."""

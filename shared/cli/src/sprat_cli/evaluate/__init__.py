@@ -1,3 +1,0 @@
-"""`sprat evaluate`."""
-
-import sprat_inference  # noqa: F401 - pins the thread pools before numpy is loaded

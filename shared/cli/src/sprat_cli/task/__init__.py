@@ -1,1 +1,0 @@
-"""`sprat task`: write a task file, and check those that there are."""

@@ -1,1 +1,0 @@
-"""`sprat watch`."""
