@@ -76,4 +76,4 @@ def test_temperature_can_be_left_out():
 
 def test_no_large_model_is_asked_for_the_language_of_a_text():
     problem = question_of(parts.request("Hotel", "language-id", labels=("en", "de"))).problem()
-    assert (problem.code, "languages" in problem.detail) == ("task", True)
+    assert (problem.code, "language-id" in problem.detail) == ("task", True)

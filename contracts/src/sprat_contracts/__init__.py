@@ -6,7 +6,7 @@ Read `texts`, `predictions`, `frontier` and `results` in the order of a text's w
 """
 
 from sprat_contracts.announcements import ModelAnnounced
-from sprat_contracts.base import TASKS, Message
+from sprat_contracts.base import OWN_TASKS, TASKS, Message
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import DeadLetterReason
 from sprat_contracts.frontier import (
@@ -50,6 +50,7 @@ from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError
 __all__ = [
     "BUILT_IN",
     "OUTPUTS",
+    "OWN_TASKS",
     "SIGNATURE_HEADER",
     "TASKS",
     "Accuracy",

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from sprat_contracts.base import EpochMs, Message, Part, Probability, TaskName, TimingsMs
+from sprat_contracts.base import OWN_TASKS, EpochMs, Message, Part, Probability, TaskName, TimingsMs
 from sprat_contracts.signing import TextSignature
 from sprat_contracts.texts import LanguageDetected, TextSubmitted, TextWarning
 
@@ -130,12 +130,13 @@ def is_outside(output: Output) -> bool:
     return isinstance(output, LabelsOutput) and not output.labels
 
 
-OUTPUTS: dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput]] = {
-    "intent": IntentOutput,
-    "ner": NerOutput,
+_FORMS: Final[dict[str, type[IntentOutput] | type[NerOutput] | type[TranslationOutput]]] = {
+    "label": IntentOutput,
+    "entities": NerOutput,
     "translation": TranslationOutput,
-    "language-id": IntentOutput,
 }
+OUTPUTS = {name: _FORMS[task.form] for name, task in OWN_TASKS.items()}
+"""Task of this version → form of its output."""
 
 TextId = Annotated[str, Field(min_length=1, description="The CloudEvents id of the text.")]
 TextSource = Annotated[str, Field(min_length=1, description="The CloudEvents source of the text.")]

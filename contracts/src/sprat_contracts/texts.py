@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json, to_json
 
-from sprat_contracts.base import TASK_NAME, TASKS, Message, Part, Probability
+from sprat_contracts.base import OWN_TASKS, TASK_NAME, TASKS, Message, Part, Probability
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.languages import DEFAULT_LANGUAGE, LanguageTag
 
@@ -45,14 +45,14 @@ class TranslationOptions(TaskOptions):
     target: Annotated[LanguageTag, Field(description="Language to translate into, BCP 47; `pt_BR` is read as `pt-BR`.")]
 
 
+_OPTIONS: Final[Mapping[str, type[TaskOptions]]] = {"translation": TranslationOptions}
+"""Form of a task's output → its options, where they are more than those of every task."""
 _FIELDS: dict[str, Any] = {
-    "language-id": (
-        Annotated[TaskOptions | None, Field(description="Find the language of the text.")],
-        None,
-    )
+    name: (Annotated[_OPTIONS.get(task.form, TaskOptions) | None, Field(description=task.asks)], None)
+    for name, task in OWN_TASKS.items()
 }
-_HyphenatedTasks = create_model("_HyphenatedTasks", __base__=Part, **_FIELDS)
-"""The fields of the tasks whose names cannot be written as attributes."""
+_OwnTasks = create_model("_OwnTasks", __base__=Part, **_FIELDS)
+"""The fields of the tasks of this version."""
 
 
 _NEEDED = "at least one known task is needed: "
@@ -84,7 +84,7 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-class Tasks(_HyphenatedTasks):
+class Tasks(_OwnTasks):
     """The requested tasks, each with its options: at least one known task; unknown ones are reported and ignored.
 
     An installation may add tasks to those of this version. They are extra fields here: which of them it knows, only its
@@ -92,10 +92,6 @@ class Tasks(_HyphenatedTasks):
     """
 
     model_config = ConfigDict(json_schema_extra=_accept_added_tasks)
-
-    intent: Annotated[TaskOptions | None, Field(description="Classify what the writer wants.")] = None
-    ner: Annotated[TaskOptions | None, Field(description="Find the named entities.")] = None
-    translation: Annotated[TranslationOptions | None, Field(description="Translate into `target`.")] = None
 
     @model_validator(mode="after")
     def _at_least_one(self) -> "Tasks":

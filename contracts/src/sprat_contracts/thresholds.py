@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sprat_contracts.base import Part, Probability, TaskName
+from sprat_contracts.base import OWN_TASKS, Part, Probability, TaskName
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.predictions import Accuracy, IntentOutput, LabelsOutput, NerOutput, Output
 
@@ -30,7 +30,6 @@ Says = Literal["some", "none"]
 SOME: Final[Says] = "some"
 NONE: Final[Says] = "none"
 
-_RECOMMENDED: Final = {"intent": 0.97, "ner": 0.95, "translation": 0.9, "language-id": 0.95}
 _RECOMMENDED_LABELS: Final = 0.97
 ZERO_SHOT_GOAL: Final = 0.95
 
@@ -41,7 +40,7 @@ _Rows = Annotated[float, Field(ge=0)]
 
 def recommended_goal(task: str) -> float:
     """Return the goal of a task where neither a policy nor a file of thresholds names one."""
-    return _RECOMMENDED.get(task, _RECOMMENDED_LABELS)
+    return OWN_TASKS[task].goal if task in OWN_TASKS else _RECOMMENDED_LABELS
 
 
 def thousandths(share: float) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 from sprat_contracts import (
     OUTPUTS,
+    OWN_TASKS,
     Declined,
     FrontierRequested,
     IntentOutput,
@@ -33,10 +34,6 @@ from sprat_policy import TaskFile
 NER_LABELS = ("PER", "ORG", "LOC", "MISC")
 """The labels to find where no model has announced its own."""
 
-LANGUAGE_ID = "language-id"
-"""No large model is asked for the language of a text: whether a text may leave, and what is masked in it, depends on
-its language, which here nobody knows."""
-
 PROMPT_VERSION = "3"
 """Part of the key of every stored answer: increase it with any change of the prompts or of the schemas."""
 
@@ -46,8 +43,8 @@ _DATA = (
     "A word such as [PERSON_1] stands for something that is not told; where you copy it, copy it exactly. "
 )
 _INTENT = (
-    "You classify messages. {data}Answer in JSON with the field `label`: the one label of this list that names what "
-    "the writer wants, or null if none of them fits.\nLabels: {labels}"
+    "You classify messages. {data}Answer in JSON with the field `label`: the one label of this list that "
+    "{wanted}, or null if none of them fits.\nLabels: {labels}"
 )
 _CLASSIFICATION = (
     "You classify messages. {data}Answer in JSON with the field `label`: the one label of this object that fits the "
@@ -109,6 +106,11 @@ class FrontierQuestion:
         return self.output in {IntentOutput, LabelsOutput}
 
     @property
+    def wanted(self) -> str:
+        """What the right label does."""
+        return "names what the writer wants" if self.task == "intent" else "fits the text"
+
+    @property
     def guidance(self) -> str:
         """What the task's file tells a large model, JSON; empty without a file."""
         if self.file is None:
@@ -147,8 +149,9 @@ class FrontierQuestion:
 
     def _never_asked(self) -> str | None:
         """Return why no large model is asked this, whatever the policy says; None if one may be."""
-        if self.task == LANGUAGE_ID:
-            return "the frontier is not asked for languages: what may leave depends on it"
+        own = OWN_TASKS.get(self.task)
+        if own is not None and not own.asks_frontier:
+            return f"the frontier is not asked for the task {self.task}: the small model alone answers it"
         if self.output is MaskedOutput:
             return "the frontier is not asked for personal data: it would have to see it"
         return None
@@ -215,7 +218,7 @@ def prompt_for(question: FrontierQuestion) -> Prompt:
         system = _TEXT.format(data=_DATA, characters=most, instruction=question.file.instruction)
         return Prompt(system, user, _object(content={"type": "string"}), _FRAME_TOKENS + most)
     if question.output is IntentOutput:
-        system = _INTENT.format(data=_DATA, labels=labels)
+        system = _INTENT.format(data=_DATA, labels=labels, wanted=question.wanted)
         label = {"type": ["string", "null"], "enum": [*question.labels, None]}
         return Prompt(system, user, _object(label=label), _FRAME_TOKENS)
     if question.output is NerOutput:
@@ -236,9 +239,8 @@ def choice_for(question: FrontierQuestion) -> LabelChoice:
     told = {} if question.file is None else question.file.labels
     meanings = {label: told.get(label, "") for label in question.labels}
     more = "" if question.file is None or not question.file.instruction else f"\n{question.file.instruction}"
-    wanted = "names what the writer wants" if question.file is None else "fits the text"
     return LabelChoice(
-        _CHOICE.format(data=_DATA.replace("The user's message", "The input"), wanted=wanted, more=more),
+        _CHOICE.format(data=_DATA.replace("The user's message", "The input"), wanted=question.wanted, more=more),
         _data_of(question),
         meanings | {none: "none of the other options fits"},
         none,

@@ -7,7 +7,7 @@ from typing import Final
 from sprat.base import plugins
 from sprat.base.errors import UserError
 from sprat.base.settings import section_field, section_prefix
-from sprat_contracts import BUILT_IN, TASKS
+from sprat_contracts import BUILT_IN, OWN_TASKS
 
 CLASSIFY: Final = "classify"
 """The service of every task from a file."""
@@ -113,10 +113,9 @@ class ServiceSpec:
 SIMULATOR = "simulator"
 FRONTIER = "frontier"
 
-ON_REQUEST = ("language-id",)
-"""Tasks whose service an installation runs only where it is named: few texts ask for them."""
+ON_REQUEST = tuple(name for name, task in OWN_TASKS.items() if task.on_request)
+"""Tasks whose service an installation runs only where it is named."""
 
-# A new service is one entry here.
 SERVICES = (
     ServiceSpec(
         SIMULATOR,
@@ -126,7 +125,7 @@ SERVICES = (
         ready_path="/healthz",
     ),
     ServiceSpec("router", "router", essential=True),
-    *(ServiceSpec(task, f"{task}.{{model}}", on_request=task in ON_REQUEST) for task in TASKS),
+    *(ServiceSpec(name, f"{name}.{{model}}", on_request=task.on_request) for name, task in OWN_TASKS.items()),
     ServiceSpec(FRONTIER, "frontier", essential=True),
 )
 

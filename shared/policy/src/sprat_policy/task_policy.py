@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from sprat.base.errors import UserError
+from sprat_contracts import TASKS
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import ModelName
 from sprat_contracts.thresholds import nearest_levels
@@ -295,20 +296,18 @@ class IntentPolicy(TaskPolicy):
         return True
 
 
-_FIELDS: dict[str, Any] = {"language-id": (Annotated[TaskPolicy, Field(description=TASK_FIELDS)], TaskPolicy())}
-_HyphenatedTasks = create_model("_HyphenatedTasks", __base__=PolicySection, **_FIELDS)
-"""The sections of the tasks whose names cannot be written as attributes."""
+_FIELDS: dict[str, Any] = {
+    task: (Annotated[TaskPolicy, Field(description=TASK_FIELDS)], TaskPolicy()) for task in TASKS
+} | {"intent": (Annotated[IntentPolicy, Field(description=f"{TASK_FIELDS}, out_of_scope")], IntentPolicy())}
+_OwnTasks = create_model("_OwnTasks", __base__=PolicySection, **_FIELDS)
+"""The sections of the tasks of this version."""
 
 
-class TaskPolicies(_HyphenatedTasks):
+class TaskPolicies(_OwnTasks):
     """One section for each task, also those from files; a missing one has the defaults."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, IntentPolicy]
-
-    intent: Annotated[IntentPolicy, Field(description=f"{TASK_FIELDS}, out_of_scope")] = IntentPolicy()
-    ner: Annotated[TaskPolicy, Field(description=TASK_FIELDS)] = TaskPolicy()
-    translation: Annotated[TaskPolicy, Field(description=TASK_FIELDS)] = TaskPolicy()
 
     @property
     def of_files(self) -> Mapping[str, IntentPolicy]:
