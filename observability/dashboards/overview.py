@@ -1,14 +1,11 @@
 """Overview: is it worth it, and does it work? For the owner of an installation."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
-from observability.dashboards.promql import ANY, mean, quantile, rate, share, total, within
+from observability.dashboards.panels import Dashboard, Query, bars, lines, number, percentiles, ranking, row, stacked
+from observability.dashboards.promql import ANY, mean, per_step, rate, share, total, within
 from sprat.telemetry import signals as s
 
-PRICE = "${price:raw}"
-
-_KEPT = share(rate(s.RESULTS, decision="kept"), rate(s.RESULTS))
 _COST = f"({total(s.COST_EUR)} or vector(0))"
-SAVING = f"{PRICE} * {total(s.PAIRS)}\n  - {_COST}"
+_SAVING = f"${{price:raw}} * {total(s.PAIRS)}\n  - {_COST}"
 _ENDED = f"clamp_max({share(total(s.RESULTS), total(s.PAIRS))}, 1)"
 _IN_TIME = within(1, s.RESULT_SECONDS, window="$__range", decision="kept")
 
@@ -24,224 +21,182 @@ OVERVIEW = Dashboard(
     description="For owners: how much do the small models answer themselves, what does the rest cost, what is saved, "
     "and does every text get its answer in time?",
     rows=(
-        Row(
+        row(
             "The answer, for the chosen time range",
-            (
-                number(
-                    "Accepted",
-                    "Pairs of a text and a task that the router has accepted.",
-                    "short",
-                    total(s.PAIRS),
-                    decimals=0,
-                ),
-                number(
-                    "Kept by small models",
-                    "Share of the Results that a small model answered. All others were escalated.",
-                    "percentunit",
-                    share(total(s.RESULTS, decision="kept"), total(s.RESULTS)),
-                    decimals=1,
-                    see="sprat-models",
-                ),
-                number(
-                    "Cost",
-                    "Euros for calls to the provider of the frontier model.",
-                    "currencyEUR",
-                    total(s.COST_EUR),
-                    needs="a call to a provider that has a price",
-                    see="sprat-frontier",
-                ),
-                number(
-                    "Saved by small models",
-                    "What all accepted pairs would have cost at the frontier, less what was spent. The assumption is "
-                    "the variable `price`: what one pair costs there. Without another choice it is the measured mean "
-                    "of a call.",
-                    "currencyEUR",
-                    SAVING,
-                    needs="a call to a provider that has a price, as the price is measured",
-                ),
-                number(
-                    "Ended in a Result",
-                    "Results divided by accepted pairs. The promise is that every pair ends in one; those still "
-                    "waiting are missing here.",
-                    "percentunit",
-                    _ENDED,
-                    decimals=2,
-                    steps=((0.99, "orange"), (0.999, "green")),
-                    see="sprat-operations",
-                ),
-                number(
-                    "Kept within 1 s",
-                    "Share of the kept texts whose Result was there within a second of the text, by the broker's "
-                    "clock. The objective is 99 %.",
-                    "percentunit",
-                    _IN_TIME,
-                    decimals=1,
-                    steps=((0.95, "orange"), (0.99, "green")),
-                    see="sprat-operations",
-                ),
+            number(
+                "Accepted",
+                "Pairs of a text and a task that the router has accepted.",
+                "short",
+                total(s.PAIRS),
+                decimals=0,
+            ),
+            number(
+                "Kept by small models",
+                "Share of the Results that a small model answered. All others were escalated.",
+                "percentunit",
+                share(total(s.RESULTS, decision="kept"), total(s.RESULTS)),
+                decimals=1,
+                see="sprat-models",
+            ),
+            number(
+                "Cost",
+                "Euros for calls to the provider of the frontier model.",
+                "currencyEUR",
+                total(s.COST_EUR),
+                needs="a call to a provider that has a price",
+                see="sprat-frontier",
+            ),
+            number(
+                "Saved by small models",
+                "What all accepted pairs would have cost at the frontier, less what was spent. The assumption is "
+                "the variable `price`: what one pair costs there. Without another choice it is the measured mean "
+                "of a call.",
+                "currencyEUR",
+                _SAVING,
+                needs="a call to a provider that has a price, as the price is measured",
+            ),
+            number(
+                "Ended in a Result",
+                "Results divided by accepted pairs. The promise is that every pair ends in one; those still "
+                "waiting are missing here.",
+                "percentunit",
+                _ENDED,
+                decimals=2,
+                steps=((0.99, "orange"), (0.999, "green")),
+                see="sprat-operations",
+            ),
+            number(
+                "Kept within 1 s",
+                "Share of the kept texts whose Result was there within a second of the text, by the broker's "
+                "clock. The objective is 99 %.",
+                "percentunit",
+                _IN_TIME,
+                decimals=1,
+                steps=((0.95, "orange"), (0.99, "green")),
+                see="sprat-operations",
             ),
         ),
-        Row(
+        row(
             "Error budget that is left, for the chosen time range",
-            (
-                number(
-                    "Results: 0.1 % of pairs may miss one",
-                    "1: nothing of the budget is used; 0: all of it; below 0: the objective of 99.9 % is missed. Pairs "
-                    "that still wait count as missing.",
-                    "percentunit",
-                    _budget_left(_ENDED, 0.999),
-                    width=12,
-                    decimals=1,
-                    steps=((0, "orange"), (0.25, "green")),
-                    see="sprat-operations",
-                ),
-                number(
-                    "Speed: 1 % of kept texts may take longer than 1 s",
-                    "1: nothing of the budget is used; 0: all of it; below 0: the objective of 99 % is missed.",
-                    "percentunit",
-                    _budget_left(_IN_TIME, 0.99),
-                    width=12,
-                    decimals=1,
-                    steps=((0, "orange"), (0.25, "green")),
-                    see="sprat-operations",
-                ),
+            number(
+                "Results: 0.1 % of pairs may miss one",
+                "1: nothing of the budget is used; 0: all of it; below 0: the objective of 99.9 % is missed. Pairs "
+                "that still wait count as missing.",
+                "percentunit",
+                _budget_left(_ENDED, 0.999),
+                width=12,
+                decimals=1,
+                steps=((0, "orange"), (0.25, "green")),
+                see="sprat-operations",
+            ),
+            number(
+                "Speed: 1 % of kept texts may take longer than 1 s",
+                "1: nothing of the budget is used; 0: all of it; below 0: the objective of 99 % is missed.",
+                "percentunit",
+                _budget_left(_IN_TIME, 0.99),
+                width=12,
+                decimals=1,
+                steps=((0, "orange"), (0.25, "green")),
+                see="sprat-operations",
             ),
         ),
-        Row(
+        row(
             "Who answers",
-            (
-                Panel(
-                    "Results by decision and status",
-                    "`kept`: a small model answered. `escalated`: the frontier was asked. `degraded` is the small "
-                    "model's answer because the frontier declined; `unanswered` has none.",
-                    "reqps",
-                    (Query(rate(s.RESULTS, s.DECISION, s.STATUS), "{{sprat_decision}}, {{sprat_status}}"),),
-                    kind="stacked",
-                    width=12,
-                ),
-                Panel(
-                    "Kept share by task",
-                    "A fall means that texts or models have changed, or that a small model is away.",
-                    "percentunit",
-                    (
-                        Query(
-                            share(rate(s.RESULTS, s.TASK, decision="kept"), rate(s.RESULTS, s.TASK)),
-                            "{{sprat_task}}",
-                        ),
-                    ),
-                    width=12,
-                ),
-                Panel(
-                    "Why texts were escalated",
-                    "The first reason of each escalation, over the range.",
-                    "short",
-                    (Query(total(s.RESULTS, s.REASON, decision="escalated"), "{{sprat_reason}}"),),
-                    kind="ranking",
-                    needs="an escalation",
-                    see="sprat-models",
-                ),
-                Panel(
-                    "Pairs by tenant",
-                    "Accepted pairs over the range. Tenants above the limit of the metrics are `other`.",
-                    "short",
-                    (Query(total(s.PAIRS, s.TENANT), "{{sprat_tenant}}"),),
-                    kind="ranking",
-                ),
-                Panel(
-                    "Pairs by task",
-                    "Accepted pairs over the range.",
-                    "short",
-                    (Query(total(s.PAIRS, s.TASK), "{{sprat_task}}"),),
-                    kind="ranking",
-                ),
+            stacked(
+                "Results by decision and status",
+                "`kept`: a small model answered. `escalated`: the frontier was asked. `degraded` is the small "
+                "model's answer because the frontier declined; `unanswered` has none.",
+                "reqps",
+                rate(s.RESULTS, s.DECISION, s.STATUS),
+                width=12,
             ),
+            lines(
+                "Kept share by task",
+                "A fall means that texts or models have changed, or that a small model is away.",
+                "percentunit",
+                share(rate(s.RESULTS, s.TASK, decision="kept"), rate(s.RESULTS, s.TASK)),
+                width=12,
+            ),
+            ranking(
+                "Why texts were escalated",
+                "The first reason of each escalation, over the range.",
+                "short",
+                total(s.RESULTS, s.REASON, decision="escalated"),
+                needs="an escalation",
+                see="sprat-models",
+            ),
+            ranking(
+                "Pairs by tenant",
+                "Accepted pairs over the range. Tenants above the limit of the metrics are `other`.",
+                "short",
+                total(s.PAIRS, s.TENANT),
+            ),
+            ranking("Pairs by task", "Accepted pairs over the range.", "short", total(s.PAIRS, s.TASK)),
         ),
-        Row(
+        row(
             "Money",
-            (
-                Panel(
-                    "Cost per hour",
-                    "Euros per hour at the current rate, by tenant.",
-                    "currencyEUR",
-                    (Query(f"3600 * {rate(s.COST_EUR, s.TENANT)}", "{{sprat_tenant}}"),),
-                    kind="stacked",
-                    needs="a call to a provider that has a price",
-                    see="sprat-frontier",
-                ),
-                Panel(
-                    "Cost of 1,000 pairs",
-                    "Euros for 1,000 accepted pairs at the current rate, kept ones included.",
-                    "currencyEUR",
-                    (Query(f"1000 * {share(rate(s.COST_EUR), rate(s.PAIRS))}", "all pairs"),),
-                    needs="a call to a provider that has a price",
-                    see="sprat-frontier",
-                ),
-                Panel(
-                    "Cost by tenant",
-                    "Euros over the range.",
-                    "currencyEUR",
-                    (Query(total(s.COST_EUR, s.TENANT), "{{sprat_tenant}}"),),
-                    kind="ranking",
-                    needs="a call to a provider that has a price",
-                    see="sprat-frontier",
-                ),
+            stacked(
+                "Cost per hour",
+                "Euros per hour at the current rate, by tenant.",
+                "currencyEUR",
+                f"3600 * {rate(s.COST_EUR, s.TENANT)}",
+                needs="a call to a provider that has a price",
+                see="sprat-frontier",
+            ),
+            lines(
+                "Cost of 1,000 pairs",
+                "Euros for 1,000 accepted pairs at the current rate, kept ones included.",
+                "currencyEUR",
+                Query(f"1000 * {share(rate(s.COST_EUR), rate(s.PAIRS))}", "all pairs"),
+                needs="a call to a provider that has a price",
+                see="sprat-frontier",
+            ),
+            ranking(
+                "Cost by tenant",
+                "Euros over the range.",
+                "currencyEUR",
+                total(s.COST_EUR, s.TENANT),
+                needs="a call to a provider that has a price",
+                see="sprat-frontier",
             ),
         ),
-        Row(
+        row(
             "Quality of service",
-            (
-                Panel(
-                    "Seconds from text to Result",
-                    "By the broker's clock, from the append of the text to the append of the Result.",
-                    "s",
-                    (
-                        Query(quantile(0.5, s.RESULT_SECONDS, s.DECISION), "{{sprat_decision}}, half"),
-                        Query(quantile(0.95, s.RESULT_SECONDS, s.DECISION), "{{sprat_decision}}, 95 %"),
-                        Query(quantile(0.99, s.RESULT_SECONDS, s.DECISION), "{{sprat_decision}}, 99 %"),
-                    ),
-                    width=12,
-                    see="sprat-operations",
-                ),
-                Panel(
-                    "Mean seconds by task",
-                    "Kept and escalated together.",
-                    "s",
-                    (Query(mean(s.RESULT_SECONDS, s.TASK), "{{sprat_task}}"),),
-                    width=12,
-                ),
-                Panel(
-                    "Degraded or unanswered",
-                    "Results in each minute that are worse than asked for, by status.",
-                    "short",
-                    (
-                        Query(total(s.RESULTS, s.STATUS, window="$__interval", status="degraded"), "{{sprat_status}}"),
-                        Query(
-                            total(s.RESULTS, s.STATUS, window="$__interval", status="unanswered"), "{{sprat_status}}"
-                        ),
-                    ),
-                    kind="bars",
-                    needs="a declined escalation",
-                    see="sprat-frontier",
-                ),
-                Panel(
-                    "Dead letters",
-                    "Records in each minute that could not be handled, by code. Each waits in the topic of dead "
-                    "letters.",
-                    "short",
-                    (Query(total(s.DEAD_LETTERS, s.REASON, window="$__interval"), "{{sprat_reason}}"),),
-                    kind="bars",
-                    needs="a record that becomes a dead letter",
-                    see="sprat-operations",
-                ),
-                Panel(
-                    "Failed calls to the provider",
-                    "Calls in each minute that ended in an error, by type.",
-                    "short",
-                    (Query(total(s.PROVIDER_SECONDS, s.ERROR, window="$__interval", error=ANY), "{{error_type}}"),),
-                    kind="bars",
-                    needs="a call to the provider that fails",
-                    see="sprat-frontier",
-                ),
+            lines(
+                "Seconds from text to Result",
+                "By the broker's clock, from the append of the text to the append of the Result.",
+                "s",
+                *percentiles(s.RESULT_SECONDS, s.DECISION, of=(0.5, 0.95, 0.99)),
+                width=12,
+                see="sprat-operations",
+            ),
+            lines(
+                "Mean seconds by task", "Kept and escalated together.", "s", mean(s.RESULT_SECONDS, s.TASK), width=12
+            ),
+            bars(
+                "Degraded or unanswered",
+                "Results in each minute that are worse than asked for, by status.",
+                "short",
+                Query(per_step(s.RESULTS, s.STATUS, status="degraded"), "{{sprat_status}}"),
+                Query(per_step(s.RESULTS, s.STATUS, status="unanswered"), "{{sprat_status}}"),
+                needs="a declined escalation",
+                see="sprat-frontier",
+            ),
+            bars(
+                "Dead letters",
+                "Records in each minute that could not be handled, by code. Each waits in the topic of dead letters.",
+                "short",
+                per_step(s.DEAD_LETTERS, s.REASON),
+                needs="a record that becomes a dead letter",
+                see="sprat-operations",
+            ),
+            bars(
+                "Failed calls to the provider",
+                "Calls in each minute that ended in an error, by type.",
+                "short",
+                per_step(s.PROVIDER_SECONDS, s.ERROR, error=ANY),
+                needs="a call to the provider that fails",
+                see="sprat-frontier",
             ),
         ),
     ),

@@ -1,12 +1,14 @@
 """What a dashboard is made of, as data: Grafana's files and the tests of all queries come from these declarations."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from observability.dashboards import promql
 from sprat.telemetry import signals
+from sprat.telemetry.instruments import Histogram
 
 Kind = Literal["number", "lines", "stacked", "bars", "ranking", "table", "heatmap"]
 """How a panel shows its data.
@@ -75,34 +77,57 @@ class Panel:
         return "none" if self.needs else "no data"
 
 
-def number(
+def panel(
     title: str,
     description: str,
     unit: str,
-    expr: str,
-    *,
-    legend: str = "",
-    width: int = 4,
-    decimals: int | None = None,
+    *queries: Query | str,
+    kind: Kind,
+    width: int = 8,
+    height: int = 8,
     steps: tuple[tuple[float, Colour], ...] = (),
     names: Mapping[float, str] | None = None,
+    decimals: int | None = None,
     needs: str = "",
     see: str = "",
 ) -> Panel:
-    """Return a panel that shows one number, of the size that all of them have."""
-    return Panel(
-        title,
-        description,
-        unit,
-        (Query(expr, legend),),
-        kind="number",
-        width=width,
-        height=5,
-        decimals=decimals,
-        steps=steps,
-        names=names,
-        needs=needs,
-        see=see,
+    """Return a panel. The series of an expression that is given without a name have the labels by which it groups."""
+    named = tuple(Query(each, _legend(each, kind)) if isinstance(each, str) else each for each in queries)
+    return Panel(title, description, unit, named, kind, width, height, steps, names, decimals, needs, see)
+
+
+def _legend(expr: str, kind: Kind) -> str:
+    grouped = None if kind == "number" else _GROUPED.match(expr)
+    labels = grouped[1].split(", ") if grouped else []
+    return _named(label for label in labels if label != "le" or kind == "heatmap")
+
+
+def _named(labels: Iterable[str], last: str = "") -> str:
+    return ", ".join([*(f"{{{{{label}}}}}" for label in labels), *([last] if last else [])])
+
+
+_GROUPED: Final = re.compile(r"(?:\d+ \* )?(?:histogram_quantile\([\d.]+, )?\w+ by \(([^)]*)\)")
+
+number = partial(panel, kind="number", width=4, height=5)
+lines = partial(panel, kind="lines")
+stacked = partial(panel, kind="stacked")
+bars = partial(panel, kind="bars")
+ranking = partial(panel, kind="ranking")
+table = partial(panel, kind="table")
+heatmap = partial(panel, kind="heatmap")
+
+
+def percentiles(
+    metric: Histogram, *by: promql.By, of: tuple[float, ...] = (0.5, 0.95), **where: promql.Value
+) -> tuple[Query, ...]:
+    """Return the queries of the values below which half and 95 % of the recorded ones lie, or other shares."""
+    labels = [promql.label(each) for each in by]
+    return tuple(
+        Query(
+            promql.quantile(share, metric, *by, window=promql.RATE, **where),
+            _named(labels, "half" if share == 0.5 else f"{100 * share:g} %"),
+        )
+        for share in of
     )
 
 
@@ -112,6 +137,11 @@ class Row:
 
     title: str
     panels: tuple[Panel, ...]
+
+
+def row(title: str, *panels: Panel) -> Row:
+    """Return a row of these panels."""
+    return Row(title, panels)
 
 
 @dataclass(frozen=True, slots=True)

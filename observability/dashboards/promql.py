@@ -98,6 +98,11 @@ def total(metric: Counter | Histogram, *by: By, window: str = RANGE, **where: Va
     return _aggregated("sum", f"{new} > 0) or increase({counter}[{window}])", by)
 
 
+def per_step(metric: Counter | Histogram, *by: By, **where: Value) -> str:
+    """Return the `total` of one bar."""
+    return total(metric, *by, window=STEP, **where)
+
+
 def _count(metric: Metric) -> str:
     return "_count" if isinstance(metric, Histogram) else ""
 

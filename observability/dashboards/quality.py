@@ -1,7 +1,7 @@
 """Models: do the small models still fit the texts? For owners of a use case."""
 
-from observability.dashboards.panels import Dashboard, Panel, Query, Row, number
-from observability.dashboards.promql import ANY, RANGE, STEP, Matches, buckets, mean, now, rate, share, total
+from observability.dashboards.panels import Dashboard, Query, bars, heatmap, lines, number, ranking, row, stacked, table
+from observability.dashboards.promql import ANY, RANGE, Matches, buckets, mean, now, per_step, rate, share, total
 from sprat.telemetry import signals as s
 
 _BY = (s.TASK, s.MODEL)
@@ -13,189 +13,136 @@ MODELS = Dashboard(
     description="For owners of a use case: how sure are the small models, how much of their work is kept, in which "
     "languages do texts arrive, which versions answer, and what do they decline?",
     rows=(
-        Row(
+        row(
             "The answer, for the chosen time range",
-            (
-                number(
-                    "Predictions",
-                    "Of small models, declined ones included.",
-                    "short",
-                    total(s.PREDICTIONS),
-                    decimals=0,
-                ),
-                number(
-                    "Kept",
-                    "Share of the judged predictions with a confidence that the router kept.",
-                    "percentunit",
-                    share(total(s.CONFIDENCE, decision="kept"), total(s.CONFIDENCE)),
-                    decimals=1,
-                ),
-                number(
-                    "Mean confidence",
-                    "Calibrated: of texts with 0.9, nine in ten answers are right.",
-                    "percentunit",
-                    mean(s.CONFIDENCE, window=RANGE),
-                    decimals=1,
-                ),
-                number(
-                    "Declined",
-                    "Share of the predictions in which the model gives no answer: a language or target that it does "
-                    "not serve, a text that is too long or that breaks it.",
-                    "percentunit",
-                    share(
-                        f"({total(s.PREDICTIONS)} - {total(s.PREDICTIONS, reason='none')})",
-                        total(s.PREDICTIONS),
-                    ),
-                    decimals=1,
-                ),
-                number(
-                    "Languages",
-                    "Languages of accepted texts, as their senders said.",
-                    "short",
-                    f"count({total(s.PREDICTIONS, s.LANGUAGE)} > 0)",
-                    decimals=0,
-                ),
-                number(
-                    "Versions that answer",
-                    "Versions of models that run now. More than one of a model: an update is under way.",
-                    "short",
-                    f"count({now(s.BUILD, s.MODEL, s.MODEL_VERSION, model_version=ANY)})",
-                    decimals=0,
-                ),
+            number(
+                "Predictions", "Of small models, declined ones included.", "short", total(s.PREDICTIONS), decimals=0
+            ),
+            number(
+                "Kept",
+                "Share of the judged predictions with a confidence that the router kept.",
+                "percentunit",
+                share(total(s.CONFIDENCE, decision="kept"), total(s.CONFIDENCE)),
+                decimals=1,
+            ),
+            number(
+                "Mean confidence",
+                "Calibrated: of texts with 0.9, nine in ten answers are right.",
+                "percentunit",
+                mean(s.CONFIDENCE, window=RANGE),
+                decimals=1,
+            ),
+            number(
+                "Declined",
+                "Share of the predictions in which the model gives no answer: a language or target that it does "
+                "not serve, a text that is too long or that breaks it.",
+                "percentunit",
+                share(f"({total(s.PREDICTIONS)} - {total(s.PREDICTIONS, reason='none')})", total(s.PREDICTIONS)),
+                decimals=1,
+            ),
+            number(
+                "Languages",
+                "Languages of accepted texts, as their senders said.",
+                "short",
+                f"count({total(s.PREDICTIONS, s.LANGUAGE)} > 0)",
+                decimals=0,
+            ),
+            number(
+                "Versions that answer",
+                "Versions of models that run now. More than one of a model: an update is under way.",
+                "short",
+                f"count({now(s.BUILD, s.MODEL, s.MODEL_VERSION, model_version=ANY)})",
+                decimals=0,
             ),
         ),
-        Row(
+        row(
             "How sure they are",
-            (
-                Panel(
-                    "Confidence over time",
-                    "How many predictions fell into which band of confidence. A band that moves down: the texts have "
-                    "changed.",
-                    "percentunit",
-                    (Query(buckets(s.CONFIDENCE), "{{le}}"),),
-                    kind="heatmap",
-                ),
-                Panel(
-                    "Mean confidence by model",
-                    "By task and model.",
-                    "percentunit",
-                    (Query(mean(s.CONFIDENCE, *_BY), _NAMED),),
-                ),
-                Panel(
-                    "Kept share by model",
-                    "Of predictions with a confidence.",
-                    "percentunit",
-                    (Query(share(rate(s.CONFIDENCE, *_BY, decision="kept"), rate(s.CONFIDENCE, *_BY)), _NAMED),),
-                ),
-                Panel(
-                    "Called outside",
-                    "Share of predictions with a confidence that name none of the task's labels, kept or escalated.",
-                    "percentunit",
-                    (Query(share(rate(s.OUTSIDE, s.TASK), rate(s.CONFIDENCE, s.TASK)), "{{sprat_task}}"),),
-                    needs="a text that a small model calls outside",
-                ),
-                Panel(
-                    "Without a level",
-                    "Share of predictions with a confidence that are to reach a goal and carry no level: their model "
-                    "was not measured.",
-                    "percentunit",
-                    (Query(share(rate(s.NOT_MEASURED, s.TASK), rate(s.CONFIDENCE, s.TASK)), "{{sprat_task}}"),),
-                    needs="a model without thresholds",
-                ),
+            heatmap(
+                "Confidence over time",
+                "How many predictions fell into which band of confidence. A band that moves down: the texts have "
+                "changed.",
+                "percentunit",
+                Query(buckets(s.CONFIDENCE), "{{le}}"),
+            ),
+            lines("Mean confidence by model", "By task and model.", "percentunit", mean(s.CONFIDENCE, *_BY)),
+            lines(
+                "Kept share by model",
+                "Of predictions with a confidence.",
+                "percentunit",
+                share(rate(s.CONFIDENCE, *_BY, decision="kept"), rate(s.CONFIDENCE, *_BY)),
+            ),
+            lines(
+                "Called outside",
+                "Share of predictions with a confidence that name none of the task's labels, kept or escalated.",
+                "percentunit",
+                share(rate(s.OUTSIDE, s.TASK), rate(s.CONFIDENCE, s.TASK)),
+                needs="a text that a small model calls outside",
+            ),
+            lines(
+                "Without a level",
+                "Share of predictions with a confidence that are to reach a goal and carry no level: their model "
+                "was not measured.",
+                "percentunit",
+                share(rate(s.NOT_MEASURED, s.TASK), rate(s.CONFIDENCE, s.TASK)),
+                needs="a model without thresholds",
             ),
         ),
-        Row(
+        row(
             "What they get, and what they decline",
-            (
-                Panel(
-                    "Texts by language",
-                    "Accepted pairs over the range.",
-                    "short",
-                    (Query(total(s.PREDICTIONS, s.LANGUAGE), "{{sprat_language}}"),),
-                    kind="ranking",
+            ranking("Texts by language", "Accepted pairs over the range.", "short", total(s.PREDICTIONS, s.LANGUAGE)),
+            stacked("Predictions by task", "A second.", "reqps", rate(s.PREDICTIONS, s.TASK)),
+            bars(
+                "Declined by reason",
+                "Predictions without an answer in each minute, by task.",
+                "short",
+                per_step(s.PREDICTIONS, s.TASK, s.REASON, reason=Matches("none", negate=True)),
+                needs="a text that a small model declines",
+            ),
+            ranking(
+                "Declined by language",
+                "Over the range. A language with many is one to train for.",
+                "short",
+                total(s.PREDICTIONS, s.TASK, s.LANGUAGE, reason=Matches("none", negate=True)),
+                needs="a text that a small model declines",
+            ),
+            stacked(
+                "Predictions by version",
+                "A second, by the version of the model that the router judged.",
+                "reqps",
+                Query(rate(s.CONFIDENCE, *_BY, s.MODEL_VERSION), _NAMED + " {{sprat_model_version}}"),
+            ),
+            table(
+                "Models that run",
+                "Each service with its version and its model's version, by number of processes.",
+                "short",
+                Query(
+                    now(s.BUILD, "service_name", s.VERSION, s.MODEL, s.MODEL_VERSION, model_version=ANY),
+                    "{{service_name}} {{service_version}} {{sprat_model_name}} {{sprat_model_version}}",
                 ),
-                Panel(
-                    "Predictions by task",
-                    "A second.",
-                    "reqps",
-                    (Query(rate(s.PREDICTIONS, s.TASK), "{{sprat_task}}"),),
-                    kind="stacked",
+                decimals=0,
+            ),
+            table(
+                "Goals",
+                "What the policy asks of the answers of each task's default model: of those that are kept, this "
+                "share right. `none`: a fixed `keep_at` decides.",
+                "short",
+                Query(
+                    now(s.POLICY_GOAL, s.TASK, s.GOAL, s.EVIDENCE, how="max"),
+                    "{{sprat_task}} {{sprat_goal}} {{sprat_evidence}}",
                 ),
-                Panel(
-                    "Declined by reason",
-                    "Predictions without an answer in each minute, by task.",
-                    "short",
-                    (
-                        Query(
-                            total(s.PREDICTIONS, s.TASK, s.REASON, window=STEP, reason=Matches("none", negate=True)),
-                            "{{sprat_task}}: {{sprat_reason}}",
-                        ),
-                    ),
-                    kind="bars",
-                    needs="a text that a small model declines",
+                decimals=0,
+            ),
+            table(
+                "Thresholds",
+                "By which each model's answers get their levels, by number of processes. A model that is missing "
+                "has none.",
+                "short",
+                Query(
+                    now(s.THRESHOLDS, *_BY, s.MODEL_VERSION, s.THRESHOLDS_VERSION),
+                    _NAMED + " {{sprat_model_version}} {{sprat_thresholds_version}}",
                 ),
-                Panel(
-                    "Declined by language",
-                    "Over the range. A language with many is one to train for.",
-                    "short",
-                    (
-                        Query(
-                            total(s.PREDICTIONS, s.TASK, s.LANGUAGE, reason=Matches("none", negate=True)),
-                            "{{sprat_task}}: {{sprat_language}}",
-                        ),
-                    ),
-                    kind="ranking",
-                    needs="a text that a small model declines",
-                ),
-                Panel(
-                    "Predictions by version",
-                    "A second, by the version of the model that the router judged.",
-                    "reqps",
-                    (Query(rate(s.CONFIDENCE, *_BY, s.MODEL_VERSION), _NAMED + " {{sprat_model_version}}"),),
-                    kind="stacked",
-                ),
-                Panel(
-                    "Models that run",
-                    "Each service with its version and its model's version, by number of processes.",
-                    "short",
-                    (
-                        Query(
-                            now(s.BUILD, "service_name", s.VERSION, s.MODEL, s.MODEL_VERSION, model_version=ANY),
-                            "{{service_name}} {{service_version}} {{sprat_model_name}} {{sprat_model_version}}",
-                        ),
-                    ),
-                    kind="table",
-                    decimals=0,
-                ),
-                Panel(
-                    "Goals",
-                    "What the policy asks of the answers of each task's default model: of those that are kept, this "
-                    "share right. `none`: a fixed `keep_at` decides.",
-                    "short",
-                    (
-                        Query(
-                            now(s.POLICY_GOAL, s.TASK, s.GOAL, s.EVIDENCE, how="max"),
-                            "{{sprat_task}} {{sprat_goal}} {{sprat_evidence}}",
-                        ),
-                    ),
-                    kind="table",
-                    decimals=0,
-                ),
-                Panel(
-                    "Thresholds",
-                    "By which each model's answers get their levels, by number of processes. A model that is missing "
-                    "has none.",
-                    "short",
-                    (
-                        Query(
-                            now(s.THRESHOLDS, *_BY, s.MODEL_VERSION, s.THRESHOLDS_VERSION),
-                            _NAMED + " {{sprat_model_version}} {{sprat_thresholds_version}}",
-                        ),
-                    ),
-                    kind="table",
-                    decimals=0,
-                    needs="a model with thresholds",
-                ),
+                decimals=0,
+                needs="a model with thresholds",
             ),
         ),
     ),
