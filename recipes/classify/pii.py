@@ -36,7 +36,7 @@ from sprat_training.evaluation.metrics import (
     reliability_bins,
     wilson,
 )
-from sprat_training.label_set_fit import fit_platt
+from sprat_training.fitting.label_set_fit import fit_platt
 
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]

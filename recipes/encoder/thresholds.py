@@ -21,8 +21,8 @@ from sprat_encoder.zero_shot import ARTEFACT, NAME, OUTSIDE_SHARE, READER, load_
 from sprat_inference.artefact import load_part
 from sprat_training.datasets.clinc150 import Split
 from sprat_training.evaluation.metrics import read_splits
-from sprat_training.levels import LABEL_RIGHT
 from sprat_training.thresholds import Rows, measure
+from sprat_training.thresholds.levels import LABEL_RIGHT
 
 SIZES = (*[3] * 9, *[10] * 3, 20)
 """Labels of each task, 77 in all."""

@@ -21,7 +21,7 @@ from sprat_inference.artefact import load_part, write_part
 from sprat_inference.encoder import SentenceEncoder
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, LabelCalibrator, features
-from sprat_training.fitting import fit_calibrator, fit_head, logits_of
+from sprat_training.fitting.heads import fit_calibrator, fit_head, logits_of
 
 Rows = list[tuple[str, str]]
 Integers = NDArray[np.int64]

@@ -27,7 +27,7 @@ from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, Calibrators
 from sprat_inference.lexical import LexicalStage
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
-from sprat_training.levels import write_levels
+from sprat_training.thresholds.levels import write_levels
 
 
 @dataclass(frozen=True, slots=True)

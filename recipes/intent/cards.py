@@ -12,7 +12,7 @@ from sprat_encoder import identify
 from sprat_inference.artefact import load_part
 from sprat_inference.card import PartRef
 from sprat_inference.encoder import SentenceEncoder
-from sprat_training.lexical_gate import FOLDS, MARGIN
+from sprat_training.fitting.lexical_gate import FOLDS, MARGIN
 
 OUTSIDE_SHARE = 0.1
 KEPT_RIGHT = 0.97

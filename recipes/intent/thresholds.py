@@ -19,8 +19,8 @@ from sprat_encoder.label_model import LabellingModel
 from sprat_inference.label_calibration import BASE_LANGUAGE
 from sprat_training.datasets.clinc150 import Split, read_queries, read_split
 from sprat_training.evaluation import metrics
-from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
+from sprat_training.thresholds.levels import write_levels
 
 ARTEFACTS = ROOT / "services/intent/src/sprat_intent/artefacts"
 QUERIES = ROOT / "tests/data"

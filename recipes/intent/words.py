@@ -12,10 +12,10 @@ from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import BASE_LANGUAGE, RIGHT, features
 from sprat_inference.lexical import LexicalModel
-from sprat_training.config import no_progress
 from sprat_training.datasets.clinc150 import Split
-from sprat_training.fitting import cross_validate, fit_calibrator, text_folds
-from sprat_training.lexical_gate import (
+from sprat_training.datasets.config import no_progress
+from sprat_training.fitting.heads import cross_validate, fit_calibrator, text_folds
+from sprat_training.fitting.lexical_gate import (
     FOLDS,
     Integers,
     LexicalFit,

@@ -16,8 +16,8 @@ from sprat_inference.card import label_set_hash
 from sprat_langid import INTERCEPT, LANGUAGES, READ_CODE_POINTS, SLOPE, VERSION, detect
 from sprat_language_id.__main__ import SHIPPED
 from sprat_language_id.model import READER
-from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
+from sprat_training.thresholds.levels import write_levels
 
 DATA = ROOT / "tests/data"
 KEEP_AT = 0.8

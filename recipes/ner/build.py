@@ -29,7 +29,7 @@ from sprat_inference.heads import TokenHead
 from sprat_ner.calibration import METHOD, NAME, TEXT
 from sprat_ner.model import LABELS, READER, NerModel
 from sprat_training.evaluation.metrics import wilson
-from sprat_training.levels import write_levels
+from sprat_training.thresholds.levels import write_levels
 
 KEPT_RIGHT = 0.95
 LICENCE_OF_ENCODER = ROOT / "shared/encoder/src/sprat_encoder/artefacts/e5-small/LICENSE"

@@ -19,8 +19,8 @@ from sprat_contracts import NerOutput
 from sprat_contracts.thresholds import NONE, says
 from sprat_ner.decoding import TYPES
 from sprat_ner.model import NerModel
-from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
+from sprat_training.thresholds.levels import write_levels
 
 OUTPUT = ROOT / "services/ner/src/sprat_ner/artefacts/default"
 GERMAN_SENTENCES = ROOT / "tests/data/ner_de.jsonl"

@@ -21,7 +21,7 @@ from recipes.translation.scores import scores, see_tests
 from recipes.translation.thresholds import OUTPUT, rows_of
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Calibration, Card, Score
-from sprat_training.levels import write_levels
+from sprat_training.thresholds.levels import write_levels
 from sprat_translation.model import ENCODER_TOKENS, READER, TranslationModel
 from sprat_translation.network import TranslationNetwork
 from sprat_translation.quality_estimate import METHOD

@@ -15,8 +15,8 @@ from recipes.translation.choices import OUTSIDE_SHARE
 from recipes.translation.corpora import ParallelTexts, hard_sentences
 from recipes.translation.estimate import HARD_EVERY, development_pairs
 from recipes.translation.quality import POOR_CHRF, see
-from sprat_training.levels import write_levels
 from sprat_training.thresholds import Rows
+from sprat_training.thresholds.levels import write_levels
 from sprat_translation.model import TranslationModel
 
 OUTPUT = ROOT / "services/translation/src/sprat_translation/artefacts/en-de"

@@ -22,8 +22,8 @@ from recipes.ner.sets import TESTS, read_set
 from sprat_contracts.thresholds import LEAST_THRESHOLD, NONE, SOME
 from sprat_encoder.label_model import LabellingModel
 from sprat_ner.model import NerModel
-from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.doubles import core_numbers, doubles_of
+from sprat_training.datasets.config import TrainingConfig, no_progress
+from sprat_training.datasets.doubles import core_numbers, doubles_of
 from sprat_training.thresholds import Rows
 from sprat_training.train import train
 from tests.bench.train_quality import Rows as LabelledTexts

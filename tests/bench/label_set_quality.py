@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sprat_training.config import TrainingConfig, no_progress
+from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.train import train
 
 KNOWN = OTHERS = 20

@@ -27,8 +27,8 @@ import numpy as np
 from recipes.intent.build import lowest_threshold
 from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts
 from sprat_encoder.label_model import Classification, LabellingModel
-from sprat_training.config import TrainingConfig, no_progress
 from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
+from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.evaluation import metrics
 from sprat_training.evaluation.metrics import Flags
 from sprat_training.train import train

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from sprat_contracts.thresholds import Step
 from sprat_inference.heads import Floats
-from sprat_training.config import no_progress
-from sprat_training.encoding import encode_texts, load_base
-from sprat_training.figures import readings_of
-from sprat_training.fitting import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
+from sprat_training.datasets.config import no_progress
+from sprat_training.fitting.encoding import encode_texts, load_base
+from sprat_training.fitting.figures import readings_of
+from sprat_training.fitting.heads import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
 from sprat_training.thresholds import estimate
 
 ACCURACY: Final = 0.97

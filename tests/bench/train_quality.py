@@ -23,8 +23,8 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 # isort: split
 import numpy as np
 
-from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.encoding import encode_texts, load_base
+from sprat_training.datasets.config import TrainingConfig, no_progress
+from sprat_training.fitting.encoding import encode_texts, load_base
 from sprat_training.train import Trained, train
 from tests.bench.benchmarks_page import read, save
 from tests.bench.near_outside import near_outside

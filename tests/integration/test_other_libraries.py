@@ -6,7 +6,7 @@ from seqeval.metrics import f1_score
 from sklearn.linear_model import LogisticRegression
 
 from recipes.ner.quality import ReadSentence
-from sprat_training.regression import fit_multinomial
+from sprat_training.fitting.regression import fit_multinomial
 
 
 @pytest.mark.parametrize("weighted", [False, True])

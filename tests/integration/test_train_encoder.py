@@ -21,7 +21,7 @@ from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
 from sprat_inference.encoder import Pooling, SentenceEncoder
-from sprat_training.encoding import load_base
+from sprat_training.fitting.encoding import load_base
 from support import training_files
 from support.model_hub import COMMIT, model_hub
 
@@ -143,7 +143,7 @@ def test_a_model_is_trained_on_it_served_and_trained_on_again(tmp_path: Path) ->
 LOAD = """
 import sys
 from pathlib import Path
-from sprat_training.encoding import load_base
+from sprat_training.fitting.encoding import load_base
 
 scratch = Path(sys.argv[1])
 print(load_base(Path("owner/sentences"), threads=1, prefix="query: ", scratch=scratch).made_of[0].source)

@@ -13,7 +13,7 @@ from sprat_cli.main import app
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
 from sprat_inference.artefact import load_artefact
 from sprat_operations import local_run
-from sprat_training.record import read_record
+from sprat_training.datasets.record import read_record
 from support import label_sets, training_files
 from support.cli_records import environment
 from support.stream import made_topics, producing, settings_for

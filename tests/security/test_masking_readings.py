@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from sprat_policy import PatternRule, PrivacyPolicy, TermRule
 from sprat_privacy import Detection, Detector, MaskedText, NameDetector, mask, read_names, restore_text
+from sprat_privacy.detectors.labels import labels_to_keep
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.labels import labels_to_keep
 from sprat_privacy.normalisation import seen
 from sprat_privacy.readings import decode_references, readings
 

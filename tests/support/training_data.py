@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sprat_training.data import MIN_TEXTS
+from sprat_training.datasets.distinct import MIN_TEXTS
 from sprat_training.datasets.reader import LabelledTexts
-from sprat_training.fitting import Floats, Integers
+from sprat_training.fitting.heads import Floats, Integers
 
 NO_VECTORS = np.zeros((0, 16), np.float32)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sprat_training import doubles
+from sprat_training.datasets import doubles
 from support import training_files
 from support.evaluating import run
 

@@ -9,10 +9,10 @@ from sprat.base.errors import UserError
 from sprat.base.thresholds import THRESHOLDS, read_thresholds
 from sprat_contracts.thresholds import thousandths
 from sprat_inference.artefact import load_artefact, write_artefact
+from sprat_training.datasets.record import FILE
 from sprat_training.evaluation.decision import Goal
 from sprat_training.evaluation.evaluate import evaluate
 from sprat_training.evaluation.models import model_of_folder
-from sprat_training.record import FILE
 from sprat_training.thresholds.wording import PARAGRAPH
 from support import training_files
 from support.evaluating import POLICY, run

@@ -15,7 +15,7 @@ from sprat_cli.main import app
 from sprat_contracts.thresholds import NONE, SOME
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import load_artefact
-from sprat_training.figures import near_outside
+from sprat_training.fitting.figures import near_outside
 from support import label_sets, training_files
 
 RIGHT = [(text, "leave" if place == 0 else label) for place, (text, label) in enumerate(training_files.rows())]

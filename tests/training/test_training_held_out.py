@@ -10,15 +10,15 @@ import pytest
 from sprat.base.model import Question
 from sprat_inference.artefact import load_artefact
 from sprat_inference.card import Card
-from sprat_training import held_out
-from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.data import TooFewToHoldOutError
+from sprat_training.datasets.config import TrainingConfig, no_progress
+from sprat_training.datasets.distinct import TooFewToHoldOutError
 from sprat_training.datasets.rows import normalised_text
-from sprat_training.encoding import RememberingEncoder, encode_texts, load_base
+from sprat_training.datasets.sources import read_sources
 from sprat_training.evaluation.decision import Decision, Goal, compare
 from sprat_training.evaluation.models import model_of_folder
-from sprat_training.held_out import compare_trainings
-from sprat_training.sources import read_sources
+from sprat_training.fitting import held_out
+from sprat_training.fitting.encoding import RememberingEncoder, encode_texts, load_base
+from sprat_training.fitting.held_out import compare_trainings
 from sprat_training.train import fit_labels, train
 from support import training_files
 
@@ -87,7 +87,7 @@ def test_of_few_texts_each_is_compared_and_of_many_a_fifth(
     assert few.compared is not None
     assert (few.compared.gained, few.compared.lost, few.verdict) == (0, 0, "not shown")
     assert [each.judged for each in (few.served, few.new) if each is not None] == ["cross-fitted"] * 2
-    monkeypatch.setattr("sprat_training.held_out.MANY_TEXTS", 50)
+    monkeypatch.setattr("sprat_training.fitting.held_out.MANY_TEXTS", 50)
     many = compared(config, config, card)
     assert many.notes == ("held out from both trainings: a fifth of the texts",)
     assert 0 < many.rows < few.rows / 2

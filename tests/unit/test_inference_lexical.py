@@ -6,7 +6,7 @@ import pytest
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator
 from sprat_inference.lexical import LEXICAL_FILE, LexicalModel, LexicalStage, read_ngrams
-from sprat_training.lexical_fit import fit_lexical
+from sprat_training.fitting.lexical_fit import fit_lexical
 from support.lexical_texts import LABELS, TEXTS, gold
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_training.data import check_test, merge_spellings, prepare
+from sprat_training.datasets.distinct import check_test, merge_spellings, prepare
 from sprat_training.datasets.reader import joined, read_labelled
 from support.dataset_files import write_file
 from support.training_data import enough, labelled

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sprat_training.data import TrainingData
-from sprat_training.doubles import core_numbers, doubles_of, find_doubles
-from sprat_training.fitting import text_folds
+from sprat_training.datasets.distinct import TrainingData
+from sprat_training.datasets.doubles import core_numbers, doubles_of, find_doubles
+from sprat_training.fitting.heads import text_folds
 from support.training_data import clusters
 
 SENTENCES = {

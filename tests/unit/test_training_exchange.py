@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_training.exchange import exchange, versions_to_exchange
-from sprat_training.model_card import check_output
+from sprat_training.versions.exchange import exchange, versions_to_exchange
+from sprat_training.versions.model_card import check_output
 
 BOTH = [pytest.param(*each, id=f"report now {each[0]}, before {each[1]}") for each in product((True, False), repeat=2)]
 

@@ -7,16 +7,23 @@ import numpy as np
 import pytest
 
 from sprat_inference.label_calibration import features
-from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.data import prepare
-from sprat_training.doubles import DoublesFound, core_numbers
+from sprat_training.datasets.config import TrainingConfig, no_progress
+from sprat_training.datasets.distinct import prepare
+from sprat_training.datasets.doubles import DoublesFound, core_numbers
+from sprat_training.datasets.sources import Sources
 from sprat_training.evaluation.metrics import wilson
-from sprat_training.figures import NEAR_OUTSIDE, Figures, figures_of_labels, figures_of_sets, near_outside, readings_of
 from sprat_training.findings import label_steps
-from sprat_training.fitting import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
-from sprat_training.label_fit import FittedLabels
-from sprat_training.label_issues import find_label_issues
-from sprat_training.sources import Sources
+from sprat_training.fitting.figures import (
+    NEAR_OUTSIDE,
+    Figures,
+    figures_of_labels,
+    figures_of_sets,
+    near_outside,
+    readings_of,
+)
+from sprat_training.fitting.heads import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
+from sprat_training.fitting.label_fit import FittedLabels
+from sprat_training.fitting.label_issues import find_label_issues
 from sprat_training.thresholds import Rows
 from support.training_data import NO_VECTORS, clusters, labelled
 

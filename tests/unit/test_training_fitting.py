@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sprat_training import regression
-from sprat_training.config import no_progress
-from sprat_training.fitting import cross_validate, features_of, fit_head, logits_of, text_folds
-from sprat_training.regression import fit_multinomial
+from sprat_training.datasets.config import no_progress
+from sprat_training.fitting import regression
+from sprat_training.fitting.heads import cross_validate, features_of, fit_head, logits_of, text_folds
+from sprat_training.fitting.regression import fit_multinomial
 from support.training_data import NO_VECTORS, clusters
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_training.config import TrainingConfig, no_progress
-from sprat_training.data import MIN_TEXTS, TooFewToHoldOutError
+from sprat_training.datasets.config import TrainingConfig, no_progress
+from sprat_training.datasets.distinct import MIN_TEXTS, TooFewToHoldOutError
+from sprat_training.datasets.label_sets import one_label, read_label_sets, set_numbers
 from sprat_training.datasets.reader import read_labelled
 from sprat_training.datasets.rows import normalised_text
-from sprat_training.figures import figures_of_sets
-from sprat_training.label_set_data import one_label, read_label_sets, set_numbers
-from sprat_training.label_set_fit import fit_set_calibration, fit_sets
+from sprat_training.fitting.figures import figures_of_sets
+from sprat_training.fitting.label_set_fit import fit_set_calibration, fit_sets
 from sprat_training.thresholds import estimate
 from support.training_data import clusters
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sprat_inference.label_calibration import RIGHT, features
-from sprat_training.config import no_progress
-from sprat_training.fitting import HeldOut, fit_calibrator
-from sprat_training.lexical_gate import (
+from sprat_training.datasets.config import no_progress
+from sprat_training.fitting.heads import HeldOut, fit_calibrator
+from sprat_training.fitting.lexical_gate import (
     LEAST_SHARE,
     MARGIN,
     Compared,

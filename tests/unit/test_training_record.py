@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.config import TrainingConfig
 from sprat_training.datasets.reader import LabelledTexts, joined
-from sprat_training.record import CHANCE, FILE, Fingerprints, Reading, read_record, seen_by, without_seen, write_record
+from sprat_training.datasets.record import (
+    CHANCE,
+    FILE,
+    Fingerprints,
+    Reading,
+    read_record,
+    seen_by,
+    without_seen,
+    write_record,
+)
 
 TEXTS = [f"where is my payslip of the year {number}" for number in range(500)]
 

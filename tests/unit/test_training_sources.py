@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.sources import read_sources
+from sprat_training.datasets.config import TrainingConfig
+from sprat_training.datasets.sources import read_sources
 from support.dataset_files import write_file
 from support.training_data import enough
 

@@ -14,7 +14,7 @@ from sprat_frontier.tiers import Tier
 from sprat_langid import language_detected
 from sprat_policy import ALL_OTHERS, TaskFile, effective_rule
 from sprat_privacy import MaskedText, restore
-from sprat_privacy.labels import numbered
+from sprat_privacy.detectors.labels import numbered
 
 
 @dataclass(frozen=True, slots=True)

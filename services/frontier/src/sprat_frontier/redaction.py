@@ -24,11 +24,11 @@ from sprat_privacy import (
     mask,
     read_names,
 )
+from sprat_privacy.detectors.labels import labels_to_keep
 from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_privacy.labels import labels_to_keep
 
 BATCH_CODE_POINTS = 4_000
 """Masked in one turn of a thread, or one text: others wait no longer for a thread, and more texts gain little."""

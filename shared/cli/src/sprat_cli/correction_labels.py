@@ -19,7 +19,7 @@ from sprat_operations.connection import reading_signatures
 from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import TextSearch, find_texts, requested_model
 from sprat_operations.topic_reader import read_since
-from sprat_training.data import OUTSIDE, is_remainder
+from sprat_training.datasets.distinct import OUTSIDE, is_remainder
 
 Known = Mapping[str, Collection[str]]
 """Model → its intents."""

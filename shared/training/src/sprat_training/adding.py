@@ -57,12 +57,12 @@ from sprat_training.calibration import (
     calibrate_translations,
 )
 from sprat_training.calibration_rows import ClassRows, SetRows, read_logits, read_span_rows, read_translation_rows
-from sprat_training.config import OnTrainingProgress
-from sprat_training.data import OUTSIDE
+from sprat_training.datasets.config import OnTrainingProgress
+from sprat_training.datasets.distinct import OUTSIDE
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal
-from sprat_training.figures import calibration_error
-from sprat_training.levels import keep_at_fields, measure_levels, write_levels
+from sprat_training.fitting.figures import calibration_error
+from sprat_training.thresholds.levels import keep_at_fields, measure_levels, write_levels
 
 LEAST_COMPARED: Final = 20
 """Texts whose translations are compared. The shipped ones are in English, German and French."""

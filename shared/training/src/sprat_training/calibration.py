@@ -30,9 +30,9 @@ from sprat_training.calibration_rows import (
     TranslatedRows,
     read_logits,
 )
-from sprat_training.config import OnTrainingProgress
-from sprat_training.label_set_fit import fit_platt, fit_set_calibration
-from sprat_training.languages import languages_read
+from sprat_training.datasets.config import OnTrainingProgress
+from sprat_training.datasets.languages import languages_read
+from sprat_training.fitting.label_set_fit import fit_platt, fit_set_calibration
 from sprat_training.thresholds import Rows
 
 Doubles = NDArray[np.float64]

@@ -17,9 +17,9 @@ from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier
 from sprat_inference.converters.agreement import chrf_of_each
 from sprat_inference.heads import Floats
-from sprat_training.config import OnTrainingProgress
-from sprat_training.data import OUTSIDE
 from sprat_training.datasets.columns import safe_listing
+from sprat_training.datasets.config import OnTrainingProgress
+from sprat_training.datasets.distinct import OUTSIDE
 from sprat_training.datasets.reader import LabelledTexts, split_labels
 from sprat_training.datasets.rows import numbered_lines
 

@@ -4,15 +4,15 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from sprat_training.data import FEW_TEXTS, MIN_TEXTS, DataSummary, RepeatedText, is_remainder, quoted_group
-from sprat_training.doubles import DoublesFound
+from sprat_training.datasets.distinct import FEW_TEXTS, MIN_TEXTS, DataSummary, RepeatedText, is_remainder, quoted_group
+from sprat_training.datasets.doubles import DoublesFound
+from sprat_training.datasets.label_sets import LabelSetSources
+from sprat_training.datasets.sources import Sources
 from sprat_training.evaluation.metrics import wilson
-from sprat_training.figures import Figures
-from sprat_training.label_fit import FittedLabels
-from sprat_training.label_issues import has_few_texts
-from sprat_training.label_set_data import LabelSetSources
-from sprat_training.lexical_gate import LEAST_SHARE
-from sprat_training.sources import Sources
+from sprat_training.fitting.figures import Figures
+from sprat_training.fitting.label_fit import FittedLabels
+from sprat_training.fitting.label_issues import has_few_texts
+from sprat_training.fitting.lexical_gate import LEAST_SHARE
 
 _MAX_ROWS: Final = 6
 _MAX_CONFLICTS: Final = 3

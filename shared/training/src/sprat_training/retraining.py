@@ -12,17 +12,17 @@ from sprat.base.errors import SpratError, UserError
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card, Work
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import MIN_TEXTS, TooFewToHoldOutError
 from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
+from sprat_training.datasets.distinct import MIN_TEXTS, TooFewToHoldOutError
 from sprat_training.datasets.reader import read_labelled, split_labels
+from sprat_training.datasets.record import FILE as RECORD
+from sprat_training.datasets.record import Reading, TrainingRecord, read_record
 from sprat_training.datasets.tables import read_text
 from sprat_training.evaluation.decision import Decision, Goal
-from sprat_training.held_out import compare_trainings
-from sprat_training.model_card import FITTED, OUTSIDE_TEXTS, OWN_FILE, report_file
-from sprat_training.record import FILE as RECORD
-from sprat_training.record import Reading, TrainingRecord, read_record
+from sprat_training.fitting.held_out import compare_trainings
 from sprat_training.train import train
+from sprat_training.versions.model_card import FITTED, OUTSIDE_TEXTS, OWN_FILE, report_file
 
 
 @dataclass(frozen=True, slots=True)

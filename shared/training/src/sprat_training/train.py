@@ -9,25 +9,25 @@ from sprat.base.errors import UserError
 from sprat.base.thresholds import find_thresholds
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
-from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import DistinctTexts
-from sprat_training.doubles import core_numbers, doubles_of, find_doubles
-from sprat_training.encoding import BaseEncoder, load_base_of
+from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
+from sprat_training.datasets.distinct import DistinctTexts
+from sprat_training.datasets.doubles import core_numbers, doubles_of, find_doubles
+from sprat_training.datasets.label_sets import LabelSetData, LabelSetSources, read_label_sets
+from sprat_training.datasets.languages import languages_read
+from sprat_training.datasets.sources import Sources, read_sources
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal
 from sprat_training.evaluation.evaluate import why_nothing_certified
-from sprat_training.figures import Doubles, Figures, Flags, figures_of_sets
 from sprat_training.findings import label_findings, label_steps, set_findings, set_steps
-from sprat_training.fitting import CrossValidation
-from sprat_training.label_fit import FittedLabels, fit_labels, goal_of
-from sprat_training.label_issues import LabelIssue
-from sprat_training.label_set_data import LabelSetData, LabelSetSources, read_label_sets
-from sprat_training.label_set_fit import FittedSets, fit_label_sets, read_sets
-from sprat_training.languages import languages_read
-from sprat_training.levels import keep_at_fields, measure_levels
-from sprat_training.lexical_gate import LexicalFit, LexicalGate
-from sprat_training.model_card import describe_labels, describe_sets, scores_of, with_stage, write_model
-from sprat_training.sources import Sources, read_sources
+from sprat_training.fitting.encoding import BaseEncoder, load_base_of
+from sprat_training.fitting.figures import Doubles, Figures, Flags, figures_of_sets
+from sprat_training.fitting.heads import CrossValidation
+from sprat_training.fitting.label_fit import FittedLabels, fit_labels, goal_of
+from sprat_training.fitting.label_issues import LabelIssue
+from sprat_training.fitting.label_set_fit import FittedSets, fit_label_sets, read_sets
+from sprat_training.fitting.lexical_gate import LexicalFit, LexicalGate
 from sprat_training.thresholds import Purpose, Rows
+from sprat_training.thresholds.levels import keep_at_fields, measure_levels
+from sprat_training.versions.model_card import describe_labels, describe_sets, scores_of, with_stage, write_model
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from sprat_inference.label_sets import MULTI_LABEL
 from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.served_folders import ServedFolder, goals_of, served_folders
 from sprat_policy import TaskFiles, check_model_fits
-from sprat_training.model_card import previous_folder
-from sprat_training.promotion import Promotion, Version, promotion_of, return_of
+from sprat_training.versions.model_card import previous_folder
+from sprat_training.versions.promotion import Promotion, Version, promotion_of, return_of
 
 EPILOG = """\b
 Examples:

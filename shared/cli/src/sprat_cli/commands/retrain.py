@@ -23,10 +23,10 @@ from sprat_contracts.thresholds import recommended_goal
 from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.served_folders import ServedFolder, goal_of, served_folders
 from sprat_policy import TaskFiles
-from sprat_training.data import OUTSIDE
-from sprat_training.model_card import check_output
-from sprat_training.promotion import Version
+from sprat_training.datasets.distinct import OUTSIDE
 from sprat_training.retraining import FormerTraining, first_config, first_training, retrained
+from sprat_training.versions.model_card import check_output
+from sprat_training.versions.promotion import Version
 
 EPILOG = """\b
 Examples:

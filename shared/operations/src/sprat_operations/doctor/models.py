@@ -15,7 +15,7 @@ from sprat_operations.models import (
     serving_advice,
 )
 from sprat_policy import Policy, TaskRules, UnannouncedModel, unannounced_models
-from sprat_privacy.labels import labels_to_keep, numbered
+from sprat_privacy.detectors.labels import labels_to_keep, numbered
 
 
 def check_models(registered: RegisteredModels, measured: LagSnapshot) -> Iterator[Check]:

@@ -18,8 +18,8 @@ from sprat_inference.card import Card
 from sprat_inference.converters.agreement import chrf_of_each
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_langid import resolved
-from sprat_training.data import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.distinct import OUTSIDE, with_one_outside_label
 from sprat_training.datasets.reader import (
     LabelledTexts,
     columns_of_further,
@@ -29,8 +29,8 @@ from sprat_training.datasets.reader import (
     read_texts,
     split_labels,
 )
+from sprat_training.datasets.record import SeenRows, TrainingRecord, without_seen
 from sprat_training.datasets.rows import look_like_texts
-from sprat_training.record import SeenRows, TrainingRecord, without_seen
 
 Flags = NDArray[np.bool_]
 

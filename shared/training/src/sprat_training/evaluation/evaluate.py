@@ -12,12 +12,12 @@ from sprat.base.errors import UserError
 from sprat.base.thresholds import read_thresholds, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL, Certificate, Thresholds, recommended_goal
 from sprat_encoder.zero_shot import default_thresholds
-from sprat_training.doubles import core_numbers
+from sprat_training.datasets.doubles import core_numbers
+from sprat_training.datasets.record import FILE, TrainingRecord
 from sprat_training.evaluation.cases import RIGHT, Asked, Cases, FileReading, Progress, ask, kind_of, read_cases
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, compare
 from sprat_training.evaluation.frontier import FrontierAnswers, route
 from sprat_training.evaluation.models import SmallModel
-from sprat_training.record import FILE, TrainingRecord
 from sprat_training.thresholds import PairedComparison, Purpose, Rows, measure, walks_of
 from sprat_training.thresholds.certified import least_rows, rows_that_certify, spend_of
 

@@ -15,7 +15,7 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_policy import TaskFile
-from sprat_training.record import TrainingRecord, read_record
+from sprat_training.datasets.record import TrainingRecord, read_record
 
 _THREADS: Final = 2
 _CLASSIFY: Final = "classify"

@@ -12,7 +12,7 @@ from sprat.base.errors import UserError
 from sprat_contracts.thresholds import Thresholds, recommended_goal
 from sprat_inference.card import label_set_hash
 from sprat_policy import Policy, TaskFiles, tier_thresholds
-from sprat_training.doubles import core_numbers
+from sprat_training.datasets.doubles import core_numbers
 from sprat_training.evaluation.cases import RIGHT, Asked, FileReading, read_cases
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal
 from sprat_training.evaluation.evaluate import (

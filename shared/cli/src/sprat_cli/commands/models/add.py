@@ -276,7 +276,7 @@ def _say(added: "AddedModel", folder: Path, where: str, task: str, files: TaskFi
 def _say_measured(decision: "Decision", card: "Card") -> None:
     """Print what is kept of the rows to calibrate on, and what they do not show."""
     from sprat_cli.decision_report import decision_lines  # noqa: PLC0415 - heavy; help must be quick
-    from sprat_training.levels import nothing_reaches  # noqa: PLC0415 - as above
+    from sprat_training.thresholds.levels import nothing_reaches  # noqa: PLC0415 - as above
 
     for line in decision_lines(decision):
         say(line)

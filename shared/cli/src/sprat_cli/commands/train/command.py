@@ -15,10 +15,10 @@ from sprat_cli.options import Json, LabelColumn, MergeCase, SkipBadRows, TextCol
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
 from sprat_contracts.languages import FALLBACK_LANGUAGE, primary_subtag
-from sprat_training.config import TrainingConfig
 from sprat_training.datasets.columns import ColumnNames
-from sprat_training.model_card import check_output
+from sprat_training.datasets.config import TrainingConfig
 from sprat_training.train import train
+from sprat_training.versions.model_card import check_output
 
 _OUTSIDE_A_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME: Final = 64

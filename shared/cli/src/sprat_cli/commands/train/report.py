@@ -14,11 +14,11 @@ from sprat_cli.decision_report import decision_html, decision_lines
 from sprat_cli.terminal import counted, paint, printable, table
 from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto, is_served
 from sprat_inference.label_sets import MULTI_LABEL
-from sprat_training.figures import Confusion, Figures
-from sprat_training.label_issues import LabelIssue
-from sprat_training.levels import nothing_reaches
-from sprat_training.model_card import previous_folder, report_file
+from sprat_training.fitting.figures import Confusion, Figures
+from sprat_training.fitting.label_issues import LabelIssue
+from sprat_training.thresholds.levels import nothing_reaches
 from sprat_training.train import Trained
+from sprat_training.versions.model_card import previous_folder, report_file
 
 MOST_LINES: Final = 30
 """Lines that a training prints; the rest stands in the report and in `--json`."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from sprat.base.errors import UserError
 from sprat_inference.artefact import CARD
-from sprat_training.model_card import (
+from sprat_training.versions.model_card import (
     PREVIOUS,
     aside_folder,
     check_output,
@@ -121,7 +121,7 @@ def replace_by(folder: Path, new: Path) -> None:
     The reports go along. An earlier one that was kept as the version before is removed.
 
     Raises:
-        OSError: a folder cannot be renamed; see :func:`sprat_training.model_card.put_in_place`.
+        OSError: a folder cannot be renamed; see :func:`sprat_training.versions.model_card.put_in_place`.
     """
     report = report_file(new)
     put_in_place(folder, new)

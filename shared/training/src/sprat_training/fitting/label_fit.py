@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from sprat_contracts.thresholds import recommended_goal, thousandths
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import RIGHT, LabelCalibrator, features
-from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import MIN_TEXTS, TrainingData
+from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
+from sprat_training.datasets.distinct import MIN_TEXTS, TrainingData
+from sprat_training.datasets.doubles import DoublesFound, core_numbers, doubles_of
+from sprat_training.datasets.languages import languages_read
 from sprat_training.datasets.rows import normalised_text
-from sprat_training.doubles import DoublesFound, core_numbers, doubles_of
-from sprat_training.encoding import BaseEncoder, encode_texts
+from sprat_training.datasets.sources import Sources
 from sprat_training.evaluation.metrics import ModelReadings
-from sprat_training.figures import Figures, figures_of_labels, readings_of
-from sprat_training.fitting import (
+from sprat_training.fitting.encoding import BaseEncoder, encode_texts
+from sprat_training.fitting.figures import Figures, figures_of_labels, readings_of
+from sprat_training.fitting.heads import (
     CrossValidation,
     cross_validate,
     features_of,
@@ -25,10 +27,8 @@ from sprat_training.fitting import (
     logits_of,
     text_folds,
 )
-from sprat_training.label_issues import LabelIssue, find_label_issues
-from sprat_training.languages import languages_read
-from sprat_training.lexical_gate import FOLDS, LexicalFit, fit_lexical_stage
-from sprat_training.sources import Sources
+from sprat_training.fitting.label_issues import LabelIssue, find_label_issues
+from sprat_training.fitting.lexical_gate import FOLDS, LexicalFit, fit_lexical_stage
 from sprat_training.thresholds import Rows, estimate
 
 
@@ -42,9 +42,9 @@ class FittedLabels:
     data: TrainingData
     """What was fitted: that of the sources without the rows in `dropped`."""
     cores: NDArray[np.int64]
-    """Of each text of `data`, see :func:`sprat_training.doubles.core_numbers`."""
+    """Of each text of `data`, see :func:`sprat_training.datasets.doubles.core_numbers`."""
     groups: NDArray[np.int64]
-    """Of each text of `data`, see :func:`sprat_training.fitting.group_numbers`."""
+    """Of each text of `data`, see :func:`sprat_training.fitting.heads.group_numbers`."""
     validation: CrossValidation
     calibrator: LabelCalibrator
     stage: LexicalFit | None

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_training.data import MIN_TEXTS, TrainingData
+from sprat_training.datasets.distinct import MIN_TEXTS, TrainingData
 from sprat_training.datasets.rows import normalised_text
 
 Words = tuple[str, ...]

@@ -10,8 +10,9 @@ from itertools import groupby
 from pathlib import Path
 
 from sprat.base.errors import UserError
-from sprat_training.config import TrainingConfig
-from sprat_training.data import (
+from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.config import TrainingConfig
+from sprat_training.datasets.distinct import (
     OUTSIDE,
     DataSummary,
     TooFewToHoldOutError,
@@ -29,10 +30,9 @@ from sprat_training.data import (
     with_one_outside_label,
     without_corrected,
 )
-from sprat_training.datasets.columns import ColumnNames
+from sprat_training.datasets.languages import language_note
 from sprat_training.datasets.reader import LabelledTexts, columns_of_further, joined, read_labelled, read_texts
 from sprat_training.datasets.rows import RowProblem, normalised_text, problem_lines, protected_cell
-from sprat_training.languages import language_note
 
 
 @dataclass(frozen=True, slots=True)

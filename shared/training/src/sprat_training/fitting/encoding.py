@@ -18,7 +18,7 @@ from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.sentence_encoder import convert_encoder
 from sprat_inference.encoder import POOLING_FILE, SentenceEncoder, SentenceVectors
 from sprat_inference.heads import LABEL_READER, POOLED_READER, Floats
-from sprat_training.config import OnTrainingProgress, TrainingConfig
+from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
 
 FILES: Final = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json")
 """The files of an encoder, in a folder of its own or among the files of a model."""

@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.base.errors import UserError
-from sprat_training.config import TrainingConfig
-from sprat_training.data import FEW_TEXTS, MAX_TEXTS, MIN_TEXTS, OUTSIDE, DistinctTexts, TooFewToHoldOutError
+from sprat_training.datasets.config import TrainingConfig
+from sprat_training.datasets.distinct import (
+    FEW_TEXTS,
+    MAX_TEXTS,
+    MIN_TEXTS,
+    OUTSIDE,
+    DistinctTexts,
+    TooFewToHoldOutError,
+)
+from sprat_training.datasets.languages import language_note
 from sprat_training.datasets.reader import (
     FileFindings,
     LabelledTexts,
@@ -20,8 +28,7 @@ from sprat_training.datasets.reader import (
     split_labels,
 )
 from sprat_training.datasets.rows import RowProblem, normalised_text, problem_lines
-from sprat_training.languages import language_note
-from sprat_training.sources import columns_to_read, write_bad_rows
+from sprat_training.datasets.sources import columns_to_read, write_bad_rows
 
 Flags = NDArray[np.bool_]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats
 from sprat_inference.lexical import LexicalModel, NGrams, NGramTable
-from sprat_training.regression import Array, log_loss, minimise
+from sprat_training.fitting.regression import Array, log_loss, minimise
 
 Integers = NDArray[np.int64]
 
@@ -117,7 +117,8 @@ def _inverse_curvature(
 ) -> Floats:
     """Return an approximation of the inverse of the Hessian's diagonal, in the shape of the coefficients.
 
-    As in :func:`sprat_training.regression.curvature_preconditioner`: a share for all texts, one for the label's own.
+    As in :func:`sprat_training.fitting.regression.curvature_preconditioner`: a share for all texts, one for
+    the label's own.
     """
     count, labels = shape
     squares = values.astype(np.float64) ** 2

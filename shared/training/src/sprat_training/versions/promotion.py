@@ -14,8 +14,8 @@ from sprat_contracts.thresholds import Thresholds, recommended_goal
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal
-from sprat_training.exchange import check_may_replace, exchange, replace_by, versions_to_exchange
-from sprat_training.model_card import aside_folder, service_of
+from sprat_training.versions.exchange import check_may_replace, exchange, replace_by, versions_to_exchange
+from sprat_training.versions.model_card import aside_folder, service_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_calibration import FEATURES, OUTCOMES, OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
-from sprat_training.config import OnTrainingProgress
-from sprat_training.regression import fit_multinomial
+from sprat_training.datasets.config import OnTrainingProgress
+from sprat_training.fitting.regression import fit_multinomial
 
 Integers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -293,8 +293,8 @@ def text_folds(
         vectors: of the texts.
         gold: index of each text's label.
         count: how many folds.
-        cores: a number for each text, the same for doubles; see :func:`sprat_training.doubles.core_numbers`. None where
-            no text has a double.
+        cores: a number for each text, the same for doubles; see
+            :func:`sprat_training.datasets.doubles.core_numbers`. None where no text has a double.
         seed: of the order in which texts are taken.
     """
     random = np.random.default_rng(seed)

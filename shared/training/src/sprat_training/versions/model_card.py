@@ -23,16 +23,16 @@ from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, Calibrators
 from sprat_inference.label_sets import CALIBRATED as SETS_CALIBRATED
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import LexicalModel
-from sprat_training.config import TrainingConfig
-from sprat_training.data import FEW_TEXTS, TrainingData
-from sprat_training.encoding import BaseEncoder
+from sprat_training.datasets.config import TrainingConfig
+from sprat_training.datasets.distinct import FEW_TEXTS, TrainingData
+from sprat_training.datasets.label_sets import LabelSetData
+from sprat_training.datasets.record import write_record
 from sprat_training.evaluation.decision import Goal, VersionAtGoal
-from sprat_training.figures import Figures, near_outside
-from sprat_training.fitting import CrossValidation
-from sprat_training.label_set_data import LabelSetData
-from sprat_training.label_set_fit import FittedSets
-from sprat_training.lexical_gate import LexicalFit
-from sprat_training.record import write_record
+from sprat_training.fitting.encoding import BaseEncoder
+from sprat_training.fitting.figures import Figures, near_outside
+from sprat_training.fitting.heads import CrossValidation
+from sprat_training.fitting.label_set_fit import FittedSets
+from sprat_training.fitting.lexical_gate import LexicalFit
 
 OWN_FILE: Final = "a file of the owner's"
 """The source of the files that a model was trained on, in its card; the two below say what for."""

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_sets import APPLIES_FROM, SetCalibration, set_features
-from sprat_training.config import OnTrainingProgress
-from sprat_training.doubles import core_numbers
-from sprat_training.encoding import BaseEncoder, encode_texts
-from sprat_training.fitting import MANY_TEXTS, REGULARISATION_C, logits_of, run_jobs, text_folds
-from sprat_training.label_set_data import LabelSetData, set_numbers
-from sprat_training.regression import fit_multinomial
+from sprat_training.datasets.config import OnTrainingProgress
+from sprat_training.datasets.doubles import core_numbers
+from sprat_training.datasets.label_sets import LabelSetData, set_numbers
+from sprat_training.fitting.encoding import BaseEncoder, encode_texts
+from sprat_training.fitting.heads import MANY_TEXTS, REGULARISATION_C, logits_of, run_jobs, text_folds
+from sprat_training.fitting.regression import fit_multinomial
 
 Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.base.errors import UserError
-from sprat_training.config import TrainingConfig
+from sprat_training.datasets.config import TrainingConfig
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.datasets.rows import normalised_text
 

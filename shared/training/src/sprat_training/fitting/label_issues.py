@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import softmax
-from sprat_training.data import FEW_TEXTS, TrainingData
+from sprat_training.datasets.distinct import FEW_TEXTS, TrainingData
 from sprat_training.datasets.rows import normalised_text
 
 MAX_ISSUES: Final = 5_000

@@ -15,9 +15,9 @@ from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
 from sprat_inference.lexical import LEXICAL_READER, LexicalModel, NGrams, read_ngrams
-from sprat_training.config import OnTrainingProgress
-from sprat_training.fitting import HeldOut, fit_calibrator, hold_out
-from sprat_training.lexical_fit import REGULARISATION_C, fit_lexical
+from sprat_training.datasets.config import OnTrainingProgress
+from sprat_training.fitting.heads import HeldOut, fit_calibrator, hold_out
+from sprat_training.fitting.lexical_fit import REGULARISATION_C, fit_lexical
 
 Integers = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -51,7 +51,7 @@ class LexicalLearner:
     """Texts outside every label; may be empty."""
 
     def fit(self, texts: Integers, gold: Integers, labels: int, share: float) -> "_FittedStage":
-        """Fit a model; see :class:`sprat_training.fitting.Learner`."""
+        """Fit a model; see :class:`sprat_training.fitting.heads.Learner`."""
         number = np.full(len(self.texts), -1, np.int64)
         number[texts] = np.arange(len(texts))
         taken = number[self.ngrams.texts] >= 0

@@ -12,18 +12,18 @@ import numpy as np
 
 from sprat_inference.card import Card
 from sprat_inference.label_sets import APPLIES_FROM, MULTI_LABEL
-from sprat_training.config import OnTrainingProgress, TrainingConfig
-from sprat_training.data import TooFewToHoldOutError
+from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
+from sprat_training.datasets.distinct import TooFewToHoldOutError
+from sprat_training.datasets.doubles import core_numbers, cores_of
+from sprat_training.datasets.label_sets import LabelSetData, read_label_sets
 from sprat_training.datasets.rows import normalised_text
-from sprat_training.doubles import core_numbers, cores_of
-from sprat_training.encoding import BaseEncoder, RememberingEncoder, load_base_of
+from sprat_training.datasets.sources import read_sources
 from sprat_training.evaluation.decision import CellAtGoal, Decision, Goal, VersionAtGoal, compare
-from sprat_training.label_fit import fit_labels
-from sprat_training.label_set_data import LabelSetData, read_label_sets
-from sprat_training.label_set_fit import FittedSets, fit_label_sets, read_sets
-from sprat_training.levels import measure_levels
-from sprat_training.sources import read_sources
+from sprat_training.fitting.encoding import BaseEncoder, RememberingEncoder, load_base_of
+from sprat_training.fitting.label_fit import fit_labels
+from sprat_training.fitting.label_set_fit import FittedSets, fit_label_sets, read_sets
 from sprat_training.thresholds import Kept, Rows
+from sprat_training.thresholds.levels import measure_levels
 from sprat_training.thresholds.rows import Doubles, Flags, Integers
 
 FIFTHS: Final = 5
