@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from sprat_local.bench.resources import processor
 from tests.bench import model_tables, privacy_tables, speed_tables, training_tables
+from tests.bench.machine import processor
 from tests.bench.table import table
 
 ROOT: Final = Path(__file__).resolve().parents[2]

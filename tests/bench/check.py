@@ -22,16 +22,16 @@ from typing import Final
 import ctranslate2
 import numpy as np
 
-from sprat_local.bench.bare_model import BareModel
 from sprat_local.bench.measure import Bench
-from sprat_local.bench.plan import BenchPlan, Rate
-from sprat_local.bench.session import bench_options, meter_of
+from sprat_local.bench.options import bench_options
+from sprat_local.bench.resources import meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
 from sprat_local.installation.lifecycle import Installation
 from sprat_privacy import Detector, NameDetector, mask
 from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.validators.suite import Validators
+from tests.bench.bare_model import BareModel
 from tests.bench.peers.environments import ARTEFACT
 from tests.bench.privacy_quality import ARTEFACT as TAGGER
 
@@ -140,16 +140,15 @@ def measure(folder: Path) -> dict[str, float]:
     """Return every ratio: the median of some rounds, each beside its fixed workload."""
     texts = numbered(TEXTS)
     encoder = fixed_encoder()
-    models = {task: Bare(task, count, folder) for task, count in BARE_TASKS.items()}
+    models = {task: bare_model(task, count) for task, count in BARE_TASKS.items()}
     masking = masker()
     rounds: dict[str, list[float]] = {name: [] for name in TITLES}
     for _ in range(ROUNDS):
         for task in ("ner", "translation"):
-            rounds[f"{task} model"].append(models[task].cpu_s_per_1000() / encoder())
+            rounds[f"{task} model"].append(models[task]() / encoder())
         rounds["masking"].append(masking() / encoder())
-    with Installation(bench_options(BenchPlan(TASK), folder)) as installation:
-        bare = models[TASK].cpu_s_per_1000
-        latency_s = asyncio.run(_through_the_stream(installation, texts, bare, encoder, rounds))
+    with Installation(bench_options(TASK, folder)) as installation:
+        latency_s = asyncio.run(_through_the_stream(installation, texts, models[TASK], encoder, rounds))
     rounds["latency"].append(1000 * latency_s / encoder())
     return {name: statistics.median(values) for name, values in rounds.items()}
 
@@ -157,44 +156,36 @@ def measure(folder: Path) -> dict[str, float]:
 async def _through_the_stream(
     installation: Installation,
     texts: Sequence[BenchText],
-    bare_model: Callable[[], float],
+    bare: Callable[[], float],
     encoder: Callable[[], float],
     rounds: dict[str, list[float]],
 ) -> float:
     """Add the ratios of the intent model and the services; return the p50 at half of the saturation, in seconds."""
     messages, meter = BenchMessages(texts, TASK, installation.models[TASK]), meter_of(installation)
     saturation = []
-    async with Bench(installation, TASK, messages, lambda *_: None) as bench:
+    async with Bench(installation, TASK, messages) as bench:
         for _ in range(ROUNDS):
             backlog = await bench.measure_backlog(len(texts), meter)
             saturation.append(backlog.texts_per_s)
-            bare, json_s = await asyncio.to_thread(bare_model), fixed_json()
-            rounds["intent model"].append(bare / encoder())
+            model_s, json_s = await asyncio.to_thread(bare), fixed_json()
+            rounds["intent model"].append(model_s / encoder())
             service = backlog.cpu_s_per_1000(TASK)
-            rounds["service"].append(service / bare)
-            rounds["service's own work"].append(max(service - bare, 0.01) / json_s)
+            rounds["service"].append(service / model_s)
+            rounds["service's own work"].append(max(service - model_s, 0.01) / json_s)
             rounds["router"].append(backlog.cpu_s_per_1000("router") / json_s)
-        load = await bench.measure_rate(Rate(0.5), statistics.median(saturation), HALF_LOAD_S)
+        load = await bench.measure_rate(statistics.median(saturation) / 2, HALF_LOAD_S)
     return load.latency.p50
 
 
-class Bare:
-    """The bare model of a task, on the demo's texts."""
-
-    def __init__(self, task: str, count: int, folder: Path) -> None:
-        own = folder / task
-        own.mkdir(exist_ok=True)
-        self._count = count
-        self._model = BareModel(task, load_texts(BenchPlan(task)) if task != TASK else numbered(count), own, {})
-
-    def cpu_s_per_1000(self) -> float:
-        """Return CPU seconds per 1,000 texts."""
-        return self._model.run(count=self._count).cpu_s_per_1000
+def bare_model(task: str, count: int) -> Callable[[], float]:
+    """Return what measures CPU seconds of the bare model of a task for 1,000 of the demo's texts."""
+    model = BareModel(task, load_texts(task) if task != TASK else numbered(count), {})
+    return lambda: model.run(count=count).cpu_s_per_1000
 
 
 def numbered(count: int) -> list[BenchText]:
     """Return so many different English texts of the demo."""
-    texts = [text for text in load_texts(BenchPlan(TASK)) if text.language == "en"]
+    texts = [text for text in load_texts(TASK) if text.language == "en"]
     return [BenchText(f"{texts[n % len(texts)].text} ({n + 1})", "en", None) for n in range(count)]
 
 

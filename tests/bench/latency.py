@@ -30,16 +30,15 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sprat.processing.measure import SMALL_STAGES
-from sprat_local.bench.figures import BacklogResult
-from sprat_local.bench.measure import Bench, EndReader
+from sprat_local.bench.measure import BacklogResult, Bench, EndReader
 from sprat_local.bench.open_loop import LatencyQuantiles, poisson_arrivals, publish_on_time
-from sprat_local.bench.plan import SEED, BenchPlan
-from sprat_local.bench.resources import ProcessMeter, machine_facts
-from sprat_local.bench.session import bench_options, meter_of
+from sprat_local.bench.options import bench_options
+from sprat_local.bench.resources import ProcessMeter, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText
 from sprat_local.installation.lifecycle import Installation
 from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.latency_picture import draw
+from tests.bench.machine import machine_facts
 from tests.bench.speed_tables import STAGES
 from tests.bench.stream_cost import TASK, clinc150_texts
 from tests.bench.telemetry_cost import environment
@@ -127,7 +126,7 @@ async def travel(
 ) -> list[Journey]:
     """Publish texts at a rate and return their journeys; every one must have ended."""
     partitions = {state.name: state.partitions or 0 for state in installation.topic_states}
-    due = poisson_arrivals(per_s, seconds, SEED)
+    due = poisson_arrivals(per_s, seconds)
     numbers = range(first, first + len(due))
     records = messages.records(numbers)
     producer: Any = AIOKafkaProducer(**installation.kafka.client(), acks="all")
@@ -207,11 +206,10 @@ def _from_ms(milliseconds: int) -> int:
 def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> dict[str, Any]:
     """Measure the saturation and the end-to-end times without traces, then the stages with them."""
     asked = [BenchText(text, "en", None) for text in texts]
-    machine = machine_facts(TASK, embedded=True)
-    del machine["system"]  # the version of the kernel says nothing here
+    machine = machine_facts(TASK)
     plain: list[list[Journey]] = []
     traced: list[list[Journey]] = []
-    with Installation(bench_options(BenchPlan(TASK), _folder())) as installation:
+    with Installation(bench_options(TASK, _folder())) as installation:
         messages = BenchMessages(asked, TASK, installation.models[TASK])
         meter = meter_of(installation)
         backlog = asyncio.run(_backlog(installation, messages, len(texts), meter))
@@ -224,7 +222,7 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
     with otlp_sink() as sink:
         with ExitStack() as stack:
             stack.enter_context(environment({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{sink.url}/v1/traces"}))
-            installation = stack.enter_context(Installation(bench_options(BenchPlan(TASK), _folder())))
+            installation = stack.enter_context(Installation(bench_options(TASK, _folder())))
             topics = installation.topics
             messages = BenchMessages(asked, TASK, installation.models[TASK])
             traced, _ = _all(installation, messages, rates, seconds, meter_of(installation))
@@ -247,7 +245,7 @@ def _folder() -> Path:
 async def _backlog(
     installation: Installation, messages: BenchMessages, count: int, meter: ProcessMeter
 ) -> BacklogResult:
-    async with Bench(installation, TASK, messages, lambda *_: None) as bench:
+    async with Bench(installation, TASK, messages) as bench:
         return await bench.measure_backlog(count, meter)
 
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sprat_local.bench.resources import machine_facts
 from tests.bench.benchmarks_page import ROOT, save
+from tests.bench.machine import machine_facts
 from tests.bench.peers.__main__ import read_texts
 from tests.bench.peers.environments import bare_figures, encoder, versions
 
@@ -64,7 +64,7 @@ def main() -> int:
     commit = ["git", "rev-parse", "--short", "HEAD"]
     pinned = {name: versions(of)[name] for of, name in (("ctranslate2", "ctranslate2"), ("onnx", "onnxruntime"))}
     figures: dict[str, Any] = {
-        "machine": machine_facts("intent", embedded=False),
+        "machine": machine_facts("intent"),
         "commit": subprocess.run(commit, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip(),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": pinned,

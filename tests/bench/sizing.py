@@ -22,13 +22,12 @@ from typing import Any, Final
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from sprat_local.bench.plan import BenchPlan
-from sprat_local.bench.resources import OURS, machine_facts
-from sprat_local.bench.session import meter_of
+from sprat_local.bench.resources import OURS, meter_of
 from sprat_local.bench.texts import load_texts
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.options import Options, Simulation
 from tests.bench.benchmarks_page import save
+from tests.bench.machine import machine_facts
 
 POLICY: Final = """\
 # Every answer of a small model is kept; what it declines, such as a translation that is a guess, may leave.
@@ -68,7 +67,7 @@ KINDS: Final = (
 
 def values(kind: Kind) -> Iterator[tuple[str, bytes]]:
     """Yield the texts of a kind and their records."""
-    texts = [text for text in load_texts(BenchPlan(kind.task)) if text.language == "en"]
+    texts = [text for text in load_texts(kind.task) if text.language == "en"]
     for number in range(kind.count):
         text = texts[number % len(texts)]
         options = {} if text.target is None else {"target": text.target}
@@ -160,8 +159,7 @@ def cache(client: redis.Redis) -> tuple[int, int]:
 
 def measure() -> dict[str, Any]:
     """Measure every kind on one installation."""
-    machine = machine_facts("intent", embedded=True)
-    del machine["system"]  # the version of the kernel says nothing here
+    machine = machine_facts("intent")
     with tempfile.TemporaryDirectory() as name:
         policy = Path(name) / "policy.yaml"
         policy.write_text(POLICY, "utf-8")
@@ -177,7 +175,7 @@ def measure() -> dict[str, Any]:
             for kind in KINDS:
                 rows.append(asyncio.run(run(installation, kind)))
                 _print(rows[-1])
-            memory = {name: round(each.peak_mb) for name, each in meter_of(installation).memory().items()}
+            memory = {name: round(peak) for name, peak in meter_of(installation).peak_mb().items()}
             days = {
                 topic.name: topic.retention_ms / 86_400_000
                 for topic in installation.topics.table()

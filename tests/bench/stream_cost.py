@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sprat_local.bench.bare_model import BareModel
-from sprat_local.bench.figures import BacklogResult
-from sprat_local.bench.measure import Bench
-from sprat_local.bench.plan import BenchPlan
-from sprat_local.bench.resources import ProcessMeter
-from sprat_local.bench.session import bench_options, meter_of, service_variables
+import psutil
+
+from sprat_local.bench.measure import BacklogResult, Bench
+from sprat_local.bench.options import artefact_variable, bench_options
+from sprat_local.bench.resources import ProcessMeter, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText
 from sprat_local.installation.lifecycle import Installation
+from tests.bench.bare_model import BareModel
 
 TASK = "intent"
 IDLE_S = 10.0
@@ -30,11 +30,10 @@ IDLE_S = 10.0
 
 def measure(texts: Sequence[str], rounds: int, folder: Path, artefact: Path | None = None) -> dict[str, Any]:
     """Measure both, round by round."""
-    plan = BenchPlan(TASK, artefact=artefact)
     texts_to_answer = [BenchText(text, "en", None) for text in texts]
-    bare = BareModel(TASK, texts_to_answer, folder, service_variables(plan))
+    bare = BareModel(TASK, texts_to_answer, artefact_variable(TASK, artefact))
     ratios, services, bares = [], [], []
-    with Installation(bench_options(plan, folder)) as installation:
+    with Installation(bench_options(TASK, folder, artefact=artefact)) as installation:
         meter = meter_of(installation)
         for number in range(rounds):
             backlog = asyncio.run(measure_backlog(installation, texts_to_answer, meter))
@@ -49,7 +48,8 @@ def measure(texts: Sequence[str], rounds: int, folder: Path, artefact: Path | No
             )
         before = meter.cpu_s()[TASK]
         time.sleep(IDLE_S)
-        idle_share, rss_mb = (meter.cpu_s()[TASK] - before) / IDLE_S, meter.memory()[TASK].rss_mb
+        idle_share = (meter.cpu_s()[TASK] - before) / IDLE_S
+        rss_mb = psutil.Process(installation.processes[TASK].pid).memory_info().rss / 1e6
     print(f"RSS {rss_mb:.0f} MB, idle {idle_share:.1%}", flush=True)
     return {
         "service_cpu_s_per_1000": statistics.median(services),
@@ -68,7 +68,7 @@ async def measure_backlog(
 ) -> BacklogResult:
     """Measure the service on all texts; each round has new tenants."""
     messages = BenchMessages(texts_to_answer, TASK, installation.models[TASK])
-    async with Bench(installation, TASK, messages, lambda *_: None) as bench:
+    async with Bench(installation, TASK, messages) as bench:
         return await bench.measure_backlog(len(texts_to_answer), meter)
 
 

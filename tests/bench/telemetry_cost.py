@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sprat_local.bench.plan import BenchPlan
-from sprat_local.bench.session import bench_options, meter_of
+from sprat_local.bench.options import bench_options
+from sprat_local.bench.resources import meter_of
 from sprat_local.bench.texts import BenchText
 from sprat_local.installation.lifecycle import Installation
 from tests.bench.stream_cost import TASK, clinc150_texts, measure_backlog
@@ -59,7 +59,7 @@ def measure(texts: Sequence[str], rounds: int) -> dict[str, Any]:
 
 def _cpu_s_per_1000(texts: Sequence[BenchText], variables: Mapping[str, str]) -> float:
     with tempfile.TemporaryDirectory() as folder, environment(variables):
-        with Installation(bench_options(BenchPlan(TASK), Path(folder))) as installation:
+        with Installation(bench_options(TASK, Path(folder))) as installation:
             backlog = asyncio.run(measure_backlog(installation, texts, meter_of(installation)))
         return sum(backlog.cpu_s_per_1000(name) for name in SERVICES)
 

@@ -1,39 +1,55 @@
-"""`sprat bench`: rates, texts, the bare model, the process meter."""
+"""`sprat bench`: options, texts, the process meter, which rate counts as sustained; and the bare model beside it."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from sprat.base import plugins
 from sprat.base.errors import SpratError, UserError
 from sprat.base.settings import section_field
+from sprat_cli.main import app
 from sprat_contracts import TASKS, TextSubmitted
-from sprat_local.bench import bare_model
-from sprat_local.bench.bare_model import cpu_s, served
-from sprat_local.bench.plan import BenchPlan, Rate, parse_rates
+from sprat_local.bench.command import parse_rates
+from sprat_local.bench.measure import RateResult
+from sprat_local.bench.open_loop import NEVER, LatencyQuantiles
+from sprat_local.bench.options import POLICY, bench_options
 from sprat_local.bench.resources import ProcessMeter
-from sprat_local.bench.session import POLICY, bare_variables, bench_options
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
 from sprat_local.installation.options import choose_services
 from sprat_policy import TaskFile, load_policy
+from tests.bench import bare_model
 
 
-def test_rates_are_shares_or_texts_a_second():
-    assert parse_rates("10, 50%,200/s") == (Rate(0.1), Rate(0.5), Rate(None, 200.0))
-    assert [rate.texts_per_s(400) for rate in parse_rates("10,200/s")] == [40.0, 200.0]
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rates", "fast"], "--rates fast: needs per cents of saturation, as --rates 10,50,90,110"),
+        (["--file", "nope.txt"], "nope.txt: there is no such file"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["bench", *arguments])
+
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"sprat: {message}\n")
 
 
-@pytest.mark.parametrize("option", ["", "fast", "0", "-5", "nan", "inf", "2000", "10/h", ",".join(["5"] * 21)])
-def test_a_wrong_rate_is_reported_with_an_example(option):
-    with pytest.raises(UserError, match="example: --rates 10,50,90,110"):
+def test_rates_are_shares_of_saturation():
+    assert parse_rates("10, 50,110") == [0.1, 0.5, 1.1]
+
+
+@pytest.mark.parametrize("option", ["", "fast", "0", "-5", "nan", "inf", "2000", "10/s"])
+def test_a_wrong_rate_is_refused(option):
+    with pytest.raises(UserError):
         parse_rates(option)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_samples_of_every_task_are_published_as_services_read_them(task):
-    texts = load_texts(BenchPlan(task))
+    texts = load_texts(task)
     (record,) = BenchMessages(texts, task, "legal").records([0])
     submitted = TextSubmitted.model_validate_json(record.value)
 
@@ -56,29 +72,22 @@ def test_no_two_texts_share_a_key_of_a_cache():
 def test_own_texts_are_read_and_a_mistake_in_them_is_reported_without_the_text(tmp_path: Path):
     file = tmp_path / "mine.txt"
     file.write_text("hello\nwhere is my parcel\n", "utf-8")
-    assert [text.text for text in load_texts(BenchPlan("intent", file=file, language="de"))] == [
+    assert [text.text for text in load_texts("intent", file, language="de")] == [
         "hello",
         "where is my parcel",
     ]
 
     file.write_text("hello\n" + "secret" * 5000, "utf-8")
     with pytest.raises(UserError, match=r"mine\.txt: row 2, .*20,000") as raised:
-        load_texts(BenchPlan("intent", file=file))
+        load_texts("intent", file)
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("plan", "message"),
-    [
-        (BenchPlan("intent", file=Path("mine.txt"), language="no tag"), "--language: "),
-        (BenchPlan("translation", target="no tag"), "--target: "),
-    ],
-)
-def test_a_wrong_tag_is_reported_with_its_option(plan, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.txt").write_text("hello", "utf-8")
-    with pytest.raises(UserError, match=message):
-        load_texts(plan)
+def test_a_wrong_tag_is_reported_with_its_field(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("hello", "utf-8")
+    with pytest.raises(UserError, match=r"mine\.txt: text 1: language: "):
+        load_texts("intent", file, language="no tag")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -106,8 +115,8 @@ def test_the_bare_model_answers_what_the_service_accepts_in_batches_of_its_size(
     texts = [BenchText("a", "en", None), BenchText("b", "xx", None), BenchText("c", "en", None)]
     model = CountingModel()
 
-    assert served(EnglishOnly(), "intent", texts) == [0, 2]
-    assert cpu_s(model, ["question"] * 130) >= 0
+    assert bare_model.served(EnglishOnly(), "intent", texts) == [0, 2]
+    assert bare_model.cpu_s(model, ["question"] * 130) >= 0
     assert model.batches == [64, 64, 2]
 
 
@@ -127,14 +136,14 @@ def test_this_process_is_measured_beside_the_others():
     sum(number * number for number in range(300_000))
 
     assert meter.cpu_s()["sprat bench"] >= before
-    assert meter.memory() == {}
+    assert meter.peak_mb() == {}
     assert meter.others_s() > 0
 
 
 def test_a_process_that_has_died_is_reported():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         meter = ProcessMeter({"intent": process.pid})
-        assert meter.memory()["intent"].rss_mb > 0
+        assert meter.peak_mb()["intent"] > 0
         process.communicate()
 
     with pytest.raises(SpratError, match="intent died during the measurement"):
@@ -143,22 +152,18 @@ def test_a_process_that_has_died_is_reported():
 
 def test_a_task_from_a_file_is_measured_with_every_answer_kept(tmp_path: Path) -> None:
     file = TaskFile(kind="classification", labels={"a": "x", "b": ""}, keep_at=0.9, out_of_scope="escalate")
-    plan = BenchPlan("mood", task_file=file)
-    options = bench_options(plan, tmp_path)
+    options = bench_options("mood", tmp_path, task_file=file)
     run = options.task_files["mood"]
     assert (run.keep_at, run.out_of_scope, run.uncalibrated, run.labels) == (0, "keep", "keep", file.labels)
     assert [spec.name for spec in choose_services(options)[0]] == ["router", "mood"]
-    assert bare_variables(plan, tmp_path) == {"SPRAT_TASKS": str(tmp_path / "tasks"), "SPRAT_CLASSIFY__TASK": "mood"}
 
 
-def test_the_bare_model_of_a_task_from_a_file_is_the_one_that_its_service_loads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = BenchPlan("subject", task_file=TaskFile(kind="classification", labels={"food": "meals", "sport": ""}))
-    bench_options(plan, tmp_path)
-    for name, value in {**bare_variables(plan, tmp_path), "SPRAT_SECRET": "not used by the bare model"}.items():
-        monkeypatch.setenv(name, value)
-    model, handler = bare_model.load("subject")
-    assert (model.card.name, handler.card.task) == ("zero-shot", "subject")
-    texts = [BenchText("a good meal", "en", None), BenchText("buono", "xx", None)]
-    assert bare_model.served(handler, "subject", texts) == [0]
+def test_a_rate_with_most_texts_still_in_progress_at_its_end_is_not_sustained():
+    latency = LatencyQuantiles(4.9, 5.9, 6.4, 6.5)
+
+    assert not RateResult(23.0, 140, 140, 4.0, latency, 0.0, 0.0).sustained
+    assert RateResult(23.0, 140, 140, 20.0, latency, 0.0, 0.0).sustained
+    assert not RateResult(23.0, 140, 140, 20.0, latency, 0.4, 0.0).sustained
+    assert not RateResult(23.0, 140, 139, 20.0, LatencyQuantiles(4.9, 5.9, 6.4, NEVER), 0.0, 0.0).sustained
+    # The arrivals of one second may still be in progress.
+    assert RateResult(5.0, 5, 5, 2.0, latency, 0.0, 0.0).sustained

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from sprat_local.bench.bare_model import BareRun
+from sprat_local.bench.figures import BacklogResult, BenchFigures, RateResult
+from sprat_local.bench.plan import BenchPlan
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_local.bench import command
-from sprat_local.bench.bare_model import BareRun
-from sprat_local.bench.figures import BacklogResult, BenchFigures, RateResult
 from sprat_local.bench.open_loop import LatencyQuantiles
-from sprat_local.bench.plan import BenchPlan
 from sprat_local.bench.resources import Memory
 
 

@@ -4,12 +4,12 @@ import dataclasses
 import json
 
 import pytest
-
-from sprat_local.bench import report
 from sprat_local.bench.bare_model import BareRun
 from sprat_local.bench.figures import BacklogResult, BenchFigures, RateResult
-from sprat_local.bench.open_loop import NEVER, LatencyQuantiles
 from sprat_local.bench.plan import BenchPlan
+
+from sprat_local.bench import report
+from sprat_local.bench.open_loop import NEVER, LatencyQuantiles
 from sprat_local.bench.resources import Memory
 
 

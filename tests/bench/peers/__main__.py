@@ -24,11 +24,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from sprat_local.bench.bare_model import BareModel
-from sprat_local.bench.resources import ProcessMeter, machine_facts
+from sprat_local.bench.resources import ProcessMeter
 from sprat_local.bench.texts import BenchText
 from sprat_local.kafka.broker import EmbeddedKafka
+from tests.bench.bare_model import BareModel
 from tests.bench.benchmarks_page import ROOT, save
+from tests.bench.machine import machine_facts
 from tests.bench.peers import masking
 from tests.bench.peers.environments import (
     ARTEFACT,
@@ -216,7 +217,7 @@ async def crash(variant: Variant, run: Run, texts: Sequence[str], rounds: int) -
     return found
 
 
-def bare(sets: Mapping[str, Sequence[str]], rounds: int, folder: Path) -> dict[str, Any]:
+def bare(sets: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Any]:
     """Measure each runtime without Kafka, and how often its label is the one of float32."""
     figures: dict[str, Any] = {}
     labels: dict[str, list[str]] = {}
@@ -235,7 +236,7 @@ def bare(sets: Mapping[str, Sequence[str]], rounds: int, folder: Path) -> dict[s
         figures[name] = {}
         for of, texts in sets.items():
             own = [BenchText(text, "en", None) for text in texts]
-            model = BareModel(TASK, own, folder, {"SPRAT_INTENT__ARTEFACT": str(artefact)})
+            model = BareModel(TASK, own, {"SPRAT_INTENT__ARTEFACT": str(artefact)})
             spent = [model.run(count=len(own)).cpu_s_per_1000 for _ in range(rounds)]
             figures[name][of] = {"cpu_s_per_1000": statistics.median(spent)}
         print(f"  {name}: {figures[name]}", flush=True)
@@ -279,7 +280,7 @@ def main() -> int:
         fewer = {of: texts[:FEWER] for of, texts in sets.items()}
         if "bare" in chosen:
             print("— without Kafka —", flush=True)
-            figures["bare"] = bare(fewer, options.rounds, folder)
+            figures["bare"] = bare(fewer, options.rounds)
     if "masking" in chosen:
         print("— masking and names —", flush=True)
         figures["masking"] = masking.measure(options.data, fewer, options.rounds)
@@ -292,8 +293,7 @@ def main() -> int:
 
 
 def _about(sets: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    machine = machine_facts(TASK, embedded=True)
-    del machine["system"]  # the version of the kernel says nothing here
+    machine = machine_facts(TASK)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()

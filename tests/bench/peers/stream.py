@@ -15,8 +15,7 @@ import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from sprat_local.bench.open_loop import NEVER, LatencyQuantiles, latency_growth, poisson_arrivals, publish_on_time
-from sprat_local.bench.plan import SEED
-from sprat_local.bench.resources import _peak_mb as peak_mb
+from sprat_local.bench.resources import peak_mb
 
 _POLL_MS: Final = 50
 _NO_NEWS_S: Final = 20.0
@@ -152,7 +151,7 @@ class Stream:
 
     async def load(self, per_s: float, seconds: float) -> Load:
         """Publish at a rate by the clock, and return the latencies."""
-        due = poisson_arrivals(per_s, seconds, SEED)
+        due = poisson_arrivals(per_s, seconds)
         numbers, scheduled = await self._publish_on_time(due)
         await self._answered(numbers)
         latencies = [
@@ -163,7 +162,7 @@ class Stream:
 
     async def crash(self, per_s: float, count: int, patience_s: float) -> Crash:
         """Publish so many texts at a rate, kill the process in the middle and start it again at once."""
-        due = poisson_arrivals(per_s, count / per_s, SEED)
+        due = poisson_arrivals(per_s, count / per_s)
 
         async def kill() -> None:
             await asyncio.sleep(due[len(due) // 2])

@@ -15,8 +15,7 @@ import psutil
 from aiokafka import ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from sprat_local.bench.plan import BenchPlan
-from sprat_local.bench.session import bench_options
+from sprat_local.bench.options import bench_options
 from sprat_local.bench.texts import BenchMessages, BenchText
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.processes.ports import free_port
@@ -167,8 +166,8 @@ class Sprat:
     """The intent service and the router, with Redis, on the same broker."""
 
     def __init__(self, bootstrap: str, given: Sequence[str], folder: Path, artefact: Path, victim: str = TASK) -> None:
-        options = bench_options(BenchPlan(TASK, artefact=artefact), folder, bootstrap=bootstrap)
-        self._installation = Installation(dataclasses.replace(options, restart=True))
+        options = bench_options(TASK, folder, artefact=artefact)
+        self._installation = Installation(dataclasses.replace(options, bootstrap=bootstrap, restart=True))
         self._victim = victim
         self.given = given
         self.texts = self._installation.topics.texts

@@ -1,50 +1,52 @@
 """`sprat bench`: measure throughput, CPU, latency and memory on this machine."""
 
-import json
-import os
+import asyncio
+import tempfile
+import time
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sprat.base.errors import UserError
-from sprat_cli.options import Json, complete_task, kafka_settings, known_task
-from sprat_cli.progress import ProgressBar
-from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
+from sprat_cli.options import Json, complete_task, known_task
+from sprat_cli.terminal import remark, say, say_json, table
 from sprat_contracts import TASKS
-from sprat_local.bench import report
-from sprat_local.bench.figures import BenchFigures
-from sprat_local.bench.plan import DEFAULT_RATES, DEFAULT_SECONDS, QUICK_RATES, QUICK_SECONDS, BenchPlan, parse_rates
-from sprat_local.bench.session import DEFAULT_PREFIX, BenchSession
+from sprat_local.bench.measure import Bench, RateResult
+from sprat_local.bench.options import bench_options
+from sprat_local.bench.resources import meter_of
+from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
+from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.connection import explain_kafka_errors
-from sprat_operations.installation import USUAL_KAFKA
 
 EPILOG = """\b
 Examples:
   sprat bench
-  sprat bench --task translation --quick
-  sprat bench --file my-texts.txt --language de --rates 5/s,50/s,200/s --seconds 20
+  sprat bench --file my-texts.txt --language de --seconds 20
   sprat bench --task desk --file my-texts.txt
-  sprat bench --json | jq '.saturation.texts_per_s, .cpu_s_per_1000.ratio'
+  sprat bench --json | jq '.texts_per_s, .cpu_s_per_1000'
 
 \b
-It starts Kafka, Redis, the task's service and the router, and leaves nothing running. First the bare model answers
-texts alone; then the service processes the same texts as a backlog: saturation, CPU, memory. Then texts arrive at one
-rate after the other, by the clock, whether or not earlier ones are answered: a text's latency begins when it is due and
-ends when its Result reaches a consumer. "Not sustained" means that the backlog grows at that rate. No cache answers:
-each text belongs to another tenant. The frontier is not used. About 75 s; --quick: 25 s.
-
-\b
-With --bootstrap it creates topics with a new prefix there and deletes them at the end. SPRAT_KAFKA__SECURITY_PROTOCOL,
-SASL_*, SSL_* and SPRAT_<TASK>__THREADS, … apply as for the services. Latencies are those of this machine's clients.
+It starts Kafka, Redis, the task's service and the router, and leaves nothing running. First the service processes the
+texts as a backlog: saturation, CPU, memory. Then texts arrive at one rate after the other, by the clock, whether or not
+earlier ones are answered: a text's latency begins when it is due and ends when its Result reaches a consumer. "Not
+sustained" means that the backlog grows at that rate. No cache answers: each text belongs to another tenant. Texts that
+the service declines are left out. SPRAT_<TASK>__THREADS, … apply as for the services.
 
 \b
 Exit codes:
   0    measured, and every text ended
   1    a text did not end, or something died
   2    wrong usage, or it cannot start
-  130  interrupted; nothing is written"""
+  130  interrupted"""
+MAX_TEXTS = 2_000
+"""Different texts, at most."""
+_BUSY_CORES = 0.2
+"""Above so many cores used by other programs, the report says so."""
 
 
 def bench(
@@ -68,103 +70,117 @@ def bench(
         Path | None,
         typer.Option(metavar="DIR", file_okay=False, show_default=False, help="Artefact. [default: the service's]"),
     ] = None,
-    rates: Annotated[
-        str | None,
-        typer.Option(show_default=False, help=f"Per cent of saturation, or texts/s: 5/s,50/s. [{DEFAULT_RATES}]"),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(min=1, max=600, show_default=False, help=f"Duration of each rate. [default: {DEFAULT_SECONDS:g}]"),
-    ] = None,
-    texts: Annotated[
-        int | None,
-        typer.Option(
-            min=64, max=1_000_000, show_default=False, help="In the backlog. [default: what fits into --seconds]"
-        ),
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help=f"Less precise: {QUICK_SECONDS:g} s per rate, rates {QUICK_RATES}.")
-    ] = False,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for bench.json and bench.html.")
-    ] = Path("sprat-bench"),
+    rates: Annotated[str, typer.Option(metavar="LIST", help="Per cent of saturation.")] = "10,50,90,110",
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Of the backlog, and of each rate.")] = 6.0,
     as_json: Json = False,
-    bootstrap: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", show_default=False, help="Use this Kafka instead of an embedded one."),
-    ] = None,
-    prefix: Annotated[
-        str, typer.Option(metavar="NAME", help="Beginning of the new prefix of all topics.")
-    ] = DEFAULT_PREFIX,
 ) -> None:
     """Measure throughput, CPU, latency by rate and memory on this machine."""
+    shares = parse_rates(rates)
+    texts = load_texts(task, file, language=language, target=target)[:MAX_TEXTS]
     files = chosen_tasks()
-    file_of_task = None
-    if task in files:
-        file_of_task, own = files[task], files.artefact(task)
-        if not file_of_task.has_small_model and model is None:
-            raise UserError(f"--task {task}: the frontier alone answers it; there is no service to measure")
-        file_of_task = file_of_task.model_copy(update={"artefact": None if own is None else own.absolute()})
-    plan = BenchPlan(
-        task=task,
-        task_file=file_of_task,
-        seconds=seconds or (QUICK_SECONDS if quick else DEFAULT_SECONDS),
-        rates=parse_rates(rates or (QUICK_RATES if quick else DEFAULT_RATES)),
-        texts=texts,
-        file=file,
-        language=language,
-        target=target,
-        artefact=model,
-    )
-    kafka = kafka_settings(bootstrap or USUAL_KAFKA, prefix)  # of an embedded one, only the prefix is checked
-    _create(output)
-    with ProgressBar() as bar, explain_kafka_errors(kafka):
-        session = BenchSession(plan, bootstrap=bootstrap, prefix=prefix, print_line=remark, on_count=bar.show)
-        figures = session.run()
-    if figures is None:
-        raise typer.Exit(130)
-    _write(output, figures)
+    task_file, own = (files[task], files.artefact(task)) if task in files else (None, None)
+    if task_file is not None and not task_file.has_small_model and model is None:
+        raise UserError(f"--task {task}: the frontier alone answers it; there is no service to measure")
+    with tempfile.TemporaryDirectory(prefix="sprat-bench-") as folder:
+        options = bench_options(task, Path(folder), artefact=model or own, task_file=task_file)
+        figures = measure(options, task, texts, shares, seconds)
     if as_json:
-        say_json(figures.as_json())
+        say_json(figures)
     else:
-        _print(figures, output)
-    raise typer.Exit(1 if figures.unended else 0)
+        _print(figures)
+    raise typer.Exit(1 if figures["unended"] else 0)
 
 
-def _create(output: Path) -> None:
-    """Create the folder and check that it can be written, before the work."""
+def parse_rates(option: str) -> list[float]:
+    """Return the shares of saturation in the option --rates, in its order.
+
+    Raises:
+        UserError: it is not a list of per cents.
+    """
     try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}; choose another folder for --output") from None
-    if not os.access(output, os.W_OK):
-        raise UserError(f"{output} cannot be written; choose another folder for --output")
+        shares = [float(each) / 100 for each in option.split(",")]
+    except ValueError:
+        shares = []
+    if not shares or not all(0 < share <= 10 for share in shares):
+        raise UserError(f"--rates {option}: needs per cents of saturation, as --rates 10,50,90,110")
+    return shares
 
 
-def _write(output: Path, figures: BenchFigures) -> None:
-    try:
-        (output / "bench.json").write_text(json.dumps(figures.as_json(), indent=2) + "\n", "utf-8")
-        (output / "bench.html").write_text(report.page(figures), "utf-8")
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}") from None
+def measure(options: Options, task: str, texts: list[BenchText], shares: list[float], seconds: float) -> dict[str, Any]:
+    """Start the installation, measure it and stop it; return the figures as --json has them.
+
+    Raises:
+        UserError: it cannot start, or the service declines all texts.
+        SpratError: a process died during the measurement.
+    """
+    installation = Installation(options, on_notice=lambda notice: remark(f"{notice.service}: {notice.text}"))
+    remark(f"Starting Kafka, Redis, {task} and the router …")
+    with installation, explain_kafka_errors(installation.kafka):
+        return asyncio.run(_measure(installation, task, texts, shares, seconds))
 
 
-def _print(figures: BenchFigures, output: Path) -> None:
-    for line in (*report.about(figures), "", *report.headlines(figures)):
-        say(printable(line))
-    say("")
-    _print_table(report.HEAD, report.rate_rows(figures), [not rate.sustained for rate in figures.rates])
-    say("")
-    rows = report.process_rows(figures)
-    _print_table(report.MEMORY_HEAD, rows, [False] * len(rows))
-    say("")
-    for line in report.caveats(figures):
-        remark(line)
-    say(f"{output / 'bench.html'}: the plot; {output / 'bench.json'}: the figures")
+async def _measure(
+    installation: Installation, task: str, texts: list[BenchText], shares: list[float], seconds: float
+) -> dict[str, Any]:
+    meter, model = meter_of(installation), installation.models[task]
+    async with Bench(installation, task, BenchMessages(texts, task, model)) as bench:
+        first = await bench.measure_backlog(len(texts), meter)
+    served = [text for place, text in enumerate(texts) if place not in first.declined]
+    if not served:
+        raise UserError("the service declines all of the texts: is --language or --target one that its model serves?")
+    began, others_s = time.monotonic(), meter.others_s()
+    async with Bench(installation, task, BenchMessages(served, task, model)) as bench:
+        remark("A backlog, as fast as possible …")
+        backlog = await bench.measure_backlog(max(len(served), round(first.texts_per_s * seconds)), meter)
+        loads = []
+        for share in shares:
+            remark(f"{share:.0%} of {backlog.texts_per_s:,.0f} texts/s …")
+            loads.append(await bench.measure_rate(share * backlog.texts_per_s, seconds))
+    others = (meter.others_s() - others_s) / (time.monotonic() - began)
+    return {
+        "type": "benchmark",
+        "task": task,
+        "different_texts": len(served),
+        "declined": len(first.declined),
+        "texts": backlog.texts,
+        "texts_per_s": round(backlog.texts_per_s, 1),
+        "cpu_s_per_1000": {name: round(backlog.cpu_s_per_1000(name), 4) for name in backlog.cpu_s},
+        "peak_memory_mb": {name: round(peak) for name, peak in meter.peak_mb().items()},
+        "loads": [{"share": share, **_load_json(load)} for share, load in zip(shares, loads, strict=True)],
+        "others_cores": round(max(0.0, others), 2),
+        "unended": sum(each.texts - each.ended for each in loads) + backlog.texts - backlog.ended,
+    }
 
 
-def _print_table(head: tuple[str, ...], rows: list[tuple[str, ...]], bad: list[bool]) -> None:
-    first, *lines = table([head, *rows])
-    say(faint(first))
-    for line, is_bad in zip(lines, bad, strict=True):
-        say(paint(line, "red") if is_bad else line)
+def _load_json(load: RateResult) -> dict[str, Any]:
+    """Return the figures of a rate; null stands for the latency of a text that did not end."""
+    milliseconds = {f"{name}_ms": 1000 * value for name, value in asdict(load.latency).items()}
+    times = {**milliseconds, "publisher_late_p99_ms": 1000 * load.late_s}
+    return {
+        "offered_per_s": round(load.offered_per_s, 2),
+        "answered_per_s": round(load.answered_per_s, 2),
+        "texts": load.texts,
+        "ended": load.ended,
+        **{name: round(value, 1) if isfinite(value) else None for name, value in times.items()},
+        "sustained": load.sustained,
+    }
+
+
+def _print(figures: dict[str, Any]) -> None:
+    say(f"saturation  {figures['texts_per_s']:,.0f} texts/s, of {figures['different_texts']:,} different texts\n")
+    memory = {name: f"{peak:,} MB" for name, peak in figures["peak_memory_mb"].items()}
+    processes = [(name, f"{cpu:.2f}", memory.get(name, "")) for name, cpu in figures["cpu_s_per_1000"].items()]
+    say("\n".join(table([("PROCESS", "CPU S / 1,000 TEXTS", "PEAK MEMORY"), *processes])) + "\n")
+    loads: list[tuple[str, ...]] = [("RATE", "TEXTS/S", "P50", "P90", "P99", "MAX", "")]
+    for load in figures["loads"]:
+        latencies = (load[f"{name}_ms"] for name in ("p50", "p90", "p99", "max"))
+        times = ("never" if each is None else f"{each:,.0f} ms" for each in latencies)
+        remarks = "" if load["sustained"] else "not sustained"
+        loads.append((f"{load['share']:.0%}", f"{load['offered_per_s']:,.0f}", *times, remarks))
+    say("\n".join(table(loads)))
+    if figures["declined"]:
+        remark(f"left out: {figures['declined']:,} texts that the service declines")
+    if figures["unended"]:
+        remark(f"{figures['unended']:,} texts did not end")
+    if figures["others_cores"] > _BUSY_CORES:
+        remark(f"other programs used {figures['others_cores']:.1f} cores: without them the figures would be better")

@@ -1,4 +1,4 @@
-"""Measures an installation that is ready: first a backlog, then one rate after the other."""
+"""Measures an installation that is ready: a backlog, or an open load at one rate."""
 
 import asyncio
 import json
@@ -12,24 +12,76 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from sprat.base.errors import SpratError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time, make_consumer
-from sprat_local.bench.figures import BacklogResult, RateResult
-from sprat_local.bench.open_loop import NEVER, LatencyQuantiles, latency_growth, poisson_arrivals, publish_on_time
-from sprat_local.bench.plan import SEED, Rate
+from sprat_local.bench.open_loop import (
+    MAX_LATENCY_GROWTH,
+    NEVER,
+    LatencyQuantiles,
+    latency_growth,
+    poisson_arrivals,
+    publish_on_time,
+)
 from sprat_local.bench.resources import ProcessMeter
 from sprat_local.bench.texts import BenchMessages, BenchRecord
 from sprat_local.installation.lifecycle import Installation
 
 WARM_UP: Final = 128
 """Texts that are answered before anything is measured."""
+_MAX_REMAINING_SHARE: Final = 0.25
+"""The share of texts that may still be in progress when the last one is due: more is a backlog …"""
+_MIN_BACKLOG_S: Final = 1.0
+"""… unless they are the arrivals of a shorter time than this: those may be in progress on a slow machine."""
 _SETTLE_S: Final = 0.3
-_REPORT_EVERY_S: Final = 0.2
 _NO_NEWS_TIMEOUT_S: Final = 20.0
 """After so long without a new end, the remaining texts count as not ended."""
 _POLL_MS: Final = 100
 _CHECK_EVERY_S: Final = 0.01
 
-OnCount = Callable[[str, int, int], None]
-"""Receives a step, and how many of how many of its texts have ended."""
+
+@dataclass(frozen=True, slots=True)
+class BacklogResult:
+    """How a backlog of texts was processed."""
+
+    texts: int
+    """Published."""
+    ended: int
+    seconds: float
+    """From the append of the first text to the last end, by the broker's clock."""
+    declined: frozenset[int]
+    """Places of the texts that the service declined; they ended with a request to a frontier."""
+    cpu_s: Mapping[str, float]
+    """Process → CPU seconds during that time."""
+
+    @property
+    def texts_per_s(self) -> float:
+        """Texts that ended per second."""
+        return self.ended / self.seconds
+
+    def cpu_s_per_1000(self, process: str) -> float:
+        """Return the CPU seconds of a process per 1,000 texts."""
+        return 1000 * self.cpu_s[process] / self.ended
+
+
+@dataclass(frozen=True, slots=True)
+class RateResult:
+    """The measurement of one rate."""
+
+    offered_per_s: float
+    texts: int
+    ended: int
+    answered_per_s: float
+    """Texts that ended per second while texts were still arriving."""
+    latency: LatencyQuantiles
+    latency_growth: float
+    """Seconds by which latency grew per second."""
+    late_s: float
+    """How late this process published, 99th percentile. It counts as latency."""
+
+    @property
+    def sustained(self) -> bool:
+        """Whether the backlog did not grow. If it was there from the first text on, the remaining texts show it."""
+        remaining = 1 - self.answered_per_s / self.offered_per_s
+        backlog = remaining > _MAX_REMAINING_SHARE and remaining * self.texts / self.offered_per_s > _MIN_BACKLOG_S
+        return self.ended == self.texts and self.latency_growth <= MAX_LATENCY_GROWTH and not backlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +92,7 @@ class TextEnd:
     """When this process received it, by the monotonic clock: what a consumer experiences, independent of the broker."""
     appended_ms: int
     """When the broker appended it."""
-    cached: bool
-    escalated: bool
+    declined: bool
     """The service declined the text; it ended with a request to the frontier."""
 
 
@@ -53,11 +104,11 @@ class EndReader:
     ) -> None:
         topics = settings.topics
         self._messages = messages
-        self._results, self._requests = topics.results(task), topics.frontier_requests
+        self._requests = topics.frontier_requests
         self._consumer = make_consumer(settings.client(), group_id=None, auto_offset_reset="earliest")
         self._partitions = [
             TopicPartition(name, number)
-            for name in (self._results, self._requests)
+            for name in (topics.results(task), self._requests)
             for number in range(partitions[name])
         ]
         self._task: asyncio.Task[None] | None = None
@@ -88,7 +139,6 @@ class EndReader:
             check()
             if self._task is not None and self._task.done():
                 self._task.result()
-                raise SpratError("the reader of results has stopped")
             await asyncio.sleep(_CHECK_EVERY_S)
             if len(self.by_number) > known:
                 known, last = len(self.by_number), time.monotonic()
@@ -105,22 +155,19 @@ class EndReader:
 
     def _add(self, record: ConsumerRecord, now: float) -> None:
         value = json.loads(record.value)
-        escalated = record.topic == self._requests
-        answer = value["prediction"] if escalated else value
-        number = self._messages.number_of(answer["text_id"])
+        declined = record.topic == self._requests
+        number = self._messages.number_of((value["prediction"] if declined else value)["text_id"])
         if number is not None:
-            end = TextEnd(now, record.timestamp, cached=answer["cached"], escalated=escalated)
-            self.by_number.setdefault(number, end)
+            self.by_number.setdefault(number, TextEnd(now, record.timestamp, declined=declined))
 
 
 class Bench:
     """Publishes through one producer and reads through one consumer. A context manager; entering it connects."""
 
-    def __init__(self, installation: Installation, task: str, messages: BenchMessages, on_count: OnCount) -> None:
+    def __init__(self, installation: Installation, task: str, messages: BenchMessages) -> None:
         partitions = {state.name: state.partitions or 0 for state in installation.topic_states}
         self._installation = installation
         self._messages = messages
-        self._on_count = on_count
         self._ends = EndReader(installation.kafka, task, messages, partitions)
         self._producer: Any = AIOKafkaProducer(**installation.kafka.client(), acks="all")
         self._next = 0
@@ -145,46 +192,39 @@ class Bench:
             SpratError: a service died, or no text ended.
             KafkaError: the broker is unreachable.
         """
-        await self._publish_at_once("warming up", min(count, WARM_UP))
+        await self._publish_at_once(min(count, WARM_UP))
         before = meter.cpu_s()
-        numbers, began_ms = await self._publish_at_once("saturation", count)
+        numbers, began_ms = await self._publish_at_once(count)
         cpu_s = {name: used - before[name] for name, used in meter.cpu_s().items()}
-        ends = [end for number in numbers if (end := self._ends.by_number.get(number)) is not None]
+        ends = {place: end for place, end in enumerate(map(self._ends.by_number.get, numbers)) if end is not None}
         if not ends:
             raise SpratError("no text ended: `sprat doctor` may say why")
-        seconds = max((max(end.appended_ms for end in ends) - began_ms) / 1000, 0.001)
-        cached, escalated = sum(end.cached for end in ends), sum(end.escalated for end in ends)
-        return BacklogResult(count, len(ends), seconds, cached, escalated, cpu_s)
+        seconds = max((max(end.appended_ms for end in ends.values()) - began_ms) / 1000, 0.001)
+        declined = frozenset(place for place, end in ends.items() if end.declined)
+        return BacklogResult(count, len(ends), seconds, declined, cpu_s)
 
-    async def measure_rate(self, rate: Rate, saturation: float, seconds: float) -> RateResult:
+    async def measure_rate(self, per_s: float, seconds: float) -> RateResult:
         """Publish at one rate by the clock, wait until all texts have ended, and return the latencies.
 
         Raises:
             SpratError: a service died.
             KafkaError: the broker is unreachable.
         """
-        per_s = rate.texts_per_s(saturation)
-        due = poisson_arrivals(per_s, seconds, SEED)
+        due = poisson_arrivals(per_s, seconds)
         numbers, records = self._next_records(len(due))
         await asyncio.sleep(_SETTLE_S)
-
         sent: list[Any] = []
 
         async def publish(index: int) -> None:
             sent.append(await self._send(records[index]))
 
-        reporting = asyncio.create_task(self._report_counts(f"{per_s:,.0f} texts/s", numbers))
-        try:
-            scheduled, late = await publish_on_time(due, publish)
-            await asyncio.gather(*sent)
-            await self._ends.wait(numbers, self._check)
-        finally:
-            reporting.cancel()
+        scheduled, late = await publish_on_time(due, publish)
+        await asyncio.gather(*sent)
+        await self._ends.wait(numbers, self._check)
         ends = [self._ends.by_number.get(number) for number in numbers]
         latencies = [NEVER if end is None else end.at - at for end, at in zip(ends, scheduled, strict=True)]
         last = scheduled[0] - due[0] + seconds
         return RateResult(
-            share=rate.share,
             offered_per_s=len(due) / seconds,
             texts=len(due),
             ended=sum(end is not None for end in ends),
@@ -194,21 +234,16 @@ class Bench:
             late_s=LatencyQuantiles.of(late).p99,
         )
 
-    async def _publish_at_once(self, step: str, count: int) -> tuple[range, int]:
+    async def _publish_at_once(self, count: int) -> tuple[range, int]:
         """Publish so many texts and wait until they have ended.
 
         Returns:
             Their numbers, and when the broker appended the first (epoch milliseconds).
         """
         numbers, records = self._next_records(count)
-        reporting = asyncio.create_task(self._report_counts(step, numbers))
-        try:
-            sent = [await self._send(record) for record in records]
-            first = await sent[0]
-            await asyncio.gather(*sent[1:])
-            await self._ends.wait(numbers, self._check)
-        finally:
-            reporting.cancel()
+        sent = [await self._send(record) for record in records]
+        first, *_ = await asyncio.gather(*sent)
+        await self._ends.wait(numbers, self._check)
         return numbers, first.timestamp
 
     def _next_records(self, count: int) -> tuple[range, Sequence[BenchRecord]]:
@@ -226,8 +261,3 @@ class Bench:
         for name, process in self._installation.processes.items():
             if process.pid is None:
                 raise SpratError(f"{name} died during the measurement: {process.last_exit or 'unknown reason'}")
-
-    async def _report_counts(self, step: str, numbers: range) -> None:
-        while True:
-            self._on_count(step, sum(number in self._ends.by_number for number in numbers), len(numbers))
-            await asyncio.sleep(_REPORT_EVERY_S)

@@ -13,6 +13,8 @@ from random import Random
 from statistics import median
 from typing import Final, Self
 
+SEED: Final = 7
+"""Of the arrivals: two runs differ by the machine, not by the random numbers."""
 NEVER: Final = math.inf
 """The latency of a text that did not end."""
 MAX_LATENCY_GROWTH: Final = 0.05
@@ -45,7 +47,7 @@ class LatencyQuantiles:
         return cls(p50, p90, p99, ranked[-1])
 
 
-def poisson_arrivals(per_s: float, seconds: float, seed: int) -> list[float]:
+def poisson_arrivals(per_s: float, seconds: float, seed: int = SEED) -> list[float]:
     """Return when each text is due, in seconds from the beginning, in order; at least one.
 
     A Poisson process, conditioned on its count: as irregular as independent users, but on average exactly `per_s`.

@@ -4,16 +4,14 @@ Each record belongs to another tenant, so that no cache can answer it: keys of c
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from pydantic import ValidationError
 
 from sprat.base.errors import UserError
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
-from sprat_local.bench.plan import BenchPlan
 from sprat_local.demo.samples import load_samples
 from sprat_local.installation.options import DEMO_FOLDER
 from sprat_training.datasets.reader import read_texts
@@ -40,42 +38,27 @@ class BenchText:
             {"text": self.text, "language": self.language, "tasks": {task: options}, "frontier": "deny"}
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return its fields."""
-        return asdict(self)
 
-
-def load_texts(plan: BenchPlan) -> tuple[BenchText, ...]:
-    """Return the texts of a plan, at least one.
+def load_texts(task: str, file: Path | None = None, *, language: str = "en", target: str = "de") -> list[BenchText]:
+    """Return the demo's texts of a task, or those of a file, which are in one language.
 
     Raises:
-        UserError: a file cannot be read, or contains a text that services do not accept.
+        UserError: the file cannot be read, or contains a text that services do not accept.
     """
-    target = plan.target if plan.task == "translation" else None
-    texts = _own(plan.file, plan.language, target) if plan.file is not None else _samples(plan.task, target)
-    _check(plan, texts)
-    return texts
-
-
-def _samples(task: str, target: str | None) -> tuple[BenchText, ...]:
-    samples = [sample.submitted for sample in load_samples(DEMO_FOLDER).texts]
-    submitted = [each for each in samples if task in each["tasks"]] or samples  # every text has a language
-    return tuple(BenchText(each["text"], each.get("language", "en"), target) for each in submitted)
-
-
-def _own(file: Path, language: str, target: str | None) -> tuple[BenchText, ...]:
-    return tuple(BenchText(text, language, target) for text in read_texts(file).texts)
-
-
-def _check(plan: BenchPlan, texts: Sequence[BenchText]) -> None:
+    to = target if task == "translation" else None
+    if file is None:
+        samples = [sample.submitted for sample in load_samples(DEMO_FOLDER).texts]
+        submitted = [each for each in samples if task in each["tasks"]] or samples
+        return [BenchText(each["text"], each.get("language", "en"), to) for each in submitted]
+    texts = [BenchText(text, language, to) for text in read_texts(file).texts]
     for number, each in enumerate(texts, start=1):
         try:
-            each.submitted(plan.task)
+            each.submitted(task)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_context=False, include_url=False)[0]
             field = ".".join(str(step) for step in problem["loc"])
-            option = {"language": "--language: ", f"tasks.{plan.task}.target": "--target: "}.get(field)
-            raise UserError(f"{option or f'{plan.file}: text {number}: {field}: '}{problem['msg']}") from None
+            raise UserError(f"{file}: text {number}: {field}: {problem['msg']}") from None
+    return texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +75,7 @@ class BenchMessages:
     """The texts, repeated and numbered. The bare model answers the same ones in the same order."""
 
     def __init__(self, texts: Sequence[BenchText], task: str, model: str) -> None:
-        self._submitted: list[TextSubmitted] = [text.submitted(task, model) for text in texts]
+        self._submitted = [text.submitted(task, model) for text in texts]
         self._run = token_hex(4)
 
     def records(self, numbers: Iterable[int]) -> list[BenchRecord]:

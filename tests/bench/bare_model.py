@@ -1,18 +1,17 @@
 """The model of a task without a stream around it, measured in a process of its own.
 
-`python -m sprat_local.bench.bare_model --help`. It loads the artefact that the task's service would load, with as many
-threads, and answers the texts that the service would not decline, in batches of the service's size. The figures go into
-a file as JSON. `BareModel` starts that process and reads them.
+`python -m tests.bench.bare_model TASK` reads the texts from standard input, loads the artefact that the task's
+service would load, with as many threads, and answers the texts that the service would not decline, in batches of the
+service's size. It writes its figures to standard output. `BareModel` runs that process.
 """
 
-import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any, Final
 
 from sprat.base import plugins
@@ -25,7 +24,6 @@ from sprat_inference.specialist import SpecialistHandler
 from sprat_langid import resolved
 from sprat_local.bench.texts import BenchText
 from sprat_local.installation import environment
-from sprat_local.processes import lifeline, logged_child
 from sprat_local.processes.service_process import USER_ERROR
 from sprat_operations.services import program_of
 
@@ -34,15 +32,13 @@ BATCH: Final = KafkaSettings().max_records
 _WARM_UP_BATCHES: Final = 4
 _PILOT_S: Final = 0.5
 """CPU seconds, at least, of the pilot that estimates how many texts fit into the given seconds."""
-_POLL_S: Final = 0.05
-_GRACE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class BareRun:
     """The figures of one run of the bare model."""
 
-    model: Mapping[str, str]
+    model: str
     """Its name and version."""
     served: tuple[int, ...]
     """Indexes of the texts that the service does not decline."""
@@ -58,24 +54,13 @@ class BareRun:
 class BareModel:
     """Runs the process, any number of times, one after the other."""
 
-    def __init__(self, task: str, texts: Sequence[BenchText], folder: Path, variables: Mapping[str, str]) -> None:
-        """Write the texts to a file.
-
-        Args:
-            task: whose service's model is measured.
-            texts: what it answers.
-            folder: for its files.
-            variables: of the service, in addition to this process's own.
-        """
-        self._task = task
-        self._texts = folder / "texts.json"
-        self._texts.write_text(json.dumps([text.as_json() for text in texts]), "utf-8")
-        self._output, self._log = folder / "bare.json", folder / "bare.log"
+    def __init__(self, task: str, texts: Sequence[BenchText], variables: Mapping[str, str]) -> None:
+        """Take the texts, and the variables of the task's service in addition to this process's own."""
+        self._command = [sys.executable, "-P", "-m", "tests.bench.bare_model", task]
+        self._texts = [asdict(text) for text in texts]
         # It hashes nothing, but it reads the settings of a service, which require a secret.
-        self._environment = (
-            environment.single_threaded() | {"SPRAT_SECRET": "not used by the bare model"} | dict(variables)
-        )
-        self._child: lifeline.Child | None = None
+        secret = {"SPRAT_SECRET": "not used by the bare model"}
+        self._environment = environment.single_threaded() | secret | dict(variables)
 
     def run(self, *, count: int | None = None, seconds: float = 1.0) -> BareRun:
         """Answer `count` texts, or as many as fit into `seconds` of CPU.
@@ -84,28 +69,14 @@ class BareModel:
             UserError: the model cannot be used, or serves none of the texts.
             SpratError: the process failed.
         """
-        amount = ["--seconds", str(seconds)] if count is None else ["--count", str(count)]
-        files = [str(self._texts), str(self._output)]
-        argv = [sys.executable, "-P", "-m", "sprat_local.bench.bare_model", self._task, *files, *amount]
-        child = logged_child.start("the bare model", argv, self._log, env=self._environment)
-        self._child = child.process
-        try:
-            while child.alive:
-                time.sleep(_POLL_S)
-        finally:
-            self.kill()
-        if child.process.returncode == USER_ERROR:
-            raise UserError(child.last_lines())
-        if child.process.returncode:
-            raise SpratError(f"the bare model failed: {child.exit_reason}\n{child.last_lines()}")
-        figures: dict[str, Any] = json.loads(self._output.read_text("utf-8"))
-        return BareRun(figures["model"], tuple(figures["served"]), figures["texts"], figures["cpu_s"])
-
-    def kill(self) -> None:
-        """End the process at once if it runs."""
-        child = self._child
-        if child is not None and child.poll() is None:
-            lifeline.stop(child, _GRACE_S)
+        asked = json.dumps({"texts": self._texts, "count": count, "seconds": seconds})
+        done = subprocess.run(
+            self._command, input=asked, env=self._environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            error = UserError if done.returncode == USER_ERROR else SpratError
+            raise error(done.stderr.strip() or f"the bare model failed: exit code {done.returncode}")
+        return BareRun(**json.loads(done.stdout))
 
 
 def load(task: str) -> tuple[SpecialistModel, SpecialistHandler]:
@@ -156,37 +127,29 @@ def measure(task: str, texts: Sequence[BenchText], count: int | None, seconds: f
         UserError: the model cannot be used, or serves none of the texts.
     """
     model, handler = load(task)
-    default = default_language()
+    card, default = model.card, default_language()
     texts = [replace(each, language=resolved(each.language, each.text, default)) for each in texts]
     indexes = served(handler, task, texts)
     if not indexes:
-        card = model.card
         targets = f" into {', '.join(card.targets)}" if card.targets else ""
         raise UserError(f"the model accepts none of the texts: it serves {', '.join(card.languages)}{targets}")
     questions = [Question(texts[index].text, texts[index].language, texts[index].target) for index in indexes]
     cpu_s(model, list(islice(cycle(questions), BATCH * _WARM_UP_BATCHES)))
     texts_count = estimate_count(model, questions, seconds) if count is None else count
     used = cpu_s(model, list(islice(cycle(questions), texts_count)))
-    about = {"name": model.card.name, "version": model.card.version}
-    return {"model": about, "served": indexes, "texts": texts_count, "cpu_s": used}
+    return {"model": f"{card.name} {card.version}", "served": indexes, "texts": texts_count, "cpu_s": used}
 
 
 def main() -> int:
     """Run the measurement; return the exit code."""
-    parser = argparse.ArgumentParser(description="Answer texts with the bare model and measure the CPU time.")
-    parser.add_argument("task", help="of this version, or of a file of SPRAT_TASKS")
-    parser.add_argument("texts", type=Path, help="a JSON list of objects with text, language and target")
-    parser.add_argument("output", type=Path, help="file for the figures")
-    parser.add_argument("--count", type=int, help="number of texts to answer; the given ones are repeated")
-    parser.add_argument("--seconds", type=float, default=1.0, help="without --count: CPU seconds")
-    arguments = parser.parse_args()
-    texts = [BenchText(**each) for each in json.loads(arguments.texts.read_text("utf-8"))]
+    asked = json.load(sys.stdin)
+    texts = [BenchText(**each) for each in asked["texts"]]
     try:
-        figures = measure(arguments.task, texts, arguments.count, arguments.seconds)
+        figures = measure(sys.argv[1], texts, asked["count"], asked["seconds"])
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return USER_ERROR
-    arguments.output.write_text(json.dumps(figures), "utf-8")
+    sys.stdout.write(json.dumps(figures))
     return 0
 
 
