@@ -18,7 +18,6 @@ from sprat_local.demo.samples import Samples, load_samples
 from sprat_local.demo.session import Demo
 from sprat_local.demo.target import DemoTarget
 from sprat_local.installation.options import DEMO_FOLDER
-from sprat_operations.topics import list_topics
 from support.readme import DOCS
 from support.system import System, whole_system
 from support.traffic import record
@@ -101,7 +100,7 @@ def test_personal_data_left_masked(demo: Ran) -> None:
 
     assert 0 < leaving["texts_masked"] < leaving["texts"]
     assert {"PERSON", "IBAN"} <= set(leaving["masked"])
-    assert not any("masking" in figures["declined"] for figures in demo.figures["tasks"].values())
+    assert not any("masking" in figures["because"].get("declined", {}) for figures in demo.figures["tasks"].values())
 
 
 def test_one_trace_contains_every_hop(demo: Ran) -> None:
@@ -173,16 +172,14 @@ async def test_beside_other_traffic_the_demo_counts_its_own_texts_alone(kafka: K
     whole = load_samples(DEMO_FOLDER)
     samples = Samples(
         tuple(each for each in whole.texts if set(each.submitted["tasks"]) == {"intent"})[:TEXTS],
-        tuple(each for each in whole.broken if not each.accepted_tasks)[:BROKEN],
+        tuple(each for each in whole.broken if not each.tasks)[:BROKEN],
     )
     async with whole_system(kafka.bootstrap, redis_server.url, PREFIX) as system:
         settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=PREFIX, partitions=system.topics.partitions)
-        states = await list_topics(settings.client(), settings.topics)
-        partitions = {state.name: state.partitions or 0 for state in states}
         beside = asyncio.create_task(send_beside(system))
         try:
             report = await Demo(
-                DemoTarget(settings, partitions, ("router", "intent.default", "frontier")),
+                DemoTarget(settings, ("router", "intent.default", "frontier")),
                 samples,
                 lambda *_: None,
             ).run()

@@ -79,7 +79,7 @@ def published(
 
 
 def published_broken(id: str = "b-1", offset: int = 7, accepted: tuple[str, ...] = ()) -> PublishedRecord:
-    broken = BrokenSample(id, b"not JSON", (("x", b"\xff"),), "words", "invalid_json: the value is not JSON", accepted)
+    broken = BrokenSample(id, b"not JSON", (("x", b"\xff"),), "invalid_json", accepted)
     return PublishedRecord(
         SampleRecord(broken, None, broken.value, broken.headers), TOPICS.texts, 0, offset, APPENDED_AT
     )

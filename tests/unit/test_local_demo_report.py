@@ -1,12 +1,28 @@
-"""The demo's report: what keeps the promise, what breaks it, and one text hop by hop."""
+"""The demo's report: what keeps the promise, what breaks it, the figures of each task, and one text hop by hop."""
 
 import json
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from sprat_contracts import IntentOutput, NerOutput, Output, TranslationOutput
 from sprat_local.demo.records import Observations, PublishedRecord
-from sprat_local.demo.report import DemoReport, RunFacts, is_complete, make_report, pick_trace
+from sprat_local.demo.report import (
+    DemoReport,
+    DemoSummary,
+    EgressSummary,
+    GoldAccuracy,
+    RunFacts,
+    arrived,
+    is_correct,
+    make_report,
+    pick_trace,
+    summarise_egress,
+)
+from sprat_local.installation.options import Simulation
+from sprat_operations.traffic import percentile
 from support.demo_records import (
     APPENDED_AT,
     TOPICS,
@@ -23,6 +39,10 @@ from support.demo_records import (
 
 QUIET = RunFacts(4.0, {"services": 3.0}, 60.0, {"sprat.router": 0}, timed_out=False)
 RESULTS = TOPICS.results("intent")
+PREDICTIONS = TOPICS.predictions("intent")
+SIMULATED = {"left": True, "provider": "simulator", "region": "local", "simulated": True}
+MASKED = {**SIMULATED, "masked": {"PERSON": 2, "IBAN": 1}}
+NAMES = NerOutput.model_validate_json('{"entities": [{"start": 0, "end": 4, "text": "Lena", "label": "PER"}]}')
 
 
 def report(texts: list[PublishedRecord], observed: Observations, run: RunFacts = QUIET) -> DemoReport:
@@ -36,7 +56,7 @@ def test_one_result_per_text_and_one_dead_letter_per_broken_record_keep_the_prom
     summary = report(texts, observed)
 
     assert summary.ok
-    assert is_complete(texts, observed)
+    assert arrived(texts, observed) == (2, 2)
     assert (summary.texts, summary.broken, summary.pairs, summary.results, summary.dead_letters) == (1, 1, 1, 1, 1)
     assert (summary.lost, summary.duplicated_ids, summary.several_ids) == (0, 0, 0)
 
@@ -47,7 +67,7 @@ def test_a_pair_without_a_result_is_lost() -> None:
 
     summary = report(texts, observed)
 
-    assert not is_complete(texts, observed)
+    assert arrived(texts, observed) == (1, 2)
     assert (summary.results, summary.lost) == (1, 1)
     assert summary.problems == ("s-2, intent: no Result ids instead of one",)
 
@@ -220,13 +240,111 @@ def test_no_hop_contains_the_text() -> None:
     assert "secret" not in repr(trace)
 
 
-def test_a_hop_that_cannot_be_decoded_has_no_summary() -> None:
-    text = published()
-    trace = pick_trace([text], observe(Record(TOPICS.texts, b"\xff", list(text.record.headers))))
-
-    assert trace is not None
-    assert [hop.says for hop in trace.hops] == [""]
-
-
 def test_without_an_accepted_text_there_is_no_trace() -> None:
     assert pick_trace([], observe()) is None
+
+
+def test_kept_answers_and_all_small_answers_are_judged_separately() -> None:
+    observed = observe(
+        record(PREDICTIONS, prediction("s-1")),
+        record(PREDICTIONS, prediction("s-2", output={"label": "balance"}, confidence=0.3)),
+        record(RESULTS, result("s-1")),
+        record(RESULTS, result("s-2", decision="escalated", reason="low_confidence", egress=SIMULATED), "r-2"),
+    )
+    figures = report([published("s-1"), published("s-2", 1)], observed).tasks["intent"]
+
+    assert (figures.kept, figures.escalated) == (1, 1)
+    assert figures.small_kept == GoldAccuracy(1, 1)
+    assert figures.small_all == GoldAccuracy(1, 2)
+    assert figures.frontier == GoldAccuracy(1, 1)
+    assert figures.frontier_simulated
+    assert figures.because == {"kept": {"confident": 1}, "escalated": {"low_confidence": 1}}
+
+
+def test_a_degraded_answer_is_the_small_models_and_not_the_frontiers() -> None:
+    declined = {"code": "masking", "detail": ""}
+    ending = result(decision="escalated", reason="low_confidence", status="degraded", source="small", declined=declined)
+    figures = report([published("s-1")], observe(record(RESULTS, ending))).tasks["intent"]
+
+    assert (figures.answered, figures.degraded, figures.escalated) == (0, 1, 1)
+    assert figures.frontier == GoldAccuracy(0, 0)
+    assert figures.because["declined"] == {"masking": 1}
+
+
+def test_a_pair_without_gold_answer_is_not_judged_but_none_is_a_gold_answer() -> None:
+    texts = [published("s-1", gold={}), published("s-2", 1, gold={"intent": None})]
+    observed = observe(record(RESULTS, result("s-1")), record(RESULTS, result("s-2", output={"label": None}), "r-2"))
+
+    assert report(texts, observed).tasks["intent"].small_kept == GoldAccuracy(1, 1)
+
+
+@pytest.mark.parametrize(("costs", "cost", "every"), [((0.001, 0.003, 0.0), 0.004, 0.012), ((0.0,), 0.0, 0.0)])
+def test_an_all_frontier_run_costs_the_mean_paid_answer_times_all_pairs(
+    costs: tuple[float, ...], cost: float, every: float
+) -> None:
+    texts = [published(f"s-{number}", number) for number in range(2 * len(costs))]
+    ends = [record(RESULTS, result(f"s-{number}"), f"r-{number}") for number in range(len(costs), 2 * len(costs))]
+    ends += [
+        record(RESULTS, result(f"s-{number}", decision="escalated", cost_eur=each), f"r-{number}")
+        for number, each in enumerate(costs)
+    ]
+    figures = report(texts, observe(*ends)).tasks["intent"]
+
+    assert (figures.cost_eur, figures.all_frontier_eur) == pytest.approx((cost, every))
+
+
+@pytest.mark.parametrize(
+    ("output", "gold", "by_small_model", "right"),
+    [
+        pytest.param(IntentOutput(label="transfer"), "transfer", True, True, id="the label"),
+        pytest.param(IntentOutput(label=None), None, True, True, id="outside every intent"),
+        pytest.param(IntentOutput(label="transfer"), None, True, False, id="a label where none fits"),
+        pytest.param(NAMES, [{"start": 0, "end": 4, "text": "Lena", "label": "PER"}], True, True, id="all names"),
+        pytest.param(NAMES, [{"start": 0, "end": 4, "text": "Lena", "label": "ORG"}], True, False, id="other label"),
+        pytest.param(NAMES, [], True, False, id="a name where none is"),
+        pytest.param(TranslationOutput(text="Guten  Tag", target="de"), "Guten Tag", False, True, id="the gold text"),
+        pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", False, False, id="simulated, altered"),
+        pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", True, None, id="cannot be judged"),
+    ],
+)
+def test_answers_are_compared_with_gold(*, output: Output, gold: Any, by_small_model: bool, right: bool | None) -> None:
+    assert is_correct(output, gold, by_small_model=by_small_model) is right
+
+
+def test_percentiles_are_values_that_occurred() -> None:
+    hundred = [*range(100, 0, -1)]
+    assert (percentile(hundred, 0.5), percentile(hundred, 0.95), percentile([7], 0.95)) == (50, 95, 7)
+    assert percentile([], 0.5) is None
+
+
+def test_egress_counts_texts_that_left_and_masked_items() -> None:
+    items = {"PERSON": 2, "EMAIL": 1}
+    results = [
+        result("s-1"),
+        result("s-2", egress={"left": False}),
+        result("s-3", egress={"left": True}),
+        result("s-4", egress={"left": True, "masked": items}),
+        result("s-4", "ner", egress={"left": True, "masked": items}),
+    ]
+    observed = summarise_egress(results)
+    assert observed == EgressSummary(texts=2, texts_masked=1, masked={"PERSON": 4, "EMAIL": 2})
+
+
+def test_the_summary_shows_the_promise_and_the_figures_in_plain_text() -> None:
+    texts = [published("s-1"), published("s-2", 1), published_broken()]
+    observed = observe(
+        record(RESULTS, result("s-1")),
+        record(RESULTS, result("s-2", decision="escalated", cost_eur=0.001, egress=MASKED), "r-2"),
+        dead_letter_for(texts[2]),
+    )
+    console = Console(file=StringIO(), width=110)
+    DemoSummary(report(texts, observed), console, Simulation()).print()
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+
+    assert "2 Results, 0 lost, 0 duplicated; 1 dead letters; lag 0 in 1 groups" in text
+    assert "50 % less" in text
+    assert "3 items masked: PERSON 2, IBAN 1" in text
+    assert text.rstrip().endswith("The promise was kept.")
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 110

@@ -13,7 +13,7 @@ from sprat_cli.live_view import LiveView
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.options import Options
 from sprat_local.processes.service_process import ProcessState
-from sprat_local.up.service_table import ServiceRow, p95, rows_of, service_table
+from sprat_local.up.service_table import ServiceRow, rows_of, service_table
 from sprat_operations.lag import Pace
 from sprat_operations.traffic import TrafficFigures
 
@@ -78,8 +78,6 @@ def test_rows_say_lag_rate_latency_kept_and_model(installation: Installation, fi
     assert (rows["router"].p95, rows["router"].kept, rows["router"].lag) == ("900 ms", "80 %", "7")
     assert (rows["frontier"].p95, rows["frontier"].kept, rows["frontier"].model) == ("900 ms", "", "")
     assert (rows["intent#2"].p95, rows["intent#2"].kept) == ("", "")
-    assert p95([*range(1, 101)]) == 95
-    assert p95([]) is None
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,16 @@ class TopicReader:
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
         return {each.partition: (begins[each], ends[each]) for each in partitions}
 
+    async def ends(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        """Return the offset that is written next, by partition of the topics.
+
+        Raises:
+            UserError: there is no such topic.
+            KafkaError: Kafka refuses.
+        """
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(await self._partitions(topics))
+        return ends
+
     async def read_since(self, topics: Sequence[str], since_ms: int | None) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Return the records appended at `since_ms` (epoch) or later, None: all, in batches.
 

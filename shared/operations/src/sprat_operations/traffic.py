@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,12 @@ class TrafficFigures:
         self.unanswered += counted["unanswered"]
         self.cost_eur += float(result["cost_eur"])
         self.simulated_eur += _simulated_eur(result)
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """Return the smallest value that at least this share of them do not exceed (nearest rank); None without values."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else None
 
 
 def _simulated_eur(result: Mapping[str, Any]) -> float:

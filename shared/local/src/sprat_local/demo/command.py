@@ -1,5 +1,7 @@
 """`sprat demo`: send the sample texts through a whole installation."""
 
+import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +51,8 @@ def demo(
 
     from sprat.base.errors import UserError  # noqa: PLC0415 - as above
     from sprat_cli.options import kafka_settings  # noqa: PLC0415 - as above
-    from sprat_local.demo.session import DemoSession  # noqa: PLC0415 - as above
+    from sprat_local.demo.report import DemoSummary  # noqa: PLC0415 - as above
+    from sprat_local.demo.session import run_demo  # noqa: PLC0415 - as above
     from sprat_local.installation.options import Options, Simulation  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
@@ -59,7 +62,15 @@ def demo(
         raise UserError(
             "--bootstrap and --prefix need --running: without it, the demo starts an installation of its own"
         )
+    if json_file is not None and not os.access(
+        json_file if json_file.exists() else json_file.absolute().parent, os.W_OK
+    ):
+        raise UserError(f"{json_file} cannot be written: choose another file for --json")
     kafka = kafka_settings(bootstrap, prefix) if running else None
     # One that runs already answers whoever tries it, so nothing is wrong on purpose there.
     simulation = Simulation(wrong_rate=0.0 if running else WRONG_RATE)
-    raise typer.Exit(DemoSession(Options(simulation=simulation), console).run(json_file, kafka))
+    report = run_demo(Options(simulation=simulation), console, kafka)
+    DemoSummary(report, console, simulation).print()
+    if json_file is not None:
+        json_file.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    raise typer.Exit(0 if report.ok else 1)

@@ -1,17 +1,12 @@
 """The records of the demo: what it publishes, and what services wrote about it."""
 
-import asyncio
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from aiokafka import TopicPartition
-
-from sprat.base.settings import KafkaSettings
-from sprat.kafka.clients import close_in_time, make_consumer
 from sprat_contracts import (
     DeadLetterReason,
     Envelope,
@@ -31,7 +26,6 @@ from sprat_contracts.languages import FALLBACK_LANGUAGE
 from sprat_local.demo.samples import BrokenSample, Sample, Samples
 
 SOURCE = "/sprat/demo/samples"
-_POLL_MS = 100
 
 
 class TaskPair(NamedTuple):
@@ -63,7 +57,7 @@ class SampleRecord:
 def sample_records(samples: Samples) -> Iterator[SampleRecord]:
     """Return every record in order, the broken ones spread among the others."""
     interval = len(samples.texts) // max(1, len(samples.broken)) or 1
-    broken = map(_broken_record, samples.broken)
+    broken = (SampleRecord(each, None, each.value, each.headers) for each in samples.broken)
     for number, sample in enumerate(samples.texts, start=1):
         yield _text_record(sample)
         if number % interval == 0 and (record := next(broken, None)) is not None:
@@ -83,10 +77,6 @@ def _text_record(sample: Sample) -> SampleRecord:
     _, headers = encode(TextSubmitted.model_validate(submitted), envelope)
     value = json.dumps(submitted, ensure_ascii=False).encode()
     return SampleRecord(sample, sample.id.encode(), value, tuple(headers))
-
-
-def _broken_record(broken: BrokenSample) -> SampleRecord:
-    return SampleRecord(broken, None, broken.value, broken.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +101,6 @@ class PublishedRecord:
         if "ce_id" in headers:
             return headers.get("ce_source", ""), headers["ce_id"]
         return plain_text_identity(self.topic, self.partition, self.offset, self.timestamp_ms)
-
-    @property
-    def accepted_tasks(self) -> tuple[str, ...]:
-        """The tasks that must get a Result."""
-        sample = self.record.sample
-        return tuple(sample.submitted["tasks"]) if isinstance(sample, Sample) else sample.accepted_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,61 +197,3 @@ def trace_id(headers: Iterable[tuple[str, bytes]]) -> str:
     """Return the trace id of a record; empty without a valid one."""
     traceparent = Traceparent.of(headers)
     return "" if traceparent is None else traceparent.trace_id
-
-
-class ObservationReader:
-    """Reads all topics of an installation into `Observations`, from their present ends on. A context manager."""
-
-    def __init__(self, settings: KafkaSettings, observations: Observations, partitions: Mapping[str, int]) -> None:
-        topics = settings.topics
-        self.consumer = make_consumer(settings.client(), auto_offset_reset="latest")
-        self._observations = observations
-        self._partitions = [
-            TopicPartition(topic, number)
-            for topic, count in partitions.items()
-            if topic not in {topics.models, topics.feedback}
-            for number in range(count)
-        ]
-        self._task: asyncio.Task[None] | None = None
-        self._positions: dict[TopicPartition, int] = {}
-
-    async def __aenter__(self) -> Self:
-        await self.consumer.start()
-        self.consumer.assign(self._partitions)
-        # Records before the present ends belong to others.
-        self._positions = dict(await self.consumer.end_offsets(self._partitions))
-        for partition, offset in self._positions.items():
-            self.consumer.seek(partition, offset)
-        self._task = asyncio.create_task(self._read())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await close_in_time(self.consumer.stop)
-
-    async def catch_up(self, timeout_s: float) -> bool:
-        """Wait until everything is read that is on the topics now; return False on timeout."""
-        ends = await self.consumer.end_offsets(self._partitions)
-        try:
-            async with asyncio.timeout(timeout_s):
-                while any(self._positions[partition] < end for partition, end in ends.items()):
-                    self._check()
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            return False
-        return True
-
-    def _check(self) -> None:
-        """Raise the exception that ended the reading, if it has ended."""
-        if self._task is not None and self._task.done():
-            self._task.result()
-
-    async def _read(self) -> None:
-        while True:
-            for records in (await self.consumer.getmany(timeout_ms=_POLL_MS)).values():
-                for record in records:
-                    self._observations.add(record)
-            # Not the offset after the last record: a partition may end with the marker of a transaction.
-            self._positions = {partition: await self.consumer.position(partition) for partition in self._partitions}

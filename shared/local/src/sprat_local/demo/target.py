@@ -26,8 +26,6 @@ class DemoTarget:
     """An installation that is ready."""
 
     kafka: KafkaSettings
-    partitions: dict[str, int]
-    """Topic → number of partitions."""
     groups: tuple[str, ...]
     """Consumer groups of its services, without the prefix."""
     phases: dict[str, float] = field(default_factory=dict)
@@ -47,7 +45,6 @@ class DemoTarget:
         groups = (spec.group_name(installation.models.get(spec.name)) for spec in running)
         return cls(
             installation.kafka,
-            {state.name: state.partitions or 0 for state in installation.topic_states},
             tuple(group for group in groups if group),
             installation.phases,
             alone=True,
@@ -66,7 +63,7 @@ class DemoTarget:
             raise UserError(f"topic {missing[0]} does not exist: run `sprat topics create`")
         started = (spec for spec in SERVICES if not spec.on_request)  # the demo asks no other
         groups = tuple(group for spec in started if (group := spec.group_name(DEFAULT_MODEL)))
-        target = cls(kafka, {state.name: state.partitions or 0 for state in states}, groups)
+        target = cls(kafka, groups)
         deadline = time.monotonic() + ready_s
         while absent := await target._absent():
             if time.monotonic() > deadline:

@@ -1,6 +1,5 @@
 """The table of `sprat up`: a row for each server and service, with as many columns as the terminal has room for."""
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +12,7 @@ from sprat_local.installation.lifecycle import Installation
 from sprat_local.processes.service_process import ProcessState, ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer
 from sprat_operations.services import FRONTIER, SIMULATOR
-from sprat_operations.traffic import ALL, ESCALATED, GroupPace, TrafficFigures
+from sprat_operations.traffic import ALL, ESCALATED, GroupPace, TrafficFigures, percentile
 
 _STATE_COLOURS: Final = {
     ProcessState.READY: "green",
@@ -115,7 +114,7 @@ def rows_of(
                 _state(process, silent if spec is None or spec.service != SIMULATOR else ()),
                 "" if lag is None else f"{lag:,}",
                 "" if pace is None else format_rate(pace.committed),
-                "" if (p95_ms := p95(latencies)) is None else f"{p95_ms:,} ms",
+                "" if (p95_ms := percentile(latencies, 0.95)) is None else f"{p95_ms:,.0f} ms",
                 "" if kept is None else f"{kept:.0%}".replace("%", " %"),
                 str(process.port or ""),
                 str(process.restarts or ""),
@@ -124,12 +123,6 @@ def rows_of(
             )
         )
     return rows
-
-
-def p95(latencies_ms: Collection[int]) -> int | None:
-    """Return the smallest latency that at least 95 % do not exceed; None where there are none."""
-    ordered = sorted(latencies_ms)
-    return ordered[math.ceil(len(ordered) * 0.95) - 1] if ordered else None
 
 
 def _server_row(server: SupervisedServer, silent: Collection[str]) -> ServiceRow:
