@@ -176,7 +176,7 @@ async def test_a_deadline_during_a_hanging_call_declines_in_time(connect, behave
     assert answered.declined.code == "deadline"
     assert answered.egress.left
     assert time.monotonic() - begun < 0.5
-    await hanging.handler.drain(2)
+    await hanging.calls.drain(2)
     assert hanging.audit.phases == [("attempt", None), ("outcome", "timeout")]
 
 

@@ -94,8 +94,8 @@ async def ask_all(texts: list[Planted], simulated: parts.SimulatorProcess, lines
     settings = parts.settings(base_url=simulated.base_url, model="large")
     provider = RecordingProvider(settings)
     redactor = Redactor.load(SHIPPED_TAGGER, parts.POLICY.perimeter)
-    frontier = parts.FrontierHarness(provider, settings, redactor=redactor)
-    frontier.handler._policies = Policy.model_validate({"tenants": {"*": {"frontier": "redact", "regions": ["eu"]}}})
+    policies = Policy.model_validate({"tenants": {"*": {"frontier": "redact", "regions": ["eu"]}}})
+    frontier = parts.FrontierHarness(provider, settings, redactor=redactor, policies=policies)
     slots = asyncio.Semaphore(16)
     metrics, spans = Metrics(), Spans()
     answers: dict[str, FrontierAnswered] = {}

@@ -30,13 +30,18 @@ from sprat_contracts import (
 )
 from sprat_frontier.breaker import ProviderBreaker
 from sprat_frontier.call_limiter import CallLimiter
+from sprat_frontier.climb import Climb
 from sprat_frontier.errors import ProviderError
+from sprat_frontier.escalation import CaseReader
 from sprat_frontier.handler import FrontierHandler
+from sprat_frontier.paid_calls import PaidCalls
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
+from sprat_frontier.quota import SectionQuota
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.tiers import Tiers
+from sprat_frontier.waiting_cases import WaitingCases
 from sprat_policy import Policy, TaskFile, TenantGuard
 from sprat_privacy import Detector
 from support.detectors import Words
@@ -224,21 +229,13 @@ class FrontierHarness:
         self.restart()
 
     def restart(self) -> None:
-        self.handler = FrontierHandler(
-            self.settings,
-            topics=Topics(),
-            policies=self.policies,
-            guard=self.guard,
-            masker=self.redactor,
-            store=self.store,
-            tiers=self.tiers or Tiers.one(self.settings, self.provider, self.limiter),
-            audit=self.audit,
-            hash=keyed_hash,
-            clock=self.clock,
-            counter=self.counter,
-            tasks=self.tasks,
-            default_language=self.default_language,
-        )
+        waiting = WaitingCases(self.settings.max_waiting)
+        quota = SectionQuota(self.policies, self.counter, keyed_hash, self.clock)
+        self.calls = PaidCalls(self.store, self.audit, quota, waiting, keyed_hash)
+        cases = CaseReader(self.policies, self.clock, self.settings.max_wait_s, self.tasks or {}, self.default_language)
+        tiers = self.tiers or Tiers.one(self.settings, self.provider, self.limiter)
+        climb = Climb(tiers, cases, self.redactor, waiting, self.calls, keyed_hash)
+        self.handler = FrontierHandler(Topics(), self.guard, climb)
 
     async def answer(self, message: FrontierRequested) -> FrontierAnswered:
         outcome = await self.handler.handle(received(message))

@@ -16,7 +16,7 @@ from sprat_contracts import (
     ids,
 )
 from sprat_frontier.errors import ProviderError
-from sprat_frontier.escalation import escalation_of
+from sprat_frontier.escalation import CaseReader
 from sprat_policy import Policy, TenantGuard
 from support import frontier_parts as parts
 
@@ -189,7 +189,7 @@ async def test_a_deadline_during_the_call_declines_and_the_late_answer_is_stored
     assert late.declined.code == "deadline"
     assert late.egress.left
     frontier.provider.gate.set()
-    await frontier.handler.drain(1)
+    await frontier.calls.drain(1)
     answered = await frontier.answer(parts.request(id="t-2"))
     assert (answered.output, answered.cached) == (OUTPUT, True)
     assert frontier.audit.phases == [("attempt", None), ("outcome", "answered")]
@@ -263,7 +263,7 @@ async def test_a_stop_cancels_calls_that_take_too_long_and_audits_them(frontier)
     frontier.provider.gate.clear()
     task = asyncio.create_task(frontier.answer(parts.request()))
     await frontier.provider.wait_for_calls(1)
-    await frontier.handler.drain(0.01)
+    await frontier.calls.drain(0.01)
     with pytest.raises(Retryable):
         await task
     assert frontier.audit.phases == [("attempt", None), ("outcome", "cancelled")]
@@ -330,5 +330,5 @@ def test_a_request_for_a_text_that_is_not_its_tenants_is_dropped_at_once(frontie
 def test_a_case_waits_as_long_as_its_text_and_the_service_let_it(asked_ms, max_wait_s, left_s):
     changes = {} if asked_ms is None else {"deadline_ms": asked_ms}
     request = parts.request(age_ms=1_000, **changes)
-    case = escalation_of(request, parts.POLICY, parts.FakeClock(), max_wait_s, {}, "en")
+    case = CaseReader(parts.POLICY, parts.FakeClock(), max_wait_s).read(request)
     assert case.deadline.remaining_s() == left_s

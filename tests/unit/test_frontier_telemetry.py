@@ -324,7 +324,7 @@ async def test_the_spans_of_a_call_that_outlives_its_record_belong_to_the_record
     with spans.record() as trace_id:
         assert (await service.answer(parts.request(deadline_ms=30))).declined.code == "deadline"
     service.provider.gate.set()
-    await service.handler.drain(1)
+    await service.calls.drain(1)
     assert spans.of(trace_id) == [SENDING, "chat large", SENDING]
     assert {spans.parent(span) for span in spans.all} == {RECORD}
     assert [dict(out.headers)["traceparent"][3:35].decode() for out in publisher.records] == [f"{trace_id:032x}"] * 2

@@ -476,7 +476,7 @@ async def test_a_tier_that_hangs_takes_its_share_of_the_time_and_its_answer_is_s
     assert [step.outcome for step in answered.tiers] == ["deadline", "kept"]
     assert answered.tiers[0].egress.left
     slow.provider._provider.gate.set()
-    await frontier.handler.drain(5)
+    await frontier.calls.drain(5)
     again = await frontier.answer(parts.request(id="t-2"))
     assert [(step.tier, step.cached) for step in again.tiers] == [("slow", True)]
 

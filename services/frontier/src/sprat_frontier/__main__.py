@@ -13,13 +13,18 @@ from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.processing.cache import RedisCache
 from sprat.runtime import run_service
+from sprat_frontier.climb import Climb
 from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_frontier.escalation import CaseReader
 from sprat_frontier.handler import SERVICE, FrontierHandler
+from sprat_frontier.paid_calls import PaidCalls
 from sprat_frontier.protocols import SystemClock
+from sprat_frontier.quota import SectionQuota
 from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import FrontierSettings
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import open_tiers
+from sprat_frontier.waiting_cases import WaitingCases
 from sprat_langid import classifier
 from sprat_policy import TaskSettings, load_guarded_policy
 
@@ -72,23 +77,14 @@ async def build(context: ServiceContext, settings: FrontierServiceSettings) -> S
         retries=STORE_RETRIES,
     )
     context.stack.push_async_callback(store.close)
-    handler = FrontierHandler(
-        settings.frontier,
-        topics=context.topics,
-        policies=policy,
-        guard=guard,
-        masker=redactor,
-        store=store,
-        tiers=tiers,
-        audit=audit,
-        hash=context.keyed_hash,
-        clock=SystemClock(),
-        counter=store,
-        tasks=settings.task_files,
-        default_language=settings.default_language,
-    )
+    clock, waiting = SystemClock(), WaitingCases(settings.frontier.max_waiting)
+    quota = SectionQuota(policy, store, context.keyed_hash, clock)
+    calls = PaidCalls(store, audit, quota, waiting, context.keyed_hash)
+    cases = CaseReader(policy, clock, settings.frontier.max_wait_s, settings.task_files, settings.default_language)
+    climb = Climb(tiers, cases, redactor, waiting, calls, context.keyed_hash)
+    handler = FrontierHandler(context.topics, guard, climb)
     # Calls under way are paid for: their answers are stored for the redelivered requests.
-    context.stack.push_async_callback(handler.drain, store.most_s)
+    context.stack.push_async_callback(calls.drain, store.most_s)
     in_progress = settings.frontier.max_waiting + settings.frontier.concurrency + PUBLISHED_AT_ONCE
     loop = context.concurrent_loop(handler, in_progress)
     return Subscription(frontier_channels(context.topics), context.group, loop.handle, loop.release)

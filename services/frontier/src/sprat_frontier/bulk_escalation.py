@@ -1,6 +1,6 @@
 """Asks the tiers of a policy about many texts at once, outside any stream: for `sprat evaluate` and `sprat tiers`.
 
-Each text takes the same path as in the service, `FrontierHandler.escalate`: the policy's rules for the tenant, the
+Each text takes the same path as in the service, `Climb.answer`: the policy's rules for the tenant, the
 region, masking with the policy's own terms and patterns, and an egress record before and after each call where a
 broker is given.
 """
@@ -33,16 +33,19 @@ from sprat_contracts import (
     ReasonCode,
     TextSubmitted,
     TierStep,
-    Topics,
 )
+from sprat_frontier.climb import Climb
 from sprat_frontier.egress_audit import KafkaEgressAudit
-from sprat_frontier.handler import FrontierHandler
+from sprat_frontier.escalation import CaseReader
+from sprat_frontier.paid_calls import PaidCalls
 from sprat_frontier.protocols import EgressAudit, SystemClock
+from sprat_frontier.quota import SectionQuota
 from sprat_frontier.redaction import Redactor, check_task_files
 from sprat_frontier.settings import BreakerSettings, FrontierSettings
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import open_tiers
-from sprat_policy import Policy, TaskFiles, TenantGuard, load_policy
+from sprat_frontier.waiting_cases import WaitingCases
+from sprat_policy import Policy, TaskFiles, load_policy
 
 _SOURCE: Final = "evaluate"
 _GIVE_UP_S: Final = 30.0
@@ -159,32 +162,26 @@ class _BulkEscalation:
             stack.callback(redactor.close)
             thresholds = TierThresholds(policy_file, [self._task.name])
             stack.push_async_callback(thresholds.stop)
-            handler = FrontierHandler(
-                settings,
-                topics=Topics() if broker is None else broker.kafka.topics,
-                policies=policy,
-                guard=TenantGuard(policy, {}),
-                masker=redactor,
-                store=_MemoryStore(),
-                tiers=open_tiers(policy, settings, environment(), stack, thresholds),
-                audit=await _audit(broker, stack),
-                # Without a broker, hashes are only keys of this run's store.
-                hash=Keys(SecretStr(_SOURCE) if broker is None else broker.secret).keyed_hash,
-                clock=SystemClock(),
-                tasks=self._task.files,
-            )
-            stack.push_async_callback(handler.drain, _DRAIN_S)
+            tiers = open_tiers(policy, settings, environment(), stack, thresholds)
+            # Without a broker, hashes are only keys of this run's store.
+            hash = Keys(SecretStr(_SOURCE) if broker is None else broker.secret).keyed_hash
+            clock, waiting = SystemClock(), WaitingCases(settings.max_waiting)
+            quota = SectionQuota(policy, None, hash, clock)
+            calls = PaidCalls(_MemoryStore(), await _audit(broker, stack), quota, waiting, hash)
+            cases = CaseReader(policy, clock, settings.max_wait_s, self._task.files)
+            climb = Climb(tiers, cases, redactor, waiting, calls, hash)
+            stack.push_async_callback(calls.drain, _DRAIN_S)
             try:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(min(settings.concurrency, len(self._texts))):
-                        group.create_task(self._work(handler, settings))
+                        group.create_task(self._work(climb, settings))
             except* SpratError as errors:
                 raise errors.exceptions[0] from errors.exceptions[0].__cause__
         return self._answers, self._costs, self._steps, self._simulated
 
-    async def _work(self, handler: FrontierHandler, settings: FrontierSettings) -> None:
+    async def _work(self, climb: Climb, settings: FrontierSettings) -> None:
         for place in self._remaining:
-            answered = await handler.escalate(self._request(place, settings.max_wait_s))
+            answered = await climb.answer(self._request(place, settings.max_wait_s))
             self._record(place, answered)
             self._finished += 1
             self._progress(self._finished)

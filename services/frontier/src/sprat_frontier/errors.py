@@ -1,5 +1,7 @@
 """Why there is no answer to a case.
 
+`NoAnswerError`, and below it
+
 * `NotCalledError`: no call is made for it, or none ended in time.
     * `DeadlinePassedError`: its time is over.
         * `AnswerTooLateError`: a call was made or prepared.
@@ -14,7 +16,16 @@ from collections.abc import Mapping
 from sprat_contracts import ReasonCode, Usage
 
 
-class NotCalledError(Exception):
+class NoAnswerError(Exception):
+    """A tier gives no answer to a case."""
+
+    call_id: str | None = None
+    """The last call that was made, in the audit; None: nothing left."""
+    asked_by: str = ""
+    """Id of the answer event that the call was made for: only this one reports the cost. Empty: none was made."""
+
+
+class NotCalledError(NoAnswerError):
     """No call is made for a case. The message says why, and holds nothing of the text."""
 
     code: ReasonCode
@@ -57,7 +68,7 @@ class QuotaReachedError(NotCalledError):
     code = ReasonCode.QUOTA
 
 
-class ProviderError(Exception):
+class ProviderError(NoAnswerError):
     """A call without a usable answer. Contains no part of the request or of the response.
 
     `code` is for machines: timeout, unreachable, rate_limited, server_error, http_<status>, garbled, too_large,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sprat.base.model import DEFAULT_MODEL
 from sprat_contracts import Declined, FrontierRequested, Output, Prediction, ReasonCode, ids
+from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_frontier.call_limiter import EscalationDeadline
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.prompts import FrontierQuestion, question_of
@@ -36,15 +37,13 @@ class Escalation:
     """Id of the event that answers it; the same after a redelivery."""
     masked: MaskedText | None = None
     """Under `redact`: the masked text, and what restores it."""
+    masker_version: str = ""
+    """Under `redact`: changes with all that decides what is masked; empty where the text is not."""
     masking_failure: str | None = None
     """Under `redact`: why the text could not be masked, if so."""
     labels_to_keep: tuple[int, ...] = ()
     """Under `redact`: the labels that must not leave, counted from 1."""
     started_s: float = field(default_factory=time.perf_counter)
-
-    def with_masked(self, masked: MaskedText) -> "Escalation":
-        """Return the escalation with a question about the masked text."""
-        return replace(self, question=replace(self.question, text=masked.text), masked=masked)
 
     @property
     def masked_counts(self) -> Mapping[str, int]:
@@ -116,35 +115,43 @@ class Escalation:
         return timings
 
 
-def escalation_of(
-    request: FrontierRequested,
-    policies: TenantPolicies,
-    clock: Clock,
-    max_wait_s: float,
-    tasks: Mapping[str, TaskFile],
-    default_language: str,
-) -> Escalation:
-    """Return the escalation that a request asks for.
+@dataclass(frozen=True, slots=True)
+class CaseReader:
+    """Reads requests.
 
-    Its deadline is at most `max_wait_s` from now: many waiting cases with late deadlines would block those with early
-    ones. A text of which no language is detected is one in `default_language`.
+    Args:
+        policies: the rules of the tenants.
+        clock: of deadlines.
+        max_wait_s: the longest time that a case waits: many waiting cases with late deadlines would block those with
+            early ones.
+        tasks: those from files, by name.
+        default_language: of a text of which no language is detected.
     """
-    request = _with_language(request, default_language)
-    prediction = request.prediction
-    submitted = prediction.submitted
-    tenant = policies.tenant(submitted.tenant)
-    latest_ms = clock.now_ms() + round(max_wait_s * 1000)
-    wait_ms = tenant.deadline_ms if submitted.deadline_ms is None else submitted.deadline_ms
-    return Escalation(
-        request=request,
-        sender=Sender(policies.section(submitted.tenant) or ALL_OTHERS, submitted.tenant),
-        question=question_of(request, tasks.get(prediction.task)),
-        rule=effective_rule(submitted.frontier, tenant),
-        denied=_denied_by(prediction, tenant.frontier, policies.section(submitted.tenant)),
-        regions=tuple(tenant.regions),
-        deadline=EscalationDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), clock),
-        answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
-    )
+
+    policies: TenantPolicies
+    clock: Clock
+    max_wait_s: float
+    tasks: Mapping[str, TaskFile] = field(default_factory=dict)
+    default_language: str = DEFAULT_LANGUAGE
+
+    def read(self, request: FrontierRequested) -> Escalation:
+        """Return the escalation that a request asks for."""
+        request = _with_language(request, self.default_language)
+        prediction = request.prediction
+        submitted = prediction.submitted
+        tenant, section = self.policies.tenant(submitted.tenant), self.policies.section(submitted.tenant)
+        latest_ms = self.clock.now_ms() + round(self.max_wait_s * 1000)
+        wait_ms = tenant.deadline_ms if submitted.deadline_ms is None else submitted.deadline_ms
+        return Escalation(
+            request=request,
+            sender=Sender(section or ALL_OTHERS, submitted.tenant),
+            question=question_of(request, self.tasks.get(prediction.task)),
+            rule=effective_rule(submitted.frontier, tenant),
+            denied=_denied_by(prediction, tenant.frontier, section),
+            regions=tuple(tenant.regions),
+            deadline=EscalationDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), self.clock),
+            answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
+        )
 
 
 def _denied_by(prediction: Prediction, tenant_rule: str, section: str | None) -> str:

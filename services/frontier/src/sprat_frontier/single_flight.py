@@ -9,7 +9,7 @@ from typing import Any
 
 from sprat.base.errors import SpratError
 from sprat_frontier.answer_store import PaidAnswer
-from sprat_frontier.errors import NotCalledError, ProviderError
+from sprat_frontier.errors import NoAnswerError
 
 log = logging.getLogger(__name__)
 
@@ -95,5 +95,5 @@ class SingleFlight:
 def _log_defect(task: "asyncio.Task[PaidAnswer]") -> None:
     """Retrieve the error, which asyncio reports otherwise when no waiter is left; log it only where it is a defect."""
     error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, NotCalledError | ProviderError | SpratError):
+    if error is not None and not isinstance(error, NoAnswerError | SpratError):
         log.error("a call to the provider failed unexpectedly: %s", type(error).__name__)

@@ -19,7 +19,6 @@ from sprat_frontier.answer_store import PaidAnswer
 from sprat_frontier.errors import NotCalledError, ProviderError
 from sprat_frontier.escalation import Escalation
 from sprat_frontier.protocols import ProviderAnswer
-from sprat_frontier.single_flight import SharedCall
 from sprat_frontier.tiers import Tier
 from sprat_privacy import NotRestorable
 
@@ -153,22 +152,22 @@ def refused(tier: Tier, declined: Declined) -> ClimbStep:
     return ClimbStep(tier, "declined", declined, asked=False)
 
 
-def not_called(escalation: Escalation, tier: Tier, error: NotCalledError, call: SharedCall | None = None) -> ClimbStep:
-    """Return the step without a call, or without one that ended in time; `call` is the one that was waited for."""
-    egress = _egress(escalation, tier, None if call is None else call.call_id)
+def not_called(escalation: Escalation, tier: Tier, error: NotCalledError) -> ClimbStep:
+    """Return the step without a call, or without one that ended in time."""
+    egress = _egress(escalation, tier, error.call_id)
     return ClimbStep(tier, "declined", Declined(code=error.code, detail=str(error)), egress=egress)
 
 
-def failed(escalation: Escalation, tier: Tier, error: ProviderError, call_id: str | None, *, pays: bool) -> ClimbStep:
+def failed(escalation: Escalation, tier: Tier, error: ProviderError) -> ClimbStep:
     """Return the step with a failed call; only the escalation that it was made for reports its cost."""
-    usage = error.usage if pays else None
+    usage = error.usage if error.asked_by == escalation.answer_id else None
     return ClimbStep(
         tier,
         "declined",
         _failure(error),
         usage=usage,
         cost_eur=tier.price.cost_eur(usage),
-        egress=_egress(escalation, tier, call_id, simulated=error.simulated),
+        egress=_egress(escalation, tier, error.call_id, simulated=error.simulated),
     )
 
 

@@ -11,14 +11,19 @@ from sprat.base.settings import ServiceSettings, environment, load_settings
 from sprat.context import ServiceContext, Subscription
 from sprat_contracts import Usage
 from sprat_frontier.answers import InvalidAnswerError, parse
+from sprat_frontier.climb import Climb
 from sprat_frontier.egress_audit import KafkaEgressAudit
 from sprat_frontier.errors import ProviderError
+from sprat_frontier.escalation import CaseReader
 from sprat_frontier.handler import FrontierHandler
+from sprat_frontier.paid_calls import PaidCalls
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer, SystemClock
+from sprat_frontier.quota import SectionQuota
 from sprat_frontier.redaction import Redactor
 from sprat_frontier.settings import FrontierSettings, Price
 from sprat_frontier.tiers import Tiers
+from sprat_frontier.waiting_cases import WaitingCases
 from sprat_policy import load_guarded_policy
 from sprat_router.__main__ import RouterSettings
 from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, AnswersFile
@@ -115,20 +120,13 @@ class FixedFrontier:
             self._audit,
             context.stack,
         )
-        handler = FrontierHandler(
-            _SETTINGS,
-            topics=context.topics,
-            policies=policy,
-            guard=guard,
-            masker=redactor,
-            store=NoStore(),
-            tiers=Tiers.one(_SETTINGS, FixedProvider(self._answers)),
-            audit=audit,
-            hash=context.keyed_hash,
-            clock=SystemClock(),
-            tasks=settings.task_files,
-            default_language=settings.default_language,
-        )
-        context.stack.push_async_callback(handler.drain, 0.0)
+        clock, waiting = SystemClock(), WaitingCases(_SETTINGS.max_waiting)
+        quota = SectionQuota(policy, None, context.keyed_hash, clock)
+        calls = PaidCalls(NoStore(), audit, quota, waiting, context.keyed_hash)
+        cases = CaseReader(policy, clock, _SETTINGS.max_wait_s, settings.task_files, settings.default_language)
+        tiers = Tiers.one(_SETTINGS, FixedProvider(self._answers))
+        climb = Climb(tiers, cases, redactor, waiting, calls, context.keyed_hash)
+        handler = FrontierHandler(context.topics, guard, climb)
+        context.stack.push_async_callback(calls.drain, 0.0)
         loop = context.concurrent_loop(handler, _IN_FLIGHT)
         return Subscription(frontier_channels(context.topics), context.group, loop.handle, loop.release)
