@@ -8,7 +8,7 @@ import pytest
 from sprat.base.errors import UserError
 from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.datasets.distinct import MIN_TEXTS, TooFewToHoldOutError
-from sprat_training.datasets.label_sets import one_label, read_label_sets, set_numbers
+from sprat_training.datasets.label_sets import read_label_sets, set_numbers
 from sprat_training.datasets.reader import read_labelled
 from sprat_training.datasets.rows import normalised_text
 from sprat_training.fitting.figures import figures_of_sets
@@ -146,6 +146,4 @@ def test_a_label_that_was_not_learnt_has_the_share_of_its_texts() -> None:
 
 
 def test_sets_compare_as_one_label_whatever_their_order() -> None:
-    assert one_label(("b", "a")) == one_label(["a", "b"]) == "a|b"
-    assert (one_label(()), one_label(("oos",)), one_label(("none",), "none")) == ("oos", "oos", "none")
     assert len(set(set_numbers(np.array([[True, False], [False, True], [True, False]])))) == 2

@@ -30,6 +30,10 @@ _REMAINDERS: Final = {
 _MAX_LISTED: Final = 8
 
 
+class TooFewToHoldOutError(UserError):
+    """Some texts cannot be held out: a label has none left to train on, or none would be tested."""
+
+
 @dataclass(frozen=True, slots=True)
 class RepeatedText:
     """One text that occurs in several rows."""
@@ -89,6 +93,30 @@ class DistinctTexts:
             rows=tuple(self.rows[index] for index in chosen),
             paths=tuple(self.paths[index] for index in chosen),
         )
+
+    def without(self, texts: frozenset[str]) -> tuple[Self, Self]:
+        """Return the other texts, and these, each of them as :func:`normalised_text` returns it.
+
+        Raises:
+            TooFewToHoldOutError: none of them is there.
+        """
+        held_out = np.array([normalised_text(text) in texts for text in self.texts])
+        if not held_out.any():
+            raise TooFewToHoldOutError("no text is held out")
+        return self.take(np.flatnonzero(~held_out)), self.take(np.flatnonzero(held_out))
+
+    def unseen(self, test: LabelledTexts) -> tuple[list[int], tuple[int, ...]]:
+        """Return the places of a test's rows whose text is none of these, and the numbers of the other rows.
+
+        Raises:
+            UserError: every text of the test is one of these.
+        """
+        trained_on = {normalised_text(text) for text in self.texts}
+        leaks = [normalised_text(text) in trained_on for text in test.texts]
+        if all(leaks):
+            raise UserError(f"{test.path}: every text of it is trained on, too; a test needs texts of its own")
+        leaked = tuple(row for row, leak in zip(test.rows, leaks, strict=True) if leak)
+        return [index for index, leak in enumerate(leaks) if not leak], leaked
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +182,6 @@ def prepare(
     return TrainingData(kept.texts, gold, kept.rows, kept.paths, labels, data.path), summary
 
 
-class TooFewToHoldOutError(UserError):
-    """Some texts cannot be held out: a label has none left to train on, or none would be tested."""
-
-
 def hold_out(data: TrainingData, texts: frozenset[str]) -> tuple[TrainingData, LabelledTexts]:
     """Return the texts to train on, and those that are held out. Every label keeps its number.
 
@@ -168,22 +192,12 @@ def hold_out(data: TrainingData, texts: frozenset[str]) -> tuple[TrainingData, L
     Raises:
         TooFewToHoldOutError: a label has no text left, or no text is held out.
     """
-    held_out = np.array([normalised_text(text) in texts for text in data.texts])
-    left = np.bincount(data.gold[~held_out], minlength=len(data.labels))
-    if not left.all():
-        raise TooFewToHoldOutError(f'no text of the label "{data.labels[int(left.argmin())]}" is left to train on')
-    if not held_out.any():
-        raise TooFewToHoldOutError("no text is held out")
-    test = data.take(np.flatnonzero(held_out))
-    tested = LabelledTexts(
-        data.path,
-        test.texts,
-        tuple(data.labels[number] for number in test.gold),
-        test.rows,
-        ("text", "label"),
-        test.paths,
-    )
-    return data.take(np.flatnonzero(~held_out)), tested
+    left, test = data.without(texts)
+    counts = np.bincount(left.gold, minlength=len(data.labels))
+    if not counts.all():
+        raise TooFewToHoldOutError(f'no text of the label "{data.labels[int(counts.argmin())]}" is left to train on')
+    labels = tuple(data.labels[number] for number in test.gold)
+    return left, LabelledTexts(data.path, test.texts, labels, test.rows, ("text", "label"), test.paths)
 
 
 def is_remainder(label: str) -> bool:
@@ -296,7 +310,6 @@ def check_test(test: LabelledTexts, data: TrainingData) -> tuple[LabelledTexts, 
     Raises:
         UserError: it has a label that no text is trained with, or every text of it is trained on.
     """
-    trained_on = {normalised_text(text) for text in data.texts}
     for index, label in enumerate(test.labels):
         if label not in data.labels:
             shown = "this label" if look_like_texts(test.labels) else f'the label "{label}"'
@@ -304,11 +317,8 @@ def check_test(test: LabelledTexts, data: TrainingData) -> tuple[LabelledTexts, 
                 f'{test.place(index)}, column "{test.columns[1]}": no text is trained with {shown}; '
                 f"correct it, or add texts with it to {data.path}"
             )
-    leaks = [normalised_text(text) in trained_on for text in test.texts]
-    if all(leaks):
-        raise UserError(f"{test.path}: every text of it is in {data.path}, too; a test needs texts of its own")
-    leaked_rows = tuple(row for row, leak in zip(test.rows, leaks, strict=True) if leak)
-    return test.take([index for index, leak in enumerate(leaks) if not leak]), leaked_rows
+    places, leaked_rows = data.unseen(test)
+    return test.take(places), leaked_rows
 
 
 def check_outside_test(

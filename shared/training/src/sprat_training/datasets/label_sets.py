@@ -1,8 +1,7 @@
 """The training data of several labels a text: distinct texts, each with the set of its labels, and the findings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -19,16 +18,9 @@ from sprat_training.datasets.distinct import (
     TooFewToHoldOutError,
 )
 from sprat_training.datasets.languages import language_note
-from sprat_training.datasets.reader import (
-    FileFindings,
-    LabelledTexts,
-    joined,
-    joined_labels,
-    read_labelled,
-    split_labels,
-)
-from sprat_training.datasets.rows import RowProblem, normalised_text, problem_lines
-from sprat_training.datasets.sources import columns_to_read, write_bad_rows
+from sprat_training.datasets.reader import FileFindings, LabelledTexts, split_labels
+from sprat_training.datasets.rows import RowProblem, normalised_text
+from sprat_training.datasets.sources import read_files
 
 Flags = NDArray[np.bool_]
 
@@ -76,30 +68,11 @@ def read_label_sets(config: TrainingConfig) -> LabelSetSources:
     Raises:
         UserError: with a line for each problem of each file.
     """
-    bad_rows: list[RowProblem] = []
-    notes: list[str] = []
-    read = partial(read_labelled, bad_rows=bad_rows, several=True)
-    files = [
-        read(file)
-        if file == config.corrections
-        else read(file, columns_to_read(file, config, notes), encoding=config.encoding)
-        for file in config.files
-    ]
-    test = None
-    if config.test_file is not None:
-        test = read(config.test_file, columns_to_read(config.test_file, config, notes), encoding=config.encoding)
-    if bad_rows and config.skip_bad_rows is None:
-        raise UserError(
-            "\n".join(
-                [
-                    *problem_lines(bad_rows),
-                    "correct these rows, or leave them out with --skip-bad-rows FILE, which writes them to that file",
-                ]
-            )
-        )
-    if config.skip_bad_rows is not None:
-        write_bad_rows(config.skip_bad_rows, bad_rows)
-    rows = joined(files)
+    files = read_files(config, several=True)
+    files.raise_if_any()
+    if (rows := files.rows) is None:
+        raise UserError(f"{config.files[0]}: no row of it can be used")
+    files.write_bad_rows(config)
     outside = {config.outside_label, OUTSIDE}
     sets = [frozenset(split_labels(cell)) - outside for cell in rows.labels]
     last: dict[str, int] = {normalised_text(text): index for index, text in enumerate(rows.texts)}
@@ -107,15 +80,13 @@ def read_label_sets(config: TrainingConfig) -> LabelSetSources:
         rows.rows[index] for index, text in enumerate(rows.texts) if sets[index] != sets[last[normalised_text(text)]]
     )
     data, dropped = _data(rows, sets, sorted(last.values()), drop_small=config.drop_small)
-    tested, leaked = (None, ()) if test is None else _tested(test, data, outside)
+    tested, leaked = (None, ()) if files.test is None else _tested(files.test, data, outside)
     if config.hold_out is not None:
-        held_out = np.array([normalised_text(text) in config.hold_out for text in data.texts])
-        data, tested = data.take(np.flatnonzero(~held_out)), data.take(np.flatnonzero(held_out))
-        _check_left(data, tested)
-    if (language := language_note(data.texts, config.languages)) is not None:
-        notes.append(language)
+        data, tested = data.without(config.hold_out)
+        _check_left(data)
+    notes = (*files.notes, *filter(None, [language_note(data.texts, config.languages)]))
     return LabelSetSources(
-        data, tested, len(rows), conflicts, dropped, leaked, tuple(bad_rows), rows.findings, tuple(notes)
+        data, tested, len(rows), conflicts, dropped, leaked, tuple(files.bad_rows), rows.findings, notes
     )
 
 
@@ -166,35 +137,23 @@ def _tested(test: LabelledTexts, data: LabelSetData, outside: set[str]) -> tuple
             raise UserError(
                 f'{test.place(index)}, column "{test.columns[1]}": no text is trained with the label "{unknown[0]}"'
             )
-    trained_on = {normalised_text(text) for text in data.texts}
-    leaks = [normalised_text(text) in trained_on for text in test.texts]
-    if all(leaks):
-        raise UserError(f"{test.path}: every text of it is trained on, too; a test needs texts of its own")
+    places, leaked = data.unseen(test)
     gold = np.array([[label in named for label in data.labels] for named in sets], dtype=bool)
-    every = LabelSetData(test.texts, gold, test.rows, test.paths, data.labels)
-    leaked = tuple(row for row, leak in zip(test.rows, leaks, strict=True) if leak)
-    return every.take([index for index, leak in enumerate(leaks) if not leak]), leaked
+    return LabelSetData(test.texts, gold, test.rows, test.paths, data.labels).take(places), leaked
 
 
-def _check_left(data: LabelSetData, tested: LabelSetData) -> None:
+def _check_left(data: LabelSetData) -> None:
     """Check that each label has a text to train on, and one that does not have it.
 
     Raises:
-        TooFewToHoldOutError: one has not, or no text is held out.
+        TooFewToHoldOutError: one has not.
     """
     counts = data.gold.sum(axis=0)
-    few = [label for label, count in zip(data.labels, counts, strict=True) if not 0 < count < len(data.gold)]
-    if few or not len(tested.texts):
-        named = ", ".join(few[:_MAX_LISTED])
-        raise TooFewToHoldOutError(f"too few texts of {named} are left to train on" if few else "no text is held out")
+    if few := [label for label, count in zip(data.labels, counts, strict=True) if not 0 < count < len(data.gold)]:
+        raise TooFewToHoldOutError(f"too few texts of {', '.join(few[:_MAX_LISTED])} are left to train on")
 
 
 def set_numbers(gold: Flags) -> NDArray[np.int64]:
     """Return a number for each text, the same for texts with equal sets of labels."""
     _, numbers = np.unique(gold, axis=0, return_inverse=True)
     return numbers.reshape(-1).astype(np.int64)
-
-
-def one_label(labels: Iterable[str], outside_label: str = OUTSIDE) -> str:
-    """Return a set of labels as one, in a fixed order; the empty set as the label that means outside every label."""
-    return joined_labels(sorted({*labels} - {outside_label, OUTSIDE})) or outside_label

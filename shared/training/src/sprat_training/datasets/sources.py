@@ -4,7 +4,7 @@ import csv
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -61,46 +61,83 @@ def read_sources(config: TrainingConfig) -> Sources:
     Raises:
         UserError: with a line for each problem of each file, so that all can be corrected in one go.
     """
-    errors: list[str] = []
-    bad_rows: list[RowProblem] = []
-    notes: list[str] = []
-    read = partial(read_labelled, encoding=config.encoding, bad_rows=bad_rows)
-    files, test, given_outside = [], None, None
-    for file in config.files:
-        with _collected(errors):
-            if file == config.corrections:
-                files.append(read_labelled(file, bad_rows=bad_rows))
-            else:
-                files.append(read(file, columns_to_read(file, config, notes)))
-    if config.test_file is not None:
-        with _collected(errors):
-            test = read(config.test_file, columns_to_read(config.test_file, config, notes))
-    if config.outside_file is not None:
-        with _collected(errors):
-            column = columns_to_read(config.outside_file, config, notes, with_labels=False).text
-            given_outside = read_texts(config.outside_file, column, encoding=config.encoding, bad_rows=bad_rows)
-    if bad_rows and config.skip_bad_rows is None:
-        for _, of_file in groupby(bad_rows, key=lambda problem: problem.path):
-            errors += problem_lines(list(of_file))
-        errors.append("correct these rows, or leave them out with --skip-bad-rows FILE, which writes them to that file")
+    files = read_files(config)
     sources = None
+    if files.rows is not None:
+        with _collected(files.errors):
+            sources = _checked(config, files.rows, files.outside, files.test, files.errors)
+    files.raise_if_any()
+    if sources is None:
+        raise UserError(f"{config.files[0]}: no row of it can be used")
+    files.write_bad_rows(config)
+    language = language_note(sources[0].texts, config.languages)
+    return Sources(*sources, tuple(files.bad_rows), (*files.notes, *filter(None, [language])))
+
+
+@dataclass(slots=True)
+class TrainingFiles:
+    """The rows of a training's files, and the problems in them."""
+
+    rows: LabelledTexts | None = None
+    """Of the files to train on; None where one of them cannot be read, or none has a row."""
+    test: LabelledTexts | None = None
+    outside: LabelledTexts | None = None
+    """Of the file of texts outside every label."""
+    bad_rows: list[RowProblem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def raise_if_any(self) -> None:
+        """Raise where there are errors.
+
+        Raises:
+            UserError: with a line for each.
+        """
+        if self.errors:
+            raise UserError("\n".join(self.errors))
+
+    def write_bad_rows(self, config: TrainingConfig) -> None:
+        """Write the rows that are left out to the file that the configuration names, if it does."""
+        if config.skip_bad_rows is not None:
+            _write_bad_rows(config.skip_bad_rows, self.bad_rows)
+
+
+def read_files(config: TrainingConfig, *, several: bool = False) -> TrainingFiles:
+    """Read all files of a training, and collect what is wrong in them.
+
+    Args:
+        config: names the files.
+        several: whether a text may have several labels.
+    """
+    found = TrainingFiles()
+    read = partial(read_labelled, bad_rows=found.bad_rows, several=several)
+    files = []
+    for file in config.files:
+        with _collected(found.errors):
+            if file == config.corrections:
+                files.append(read(file))
+            else:
+                files.append(read(file, _columns(file, config, found.notes), encoding=config.encoding))
+    if config.test_file is not None:
+        with _collected(found.errors):
+            columns = _columns(config.test_file, config, found.notes)
+            found.test = read(config.test_file, columns, encoding=config.encoding)
+    if config.outside_file is not None:
+        with _collected(found.errors):
+            column = _columns(config.outside_file, config, found.notes, with_labels=False).text
+            found.outside = read_texts(config.outside_file, column, encoding=config.encoding, bad_rows=found.bad_rows)
+    if found.bad_rows and config.skip_bad_rows is None:
+        for _, of_file in groupby(found.bad_rows, key=lambda problem: problem.path):
+            found.errors += problem_lines(list(of_file))
+        found.errors.append(
+            "correct these rows, or leave them out with --skip-bad-rows FILE, which writes them to that file"
+        )
     if len(files) == len(config.files) and any(files):
-        with _collected(errors):
-            sources = _checked(config, joined(files), given_outside, test, errors)
-    if errors or sources is None:
-        raise UserError("\n".join(errors or [f"{config.files[0]}: no row of it can be used"]))
-    if config.skip_bad_rows is not None:
-        write_bad_rows(config.skip_bad_rows, bad_rows)
-    return Sources(*sources, tuple(bad_rows), (*notes, *_notes_of(sources[0], config)))
+        found.rows = joined(files)
+    return found
 
 
-def _notes_of(data: TrainingData, config: TrainingConfig) -> Iterator[str]:
-    """Yield what the user may have forgotten to say of the texts and of the labels."""
-    if (language := language_note(data.texts, config.languages)) is not None:
-        yield language
-
-
-def columns_to_read(file: Path, config: TrainingConfig, notes: list[str], *, with_labels: bool = True) -> ColumnNames:
+def _columns(file: Path, config: TrainingConfig, notes: list[str], *, with_labels: bool = True) -> ColumnNames:
     """Return the columns to read of a file; in a further one, those that are missing there are found by their names."""
     named = config.columns
     if file == config.files[0] or file.suffix.lower() == ".txt":
@@ -186,7 +223,7 @@ def _collected(errors: list[str]) -> Iterator[None]:
         errors.append(str(error))
 
 
-def write_bad_rows(path: Path, bad_rows: list[RowProblem]) -> None:
+def _write_bad_rows(path: Path, bad_rows: list[RowProblem]) -> None:
     """Write a row for each problem: where it is, what is wrong, and the row's own cells.
 
     Raises:
