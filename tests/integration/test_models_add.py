@@ -533,7 +533,6 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
             (),
             "and for tasks from files: desk, mood, summary; to make it a task, write its file: sprat task init",
         ),
-        ("desk", ("--languages", "de-en"), "--languages: is for --task translation"),
     ],
 )
 def test_a_model_that_does_not_fit_the_task_is_refused(

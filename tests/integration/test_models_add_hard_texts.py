@@ -39,7 +39,7 @@ def test_a_tokenizer_that_panics_is_refused(tmp_path: Path, kind: str, task: str
     (tmp_path / "place").mkdir()
     command = [sys.executable, "-m", "sprat_cli", "models", "add", str(folder), "--task", task, "--no-compare",
                "--licence", "MIT", "--output", str(tmp_path / "place" / "added"),
-               *(["--languages", "en-de", "--task-prefix", ""] if task == "translation" else [])]  # fmt: skip
+               *(["--language", "en-de", "--task-prefix", ""] if task == "translation" else [])]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"RUST_BACKTRACE": "0"}, check=False
     )

@@ -149,7 +149,7 @@ def test_the_pair_is_read_from_the_tokenizer_or_the_name(marian: Path, tmp_path:
     card = converted(marian, tmp_path / "stated")
     assert (card.languages, card.targets) == (("de",), ("en",))
     change(marian / "tokenizer_config.json", source_lang=None)
-    with pytest.raises(UserError, match="states no languages; name them with --languages"):
+    with pytest.raises(UserError, match="states no languages; name them with --language"):
         converted(marian, tmp_path / "none")
     named = Provenance("tiny", "owner/opus-mt-fra-en@3f2a", "us", "MIT", ())
     (tmp_path / "named").mkdir()
@@ -295,9 +295,8 @@ def test_a_model_is_added_from_a_hub(tmp_path: Path) -> None:
             ["--task", "translation", "--outside-label", "x"],
             "--outside-label: is for --task intent, not translation",
         ),
-        (["--task", "intent", "--languages", "de-en"], "--languages: is for --task translation, not intent"),
         (["--task", "poetry"], "--task poetry: models are added for intent, ner, translation"),
-        (["--task", "translation", "--languages", "de"], "not a pair such as de-en"),
+        (["--task", "translation", "--language", "de"], "not a pair such as de-en"),
     ],
 )
 def test_options_of_another_task_are_refused(words: list[str], message: str) -> None:
@@ -325,7 +324,7 @@ def translated(tmp_path: Path) -> Path:
 def test_a_calibrated_model_says_how_often_its_translation_is_near_that_of_people(
     translated: Path, tmp_path: Path
 ) -> None:
-    said = run("models", "add", str(MODELS / "marian"), "--task", "translation", "--languages", "de-en", "--no-compare",
+    said = run("models", "add", str(MODELS / "marian"), "--task", "translation", "--language", "de-en", "--no-compare",
                "--output", str(tmp_path / "a"), "--calibrate", str(translated), "--goal", "0.8")  # fmt: skip
     assert "600 rows of the rows to calibrate on" in said
     assert "uncalibrated" not in said
@@ -364,7 +363,7 @@ def test_a_calibrated_model_says_how_often_its_translation_is_near_that_of_peopl
 )
 def test_rows_that_cannot_be_used_are_refused(tmp_path: Path, row: str, message: str) -> None:
     (tmp_path / "rows.jsonl").write_text(row + "\n\n", "utf-8")
-    said = run("models", "add", str(MODELS / "marian"), "--task", "translation", "--languages", "de-en", "--no-compare",
+    said = run("models", "add", str(MODELS / "marian"), "--task", "translation", "--language", "de-en", "--no-compare",
                "--output", str(tmp_path / "a"), "--calibrate", str(tmp_path / "rows.jsonl"), code=2)  # fmt: skip
     assert message in said
     assert not (tmp_path / "a").exists()
@@ -392,7 +391,7 @@ def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:
         )  # fmt: skip
         assert found == [row["translation"] for row in rows], kind
         assert versions.startswith("transformers 5")
-    said = run("models", "add", str(MODELS / "t5"), "--task", "translation", "--languages", "de-en", "--quantization",
+    said = run("models", "add", str(MODELS / "t5"), "--task", "translation", "--language", "de-en", "--quantization",
                "float32", "--output", str(tmp_path / "a"))  # fmt: skip
     assert "have a chrF of" in said
     assert load_artefact(tmp_path / "a").card.score("agreement_with_original") >= 95

@@ -123,7 +123,7 @@ def test_a_sentence_encoder_is_refused(tmp_path: Path, file: str, field: str, va
 
 @pytest.mark.parametrize(("kind", "field", "value"), TRANSLATORS)
 def test_a_translation_model_is_refused(tmp_path: Path, kind: str, field: str, value: object) -> None:
-    found = refusal(copy_with(kind, tmp_path, **{field: value}), "translation", "--languages", "de-en")
+    found = refusal(copy_with(kind, tmp_path, **{field: value}), "translation", "--language", "de-en")
     assert field in found
     assert "config.json" in found
 
@@ -135,13 +135,13 @@ def test_the_settings_of_generation_are_checked(tmp_path: Path, value: int) -> N
     del config["decoder_start_token_id"]
     (model / "config.json").write_text(json.dumps(config), "utf-8")
     (model / "generation_config.json").write_text(json.dumps({"decoder_start_token_id": value}), "utf-8")
-    found = refusal(model, "translation", "--languages", "de-en")
+    found = refusal(model, "translation", "--language", "de-en")
     assert "generation_config.json: decoder_start_token_id must be an integer from 0 to 116" in found
 
 
 @pytest.mark.parametrize("id", [HUGE, 117, -1, "x", None, 1.5, True])
 def test_an_id_of_the_vocabulary_has_a_row_of_the_embeddings(tmp_path: Path, id: object) -> None:
-    found = refusal(copy_with("marian", tmp_path, "vocab.json", far=id), "translation", "--languages", "de-en")
+    found = refusal(copy_with("marian", tmp_path, "vocab.json", far=id), "translation", "--language", "de-en")
     assert "vocab.json: the id of 'far' must be an integer from 0 to 116" in found
 
 
@@ -157,7 +157,7 @@ def test_a_token_added_to_the_tokenizer_has_a_row_of_the_embeddings(tmp_path: Pa
     else:
         vocabulary += [[f"far{number}", -9.0] for number in range(300)]
     model = copy_with(kind, tmp_path, "tokenizer.json", **content)
-    assert "tokenizer.json" in refusal(model, task, *(["--languages", "de-en"] if task == "translation" else []))
+    assert "tokenizer.json" in refusal(model, task, *(["--language", "de-en"] if task == "translation" else []))
 
 
 SHAPES = [
@@ -208,7 +208,7 @@ def test_weights_have_the_shapes_that_the_configuration_states(
         "flat": np.stack([array, array]).reshape(-1),
     }[how]
     save_file(weights, model / "model.safetensors")
-    more = ["--languages", "de-en", "--task-prefix", ""] if kind == "t5" else ["--languages", "de-en"]
+    more = ["--language", "de-en", "--task-prefix", ""] if kind == "t5" else ["--language", "de-en"]
     found = refusal(model, task, *(more if task == "translation" else []))
     assert name.rpartition(".")[2] in found or "outputs and" in found
 
@@ -218,7 +218,7 @@ def test_weights_have_the_shapes_that_the_configuration_states(
 def test_a_tokenizer_that_cannot_be_read_is_refused(tmp_path: Path, kind: str, task: str, content: str) -> None:
     model = copy_with(kind, tmp_path)
     (model / "tokenizer.json").write_text(content, "utf-8")
-    assert "tokenizer" in refusal(model, task, *(["--languages", "de-en"] if task == "translation" else []))
+    assert "tokenizer" in refusal(model, task, *(["--language", "de-en"] if task == "translation" else []))
 
 
 def test_a_configuration_nested_too_deeply_is_refused(tmp_path: Path) -> None:

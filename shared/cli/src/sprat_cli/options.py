@@ -3,7 +3,7 @@
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,44 +14,43 @@ if TYPE_CHECKING:
     from sprat.base.settings import KafkaSettings
     from sprat_contracts import TaskTable
 
+
+def option(metavar: str, says: str, *names: str, **more: Any) -> Any:
+    """Return an option whose help states the default, if any.
+
+    Args:
+        metavar: of the value, as FILE.
+        says: the help.
+        names: as --to; none: the parameter's.
+        more: arguments of `typer.Option`.
+    """
+    return typer.Option(*names, metavar=metavar, show_default=False, help=says, **more)
+
+
+def argument(metavar: str, says: str, **more: Any) -> Any:
+    """Return an argument whose help states the default, if any; `more` are arguments of `typer.Argument`."""
+    return typer.Argument(metavar=metavar, show_default=False, help=says, **more)
+
+
 Bootstrap = Annotated[
     str | None,
-    typer.Option(
-        metavar="HOST:PORT",
-        show_default=False,
-        help="Kafka, several separated by commas. [SPRAT_KAFKA__BOOTSTRAP, your `sprat up`, 127.0.0.1:9092]",
+    option(
+        "HOST:PORT", "Kafka, several separated by commas. [SPRAT_KAFKA__BOOTSTRAP, your `sprat up`, 127.0.0.1:9092]"
     ),
 ]
-Prefix = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", show_default=False, help="Of all topics. [SPRAT_KAFKA__PREFIX, else sprat]"),
-]
+Prefix = Annotated[str | None, option("NAME", "Of all topics. [SPRAT_KAFKA__PREFIX, else sprat]")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
-TextColumn = Annotated[
-    str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the texts. [default: found]")
-]
-LabelColumn = Annotated[
-    str | None, typer.Option(metavar="NAME|N", show_default=False, help="Of the labels. [default: found]")
-]
+TextColumn = Annotated[str | None, option("NAME|N", "Of the texts. [default: found]")]
+LabelColumn = Annotated[str | None, option("NAME|N", "Of the labels. [default: found]")]
 Encoding = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="Of the files; auto reads UTF-8, UTF-16, and else Windows-1252."),
+    str, typer.Option(metavar="NAME", help="Of the files; auto reads UTF-8, UTF-16, and else Windows-1252.")
 ]
 MergeCase = Annotated[
     bool, typer.Option("--merge-case", help="Take labels that differ by case or white space alone as one.")
 ]
-SkipBadRows = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="Leave out rows that cannot be used, listed in FILE."),
-]
-PolicyFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="A policy file, for its section `perimeter`. [SPRAT_POLICY]"),
-]
-TaggerFolder = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", show_default=False, help="The tagger. [default: the frontier service's]"),
-]
+SkipBadRows = Annotated[Path | None, option("FILE", "Leave out rows that cannot be used, listed in FILE.")]
+PolicyFile = Annotated[Path | None, option("FILE", "A policy file, for its section `perimeter`. [SPRAT_POLICY]")]
+TaggerFolder = Annotated[Path | None, option("FOLDER", "The tagger. [default: the frontier service's]")]
 
 
 def kafka_settings(bootstrap: str | None, prefix: str | None, partitions: int | None = None) -> "KafkaSettings":

@@ -10,7 +10,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat_cli.app import group_help, make_app
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_operations.acls import add_missing, read_entries, read_quotas, set_missing_quotas
 from sprat_operations.connection import explain_kafka_errors
@@ -89,10 +89,7 @@ app = make_app(
     ),
 )
 
-Principals = Annotated[
-    list[str],
-    typer.Option("--principal", metavar="ROLE=User:NAME", show_default=False, help="A user and its role; repeatable."),
-]
+Principals = Annotated[list[str], option("ROLE=User:NAME", "A user and its role; repeatable.", "--principal")]
 
 
 @app.command("print", epilog=_PRINT, short_help="Print the rights as commands of Kafka.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sprat.base.checks import Check, CheckStatus
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json
 
 if TYPE_CHECKING:
@@ -45,12 +45,7 @@ _SIGNS = {
 
 def doctor(
     *,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", show_default=False, help="Check this policy. [your `sprat up`, else SPRAT_POLICY]"
-        ),
-    ] = None,
+    policy: Annotated[Path | None, option("FILE", "Check this policy. [your `sprat up`, else SPRAT_POLICY]")] = None,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,

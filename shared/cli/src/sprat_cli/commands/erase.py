@@ -10,7 +10,7 @@ import typer
 from sprat.base.errors import UserError
 from sprat.base.keys import Keys
 from sprat.base.words import counted
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.progress import read_progress
 from sprat_cli.render import when
 from sprat_cli.terminal import faint, printable, remark, say, say_json
@@ -47,16 +47,9 @@ Exit codes:
 
 def erase(
     *,
-    key: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", show_default=False, help="The key that the upstream system gave the records."),
-    ] = None,
-    text_id: Annotated[
-        str | None, typer.Option(metavar="ID", show_default=False, help="The id of a text (ce_id).")
-    ] = None,
-    tenant: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default=False, help="Of this tenant; alone, all of it.")
-    ] = None,
+    key: Annotated[str | None, option("KEY", "The key that the upstream system gave the records.")] = None,
+    text_id: Annotated[str | None, option("ID", "The id of a text (ce_id).")] = None,
+    tenant: Annotated[str | None, option("NAME", "Of this tenant; alone, all of it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing: count and list alone.")] = False,
     as_json: Json = False,
     bootstrap: Bootstrap = None,

@@ -11,7 +11,7 @@ from sprat.base.errors import UserError
 from sprat.base.settings import section_prefix
 from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records, policy_for_masking
 from sprat_cli.decision_report import decision_html, decision_lines
-from sprat_cli.options import Json, LabelColumn, TextColumn, check_goal
+from sprat_cli.options import Json, LabelColumn, TextColumn, argument, check_goal, option
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
 from sprat_operations.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
@@ -58,44 +58,28 @@ Exit codes:
 
 
 def evaluate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Rows with labels.")],
+    files: Annotated[list[Path], argument("FILE...", "Rows with labels.")],
     *,
-    model: Annotated[str, typer.Option(metavar="M", show_default=False, help="A folder, or the name of a model.")],
-    against: Annotated[
-        str | None, typer.Option(metavar="OTHER", show_default=False, help="Another version to compare it with.")
-    ] = None,
-    goal: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE", show_default=False, help="Of kept answers right, as 0.97. [default: the policy's]"
-        ),
-    ] = None,
+    model: Annotated[str, option("M", "A folder, or the name of a model.")],
+    against: Annotated[str | None, option("OTHER", "Another version to compare it with.")] = None,
+    goal: Annotated[float | None, option("SHARE", "Of kept answers right, as 0.97. [default: the policy's]")] = None,
     drawn: Annotated[
-        Literal["traffic", "file"],
-        typer.Option(help="Whether rows are a random share of what services got."),
+        Literal["traffic", "file"], typer.Option(help="Whether rows are a random share of what services got.")
     ] = "file",
     no_outside_texts: Annotated[
         bool, typer.Option("--no-outside-texts", help="State that no text is outside every label.")
     ] = False,
     write: Annotated[bool, typer.Option("--write", help="Replace the thresholds of M.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also where a certificate is lost.")] = False,
-    frontier: Annotated[
-        str | None,
-        typer.Option(metavar="tiers|FILE", show_default=False, help="Ask the policy's tiers, too, or read answers."),
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="The policy. [SPRAT_POLICY]")
-    ] = None,
+    frontier: Annotated[str | None, option("tiers|FILE", "Ask the policy's tiers, too, or read answers.")] = None,
+    policy: Annotated[Path | None, option("FILE", "The policy. [SPRAT_POLICY]")] = None,
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose rules hold for what is sent.")] = DEFAULT_TENANT,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     outside_label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL", show_default=False, help="Means: outside every label. [default: as trained]"),
+        list[str] | None, option("LABEL", "Means: outside every label. [default: as trained]")
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write the report here, too.")
-    ] = None,
+    html: Annotated[Path | None, option("FILE", "Write the report here, too.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure what a model keeps at the goal on rows of yours, and compare it with another one."""

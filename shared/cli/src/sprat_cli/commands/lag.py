@@ -14,7 +14,7 @@ from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.traffic import format_age, format_drain_time, format_rate, keeps_up
 from sprat_operations.connection import explain_kafka_errors, reading_signatures
@@ -138,10 +138,7 @@ class Row:
 
 def lag(
     *,
-    group: Annotated[
-        list[str] | None,
-        typer.Option(show_default=False, metavar="NAME", help="Only this group; repeatable."),
-    ] = None,
+    group: Annotated[list[str] | None, option("NAME", "Only this group; repeatable.")] = None,
     over: Annotated[
         float, typer.Option(min=0.5, max=600, metavar="SECONDS", help="Between the two measurements.")
     ] = 2.0,

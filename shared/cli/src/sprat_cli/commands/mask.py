@@ -8,7 +8,7 @@ import typer
 from sprat.base.errors import SpratError, UserError
 from sprat.base.settings import default_language
 from sprat_cli.detectors import DetectorSet, load_detectors
-from sprat_cli.options import Json, PolicyFile, TaggerFolder
+from sprat_cli.options import Json, PolicyFile, TaggerFolder, argument, option
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.text_input import read_text
 from sprat_contracts.languages import primary_subtag
@@ -38,15 +38,10 @@ _COLOUR = "yellow"
 
 
 def mask(
-    what: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", show_default=False, help="A text, a file, or stdin.")],
+    what: Annotated[str, argument("TEXT|FILE|-", "A text, a file, or stdin.")],
     *,
     language: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TAG",
-            show_default=False,
-            help="Of the text, BCP 47; auto: detected. [default: SPRAT_DEFAULT_LANGUAGE, else auto]",
-        ),
+        str | None, option("TAG", "Of the text, BCP 47; auto: detected. [default: SPRAT_DEFAULT_LANGUAGE, else auto]")
     ] = None,
     policy: PolicyFile = None,
     tagger: TaggerFolder = None,

@@ -9,7 +9,7 @@ import typer
 
 from sprat.base.errors import UserError
 from sprat_cli.decision_report import decision_lines
-from sprat_cli.options import Json, check_asked_name
+from sprat_cli.options import Json, argument, check_asked_name, option
 from sprat_cli.terminal import remark, say, say_json
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_operations.chosen_policy import chosen_tasks
@@ -42,21 +42,13 @@ Exit codes:
 
 
 def promote(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", show_default=False, help="The new version; with --back, the served.")
-    ] = None,
+    folder: Annotated[Path | None, argument("DIR", "The new version; with --back, the served.")] = None,
     *,
     back: Annotated[bool, typer.Option("--back", help="Take the previous version back.")] = False,
     name: Annotated[
-        str | None,
-        typer.Option(
-            "--as", metavar="NAME", show_default=False, help="By which texts ask for it, as hr. [default: its card's]"
-        ),
+        str | None, option("NAME", "By which texts ask for it, as hr. [default: its card's]", "--as")
     ] = None,
-    served: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="The folder that serves. [default: found by the name]"),
-    ] = None,
+    served: Annotated[Path | None, option("DIR", "The folder that serves. [default: found by the name]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show all of it, and move nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Without the certificate that the policy asks for, too.")] = (
         False

@@ -15,7 +15,7 @@ from sprat_cli.correction_labels import identities_json
 from sprat_cli.correction_table import Added, merge_rows
 from sprat_cli.decision_report import decision_lines
 from sprat_cli.given_corrections import GivenCorrections, answers_of, corrections_of
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings, option, time_before_now
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import counted, printable, remark, say, say_json
 from sprat_contracts.languages import primary_subtag
@@ -52,42 +52,21 @@ Exit codes:
 
 
 def retrain(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", show_default=False, help="As intent/hr, or a task of yours.")
-    ],
+    model: Annotated[str, argument("MODEL", "As intent/hr, or a task of yours.")],
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="Of the new version. [default: NAME-2, NAME-3, …]"),
-    ] = None,
+    output: Annotated[Path | None, option("DIR", "Of the new version. [default: NAME-2, NAME-3, …]")] = None,
     feedback: Annotated[str, typer.Option(metavar="SPAN", help="Corrections of the last 12h, 30d.")] = "30d",
-    corrections: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="A table of corrections, in place of those on Kafka."),
-    ] = None,
+    corrections: Annotated[Path | None, option("FILE", "A table of corrections, in place of those on Kafka.")] = None,
     allow_new_label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL", show_default=False, help="Take this label though no announced model knows it."),
+        list[str] | None, option("LABEL", "Take this label though no announced model knows it.")
     ] = None,
     answers: Annotated[
         bool, typer.Option("--answers/--no-answers", help="For a first model: learn from the frontier's answers, too.")
     ] = True,
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", show_default=False, help="Texts with labels, repeatable. [default: as trained]"),
-    ] = None,
-    out_of_scope: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Texts outside every label. [default: as trained]"),
-    ] = None,
-    served: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="The served version. [default: found by its name]"),
-    ] = None,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="An artefact with an encoder. [default: as trained]"),
-    ] = None,
+    data: Annotated[list[Path] | None, option("FILE", "Texts with labels, repeatable. [default: as trained]")] = None,
+    out_of_scope: Annotated[Path | None, option("FILE", "Texts outside every label. [default: as trained]")] = None,
+    served: Annotated[Path | None, option("DIR", "The served version. [default: found by its name]")] = None,
+    encoder: Annotated[Path | None, option("DIR", "An artefact with an encoder. [default: as trained]")] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
     as_json: Json = False,
     bootstrap: Bootstrap = None,

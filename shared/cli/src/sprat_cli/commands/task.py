@@ -11,7 +11,7 @@ import yaml
 from sprat.base.errors import UserError
 from sprat.base.file_guard import check_writers
 from sprat_cli.app import group_help, make_app
-from sprat_cli.options import Json
+from sprat_cli.options import Json, argument, option
 from sprat_cli.terminal import printable, say, say_json
 from sprat_contracts.thresholds import nearest_levels
 from sprat_operations.chosen_policy import folder_for_tasks
@@ -101,7 +101,7 @@ def _task() -> None:
 
 @app.command(epilog=_INIT, short_help="Write a task file.")
 def init(
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Of the task, as texts ask for it.")],
+    name: Annotated[str, argument("NAME", "Of the task, as texts ask for it.")],
     *,
     kind: Annotated[
         TaskKind,
@@ -110,22 +110,11 @@ def init(
             "text, and the text without it; text: written by a large model."
         ),
     ] = "classification",
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,…", show_default=False, help="The labels, separated by commas. [default: the model's]"
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL=MEANING", show_default=False, help="A label and what it means; can be repeated."),
-    ] = None,
-    instruction: Annotated[
-        str | None, typer.Option(metavar="TEXT", show_default=False, help="What a large model is told.")
-    ] = None,
+    labels: Annotated[str | None, option("A,B,…", "The labels, separated by commas. [default: the model's]")] = None,
+    label: Annotated[list[str] | None, option("LABEL=MEANING", "A label and what it means; can be repeated.")] = None,
+    instruction: Annotated[str | None, option("TEXT", "What a large model is told.")] = None,
     language: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TAG", show_default=False, help="Of the texts; can be repeated. [default: its model's]"),
+        list[str] | None, option("TAG", "Of the texts; can be repeated. [default: its model's]")
     ] = None,
     goal: Annotated[
         float | None,
@@ -134,10 +123,7 @@ def init(
             help="The share right that is wanted of kept answers, as 0.97. [default: what its model recommends]",
         ),
     ] = None,
-    artefact: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, file_okay=False, help="The folder of its model."),
-    ] = None,
+    artefact: Annotated[Path | None, option("DIR", "The folder of its model.", file_okay=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a task file into the folder of task files: SPRAT_TASKS, else `tasks` beside the policy or here."""
@@ -181,10 +167,8 @@ def init(
 
 @app.command(epilog=_MODEL, short_help="Name the model of a task in its file.")
 def model(
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False, help="Of the task.")],
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", show_default=False, file_okay=False, help="The folder of the model.")
-    ],
+    name: Annotated[str, argument("NAME", "Of the task.")],
+    folder: Annotated[Path, argument("DIR", "The folder of the model.", file_okay=False)],
 ) -> None:
     """Write the model of a task into the file of the task; all else in it stays."""
     path = _named(Path(name), folder_for_tasks())
@@ -199,10 +183,7 @@ def model(
 
 @app.command(epilog=_CHECK, short_help="Check task files.")
 def check(
-    file: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FILE|NAME", show_default=False, help="Task files, or names. [default: all]"),
-    ] = None,
+    file: Annotated[list[Path] | None, argument("FILE|NAME", "Task files, or names. [default: all]")] = None,
     *,
     as_json: Json = False,
 ) -> None:

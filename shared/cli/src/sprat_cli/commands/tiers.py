@@ -9,7 +9,7 @@ from sprat.base.errors import UserError
 from sprat_cli.app import group_help, make_app
 from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records, policy_for_masking
 from sprat_cli.decision_report import decision_lines
-from sprat_cli.options import Json, LabelColumn, TextColumn, check_goal
+from sprat_cli.options import Json, LabelColumn, TextColumn, argument, check_goal, option
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import say, say_json
 from sprat_operations.chosen_policy import tasks_beside
@@ -52,18 +52,12 @@ def _tiers() -> None:
 
 @app.command("calibrate", epilog=_CALIBRATE)
 def calibrate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Rows with labels.")],
+    files: Annotated[list[Path], argument("FILE...", "Rows with labels.")],
     *,
-    tier: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="Of the policy.")],
+    tier: Annotated[str, option("NAME", "Of the policy.")],
     task: Annotated[str, typer.Option(metavar="TASK", help="What it is asked.")] = "intent",
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="M", show_default=False, help="Whose labels it chooses from. [default: the task's]"),
-    ] = None,
-    goal: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", show_default=False, help="Of kept labels right, as 0.97. [default: the tier's]"),
-    ] = None,
+    model: Annotated[str | None, option("M", "Whose labels it chooses from. [default: the task's]")] = None,
+    goal: Annotated[float | None, option("SHARE", "Of kept labels right, as 0.97. [default: the tier's]")] = None,
     drawn: Annotated[
         Literal["traffic", "file"], typer.Option(help="Whether rows are a random share of what the tier got.")
     ] = "file",
@@ -71,16 +65,11 @@ def calibrate(
         bool, typer.Option("--no-outside-texts", help="State that no text is outside every label.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Also where a certificate is lost.")] = False,
-    policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="That has the tier. [SPRAT_POLICY]")
-    ] = None,
+    policy: Annotated[Path | None, option("FILE", "That has the tier. [SPRAT_POLICY]")] = None,
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose rules hold for what is sent.")] = DEFAULT_TENANT,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    outside_label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL", show_default=False, help="Means: outside every label. [default: oos]"),
-    ] = None,
+    outside_label: Annotated[list[str] | None, option("LABEL", "Means: outside every label. [default: oos]")] = None,
     as_json: Json = False,
 ) -> None:
     """Ask a tier about rows of yours, and write from which probability on its labels are how often right."""

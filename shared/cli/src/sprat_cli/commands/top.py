@@ -13,7 +13,7 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.lag import REQUIRED_GROUPS
 from sprat.telemetry import signals
 from sprat_cli.live_view import LiveView
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.render import clock
 from sprat_cli.terminal import printable, say, say_json
 from sprat_cli.traffic import borderless_table, format_drain_time, format_rate, traffic_line, traffic_table
@@ -42,9 +42,7 @@ Exit codes:
 def top(
     *,
     every: Annotated[float, typer.Option(min=0.5, max=60, metavar="SECONDS", help="Between two updates.")] = 1.0,
-    count: Annotated[
-        int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many updates.")
-    ] = None,
+    count: Annotated[int | None, option("N", "End after so many updates.", min=1)] = None,
     as_json: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,

@@ -9,7 +9,7 @@ import typer
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat_cli.app import group_help, make_app
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.terminal import faint, paint, say, say_json, table
 from sprat_contracts import Topic
 from sprat_operations.connection import explain_kafka_errors
@@ -47,13 +47,7 @@ app = make_app(
 
 Partitions = Annotated[
     int | None,
-    typer.Option(
-        min=1,
-        max=1024,
-        show_default=False,
-        metavar="N",
-        help="Of all topics but models; never changed later. [SPRAT_KAFKA__PARTITIONS, else 8]",
-    ),
+    option("N", "Of all topics but models; never changed later. [SPRAT_KAFKA__PARTITIONS, else 8]", min=1, max=1024),
 ]
 
 
@@ -61,13 +55,7 @@ Partitions = Annotated[
 def create(
     partitions: Partitions = None,
     replication_factor: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            show_default=False,
-            metavar="N",
-            help="Copies; of three or more, two acknowledge a record. [default: the broker's]",
-        ),
+        int | None, option("N", "Copies; of three or more, two acknowledge a record. [default: the broker's]", min=1)
     ] = None,
     *,
     as_json: Json = False,

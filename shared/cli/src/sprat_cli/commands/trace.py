@@ -14,7 +14,7 @@ from rich.tree import Tree
 from sprat.base.model import display_name
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings, option, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark, say_json
 from sprat_operations.connection import explain_kafka_errors
@@ -73,14 +73,9 @@ _PIPED_WIDTH = 10_000
 
 
 def trace(
-    text_id: Annotated[str, typer.Argument(metavar="TEXT_ID", show_default=False, help="The id of the text.")],
+    text_id: Annotated[str, argument("TEXT_ID", "The id of the text.")],
     *,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            show_default=False, metavar="SOURCE", help="Its CloudEvents source, if several texts have the id."
-        ),
-    ] = None,
+    source: Annotated[str | None, option("SOURCE", "Its CloudEvents source, if several texts have the id.")] = None,
     since: Annotated[str, typer.Option(metavar="SPAN", help="Look back so far: 10m, 2h, 7d.")] = "1h",
     raw: Annotated[bool, typer.Option("--raw", help="Show every record's value, with the text.")] = False,
     as_json: Json = False,

@@ -10,7 +10,16 @@ from typing import Annotated, Protocol
 import typer
 
 from sprat.base.errors import UserError
-from sprat_cli.options import Bootstrap, Json, Prefix, complete_task, kafka_settings, known_task, time_before_now
+from sprat_cli.options import (
+    Bootstrap,
+    Json,
+    Prefix,
+    complete_task,
+    kafka_settings,
+    known_task,
+    option,
+    time_before_now,
+)
 from sprat_cli.render import (
     TASK_COLUMNS,
     asked,
@@ -83,31 +92,18 @@ def watch(
     *,
     task: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "TASK",
+            f"{', '.join(BUILT_IN)}, or one from a file; can be repeated.",
             parser=known_task,
             autocompletion=complete_task,
-            show_default=False,
-            metavar="TASK",
-            help=f"{', '.join(BUILT_IN)}, or one from a file; can be repeated.",
         ),
     ] = None,
-    tenant: Annotated[
-        str | None, typer.Option(show_default=False, metavar="NAME", help="Only results of this tenant.")
-    ] = None,
-    status: Annotated[
-        list[Status] | None,
-        typer.Option(show_default=False, metavar="STATUS", help="answered, degraded, unanswered; can be repeated."),
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(show_default=False, metavar="SPAN", help="Start this long ago: 30s, 10m, 2h, 7d.")
-    ] = None,
-    count: Annotated[
-        int | None, typer.Option(show_default=False, min=1, metavar="N", help="End after so many lines.")
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(show_default=False, min=0.1, metavar="SECONDS", help="End when no line has come for this long."),
-    ] = None,
+    tenant: Annotated[str | None, option("NAME", "Only results of this tenant.")] = None,
+    status: Annotated[list[Status] | None, option("STATUS", "answered, degraded, unanswered; can be repeated.")] = None,
+    since: Annotated[str | None, option("SPAN", "Start this long ago: 30s, 10m, 2h, 7d.")] = None,
+    count: Annotated[int | None, option("N", "End after so many lines.", min=1)] = None,
+    timeout: Annotated[float | None, option("SECONDS", "End when no line has come for this long.", min=0.1)] = None,
     dead_letters: Annotated[bool, typer.Option("--dead-letters", help="Show dead letters instead of results.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all of each result: model, route, cost, tenant, trace.")

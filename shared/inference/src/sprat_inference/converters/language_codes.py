@@ -78,5 +78,5 @@ def parse_pair(pair: str) -> tuple[str, str]:
         UserError: it is no such pair.
     """
     if (found := _PAIR.fullmatch(pair)) is None:
-        raise UserError(f"--languages {pair}: not a pair such as de-en or en-pt-BR: source, hyphen, target")
+        raise UserError(f"--language {pair}: not a pair such as de-en or en-pt-BR: source, hyphen, target")
     return found[1], found[2]

@@ -193,7 +193,7 @@ def _marks_of_several_targets(
     """Return the marks of a Marian model that is told its target by a token before the text."""
     if not pairs:
         raise UserError(
-            f"{model.saved.folder}: translates into {', '.join(known)}; say from what into what with --languages, such "
+            f"{model.saved.folder}: translates into {', '.join(known)}; say from what into what with --language, such "
             f"as en-{next(iter(known))}"
         )
     sources, targets = _sides(pairs)
@@ -223,9 +223,9 @@ def _marks_of_t5(
 
 def _only_pair(saved: SavedModel, pairs: Pairs) -> tuple[str, str]:
     if len(set(pairs)) > 1:
-        raise UserError(f"{saved.folder}: translates one pair of languages; name it with --languages, once")
+        raise UserError(f"{saved.folder}: translates one pair of languages; name it with --language, once")
     if not pairs:
-        raise UserError(f"{saved.folder}: states no languages; name them with --languages, such as de-en")
+        raise UserError(f"{saved.folder}: states no languages; name them with --language, such as de-en")
     return pairs[0]
 
 

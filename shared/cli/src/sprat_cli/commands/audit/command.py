@@ -20,6 +20,7 @@ from sprat_cli.options import (
     Json,
     Prefix,
     kafka_settings,
+    option,
     parse_span,
     reject_misplaced_options,
     time_before_now,
@@ -72,10 +73,7 @@ Exit codes:
   3  neither, but there are foreign records, which no given key signed and which name none and no place of a missing
      one: whoever may write to the topic can make them. Where no given key signed any record: 1"""
 
-Tenant = Annotated[
-    list[str] | None,
-    typer.Option(show_default=False, metavar="NAME", help="Only calls of this tenant; can be repeated."),
-]
+Tenant = Annotated[list[str] | None, option("NAME", "Only calls of this tenant; can be repeated.")]
 
 
 class _FrontierSettings(BaseModel):
@@ -130,42 +128,27 @@ def verify(
     *,
     public_key: Annotated[
         list[Path] | None,
-        typer.Option(
-            show_default=False,
-            metavar="FILE",
-            help="Public key of a frontier service in PEM; can be repeated. [default: that of your `sprat up`]",
-        ),
+        option("FILE", "Public key of a frontier service in PEM; can be repeated. [default: that of your `sprat up`]"),
     ] = None,
-    checkpoints: Annotated[
-        Path | None,
-        typer.Option(show_default=False, metavar="FOLDER", help="The checkpoints. [SPRAT_AUDIT__CHECKPOINTS]"),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", show_default=False, help="Start this long ago: 10m, 2h, 7d. [default: all]"),
-    ] = None,
+    checkpoints: Annotated[Path | None, option("FOLDER", "The checkpoints. [SPRAT_AUDIT__CHECKPOINTS]")] = None,
+    since: Annotated[str | None, option("SPAN", "Start this long ago: 10m, 2h, 7d. [default: all]")] = None,
     grace: Annotated[
         str, typer.Option(metavar="SPAN", help="How long a call may take, with its retries and its answer.")
     ] = "20m",
     unsigned_before: Annotated[
         datetime | None,
-        typer.Option(
-            show_default=False,
+        option(
+            "TIME",
+            "Until then, records may be unsigned: the time of the upgrade, such as 2026-03-01T12:00:00.",
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-            metavar="TIME",
-            help="Until then, records may be unsigned: the time of the upgrade, such as 2026-03-01T12:00:00.",
         ),
     ] = None,
-    retention: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", show_default=False, help="How long records are to be kept. [default: 400d]"),
-    ] = None,
+    retention: Annotated[str | None, option("SPAN", "How long records are to be kept. [default: 400d]")] = None,
     answer_ttl: Annotated[
         str | None,
-        typer.Option(
-            metavar="SPAN",
-            show_default=False,
-            help="How long the frontier keeps answers: their calls are looked for so far before --since. "
+        option(
+            "SPAN",
+            "How long the frontier keeps answers: their calls are looked for so far before --since. "
             "[SPRAT_FRONTIER__ANSWER_TTL_S, else 24h]",
         ),
     ] = None,

@@ -11,7 +11,7 @@ import typer
 
 from sprat.kafka.signatures import Verdict
 from sprat_cli.commands.dlq.select import Reasons, Services, Since, Until, choice, read
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.render import dead_letter_json, when
 from sprat_cli.terminal import columns, faint, printable, remark, say, say_json, table
 from sprat_contracts.codes import ReasonCode
@@ -132,10 +132,7 @@ def list_letters(
     service: Services = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, show_default=False, metavar="N", help=f"The newest. [default: {_SHOWN}; with --json, all]"),
-    ] = None,
+    limit: Annotated[int | None, option("N", f"The newest. [default: {_SHOWN}; with --json, all]", min=1)] = None,
     as_json_lines: Json = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -168,8 +165,7 @@ def _older(count: int) -> str:
 def count_letters(
     *,
     by: Annotated[
-        list[By] | None,
-        typer.Option(show_default=False, help="Repeatable. [default: reason and service]"),
+        list[By] | None, typer.Option(show_default=False, help="Repeatable. [default: reason and service]")
     ] = None,
     reason: Reasons = None,
     service: Services = None,

@@ -25,7 +25,7 @@ from sprat_cli.commands.dlq.select import (
     names_of,
     read,
 )
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import paint, printable, remark, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
@@ -220,10 +220,7 @@ _ASK_ABOVE = 100
 
 
 def replay(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PARTITION:OFFSET|TEXT_ID...]", show_default=False, help="These. [default: all]"),
-    ] = None,
+    names: Annotated[list[str] | None, argument("[PARTITION:OFFSET|TEXT_ID...]", "These. [default: all]")] = None,
     *,
     reason: Reasons = None,
     service: Services = None,

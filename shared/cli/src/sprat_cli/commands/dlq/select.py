@@ -5,13 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-import typer
-
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.signatures import Signatures
-from sprat_cli.options import time_before_now
+from sprat_cli.options import option, time_before_now
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import printable, remark
 from sprat_operations.dead_letters import DeadLetter, without_copies
@@ -58,23 +56,12 @@ def _why(name: str, bounds: Bounds, *, chosen: bool) -> str:
 MOST_BYTES: Final = 512 * 1024 * 1024
 """The most bytes of values to hold in memory."""
 
-Reasons = Annotated[
-    list[str] | None,
-    typer.Option("--reason", metavar="CODE", show_default=False, help="invalid_text, model_error, …; repeatable."),
-]
+Reasons = Annotated[list[str] | None, option("CODE", "invalid_text, model_error, …; repeatable.", "--reason")]
 Services = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--service", metavar="NAME", show_default=False, help="The service that failed: router, intent, …; repeatable."
-    ),
+    list[str] | None, option("NAME", "The service that failed: router, intent, …; repeatable.", "--service")
 ]
-Since = Annotated[
-    str | None,
-    typer.Option(metavar="SPAN", show_default=False, help="Written in the last 10m, 2h, 7d. [default: all]"),
-]
-Until = Annotated[
-    str | None, typer.Option(metavar="SPAN", show_default=False, help="Written at least 10m, 2h, 7d ago.")
-]
+Since = Annotated[str | None, option("SPAN", "Written in the last 10m, 2h, 7d. [default: all]")]
+Until = Annotated[str | None, option("SPAN", "Written at least 10m, 2h, 7d ago.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sprat.base.words import counted
 from sprat_cli.commands.dlq.listing import SIGNED, next_steps
 from sprat_cli.commands.dlq.select import check_names, choice, read
 from sprat_cli.detectors import DetectorSet, load_detectors
-from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder, kafka_settings
+from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder, argument, kafka_settings, option
 from sprat_cli.render import dead_letter_json, when
 from sprat_cli.terminal import faint, paint, printable, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
@@ -106,21 +106,11 @@ _PLAIN = frozenset(
 
 
 def show(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PARTITION:OFFSET|TEXT_ID...", show_default=False, help="As `sprat dlq list` shows them."
-        ),
-    ],
+    names: Annotated[list[str], argument("PARTITION:OFFSET|TEXT_ID...", "As `sprat dlq list` shows them.")],
     *,
     raw: Annotated[bool, typer.Option("--raw", help="Show the original as it is, with personal data.")] = False,
     language: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TAG",
-            show_default=False,
-            help="Of the text, BCP 47. [default: its own, else SPRAT_DEFAULT_LANGUAGE]",
-        ),
+        str | None, option("TAG", "Of the text, BCP 47. [default: its own, else SPRAT_DEFAULT_LANGUAGE]")
     ] = None,
     policy: PolicyFile = None,
     tagger: TaggerFolder = None,

@@ -10,7 +10,7 @@ from sprat_cli.app import make_app
 from sprat_cli.commands.feedback.corrections import CorrectionOptions, publish, read_bulk, read_one
 from sprat_cli.commands.feedback.export import EXPORT, export
 from sprat_cli.correction_labels import check_corrections
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, reject_misplaced_options
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option, reject_misplaced_options
 from sprat_operations.connection import explain_kafka_errors
 
 EPILOG = """\b
@@ -42,30 +42,16 @@ app = make_app(
 def feedback(
     context: typer.Context,
     *,
-    text_id: Annotated[str | None, typer.Option(metavar="ID", show_default=False, help="Of the text.")] = None,
-    source: Annotated[str | None, typer.Option(metavar="SOURCE", show_default=False, help="Of the text.")] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(metavar="TASK", show_default=False, help="intent, ner or translation, without a model."),
-    ] = None,
-    label: Annotated[str | None, typer.Option(show_default=False, metavar="LABEL", help="The right intent.")] = None,
+    text_id: Annotated[str | None, option("ID", "Of the text.")] = None,
+    source: Annotated[str | None, option("SOURCE", "Of the text.")] = None,
+    task: Annotated[str | None, option("TASK", "intent, ner or translation, without a model.")] = None,
+    label: Annotated[str | None, option("LABEL", "The right intent.")] = None,
     outside: Annotated[bool, typer.Option("--outside", help="The right intent is none of the known ones.")] = False,
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="JSON|FILE", show_default=False, help="The right output, as a result holds it."),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default=False, help="Author of the correction: a pseudonym, or a system."),
-    ] = None,
-    bulk: Annotated[
-        str | None, typer.Option("--from", metavar="FILE|-", show_default=False, help="Corrections, one JSON a line.")
-    ] = None,
+    output: Annotated[str | None, option("JSON|FILE", "The right output, as a result holds it.")] = None,
+    by: Annotated[str | None, option("NAME", "Author of the correction: a pseudonym, or a system.")] = None,
+    bulk: Annotated[str | None, option("FILE|-", "Corrections, one JSON a line.", "--from")] = None,
     allow_new_label: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL", show_default=False, help="Publish this label though no announced model knows it."
-        ),
+        list[str] | None, option("LABEL", "Publish this label though no announced model knows it.")
     ] = None,
     allow_new_labels: Annotated[
         bool, typer.Option("--allow-new-labels", help="Publish all labels that no announced model knows.")

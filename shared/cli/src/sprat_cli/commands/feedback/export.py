@@ -25,7 +25,7 @@ from sprat_cli.given_corrections import (
     most,
     of_known_labels,
 )
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, time_before_now
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option, time_before_now
 from sprat_cli.terminal import counted, printable, remark, say, say_json
 from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.dead_letters import Identity
@@ -65,25 +65,15 @@ _RowBy = tuple[dict[str, Any], str]
 
 def export(
     *,
-    output: Annotated[Path, typer.Option(metavar="FILE", show_default=False, help="To write: .csv, .tsv or .jsonl.")],
+    output: Annotated[Path, option("FILE", "To write: .csv, .tsv or .jsonl.")],
     task: Annotated[str, typer.Option(metavar="TASK", help="intent, ner or translation; the latter two as .jsonl.")] = (
         "intent"
     ),
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default=False, help="Of texts that asked for it. [default: the only one]"),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", show_default=False, help="Corrected in the last 12h, 30d. [default: all]"),
-    ] = None,
-    out_of_scope: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="For texts outside every known intent."),
-    ] = None,
+    model: Annotated[str | None, option("NAME", "Of texts that asked for it. [default: the only one]")] = None,
+    since: Annotated[str | None, option("SPAN", "Corrected in the last 12h, 30d. [default: all]")] = None,
+    out_of_scope: Annotated[Path | None, option("FILE", "For texts outside every known intent.")] = None,
     allow_new_label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL", show_default=False, help="Take this label though no announced model knows it."),
+        list[str] | None, option("LABEL", "Take this label though no announced model knows it.")
     ] = None,
     allow_new_labels: Annotated[
         bool, typer.Option("--allow-new-labels", help="Take all labels that no announced model knows.")

@@ -11,6 +11,7 @@ import typer
 import yaml
 
 from sprat.base.errors import UserError
+from sprat_cli.options import option
 from sprat_cli.terminal import say, table
 from sprat_operations import local_run
 from sprat_operations.installation import USUAL_KAFKA
@@ -43,10 +44,7 @@ _MAX_TENANT = 256
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write them; it is made if need be.")] = Path(),
     *,
-    tenant: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default=False, help="The tenant of the policy. [default: two examples]"),
-    ] = None,
+    tenant: Annotated[str | None, option("NAME", "The tenant of the policy. [default: two examples]")] = None,
 ) -> None:
     """Write a policy, a file of settings and an example of a producer into a folder. Nothing is overwritten."""
     _check_tenant(tenant)

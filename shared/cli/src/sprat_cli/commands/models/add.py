@@ -11,7 +11,7 @@ import typer
 
 from sprat.base.errors import UserError
 from sprat_cli.app import explain_missing_package
-from sprat_cli.options import Encoding, Json, LabelColumn, TextColumn, check_goal
+from sprat_cli.options import Json, argument, check_goal, option
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
 from sprat_operations.chosen_policy import chosen_tasks
@@ -30,7 +30,7 @@ Examples:
   sprat models add owner/sentiment --task sentiment
   sprat models add owner/names --task ner
   sprat models add owner/opus-mt-de-en --task translation
-  sprat models add owner/nllb --task translation --languages de-en --languages fr-en
+  sprat models add owner/nllb --task translation --language de-en --language fr-en
 
 \b
 MODEL is an id of the hub, with @ and a branch, tag or commit if it is not the latest, or a folder that save_pretrained
@@ -72,69 +72,26 @@ _TASKS = ("intent", "ner", "translation")
 
 
 def add(
-    model: Annotated[str, typer.Argument(metavar="MODEL", show_default=False, help="ID[@REVISION], or a folder.")],
+    model: Annotated[str, argument("MODEL", "ID[@REVISION], or a folder.")],
     *,
-    task: Annotated[
-        str,
-        typer.Option(
-            metavar="TASK",
-            show_default=False,
-            help="The task that it answers: intent, ner, translation, or one of a file.",
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: the model's own name]"),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the model's]")
-    ] = None,
-    calibrate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Texts with their right answers, to calibrate it on."),
-    ] = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Texts to compare it with the original on."),
-    ] = None,
+    task: Annotated[str, option("TASK", "The task that it answers: intent, ner, translation, or one of a file.")],
+    output: Annotated[Path | None, option("DIR", "The artefact. [default: the model's own name]")] = None,
+    calibrate: Annotated[Path | None, option("FILE", "Texts with their right answers, to calibrate it on.")] = None,
+    test: Annotated[Path | None, option("FILE", "Texts to compare it with the original on.")] = None,
     quantization: Annotated[
         Literal["int8", "float32"], typer.Option(help="Of the weights; float32 needs four times the memory.")
     ] = "int8",
-    languages: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PAIR",
-            show_default=False,
-            help="What it translates: de-en; may be repeated. [default: what its files state]",
-        ),
-    ] = None,
-    task_prefix: Annotated[
-        str | None,
-        typer.Option(metavar="WORDS", show_default=False, help="Before every text, for T5. [default: its config's]"),
-    ] = None,
+    task_prefix: Annotated[str | None, option("WORDS", "Before every text, for T5. [default: its config's]")] = None,
     language: Annotated[
         list[str] | None,
-        typer.Option(metavar="TAG", show_default=False, help="That it reads; may be repeated. [default: its README's]"),
+        option("TAG", "That it reads; may be repeated; of translations a pair, as de-en. [default: what it states]"),
     ] = None,
-    outside_label: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL", show_default=False, help="Its label for texts outside all others."),
-    ] = None,
-    licence: Annotated[
-        str | None, typer.Option(metavar="SPDX", show_default=False, help="Of the weights. [default: its README's]")
-    ] = None,
+    outside_label: Annotated[str | None, option("LABEL", "Its label for texts outside all others.")] = None,
+    licence: Annotated[str | None, option("SPDX", "Of the weights. [default: its README's]")] = None,
     export_onnx: Annotated[
         bool, typer.Option("--export-onnx", help="Make the network as ONNX from the weights, with torch.")
     ] = False,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    encoding: Encoding = "auto",
-    goal: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE", show_default=False, help="Share right of the kept answers. [default: the task's]"
-        ),
-    ] = None,
+    goal: Annotated[float | None, option("SHARE", "Share right of the kept answers. [default: the task's]")] = None,
     outside_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help="Share of your traffic outside every label.")
     ] = 0.1,
@@ -152,37 +109,29 @@ def add(
         {
             "--outside-label": ("intent", outside_label),
             "--export-onnx": ("intent or ner", export_onnx or None),
-            "--language": ("intent or ner", language),
-            "--languages": ("translation", languages),
             "--task-prefix": ("translation", task_prefix),
-            "--calibrate": ("intent or ner or translation", calibrate),
         },
     )
     with explain_missing_package("models add", _INSTALL_HUB):
         from sprat_inference.converters.hub import find_source  # noqa: PLC0415 - heavy; help must be quick
         from sprat_inference.converters.language_codes import parse_pair  # noqa: PLC0415 - as above
         from sprat_training.adding import AddConfig, add_classifier, add_token_classifier, add_translator  # noqa: PLC0415 - as above
-        from sprat_training.datasets.columns import ColumnNames  # noqa: PLC0415 - as above
         from sprat_training.datasets.reader import read_labelled, read_texts  # noqa: PLC0415 - as above
 
-        pairs = [parse_pair(pair) for pair in languages or ()]
+        pairs = [parse_pair(pair) for pair in language or ()] if task == "translation" else []
         source = find_source(model)
     if (stated := licence or source.licence) is None:
         raise UserError(f"{model}: its README states no licence; find it out, and name it with --licence")
-    model_name = name or _OUTSIDE_A_NAME.sub("-", source.name).strip("-._")[:_MAX_NAME]
+    model_name = _OUTSIDE_A_NAME.sub("-", source.name).strip("-._")[:_MAX_NAME]
     folder = output or Path(model_name)
-    rows = (
-        None
-        if calibrate is None or task in {"ner", "translation"}
-        else read_labelled(calibrate, ColumnNames(text_column, label_column), encoding=encoding, several=several)
-    )
-    texts = None if test is None else read_texts(test, text_column, encoding=encoding).texts
+    rows = None if calibrate is None or task in {"ner", "translation"} else read_labelled(calibrate, several=several)
+    texts = None if test is None else read_texts(test).texts
     config = AddConfig(
         task=task,
         name=model_name,
         output=folder,
         licence=stated,
-        languages=tuple(language) if language else source.languages,
+        languages=tuple(language) if language and not pairs else source.languages,
         outside_label=outside_label,
         labels=labels,
         several=several,

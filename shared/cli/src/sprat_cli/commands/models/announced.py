@@ -12,7 +12,7 @@ from sprat.base.errors import SpratError, UserError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments, close_in_time
 from sprat_cli.commands.models.card import card_lines
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import BrokenArtefact, load_artefact
@@ -102,7 +102,7 @@ def _remark_on(registered: RegisteredModels) -> None:
 
 
 def show(
-    what: Annotated[str, typer.Argument(metavar="TASK/MODEL|DIR", show_default=False, help="A model, or an artefact.")],
+    what: Annotated[str, argument("TASK/MODEL|DIR", "A model, or an artefact.")],
     *,
     as_json: Json = False,
     bootstrap: Bootstrap = None,

@@ -13,7 +13,7 @@ from sprat_cli.commands.models.clean import EPILOG as CLEAN
 from sprat_cli.commands.models.clean import clean
 from sprat_cli.commands.models.retire import EPILOG as RETIRE
 from sprat_cli.commands.models.retire import retire
-from sprat_cli.options import Json
+from sprat_cli.options import Json, argument, option
 from sprat_cli.terminal import remark, say, say_json
 
 _CONVERT = """\b
@@ -70,14 +70,12 @@ def _convert() -> None:
 
 @convert_app.command("opus-mt", epilog=_CONVERT, short_help="A Marian translation model as OPUS-MT publishes it.")
 def opus_mt(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="The unpacked model.")],
+    folder: Annotated[Path, argument("DIR", "The unpacked model.")],
     *,
-    output: Annotated[Path, typer.Option(metavar="DIR", show_default=False, help="The artefact to write.")],
+    output: Annotated[Path, option("DIR", "The artefact to write.")],
     source: Annotated[str, typer.Option(metavar="TAG", help="Language it translates from, BCP 47.")] = "en",
     target: Annotated[str, typer.Option(metavar="TAG", help="Language it translates into, BCP 47.")] = "de",
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default=False, help="For its card. [default: the folder's]")
-    ] = None,
+    name: Annotated[str | None, option("NAME", "For its card. [default: the folder's]")] = None,
     licence: Annotated[str, typer.Option(metavar="SPDX", help="Of the weights; see the model's README.")] = "CC-BY-4.0",
     as_json: Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.lag import LagMeter
 from sprat.kafka.signatures import Signatures
 from sprat.registry.retirement import Ends
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings
 from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_operations.connection import explain_kafka_errors, writing_signatures
 from sprat_operations.models import Backlog, registered_models, watch_backlog, withdraw
@@ -45,7 +45,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def retire(
-    what: Annotated[str, typer.Argument(metavar="TASK/MODEL", show_default=False, help="The model.")],
+    what: Annotated[str, argument("TASK/MODEL", "The model.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for its service to finish.")] = 60.0,

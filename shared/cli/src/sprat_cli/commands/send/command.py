@@ -10,7 +10,7 @@ import typer
 from sprat.base.settings import environment
 from sprat_cli.commands.send.sending import SendRun
 from sprat_cli.commands.send.submission import SOURCE, parse_reference, parse_tasks, prepare, signing_key, task_words
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
+from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings, option
 from sprat_cli.terminal import remark
 from sprat_cli.text_input import read_lines
 from sprat_contracts import BUILT_IN
@@ -62,59 +62,38 @@ def _complete_task(incomplete: str) -> list[str]:
 
 
 def send(
-    what: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", show_default=False, help="A text, a file, or stdin.")],
+    what: Annotated[str, argument("TEXT|FILE|-", "A text, a file, or stdin.")],
     *,
     task: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="TASK[@MODEL][=TARGET]",
-            show_default=False,
+        option(
+            "TASK[@MODEL][=TARGET]",
+            f"{', '.join(task_words(BUILT_IN))}, or one from a file; can be repeated. [default: intent]",
             autocompletion=_complete_task,
-            help=f"{', '.join(task_words(BUILT_IN))}, or one from a file; can be repeated. [default: intent]",
         ),
     ] = None,
     language: Annotated[
-        str | None,
-        typer.Option(
-            show_default=False,
-            metavar="TAG",
-            help="Of the text, BCP 47; auto: detected. [default: that of the services, en]",
-        ),
+        str | None, option("TAG", "Of the text, BCP 47; auto: detected. [default: that of the services, en]")
     ] = None,
-    tenant: Annotated[
-        str | None, typer.Option(show_default=False, metavar="NAME", help="Whose policy. [default: default]")
-    ] = None,
+    tenant: Annotated[str | None, option("NAME", "Whose policy. [default: default]")] = None,
     frontier: Annotated[
         Frontier | None,
-        typer.Option(
-            show_default=False,
+        option(
+            "[allow|redact|deny]",
+            "Send a hard case to a provider: whole, masked, not. [default: redact]",
             parser=_frontier,
-            metavar="[allow|redact|deny]",
-            help="Send a hard case to a provider: whole, masked, not. [default: redact]",
         ),
     ] = None,
-    deadline_ms: Annotated[
-        int | None, typer.Option(show_default=False, metavar="MS", help="How long a hard case may wait.")
-    ] = None,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(show_default=False, metavar="KEY=VALUE", help="Returned untouched; can be repeated."),
-    ] = None,
-    id: Annotated[
-        str | None, typer.Option(show_default=False, metavar="ID", help="Of the text. [default: a new UUID]")
-    ] = None,
+    deadline_ms: Annotated[int | None, option("MS", "How long a hard case may wait.")] = None,
+    reference: Annotated[list[str] | None, option("KEY=VALUE", "Returned untouched; can be repeated.")] = None,
+    id: Annotated[str | None, option("ID", "Of the text. [default: a new UUID]")] = None,
     source: Annotated[
         str, typer.Option(metavar="SOURCE", help="Of the text: one that the policy gives to its tenant.")
     ] = SOURCE,
     sign_with: Annotated[
-        str | None,
-        typer.Option(
-            show_default=False, metavar="VARIABLE", help="Sign for the tenant with the key in this variable or in .env."
-        ),
+        str | None, option("VARIABLE", "Sign for the tenant with the key in this variable or in .env.")
     ] = None,
-    key: Annotated[
-        str | None, typer.Option(show_default=False, metavar="KEY", help="Of the record: equal keys keep their order.")
-    ] = None,
+    key: Annotated[str | None, option("KEY", "Of the record: equal keys keep their order.")] = None,
     text: Annotated[bool, typer.Option("--text", help="It is the text, even if a file is called so.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="The file or stdin is one text, not one a line.")] = False,
     timeout: Annotated[

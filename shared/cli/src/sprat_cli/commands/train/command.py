@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,7 +11,7 @@ from sprat.base.errors import UserError
 from sprat.base.settings import language_of_files
 from sprat_cli.app import group_help, make_app
 from sprat_cli.commands.train.report import training_json, training_lines, write_report
-from sprat_cli.options import Json, LabelColumn, MergeCase, SkipBadRows, TextColumn, check_goal
+from sprat_cli.options import Json, LabelColumn, MergeCase, SkipBadRows, TextColumn, argument, check_goal, option
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
 from sprat_contracts.languages import FALLBACK_LANGUAGE, primary_subtag
@@ -86,38 +86,22 @@ def _train() -> None:
 
 
 # What both commands take.
-Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Texts with labels; a later file corrects.")
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", show_default=False, help="The artefact. [default: --name, else the first file's name]"),
-]
-TestFile = Annotated[
-    Path | None, typer.Option("--test", metavar="FILE", show_default=False, help="Texts with labels, to measure it on.")
-]
-Asked = Annotated[
-    float | None,
-    typer.Option(
-        "--goal", metavar="SHARE", show_default=False, help="Share right of the kept answers. [default: 0.97]"
-    ),
-]
+Files = Annotated[list[Path], argument("FILE...", "Texts with labels; a later file corrects.")]
+Output = Annotated[Path | None, option("DIR", "The artefact. [default: --name, else the first file's name]")]
+TestFile = Annotated[Path | None, option("FILE", "Texts with labels, to measure it on.", "--test")]
+Asked = Annotated[float | None, option("SHARE", "Share right of the kept answers. [default: 0.97]", "--goal")]
 Languages = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "TAG",
+        "Of the texts; may be repeated. [default: SPRAT_DEFAULT_LANGUAGE, and en where that is not set or auto]",
         "--language",
-        metavar="TAG",
-        show_default=False,
-        help="Of the texts; may be repeated. [default: SPRAT_DEFAULT_LANGUAGE, and en where that is not set or auto]",
     ),
 ]
 Encoder = Annotated[
     Path | None,
-    typer.Option(
-        "--encoder",
-        metavar="DIR|ID",
-        show_default=False,
-        help="An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]",
+    option(
+        "DIR|ID", "An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]", "--encoder"
     ),
 ]
 Hidden = typer.Option(hidden=True)
@@ -134,9 +118,7 @@ def intent(
     label_column: LabelColumn = None,
     merge_case: MergeCase = False,
     skip_bad_rows: SkipBadRows = None,
-    out_of_scope: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Texts outside every label.")
-    ] = None,
+    out_of_scope: Annotated[Path | None, option("FILE", "Texts outside every label.")] = None,
     outside_label: Annotated[
         str, typer.Option(metavar="LABEL", help="The label that means `outside every label`; oos always does.")
     ] = "oos",
@@ -162,11 +144,14 @@ def intent(
     threads: Annotated[int, typer.Option(min=1, max=64, hidden=True)] = 2,
 ) -> None:
     """Fit an intent model on your own labels: check the data, fit, calibrate, measure, write."""
-    called = model_name(name, files)
-    config = TrainingConfig(
-        files=tuple(files),
-        output=output or Path(called),
-        name=called,
+    _run(
+        files,
+        several=False,
+        force=force,
+        show_texts=show_texts,
+        as_json=as_json,
+        output=output,
+        name=name,
         columns=ColumnNames(text_column, label_column),
         encoding=encoding,
         skip_bad_rows=skip_bad_rows,
@@ -174,7 +159,7 @@ def intent(
         outside_file=out_of_scope,
         outside_label=outside_label,
         test_file=test,
-        languages=languages_of(language),
+        languages=language,
         encoder=encoder,
         encoder_prefix=encoder_prefix,
         encoder_licence=encoder_licence,
@@ -187,7 +172,6 @@ def intent(
         licence=licence,
         threads=threads,
     )
-    _run(config, several=False, force=force, show_texts=show_texts, as_json=as_json)
 
 
 @app.command("multi-label", epilog=SETS_EPILOG, short_help="Fit a model that gives a text several labels, or none.")
@@ -213,16 +197,18 @@ def multi_label(
     threads: Annotated[int, typer.Option(min=1, max=64, hidden=True)] = 2,
 ) -> None:
     """Fit a model that gives a text several labels: check the data, fit, calibrate, measure, write."""
-    called = model_name(name, files)
-    config = TrainingConfig(
-        files=tuple(files),
-        output=output or Path(called),
-        name=called,
+    _run(
+        files,
+        several=True,
+        force=force,
+        as_json=as_json,
+        output=output,
+        name=name,
         columns=ColumnNames(text_column, label_column),
         encoding=encoding,
         skip_bad_rows=skip_bad_rows,
         test_file=test,
-        languages=languages_of(language),
+        languages=language,
         encoder=encoder,
         encoder_prefix=encoder_prefix,
         encoder_licence=encoder_licence,
@@ -231,11 +217,25 @@ def multi_label(
         licence=licence,
         threads=threads,
     )
-    _run(config, several=True, force=force, show_texts=False, as_json=as_json)
 
 
-def _run(config: TrainingConfig, *, several: bool, force: bool, show_texts: bool, as_json: bool) -> None:
-    """Train, write the report, and say what was found."""
+def _run(
+    files: Sequence[Path],
+    *,
+    several: bool,
+    force: bool,
+    as_json: bool,
+    output: Path | None,
+    name: str | None,
+    languages: Sequence[str] | None,
+    show_texts: bool = False,
+    **more: Any,
+) -> None:
+    """Train, write the report, and say what was found; `more` are fields of the configuration."""
+    called = model_name(name, files)
+    config = TrainingConfig(
+        files=tuple(files), output=output or Path(called), name=called, languages=languages_of(languages), **more
+    )
     check_goal(config.goal)
     check_output(config.output, force=force)
     with ProgressBar() as bar:
