@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_cli.correction_table import Added, merge_rows
-from sprat_cli.given_corrections import LEFT_OUT_WHY, OTHER_MODEL, GivenCorrections, of_known_labels
 from sprat_contracts import IntentOutput, LabelsOutput, ScoredLabel, TextSubmitted
+from sprat_operations.correction_table import Added, merge_rows
+from sprat_operations.corrections import LEFT_OUT_WHY, OTHER_MODEL, GivenCorrections, of_known_labels
 from sprat_operations.feedback import NOT_FOUND, SUPERSEDED, CorrectedText
 from sprat_operations.large_answers import FRONTIER
 from sprat_training.datasets.reader import read_labelled
@@ -99,14 +99,14 @@ def test_a_label_that_nothing_knows_is_left_out_and_named_with_its_authors():
     examples = [given("a day off", "leave"), given("my pay", "payrol", by="agent-1"), given("who won", None)]
     kept, refused = of_known_labels(examples, {"leave", "payroll"}, left_out)
     assert [each.text.text for each in kept] == ["a day off", "who won"]
-    found = GivenCorrections(kept, left_out, [], refused, {"leave", "payroll"})
+    found = GivenCorrections("hr", kept, Counter(), left_out, [], refused, {"leave", "payroll"})
     assert found.lines[0].endswith("no announced model knows the label: --allow-new-label LABEL takes it")
     assert found.lines[1] == "  payrol 1, by agent-1 1; did you mean payroll?"
 
 
 def test_corrections_that_are_left_out_are_counted_with_the_reason_and_those_of_other_models_are_not():
     left_out = Counter({NOT_FOUND: 1, SUPERSEDED: 2, OTHER_MODEL: 5})
-    assert GivenCorrections([], left_out, [("/crm", "t-9")], {}, ()).lines == [
+    assert GivenCorrections("hr", [], Counter(), left_out, [("/crm", "t-9")], {}, ()).lines == [
         f"left out: 2  {LEFT_OUT_WHY[SUPERSEDED]}",
         "left out: 1  no text that is still there has this id and source: t-9 of /crm",
     ]

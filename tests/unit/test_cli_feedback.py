@@ -8,14 +8,13 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from sprat_cli import given_corrections
-from sprat_cli.commands.feedback import export
 from sprat_cli.commands.feedback.corrections import CorrectionOptions, read_one
-from sprat_cli.correction_labels import in_doubt, judge_labels
-from sprat_cli.correction_table import check_format, rows_of, trainable, write_rows
 from sprat_cli.main import app
 from sprat_contracts import IntentOutput, LabelsOutput, Record, ScoredLabel, TaskTable, TextSubmitted
+from sprat_operations import corrections as given_corrections
 from sprat_operations import feedback as module
+from sprat_operations.correction_table import check_format, rows_of, trainable, write_rows
+from sprat_operations.corrections import in_doubt, judge_labels
 from sprat_operations.feedback import CorrectedText, Corrections, InvalidCorrection, correction, feedback_record, join
 from sprat_training.datasets.reader import read_labelled
 
@@ -166,7 +165,7 @@ def joined(monkeypatch):
         async def announced(_):
             return {"intent": {"default": {"a", "label-one", "label-three"}, "bank": {"label-two"}}}
 
-        monkeypatch.setattr(export, "joined_corrections", join)
+        monkeypatch.setattr(given_corrections, "joined_corrections", join)
         monkeypatch.setattr(given_corrections, "announced_labels", announced)
         return examples
 

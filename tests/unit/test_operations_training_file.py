@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_cli.correction_table import rows_of, trainable, write_rows
 from sprat_contracts import IntentOutput, TextSubmitted
+from sprat_operations.correction_table import rows_of, trainable, write_rows
 from sprat_operations.feedback import CorrectedText
 from sprat_training.datasets.reader import read_labelled
 

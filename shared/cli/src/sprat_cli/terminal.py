@@ -10,8 +10,9 @@ from typing import Any, TextIO
 
 import typer
 
-_JOINERS = "\u200c\u200d"
-"""Format characters that belong to words and emoji."""
+from sprat.base import words
+
+printable = words.printable
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -27,21 +28,6 @@ def paint(text: str, colour: str) -> str:
 def faint(text: str) -> str:
     """Dim a text for standard output, if its terminal shows colour."""
     return typer.style(text, dim=True) if wants_colour(sys.stdout) else text
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number with its noun, in the plural where it is not one."""
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
-
-
-def printable(text: str, limit: int | None = None) -> str:
-    """Return a text on one line without control characters: foreign text must not control the terminal.
-
-    A text longer than `limit` characters ends with an ellipsis.
-    """
-    if limit is not None and len(text) > limit:
-        text = text[: limit - 1].rstrip() + "…"
-    return "".join(character if _harmless(character) else _replacement(character) for character in text)
 
 
 def columns() -> int | None:
@@ -65,16 +51,6 @@ def _columns_of(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
-
-
-def _harmless(character: str) -> bool:
-    return character.isprintable() or character in _JOINERS
-
-
-def _replacement(character: str) -> str:
-    if character.isspace():
-        return "⏎" if character in "\n\r\u2028\u2029" else " "
-    return "\ufffd"
 
 
 def say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Self
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -13,6 +14,8 @@ from sprat.kafka.clients import close_in_time, make_consumer, missing_topics
 
 OnReadProgress = Callable[[int, int], None]
 """Called with the number of records read and the number to read, both by their offsets."""
+ProgressOf = Callable[[str], AbstractContextManager[OnReadProgress]]
+"""Opens the display of one of several reads, by what is read."""
 
 _MAX_RECORDS: Final = 5_000
 _POLL_S: Final = 1.0
@@ -24,6 +27,11 @@ _STALL_S: Final = 30.0
 
 def no_progress(done: int, total: int) -> None:
     """Show nothing."""
+
+
+def no_progress_of(what: str) -> AbstractContextManager[OnReadProgress]:  # noqa: ARG001 - as a ProgressOf is called
+    """Show nothing of any read."""
+    return nullcontext(no_progress)
 
 
 async def read_since(

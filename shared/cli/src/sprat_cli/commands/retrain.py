@@ -1,5 +1,6 @@
 """`sprat retrain`: a new version of a served model, from its files and from corrections."""
 
+import asyncio
 import shlex
 from dataclasses import replace
 from itertools import count
@@ -11,16 +12,17 @@ import typer
 from sprat.base.errors import SpratError, UserError
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.settings import default_language, language_of_files
-from sprat_cli.correction_labels import identities_json
-from sprat_cli.correction_table import Added, merge_rows
+from sprat.base.words import counted
 from sprat_cli.decision_report import decision_lines
-from sprat_cli.given_corrections import GivenCorrections, answers_of, corrections_of
 from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings, option, time_before_now
-from sprat_cli.progress import ProgressBar
-from sprat_cli.terminal import counted, printable, remark, say, say_json
+from sprat_cli.progress import ProgressBar, read_progress
+from sprat_cli.terminal import printable, remark, say, say_json
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.thresholds import recommended_goal
 from sprat_operations.chosen_policy import chosen_tasks
+from sprat_operations.connection import explain_kafka_errors
+from sprat_operations.correction_table import Added, merge_rows
+from sprat_operations.corrections import GivenCorrections, answers_of, corrections_of, identities_json
 from sprat_operations.served_folders import ServedFolder, goal_of, served_folders
 from sprat_policy import TaskFiles
 from sprat_training.datasets.distinct import OUTSIDE
@@ -85,8 +87,14 @@ def retrain(
         table = Path(f"{name}-corrections.jsonl")
         kafka, since = kafka_settings(bootstrap, prefix), time_before_now(feedback, "--feedback")
         known = {*(allow_new_label or ()), *(() if former is None else former.card.labels or ())}
-        given = corrections_of(kafka, asked.task, asked.model, since, known)
-        learnt = answers_of(kafka, asked.task, asked.model, since) if former is None and answers else []
+        with explain_kafka_errors(kafka):
+            given = asyncio.run(
+                corrections_of(kafka, asked.task, asked.model, since, new_labels=known, progress=read_progress)
+            )
+            wants_answers = former is None and answers
+            learnt = (
+                asyncio.run(answers_of(kafka, asked.task, asked.model, since, read_progress)) if wants_answers else []
+            )
         outside = OUTSIDE if former is None else former.reading.outside_label
         added = merge_rows(table, [*learnt, *given.examples], outside, default_language())
         _say_table(table, given, added, asked, feedback)

@@ -9,9 +9,11 @@ import typer
 from sprat_cli.app import make_app
 from sprat_cli.commands.feedback.corrections import CorrectionOptions, publish, read_bulk, read_one
 from sprat_cli.commands.feedback.export import EXPORT, export
-from sprat_cli.correction_labels import check_corrections
 from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option, reject_misplaced_options
+from sprat_cli.progress import read_progress
+from sprat_cli.terminal import remark
 from sprat_operations.connection import explain_kafka_errors
+from sprat_operations.corrections import check_corrections
 
 EPILOG = """\b
 Examples:
@@ -72,15 +74,18 @@ def feedback(
     options.check()
     messages = read_one(options) if bulk is None else read_bulk(bulk, options, sys.stdin)
     with explain_kafka_errors(kafka):
-        asyncio.run(
+        remarks = asyncio.run(
             check_corrections(
                 kafka,
                 messages,
                 new_labels=allow_new_label or (),
                 all_new=allow_new_labels,
                 missing_texts=allow_missing_texts,
+                progress=read_progress,
             )
         )
+        for line in remarks:
+            remark(line)
         asyncio.run(publish(kafka, messages, as_json=as_json))
 
 

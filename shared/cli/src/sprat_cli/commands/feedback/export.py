@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,26 +12,22 @@ import typer
 from sprat.base.errors import UserError
 from sprat.base.model import display_name
 from sprat.base.settings import default_language
-from sprat_cli.correction_labels import identities_json
-from sprat_cli.correction_table import check_format, rows_of, trainable, write_rows
-from sprat_cli.given_corrections import (
-    OTHER_MODEL,
-    OUTSIDE,
+from sprat.base.words import counted
+from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option, time_before_now
+from sprat_cli.progress import read_progress
+from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_operations.connection import explain_kafka_errors
+from sprat_operations.correction_table import check_format, rows_of, trainable, write_rows
+from sprat_operations.corrections import (
+    OUTSIDE_INTENTS,
     UNTRAINABLE,
-    Refused,
-    joined_corrections,
-    known_labels,
+    GivenCorrections,
+    corrections_of,
+    identities_json,
     left_out_lines,
     most,
-    of_known_labels,
 )
-from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option, time_before_now
-from sprat_cli.terminal import counted, printable, remark, say, say_json
-from sprat_operations.connection import explain_kafka_errors
-from sprat_operations.dead_letters import Identity
 from sprat_operations.feedback import (
-    CorrectedText,
-    requested_model,
     task_alone,
 )
 from sprat_training.datasets.reader import split_labels
@@ -95,51 +91,37 @@ def export(
             raise UserError(f"{path} is there already; --force writes over it")
     since_ms = None if since is None else time_before_now(since)
     with explain_kafka_errors(kafka):
-        examples, left_out, not_found = asyncio.run(joined_corrections(kafka, task, since_ms))
-        model, examples = _of_one_model(task, model, examples, left_out)
-        known = None if allow_new_labels else known_labels(kafka, task, model, examples)
-    refused: Refused = {}
-    if known is not None:
-        examples, refused = of_known_labels(examples, {*known, *(allow_new_label or ())}, left_out)
+        given = asyncio.run(
+            corrections_of(
+                kafka,
+                task,
+                model,
+                since_ms,
+                new_labels=allow_new_label or (),
+                all_new=allow_new_labels,
+                progress=read_progress,
+            )
+        )
+    examples, left_out = given.examples, given.left_out
+    if given.others and not given.examples and not given.refused:
+        there = ", ".join(f"{name} {count:,}" for name, count in given.others.most_common())
+        remark(f"no correction is of {printable(display_name(task, given.model))}; there are corrections of: {there}")
     by_row = list(zip(rows_of(examples, default_language()), (each.by for each in examples), strict=True))
     outside = _trainable(out_of_scope, [each for each in by_row if each[0].get("label", "") is None], left_out)
     inside = _trainable(output, [each for each in by_row if each[0].get("label", "") is not None], left_out)
     if inside:
         write_rows(output, [row for row, _ in inside], overwrite=force)
     if out_of_scope is None:
-        left_out[OUTSIDE] += len(outside)
+        left_out[OUTSIDE_INTENTS] += len(outside)
         outside = []
     elif outside:
         write_rows(out_of_scope, [row | {"label": ""} for row, _ in outside], overwrite=force)
-    end = _Exported(output, out_of_scope, task, model, inside, outside, left_out, not_found, refused, known or ())
+    end = _Exported(output, out_of_scope, task, given, inside, outside)
     if as_json:
         say_json(end.as_json())
     else:
         end.say()
-    raise typer.Exit(1 if not (inside or outside) or left_out["unreadable"] or refused else 0)
-
-
-def _of_one_model(
-    task: str, model: str | None, examples: list[CorrectedText], left_out: Counter[str]
-) -> tuple[str | None, list[CorrectedText]]:
-    """Return the model (the only one if none is named) and its corrections; count those of other models.
-
-    Raises:
-        UserError: none is named and there are several.
-    """
-    counts = Counter(requested_model(each.text, task) for each in examples)
-    models = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-    if model is None and len(counts) > 1:
-        raise UserError(
-            f"these are corrections of {len(counts)} models of {task}, each with labels of its own: {models}; "
-            "export one with --model NAME"
-        )
-    if model is None:
-        return next(iter(counts), None), examples
-    if counts and not counts[model]:
-        remark(f"no correction is of {printable(display_name(task, model))}; there are corrections of: {models}")
-    left_out[OTHER_MODEL] += counts.total() - counts[model]
-    return model, [each for each in examples if requested_model(each.text, task) == model]
+    raise typer.Exit(1 if not (inside or outside) or left_out["unreadable"] or given.refused else 0)
 
 
 def _trainable(path: Path | None, rows: list[_RowBy], left_out: Counter[str]) -> list[_RowBy]:
@@ -158,14 +140,9 @@ class _Exported:
     output: Path
     out_of_scope: Path | None
     task: str
-    model: str | None
+    given: GivenCorrections
     inside: Sequence[_RowBy]
     outside: Sequence[_RowBy]
-    left_out: Counter[str]
-    not_found: Sequence[Identity]
-    refused: Refused
-    """Labels that are not known, with their authors."""
-    known: Collection[str]
 
     @property
     def labels(self) -> Counter[str]:
@@ -181,7 +158,7 @@ class _Exported:
         """Return all of it."""
         return {
             "type": "exported",
-            "model": self.model,
+            "model": self.given.model,
             "file": str(self.output) if self.inside else None,
             "out_of_scope": str(self.out_of_scope) if self.outside else None,
             "rows": len(self.inside),
@@ -189,16 +166,16 @@ class _Exported:
             "labels": dict(self.labels),
             "authors": dict(self.authors),
             "conflicts": _conflicts(row for row, _ in self.inside),
-            "left_out": {code: count for code, count in self.left_out.items() if count},
-            "new_labels": {label: dict(authors) for label, authors in self.refused.items()},
-            "texts_not_found": identities_json(self.not_found),
+            "left_out": {code: count for code, count in self.given.left_out.items() if count},
+            "new_labels": {label: dict(authors) for label, authors in self.given.refused.items()},
+            "texts_not_found": identities_json(self.given.not_found),
         }
 
     def say(self) -> None:
         """Print a line for each file, for each reason why a correction is left out, and for each new label."""
         if self.inside:
             summary = f", {counted(len(self.labels), 'label')}: " + most(self.labels) if self.labels else ""
-            display = display_name(self.task, self.model)
+            display = display_name(self.task, self.given.model)
             of_model = "" if display == self.task else f" of {display}"
             say(f"{self.output}: {counted(len(self.inside), 'row')}{of_model}{summary}")
         else:
@@ -207,7 +184,7 @@ class _Exported:
             say(f"{self.out_of_scope}: {counted(len(self.outside), 'row')} outside every known intent")
         if self.authors:
             say(f"by {most(self.authors)}")
-        for line in left_out_lines(self.left_out, self.not_found, self.refused, self.known):
+        for line in left_out_lines(self.given.left_out, self.given.not_found, self.given.refused, self.given.known):
             say(line)
         if conflicts := _conflicts(row for row, _ in self.inside):
             one = conflicts == 1

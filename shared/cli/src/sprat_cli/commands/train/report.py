@@ -10,8 +10,9 @@ import numpy as np
 
 from sprat.base.errors import UserError
 from sprat.base.settings import default_language
+from sprat.base.words import counted
 from sprat_cli.decision_report import decision_html, decision_lines
-from sprat_cli.terminal import counted, paint, printable, table
+from sprat_cli.terminal import paint, printable, table
 from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto, is_served
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_training.fitting.figures import Confusion, Figures
