@@ -7,8 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import consumer as consumer_module
 
-from sprat.kafka.compat import PacedFetcher
-from sprat.kafka.fetch_pace import APART_S, FetchPace
+from sprat.kafka.fetch_pace import APART_S, FetchPace, PacedFetcher
 
 RECORDS = 150
 

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from conftest import Kafka
 from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
-from sprat.kafka.trailing_offsets import TrailingOffsets
+from sprat.kafka.offsets import TrailingOffsets
 from sprat.registry.announcements import ModelsReader
 from sprat_contracts import Prediction, decode
 from sprat_inference.serving import serve_model

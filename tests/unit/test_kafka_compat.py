@@ -21,8 +21,10 @@ from packaging.requirements import Requirement
 
 from sprat.base.channels import Channels
 from sprat.base.settings import KafkaSettings
-from sprat.kafka import compat, group_coordinator
+from sprat.kafka import bounded_records, compat, group_coordinator
+from sprat.kafka.cluster import assigned_partitions
 from sprat.kafka.consumer import make_broker, subscribe
+from sprat.kafka.requests import DescribeQuorum, DescribeQuorumResponse
 from sprat_contracts import TextSubmitted
 from support.stream import batch_builder
 
@@ -144,7 +146,7 @@ async def test_the_consumers_of_a_process_use_the_check(monkeypatch: pytest.Monk
 
 
 def test_header_names_of_any_bytes_are_read_without_loss() -> None:
-    (record,) = compat.BoundedMemoryRecords(raw_batch(NAME)).next_batch()
+    (record,) = bounded_records.BoundedMemoryRecords(raw_batch(NAME)).next_batch()
     ((name, value),) = record.headers
     assert name.encode("utf-8", "surrogateescape") == NAME
     assert (record.key, record.value, value) == (b"key", b"value", b"content")
@@ -157,14 +159,14 @@ def test_aiokafkas_own_reader_still_fails_on_them() -> None:
 
 
 def test_header_names_in_utf_8_are_read_as_before() -> None:
-    (record,) = compat.BoundedMemoryRecords(raw_batch(b"plan\xc3\xa4")).next_batch()
+    (record,) = bounded_records.BoundedMemoryRecords(raw_batch(b"plan\xc3\xa4")).next_batch()
     assert list(record.headers) == [("planä", b"content")]
 
 
 def test_the_fetchers_of_a_process_use_the_bounded_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)
-    compat.install_bounded_records()
-    assert fetcher.MemoryRecords is compat.BoundedMemoryRecords
+    bounded_records.install_bounded_records()
+    assert fetcher.MemoryRecords is bounded_records.BoundedMemoryRecords
     assert "MemoryRecords" in fetcher.Fetcher._proc_fetch_request.__code__.co_names
 
 
@@ -221,7 +223,7 @@ async def test_polls_and_commits_of_one_consumer_are_wrapped() -> None:
 
 
 def test_the_request_for_the_quorum_is_encoded_as_the_protocol_defines_version_1() -> None:
-    request = compat.DescribeQuorum().prepare({compat.DescribeQuorum.API_KEY: (0, 1)})
+    request = DescribeQuorum().prepare({DescribeQuorum.API_KEY: (0, 1)})
     assert (request.API_KEY, request.API_VERSION) == (55, 1)
     assert request.encode() == b"\x02\x13__cluster_metadata\x02" + bytes(4) + bytes(3)
 
@@ -229,9 +231,7 @@ def test_the_request_for_the_quorum_is_encoded_as_the_protocol_defines_version_1
 def test_the_answer_about_the_quorum_is_decoded() -> None:
     voter = struct.pack(">iqqqb", 3, 10, 1_000, 2_000, 0)
     partition = struct.pack(">ihiiq", 0, 0, 3, 5, 10) + b"\x02" + voter + b"\x01" + b"\0"
-    answer = compat.DescribeQuorumResponse.decode(
-        bytes(2) + b"\x02\x13__cluster_metadata\x02" + partition + b"\0" + b"\0"
-    )
+    answer = DescribeQuorumResponse.decode(bytes(2) + b"\x02\x13__cluster_metadata\x02" + partition + b"\0" + b"\0")
     ((topic, ((number, error_code, leader, _epoch, _high, voters, observers, _),), _),) = answer.topics
     assert (answer.error_code, topic, number, error_code, leader) == (0, "__cluster_metadata", 0, 0, 3)
     assert (voters, observers) == ([(3, 10, 1_000, 2_000, {})], [])
@@ -243,5 +243,5 @@ def test_the_client_that_sends_it_has_the_methods_that_it_is_used_with() -> None
 
 def test_the_partitions_assigned_to_a_member_are_decoded() -> None:
     assignment = ConsumerProtocolMemberAssignment(0, [("texts", [0, 2])], b"").encode()
-    assert compat.assigned_partitions(assignment) == [TopicPartition("texts", 0), TopicPartition("texts", 2)]
-    assert compat.assigned_partitions(b"") == []
+    assert assigned_partitions(assignment) == [TopicPartition("texts", 0), TopicPartition("texts", 2)]
+    assert assigned_partitions(b"") == []

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from sprat.base.lifecycle import AdmissionControl
-from sprat.kafka.trailing_offsets import TrailingOffsets
+from sprat.kafka.offsets import TrailingOffsets
 
 ONE, TWO = TopicPartition("texts", 0), TopicPartition("texts", 1)
 

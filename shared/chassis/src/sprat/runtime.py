@@ -20,19 +20,17 @@ from sprat.base.retry import Deadline, retry_until
 from sprat.base.sealing import Seal
 from sprat.base.settings import ServiceSettings, asked_for_help, load_settings
 from sprat.context import ServiceContext, Subscription
+from sprat.kafka.bounded_records import install_bounded_records
 from sprat.kafka.clients import AUTHORISATION_ERRORS
-from sprat.kafka.compat import (
-    install_bounded_records,
-    install_paced_fetches,
-    on_consumer_created,
-)
+from sprat.kafka.compat import on_consumer_created
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
+from sprat.kafka.fetch_pace import install_paced_fetches
 from sprat.kafka.group_coordinator import install_group_checks
 from sprat.kafka.membership import MembershipFile
+from sprat.kafka.offsets import TrailingOffsets
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.rebalance import Assignment
-from sprat.kafka.trailing_offsets import TrailingOffsets
 from sprat.processing.cache import RedisCache
 from sprat.telemetry import signals
 from sprat.telemetry.health import HealthServer

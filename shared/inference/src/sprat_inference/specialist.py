@@ -3,7 +3,7 @@
 from sprat.base.errors import Rejected
 from sprat.base.model import Answer, Question
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received, origin_of, record_key
-from sprat.registry.asking import asking_pattern
+from sprat.registry.model_table import asking_pattern
 from sprat.registry.retirement import Ends
 from sprat_contracts import (
     Declined,

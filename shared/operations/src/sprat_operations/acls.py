@@ -9,7 +9,13 @@ from aiokafka.errors import SecurityDisabled, for_code
 
 from sprat.base.errors import UserError
 from sprat.kafka.clients import close_in_time
-from sprat.kafka.compat import AlterUserQuotas, acl_creation_request, acl_list_request, user_quotas_request
+from sprat.kafka.requests import (
+    USER,
+    AlterUserQuotas,
+    CreateAclsRequest,
+    DescribeAclsRequest,
+    DescribeClientQuotasRequest,
+)
 from sprat_operations.rights import Entry, Finding, Operation, QuotaFinding, Resource, Right
 
 # The numbers of Kafka's protocol, in the order of org.apache.kafka.common.resource.ResourceType and .acl.AclOperation.
@@ -17,6 +23,10 @@ _RESOURCES: Final = dict(enumerate(get_args(Resource), start=2))
 _OPERATIONS: Final = dict(enumerate(get_args(Operation), start=2))
 _LITERAL, _PREFIXED = 3, 4
 _DENY, _ALLOW = 2, 3
+_ANY: Final = 1
+"""Any type, pattern, operation or permission, in a filter of access control lists."""
+_ALL_USERS: Final = ((USER, 2, None),)
+"""Quotas of users, without those of a client's name."""
 
 
 @asynccontextmanager
@@ -37,7 +47,9 @@ async def read_entries(client: Mapping[str, Any]) -> frozenset[Entry]:
         KafkaError: Kafka does not answer, or this user may not describe the cluster.
     """
     async with _connected(client) as connection:
-        answer = await connection.send(connection.get_random_node(), acl_list_request())
+        answer = await connection.send(
+            connection.get_random_node(), DescribeAclsRequest(_ANY, None, _ANY, None, None, _ANY, _ANY)
+        )
     _check(answer.error_code)
     return frozenset(
         Entry(
@@ -68,7 +80,7 @@ async def add_missing(client: Mapping[str, Any], findings: Iterable[Finding]) ->
             right = each.right
             pattern = _PREFIXED if right.prefixed else _LITERAL
             place = resources[right.resource], right.name, pattern
-            request = acl_creation_request(*place, each.principal, "*", operations[right.operation], _ALLOW)
+            request = CreateAclsRequest(*place, each.principal, "*", operations[right.operation], _ALLOW)
             answer = await connection.send(connection.get_random_node(), request)
             for error, _message in answer.creation_responses:
                 _check(error)
@@ -81,7 +93,9 @@ async def read_quotas(client: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         KafkaError: Kafka does not answer, or this user may not describe settings of the cluster.
     """
     async with _connected(client) as connection:
-        answer = await connection.send(connection.get_random_node(), user_quotas_request())
+        answer = await connection.send(
+            connection.get_random_node(), DescribeClientQuotasRequest(_ALL_USERS, strict=True)
+        )
     _check(answer.error_code)
     return {name: dict(values) for ((_, name),), values in answer.entries or ()}
 

@@ -10,7 +10,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 
 from sprat.base.errors import Rejected
 from sprat.kafka.lag import GroupLag, LagSnapshot, OwnTexts
-from sprat.registry.asking import asking_pattern
+from sprat.registry.model_table import asking_pattern
 from sprat_contracts import TextSubmitted, Topics, decode
 from sprat_operations.topic_reader import TopicReader
 

@@ -17,7 +17,8 @@ from aiokafka.errors import (
 
 from sprat.base.errors import Retryable
 from sprat.base.settings import KafkaSettings
-from sprat.kafka.compat import install_bounded_records, metadata_request
+from sprat.kafka.bounded_records import install_bounded_records
+from sprat.kafka.requests import metadata_request
 
 ISOLATION_LEVEL: Final = "read_committed"
 """aiokafka's default is `read_uncommitted`: it returns the records of aborted transactions as well."""

@@ -6,7 +6,7 @@ for each question about a group, and they ignore some of the brokers' error code
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, Literal, Self, TypeVar
@@ -30,8 +30,20 @@ from aiokafka.errors import (
 )
 
 from sprat.base.retry import Deadline
-from sprat.kafka import compat
 from sprat.kafka.clients import close_in_time
+from sprat.kafka.requests import (
+    ConsumerProtocolMemberAssignment,
+    DescribeGroupsRequest,
+    DescribeQuorum,
+    FetchRequest,
+    FindCoordinatorRequest,
+    LeaveGroupRequest,
+    ListGroupsRequest,
+    MemoryRecords,
+    OffsetFetchRequest,
+    OffsetRequest,
+    metadata_request,
+)
 
 READ_UNCOMMITTED: Final = 0
 READ_COMMITTED: Final = 1
@@ -53,6 +65,8 @@ _MOVED: Final = (
 """A leader or a coordinator has changed, or a broker without any group first creates the topic of offsets."""
 _SILENT: Final = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError)
 """A broker does not answer: others may have taken over what it led."""
+_WITH_PREFERRED_REPLICA: Final = 11
+"""From this version of the answer to a fetch on, another field follows the aborted transactions."""
 _TRIES: Final = 10
 _RETRY_S: Final = 0.5
 
@@ -141,7 +155,7 @@ class Cluster:
         """Return whether any broker answers in time."""
         deadline = Deadline(timeout_s)
         brokers = [broker.nodeId for broker in self._client.cluster.brokers()]
-        asked = {asyncio.create_task(self._send(compat.group_list_request(), broker)) for broker in brokers}
+        asked = {asyncio.create_task(self._send(ListGroupsRequest(), broker)) for broker in brokers}
         waiting = asked
         try:
             while waiting and deadline.remaining():
@@ -162,7 +176,7 @@ class Cluster:
         Raises:
             KafkaError: the broker does not answer.
         """
-        answer = await self._send(compat.metadata_request(topics))
+        answer = await self._send(metadata_request(topics))
         found: dict[str, int | type[Exception]] = {
             topic: for_code(error) if error else len(partitions)
             for error, topic, _internal, partitions in answer.topics
@@ -180,7 +194,7 @@ class Cluster:
         """
         names: set[str] = set()
         for broker in self._client.cluster.brokers():
-            answer = await self._send(compat.group_list_request(), broker.nodeId)
+            answer = await self._send(ListGroupsRequest(), broker.nodeId)
             _check(answer.error_code)
             names.update(name for name, _protocol in answer.groups)
         return names
@@ -193,7 +207,7 @@ class Cluster:
         """
         full = f"{prefix}.{name}"
         node = await self._coordinator(full)
-        offsets = await self._send(compat.committed_request(full), node)
+        offsets = await self._send(OffsetFetchRequest(full, None), node)
         _check(offsets.error_code)
         committed = {
             TopicPartition(topic, partition): offset
@@ -201,7 +215,8 @@ class Cluster:
             for partition, offset, _metadata, error in partitions
             if topic in topics and offset >= 0 and not error
         }
-        answer = await self._send(compat.group_request(full), node)
+        # One group a request: aiokafka 0.14 expects one field too few in each of several.
+        answer = await self._send(DescribeGroupsRequest([full]), node)
         ((error, _name, state, _type, _protocol, members, *_),) = answer.groups
         _check(error)
         return ConsumerGroup(name, state, tuple(_member(each, topics) for each in members), committed)
@@ -212,7 +227,7 @@ class Cluster:
         Raises:
             KafkaError: the coordinator does not answer, or this user may not read as this group.
         """
-        answer = await self._send(compat.leave_request(group, member), await self._coordinator(group))
+        answer = await self._send(LeaveGroupRequest(group, member), await self._coordinator(group))
         if for_code(answer.error_code) is not UnknownMemberIdError:
             _check(answer.error_code, group)
 
@@ -228,7 +243,7 @@ class Cluster:
         """
         found: dict[TopicPartition, int] = {}
         for node, topics in self._by_leader(dict.fromkeys(partitions, at), lambda number, time: (number, time)).items():
-            answer = await self._send(compat.offsets_request(isolation, topics), node)
+            answer = await self._send(OffsetRequest(-1, isolation, topics), node)
             for topic, answers in answer.topics:
                 for partition, error, _timestamp, offset in answers:
                     _check(error, topic)
@@ -255,7 +270,7 @@ class Cluster:
         while waiting:
             by_leader = self._by_leader(waiting, lambda number, position: (number, position, _PARTITION_BYTES))
             for node, topics in by_leader.items():
-                answer = await self._send(compat.fetch_request(isolation, _BYTES, topics), node)
+                answer = await self._send(FetchRequest(0, 0, _BYTES, isolation, topics), node)
                 first = TopicPartition(topics[0][0], topics[0][1][0][0])
                 for topic, partitions in answer.topics:
                     for number, error, _high, *rest in partitions:
@@ -268,7 +283,7 @@ class Cluster:
                             del waiting[partition]
                             continue
                         _check(error, topic)
-                        aborted = compat.aborted_transactions(answer, rest)
+                        aborted = _aborted_transactions(answer, rest)
                         time_ms, after = _first_append(rest[-1], aborted, waiting[partition])
                         if time_ms is not None:
                             found[partition] = time_ms
@@ -288,7 +303,7 @@ class Cluster:
             KafkaError: Kafka does not answer, or this user may not describe the cluster.
         """
         try:
-            answer = await self._send(compat.DescribeQuorum())
+            answer = await self._send(DescribeQuorum())
         except (IncompatibleBrokerVersion, NotImplementedError):
             return None
         _check(answer.error_code)
@@ -301,7 +316,7 @@ class Cluster:
 
     async def _coordinator(self, group: str) -> int:
         if group not in self._coordinators:
-            answer = await self._send(compat.coordinator_request(group))
+            answer = await self._send(FindCoordinatorRequest(group, 0))
             _check(answer.error_code)
             self._coordinators[group] = answer.coordinator_id
         return self._coordinators[group]
@@ -329,7 +344,7 @@ def _check(error: int, *about: str) -> None:
 
 def _member(described: Sequence[Any], topics: Collection[str]) -> GroupMember:
     _id, client, host, _metadata, assignment = described
-    partitions = sorted(each for each in compat.assigned_partitions(assignment) if each.topic in topics)
+    partitions = sorted(each for each in assigned_partitions(assignment) if each.topic in topics)
     return GroupMember(client, host.removeprefix("/"), tuple(partitions))
 
 
@@ -343,7 +358,7 @@ def _first_append(raw: bytes, aborted: Iterable[tuple[int, int]], position: int)
     """
     begun = sorted(aborted, key=itemgetter(1))
     aborting: set[int] = set()
-    for batch in compat.batches(raw):
+    for batch in _batches(raw):
         while begun and begun[0][1] <= batch.base_offset:
             aborting.add(begun.pop(0)[0])
         if batch.is_control_batch:  # transactions of a producer follow each other: this ends the aborted one
@@ -352,3 +367,23 @@ def _first_append(raw: bytes, aborted: Iterable[tuple[int, int]], position: int)
             return batch.max_timestamp, position
         position = batch.next_offset
     return None, position
+
+
+def assigned_partitions(assignment: bytes) -> list[TopicPartition]:
+    """Decode the assignment of a group's member; it is empty while the group rebalances."""
+    return list(ConsumerProtocolMemberAssignment.decode(assignment).partitions()) if assignment else []
+
+
+def _aborted_transactions(answer: Any, fields: Sequence[Any]) -> Sequence[tuple[int, int]]:
+    """Return producer and first offset of the aborted transactions in a fetch's answer about one partition.
+
+    `fields` are those after the high watermark.
+    """
+    return (fields[2] if answer.API_VERSION >= _WITH_PREFERRED_REPLICA else fields[-2]) or ()
+
+
+def _batches(raw: bytes) -> Iterator[Any]:
+    """Yield the batches that a fetch returned, without an incomplete one at the end."""
+    records = MemoryRecords(raw)
+    while records.has_next():
+        yield records.next_batch()

@@ -1,7 +1,17 @@
-"""How often a consumer fetches: at once, unless its records wait longer than lately; then less often, for batches."""
+"""How often a consumer fetches: at once, unless its records wait longer than lately; then less often, for batches.
 
+It relies on private parts of aiokafka, of which no option makes a fetch wait: `aiokafka.consumer.consumer.Fetcher`, its
+`_get_actions_per_node` and `fetched_records`.
+"""
+
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+from aiokafka.consumer import consumer as consumer_module
+from aiokafka.consumer.fetcher import Fetcher
 
 APART_S: Final = 0.03
 """Between the beginnings of two fetches from one broker by a consumer that is behind."""
@@ -58,3 +68,30 @@ class FetchPace:
                 return pause_s
         self._began_s[broker] = now_s
         return 0.0
+
+
+def install_paced_fetches() -> None:
+    """Let every consumer of this process that is behind fetch less often."""
+    consumer_module.Fetcher = PacedFetcher
+
+
+class PacedFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no types
+    """Fetches when its pace allows it. What is there meanwhile comes with the next fetch."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._pace = FetchPace()
+
+    def _get_actions_per_node(self, assignment: Any) -> tuple[list[Any], Any, float, Any, Any]:
+        requests, resets, timeout_s, *others = super()._get_actions_per_node(assignment)
+        now_s = time.monotonic()
+        pauses_s = [self._pace.pause_s(broker, now_s) for broker, _ in requests]
+        now = [request for request, pause_s in zip(requests, pauses_s, strict=True) if not pause_s]
+        return now, resets, min([timeout_s, *filter(None, pauses_s)]), *others
+
+    async def fetched_records(self, *arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
+        """Return records that were fetched, and note how long the oldest has waited."""
+        batches: Mapping[TopicPartition, list[Any]] = await super().fetched_records(*arguments, **options)
+        if batches:
+            self._pace.observe(min(records[0].timestamp for records in batches.values()), time.time() * 1000)
+        return batches

@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from sprat.base.errors import Rejected
 from sprat.base.model import Unfinished
-from sprat.kafka.compression import Oversized
+from sprat.kafka.bounded_records import Oversized
 from sprat.kafka.publisher import OutRecord
 from sprat.processing.handler import Ask, Emit, Outcome, Received
 from sprat.telemetry.spans import DeclaredSpan

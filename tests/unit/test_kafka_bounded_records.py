@@ -7,8 +7,7 @@ import pytest
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from sprat.base.errors import Rejected
-from sprat.kafka import compat
-from sprat.kafka.compression import MAX_BATCH, MAX_RECORD, MAX_RECORDS, Oversized, unpack
+from sprat.kafka.bounded_records import MAX_BATCH, MAX_RECORD, MAX_RECORDS, BoundedMemoryRecords, Oversized, unpack
 from sprat.processing.records import receive
 from sprat_contracts import Record, TextSubmitted
 from support.compressed import CODECS, SNAPPY, ZSTD, batch, bomb, compress, records, varint
@@ -17,7 +16,7 @@ KIB = 1024
 
 
 def read(raw: bytes) -> list:
-    return list(compat.BoundedMemoryRecords(raw).next_batch())
+    return list(BoundedMemoryRecords(raw).next_batch())
 
 
 @pytest.fixture
@@ -116,7 +115,7 @@ def test_what_stands_before_the_cut_is_read_and_the_rest_is_one_record() -> None
 
 def test_the_position_after_it_is_after_the_batch() -> None:
     content, count = records([b"before", b" " * MAX_BATCH, b"after"])
-    assert compat.BoundedMemoryRecords(batch(ZSTD, compress(ZSTD, content), count)).next_batch().next_offset == 3
+    assert BoundedMemoryRecords(batch(ZSTD, compress(ZSTD, content), count)).next_batch().next_offset == 3
 
 
 def test_a_batch_of_too_many_records_becomes_one() -> None:
@@ -131,7 +130,7 @@ def test_records_are_read_one_after_the_other(peak) -> None:
     content, count = records([b" " * 100_000] * 160)
     raw = batch(ZSTD, compress(ZSTD, content), count)
     before = peak()
-    reader = iter(compat.BoundedMemoryRecords(raw).next_batch())
+    reader = iter(BoundedMemoryRecords(raw).next_batch())
     assert next(reader).value == b" " * 100_000
     assert peak() - before < 4 * MAX_BATCH
 
