@@ -14,7 +14,7 @@ from sprat.base.settings import RedisSettings
 from sprat.processing.cache import RedisCache
 from sprat_local.processes.notices import Notice
 from sprat_local.redis import EmbeddedRedis
-from sprat_local.up.redis_watch import RedisWatch
+from sprat_local.up.answers import RedisWatch
 from sprat_operations.doctor.redis import check_redis
 from support.metrics import Metrics
 

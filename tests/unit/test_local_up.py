@@ -19,9 +19,8 @@ from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import PortClaims
 from sprat_local.processes.supervisor import Supervisor
-from sprat_local.up.answer_notices import AnswerNotices
-from sprat_local.up.board import PlainBoard
-from sprat_local.up.session import example, greeting
+from sprat_local.up.answers import AnswerNotices
+from sprat_local.up.session import UpSession, example, greeting
 from sprat_operations.local_run import LocalRun
 from sprat_operations.services import ServedModel
 from sprat_operations.traffic import TrafficFigures
@@ -252,9 +251,9 @@ def test_a_server_that_answers_again_is_told_with_how_long_it_took() -> None:
 
 def test_plain_lines_leave_it_to_the_notices_that_kafka_does_not_answer() -> None:
     out = StringIO()
-    board, figures = PlainBoard(Console(file=out)), TrafficFigures(texts=3, results=3, kept=3)
+    session, figures = UpSession(Options(), Console(file=out)), TrafficFigures(texts=3, results=3, kept=3)
     for reachable in (True, False, True):
         figures.reachable = reachable
-        board.show_traffic(figures)
+        session._show(figures)
     (line,) = out.getvalue().splitlines()
     assert line.startswith("texts 3  kept 3 ")

@@ -9,16 +9,26 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from sprat_cli.live_view import LiveView
+from sprat_cli.board import SERVICE_COLUMNS, Board, board_table
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.options import Options
 from sprat_local.processes.service_process import ProcessState
-from sprat_local.up.service_table import ServiceRow, rows_of, service_table
+from sprat_local.up.rows import rows_of
+from sprat_operations.board import BoardRow
 from sprat_operations.lag import Pace
 from sprat_operations.traffic import TrafficFigures
 
-FULL = ServiceRow(
-    "intent.hr", Text("ready"), "12,345", "1,234/s", "12,345 ms", "100 %", "40123", "1", "hr 74df3bd8", "exit code 1"
+FULL = BoardRow(
+    "intent.hr",
+    "ready",
+    lag=12_345,
+    pace=Pace(1.0, 1_234.0, 12_345),
+    p95_ms=12_345,
+    kept=1.0,
+    port=40_123,
+    restarts=1,
+    model="hr 74df3bd8",
+    last_exit="exit code 1",
 )
 
 
@@ -64,7 +74,7 @@ def printed(view: object, width: int) -> list[str]:
     [(20, "service"), (30, "state"), (40, "lag"), (80, "restarts"), (100, "model"), (120, "last exit")],
 )
 def test_the_table_has_the_columns_for_which_there_is_room(width: int, last: str) -> None:
-    lines = printed(service_table([FULL, ServiceRow("kafka", Text("not answering"))], width), width)
+    lines = printed(board_table([FULL, BoardRow("kafka", "not answering")], SERVICE_COLUMNS, width), width)
     assert len(lines) == 3
     assert max(map(len, lines)) <= width
     assert lines[0].rstrip().endswith(last)
@@ -73,11 +83,11 @@ def test_the_table_has_the_columns_for_which_there_is_room(width: int, last: str
 def test_rows_say_lag_rate_latency_kept_and_model(installation: Installation, figures: TrafficFigures) -> None:
     groups = [SimpleNamespace(name="intent.default", pace=Pace(1.0, 2.5, 3))]
     rows = {row.name: row for row in rows_of(installation, figures, groups)}
-    assert (rows["intent"].lag, rows["intent"].rate, rows["intent"].p95) == ("3", "2.5/s", "40 ms")
-    assert (rows["intent"].kept, rows["intent"].model) == ("75 %", "default 74df3bd8")
-    assert (rows["router"].p95, rows["router"].kept, rows["router"].lag) == ("900 ms", "80 %", "7")
-    assert (rows["frontier"].p95, rows["frontier"].kept, rows["frontier"].model) == ("900 ms", "", "")
-    assert (rows["intent#2"].p95, rows["intent#2"].kept) == ("", "")
+    assert (rows["intent"].lag, rows["intent"].pace, rows["intent"].p95_ms) == (3, groups[0].pace, 40)
+    assert (rows["intent"].kept, rows["intent"].model) == (0.75, "default 74df3bd8")
+    assert (rows["router"].p95_ms, rows["router"].kept, rows["router"].lag) == (900, 0.8, 7)
+    assert (rows["frontier"].p95_ms, rows["frontier"].kept, rows["frontier"].model) == (900, None, "")
+    assert (rows["intent#2"].p95_ms, rows["intent#2"].kept) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -87,22 +97,22 @@ def test_rows_say_lag_rate_latency_kept_and_model(installation: Installation, fi
 def test_a_service_is_ready_only_while_its_servers_answer(
     installation: Installation, silent: list[str], state: str, server: str
 ) -> None:
-    states = {row.name: str(row.state) for row in rows_of(installation, TrafficFigures(), silent=silent)}
+    states = {row.name: row.state for row in rows_of(installation, TrafficFigures(), silent=silent)}
     assert states[server] == "not answering"
     assert states["router"] == states["intent"] == states["frontier"] == state
     assert states["simulator"] == "ready"
-    assert {str(row.state) for row in rows_of(installation, TrafficFigures())} == {"ready"}
+    assert {row.state for row in rows_of(installation, TrafficFigures())} == {"ready"}
 
 
 def test_after_a_change_of_size_all_is_drawn_again() -> None:
     out = StringIO()
     console = Console(width=80, height=20, file=out, force_terminal=True)
-    with LiveView(console) as view:
+    with Board(console) as view:
         view.print(Text("a notice"))
-        view.draw(Text("first"))
+        view.show("", Text("first"))
         before = out.getvalue()
         console.width = 40
-        view.draw(Text("second"))
+        view.show("", Text("second"))
     after = out.getvalue()[len(before) :]
     assert "\x1b[2J" in after
     assert after.index("\x1b[2J") < after.index("a notice") < after.index("second")

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -13,6 +14,8 @@ from sprat.base.errors import SpratError, UserError
 from sprat.base.model import display_name
 from sprat.base.settings import default_language, environment
 from sprat.kafka.clients import CLOSE_S
+from sprat_cli.board import SERVICE_COLUMNS, Board, board_table
+from sprat_cli.traffic import traffic_line, traffic_table
 from sprat_contracts import ModelAnnounced
 from sprat_contracts.languages import AUTO, is_auto, is_served, primary_subtag
 from sprat_contracts.topics import DEFAULT_PREFIX
@@ -28,17 +31,17 @@ from sprat_local.observe.stack import Observers
 from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import HOST
 from sprat_local.processes.signals import Interrupted, StopSignals
-from sprat_local.up.answer_notices import AnswerNotices
-from sprat_local.up.board import Board, LiveBoard, PlainBoard, StartBoard
-from sprat_local.up.redis_watch import RedisWatch
+from sprat_local.up.answers import AnswerNotices, RedisWatch
+from sprat_local.up.rows import rows_of
 from sprat_operations import local_run
 from sprat_operations.goals import kept_answers
 from sprat_operations.installation import USUAL_KAFKA
 from sprat_operations.local_run import SIMULATED
-from sprat_operations.traffic import Traffic
+from sprat_operations.traffic import GroupPace, Traffic, TrafficFigures
 from sprat_policy import Policy, load_policy
 
 _UPDATE_S = 1.0
+_LEVEL_COLOURS = {"info": "cyan", "warning": "yellow", "error": "red"}
 _SHORT_STOP_S = 0.01
 """After a shorter stop nothing had run, as after a wrong option: then the line of the error is enough."""
 _NAMED = "SPRAT_KAFKA__BOOTSTRAP"
@@ -60,7 +63,7 @@ class UpSession:
 
     def __init__(self, options: Options, console: Console) -> None:
         self._console = console
-        self._board: Board = PlainBoard(console)
+        self._board = Board(console)
         self._installation = Installation(
             options, on_notice=self._show_notice, on_progress=self._print, on_phase=self._show_phase
         )
@@ -77,12 +80,9 @@ class UpSession:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         with StopSignals(self._installation.kill_all) as signals:
             try:
-                if self._console.is_terminal:
-                    self._board = StartBoard(self._console, self._installation)
-                self._installation.start()
-                self._board.close()
-                self._board = PlainBoard(self._console)
-                asyncio.run(self._watch(signals, began))
+                with self._board:
+                    self._start()
+                    asyncio.run(self._watch(signals, began))
             except Interrupted:
                 pass
             except KafkaError as error:  # between the start and the first measurement
@@ -90,13 +90,29 @@ class UpSession:
                 raise UserError(f"Kafka at {kafka} became unreachable: {type(error).__name__}") from None
             finally:
                 self._rollout.stop()
-                self._board.close()
                 stop_began = time.monotonic()
                 self._installation.stop()
                 stop_s = time.monotonic() - stop_began
                 if stop_s > _SHORT_STOP_S:
                     self._print(f"stopped in {stop_s:.1f} s")
         return 0
+
+    def _start(self) -> None:
+        """Start the installation; show meanwhile what is ready already, and for how long it has been starting."""
+        began, started = time.monotonic(), threading.Event()
+
+        def show() -> None:
+            while not started.wait(_UPDATE_S / 4):
+                self._show(TrafficFigures(), f"starting, {time.monotonic() - began:.0f} s")
+
+        thread = threading.Thread(target=show, daemon=True)
+        thread.start()
+        try:
+            self._installation.start()
+        finally:
+            started.set()
+            thread.join()
+            self._board.show("")
 
     async def _watch(self, signals: StopSignals, began: float) -> None:
         """Print the greeting and show the figures until the first signal."""
@@ -111,8 +127,6 @@ class UpSession:
         groups = [group for spec in running if (group := spec.group_name(installation.models.get(spec.name)))]
         async with Traffic(installation.kafka, groups) as traffic:
             announced = await self._announced_models()
-            if self._console.is_terminal:
-                self._board = LiveBoard(self._console, installation)
             self._print(f"Sprat is ready after {time.monotonic() - began:.1f} s", style="bold")
             for line in greeting(installation, announced):
                 self._print(line)
@@ -131,7 +145,9 @@ class UpSession:
             while True:
                 figures, redis_answers = await traffic.look(), await redis.look()
                 kafka.tell(answers=figures.reachable)
-                self._board.show_traffic(figures, traffic.groups, redis_answers=redis_answers)
+                answers = {"kafka": figures.reachable, "redis": redis_answers}
+                silent = [server for server, does in answers.items() if not does]
+                self._show(figures, groups=traffic.groups, silent=silent)
                 await asyncio.sleep(_UPDATE_S)
         finally:
             await redis.close()
@@ -142,8 +158,19 @@ class UpSession:
         except (SpratError, KafkaError):
             return ()  # not worth failing; the board shows that Kafka does not answer
 
+    def _show(
+        self, figures: TrafficFigures, note: str = "", groups: Sequence[GroupPace] = (), silent: Collection[str] = ()
+    ) -> None:
+        """Show the board; without a terminal, the traffic. That Kafka does not answer, a notice says."""
+        has_traffic = figures.reachable and figures.results + figures.texts
+        rows = rows_of(self._installation, figures, groups, silent)
+        table = board_table(rows, SERVICE_COLUMNS, self._board.width)
+        above = Text(note, style="dim") if note else traffic_table(figures)
+        self._board.show(traffic_line(figures) if has_traffic else "", above, Text(), table)
+
     def _show_notice(self, notice: Notice) -> None:
-        self._board.show_notice(notice)
+        line = Text(f"{notice.service}: ", style=f"bold {_LEVEL_COLOURS[notice.level]}")
+        self._board.print(line.append(notice.text, style="default"))
 
     def _show_phase(self, phase: str, seconds: float) -> None:
         self._print(f"  {phase} ready after {seconds:.1f} s")
