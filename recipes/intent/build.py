@@ -19,7 +19,8 @@ from recipes.intent.noise import TO_FIT, copies
 from recipes.intent.scores import measure
 from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts, rows_of
 from recipes.intent.words import calibrate_stage, fit_stage
-from sprat_encoder.label_model import EncoderWithHead, LabellingModel
+from sprat_encoder.label_model import LabellingModel
+from sprat_encoder.networks import EncoderWithHead
 from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
 from sprat_inference.heads import LABEL_READER, Floats, LabelHead
@@ -77,8 +78,8 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     calibrators = calibrate(head, labels, {BASE_LANGUAGE: inside, **splits}, vectors, outside_logits)
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
-    network = EncoderWithHead(encoder, head, calibrators)
-    keep_at = lowest_threshold(metrics.read_splits(LabellingModel(draft, network), inside, outside))
+    network = EncoderWithHead(encoder, head)
+    keep_at = lowest_threshold(metrics.read_splits(LabellingModel(draft, network, calibrators), inside, outside))
     say("lexical stage")
     fitted = fit_stage(
         train,
@@ -99,14 +100,16 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     )
     words.save(folder)
     draft = draft.model_copy(update={"lexical": lexical})
-    model = LabellingModel(draft, network, LexicalStage.of(words, draft))
+    model = LabellingModel(draft, network, calibrators, LexicalStage.of(words, draft))
     keep_at = max(keep_at, lowest_threshold(metrics.read_splits(model, inside, outside)))
     say("copies with typing errors, in capitals, in mails and letters")
     draft = draft.model_copy(
         update={"keep_at": keep_at, "keep_at_outside": lowest_outside(model, inside, outside, keep_at)}
     )
     say("scores on the test set")
-    scores, _ = measure(LabellingModel(draft, network, LexicalStage.of(words, draft)), sources.data, sources.queries)
+    scores, _ = measure(
+        LabellingModel(draft, network, calibrators, LexicalStage.of(words, draft)), sources.data, sources.queries
+    )
     write_artefact(folder, draft.model_copy(update={"scores": scores}).model_dump())
     say("levels")
     written = LabellingModel.load(folder)

@@ -22,8 +22,8 @@ from sprat_inference.card import Card
 from sprat_inference.classifier import ClassCalibration, Classifier
 from sprat_inference.converters.agreement import check_agreement, compare, original_logits, sample_texts
 from sprat_inference.converters.cards import Provenance
+from sprat_inference.converters.classifiers import convert_classifier
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.sequence_classifier import convert_classifier
 from sprat_inference.label_calibration import softmax
 from sprat_local.installation.models import version_in
 from support.int8 import needs_vnni

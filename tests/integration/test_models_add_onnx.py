@@ -20,11 +20,10 @@ from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier
 from sprat_inference.converters.agreement import compare, original_logits
 from sprat_inference.converters.cards import Provenance
+from sprat_inference.converters.classifiers import convert_classifier, convert_token_classifier
 from sprat_inference.converters.hub import find_source
 from sprat_inference.converters.onnx_model import find_onnx
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.sequence_classifier import convert_classifier
-from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.token_classifier import TokenClassifier
 from sprat_ner.__main__ import SERVICE as NER
 from support.int8 import needs_vnni

@@ -16,10 +16,10 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefa
 from sprat_inference.card import Card
 from sprat_inference.converters.agreement import compare, original_logits
 from sprat_inference.converters.cards import Provenance
+from sprat_inference.converters.classifiers import convert_token_classifier
 from sprat_inference.converters.saved_model import SavedModel
-from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.token_classifier import MOST_CODE_POINTS, TokenClassifier
-from sprat_ner.__main__ import load
+from sprat_ner.__main__ import SERVICE
 from sprat_ner.added import AddedNerModel
 from support.int8 import needs_vnni
 from support.model_hub import MODELS, change, expected, run
@@ -72,7 +72,7 @@ def test_the_spans_are_those_of_transformers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_service_serves_it(kind: str, tmp_path: Path) -> None:
     converted(MODELS / f"{kind}-tokens", tmp_path / "a")
-    model = load(tmp_path / "a")
+    model = SERVICE.load(tmp_path / "a")
     model.probe()
     assert isinstance(model, AddedNerModel)
     assert set(model.card.labels or ()) <= {"PER", "PROD"}
@@ -134,7 +134,7 @@ def test_tags_that_do_not_fit_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "a" / "tags.json").write_text(content, "utf-8")
     write_artefact(tmp_path / "a", json.loads((tmp_path / "a" / "card.json").read_text("utf-8")))
     with pytest.raises(BrokenArtefact, match=r"tags\.json"):
-        load(tmp_path / "a")
+        SERVICE.load(tmp_path / "a")
 
 
 def test_an_artefact_of_another_reader_is_refused(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_an_artefact_of_another_reader_is_refused(tmp_path: Path) -> None:
     card = json.loads((tmp_path / "a" / "card.json").read_text("utf-8"))
     write_artefact(tmp_path / "a", card | {"reader": "sprat-token-classifier/0"})
     with pytest.raises(BrokenArtefact, match="made for sprat-token-classifier/0"):
-        load(tmp_path / "a")
+        SERVICE.load(tmp_path / "a")
 
 
 def test_a_model_is_added(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_calibrated_model_says_how_often_all_its_spans_are_right(marked: Path,
                str(tmp_path / "a"), "--calibrate", str(marked), "--goal", "0.8")  # fmt: skip
     assert "600 rows of the rows to calibrate on" in said
     assert "uncalibrated" not in said
-    model = load(tmp_path / "a")
+    model = SERVICE.load(tmp_path / "a")
     rows = [json.loads(line) for line in marked.read_text("utf-8").splitlines()]
     answers = model.answer([Question(row["text"], "en") for row in rows])
     right = np.array([
@@ -230,7 +230,7 @@ def test_a_calibration_of_another_kind_is_refused(tmp_path: Path) -> None:
     card["calibration"]["parameters"] = {"temperature": [1.0]}
     write_artefact(tmp_path / "a", card)
     with pytest.raises(BrokenArtefact, match="a calibration of another kind"):
-        load(tmp_path / "a")
+        SERVICE.load(tmp_path / "a")
 
 
 def test_the_original_is_computed_by_transformers(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from sprat.base.model import Question
 from sprat_classify.__main__ import SERVICE, for_task
 from sprat_encoder import identify
 from sprat_encoder.label_model import LabellingModel
-from sprat_encoder.label_set_model import LabelSetModel, LogitsReading
+from sprat_encoder.label_set_model import LabelSetModel
 from sprat_inference.artefact import BrokenArtefact, write_artefact
 from sprat_inference.card import Calibration, Card, label_set_hash
+from sprat_inference.classifier import LogitsReading
 from sprat_inference.heads import LABEL_READER, LabelHead
 from sprat_inference.label_sets import MULTI_LABEL, SetCalibration
 from sprat_policy import TaskFile

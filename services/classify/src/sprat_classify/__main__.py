@@ -8,7 +8,8 @@ from pydantic import Field
 
 from sprat.base.errors import UserError
 from sprat.base.thresholds import THRESHOLDS, ThresholdsFile
-from sprat_encoder.label_set_model import NETWORKS, TaskModel, load_task_model
+from sprat_encoder.label_set_model import TaskModel, load_task_model
+from sprat_encoder.networks import NETWORKS
 from sprat_encoder.zero_shot import default_thresholds, load_zero_shot
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card, SpecialistModel

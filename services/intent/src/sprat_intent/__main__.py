@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from sprat_encoder.label_model import NETWORKS, LabellingModel
+from sprat_encoder.label_model import LabellingModel
+from sprat_encoder.networks import NETWORKS
 from sprat_inference.serving import Specialist
 
 SHIPPED: Final = Path(__file__).parent / "artefacts" / "default"

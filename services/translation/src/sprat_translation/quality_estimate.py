@@ -14,7 +14,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, reading
 from sprat_inference.card import Calibration
 from sprat_inference.encoder import SentenceEncoder
 from sprat_inference.platt import Platt
@@ -156,11 +156,8 @@ class SourceKinds:
             BrokenArtefact: when the file cannot be read, or holds other arrays.
         """
         path = folder / EMBEDDING_FILE
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                mean, directions = (arrays[name].astype(np.float32) for name in ("mean", "directions"))
-        except (OSError, ValueError, KeyError) as error:
-            raise BrokenArtefact(f"{path}: cannot be read ({error}); run the recipe again") from error
+        with reading(path, "run the recipe again"), np.load(path, allow_pickle=False) as arrays:
+            mean, directions = (arrays[name].astype(np.float32) for name in ("mean", "directions"))
         if mean.ndim != 1 or directions.shape != (COMPONENTS, len(mean)):
             raise BrokenArtefact(f"{path}: its arrays do not fit each other; run the recipe again")
         return cls(mean, directions)

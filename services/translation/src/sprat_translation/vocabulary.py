@@ -4,19 +4,18 @@ The second serves the quality estimate: words that the network never saw in trai
 """
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, read_json, reading
 from sprat_inference.text_to_text import PairMarks, Pieces, load_processor
 from sprat_translation.protected_tokens import SYMBOLS
 
@@ -98,7 +97,7 @@ class SubwordVocabulary:
             BrokenArtefact: when a file cannot be read, or belongs to another model.
         """
         source, target = (load_processor(folder / name) for name in ("source.spm", "target.spm"))
-        vocabulary, config = _vocabulary(folder), _read_json(folder / "config.json")
+        vocabulary, config = _vocabulary(folder), read_json(folder / "config.json")
         size = source.get_piece_size()
         if sum(source.id_to_piece(index) in vocabulary for index in range(size)) < _LEAST_KNOWN * size:
             raise BrokenArtefact(f"{folder}: source.spm belongs to another model; write the artefact again")
@@ -195,14 +194,11 @@ class KnownWords:
             BrokenArtefact: when the file cannot be read.
         """
         path = folder / WORDS_FILE
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                tables = [
-                    HashedCounts(arrays[f"{name}_hashes"].astype(np.uint32), arrays[f"{name}_counts"].astype(np.uint8))
-                    for name in (field.name for field in fields(cls))
-                ]
-        except (OSError, ValueError, KeyError) as error:
-            raise BrokenArtefact(f"{path}: cannot be read ({error}); run the recipe again") from error
+        with reading(path, "run the recipe again"), np.load(path, allow_pickle=False) as arrays:
+            tables = [
+                HashedCounts(arrays[f"{name}_hashes"].astype(np.uint32), arrays[f"{name}_counts"].astype(np.uint8))
+                for name in (field.name for field in fields(cls))
+            ]
         if any(each.hashes.shape != each.counts.shape or each.hashes.ndim != 1 for each in tables):
             raise BrokenArtefact(f"{path}: its arrays do not fit each other; run the recipe again")
         return cls(*tables)
@@ -218,15 +214,7 @@ def _vocabulary(folder: Path) -> set[str]:
     path = next((folder / name for name in _VOCABULARIES if (folder / name).is_file()), None)
     if path is None:
         raise BrokenArtefact(f"{folder}: has none of {', '.join(_VOCABULARIES)}; write the artefact again")
-    return set(_read_json(path))
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from error
-    return content
+    return set(read_json(path))
 
 
 def _hash(item: str) -> int:

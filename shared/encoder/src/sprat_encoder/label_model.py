@@ -1,33 +1,23 @@
 """The model of a task with labels: from texts to a label or none, the likeliest labels, and a calibrated confidence."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sprat.base.model import Answer, Question, Unfinished
 from sprat_contracts import Alternative, IntentOutput
-from sprat_encoder import load as load_shared
+from sprat_encoder.networks import NETWORKS, LogitsNetwork
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.classifier import ClassCalibration, Classifier
-from sprat_inference.encoder import SentenceEncoder
-from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, ONNX_CLASSIFIER_READER, POOLED_READER, LabelHead
-from sprat_inference.label_calibration import (
-    OUTCOMES,
-    OUTSIDE,
-    RIGHT,
-    WRONG,
-    CalibratorsByLanguage,
-    features,
-    softmax,
-)
+from sprat_inference.classifier import ClassCalibration, OutcomesOfClasses
+from sprat_inference.heads import LABEL_READER, POOLED_READER
+from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, CalibratorsByLanguage, features, softmax
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_inference.lexical import BY_ENCODER, BY_WORDS, LexicalReading, LexicalStage
-from sprat_inference.tokenizer import GuardedTokenizer
 
 ALTERNATIVES = 3
 
@@ -60,95 +50,15 @@ class Classification:
     """The lexical stage answered; the encoder did not read the text."""
 
 
-class NetworkReading(NamedTuple):
-    """What a network says of some texts; row i belongs to text i."""
-
-    logits: NDArray[np.float32]
-    """float32, texts × labels."""
-    chances: NDArray[np.float64]
-    """float64, texts × outcomes; each row sums to 1."""
-    empty: NDArray[np.bool_]
-    """True where the tokenizer found nothing to read."""
-
-
-class LabelNetwork(Protocol):
-    """Reads texts and says which label is how likely. Thread-safe."""
+class OutcomeCalibration(Protocol):
+    """Turns the logits of a network into the chances of the outcomes."""
 
     @property
-    def tokenizer(self) -> GuardedTokenizer:
-        """Return its tokenizer."""
+    def by_language(self) -> Mapping[str, object]:
+        """Return the calibration of each language that has one of its own."""
 
-    @property
-    def calibrated(self) -> tuple[str, ...]:
-        """Return the languages with a calibration of their own."""
-
-    def read(self, texts: Sequence[str], languages: Sequence[str]) -> NetworkReading:
-        """Return logits and chances of `texts`, at least one, whose BCP 47 tags are `languages`.
-
-        Raises:
-            ModelError: when the network fails.
-        """
-
-
-class EncoderWithHead:
-    """A frozen sentence encoder, a linear head that was fitted on its vectors, and a calibration of three outcomes."""
-
-    def __init__(self, encoder: SentenceEncoder, head: LabelHead, calibrators: CalibratorsByLanguage) -> None:
-        self.tokenizer = encoder.tokenizer
-        self.calibrated = tuple(calibrators.by_language)
-        self._encoder = encoder
-        self._head = head
-        self._calibrators = calibrators
-
-    @classmethod
-    def load(cls, folder: Path, card: Card, threads: int) -> Self:
-        """Load head and encoder; see :meth:`LabellingModel.load`."""
-        head = LabelHead.load(folder, len(card.labels or ()))
-        return cls(load_encoder(folder, card, threads), head, CalibratorsByLanguage.of(card.calibration))
-
-    def read(self, texts: Sequence[str], languages: Sequence[str]) -> NetworkReading:
-        """Return logits and chances; see :class:`LabelNetwork`."""
-        encoded = self._encoder.encode(texts)
-        logits = self._head.logits(encoded.vectors, languages)
-        return NetworkReading(logits, self._calibrators.chances(logits, languages), encoded.empty)
-
-
-class TrainedClassifier:
-    """A transformer that was trained together with its head, and its calibration."""
-
-    def __init__(self, classifier: Classifier, labels: int, calibration: ClassCalibration) -> None:
-        self.tokenizer = classifier.tokenizer
-        self.calibrated = tuple(calibration.by_language)
-        self._classifier = classifier
-        self._labels = labels
-        self._calibration = calibration
-
-    @classmethod
-    def load(cls, folder: Path, card: Card, threads: int) -> Self:
-        """Load the network; see :meth:`LabellingModel.load`."""
-        return cls(
-            Classifier.load(folder, card, threads), len(card.labels or ()), ClassCalibration.of(card.calibration)
-        )
-
-    def read(self, texts: Sequence[str], languages: Sequence[str]) -> NetworkReading:
-        """Return logits and chances; see :class:`LabelNetwork`. A class beyond the labels is that of texts outside."""
-        read = self._classifier.read(texts)
-        classes = self._calibration.chances(read.logits, languages)
-        logits = read.logits[:, : self._labels]
-        chances = np.zeros((len(texts), len(OUTCOMES)))
-        chances[:, RIGHT] = np.take_along_axis(classes, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
-        chances[:, OUTSIDE] = classes[:, self._labels :].sum(axis=1)
-        chances[:, WRONG] = np.maximum(1.0 - chances[:, RIGHT] - chances[:, OUTSIDE], 0.0)
-        return NetworkReading(logits, chances, read.empty)
-
-
-NETWORKS: Final[Mapping[str, Callable[[Path, Card, int], LabelNetwork]]] = {
-    LABEL_READER: EncoderWithHead.load,
-    POOLED_READER: EncoderWithHead.load,
-    CLASSIFIER_READER: TrainedClassifier.load,
-    ONNX_CLASSIFIER_READER: TrainedClassifier.load,
-}
-"""`reader` of a card → what loads such an artefact."""
+    def chances(self, logits: NDArray[np.float32], languages: Sequence[str]) -> NDArray[np.float64]:
+        """Return texts × outcomes, each row summing to 1, for texts with these BCP 47 tags."""
 
 
 class LabellingModel:
@@ -157,19 +67,26 @@ class LabellingModel:
     Thread-safe; holds no state between calls.
     """
 
-    def __init__(self, card: Card, network: LabelNetwork, lexical: LexicalStage | None = None) -> None:
+    def __init__(
+        self,
+        card: Card,
+        network: LogitsNetwork,
+        calibration: OutcomeCalibration,
+        lexical: LexicalStage | None = None,
+    ) -> None:
         self.card = card
         self._labels = card.labels or ()
         self._network = network
+        self._calibration = calibration
         self._lexical = lexical
 
     def with_card(self, **changed: Any) -> Self:
         """Return this model with another task, name or languages in its card; what it computes is the same."""
-        return type(self)(self.card.model_copy(update=changed), self._network, self._lexical)
+        return type(self)(self.card.model_copy(update=changed), self._network, self._calibration, self._lexical)
 
     def encoder_alone(self) -> Self:
         """Return this model without its lexical stage, to compare the two; they share the network."""
-        return type(self)(self.card, self._network)
+        return type(self)(self.card, self._network, self._calibration)
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -183,12 +100,13 @@ class LabellingModel:
             raise BrokenArtefact(f"{folder}: its card names no labels; run the recipe again")
         if card.kind is not None:
             raise BrokenArtefact(f"{folder}: gives a text several labels; serve it as a task whose file says {KIND}")
-        return cls(card, NETWORKS[card.reader](folder, card, threads), LexicalStage.load(folder, card))
+        network = NETWORKS[card.reader](folder, card, threads)
+        return cls(card, network, _calibration(card, len(card.labels)), LexicalStage.load(folder, card))
 
     @property
     def calibrated(self) -> tuple[str, ...]:
         """The languages with a calibration of their own; the language of the training texts comes first."""
-        return self._network.calibrated
+        return tuple(self._calibration.by_language)
 
     def tokens(self, question: Question) -> int:
         """Return an upper bound of the tokens that this question costs."""
@@ -290,7 +208,9 @@ class LabellingModel:
         self, texts: Sequence[str], languages: Sequence[str], words: LexicalReading | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the logits and the chances of texts of which the lexical stage, if there is one, was not sure."""
-        logits, chances, empty = self._network.read(texts, languages)
+        logits, empty = self._network.read(texts, languages)
+        chances = self._calibration.chances(logits, languages)
+        logits = logits[:, : len(self._labels)]
         if self._lexical is not None and words is not None and words.reads.any():
             logits[words.reads] += np.float32(self._lexical.evidence) * words.logits[words.reads]
             chances[words.reads] = self._lexical.passed_on.chances(features(logits[words.reads]))
@@ -338,12 +258,12 @@ def _texts_and_languages(questions: Sequence[Question]) -> tuple[list[str], list
     return [question.text for question in questions], [question.language for question in questions]
 
 
-def load_encoder(folder: Path, card: Card, threads: int = 1) -> SentenceEncoder:
-    """Load the encoder in `folder`, or the shared one if the card says that the model was built on it.
+def _calibration(card: Card, labels: int) -> OutcomeCalibration:
+    """Take the calibration from a card, by the reader that the card names.
 
     Raises:
-        BrokenArtefact: when the encoder is not the one that the card names, or cannot be used.
+        BrokenArtefact: when it has none of that kind.
     """
-    if card.built_on is None:
-        return SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads)
-    return load_shared(card.built_on, max_tokens=card.max_tokens, threads=threads)
+    if card.reader in {LABEL_READER, POOLED_READER}:
+        return CalibratorsByLanguage.of(card.calibration)
+    return OutcomesOfClasses(ClassCalibration.of(card.calibration), labels)

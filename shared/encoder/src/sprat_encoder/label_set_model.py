@@ -1,95 +1,22 @@
 """The model of a task with several labels a text: from texts to the labels that apply, and a calibrated confidence."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sprat.base.model import Answer, Question
 from sprat_contracts import Alternative, LabelsOutput, ScoredLabel
-from sprat_encoder.label_model import ALTERNATIVES, LabellingModel, load_encoder
+from sprat_encoder.label_model import ALTERNATIVES, LabellingModel
+from sprat_encoder.networks import NETWORKS, LogitsNetwork
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
-from sprat_inference.classifier import Classifier
-from sprat_inference.encoder import SentenceEncoder
-from sprat_inference.heads import CLASSIFIER_READER, LABEL_READER, ONNX_CLASSIFIER_READER, POOLED_READER, LabelHead
 from sprat_inference.label_sets import APPLIES_FROM, MULTI_LABEL, SetCalibration
-from sprat_inference.tokenizer import GuardedTokenizer
 
 _PROBE = Question("where is my order", "en")
-
-
-class LogitsReading(NamedTuple):
-    """What a network says of some texts; row i belongs to text i."""
-
-    logits: NDArray[np.float32]
-    """float32, texts × labels."""
-    empty: NDArray[np.bool_]
-    """True where the tokenizer found nothing to read."""
-
-
-class LogitsNetwork(Protocol):
-    """Reads texts and gives each label a logit. Thread-safe."""
-
-    @property
-    def tokenizer(self) -> GuardedTokenizer:
-        """Return its tokenizer."""
-
-    def read(self, texts: Sequence[str], languages: Sequence[str]) -> LogitsReading:
-        """Return the logits of `texts`, at least one, whose BCP 47 tags are `languages`.
-
-        Raises:
-            ModelError: when the network fails.
-        """
-
-
-class EncoderLogits:
-    """A frozen sentence encoder, and a linear head with a column per label."""
-
-    def __init__(self, encoder: SentenceEncoder, head: LabelHead) -> None:
-        self.tokenizer = encoder.tokenizer
-        self._encoder = encoder
-        self._head = head
-
-    @classmethod
-    def load(cls, folder: Path, card: Card, threads: int) -> Self:
-        """Load head and encoder; see :meth:`LabelSetModel.load`."""
-        return cls(load_encoder(folder, card, threads), LabelHead.load(folder, len(card.labels or ())))
-
-    def read(self, texts: Sequence[str], languages: Sequence[str]) -> LogitsReading:
-        """Return the logits; see :class:`LogitsNetwork`."""
-        encoded = self._encoder.encode(texts)
-        return LogitsReading(self._head.logits(encoded.vectors, languages), encoded.empty)
-
-
-class ClassifierLogits:
-    """A transformer that was trained together with its head."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.tokenizer = classifier.tokenizer
-        self._classifier = classifier
-
-    @classmethod
-    def load(cls, folder: Path, card: Card, threads: int) -> Self:
-        """Load the network; see :meth:`LabelSetModel.load`."""
-        return cls(Classifier.load(folder, card, threads))
-
-    def read(self, texts: Sequence[str], languages: Sequence[str]) -> LogitsReading:
-        """Return the logits; see :class:`LogitsNetwork`."""
-        read = self._classifier.read(texts)
-        return LogitsReading(read.logits, read.empty)
-
-
-NETWORKS: Final[Mapping[str, Callable[[Path, Card, int], LogitsNetwork]]] = {
-    LABEL_READER: EncoderLogits.load,
-    POOLED_READER: EncoderLogits.load,
-    CLASSIFIER_READER: ClassifierLogits.load,
-    ONNX_CLASSIFIER_READER: ClassifierLogits.load,
-}
-"""`reader` of a card → what loads such an artefact. It says how a text becomes logits; `kind`, what they mean."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from sprat.base.thresholds import find_thresholds
 from sprat_contracts.thresholds import Thresholds
 from sprat_encoder import identify, load
-from sprat_encoder.label_model import EncoderWithHead, LabellingModel
-from sprat_inference.artefact import BrokenArtefact, load_part
+from sprat_encoder.label_model import LabellingModel
+from sprat_encoder.networks import EncoderWithHead
+from sprat_inference.artefact import BrokenArtefact, load_part, reading
 from sprat_inference.card import Calibration, Card, PartCard, label_set_hash
 from sprat_inference.encoder import SentenceEncoder, unit
 from sprat_inference.heads import LABEL_READER, LabelHead
@@ -140,7 +141,7 @@ def load_zero_shot(
         keep_at=KEEP_AT,
         keep_at_rule=KEEP_AT_RULE,
     )
-    return LabellingModel(card, EncoderWithHead(encoder, head, calibrators))
+    return LabellingModel(card, EncoderWithHead(encoder, head), calibrators)
 
 
 def calibration_of(part: PartCard, calibrators: CalibratorsByLanguage) -> Calibration:
@@ -160,11 +161,9 @@ LONGEST_CODE_POINTS: Final = 136
 
 def _read(folder: Path) -> tuple[Floats, Floats, LabelCalibrator]:
     """Return the mean of texts, that of names of labels, and the calibration: rows of outcome, bias and weights."""
-    try:
-        with np.load(folder / ARRAYS, allow_pickle=False) as file:
-            text_mean, label_mean = (np.asarray(file[name], np.float32) for name in ("text_mean", "label_mean"))
-            rows = np.asarray(file["calibration"], np.float64)
-    except (OSError, ValueError, KeyError) as error:
-        raise BrokenArtefact(f"{folder / ARRAYS}: cannot be read ({error}); run the recipe again") from error
+    path = folder / ARRAYS
+    with reading(path, "run the recipe again"), np.load(path, allow_pickle=False) as file:
+        text_mean, label_mean = (np.asarray(file[name], np.float32) for name in ("text_mean", "label_mean"))
+        rows = np.asarray(file["calibration"], np.float64)
     parameters = {outcome: tuple(map(float, row)) for outcome, row in zip(OUTCOMES, rows, strict=True)}
     return text_mean, label_mean, LabelCalibrator.of(parameters)

@@ -16,7 +16,8 @@ import hashlib
 import json
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +59,35 @@ class Artefact:
 
     folder: Path
     card: Card
+
+
+@contextmanager
+def reading(path: Path, fix: str = "write the artefact again") -> Iterator[None]:
+    """Turn what reading a file of an artefact raises into an error that says what to do.
+
+    Raises:
+        BrokenArtefact: in place of it.
+    """
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BrokenArtefact(f"{path}: cannot be read ({type(error).__name__}: {error}); {fix}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of an artefact.
+
+    Raises:
+        BrokenArtefact: it cannot be read.
+    """
+    with reading(path):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, content: object, *, sort_keys: bool = False) -> None:
+    """Write a JSON file of an artefact; equal content gives equal bytes."""
+    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=sort_keys)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def load_artefact(folder: Path, *, reader: str | Sequence[str] | None = None) -> Artefact:
@@ -159,8 +189,7 @@ def _write_card(folder: Path, card: Mapping[str, Any], kind: type[AnyCard]) -> A
     draft = {**card, "version": "0" * 16, "files": _hash_files(folder)}
     content = kind.model_validate(draft).model_dump(mode="json")
     content["version"] = _version(content)
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    (folder / CARD).write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_json(folder / CARD, content)
     for path in (folder, folder / CARD, *(folder / name for name in draft["files"])):
         if (mode := stat.S_IMODE(path.stat().st_mode)) & _BY_OTHERS:
             path.chmod(mode & ~_BY_OTHERS)

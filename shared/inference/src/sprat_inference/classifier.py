@@ -7,7 +7,7 @@ Platt scaling of its softmax probability, by the parameters of the text's langua
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.card import Calibration, Card
 from sprat_inference.encoder import TokenEncoder, Vectors
 from sprat_inference.heads import ONNX_CLASSIFIER_READER, ClassifierHead, Floats
-from sprat_inference.label_calibration import softmax
+from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, WRONG, softmax
 from sprat_inference.onnx_network import OnnxNetwork
 from sprat_inference.platt import UNFITTED, Platt
 from sprat_inference.tokenizer import SPECIAL_TOKENS, GuardedTokenizer
@@ -42,9 +42,8 @@ Network = Callable[[Sequence[Sequence[int]]], Floats]
 """Computes the logits of sequences of ids, float32, texts × classes. Thread-safe."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifierReading:
-    """What the network says of some texts; row i belongs to text i."""
+class LogitsReading(NamedTuple):
+    """What a network says of some texts; row i belongs to text i."""
 
     logits: Floats
     """float32, texts × classes: the labels of the card in their order, then the class for texts outside, if any."""
@@ -107,6 +106,35 @@ class ClassCalibration:
         return chances
 
 
+@dataclass(frozen=True, slots=True)
+class OutcomesOfClasses:
+    """The same as the chances of the outcomes: the best label is right, another one is, or the text is outside all."""
+
+    classes: ClassCalibration
+    labels: int
+    """The class beyond them, where there is one, is that of texts outside."""
+
+    @property
+    def by_language(self) -> Mapping[str, Platt]:
+        """The languages with a calibration of their own."""
+        return self.classes.by_language
+
+    def chances(self, logits: Floats, languages: Sequence[str]) -> Doubles:
+        """Return the chance of each outcome, float64, texts × outcomes; each row sums to 1.
+
+        Args:
+            logits: texts × classes.
+            languages: the BCP 47 tag of each text.
+        """
+        classes = self.classes.chances(logits, languages)
+        best = logits[:, : self.labels].argmax(axis=1)[:, None]
+        chances = np.zeros((len(logits), len(OUTCOMES)))
+        chances[:, RIGHT] = np.take_along_axis(classes, best, axis=1)[:, 0]
+        chances[:, OUTSIDE] = classes[:, self.labels :].sum(axis=1)
+        chances[:, WRONG] = np.maximum(1.0 - chances[:, RIGHT] - chances[:, OUTSIDE], 0.0)
+        return chances
+
+
 def _temperatures(calibration: Calibration) -> Mapping[str, float]:
     """Return the temperatures of a card of an earlier version; see `ClassCalibration.temperatures`.
 
@@ -144,15 +172,15 @@ class Classifier:
             raise BrokenArtefact(f"{folder}: the network cannot be used ({error}); write the artefact again") from error
         return classifier
 
-    def read(self, texts: Sequence[str]) -> ClassifierReading:
-        """Return the logits of `texts`, at least one. They depend on the text alone, not on the others of the batch.
+    def read(self, texts: Sequence[str], languages: Sequence[str] = ()) -> LogitsReading:
+        """Return the logits of `texts`, at least one; of one text they are the same whatever the batch and language.
 
         Raises:
             ModelError: when the network fails or a value is not finite.
         """
         ids, _ = self.tokenizer.ids(texts)
         empty = np.array([len(sequence) <= SPECIAL_TOKENS for sequence in ids], dtype=bool)
-        return ClassifierReading(self._network(ids), empty)
+        return LogitsReading(self._network(ids), empty)
 
     def probe(self) -> None:
         """Read the shortest and the longest possible input, and the highest id.

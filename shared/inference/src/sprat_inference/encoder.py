@@ -5,7 +5,6 @@ process, and an id just beyond it gives NaN. Therefore all ids come from :mod:`s
 model compares the sizes of its files, and a probe batch is computed before the first real text.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat_inference.artefact import BrokenArtefact, ModelError
+from sprat_inference.artefact import BrokenArtefact, ModelError, read_json, reading, write_json
 from sprat_inference.tokenizer import SPECIAL_TOKENS, GuardedTokenizer
 
 Vectors = NDArray[np.float32]
@@ -126,19 +125,16 @@ class Pooling:
         path = folder / POOLING_FILE
         if not path.is_file():
             return cls()
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with reading(path):
+            content = read_json(path)
             kind, prefix = content["pooling"], content["prefix"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from None
         if kind not in {"mean", "cls"} or not isinstance(prefix, str):
             raise BrokenArtefact(f"{path}: says neither mean nor cls, or no prefix; write the artefact again")
         return cls(kind, prefix)
 
     def save(self, folder: Path) -> None:
         """Write :data:`POOLING_FILE`."""
-        text = json.dumps({"pooling": self.kind, "prefix": self.prefix}, ensure_ascii=False, indent=1)
-        (folder / POOLING_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
+        write_json(folder / POOLING_FILE, {"pooling": self.kind, "prefix": self.prefix})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_contracts.languages import primary_subtag
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, reading
 from sprat_inference.encoder import unit
 
 Floats = NDArray[np.float32]
@@ -194,13 +194,9 @@ def token_chances(logits: Floats) -> Floats:
 
 
 def _load_arrays(path: Path, required: Sequence[str]) -> dict[str, Floats]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.ascontiguousarray(file[name], np.float32) for name in file.files}
-        missing = [name for name in required if name not in arrays]
-    except (OSError, ValueError, KeyError) as error:
-        raise BrokenArtefact(f"{path}: cannot be read ({error}); run the recipe again") from error
-    if missing:
+    with reading(path, "run the recipe again"), np.load(path, allow_pickle=False) as file:
+        arrays = {name: np.ascontiguousarray(file[name], np.float32) for name in file.files}
+    if missing := [name for name in required if name not in arrays]:
         raise BrokenArtefact(f"{path}: cannot be read (it lacks {', '.join(missing)}); run the recipe again")
     return arrays
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_contracts.languages import is_served
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, reading
 from sprat_inference.card import Card
 from sprat_inference.label_calibration import OUTCOMES, RIGHT, Doubles, LabelCalibrator, features
 
@@ -176,16 +176,12 @@ class LexicalModel:
             BrokenArtefact: when the file cannot be read, or the arrays do not fit each other or the labels.
         """
         path = folder / LEXICAL_FILE
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                hashes = file["hashes"].astype(np.uint32, casting="safe")
-                weights = file["weights"].astype(np.int8, casting="safe")
-                idf, scales, bias, unknown = (
-                    file[name].astype(np.float32, casting="same_kind")
-                    for name in ("idf", "scales", "bias", "unknown_idf")
-                )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BrokenArtefact(f"{path}: cannot be read ({error}); train the model again") from error
+        with reading(path, "train the model again"), np.load(path, allow_pickle=False) as file:
+            hashes = file["hashes"].astype(np.uint32, casting="safe")
+            weights = file["weights"].astype(np.int8, casting="safe")
+            idf, scales, bias, unknown = (
+                file[name].astype(np.float32, casting="same_kind") for name in ("idf", "scales", "bias", "unknown_idf")
+            )
         count = (len(hashes),)
         fit = weights.shape == (*count, labels) and idf.shape == scales.shape == count and bias.shape == (labels,)
         if not fit or unknown.shape != () or (hashes[1:] <= hashes[:-1]).any():

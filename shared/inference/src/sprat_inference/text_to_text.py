@@ -5,14 +5,13 @@ in these places: M2M-100, NLLB and mBART by one of each language, a Marian model
 the words "translate English to German:".
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from sprat_contracts.languages import primary_subtag
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, read_json, reading, write_json
 from sprat_inference.tokenizer import load_tokenizer_file
 
 if TYPE_CHECKING:
@@ -163,25 +162,20 @@ class LanguageMarks:
             BrokenArtefact: when it cannot be read, or is another file.
         """
         path = folder / MARKS_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with reading(path):
+            content = read_json(path)
             source, target, start = (
                 {str(tag): tuple(map(str, tokens)) for tag, tokens in content[name].items()}
                 for name in ("source", "target", "start")
             )
             return cls(source, target, start, tuple(map(str, content["after"])))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BrokenArtefact(
-                f"{path}: cannot be read ({type(error).__name__}: {error}); write the artefact again"
-            ) from None
 
     def save(self, folder: Path) -> None:
         """Write :data:`MARKS_FILE`; equal marks give equal bytes."""
         content: dict[str, Any] = {
             "source": self.source, "target": self.target, "start": self.start, "after": self.after
         }  # fmt: skip
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True, indent=1)
-        (folder / MARKS_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
+        write_json(folder / MARKS_FILE, content, sort_keys=True)
 
     @property
     def most(self) -> int:

@@ -5,7 +5,6 @@ follow each other form a span, unless a label says that one ends or another begi
 (`aggregation_strategy="first"`), and so IOB1, IOB2, BILOU, BIOES and labels without a prefix are all read alike.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from sprat_inference.artefact import BrokenArtefact, ModelError
+from sprat_inference.artefact import BrokenArtefact, ModelError, read_json
 from sprat_inference.card import Calibration, Card
 from sprat_inference.encoder import TokenEncoder
 from sprat_inference.heads import Floats, TokenHead, token_chances
@@ -265,10 +264,7 @@ def readable(text: str) -> str:
 
 
 def _read_tags(path: Path) -> tuple[Tag, ...]:
-    try:
-        labels = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from None
+    labels = read_json(path)
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise BrokenArtefact(f"{path}: is no list of labels; write the artefact again")
     return parse_tags(labels)

@@ -1,6 +1,5 @@
 """Texts to token ids, with the guards that CTranslate2 lacks."""
 
-import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from typing import Self, TypeVar
 
 from tokenizers import Tokenizer
 
-from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.artefact import BrokenArtefact, read_json
 from sprat_inference.unigram import UnigramTokenizer
 
 Read = TypeVar("Read")
@@ -128,16 +127,9 @@ def _read(folder: Path, reader: Callable[[str], Read]) -> Read:
 
 
 def _check_ids(folder: Path, highest: int) -> None:
-    rows = _vocabulary_size(folder / "vocabulary.json")
+    rows = len(read_json(folder / "vocabulary.json"))
     if not 0 <= highest < rows:
         raise BrokenArtefact(
             f"{folder}: tokenizer.json has ids up to {highest}, the model has {rows} entries; they belong to "
             "different models: write the artefact again"
         )
-
-
-def _vocabulary_size(path: Path) -> int:
-    try:
-        return len(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise BrokenArtefact(f"{path}: cannot be read ({error}); write the artefact again") from error

@@ -32,6 +32,13 @@ from sprat_inference.converters.agreement import (
 )
 from sprat_inference.converters.bert import Quantization
 from sprat_inference.converters.cards import Provenance
+from sprat_inference.converters.classifiers import (
+    NOT_CALIBRATED_LIMIT,
+    SPANS_NOT_CALIBRATED_LIMIT,
+    convert_classifier,
+    convert_token_classifier,
+    gives_several,
+)
 from sprat_inference.converters.families import family_of, is_convertible
 from sprat_inference.converters.hard_texts import check_hard_texts, panics_refused
 from sprat_inference.converters.hub import Source
@@ -40,10 +47,7 @@ from sprat_inference.converters.onnx_model import OnnxFile, find_onnx
 from sprat_inference.converters.opus_mt import NOT_CALIBRATED_LIMIT as TRANSLATION_NOT_CALIBRATED_LIMIT
 from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.converters.seq2seq import starts_with_padding
-from sprat_inference.converters.sequence_classifier import NOT_CALIBRATED_LIMIT, convert_classifier, gives_several
 from sprat_inference.converters.text_to_text import TOKENIZERS, convert_text_to_text
-from sprat_inference.converters.token_classifier import NOT_CALIBRATED_LIMIT as SPANS_NOT_CALIBRATED_LIMIT
-from sprat_inference.converters.token_classifier import convert_token_classifier
 from sprat_inference.heads import Floats
 from sprat_inference.onnx_network import HOW_TO_INSTALL
 from sprat_inference.text_to_text import CALIBRATED_READER, LanguageMarks, load_pieces, served_tag

@@ -5,7 +5,6 @@ take what a text is, and compute what the labels say. The artefact holds it in o
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokenizers import Tokenizer
 
 from sprat.base.errors import UserError
-from sprat_inference.artefact import BrokenArtefact, ModelError
+from sprat_inference.artefact import BrokenArtefact, ModelError, write_json
 from sprat_inference.converters.bert import Quantization, vocabulary_of
 from sprat_inference.converters.cards import WrittenNetwork
 from sprat_inference.converters.hub import HOW_TO_INSTALL, Source
@@ -254,8 +253,7 @@ def _write_tokenizer(saved: SavedModel, folder: Path) -> None:
     """Write the tokenizer, and a name for each id that the network knows, as :mod:`sprat_inference.tokenizer` reads."""
     path = saved.folder / TOKENIZER
     rows = saved.number("vocab_size", most=MOST_ROWS)
-    vocabulary = json.dumps(vocabulary_of(path, rows), ensure_ascii=False, indent=1)
-    (folder / "vocabulary.json").write_text(vocabulary + "\n", encoding="utf-8", newline="\n")
+    write_json(folder / "vocabulary.json", vocabulary_of(path, rows))
     if len(Tokenizer.from_file(str(path)).encode("").ids) != SPECIAL_TOKENS:
         raise UserError(f"{path}: puts other tokens around a text than one on each side; it cannot be taken")
     (folder / TOKENIZER).write_bytes(path.read_bytes())

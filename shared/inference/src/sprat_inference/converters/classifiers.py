@@ -1,13 +1,17 @@
-"""Convert a fine-tuned text classifier for the transformers library to an artefact of a label task, without torch."""
+"""Convert a fine-tuned model that labels texts or tokens to an artefact, without torch.
 
-from collections.abc import Sequence
+It is a `…ForSequenceClassification` or a `…ForTokenClassification` of the transformers library.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from sprat.base.errors import UserError
-from sprat_inference.artefact import write_artefact
+from sprat_inference.artefact import write_artefact, write_json
 from sprat_inference.card import Card
 from sprat_inference.classifier import NOT_CALIBRATED, ClassCalibration
 from sprat_inference.converters.bert import Quantization, write_bert
@@ -15,15 +19,34 @@ from sprat_inference.converters.cards import Provenance, WrittenNetwork, uncalib
 from sprat_inference.converters.families import encoder_of, family_of
 from sprat_inference.converters.onnx_model import OnnxFile, Outputs, write_onnx
 from sprat_inference.converters.saved_model import SavedModel, Weights
-from sprat_inference.heads import CLASSIFIER_READER, ONNX_CLASSIFIER_READER, ClassifierHead, Floats
+from sprat_inference.heads import CLASSIFIER_READER, ONNX_CLASSIFIER_READER, ClassifierHead, Floats, TokenHead
 from sprat_inference.label_sets import MULTI_LABEL, SetCalibration
 from sprat_inference.label_sets import NOT_CALIBRATED as SETS_NOT_CALIBRATED
 from sprat_inference.platt import UNFITTED
+from sprat_inference.token_classifier import (
+    ONNX_TOKEN_READER,
+    TAGS_FILE,
+    TOKEN_CLASSIFIER_READER,
+    parse_tags,
+    types_of,
+)
+
+LONGEST_WINDOW: Final = 256
+"""Most tokens that a model of tokens reads at once. A text is read to its end, in windows; attention costs their
+square."""
 
 NOT_CALIBRATED_LIMIT: Final = (
     "Not calibrated: its confidence is the network's own probability, which is usually too high."
 )
-_SUFFIX: Final = "ForSequenceClassification"
+SPANS_NOT_CALIBRATED: Final = "none: the product of the probabilities of the labels of all words, fitted to nothing"
+SPANS_NOT_CALIBRATED_LIMIT: Final = (
+    "Not calibrated: its confidence falls with the doubts and the length of a text, and is no chance of anything."
+)
+_OF_TEXTS: Final = "ForSequenceClassification"
+_OF_TOKENS: Final = "ForTokenClassification"
+
+MakeHead = Callable[[Weights, int], ClassifierHead | TokenHead]
+"""Makes the head of all arrays and the width of the encoder."""
 
 
 def convert_classifier(
@@ -35,7 +58,7 @@ def convert_classifier(
     quantization: Quantization = "int8",
     onnx: OnnxFile | None = None,
 ) -> Card:
-    """Write the artefact into `folder`, which must exist and be empty, and return its card.
+    """Write the artefact of a model of texts into `folder`, which must exist and be empty, and return its card.
 
     Args:
         saved: the model.
@@ -54,7 +77,7 @@ def convert_classifier(
         _check_kind(saved)
         order = _order(saved, provenance.outside_label)
         if onnx is None:
-            network = _write_converted(saved, order, folder, quantization)
+            network = _convert(saved, CLASSIFIER_READER, _text_head(saved, order), folder, quantization)
         else:
             outputs = Outputs(ONNX_CLASSIFIER_READER, len(order), of_tokens=False, order=order)
             network = write_onnx(saved, onnx, outputs, folder)
@@ -67,6 +90,41 @@ def convert_classifier(
     return write_artefact(folder, card | {"kind": MULTI_LABEL if gives_several(saved) else None})
 
 
+def convert_token_classifier(
+    saved: SavedModel,
+    provenance: Provenance,
+    task: str,
+    folder: Path,
+    *,
+    quantization: Quantization = "int8",
+    onnx: OnnxFile | None = None,
+) -> Card:
+    """Do the same for a model of tokens, whose task has spans; see :func:`convert_classifier`.
+
+    Raises:
+        UserError: the model is of another kind, or cannot be converted; the message says what to do.
+    """
+    with saved.refused():
+        if onnx is None:
+            family_of(saved)
+        if not saved.architecture.endswith(_OF_TOKENS):
+            named = saved.architecture or "no architecture"
+            raise UserError(f"{saved.folder}: config.json names {named}; a model that labels tokens is a …{_OF_TOKENS}")
+        if not (types := types_of(parse_tags(saved.labels))):
+            raise UserError(f"{saved.folder}: id2label names no type beside O")
+        if onnx is None:
+            network = _convert(saved, TOKEN_CLASSIFIER_READER, _token_head(saved), folder, quantization)
+        else:
+            outputs = Outputs(ONNX_TOKEN_READER, len(saved.labels), of_tokens=True)
+            network = write_onnx(saved, onnx, outputs, folder)
+    write_json(folder / TAGS_FILE, saved.labels)
+    network = replace(network, max_tokens=min(network.max_tokens, LONGEST_WINDOW))
+    calibration = {"method": SPANS_NOT_CALIBRATED}
+    return write_artefact(
+        folder, uncalibrated_card(provenance, task, types, network, calibration, (SPANS_NOT_CALIBRATED_LIMIT,))
+    )
+
+
 def gives_several(saved: SavedModel) -> bool:
     """Return whether the model gives a text several labels, each by a sigmoid of its own."""
     return saved.config.get("problem_type") == "multi_label_classification"
@@ -74,10 +132,10 @@ def gives_several(saved: SavedModel) -> bool:
 
 def _check_kind(saved: SavedModel) -> None:
     """Check that the model labels a whole text."""
-    if not saved.architecture.endswith(_SUFFIX):
+    if not saved.architecture.endswith(_OF_TEXTS):
         named = saved.architecture or "no architecture"
         raise UserError(
-            f"{saved.folder}: config.json names {named}; a model that labels texts is a …{_SUFFIX}. "
+            f"{saved.folder}: config.json names {named}; a model that labels texts is a …{_OF_TEXTS}. "
             "A plain encoder can be trained on: sprat train"
         )
     kind = saved.config.get("problem_type")
@@ -98,40 +156,49 @@ def _order(saved: SavedModel, outside_label: str | None) -> list[int]:
     return sorted(range(len(named)), key=lambda place: named[place] == outside_label)
 
 
-def _write_converted(
-    saved: SavedModel, order: Sequence[int], folder: Path, quantization: Quantization
+def _convert(
+    saved: SavedModel, reader: str, make_head: MakeHead, folder: Path, quantization: Quantization
 ) -> WrittenNetwork:
+    """Write encoder and head into `folder`, converted from the weights."""
     weights = saved.weights()
     encoder = encoder_of(saved, weights)
-    head = _head(saved, weights, order, encoder.width)
+    head = make_head(weights, encoder.width)
     write_bert(encoder.weights, encoder.shape, saved.folder / "tokenizer.json", folder, quantization)
     head.save(folder)
     used_for = f"encoder and head ({saved.architecture}), converted to CTranslate2 in {quantization}"
-    return WrittenNetwork(CLASSIFIER_READER, saved.longest_input(encoder.positions), used_for)
+    return WrittenNetwork(reader, saved.longest_input(encoder.positions), used_for)
 
 
-def _head(saved: SavedModel, weights: Weights, order: Sequence[int], width: int) -> ClassifierHead:
-    where = family_of(saved).classifier
-    between, last = where.layers
-    inner, inner_bias = layer_of(saved, weights, between, (width, width))
-    outer, outer_bias = last_layer_of(saved, weights, last, width)
-    return ClassifierHead(
-        np.ascontiguousarray(outer[order].T),
-        outer_bias[order],
-        where.activation,
-        (np.ascontiguousarray(inner.T), inner_bias),
-    )
+def _text_head(saved: SavedModel, order: Sequence[int]) -> MakeHead:
+    def make(weights: Weights, width: int) -> ClassifierHead:
+        where = family_of(saved).classifier
+        between, last = where.layers
+        inner, inner_bias = _layer(saved, weights, between, (width, width))
+        outer, outer_bias = _last_layer(saved, weights, last, width)
+        layer = (np.ascontiguousarray(inner.T), inner_bias)
+        return ClassifierHead(np.ascontiguousarray(outer[order].T), outer_bias[order], where.activation, layer)
+
+    return make
 
 
-def last_layer_of(saved: SavedModel, weights: Weights, name: str, width: int) -> tuple[Floats, Floats]:
-    """Return weights, labels × width, and bias of the layer that computes the logits; see :func:`layer_of`."""
+def _token_head(saved: SavedModel) -> MakeHead:
+    def make(weights: Weights, width: int) -> TokenHead:
+        (last,) = family_of(saved).tagger.layers
+        outer, bias = _last_layer(saved, weights, last, width)
+        return TokenHead(np.ascontiguousarray(outer.T), bias)
+
+    return make
+
+
+def _last_layer(saved: SavedModel, weights: Weights, name: str, width: int) -> tuple[Floats, Floats]:
+    """Return weights, labels × width, and bias of the layer that computes the logits; see :func:`_layer`."""
     labels = len(saved.labels)
     if (array := weights.get(f"{name}.weight")) is not None and len(array) != labels:
         raise UserError(f"{saved.folder}: has {len(array)} outputs and {labels} labels in id2label")
-    return layer_of(saved, weights, name, (labels, width))
+    return _layer(saved, weights, name, (labels, width))
 
 
-def layer_of(saved: SavedModel, weights: Weights, name: str, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+def _layer(saved: SavedModel, weights: Weights, name: str, shape: tuple[int, int]) -> tuple[Floats, Floats]:
     """Return weights and bias of a layer of a head.
 
     Raises:
