@@ -175,7 +175,7 @@ def _metrics() -> Iterable[str]:
     for metric in signals.METRICS:
         if heading := _SECTIONS.get(metric):
             yield f"\n### {heading}\n"
-        yield f"- **`{metric.name}`**, in Prometheus `{metric.prometheus}`: {metric.kind}, `{metric.unit}`."
+        yield f"- **`{metric.name}`**, `{metric.prometheus}`: {metric.kind}, `{metric.unit}`."
         yield f"  {metric.description}{_by(metric.attributes)}"
 
 

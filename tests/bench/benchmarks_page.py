@@ -88,7 +88,6 @@ def generated() -> dict[str, str]:
         "models": model_tables.summary(models),
         "machine": speed_tables.machine(read("machine")),
         "peers": speed_tables.peers(peers),
-        "peers-bare": speed_tables.peers_bare(peers),
         "peers-killed": speed_tables.peers_killed(peers),
         "latency": speed_tables.latency(read("latency")),
         "runtimes": speed_tables.runtimes(read("runtimes")),

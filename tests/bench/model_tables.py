@@ -69,7 +69,7 @@ def summary(figures: Figures) -> str:
         [f"intent `{each['model']}`", what, _score(each, name), beside]
         for each in figures["intent"]
         for name, (what, beside) in INTENT_ROWS.items()
-        if name in each["scores"] and name.startswith(("in_scope", "tuned", "top1"))
+        if name in each["scores"] and name.startswith(("in_scope", "top1"))
     ]
     rows += [
         ["ner", f"{each['what']}, F1", percent(each["sprat"]), PUBLISHED_NER.get(name, "")]
@@ -261,16 +261,13 @@ def languages(figures: Figures) -> str:
         "sure by 0.5 or more, %": "{taken:%}",
         "right of the sure, %": "{taken_right:%}",
     }
-    cost = {
-        "library": "{library}",
-        "CPU per text, µs": "{us:.0f}",
-        "loading, CPU s": "{load_s:.2f}",
-        "memory, MiB": "{rss_mib:.0f}",
-    }
+    cost = "; ".join(
+        f"{name} {one['us']:.0f} µs, {max(0, one['rss_mib']):.0f} MiB" for name, one in figures["cost"].items()
+    )
     return parts(
         lines(["right, %", "texts", *names], right),
         table(sure, ({"what": what, **one} for what, one in figures["confidence"].items())),
-        table(cost, ({"library": name, **one} for name, one in figures["cost"].items())),
+        f"CPU per text and memory: {cost}.",
     )
 
 

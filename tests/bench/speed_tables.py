@@ -31,20 +31,6 @@ PARTS: Final = {
 """Process → what it is called."""
 
 DATA: Final = {"clinc150": "CLINC150", "banking77": "BANKING77"}
-BARE: Final = {
-    "sprat-en-fast": "Sprat's `en-fast`, with calibration",
-    "sprat-default": "Sprat's `default`, with calibration",
-    **{
-        f"{runtime}-{batch}": f"{title}, {how}"
-        for runtime, title in (
-            ("ctranslate2", "CTranslate2 int8"),
-            ("onnx-int8", "ONNX Runtime int8"),
-            ("torch", "torch float32"),
-            ("torch-int8", "torch dynamic int8"),
-        )
-        for batch, how in (("1", "one by one"), ("32", "batches of 32"))
-    },
-}
 RUNTIMES: Final = {
     f"{runtime}-{numbers}-{batch}": f"{title} {numbers}, {how}"
     for runtime, title in (("ctranslate2", "CTranslate2"), ("onnx", "ONNX Runtime"))
@@ -141,29 +127,6 @@ def _compared(figures: Figures) -> Iterator[str]:
             yield f"{DATA[of]}, `en-fast`, {what}: {said}"
     if not all(is_quiet(system[of]) for system in figures["systems"].values() for of in figures["texts"]):
         yield f"Times are stated only where other programs used at most {QUIET_CORES} cores."
-
-
-def peers_bare(figures: Figures) -> str:
-    """Return the runtimes of the peers without Kafka."""
-    columns = {
-        "without Kafka; CLINC150, BANKING77": "{what}",
-        "CPU s per 1,000 texts": "{cpu}",
-        "same label, %": "{same}",
-    }
-    return table(
-        columns,
-        (
-            {
-                "what": what,
-                "cpu": ", ".join(f"{each['cpu_s_per_1000']:.2f}" for each in figures["bare"][name].values()),
-                "same": ", ".join(
-                    percent(each.get("same_label_as_float32")) for each in figures["bare"][name].values()
-                ),
-            }
-            for name, what in BARE.items()
-            if name in figures["bare"]
-        ),
-    )
 
 
 def peers_killed(figures: Figures) -> str:

@@ -68,7 +68,13 @@ def test_the_simulator_is_right_about_each_sentence_of_the_documents_and_the_dem
 
 def documented() -> set[str]:
     """Return the texts of all commands and programs of the documents that send one, but to a task of one's own."""
-    pages = [README, DOCS / "publish.md", ROOT / "contracts" / "README.md", ROOT / "docs" / "walkthrough.md"]
+    pages = [
+        README,
+        DOCS / "publish.md",
+        DOCS / "reference" / "text.md",
+        ROOT / "contracts" / "README.md",
+        ROOT / "docs" / "walkthrough.md",
+    ]
     texts = "".join(page.read_text("utf-8") for page in pages) + EPILOG
     return set(re.findall(r"""(?:sprat send |"text": |\btext=)"([^"…]{9,})"(?! --task desk)""", texts))
 
