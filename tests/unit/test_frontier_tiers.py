@@ -17,7 +17,6 @@ from sprat_frontier.protocols import ProviderAnswer
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import Tier, Tiers, open_tiers
 from sprat_inference.card import label_set_hash
-from sprat_inference.platt import Platt
 from sprat_policy import Policy, TaskFile, TierPolicy, tier_thresholds
 from support import audit_log
 from support import frontier_parts as parts
@@ -103,21 +102,6 @@ async def test_several_labels_are_kept_by_their_confidence_and_reported(confiden
 
 
 @pytest.mark.parametrize(
-    ("bias", "outcome"), [(-3.0, "unsure"), (3.0, "kept")], ids=["too sure of itself", "surer than it says"]
-)
-async def test_keep_at_holds_for_the_calibrated_chance(bias, outcome):
-    fitted = {"intent": Platt(bias, 1.0)}
-    stated = 0.9 if bias < 0 else 0.5
-    first = tier("local", said("transfer", stated), keep_at=0.8, calibration=fitted)
-    frontier = climbing(first, tier("large", said("transfer")))
-    step = (await frontier.answer(parts.request())).tiers[0]
-    assert (step.outcome, step.confidence, step.calibrated) == (outcome, stated, fitted["intent"].chance(stated))
-    frontier.restart()
-    again = (await frontier.answer(parts.request(id="t-2"))).tiers[0]
-    assert (again.cached, again.calibrated) == (True, step.calibrated), "what is stored is what the model stated"
-
-
-@pytest.mark.parametrize(
     ("label", "confidence", "changes", "level", "outcome"),
     [
         pytest.param("transfer", 0.6, {}, 0.97, "kept", id="it reaches the goal"),
@@ -160,12 +144,6 @@ async def test_the_thresholds_of_a_tier_are_read_beside_the_policy_and_taken_ove
         while opened["intent"].current != found:
             await asyncio.sleep(0.01)
     await files.stop()
-
-
-async def test_the_calibration_of_another_task_changes_nothing():
-    first = tier("local", said("transfer", 0.9), keep_at=0.8, calibration={"mood": Platt(-3.0, 1.0)})
-    step = (await climbing(first).answer(parts.request())).tiers[0]
-    assert (step.outcome, step.confidence, step.calibrated) == ("kept", 0.9, None)
 
 
 @pytest.mark.parametrize(

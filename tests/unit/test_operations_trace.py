@@ -107,12 +107,12 @@ def test_an_answer_is_summarised_in_words_of_its_task(task, output, said):
 
 async def test_an_answer_says_which_tiers_were_asked_those_inside_the_house_too():
     tiers = (
-        TierStep(tier="house", provider="vllm", outcome="unsure", label="balance", confidence=0.9, calibrated=0.4),
+        TierStep(tier="house", provider="vllm", outcome="unsure", label="balance", confidence=0.9),
         TierStep(tier="big", provider="mistral", outcome="kept"),
     )
     way = TracedText()
     (step,) = (await find(way.answer(tiers=tiers))).steps
-    sentence = "large: transfer (house: unsure balance 40.0 % (it states 90.0 %) → big: kept outside every label)"
+    sentence = "large: transfer (house: unsure balance 90.0 % → big: kept outside every label)"
     assert step.summary.sentence == sentence
 
 

@@ -7,7 +7,6 @@ import pytest
 
 import sprat_policy
 from conftest import WritePolicy
-from sprat.base.errors import UserError
 from sprat_contracts import TASKS
 from sprat_policy import IntentPolicy, KeepRule, Policy, TaskPolicy, TenantPolicy, effective_rule, load_policy
 
@@ -88,6 +87,5 @@ def test_only_the_hosts_that_are_named_are_inside_and_those_of_a_region_get_its_
     policy = Policy.model_validate({"tenants": {}} | hosts)
     assert policy.is_inside("GPU.internal")
     assert not any(map(policy.is_inside, ("evil-gpu.internal", "evil.gpu.internal", "internal", "")))
-    policy.check_host("us", "US.api.example")
-    with pytest.raises(UserError, match=r"does not list the host us\.api\.example in the region eu"):
-        policy.check_host("eu", "us.api.example")
+    assert policy.problem_of_server("US.api.example", "us") is None
+    assert policy.problem_of_server("us.api.example", "eu") is not None

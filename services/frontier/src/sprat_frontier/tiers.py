@@ -1,7 +1,6 @@
 """The tiers that a hard case climbs: each a provider with its own limits. Without tiers in the policy there is one."""
 
 import hashlib
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -27,10 +26,7 @@ from sprat_frontier.responses import Api
 from sprat_frontier.settings import FrontierSettings, Price
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_inference.card import label_set_hash
-from sprat_inference.platt import Platt
-from sprat_policy import INSIDE, Evidence, Policy, TierPolicy, is_relayed, variable_of
-
-log = logging.getLogger(__name__)
+from sprat_policy import INSIDE, Evidence, Policy, TierPolicy, variable_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +56,6 @@ class Tier:
     """Which share of the questions goes to it first in its group."""
     share: float = 1.0
     """The share of the time left that it may take while another tier follows."""
-    calibration: Mapping[str, Platt] = field(default_factory=dict)
-    """By task, what the probability of a label that it states means, for `keep_at`."""
     thresholds: Mapping[str, ThresholdsFile] = field(default_factory=dict)
     """By task, which probability reaches which level, for the goal."""
 
@@ -104,11 +98,6 @@ class Tier:
         """Return whether a text under this rule is masked on the way to it. It can ask for that, never do without."""
         return self.mask or (not self.inside and rule != "allow")
 
-    def chance(self, task: str, confidence: float | None) -> float | None:
-        """Return the chance that a label is right of which it states a probability; None without a calibration."""
-        calibration = self.calibration.get(task)
-        return None if calibration is None or confidence is None else calibration.chance(confidence)
-
     def level(self, question: FrontierQuestion, output: Output, confidence: float | None) -> float | None:
         """Return what an answer reaches by the evidence of the goal; None: no level, or not measured for its labels."""
         file = self.thresholds.get(question.task)
@@ -122,7 +111,7 @@ class Tier:
         """Return whether its answer is kept.
 
         Args:
-            confidence: calibrated, where it can be.
+            confidence: the probability that its model states.
             level: what it reaches.
         """
         if self.goal is not None:
@@ -215,10 +204,8 @@ def _open(
     stack: AsyncExitStack,
     thresholds: TierThresholds | None = None,
 ) -> Tier:
-    check_tier(name, settings, policy, tier)
+    check_tier(name, settings, policy)
     inside = policy.is_inside(settings.host)
-    if tier is not None and tier.calibration:
-        log.warning("tier %s: its calibration is read; a goal and sprat tiers calibrate take its place", name)
     api = _api(None if tier is None else tier.known.api, settings, logprobs=tier is not None and tier.decides)
     provider = OpenAIProvider(settings, api, proxies=not inside)
     stack.push_async_callback(provider.close)
@@ -236,40 +223,21 @@ def _open(
         group=None if tier is None else tier.group,
         weight=1 if tier is None else tier.weight,
         share=1.0 if tier is None else tier.share,
-        calibration={} if tier is None else {task: Platt(of.bias, of.slope) for task, of in tier.calibration.items()},
         thresholds={}
         if tier is None or tier.goal is None or thresholds is None
         else thresholds.open(name, settings.model),
     )
 
 
-def check_tier(name: str, settings: FrontierSettings, policy: Policy, tier: TierPolicy | None) -> None:
+def check_tier(name: str, settings: FrontierSettings, policy: Policy) -> None:
     """Check that the endpoint of a tier can be called, and that the policy lets texts go there.
-
-    Args:
-        name: of the tier.
-        settings: of its endpoint.
-        policy: of the installation.
-        tier: what the policy says of it; None for the only one, without tiers in the policy.
 
     Raises:
         UserError: it cannot, or the policy does not.
     """
     if problem := settings.problem():
         raise UserError(f"settings: {problem}")
-    if not policy.is_inside(settings.host):
-        if settings.region == INSIDE:
-            raise UserError(
-                f"tier {name}: the region {INSIDE} is that of the hosts under `inside` in the policy, and "
-                f"{settings.host} is none; name its region"
-            )
-        policy.check_host(settings.region, settings.host)
-    elif is_relayed(settings.model):
-        raise UserError(
-            f"tier {name}: ollama sends what {settings.model} gets to ollama.com, so it is not inside; name a model "
-            f"that runs on {settings.host}, or take that host out of `inside` in the policy"
-        )
-    for problem in () if tier is None else tier.problems_of_calibration(settings.model):
+    if problem := policy.problem_of_server(settings.host, settings.region, settings.model):
         raise UserError(f"tier {name}: {problem}")
 
 

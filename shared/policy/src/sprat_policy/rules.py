@@ -10,13 +10,12 @@ import re2  # type: ignore[import-untyped]  # google-re2 carries no types
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from sprat.base.errors import UserError
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.texts import FrontierRule
 from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
 from sprat_policy.source_globs import Claim
 from sprat_policy.task_policy import TaskPolicies, TaskRules
-from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy
+from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy, is_relayed
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
@@ -224,18 +223,32 @@ class Policy(PolicySection):
         Field(max_length=MAX_TIERS, description="a list of the models that are asked, in this order"),
     ] = ()
 
-    def check_host(self, region: str, host: str) -> None:
-        """Check that a provider's host is one of its region, where the policy lists the hosts of regions.
+    def problem_of_server(self, host: str, region: str | None, model: str = "") -> str | None:
+        """Return why nothing may be sent to a server; None where what its region may get may be.
 
-        Raises:
-            UserError: it is not; nothing may be sent there.
+        Args:
+            host: its name or address.
+            region: where it is said to run; None: it is not said.
+            model: what is asked there.
         """
-        if self.regions and host.lower() not in self.regions.get(region, ()):
-            raise UserError(
-                f"the policy does not list the host {host} in the region {region}: nothing is sent there; correct "
-                f"SPRAT_FRONTIER__REGION or SPRAT_FRONTIER__BASE_URL, or add to the policy: "
-                f"regions: {{{region}: [{host}]}}"
+        host = host.lower()
+        if self.is_inside(host):
+            if not is_relayed(model):
+                return None
+            return (
+                f"ollama sends what {model} gets to ollama.com, so it is not inside; name a model that runs on {host}, "
+                "or take that host out of `inside`"
             )
+        if region is None:
+            return f"it needs `region`: where {host} runs; or name the host under `inside`, if it is your own"
+        if region == INSIDE:
+            return f"the region {INSIDE} is that of the hosts under `inside`, and {host} is none; name its region"
+        if self.regions and host not in self.regions.get(region, ()):
+            return (
+                f"the policy does not list the host {host} in the region {region}: nothing is sent there; correct the "
+                f"region or the address, or add to the policy: regions: {{{region}: [{host}]}}"
+            )
+        return None
 
     def is_inside(self, host: str) -> bool:
         """Return whether a host is inside the house: what it gets has not left."""
@@ -262,15 +275,8 @@ class Policy(PolicySection):
         if tier.host is None:
             return
         yield from self._problems_of_key(tier)
-        if self.is_inside(tier.host):
-            if tier.is_relayed:
-                yield f"ollama sends what {tier.model_name} gets to ollama.com, so it is not inside"
-        elif tier.region_name is None:
-            yield f"it needs `region`: where {tier.host} runs; or name the host under `inside`, if it is your own"
-        elif tier.region_name == INSIDE:
-            yield f"the region {INSIDE} is that of the hosts under `inside`, and {tier.host} is none; name its region"
-        elif self.regions and tier.host not in self.regions.get(tier.region_name, ()):
-            yield f"the host {tier.host} is not listed in the region {tier.region_name} under `regions`"
+        if problem := self.problem_of_server(tier.host, tier.region_name, tier.model_name or ""):
+            yield problem
 
     def _problems_of_key(self, tier: TierPolicy) -> Iterator[str]:
         """Return whose signing key would go to a provider as that of a tier."""
