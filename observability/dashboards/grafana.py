@@ -23,7 +23,7 @@ from observability.dashboards.panels import (
 )
 from observability.dashboards.promql import SERVICE, label
 from observability.dashboards.service import SERVICE_PAGE
-from sprat.telemetry import signals
+from sprat.telemetry import attributes, signals
 
 SCHEMA_VERSION: Final = 42
 """The SDK writes 41. The step to 42 changes `hideFrom` alone, which no panel has."""
@@ -35,7 +35,7 @@ _TRACES_PANE: Final = (
     '"range":{"from":"${__from}","to":"${__to}"}}}'
 )
 _BUILD: Final = (
-    f"count by ({SERVICE}, {label(signals.VERSION)}, {label(signals.MODEL)}, {label(signals.MODEL_VERSION)}) "
+    f"count by ({SERVICE}, {label(attributes.VERSION)}, {label(attributes.MODEL)}, {label(attributes.MODEL_VERSION)}) "
     f"({signals.BUILD.prometheus})"
 )
 _SERVICE_SERIES: Final = f"{{{{{SERVICE}}}}}"

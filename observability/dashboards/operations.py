@@ -2,11 +2,12 @@
 
 from observability.dashboards.panels import Dashboard, bars, lines, number, row
 from observability.dashboards.promql import CHOSEN, RANGE, SERVICE, label, mean, now, per_step, quantile, rate, total
+from sprat.telemetry import attributes as a
 from sprat.telemetry import signals as s
 
 # Two routers answer while the partition that elects the reader moves: the greater value counts.
-_LAG = now(s.GROUP_LAG, s.GROUP, s.DESTINATION, how="max")
-_MEMBERS = now(s.GROUP_MEMBERS, s.GROUP, how="max")
+_LAG = now(s.GROUP_LAG, a.GROUP, a.DESTINATION, how="max")
+_MEMBERS = now(s.GROUP_MEMBERS, a.GROUP, how="max")
 
 OPERATIONS = Dashboard(
     uid="sprat-operations",
@@ -94,13 +95,13 @@ OPERATIONS = Dashboard(
                 "Waiting records by group",
                 "A line that only grows: the group does not keep up, or nobody reads.",
                 "short",
-                f"sum by ({label(s.GROUP)}) ({_LAG})",
+                f"sum by ({label(a.GROUP)}) ({_LAG})",
             ),
             lines(
                 "Age of the oldest by group",
                 "By the broker's clock. What a reader of Results notices first.",
                 "s",
-                now(s.GROUP_AGE, s.GROUP, how="max"),
+                now(s.GROUP_AGE, a.GROUP, how="max"),
             ),
             lines(
                 "Members of the groups",
@@ -113,7 +114,7 @@ OPERATIONS = Dashboard(
                 "Held back by topic",
                 "Seconds for which an open transaction has held back the last stable offset.",
                 "s",
-                now(s.HELD_BACK, s.DESTINATION, how="max"),
+                now(s.HELD_BACK, a.DESTINATION, how="max"),
             ),
             lines(
                 "Records in hand",
@@ -135,19 +136,19 @@ OPERATIONS = Dashboard(
                 "What a Result has spent where. `wait` is the time in Kafka before the small model; "
                 "`frontier_call` is a part of `frontier`, which is why the areas are not stacked.",
                 "s",
-                mean(s.STAGE_SECONDS, s.STAGE),
+                mean(s.STAGE_SECONDS, a.STAGE),
             ),
             lines(
                 "95 % by stage",
                 "95 % of the Results have spent at most this long in the stage.",
                 "s",
-                quantile(0.95, s.STAGE_SECONDS, s.STAGE),
+                quantile(0.95, s.STAGE_SECONDS, a.STAGE),
             ),
             lines(
                 "From text to Result by task",
                 "99 % of the Results were there within this time.",
                 "s",
-                quantile(0.99, s.RESULT_SECONDS, s.TASK, s.DECISION),
+                quantile(0.99, s.RESULT_SECONDS, a.TASK, a.DECISION),
             ),
             lines(
                 "Seconds a record by service",
@@ -159,7 +160,7 @@ OPERATIONS = Dashboard(
                 "Seconds of Kafka's operations",
                 "95 % of the sends and commits, by service: high for all services means that the broker is slow.",
                 "s",
-                quantile(0.95, s.CLIENT_SECONDS, SERVICE, s.OPERATION, service=CHOSEN),
+                quantile(0.95, s.CLIENT_SECONDS, SERVICE, a.OPERATION, service=CHOSEN),
             ),
             lines(
                 "Records a second by service", "Polled from Kafka.", "reqps", rate(s.CONSUMED, SERVICE, service=CHOSEN)
@@ -171,14 +172,14 @@ OPERATIONS = Dashboard(
                 "Dead letters by reason",
                 "In each minute, by service and code. `sprat dlq list` shows them.",
                 "short",
-                per_step(s.DEAD_LETTERS, SERVICE, s.REASON, service=CHOSEN),
+                per_step(s.DEAD_LETTERS, SERVICE, a.REASON, service=CHOSEN),
                 needs="a record that becomes a dead letter",
             ),
             bars(
                 "Retries by reason",
                 "Attempts in each minute that failed and are made again.",
                 "short",
-                per_step(s.RETRIES, SERVICE, s.REASON, service=CHOSEN),
+                per_step(s.RETRIES, SERVICE, a.REASON, service=CHOSEN),
                 needs="a publish, commit or call that fails and is made again",
             ),
             bars(
@@ -198,13 +199,13 @@ OPERATIONS = Dashboard(
                 "Skipped records by reason",
                 "Another service's records: normal, unless `invalid` grows.",
                 "reqps",
-                rate(s.SKIPPED, s.REASON, service=CHOSEN),
+                rate(s.SKIPPED, a.REASON, service=CHOSEN),
             ),
             bars(
                 "Refused records by topic and reason",
                 "In each minute: not signed with this installation's secret, or its replay's header is not.",
                 "short",
-                per_step(s.REFUSED, s.DESTINATION, s.REASON, service=CHOSEN),
+                per_step(s.REFUSED, a.DESTINATION, a.REASON, service=CHOSEN),
                 needs="a record that another writer than Sprat's services has written",
             ),
             lines(

@@ -2,6 +2,7 @@
 
 from observability.dashboards.panels import Dashboard, Query, bars, lines, number, percentiles, ranking, row, stacked
 from observability.dashboards.promql import ANY, mean, per_step, rate, share, total, within
+from sprat.telemetry import attributes as a
 from sprat.telemetry import signals as s
 
 _COST = f"({total(s.COST_EUR)} or vector(0))"
@@ -107,21 +108,21 @@ OVERVIEW = Dashboard(
                 "`kept`: a small model answered. `escalated`: the frontier was asked. `degraded` is the small "
                 "model's answer because the frontier declined; `unanswered` has none.",
                 "reqps",
-                rate(s.RESULTS, s.DECISION, s.STATUS),
+                rate(s.RESULTS, a.DECISION, a.STATUS),
                 width=12,
             ),
             lines(
                 "Kept share by task",
                 "A fall means that texts or models have changed, or that a small model is away.",
                 "percentunit",
-                share(rate(s.RESULTS, s.TASK, decision="kept"), rate(s.RESULTS, s.TASK)),
+                share(rate(s.RESULTS, a.TASK, decision="kept"), rate(s.RESULTS, a.TASK)),
                 width=12,
             ),
             ranking(
                 "Why texts were escalated",
                 "The first reason of each escalation, over the range.",
                 "short",
-                total(s.RESULTS, s.REASON, decision="escalated"),
+                total(s.RESULTS, a.REASON, decision="escalated"),
                 needs="an escalation",
                 see="sprat-models",
             ),
@@ -129,9 +130,9 @@ OVERVIEW = Dashboard(
                 "Pairs by tenant",
                 "Accepted pairs over the range. Tenants above the limit of the metrics are `other`.",
                 "short",
-                total(s.PAIRS, s.TENANT),
+                total(s.PAIRS, a.TENANT),
             ),
-            ranking("Pairs by task", "Accepted pairs over the range.", "short", total(s.PAIRS, s.TASK)),
+            ranking("Pairs by task", "Accepted pairs over the range.", "short", total(s.PAIRS, a.TASK)),
         ),
         row(
             "Money",
@@ -139,7 +140,7 @@ OVERVIEW = Dashboard(
                 "Cost per hour",
                 "Euros per hour at the current rate, by tenant.",
                 "currencyEUR",
-                f"3600 * {rate(s.COST_EUR, s.TENANT)}",
+                f"3600 * {rate(s.COST_EUR, a.TENANT)}",
                 needs="a call to a provider that has a price",
                 see="sprat-frontier",
             ),
@@ -155,7 +156,7 @@ OVERVIEW = Dashboard(
                 "Cost by tenant",
                 "Euros over the range.",
                 "currencyEUR",
-                total(s.COST_EUR, s.TENANT),
+                total(s.COST_EUR, a.TENANT),
                 needs="a call to a provider that has a price",
                 see="sprat-frontier",
             ),
@@ -166,19 +167,19 @@ OVERVIEW = Dashboard(
                 "Seconds from text to Result",
                 "By the broker's clock, from the append of the text to the append of the Result.",
                 "s",
-                *percentiles(s.RESULT_SECONDS, s.DECISION, of=(0.5, 0.95, 0.99)),
+                *percentiles(s.RESULT_SECONDS, a.DECISION, of=(0.5, 0.95, 0.99)),
                 width=12,
                 see="sprat-operations",
             ),
             lines(
-                "Mean seconds by task", "Kept and escalated together.", "s", mean(s.RESULT_SECONDS, s.TASK), width=12
+                "Mean seconds by task", "Kept and escalated together.", "s", mean(s.RESULT_SECONDS, a.TASK), width=12
             ),
             bars(
                 "Degraded or unanswered",
                 "Results in each minute that are worse than asked for, by status.",
                 "short",
-                Query(per_step(s.RESULTS, s.STATUS, status="degraded"), "{{sprat_status}}"),
-                Query(per_step(s.RESULTS, s.STATUS, status="unanswered"), "{{sprat_status}}"),
+                Query(per_step(s.RESULTS, a.STATUS, status="degraded"), "{{sprat_status}}"),
+                Query(per_step(s.RESULTS, a.STATUS, status="unanswered"), "{{sprat_status}}"),
                 needs="a declined escalation",
                 see="sprat-frontier",
             ),
@@ -186,7 +187,7 @@ OVERVIEW = Dashboard(
                 "Dead letters",
                 "Records in each minute that could not be handled, by code. Each waits in the topic of dead letters.",
                 "short",
-                per_step(s.DEAD_LETTERS, s.REASON),
+                per_step(s.DEAD_LETTERS, a.REASON),
                 needs="a record that becomes a dead letter",
                 see="sprat-operations",
             ),
@@ -194,7 +195,7 @@ OVERVIEW = Dashboard(
                 "Failed calls to the provider",
                 "Calls in each minute that ended in an error, by type.",
                 "short",
-                per_step(s.PROVIDER_SECONDS, s.ERROR, error=ANY),
+                per_step(s.PROVIDER_SECONDS, a.ERROR, error=ANY),
                 needs="a call to the provider that fails",
                 see="sprat-frontier",
             ),

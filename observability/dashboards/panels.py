@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, Literal
 
 from observability.dashboards import promql
-from sprat.telemetry import signals
+from sprat.telemetry import attributes, signals
 from sprat.telemetry.instruments import Histogram
 
 Kind = Literal["number", "lines", "stacked", "bars", "ranking", "table", "heatmap"]
@@ -197,8 +197,8 @@ class Dashboard:
 
 VARIABLES: Final = (
     Variable("service", "Service", "The service, as `service_name`.", promql.SERVICE, signals.BUILD.prometheus),
-    Variable("task", "Task", "The task of a text.", promql.label(signals.TASK), signals.PAIRS.prometheus),
-    Variable("tenant", "Tenant", "The tenant of a text.", promql.label(signals.TENANT), signals.PAIRS.prometheus),
+    Variable("task", "Task", "The task of a text.", promql.label(attributes.TASK), signals.PAIRS.prometheus),
+    Variable("tenant", "Tenant", "The tenant of a text.", promql.label(attributes.TENANT), signals.PAIRS.prometheus),
     Variable(
         "price",
         "Price of one pair at the frontier, €",

@@ -2,6 +2,7 @@
 
 from observability.dashboards.panels import Dashboard, Query, bars, lines, number, ranking, row, stacked
 from observability.dashboards.promql import ANY, mean, now, per_step, quantile, rate, share, total
+from sprat.telemetry import attributes as a
 from sprat.telemetry import signals as s
 
 PRIVACY = Dashboard(
@@ -63,36 +64,36 @@ PRIVACY = Dashboard(
                 "Calls by provider and region",
                 "Over the range. The region is where the policy says that the provider runs.",
                 "short",
-                total(s.EGRESS_CALLS, s.PROVIDER, s.REGION),
+                total(s.EGRESS_CALLS, a.PROVIDER, a.REGION),
                 needs="a call to the provider",
             ),
             ranking(
                 "Calls by tenant",
                 "Over the range.",
                 "short",
-                total(s.EGRESS_CALLS, s.TENANT),
+                total(s.EGRESS_CALLS, a.TENANT),
                 needs="a call to the provider",
             ),
             ranking(
                 "Bytes by tenant",
                 "Over the range.",
                 "bytes",
-                total(s.EGRESS_BYTES, s.TENANT),
+                total(s.EGRESS_BYTES, a.TENANT),
                 needs="a call to the provider",
             ),
             stacked(
                 "Bytes a second by provider and region",
                 "A new line is a new destination.",
                 "Bps",
-                rate(s.EGRESS_BYTES, s.PROVIDER, s.REGION),
+                rate(s.EGRESS_BYTES, a.PROVIDER, a.REGION),
                 needs="a call to the provider",
             ),
             bars(
                 "Held back by tenant",
                 "Escalations in each minute that the policy or a failed masking kept inside.",
                 "short",
-                Query(per_step(s.ESCALATIONS, s.TENANT, reason="policy"), "{{sprat_tenant}}: policy"),
-                Query(per_step(s.ESCALATIONS, s.TENANT, reason="masking"), "{{sprat_tenant}}: masking"),
+                Query(per_step(s.ESCALATIONS, a.TENANT, reason="policy"), "{{sprat_tenant}}: policy"),
+                Query(per_step(s.ESCALATIONS, a.TENANT, reason="masking"), "{{sprat_tenant}}: masking"),
                 needs="an escalation that the policy denies, or whose masking fails",
             ),
             lines(
@@ -109,7 +110,7 @@ PRIVACY = Dashboard(
                 "Masked values by type",
                 "Over the range. Types, never values.",
                 "short",
-                total(s.MASKED_ITEMS, s.ENTITY_TYPE),
+                total(s.MASKED_ITEMS, a.ENTITY_TYPE),
                 needs="an escalated text with personal data",
             ),
             lines(
@@ -131,7 +132,7 @@ PRIVACY = Dashboard(
                 "Failures of the masking by type",
                 "In each minute. Any is worth a look.",
                 "short",
-                per_step(s.MASKING_SECONDS, s.ERROR, error=ANY),
+                per_step(s.MASKING_SECONDS, a.ERROR, error=ANY),
                 width=24,
                 height=6,
                 needs="a masking that fails",

@@ -2,9 +2,10 @@
 
 from observability.dashboards.panels import Dashboard, Query, bars, heatmap, lines, number, ranking, row, stacked, table
 from observability.dashboards.promql import ANY, RANGE, Matches, buckets, mean, now, per_step, rate, share, total
+from sprat.telemetry import attributes as a
 from sprat.telemetry import signals as s
 
-_BY = (s.TASK, s.MODEL)
+_BY = (a.TASK, a.MODEL)
 _NAMED = "{{sprat_task}}, {{sprat_model_name}}"
 
 MODELS = Dashboard(
@@ -44,14 +45,14 @@ MODELS = Dashboard(
                 "Languages",
                 "Languages of accepted texts, as their senders said.",
                 "short",
-                f"count({total(s.PREDICTIONS, s.LANGUAGE)} > 0)",
+                f"count({total(s.PREDICTIONS, a.LANGUAGE)} > 0)",
                 decimals=0,
             ),
             number(
                 "Versions that answer",
                 "Versions of models that run now. More than one of a model: an update is under way.",
                 "short",
-                f"count({now(s.BUILD, s.MODEL, s.MODEL_VERSION, model_version=ANY)})",
+                f"count({now(s.BUILD, a.MODEL, a.MODEL_VERSION, model_version=ANY)})",
                 decimals=0,
             ),
         ),
@@ -75,7 +76,7 @@ MODELS = Dashboard(
                 "Called outside",
                 "Share of predictions with a confidence that name none of the task's labels, kept or escalated.",
                 "percentunit",
-                share(rate(s.OUTSIDE, s.TASK), rate(s.CONFIDENCE, s.TASK)),
+                share(rate(s.OUTSIDE, a.TASK), rate(s.CONFIDENCE, a.TASK)),
                 needs="a text that a small model calls outside",
             ),
             lines(
@@ -83,40 +84,40 @@ MODELS = Dashboard(
                 "Share of predictions with a confidence that are to reach a goal and carry no level: their model "
                 "was not measured.",
                 "percentunit",
-                share(rate(s.NOT_MEASURED, s.TASK), rate(s.CONFIDENCE, s.TASK)),
+                share(rate(s.NOT_MEASURED, a.TASK), rate(s.CONFIDENCE, a.TASK)),
                 needs="a model without thresholds",
             ),
         ),
         row(
             "What they get, and what they decline",
-            ranking("Texts by language", "Accepted pairs over the range.", "short", total(s.PREDICTIONS, s.LANGUAGE)),
-            stacked("Predictions by task", "A second.", "reqps", rate(s.PREDICTIONS, s.TASK)),
+            ranking("Texts by language", "Accepted pairs over the range.", "short", total(s.PREDICTIONS, a.LANGUAGE)),
+            stacked("Predictions by task", "A second.", "reqps", rate(s.PREDICTIONS, a.TASK)),
             bars(
                 "Declined by reason",
                 "Predictions without an answer in each minute, by task.",
                 "short",
-                per_step(s.PREDICTIONS, s.TASK, s.REASON, reason=Matches("none", negate=True)),
+                per_step(s.PREDICTIONS, a.TASK, a.REASON, reason=Matches("none", negate=True)),
                 needs="a text that a small model declines",
             ),
             ranking(
                 "Declined by language",
                 "Over the range. A language with many is one to train for.",
                 "short",
-                total(s.PREDICTIONS, s.TASK, s.LANGUAGE, reason=Matches("none", negate=True)),
+                total(s.PREDICTIONS, a.TASK, a.LANGUAGE, reason=Matches("none", negate=True)),
                 needs="a text that a small model declines",
             ),
             stacked(
                 "Predictions by version",
                 "A second, by the version of the model that the router judged.",
                 "reqps",
-                Query(rate(s.CONFIDENCE, *_BY, s.MODEL_VERSION), _NAMED + " {{sprat_model_version}}"),
+                Query(rate(s.CONFIDENCE, *_BY, a.MODEL_VERSION), _NAMED + " {{sprat_model_version}}"),
             ),
             table(
                 "Models that run",
                 "Each service with its version and its model's version, by number of processes.",
                 "short",
                 Query(
-                    now(s.BUILD, "service_name", s.VERSION, s.MODEL, s.MODEL_VERSION, model_version=ANY),
+                    now(s.BUILD, "service_name", a.VERSION, a.MODEL, a.MODEL_VERSION, model_version=ANY),
                     "{{service_name}} {{service_version}} {{sprat_model_name}} {{sprat_model_version}}",
                 ),
                 decimals=0,
@@ -127,7 +128,7 @@ MODELS = Dashboard(
                 "share right. `none`: a fixed `keep_at` decides.",
                 "short",
                 Query(
-                    now(s.POLICY_GOAL, s.TASK, s.GOAL, s.EVIDENCE, how="max"),
+                    now(s.POLICY_GOAL, a.TASK, a.GOAL, a.EVIDENCE, how="max"),
                     "{{sprat_task}} {{sprat_goal}} {{sprat_evidence}}",
                 ),
                 decimals=0,
@@ -138,7 +139,7 @@ MODELS = Dashboard(
                 "has none.",
                 "short",
                 Query(
-                    now(s.THRESHOLDS, *_BY, s.MODEL_VERSION, s.THRESHOLDS_VERSION),
+                    now(s.THRESHOLDS, *_BY, a.MODEL_VERSION, a.THRESHOLDS_VERSION),
                     _NAMED + " {{sprat_model_version}} {{sprat_thresholds_version}}",
                 ),
                 decimals=0,

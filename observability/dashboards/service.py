@@ -14,6 +14,7 @@ from observability.dashboards.promql import (
     share,
     total,
 )
+from sprat.telemetry import attributes as a
 from sprat.telemetry import signals as s
 
 SERVICE_PAGE = Dashboard(
@@ -69,18 +70,18 @@ SERVICE_PAGE = Dashboard(
         ),
         row(
             "What it does",
-            lines("Polled by topic", "Records a second.", "reqps", rate(s.CONSUMED, s.DESTINATION, service=CHOSEN)),
+            lines("Polled by topic", "Records a second.", "reqps", rate(s.CONSUMED, a.DESTINATION, service=CHOSEN)),
             lines(
                 "Sent by topic",
                 "Records a second that Kafka has acknowledged.",
                 "reqps",
-                rate(s.SENT, s.DESTINATION, service=CHOSEN),
+                rate(s.SENT, a.DESTINATION, service=CHOSEN),
             ),
             lines(
                 "Skipped",
                 "Another service's records, a second, by reason.",
                 "reqps",
-                rate(s.SKIPPED, s.REASON, service=CHOSEN),
+                rate(s.SKIPPED, a.REASON, service=CHOSEN),
             ),
             lines(
                 "Seconds a record",
@@ -92,7 +93,7 @@ SERVICE_PAGE = Dashboard(
                 "Seconds of Kafka's operations",
                 "95 % of them were done within this time.",
                 "s",
-                quantile(0.95, s.CLIENT_SECONDS, s.OPERATION, service=CHOSEN),
+                quantile(0.95, s.CLIENT_SECONDS, a.OPERATION, service=CHOSEN),
             ),
             lines(
                 "Batches and records in hand",
@@ -110,14 +111,14 @@ SERVICE_PAGE = Dashboard(
                 "Seconds of the model a batch",
                 "95 % and half of the batches, by task.",
                 "s",
-                *percentiles(s.MODEL_SECONDS, s.TASK, service=CHOSEN),
+                *percentiles(s.MODEL_SECONDS, a.TASK, service=CHOSEN),
                 width=6,
             ),
             lines(
                 "Texts of the model a second",
                 "Texts that the model has read; cached ones are not among them.",
                 "reqps",
-                rate(s.MODEL_TEXTS, s.TASK, service=CHOSEN),
+                rate(s.MODEL_TEXTS, a.TASK, service=CHOSEN),
                 width=6,
             ),
             lines(
@@ -125,7 +126,7 @@ SERVICE_PAGE = Dashboard(
                 "Tokens divided by the seconds that the model was busy: its speed, whatever the load.",
                 "short",
                 share(
-                    rate(s.MODEL_TOKENS, s.TASK, service=CHOSEN), rate_of_sum(s.MODEL_SECONDS, s.TASK, service=CHOSEN)
+                    rate(s.MODEL_TOKENS, a.TASK, service=CHOSEN), rate_of_sum(s.MODEL_SECONDS, a.TASK, service=CHOSEN)
                 ),
                 width=6,
                 decimals=0,
@@ -135,8 +136,8 @@ SERVICE_PAGE = Dashboard(
                 "Share of the looked-up keys that were found.",
                 "percentunit",
                 share(
-                    rate(s.CACHE_LOOKUPS, s.CACHE, result="hit", service=CHOSEN),
-                    rate(s.CACHE_LOOKUPS, s.CACHE, service=CHOSEN),
+                    rate(s.CACHE_LOOKUPS, a.CACHE, result="hit", service=CHOSEN),
+                    rate(s.CACHE_LOOKUPS, a.CACHE, service=CHOSEN),
                 ),
                 width=6,
                 needs="a text that comes a second time",
@@ -148,7 +149,7 @@ SERVICE_PAGE = Dashboard(
                 "Errors of records",
                 "Records, and batches of the model, in each minute that ended in an error, by type.",
                 "short",
-                per_step(s.PROCESS_SECONDS, s.ERROR, error=ANY, service=CHOSEN),
+                per_step(s.PROCESS_SECONDS, a.ERROR, error=ANY, service=CHOSEN),
                 width=6,
                 needs="a record, or a batch of the model, that ends in an error",
             ),
@@ -156,8 +157,8 @@ SERVICE_PAGE = Dashboard(
                 "Dead letters and retries",
                 "In each minute, by reason.",
                 "short",
-                Query(per_step(s.DEAD_LETTERS, s.REASON, service=CHOSEN), "dead letter: {{sprat_reason}}"),
-                Query(per_step(s.RETRIES, s.REASON, service=CHOSEN), "again: {{sprat_reason}}"),
+                Query(per_step(s.DEAD_LETTERS, a.REASON, service=CHOSEN), "dead letter: {{sprat_reason}}"),
+                Query(per_step(s.RETRIES, a.REASON, service=CHOSEN), "again: {{sprat_reason}}"),
                 width=6,
                 needs="a record that becomes a dead letter, or an attempt that is made again",
             ),
@@ -165,7 +166,7 @@ SERVICE_PAGE = Dashboard(
                 "Errors of Kafka's operations",
                 "In each minute, by operation and type.",
                 "short",
-                per_step(s.CLIENT_SECONDS, s.OPERATION, s.ERROR, error=ANY, service=CHOSEN),
+                per_step(s.CLIENT_SECONDS, a.OPERATION, a.ERROR, error=ANY, service=CHOSEN),
                 width=6,
                 needs="a send or commit that fails",
             ),
@@ -174,7 +175,7 @@ SERVICE_PAGE = Dashboard(
                 "95 % of the operations were done within this time. An error is a counted miss, never a lost text.",
                 "s",
                 Query(
-                    quantile(0.95, s.CACHE_SECONDS, s.DATABASE_OPERATION, s.ERROR, service=CHOSEN),
+                    quantile(0.95, s.CACHE_SECONDS, a.DATABASE_OPERATION, a.ERROR, service=CHOSEN),
                     "{{db_operation_name}} {{error_type}}",
                 ),
                 width=6,
@@ -183,14 +184,14 @@ SERVICE_PAGE = Dashboard(
                 "Circuit breaker before Redis",
                 "1 for the state that it is in. While it is open, every look-up is a miss at once.",
                 "short",
-                now(s.CACHE_BREAKER, s.CACHE, s.BREAKER_STATE, how="max", service=CHOSEN),
+                now(s.CACHE_BREAKER, a.CACHE, a.BREAKER_STATE, how="max", service=CHOSEN),
                 width=6,
                 decimals=0,
             ),
         ),
         row(
             "What it needs, and what runs",
-            stacked("CPU by mode", "Cores in use.", "short", rate(s.CPU_SECONDS, s.CPU_MODE, service=CHOSEN)),
+            stacked("CPU by mode", "Cores in use.", "short", rate(s.CPU_SECONDS, a.CPU_MODE, service=CHOSEN)),
             lines(
                 "Memory by process",
                 "Resident memory. A line that only grows for hours is a leak.",
@@ -209,7 +210,7 @@ SERVICE_PAGE = Dashboard(
                 "The version of the service, and of its model, by number of processes.",
                 "short",
                 Query(
-                    now(s.BUILD, "service_name", s.VERSION, s.MODEL, s.MODEL_VERSION, service=CHOSEN),
+                    now(s.BUILD, "service_name", a.VERSION, a.MODEL, a.MODEL_VERSION, service=CHOSEN),
                     "{{service_name}} {{service_version}} {{sprat_model_name}} {{sprat_model_version}}",
                 ),
                 decimals=0,

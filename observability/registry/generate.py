@@ -1,7 +1,7 @@
 """Write what the registry of signals publishes: a page for people, and YAML in the form of OpenTelemetry's weaver.
 
 `make generate` runs it. It stands beside what it writes and outside all packages: no service needs it, and it imports
-the declarations alone (`sprat.telemetry.signals`).
+the declarations alone (`sprat.telemetry.signals` and `.attributes`).
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from contracts.generators.paths import ROOT, write
+from sprat.telemetry import attributes as all_attributes
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, Metric, SpanType
 
@@ -56,7 +57,7 @@ Every metric and every span that Sprat emits. `make generate` writes this page f
 
 def attributes() -> dict[str, Attribute]:
     """Return every declared attribute, by its name."""
-    return {value.name: value for value in vars(signals).values() if isinstance(value, Attribute)}
+    return {value.name: value for value in vars(all_attributes).values() if isinstance(value, Attribute)}
 
 
 def spans() -> dict[str, SpanType]:

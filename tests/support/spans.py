@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
+from sprat.telemetry.attributes import ERROR
 from sprat.telemetry.instruments import SpanType
-from sprat.telemetry.signals import ERROR
 from sprat.telemetry.spans import SpanPipeline, begin, ending, export_spans
 
 RECORD = "a record"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from sprat.telemetry import attributes as a
 from sprat.telemetry import signals as s
 from sprat.telemetry.instruments import Attribute, Counter, Gauge, Histogram, Metric, UpDownCounter
 from sprat_local.processes.ports import free_port
@@ -147,8 +148,8 @@ def _labels(metric: Metric) -> Iterator[tuple[dict[str, str], float]]:
     """Yield the labels of each series, with its share of the metric."""
     for service in _services(metric):
         model = {"sprat_model_name": "default"} if service in SPECIALISTS else {}
-        whose = [each for each in metric.attributes if each in (s.TASK, s.TENANT)]
-        rest = [each for each in metric.attributes if each not in (s.TASK, s.TENANT)]
+        whose = [each for each in metric.attributes if each in (a.TASK, a.TENANT)]
+        rest = [each for each in metric.attributes if each not in (a.TASK, a.TENANT)]
         combined = COMBINATIONS.get(metric) or {
             values: ERRORS.get(values[-1], 1.0) if values else 1.0
             for values in product(*(_values(metric, attribute, service) for attribute in rest))
@@ -175,13 +176,13 @@ def _services(metric: Metric) -> tuple[str, ...]:
 
 
 def _values(metric: Metric, attribute: Attribute, service: str) -> tuple[str, ...]:
-    if attribute is s.TASK and service in SPECIALISTS:
+    if attribute is a.TASK and service in SPECIALISTS:
         return (SPECIALISTS[service],)
-    if attribute is s.GROUP and metric in (s.CONSUMED, s.BATCH_SIZE):
+    if attribute is a.GROUP and metric in (s.CONSUMED, s.BATCH_SIZE):
         return (service.replace("-", ".") + (".default" if service in SPECIALISTS else ""),)
-    if metric is s.BUILD and attribute in (s.MODEL, s.MODEL_VERSION) and service not in SPECIALISTS:
+    if metric is s.BUILD and attribute in (a.MODEL, a.MODEL_VERSION) and service not in SPECIALISTS:
         return ("",)
-    if attribute is s.ERROR:
+    if attribute is a.ERROR:
         return tuple(ERRORS)
     return VALUES.get(attribute.key) or tuple(map(str, attribute.values))
 

@@ -18,7 +18,7 @@ import yaml
 
 from sprat.kafka.lag import topics_read_by
 from sprat.runtime import CLOSE_S
-from sprat.telemetry import signals
+from sprat.telemetry import attributes, signals
 from sprat.telemetry.instruments import prometheus_name
 from sprat_contracts import Topics
 from sprat_policy import load_task_file
@@ -73,7 +73,7 @@ SECRET = {
     "SPRAT_AUDIT__KAFKA",
 }
 """Never in `settings`: values files are read by many."""
-AGE, GROUP = prometheus_name(signals.GROUP_AGE.name, signals.GROUP_AGE.unit), signals.GROUP.name.replace(".", "_")
+AGE, GROUP = prometheus_name(signals.GROUP_AGE.name, signals.GROUP_AGE.unit), attributes.GROUP.name.replace(".", "_")
 AIR_GAPPED, LAPTOP, PRODUCTION = VALUES
 
 rendered = needs("helm")

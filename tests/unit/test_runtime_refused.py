@@ -10,7 +10,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionErro
 from sprat.base.errors import Fatal, UserError
 from sprat.base.settings import TelemetrySettings
 from sprat.runtime import stop_work, work_until_cancelled
-from sprat.telemetry import signals
+from sprat.telemetry import attributes
 from sprat.telemetry.logs import configure_logs
 from support.stream import chassis_of, settings_for
 
@@ -86,7 +86,7 @@ def test_failed_connections_do_not_fill_the_log(own_logs, capsys):
 
 
 async def test_the_settings_bound_the_tenants_of_metrics(monkeypatch):
-    monkeypatch.setattr(signals.TENANT, "limit", signals.TENANT.limit)
+    monkeypatch.setattr(attributes.TENANT, "limit", attributes.TENANT.limit)
     settings = settings_for("h:1", "test", telemetry=TelemetrySettings(tenants=2))
 
     def start():
@@ -94,4 +94,4 @@ async def test_the_settings_bound_the_tenants_of_metrics(monkeypatch):
 
     with suppress(Fatal):
         await work_until_cancelled(chassis_with(Publisher(start)), settings, None)
-    assert signals.TENANT.limit == 2
+    assert attributes.TENANT.limit == 2

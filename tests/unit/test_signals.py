@@ -21,6 +21,7 @@ import sprat_testing.plugin
 from observability.registry.generate import attributes, generated, own_attributes, spans
 from sprat.registry.retirement import OWNED_UNTIL, WITHDRAWS
 from sprat.telemetry import instruments, signals
+from sprat.telemetry.attributes import ERROR
 from sprat.telemetry.instruments import OTHER, Attribute, Counter, Gauge, Metric, UpDownCounter
 from sprat_contracts import SIGNATURE_HEADER
 from sprat_contracts.dead_letters import OWN_HEADERS
@@ -358,7 +359,7 @@ def test_a_page_names_only_metrics_that_exist(page: Path) -> None:
 
 def test_every_kind_of_span_can_fail() -> None:
     """Else the end of a span would replace the error that ends it."""
-    assert [span.name for span in signals.SPANS if signals.ERROR not in span.attributes] == []
+    assert [span.name for span in signals.SPANS if ERROR not in span.attributes] == []
 
 
 def test_beyond_the_series_of_a_metric_open_attributes_are_other(monkeypatch: pytest.MonkeyPatch) -> None:

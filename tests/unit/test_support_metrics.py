@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat.telemetry import signals
+from sprat.telemetry import attributes, signals
 from support.metrics import Metrics
 
 
@@ -35,7 +35,7 @@ def test_gauges_are_those_of_the_test(earlier, metrics):
 
 
 def test_bounds_are_those_of_the_test(earlier, metrics):
-    limit = signals.GROUP.limit
+    limit = attributes.GROUP.limit
     for number in range(limit - 10):
         signals.GROUP_LAG.set(number, group=f"first.{number}", destination="sprat.texts.v1")
     again = Metrics()

@@ -17,9 +17,9 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags
 
+from sprat.telemetry.attributes import TASK
 from sprat.telemetry.histograms import HistogramExporter, HistogramReader
 from sprat.telemetry.instruments import OTHER, Attribute, Distribution, Histogram, Metric
-from sprat.telemetry.signals import TASK
 
 SAMPLED = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 UNSAMPLED = SpanContext(3, 4, is_remote=False)

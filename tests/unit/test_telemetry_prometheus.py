@@ -12,9 +12,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from sprat.telemetry import instruments
+from sprat.telemetry.attributes import MODEL, TASK
 from sprat.telemetry.histograms import HistogramReader
 from sprat.telemetry.prometheus import PrometheusPage
-from sprat.telemetry.signals import METRICS, MODEL, TASK
+from sprat.telemetry.signals import METRICS
 from support.programs import needs
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1"

@@ -26,7 +26,7 @@ from sprat.processing.concurrent_loop import ConcurrentLoop
 from sprat.processing.handler import ConcurrentHandler, Handler, ModelHandler
 from sprat.processing.loop import Checkpoint, LoopContext, no_checkpoint
 from sprat.processing.outbox import Outbox
-from sprat.telemetry import signals
+from sprat.telemetry import attributes
 from sprat.telemetry.health import LoopProgress
 from sprat.telemetry.providers import Telemetry
 from sprat.telemetry.tracing import Tracing
@@ -116,7 +116,7 @@ class ServiceContext:
         Without any name, the first tenants get the labels.
         """
         if names:
-            self.stack.enter_context(signals.TENANT.only((NO_TENANT, *names)))
+            self.stack.enter_context(attributes.TENANT.only((NO_TENANT, *names)))
 
     def is_assigned(self, topic: str, partition: int) -> bool:
         """Return whether the group has assigned this partition to this instance, as far as it knows."""

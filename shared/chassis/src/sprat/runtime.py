@@ -32,7 +32,7 @@ from sprat.kafka.offsets import TrailingOffsets
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.rebalance import Assignment
 from sprat.processing.cache import RedisCache
-from sprat.telemetry import signals
+from sprat.telemetry import attributes, signals
 from sprat.telemetry.health import HealthServer
 from sprat.telemetry.logs import configure_logs, log_unhandled_errors
 from sprat.telemetry.process import watch_event_loop, watch_process
@@ -209,7 +209,7 @@ async def work_until_cancelled(context: ServiceContext, settings: S, build: Buil
 
     install_group_checks(None if membership is None else membership.note, name_taken)
     install_paced_fetches()
-    signals.TENANT.limit = settings.telemetry.tenants
+    attributes.TENANT.limit = settings.telemetry.tenants
 
     def details() -> dict[str, object]:
         return {"service": context.name, "version": context.version}

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
-from sprat.telemetry.signals import MESSAGE_ID
+from sprat.telemetry.attributes import MESSAGE_ID
 from sprat.telemetry.spans import SCOPE
 
 
