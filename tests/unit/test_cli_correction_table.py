@@ -8,9 +8,8 @@ import pytest
 from sprat.base.errors import UserError
 from sprat_contracts import IntentOutput, LabelsOutput, ScoredLabel, TextSubmitted
 from sprat_operations.correction_table import Added, merge_rows
-from sprat_operations.corrections import LEFT_OUT_WHY, OTHER_MODEL, GivenCorrections, of_known_labels
+from sprat_operations.corrections import FRONTIER, LEFT_OUT_WHY, OTHER_MODEL, GivenCorrections, of_known_labels
 from sprat_operations.feedback import NOT_FOUND, SUPERSEDED, CorrectedText
-from sprat_operations.large_answers import FRONTIER
 from sprat_training.datasets.reader import read_labelled
 
 

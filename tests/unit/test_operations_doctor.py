@@ -17,10 +17,10 @@ from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
 from sprat.registry.announcements import IgnoredRecord
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace, ModelAnnounced, Record
-from sprat_operations.clock import ClockSkew
 from sprat_operations.doctor import kafka
 from sprat_operations.doctor.groups import check_groups
 from sprat_operations.doctor.kafka import (
+    ClockSkew,
     check_brokers,
     check_calls,
     check_checkpoints,

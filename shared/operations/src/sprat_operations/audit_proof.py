@@ -16,8 +16,7 @@ from sprat.audit.places import StoredCheckpoint
 from sprat_contracts import ChainPlace, Egress, EgressRecord, KafkaRecord, TierStep, WireError, decode
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
-from sprat_operations.audit_findings import FINDINGS, AuditFinding
-from sprat_operations.audit_writers import Call, Link, Writer, WriterSummary
+from sprat_operations.audit_findings import FINDINGS, AuditFinding, Call, Link, Writer, WriterSummary
 from sprat_operations.topics import Difference
 from sprat_operations.transactions import OpenTransaction
 

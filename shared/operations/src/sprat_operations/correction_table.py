@@ -13,8 +13,8 @@ from sprat.base.labels import label_problem
 from sprat_contracts import IntentOutput, LabelsOutput, Output
 from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_langid import resolved
+from sprat_operations.corrections import FRONTIER
 from sprat_operations.feedback import CorrectedText
-from sprat_operations.large_answers import FRONTIER
 from sprat_training.datasets.reader import ORIGIN_FIELDS, joined_labels, split_labels
 from sprat_training.datasets.rows import normalised_text, protected_cell, text_problem
 from sprat_training.datasets.tables import read_text

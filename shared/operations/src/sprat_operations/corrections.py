@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
@@ -18,7 +18,7 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.base.words import printable
 from sprat.kafka.clients import client_arguments
-from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, Output
+from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, Output, Result, Topics, WireError, decode
 from sprat_operations import local_run
 from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.dead_letters import Identity
@@ -26,15 +26,16 @@ from sprat_operations.feedback import (
     NOT_FOUND,
     WHY,
     CorrectedText,
+    Correction,
+    Corrections,
     TextSearch,
     find_texts,
     join,
     read_corrections,
     requested_model,
 )
-from sprat_operations.large_answers import read_large_answers
 from sprat_operations.models import registered_models
-from sprat_operations.topic_reader import ProgressOf, no_progress_of
+from sprat_operations.topic_reader import OnReadProgress, ProgressOf, no_progress, no_progress_of, read_since
 from sprat_training.datasets.distinct import OUTSIDE, is_remainder
 
 Known = Mapping[str, Collection[str]]
@@ -378,3 +379,35 @@ def _new_labels(refused: Refused, known: Collection[str]) -> Iterator[str]:
         yield f"  {printable(label, 60)} {authors.total():,}, by {most(authors)}{did_you_mean(label, known)}"
     if len(by_count) > SHOWN:
         yield f"  and {len(by_count) - SHOWN:,} more labels (--json names all)"
+
+
+FRONTIER: Final = "frontier"
+
+
+async def read_large_answers(
+    client: Mapping[str, Any],
+    topics: Topics,
+    task: str,
+    since_ms: int | None,
+    *,
+    progress: OnReadProgress = no_progress,
+) -> list[CorrectedText]:
+    """Return the texts that a large model answered at `since_ms` (epoch) or later, None: all, with its answers.
+
+    Of several Results of a text the first one counts, as for consumers. Texts that are no longer there are left out.
+
+    Raises:
+        UserError: there is no such topic.
+        TimeoutError: the broker returns no more records.
+    """
+    form: type[Output] = topics.tasks[task]
+    found = Corrections(task, form)
+    async for record in read_since(client, [topics.results(task)], since_ms, progress=progress):
+        try:
+            result = decode(record, Result).message
+        except WireError:
+            continue
+        if result.source == FRONTIER and isinstance(result.output, form):
+            answered = Correction(result.output, FRONTIER, record.timestamp)
+            found.latest.setdefault((result.text_source, result.text_id), answered)
+    return await join(client, topics.texts, found, progress=progress) if found.latest else []

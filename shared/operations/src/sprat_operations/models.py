@@ -27,7 +27,7 @@ from sprat.registry.model_table import ModelTable, model_key
 from sprat.registry.retirement import Ends, Retirement
 from sprat_contracts import KafkaRecord, ModelAnnounced, Topics
 from sprat_operations.connection import reading_signatures
-from sprat_operations.own_texts import count_own_texts
+from sprat_operations.lag import count_own_texts
 from sprat_operations.services import CLASSIFY, module_of, program_of
 
 _TRIES: Final = 10

@@ -15,8 +15,7 @@ from sprat_cli.options import Json, LabelColumn, TextColumn, argument, check_goa
 from sprat_cli.progress import ProgressBar
 from sprat_cli.terminal import remark, say, say_json
 from sprat_operations.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
-from sprat_operations.named_models import NamedModel, named_model
-from sprat_operations.served_folders import goal_of
+from sprat_operations.named_models import NamedModel, goal_of, named_model
 from sprat_policy import TaskFiles
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.cases import Asked, FileReading

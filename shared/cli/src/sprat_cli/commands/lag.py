@@ -18,9 +18,8 @@ from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
 from sprat_cli.traffic import format_age, format_drain_time, format_rate, keeps_up
 from sprat_operations.connection import explain_kafka_errors, reading_signatures
-from sprat_operations.lag import Pace, as_metrics, pace_between
+from sprat_operations.lag import Pace, as_metrics, count_own_texts, pace_between
 from sprat_operations.models import read_registered_models
-from sprat_operations.own_texts import count_own_texts
 
 EPILOG = """\b
 Examples:

@@ -13,7 +13,7 @@ from sprat_cli.options import Json, argument, check_asked_name, option
 from sprat_cli.terminal import remark, say, say_json
 from sprat_inference.label_sets import MULTI_LABEL
 from sprat_operations.chosen_policy import chosen_tasks
-from sprat_operations.served_folders import ServedFolder, goals_of, served_folders
+from sprat_operations.named_models import ServedFolder, goals_of, served_folders
 from sprat_policy import TaskFiles, check_model_fits
 from sprat_training.versions.model_card import previous_folder
 from sprat_training.versions.promotion import Promotion, Version, promotion_of, return_of

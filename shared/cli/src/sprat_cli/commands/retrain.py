@@ -23,7 +23,7 @@ from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.correction_table import Added, merge_rows
 from sprat_operations.corrections import GivenCorrections, answers_of, corrections_of, identities_json
-from sprat_operations.served_folders import ServedFolder, goal_of, served_folders
+from sprat_operations.named_models import ServedFolder, goal_of, served_folders
 from sprat_policy import TaskFiles
 from sprat_training.datasets.distinct import OUTSIDE
 from sprat_training.retraining import FormerTraining, first_config, first_training, retrained

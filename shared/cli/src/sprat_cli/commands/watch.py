@@ -35,8 +35,7 @@ from sprat_cli.terminal import columns, remark, say, say_json
 from sprat_contracts import BUILT_IN
 from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.dead_letters import DeadLetter
-from sprat_operations.result_stream import ResultStream, Seen, StoredResult, UnreadableRecord
-from sprat_operations.text_lookup import TextLookup
+from sprat_operations.result_stream import ResultStream, Seen, StoredResult, TextLookup, UnreadableRecord
 
 EPILOG = """\b
 Examples:

@@ -15,10 +15,9 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import GroupMember
 from sprat.kafka.lag import REQUIRED_GROUPS, GroupLag, LagMeter, LagSnapshot, OwnTexts, limit_to_owned
 from sprat_contracts import BUILT_IN
-from sprat_operations.lag import as_metrics, stalled_members
+from sprat_operations.lag import as_metrics, count_own_texts, stalled_members
 from sprat_operations.local_run import LocalRun
 from sprat_operations.models import RegisteredModels, group_of
-from sprat_operations.own_texts import count_own_texts
 from sprat_operations.services import module_of
 
 _LOOK_S = 2.0

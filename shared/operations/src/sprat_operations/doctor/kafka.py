@@ -16,12 +16,12 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.base.words import counted
 from sprat.kafka.clients import client_arguments, close_in_time
+from sprat.kafka.cluster import Cluster
 from sprat.telemetry import signals
 from sprat_contracts import EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations import local_run
 from sprat_operations.chosen_policy import chosen_tasks
-from sprat_operations.clock import ClockSkew, clock_skew
 from sprat_operations.connection import UnreachableError, explain_kafka_errors, reading_signatures
 from sprat_operations.doctor.groups import check_groups, measure
 from sprat_operations.doctor.models import check_models, check_policy
@@ -197,6 +197,38 @@ def _needs(kafka: KafkaSettings) -> list[BrokerRequirement]:
             breaks=True,
         ),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkew:
+    """How far this machine's clock is ahead of the cluster's; negative: behind."""
+
+    ahead_ms: float
+    uncertainty_ms: float
+    """The difference may be larger or smaller by this much: half the time that the answer took."""
+
+    @property
+    def min_ms(self) -> float:
+        """Return the smallest possible absolute difference."""
+        return max(0.0, abs(self.ahead_ms) - self.uncertainty_ms)
+
+
+async def clock_skew(client: Mapping[str, Any], clock: Callable[[], float] = time.time) -> ClockSkew | None:
+    """Compare the clocks; return None where the cluster does not report its time (no KRaft, or a Kafka before 3.3).
+
+    `client` holds the arguments of an aiokafka client.
+
+    Raises:
+        KafkaError: Kafka cannot be reached, or this user may not describe the cluster.
+    """
+    async with Cluster(client) as cluster:
+        await cluster.time_ms()  # the first answer includes the time to connect to the controller
+        sent_at = clock()
+        leader_ms = await cluster.time_ms()
+        answered_at = clock()
+    if leader_ms is None:
+        return None
+    return ClockSkew((sent_at + answered_at) * 500 - leader_ms, (answered_at - sent_at) * 500)
 
 
 _WORTH_SAYING_MS = 1_000
