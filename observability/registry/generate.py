@@ -40,13 +40,11 @@ Every metric and every span that Sprat emits. `make generate` writes this page f
 - **Prometheus** scrapes `/metrics` on the health port of each service (`SPRAT_HEALTH_PORT`): OpenMetrics with
   exemplars, or Prometheus text. Each series also has the label `service_name` (`sprat-router`, `sprat-intent`, …) and,
   for a service with a model, `sprat_model_name`.
-- **OTLP:** the extra `sprat[otel]` and `OTEL_EXPORTER_OTLP_ENDPOINT` switch on the export of traces, metrics and logs;
-  the other `OTEL_*` variables work as OpenTelemetry describes them, see [Configuration](configuration.md).
+- **OTLP** exports all of it: [Configuration](configuration.md#telemetry-otel_).
 - **Never in any signal:** texts, answers, masked values, secrets. Spans and logs name the ids of events, metrics have
   no ids.
 - **Bounded:** an attribute of a metric has listed values, or a limited number of different ones in each process. Every
-  value beyond becomes `other`. Of the tenants, `default` and those that the policy names have a value of their own;
-  where it names none, the first ones. `SPRAT_TELEMETRY__TENANTS` limits their number.
+  value beyond becomes `other`; `SPRAT_TELEMETRY__TENANTS` limits the tenants.
 - **Names** without the prefix `{NAMESPACE}` are those of OpenTelemetry's semantic conventions {CONVENTIONS}
   (`gen_ai.*`: 1.41). In Prometheus, dots become underscores, also in labels: `sprat.task` is `sprat_task`. A histogram
   has the series `_bucket`, `_sum` and `_count`.

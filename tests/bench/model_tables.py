@@ -84,12 +84,12 @@ def summary(figures: Figures) -> str:
 def levels(figures: Sequence[Figures], model: str) -> str:
     """Return what is kept of each test set by the `keep_at` of the card, and by the recommended goal."""
     rows = [
-        each | {"texts": each["texts"].replace(CHANGED, "the same, a fifth of them, "), "goal": 100 * each["goal"]}
+        each | {"texts": each["texts"].replace(CHANGED, "a fifth of it, ")}
         for each in figures
         if each["model"].startswith(model)
     ]
     columns = {
-        "model, goal in %": "{model}, {goal:g}",
+        "model": "{model}",
         "test": "{texts}",
         "texts": "{count:,}",
         "kept by `keep_at`, %": "{keep_at_kept:%}",
@@ -200,12 +200,12 @@ def _kept_apart(figures: Figures) -> str:
 
 
 def translation(figures: Figures) -> str:
-    """Return BLEU and chrF by test set, of all texts, the kept ones and the more confident half."""
+    """Return BLEU and chrF by test set, of all texts and of the kept ones."""
     values = _values(figures)
     rows, estimates = [], []
     for test, what in TESTS.items():
-        shares = {"": 1.0, "_kept": values[f"{test}_kept_share"], "_half": 0.5}
-        said = {"": "all", "_kept": f"kept at {figures['keep_at']}", "_half": "the more confident half"}
+        shares = {"": 1.0, "_kept": values[f"{test}_kept_share"]}
+        said = {"": "all", "_kept": f"kept at {figures['keep_at']}"}
         rows += [
             {"what": f"{what}, {said[part]}", "share": share}
             | {name: values.get(f"{test}{part}_{name}") for name in ("bleu", "chrf", "by_log_probability_bleu")}

@@ -1,6 +1,6 @@
 """What masking finds and misses, as Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from tests.bench.privacy_scoring import CATEGORIES, Category
@@ -38,10 +38,6 @@ ALARMS: Final = {
     "inside": "the word elsewhere (*The page won't load*)",
     "all": "all sentences",
 }
-
-
-Counts = Mapping[str, Sequence[int]]
-"""How many are masked, of how many, by what they are."""
 
 
 def privacy(figures: Figures) -> str:
@@ -92,31 +88,26 @@ def _closing(figures: Figures) -> Iterator[str]:
 
 def surnames(own: Figures, unseen: Figures) -> str:
     """Return the shares of surnames left visible in both sets of sentences, and the false alarms in the second."""
-    sets = [figures[when] for figures in (own, unseen) for when in ("after", "before")]
-    head = ["surnames, not masked completely, %", "first set, n", "first set", "first set without the rules"]
-    head += ["second set, n", "second set (95 % interval)", "second set without the rules"]
-    alarms = unseen["alarms"]
+    head = ["surnames, not masked completely, %", "first set, n", "first set", "without the rules"]
+    head += ["second set, n", "second set (95 % interval)"]
+    alarms = unseen["alarms"]["after"]
     return parts(
-        lines(
-            head, ([what, *_left(key, *sets[:2], exact=False), *_left(key, *sets[2:])] for key, what in STANDS.items())
-        ),
+        lines(head, (_left(key, own, unseen) for key in STANDS)),
         lines(
             ["second set, sentences without a person, masked as a person, %", "n", "(95 % interval)"],
-            (
-                [what, f"{alarms['after'][key][1]:,}", with_interval(*alarms["after"][key])]
-                for key, what in ALARMS.items()
-            ),
+            ([what, f"{alarms[key][1]:,}", with_interval(*alarms[key])] for key, what in ALARMS.items()),
         ),
     )
 
 
-def _left(key: str, after: Counts, before: Counts, *, exact: bool = True) -> list[str]:
-    """Return the number of names and the shares not masked, with the rules and without; `–` where there are none."""
-    if key not in after:
-        return ["–"] * 3
-    (masked, every), (masked_before, _) = after[key], before[key]
-    share = with_interval(every - masked, every) if exact else percent(1 - masked / every)
-    return [f"{every:,}", share, percent(1 - masked_before / every)]
+def _left(key: str, own: Figures, unseen: Figures) -> list[str]:
+    """Return the row of surnames that stand so; `–` where the second set has none."""
+    (masked, every), (before, _) = own["after"][key], own["before"][key]
+    cells = [STANDS[key], f"{every:,}", percent(1 - masked / every), percent(1 - before / every)]
+    if key not in unseen["after"]:
+        return [*cells, "–", "–"]
+    masked, every = unseen["after"][key]
+    return [*cells, f"{every:,}", with_interval(every - masked, every)]
 
 
 def agreement(figures: Figures) -> str:

@@ -94,5 +94,5 @@ def test_a_row_says_what_is_left_with_its_interval() -> None:
         {"after": every, "before": before}, {"after": every, "before": before, "alarms": {"after": every}}
     )
     # Wilson's interval for 1 of 4, computed by hand: 0.0456 to 0.6994.
-    assert "| alone in a sentence (*Has Young paid?*) | 4 | 25.0 | 75.0 | 4 | 25.0 (4.6–69.9) | 75.0 |" in page
+    assert "| alone in a sentence (*Has Young paid?*) | 4 | 25.0 | 75.0 | 4 | 25.0 (4.6–69.9) |" in page
     assert "| all sentences | 4 | 75.0 (30.1–95.4) |" in page
