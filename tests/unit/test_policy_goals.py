@@ -54,14 +54,6 @@ def test_every_level_is_a_goal(write_policy: WritePolicy, level: float) -> None:
     assert policy.task("intent").rule("default", "en") == KeepRule(goal=level)
 
 
-def test_numbers_by_language_of_earlier_policies_are_read(write_policy: WritePolicy) -> None:
-    task = "{keep_at: 0.9, keep_at_by_language: {de: 0.95}, languages: {fr: {goal: 0.9}}, models: {hr: {keep_at: 0.5}}}"
-    rules = load_policy(write_policy(f"tasks: {{ner: {task}}}")).task("ner")
-    assert [rules.rule("default", language).keep_at for language in ("en", "de-AT")] == [0.9, 0.95]
-    assert rules.rule("default", "fr") == KeepRule(goal=0.9)
-    assert rules.rule("hr", "de") == KeepRule(keep_at=0.5)
-
-
 @pytest.mark.parametrize(
     ("task", "model", "language", "rule"),
     [
@@ -166,10 +158,6 @@ def test_answers_without_a_label_and_models_without_a_calibration_have_rules(
             ":1:27: tasks.ner.languages.de-AT: not of the form expected; expected: a language without region, as de",
         ),
         pytest.param(
-            "tasks:\n  ner:\n    keep_at_by_language: {de: 0.9}\n    languages: {de: {goal: 0.9}}\n",
-            ":3:5: tasks.ner.keep_at_by_language: de stands under languages too; keep one of the two",
-        ),
-        pytest.param(
             "tasks: {intnet: {goal: 0.9}}",
             ":1:9: tasks.intnet: no task 'intnet'; did you mean intent? known here: intent, ner, translation, ",
         ),
@@ -191,7 +179,7 @@ def test_the_file_of_a_task_is_the_widest_place(write_policy: WritePolicy, tmp_p
     (tmp_path / "tasks").mkdir()
     for name in ("desk", "mood"):
         (tmp_path / "tasks" / f"{name}.yaml").write_text(
-            "kind: classification\nlabels: {a: x, b: y}\nlanguages: [en]\ngoal: 0.9\nkeep_at_by_language: {de: 0.7}\n"
+            "kind: classification\nlabels: {a: x, b: y}\nlanguages: [en]\ngoal: 0.9\n"
             "out_of_scope: escalate\nmodels: {hr: {keep_at: 0.5}}\n"
         )
     files = load_task_files(tmp_path / "tasks")
@@ -203,7 +191,7 @@ def test_the_file_of_a_task_is_the_widest_place(write_policy: WritePolicy, tmp_p
     assert desk.rule("new", "en").keep_at == 0.8
     assert (desk.named_models, mood.named_models) == (("new", "hr"), ("hr",))
     assert mood.rule("default", "en") == KeepRule(goal=0.9, out_of_scope="escalate")
-    assert (mood.rule("default", "de").keep_at, mood.rule("hr", "de").keep_at) == (0.7, 0.5)
+    assert mood.rule("hr", "de").keep_at == 0.5
 
 
 def test_a_section_for_a_task_from_a_file_is_known_where_its_file_is(write_policy: WritePolicy) -> None:

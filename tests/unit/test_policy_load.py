@@ -29,7 +29,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
             ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? "
-            "known here: goal, evidence, keep_at, keep_at_by_language, uncalibrated, uncalibrated_keep_at, languages, ",
+            "known here: goal, evidence, keep_at, uncalibrated, uncalibrated_keep_at, languages, ",
             id="a typo below a model",
         ),
         pytest.param(
@@ -58,7 +58,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks: {intent: {models: {hr: 0.65}}}",
             ":1:31: tasks.intent.models.hr: '0.65': not a section with fields below it; "
-            "expected: the fields goal, evidence, keep_at, keep_at_by_language, uncalibrated, uncalibrated_keep_at, ",
+            "expected: the fields goal, evidence, keep_at, uncalibrated, uncalibrated_keep_at, ",
             id="a model without a section",
         ),
         pytest.param(
@@ -80,7 +80,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks:\n  intent:\n    keepat: 1\n",
             ":3:5: tasks.intent.keepat: no such field; did you mean keep_at? "
-            "known here: goal, evidence, keep_at, keep_at_by_language, uncalibrated, uncalibrated_keep_at, languages, ",
+            "known here: goal, evidence, keep_at, uncalibrated, uncalibrated_keep_at, languages, ",
             id="a typo",
         ),
         pytest.param(

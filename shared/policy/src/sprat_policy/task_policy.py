@@ -40,7 +40,6 @@ _UNCALIBRATED: Final = (
 _UNCALIBRATED_KEEP_AT: Final = "beside `uncalibrated: keep`: the keep_at of such a model where it was not measured"
 TASK_FIELDS: Final = "the fields goal, evidence, keep_at, languages, uncalibrated, uncalibrated_keep_at, models"
 _LANGUAGES: Final = "a section for each language with rules of its own, without region, as de: {goal: 0.95}"
-_BY_LANGUAGE: Final = "a line for each language with a keep_at of its own, as de: 0.95; better: languages"
 BY_MODEL: Final = "a section for each model that has its own name, as hr, with what differs"
 MODEL_NAME: Final = (
     "a model's name as texts ask for it: a letter or digit, then letters, digits, '.', '_' and '-', at most 64 in all, "
@@ -134,14 +133,13 @@ class LanguagePolicy(KeepSection):
 class _Rules(KeepSection):
     """What holds for a task or one of its models."""
 
-    keep_at_by_language: Annotated[Mapping[Language, KeepAt], Field(description=_BY_LANGUAGE)] = {}
     uncalibrated: Annotated[Literal["escalate", "keep"] | None, Field(description=_UNCALIBRATED)] = None
     uncalibrated_keep_at: Annotated[KeepAt | None, Field(description=_UNCALIBRATED_KEEP_AT)] = None
 
     @property
     def by_language(self) -> Mapping[str, KeepSection]:
         """What differs by language."""
-        return {language: KeepSection(keep_at=number) for language, number in self.keep_at_by_language.items()}
+        return {}
 
     def deciding(self, language: str) -> Iterator[KeepSection]:
         """Return what of it decides on texts in a language without region, the narrowest first."""
@@ -167,14 +165,7 @@ class _RulesByLanguage(_Rules):
     @property
     def by_language(self) -> Mapping[str, KeepSection]:
         """What differs by language."""
-        return {**super().by_language, **self.languages}
-
-    @model_validator(mode="after")
-    def _names_a_language_once(self) -> Self:
-        for language in self.keep_at_by_language:
-            if language in self.languages:
-                raise wrong("keep_at_by_language", f"{language} stands under languages too; keep one of the two")
-        return self
+        return self.languages
 
 
 class NoneGoal(PolicySection):

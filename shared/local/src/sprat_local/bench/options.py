@@ -57,7 +57,7 @@ def artefact_variable(task: str, artefact: Path | None) -> Mapping[str, str]:
 
 def _write_task_file(task: str, file: TaskFile, folder: Path) -> TaskFiles:
     """Write the file of the task as it is, but that every answer is kept; return the files to run with."""
-    said = file.model_dump(mode="json", exclude_defaults=True, exclude={"keep_at_by_language", "models"})
+    said = file.model_dump(mode="json", exclude_defaults=True, exclude={"models"})
     folder.mkdir(exist_ok=True)
     kept = said | {"keep_at": 0, "uncalibrated": "keep", "out_of_scope": "keep"}
     (folder / f"{task}.yaml").write_text(json.dumps(kept), "utf-8")  # JSON is YAML
