@@ -3,20 +3,17 @@
 import asyncio
 import json
 
-import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CoordinatorNotAvailableError
 
 from conftest import Kafka
 from sprat.base.channels import Channels
-from sprat.base.errors import Rejected, Retryable
+from sprat.base.errors import Rejected
 from sprat.base.settings import ServiceSettings
 from sprat.context import ServiceContext, Subscription
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat_contracts import Message, TextSubmitted, Topics
 from sprat_testing.service import running
 from support.metrics import Metrics
-from support.panics import PanicException
 from support.stream import (
     eventually,
     lag,
@@ -36,9 +33,6 @@ class Slow:
         self._topics = topics
         self.asked: list[str] = []
         self.release: dict[str, asyncio.Event] = {}
-        self.failures: dict[str, int] = {}
-        self.broken: str | None = None
-        self.error: type[BaseException] = ZeroDivisionError
 
     def message_type(self, topic: str) -> type[Message]:
         return TextSubmitted
@@ -58,11 +52,6 @@ class Slow:
     async def handle(self, received: Received[TextSubmitted]) -> Outcome:
         body = received.message.text
         self.asked.append(body)
-        if body == self.broken:
-            raise self.error(body)
-        if self.failures.get(body, 0):
-            self.failures[body] -= 1
-            raise Retryable("away")
         if body in self.release:
             await self.release[body].wait()
         return Outcome((Emit(self._topics.feedback, body.encode(), f"id-{body}", received.message),))
@@ -97,25 +86,6 @@ async def test_a_slow_record_delays_no_other_and_its_offset_is_not_committed(
     assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
 
 
-async def test_consumption_pauses_at_capacity_and_continues_below_it(
-    metrics: Metrics, kafka: Kafka, prefix: str
-) -> None:
-    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
-    topics = await made_topics(settings)
-    slow = Slow(topics)
-    slow.release = {f"t{n}": asyncio.Event() for n in range(3)}
-    async with running("frontier", settings, building(slow, capacity=3)):
-        await publish(kafka.bootstrap, topics.texts, [text(f"t{n}") for n in range(8)])
-        await eventually(lambda: len(slow.asked) == 3)
-        await asyncio.sleep(0.3)  # nothing more is read meanwhile
-        assert len(slow.asked) == 3
-        slow.release["t2"].set()
-        await eventually(lambda: len(slow.asked) == 8)
-        for event in slow.release.values():
-            event.set()
-        await eventually(lambda: metrics.finished == 8)
-
-
 async def test_what_is_not_finished_when_it_stops_comes_again_and_nothing_else(
     metrics: Metrics, kafka: Kafka, prefix: str
 ) -> None:
@@ -132,64 +102,6 @@ async def test_what_is_not_finished_when_it_stops_comes_again_and_nothing_else(
         await eventually(lambda: metrics.finished == 6)
     assert second.asked == ["t5"]
     assert len(await read_all(kafka.bootstrap, topics.feedback)) == 6
-
-
-async def test_what_is_away_for_a_while_is_tried_again(metrics: Metrics, kafka: Kafka, prefix: str) -> None:
-    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
-    topics = await made_topics(settings)
-    slow = Slow(topics)
-    slow.failures["t0"] = 2
-    async with running("frontier", settings, building(slow)):
-        await publish(kafka.bootstrap, topics.texts, [text("t0")])
-        await eventually(lambda: metrics.finished == 1)
-    assert slow.asked == ["t0"] * 3
-
-
-async def test_a_bad_record_becomes_a_dead_letter(metrics: Metrics, kafka: Kafka, prefix: str) -> None:
-    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
-    topics = await made_topics(settings)
-    async with running("frontier", settings, building(Slow(topics))):
-        await publish(kafka.bootstrap, topics.texts, [b"bad", text("good")])
-        await eventually(lambda: metrics.finished == 2)
-    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
-    assert letter.value == b"bad"
-
-
-async def test_offsets_whose_commit_failed_go_with_the_next_try(
-    metrics: Metrics, kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
-    topics = await made_topics(settings)
-    async with running("frontier", settings, building(Slow(topics))) as context:
-        consumer, failures = context.consumers[0], [2]
-        real = consumer.commit
-
-        async def sometimes(offsets):
-            if failures[0]:
-                failures[0] -= 1
-                raise CoordinatorNotAvailableError
-            await real(offsets)
-
-        monkeypatch.setattr(consumer, "commit", sometimes)
-        await publish(kafka.bootstrap, topics.texts, [text("only one")])
-        await eventually(lambda: metrics.finished == 1 and context.admission.in_progress == 0)
-        assert await lag(kafka.bootstrap, context.group, [topics.texts]) == 0
-
-
-@pytest.mark.parametrize("error", [ZeroDivisionError, PanicException])
-async def test_a_defect_in_the_handler_is_one_dead_letter_and_a_declined_answer(
-    metrics: Metrics, kafka: Kafka, prefix: str, error: type[BaseException]
-) -> None:
-    settings = settings_for(kafka.bootstrap, prefix, partitions=1)
-    topics = await made_topics(settings)
-    slow = Slow(topics)
-    slow.broken, slow.error = "odd", error
-    async with running("frontier", settings, building(slow)):
-        await publish(kafka.bootstrap, topics.texts, [text("odd"), text("even")])
-        await eventually(lambda: metrics.finished == 2)
-    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
-    assert json.loads(letter.value)["text"] == "odd"
-    assert len(await read_all(kafka.bootstrap, topics.feedback)) == 2
 
 
 async def test_the_concurrent_loop_commits_the_end_once_all_before_it_is_done(

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, CoordinatorNotAvailableError
 
-from sprat.base.errors import Fatal, Rejected
+from sprat.base.errors import Fatal, Rejected, Retryable
 from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.processing.concurrent_loop import ConcurrentLoop
 from sprat.processing.handler import Outcome
@@ -58,6 +58,8 @@ class Handler:
         self.rejects = set()
         self.breaks = set()
         self.error = ZeroDivisionError
+        self.away = {}
+        """How often the answer to an offset is not there yet."""
 
     def hold(self, *offsets):
         self.held |= {offset: asyncio.Event() for offset in offsets}
@@ -81,6 +83,9 @@ class Handler:
         self.asked.append(received.offset)
         if received.offset in self.breaks:
             raise self.error
+        if self.away.get(received.offset, 0):
+            self.away[received.offset] -= 1
+            raise Retryable("away")
         try:
             if received.offset in self.held:
                 await self.held[received.offset].wait()
@@ -194,6 +199,21 @@ async def test_calls_in_flight_are_cancelled_when_their_partition_goes(parts):
     assert sorted(parts.handler.cancelled) == [5, 6]
     assert (parts.consumer.committed, parts.outbox.letters) == ([], [])
     assert parts.failure.error is None
+
+
+async def test_an_offset_that_could_not_be_committed_is_committed_by_the_next_try(metrics, parts):
+    parts.consumer.error = CoordinatorNotAvailableError()
+    await parts.loop.handle(texts(5))
+    await settled(lambda: metrics.finished == 1)
+    parts.consumer.error = None
+    await parts.consumer.until(FIRST, 6)
+
+
+async def test_what_is_away_for_a_while_is_tried_again(parts):
+    parts.handler.away[5] = 2
+    await parts.loop.handle(texts(5))
+    await parts.consumer.until(FIRST, 6)
+    assert parts.handler.asked == [5] * 3
 
 
 async def test_a_release_commits_what_is_finished(metrics, parts):
