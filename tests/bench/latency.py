@@ -27,11 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sprat.processing.measure import SMALL_STAGES
-from sprat_local.bench.measure import BacklogResult, Bench, EndReader
-from sprat_local.bench.open_loop import LatencyQuantiles, poisson_arrivals, publish_on_time
+from sprat_local.bench.measure import WARM_UP, Bench
+from sprat_local.bench.open_loop import LatencyQuantiles, poisson_arrivals
 from sprat_local.bench.options import bench_options
 from sprat_local.bench.resources import ProcessMeter, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText
@@ -40,12 +40,10 @@ from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.latency_picture import draw
 from tests.bench.machine import machine_facts
 from tests.bench.speed_tables import STAGES
-from tests.bench.stream_cost import TASK, clinc150_texts
+from tests.bench.stream_cost import TASK, clinc150_texts, measure_backlog
 from tests.bench.telemetry_cost import environment
 from tests.support.otlp_sink import otlp_sink, values
 
-WARM_UP: Final = 128
-_SETTLE_S: Final = 1.0
 _HALF_MS: Final = 500_000
 """Nanoseconds: half of what the broker's clock counts."""
 
@@ -122,46 +120,29 @@ def _begin(span: Any) -> int:
 
 
 async def travel(
-    installation: Installation, messages: BenchMessages, first: int, per_s: float, seconds: float
+    installation: Installation, bench: Bench, messages: BenchMessages, per_s: float, seconds: float
 ) -> list[Journey]:
     """Publish texts at a rate and return their journeys; every one must have ended."""
-    partitions = {state.name: state.partitions or 0 for state in installation.topic_states}
-    due = poisson_arrivals(per_s, seconds)
-    numbers = range(first, first + len(due))
-    records = messages.records(numbers)
-    producer: Any = AIOKafkaProducer(**installation.kafka.client(), acks="all")
-    await producer.start()
-    sent: list[Any] = []
-
-    async def publish(index: int) -> None:
-        record = records[index]
-        topic = installation.topics.texts
-        sent.append(await producer.send(topic, record.value, record.key, headers=list(record.headers)))
-
-    try:
-        async with EndReader(installation.kafka, TASK, messages, partitions) as ends:
-            await asyncio.sleep(_SETTLE_S)
-            epoch = time.time_ns() - time.monotonic_ns()
-            scheduled, _ = await publish_on_time(due, publish)
-            appended = [(await each).timestamp for each in sent]
-            if not await ends.wait(numbers, lambda: None):
-                raise SystemExit("a text did not end")
-            found = {number: ends.by_number[number] for number in numbers}
-    finally:
-        await producer.stop()
+    epoch = time.time_ns() - time.monotonic_ns()
+    sent = await bench.send(poisson_arrivals(per_s, seconds))
     predicted = await predictions(installation, messages)
-    return [
-        Journey(
-            trace_id(record),
-            epoch + int(at * 1e9),
-            _from_ms(appended[place]),
-            _from_ms(predicted[record.number].appended_ms),
-            _from_ms(found[record.number].appended_ms),
-            epoch + int(found[record.number].at * 1e9),
-            predicted[record.number].timings_ms,
+    journeys = []
+    for each in sent:
+        if each.end is None:
+            raise SystemExit("a text did not end")
+        prediction = predicted[each.record.number]
+        journeys.append(
+            Journey(
+                trace_id(each.record),
+                epoch + int(each.due * 1e9),
+                _from_ms(each.appended_ms),
+                _from_ms(prediction.appended_ms),
+                _from_ms(each.end.appended_ms),
+                epoch + int(each.end.at * 1e9),
+                prediction.timings_ms,
+            )
         )
-        for place, (record, at) in enumerate(zip(records, scheduled, strict=True))
-    ]
+    return journeys
 
 
 class Predicted(NamedTuple):
@@ -210,14 +191,13 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
     plain: list[list[Journey]] = []
     traced: list[list[Journey]] = []
     with Installation(bench_options(TASK, _folder())) as installation:
-        messages = BenchMessages(asked, TASK, installation.models[TASK])
-        meter = meter_of(installation)
-        backlog = asyncio.run(_backlog(installation, messages, len(texts), meter))
+        model, meter = installation.models[TASK], meter_of(installation)
+        backlog = asyncio.run(measure_backlog(installation, asked, meter))
         saturation = backlog.texts_per_s
         print(f"saturation {saturation:.0f} texts/s", flush=True)
         rates = [share * saturation for share in shares]
         began, others_s = time.monotonic(), meter.others_s()
-        plain, costs = _all(installation, messages, rates, seconds, meter)
+        plain, costs = asyncio.run(_all(installation, BenchMessages(asked, TASK, model), rates, seconds, meter))
         others = max(0.0, (meter.others_s() - others_s) / (time.monotonic() - began))
     with otlp_sink() as sink:
         with ExitStack() as stack:
@@ -225,7 +205,7 @@ def measure(texts: Sequence[str], shares: Sequence[float], seconds: float) -> di
             installation = stack.enter_context(Installation(bench_options(TASK, _folder())))
             topics = installation.topics
             messages = BenchMessages(asked, TASK, installation.models[TASK])
-            traced, _ = _all(installation, messages, rates, seconds, meter_of(installation))
+            traced, _ = asyncio.run(_all(installation, messages, rates, seconds, meter_of(installation)))
         # Stopped, so that the last spans are here.
         spans = Spans(sink.spans, topics.predictions(TASK), topics.results(TASK))
     loads = [
@@ -242,25 +222,18 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="sprat-latency-"))
 
 
-async def _backlog(
-    installation: Installation, messages: BenchMessages, count: int, meter: ProcessMeter
-) -> BacklogResult:
-    async with Bench(installation, TASK, messages) as bench:
-        return await bench.measure_backlog(count, meter)
-
-
-def _all(
+async def _all(
     installation: Installation, messages: BenchMessages, rates: Sequence[float], seconds: float, meter: ProcessMeter
 ) -> tuple[list[list[Journey]], list[dict[str, float]]]:
     """Return the journeys of each rate, and the CPU milliseconds per text of each process."""
-    first = 1_000_000  # beyond those of the backlog
-    asyncio.run(travel(installation, messages, first, WARM_UP, 1.0))
     journeys, costs = [], []
-    for number, rate in enumerate(rates, start=1):
-        before = meter.cpu_s()
-        journeys.append(asyncio.run(travel(installation, messages, first * (number + 1), rate, seconds)))
-        spent = meter.cpu_s()
-        costs.append({part: 1000 * (spent[part] - before[part]) / len(journeys[-1]) for part in spent})
+    async with Bench(installation, TASK, messages) as bench:
+        await bench.send([0.0] * WARM_UP)
+        for rate in rates:
+            before = meter.cpu_s()
+            journeys.append(await travel(installation, bench, messages, rate, seconds))
+            spent = meter.cpu_s()
+            costs.append({part: 1000 * (spent[part] - before[part]) / len(journeys[-1]) for part in spent})
     return journeys, costs
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sprat_local.kafka.class_path import KAFKA_VERSION
+from sprat_local.kafka.jars import KAFKA_VERSION
 
 
 def machine_facts(service: str) -> dict[str, Any]:

@@ -161,9 +161,9 @@ def test_a_task_from_a_file_is_measured_with_every_answer_kept(tmp_path: Path) -
 def test_a_rate_with_most_texts_still_in_progress_at_its_end_is_not_sustained():
     latency = LatencyQuantiles(4.9, 5.9, 6.4, 6.5)
 
-    assert not RateResult(23.0, 140, 140, 4.0, latency, 0.0, 0.0).sustained
-    assert RateResult(23.0, 140, 140, 20.0, latency, 0.0, 0.0).sustained
-    assert not RateResult(23.0, 140, 140, 20.0, latency, 0.4, 0.0).sustained
-    assert not RateResult(23.0, 140, 139, 20.0, LatencyQuantiles(4.9, 5.9, 6.4, NEVER), 0.0, 0.0).sustained
+    assert not RateResult(23.0, 140, 140, 4.0, latency, 0.0).sustained
+    assert RateResult(23.0, 140, 140, 20.0, latency, 0.0).sustained
+    assert not RateResult(23.0, 140, 140, 20.0, latency, 0.4).sustained
+    assert not RateResult(23.0, 140, 139, 20.0, LatencyQuantiles(4.9, 5.9, 6.4, NEVER), 0.0).sustained
     # The arrivals of one second may still be in progress.
-    assert RateResult(5.0, 5, 5, 2.0, latency, 0.0, 0.0).sustained
+    assert RateResult(5.0, 5, 5, 2.0, latency, 0.0).sustained

@@ -93,14 +93,13 @@ async def test_a_stall_counts_for_every_text_that_was_due_meanwhile():
             clock.now += 1.0  # the client's connection stalls
         ends[index] = clock.now + 0.001
 
-    scheduled, late = await publish_on_time(due, publish, clock=clock, sleep=clock.sleep)
+    scheduled = await publish_on_time(due, publish, clock=clock, sleep=clock.sleep)
     latencies = [ends[index] - at for index, at in enumerate(scheduled)]
 
     assert scheduled == pytest.approx([100 + at for at in due])
     assert sum(latency > 0.1 for latency in latencies) == pytest.approx(90, abs=2)
     assert LatencyQuantiles.of(latencies).p90 > 0.5
     assert LatencyQuantiles.of(latencies).p50 == pytest.approx(0.001, abs=1e-6)
-    assert max(late) == pytest.approx(0.99, abs=0.001)
 
 
 async def test_texts_are_published_by_the_clock_whether_or_not_others_are_answered():
@@ -109,8 +108,7 @@ async def test_texts_are_published_by_the_clock_whether_or_not_others_are_answer
     async def publish(index):
         published.append(index)
 
-    scheduled, late = await publish_on_time([0.0, 0.01, 0.02], publish)
+    scheduled = await publish_on_time([0.0, 0.01, 0.02], publish)
 
     assert published == [0, 1, 2]
     assert [at - scheduled[0] for at in scheduled] == pytest.approx([0.0, 0.01, 0.02])
-    assert min(late) >= 0

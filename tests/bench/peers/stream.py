@@ -211,7 +211,7 @@ class Stream:
         async def publish(index: int) -> None:
             sent.append(await self._send_record(records[index]))
 
-        scheduled, _ = await publish_on_time(due, publish)
+        scheduled = await publish_on_time(due, publish)
         await asyncio.gather(*sent)
         return numbers, scheduled
 

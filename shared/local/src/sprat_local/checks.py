@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from sprat.base.checks import Check, ok, warning
 from sprat_local.installation.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT
 from sprat_local.kafka import jars, jvm
-from sprat_local.kafka.class_path import KAFKA_VERSION
+from sprat_local.kafka.jars import KAFKA_VERSION
 from sprat_local.processes.notices import LocalError
 from sprat_local.processes.ports import is_free
 from sprat_local.redis import redis_program

@@ -154,8 +154,7 @@ async def _measure(
 
 def _load_json(load: RateResult) -> dict[str, Any]:
     """Return the figures of a rate; null stands for the latency of a text that did not end."""
-    milliseconds = {f"{name}_ms": 1000 * value for name, value in asdict(load.latency).items()}
-    times = {**milliseconds, "publisher_late_p99_ms": 1000 * load.late_s}
+    times = {f"{name}_ms": 1000 * value for name, value in asdict(load.latency).items()}
     return {
         "offered_per_s": round(load.offered_per_s, 2),
         "answered_per_s": round(load.answered_per_s, 2),

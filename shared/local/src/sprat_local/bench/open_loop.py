@@ -58,8 +58,8 @@ def poisson_arrivals(per_s: float, seconds: float, seed: int = SEED) -> list[flo
 
 async def publish_on_time(
     due: Sequence[float], publish: Publish, *, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep
-) -> tuple[list[float], list[float]]:
-    """Publish each text when it is due.
+) -> list[float]:
+    """Publish each text when it is due, and return when that was, by `clock`.
 
     If the client itself stalls, the texts that became due meanwhile are published at once; their latency still begins
     when they were due.
@@ -69,20 +69,14 @@ async def publish_on_time(
         publish: publishes a text.
         clock: returns seconds.
         sleep: waits for so many seconds of that clock.
-
-    Returns:
-        When each text was due, by `clock`, and how many seconds late it was published.
     """
     began = clock()
-    scheduled, late = [], []
-    for index, offset in enumerate(due):
-        moment = began + offset
+    scheduled = [began + offset for offset in due]
+    for index, moment in enumerate(scheduled):
         while (ahead := moment - clock()) > 0:
             await sleep(ahead)
-        scheduled.append(moment)
-        late.append(clock() - moment)
         await publish(index)
-    return scheduled, late
+    return scheduled
 
 
 def latency_growth(scheduled: Sequence[float], latencies: Sequence[float]) -> float:

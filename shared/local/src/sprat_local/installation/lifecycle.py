@@ -22,7 +22,7 @@ from sprat_local.installation.options import Options, choose_services, model_nam
 from sprat_local.installation.servers import BackingServers
 from sprat_local.observe.stack import Observers, Target
 from sprat_local.processes import private
-from sprat_local.processes.background import BackgroundCall
+from sprat_local.processes.background import in_background
 from sprat_local.processes.data_folder import DataFolder
 from sprat_local.processes.notices import (
     LocalError,
@@ -321,7 +321,7 @@ class Installation:
             else:
                 drop_members(members_path, members)
 
-        BackgroundCall(leave, f"sprat-leave-{process_name}")
+        in_background(leave, f"sprat-leave-{process_name}")
 
     def _write_targets(self, processes: Iterable[ServiceProcess]) -> None:
         if self.observers is not None:
@@ -374,7 +374,7 @@ def _make_topics(
     with capture_refusals(kafka) as captured:
         try:
             # On another thread: the caller's may have a running event loop.
-            states = BackgroundCall(
+            states = in_background(
                 lambda: asyncio.run(_topics(kafka, topics, own=data is not None)), "sprat-topics"
             ).result()
         except (KafkaError, UserError):

@@ -1,7 +1,10 @@
 """Apache Kafka's jars: fetched once with `jgo`, checked against pinned hashes, kept in the user's cache.
 
-`CLASS_PATH` pins every jar, so nothing is resolved at run time and a tampered or incomplete download never runs. Later
-starts need no network and do not import `jgo`.
+`class_path.txt` pins every jar, in the order of the class path: Maven coordinate, then sha256. So nothing is resolved
+at run time and a tampered or incomplete download never runs. Later starts need no network and do not import `jgo`.
+
+The file was resolved once from org.apache.kafka:kafka_2.13:4.1.1 and org.slf4j:slf4j-simple:1.7.36. (log4j-slf4j-impl
+would bring a bill of materials that downgrades kafka-clients, and the broker would fail.)
 """
 
 import hashlib
@@ -20,9 +23,10 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from sprat_local.kafka.class_path import CLASS_PATH, KAFKA_VERSION
 from sprat_local.processes.notices import DownloadError, OnProgress, discard_progress
 
+KAFKA_VERSION = "4.1.1"
+_CLASS_PATH = Path(__file__).with_name("class_path.txt")
 _WORKERS = 8
 _TRIES = 3
 _RETRY_PAUSE_S = 1.0
@@ -48,12 +52,8 @@ class Jar:
 @cache
 def pinned() -> tuple[Jar, ...]:
     """Return every jar of the class path, in its order."""
-    words = CLASS_PATH.split()
-    jars = []
-    for coordinate, sha256 in zip(words[::2], words[1::2], strict=True):
-        group, artifact, version = coordinate.split(":")
-        jars.append(Jar(group, artifact, version, sha256))
-    return tuple(jars)
+    lines = (line.split() for line in _CLASS_PATH.read_text("ascii").splitlines())
+    return tuple(Jar(*coordinate.split(":", 2), sha256=sha256) for coordinate, sha256 in lines)
 
 
 def kafka_dir() -> Path:

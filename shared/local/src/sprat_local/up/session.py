@@ -98,20 +98,20 @@ class UpSession:
         return 0
 
     def _start(self) -> None:
-        """Start the installation; show meanwhile what is ready already, and for how long it has been starting."""
+        """Start the installation; on a terminal, show what is ready already, and for how long it has been starting."""
         began, started = time.monotonic(), threading.Event()
 
         def show() -> None:
-            while not started.wait(_UPDATE_S / 4):
+            while self._console.is_terminal and not started.wait(_UPDATE_S / 4):
                 self._show(TrafficFigures(), f"starting, {time.monotonic() - began:.0f} s")
 
-        thread = threading.Thread(target=show, daemon=True)
-        thread.start()
+        showing = threading.Thread(target=show, daemon=True)
+        showing.start()
         try:
             self._installation.start()
         finally:
             started.set()
-            thread.join()
+            showing.join()
             self._board.show("")
 
     async def _watch(self, signals: StopSignals, began: float) -> None:
