@@ -7,7 +7,6 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat.base.thresholds import THRESHOLDS, read_thresholds
-from sprat_contracts.thresholds import thousandths
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_training.datasets.record import FILE
 from sprat_training.evaluation.decision import Goal
@@ -206,17 +205,6 @@ def test_the_goal_is_that_of_the_policy_and_a_keep_at_there_is_a_fixed_number(mo
     assert (found["keep_at"], found["new"]["cells"][0]["kept"]) == (0, found["rows"])
     assert evaluated(many, "--model", model)["goal"] == 0.97
     assert evaluated(many, "--model", model, "--policy", policy, "--goal", "0.9")["keep_at"] is None
-
-
-def test_a_higher_goal_never_keeps_more(model, many):
-    found = evaluated(many, "--model", model)
-    for cell in found["thresholds"]["cells"]:
-        steps = [(thousandths(step["accuracy"]), step["threshold"]) for step in cell["estimated"]]
-        assert steps == sorted(steps)
-    kept = [
-        evaluated(many, "--model", model, "--goal", goal)["new"]["cells"][0]["kept"] for goal in ("0.8", "0.9", "0.99")
-    ]
-    assert kept == sorted(kept, reverse=True)
 
 
 def test_two_versions_get_one_verdict(model, many, tmp_path):

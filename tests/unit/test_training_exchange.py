@@ -132,8 +132,23 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch, place)
         versions_to_exchange(folder)
 
 
-def test_a_link_is_not_written_over_as_no_version_before_could_be_kept_beside_it(tmp_path):
-    (tmp_path / "hr-3").mkdir()
-    (tmp_path / "hr").symlink_to("hr-3")
-    with pytest.raises(UserError, match="a link, beside which no version before can be kept; name the folder that it"):
-        check_output(tmp_path / "hr", force=True)
+@pytest.mark.parametrize(
+    ("folders", "force", "message"),
+    [
+        (("hr",), False, "exists already; name another --output, or replace it with --force"),
+        (("hr",), True, "not an artefact, so --force does not replace it"),
+        (("hr-3",), True, "a link, beside which no version before can be kept; name the folder that it leads to"),
+        (("hr/card.json", "hr.previous"), True, "not an artefact, and the version before would be kept there"),
+    ],
+)
+def test_only_an_artefact_is_written_over_and_only_on_request(tmp_path, folders, force, message):
+    for each in folders:
+        if each.endswith(".json"):
+            (tmp_path / each).parent.mkdir()
+            (tmp_path / each).touch()
+        else:
+            (tmp_path / each).mkdir()
+    if folders == ("hr-3",):
+        (tmp_path / "hr").symlink_to("hr-3")
+    with pytest.raises(UserError, match=message):
+        check_output(tmp_path / "hr", force=force)
