@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KAFKA := $(VENV)/.kafka
 SHARED := chassis langid policy inference encoder privacy training operations cli local testing
-SERVICES := intent ner translation language-id classify router frontier simulator
+SERVICES := $(patsubst services/%/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
 MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
@@ -204,6 +204,7 @@ train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core,
 
 generate: $(STAMP) ## JSON Schemas and AsyncAPI from the models; signals' page and registry, and dashboards, from their declarations
 	$(BIN)/python -m contracts.generators.generate
+	$(BIN)/python -m compose.generate
 	$(BIN)/python -m observability.registry.generate
 	$(BIN)/python -m observability.dashboards.generate
 

@@ -33,8 +33,7 @@ cat kafka-tls/broker.key kafka-tls/broker.crt >kafka-tls/broker.pem
 chmod 644 kafka-tls/broker.pem kafka-tls/ca.crt
 rm kafka-tls/broker.key kafka-tls/broker.csr kafka-tls/broker.crt
 
-for user in ADMIN OPERATOR ROUTER INTENT NER TRANSLATION LANGUAGE_ID CLASSIFY FRONTIER UPSTREAM CONSUMER; do
-    variable=KAFKA_${user}_PASSWORD
+for variable in $(grep --only-matching 'KAFKA_[A-Z_]*_PASSWORD' .env.example); do
     grep -q "^$variable=." .env && continue
     sed -i "/^#\{0,1\}$variable=/d" .env
     echo "$variable=$(openssl rand -hex 24)" >>.env

@@ -1,7 +1,7 @@
 """What goes into which layer of the images. The Dockerfile runs it; it needs `packaging` alone.
 
-    layers.py plan SOURCE LOCK FOLDER      writes FOLDER/plan.json, the members' dependencies, and of the lock of third
-                                           parties what images need, as FOLDER/requirements.txt
+    layers.py plan SOURCE LOCK FOLDER      writes FOLDER/plan.json, the members' dependencies and the layers, and of the
+                                           lock of third parties what images need, as FOLDER/requirements.txt
     layers.py packages PLAN SITE FOLDER    sorts the third parties installed in SITE into FOLDER/<layer>
     layers.py members PLAN SITE FOLDER     sorts the members installed in SITE into FOLDER/<image>
     layers.py weights SOURCE FOLDER        copies the weights of each member into FOLDER/<member>
@@ -25,21 +25,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 COMMON, MODEL = "common", "model"
-LAYERS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    # layer of third parties: (the layers below it, the member whose dependencies it holds)
-    COMMON: ((), "sprat"),
-    MODEL: ((COMMON,), "sprat-inference"),
-    "intent": ((COMMON, MODEL), "sprat-intent"),
-    "ner": ((COMMON, MODEL), "sprat-ner"),
-    "translation": ((COMMON, MODEL), "sprat-translation"),
-    "language-id": ((COMMON, MODEL), "sprat-language-id"),
-    "classify": ((COMMON, MODEL), "sprat-classify"),
-    "router": ((COMMON,), "sprat-router"),
-    "frontier": ((COMMON, MODEL), "sprat-frontier"),
-    "simulator": ((COMMON,), "sprat-simulator"),
-    "cli": ((COMMON, MODEL), "sprat-local"),
-}
-"""All but the first two are images as well; images with an equal layer share it."""
+SHARED: Mapping[str, str] = {COMMON: "sprat", MODEL: "sprat-inference"}
+"""Layer of third parties below those of the images → the member whose dependencies it holds. Images with an equal layer
+share it."""
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {"sprat": ("otel",), "sprat-classify": ("pii",)}
 """Optional dependencies of members that the images have: telemetry leaves a container by OTLP, and `classify` serves
@@ -59,8 +47,10 @@ NOT_NEEDED = {
 TIME = 1_577_836_800
 """Of all files: 2020-01-01. Before 1980, zip files cannot be written."""
 
-Plan = Mapping[str, list[str]]
+Members = Mapping[str, list[str]]
 """Member → its requirements."""
+Images = Mapping[str, str]
+"""Image → the member whose dependencies it holds: of each service, and of the command line."""
 
 
 def plan(source: Path, lock: Path, folder: Path) -> None:
@@ -77,24 +67,29 @@ def plan(source: Path, lock: Path, folder: Path) -> None:
     unneeded = {name for _, name in NOT_NEEDED}
     entries = lock.read_text("utf-8").replace("\\\n", "\\\0").splitlines(keepends=True)
     needed = [entry for entry in entries if entry.partition("==")[0] not in unneeded]
-    (folder / "plan.json").write_text(json.dumps(members, indent=1), "utf-8")
+    services = sorted(file.parent.name for file in source.glob("services/*/pyproject.toml"))
+    images = {name: f"sprat-{name}" for name in services} | {"cli": "sprat-local"}
+    (folder / "plan.json").write_text(json.dumps({"members": members, "images": images}, indent=1), "utf-8")
     (folder / "requirements.txt").write_text("".join(needed).replace("\0", "\n"), "utf-8")
 
 
-def packages(members: Plan, site: Path, folder: Path) -> None:
+def packages(members: Members, images: Images, site: Path, folder: Path) -> None:
     """Sort third parties into layers; what no image needs is in none of them."""
     installed = _installed(site)
-    reached = {layer: _reach(member, members, installed) for layer, (_, member) in LAYERS.items()}
-    for layer, (below, _) in LAYERS.items():
-        held = set().union(*(reached[each] for each in below))
-        _copy((installed[name] for name in sorted(reached[layer] - held - members.keys())), folder / layer)
+    common, model = (_reach(SHARED[layer], members, installed) for layer in (COMMON, MODEL))
+    held = {COMMON: common, MODEL: model - common}
+    for image, member in images.items():
+        reached = _reach(member, members, installed)
+        held[image] = reached - common - (model if SHARED[MODEL] in reached else set())
+    for layer, names in held.items():
+        _copy((installed[name] for name in sorted(names - members.keys())), folder / layer)
 
 
-def members(members: Plan, site: Path, folder: Path) -> None:
+def members(members: Members, images: Images, site: Path, folder: Path) -> None:
     """Sort the members into images."""
     installed = _installed(site)
-    for image in LAYERS.keys() - {COMMON, MODEL}:
-        _copy((installed[name] for name in sorted(_reach(LAYERS[image][1], members, {}))), folder / image)
+    for image, member in images.items():
+        _copy((installed[name] for name in sorted(_reach(member, members, {}))), folder / image)
 
 
 def weights(source: Path, folder: Path) -> None:
@@ -105,7 +100,7 @@ def weights(source: Path, folder: Path) -> None:
     _normalise(folder)
 
 
-def _reach(member: str, members: Plan, installed: Mapping[str, Distribution]) -> set[str]:
+def _reach(member: str, members: Members, installed: Mapping[str, Distribution]) -> set[str]:
     """Return a member and all that it depends on; where `installed` is empty, members alone."""
     reached: set[str] = set()
     waiting = [Requirement(member)]
@@ -179,7 +174,8 @@ def main(command: str, *arguments: str) -> None:
         plan(*map(Path, arguments))
     elif command in {"packages", "members"}:
         read = json.loads(Path(arguments[0]).read_text("utf-8"))
-        {"packages": packages, "members": members}[command](read, Path(arguments[1]), Path(arguments[2]))
+        sort = {"packages": packages, "members": members}[command]
+        sort(read["members"], read["images"], Path(arguments[1]), Path(arguments[2]))
     else:
         {"weights": weights}[command](*map(Path, arguments))
 

@@ -16,11 +16,12 @@ import promql_parser
 import pytest
 import yaml
 
+from sprat.base.settings import section_prefix
 from sprat.kafka.lag import topics_read_by
 from sprat.runtime import CLOSE_S
 from sprat.telemetry import attributes, signals
 from sprat.telemetry.instruments import prometheus_name
-from sprat_contracts import Topics
+from sprat_contracts import TASKS, Topics
 from sprat_policy import load_task_file
 from support.helm import (
     CHART,
@@ -58,11 +59,7 @@ SET_BY_THE_CHART = {
     "SPRAT_TASKS",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
     "SPRAT_KAFKA__MEMBERSHIP_FILE",
-} | {
-    f"SPRAT_{service}__{setting}"
-    for service in ("INTENT", "NER", "TRANSLATION", "LANGUAGE_ID", "CLASSIFY")
-    for setting in ("MODEL", "THRESHOLDS")
-}
+} | {f"{section_prefix(service)}{setting}" for service in (*TASKS, "classify") for setting in ("MODEL", "THRESHOLDS")}
 SECRET = {
     "SPRAT_SECRET",
     "SPRAT_PREVIOUS_SECRET",

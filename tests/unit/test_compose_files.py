@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from compose.generate import generated
 from sprat.base.settings import section_field
 from sprat_contracts import Topics
 from sprat_operations.rights import ROLES, parse_principals
@@ -23,8 +25,7 @@ LOADED: dict[str, dict[str, Any]] = {name: yaml.safe_load(text) for name, text i
 PAGE = (DOCS / "deploy" / "compose.md").read_text("utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text("utf-8")
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
-MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-SERVICES = ("router", "intent", "ner", "translation", "language-id", "classify", "frontier", "simulator")
+SERVICES = tuple(file.parent.name for file in ROOT.glob("services/*/pyproject.toml"))
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::?-((?:[^{}]|\{[^{}]*\}|\{[^{}]*\{[^{}]*\}[^{}]*\})*))?")
 SCHEMA = FOLDER / "kubernetes" / "chart" / "values.schema.json"
@@ -32,6 +33,14 @@ TAG = json.loads(SCHEMA.read_text("utf-8"))["definitions"]["tag"]["pattern"]
 IMAGE = re.compile(r"\$\{(?P<variable>\w+_IMAGE):-(?P<name>[a-z0-9-]+(?:/[a-z0-9-]+)?):(?P<tag>v?[0-9][\w.-]*)\}")
 NOT_IN_FILES = {"COMPOSE_PROFILES"}
 """Compose reads it by itself."""
+
+
+GENERATED = dict(generated())
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_follows_from_the_list_of_services_is_up_to_date(path: Path) -> None:
+    assert path.read_text("utf-8") == GENERATED[path], "run: make generate"
 
 
 def containers() -> list[tuple[str, dict[str, Any]]]:
@@ -110,7 +119,6 @@ def test_each_image_of_the_dockerfile_runs_somewhere_and_is_made_and_labelled() 
     }
     assert targets == {*SERVICES, "cli"}
     assert targets <= {service["image"].partition("}/")[2].partition(":")[0] for _, service in containers()}
-    assert set(re.search(r"^SERVICES := (.*)$", MAKEFILE, re.MULTILINE)[1].split()) == set(SERVICES)
 
 
 @pytest.mark.parametrize(("name", "service"), containers(), ids=lambda each: each if isinstance(each, str) else "")

@@ -10,8 +10,8 @@ reads policy and task files, and `signs` the keys of the policy; so does `classi
 {{- if $values -}}
 {{- $file := hasKey $.Values.tasks $values.task -}}
 {{- $image := ternary "classify" $values.task $file -}}
-{{- if and (not $file) (not (has $values.task (list "intent" "ner" "translation" "language-id"))) -}}
-{{- fail (printf "models.%s.task: there is no task %s: name one of intent, ner, translation and language-id, or add its file under tasks.%s" $name $values.task $values.task) -}}
+{{- if and (not $file) (not (has $values.task (include "sprat.ownTasks" $ | splitList " "))) -}}
+{{- fail (printf "models.%s.task: there is no task %s: name one of %s, or add its file under tasks.%s" $name $values.task (include "sprat.ownTasks" $ | replace " " ", ") $values.task) -}}
 {{- end -}}
 {{- $known := dict (printf "SPRAT_%s__MODEL" ($image | replace "-" "_" | upper)) $values.model -}}
 {{- if $file -}}{{- $_ := set $known "SPRAT_CLASSIFY__TASK" $values.task -}}{{- end -}}

@@ -1,0 +1,1 @@
+{{- define "sprat.ownTasks" -}}intent ner translation language-id{{- end -}}
