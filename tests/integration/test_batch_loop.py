@@ -84,24 +84,6 @@ async def test_a_good_text_among_99_bad_ones_is_answered_and_a_specialist_judges
     assert metrics.value("sprat.skipped", reason="not_asked") == 49, "nothing in them is the name of its task"
 
 
-async def test_a_text_that_breaks_the_model_is_found_by_bisection(kafka: Kafka, prefix: str) -> None:
-    settings = settings_for(kafka.bootstrap, prefix)
-    topics = await made_topics(settings)
-    bodies = [f"hello {n}" for n in range(40)]
-    bodies[17] = "poison"
-    async with running("intent", settings, building(FakeModel())):
-        await publish(kafka.bootstrap, topics.texts, [text(body) for body in bodies])
-        records = await read_until(kafka.bootstrap, [topics.predictions("intent")], 40)
-    predictions = [decode(record, Prediction).message for record in records]
-    declined = [prediction for prediction in predictions if prediction.declined]
-    assert [prediction.submitted.text for prediction in declined] == ["poison"]
-    assert declined[0].declined is not None
-    assert declined[0].declined.code == "model_error"
-    (letter,) = await read_all(kafka.bootstrap, topics.dead_letters)
-    assert json.loads(letter.value)["text"] == "poison"
-    assert DeadLetterReason.from_headers(letter.headers).code == "model_error"
-
-
 async def test_every_second_text_on_which_a_native_library_panics_is_declined_and_the_others_are_answered(
     kafka: Kafka, prefix: str
 ) -> None:
@@ -199,33 +181,6 @@ async def test_a_failed_publish_is_sought_back_and_the_model_never_runs_twice(
     assert len(records) == 30, "what was acknowledged is not sent again"
     assert sorted(model.asked) == sorted(f"hello {n}" for n in range(30)), "the model ran once for each text"
     assert await lag(kafka.bootstrap, context.group + ".default", [topics.texts]) == 0
-
-
-async def test_what_failed_in_two_partitions_is_held_until_each_comes_again(
-    metrics: Metrics, kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = settings_for(kafka.bootstrap, prefix)
-    settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"max_records": 4})})
-    topics = await made_topics(settings)
-    model = FakeModel()
-    async with running("intent", settings, building(model)) as context:
-        real, down = context.publisher.publish, [True]
-        failed: Counter[bytes | None] = Counter()
-
-        async def away(records, hold_s=None):
-            if down[0]:
-                failed.update({record.key for record in records})
-                raise NotAcknowledged(tuple(range(len(records))), "KafkaTimeoutError")
-            return await real(records, hold_s)
-
-        monkeypatch.setattr(context.publisher, "publish", away)
-        for key in (b"a", b"b", b"c", b"d"):
-            await publish(kafka.bootstrap, topics.texts, [text(f"hello {key} {n}") for n in range(6)], key=key)
-        await eventually(lambda: sum(attempts >= 2 for attempts in failed.values()) >= 2)
-        down[0] = False
-        await eventually(lambda: metrics.finished == 24, 30)
-    assert len(model.asked) == 24, "the model ran once for each text"
-    assert len(await read_all(kafka.bootstrap, topics.predictions("intent"))) == 24
 
 
 async def test_publishing_to_a_frozen_broker_ends_in_time() -> None:

@@ -126,7 +126,12 @@ class Handler:
 class Answering(Handler):
     """Answers every record by itself, as a service without a model does."""
 
+    def __init__(self):
+        self.asked = []
+        """The offsets."""
+
     def receive(self, received):
+        self.asked.append(received.offset)
         event = Emit(TOPICS.feedback, received.key, f"{received.partition}-{received.offset}", received.message)
         return Outcome((event,))
 

@@ -2,45 +2,22 @@
 
 import asyncio
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
-from aiokafka import TopicPartition
 
 from sprat.base.errors import Fatal, Rejected, Retryable
-from sprat.base.lifecycle import AdmissionControl, Failure
 from sprat.base.model import Question
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.processing.batch_choices import BATCH_TOKENS
-from sprat.processing.batch_loop import BatchLoop
-from sprat.processing.batch_steps import BatchSteps
 from sprat.processing.handler import Ask, Emit, Outcome
-from sprat.processing.loop import FailureBudget, LoopContext
+from sprat.processing.loop import FailureBudget
 from sprat.processing.outbox import Outbox
-from sprat.telemetry.tracing import Tracing
-from sprat_contracts import TextSubmitted, Topics
+from sprat_contracts import TextSubmitted
+from support.batch_parts import TOPICS, batch_parts
 from support.panics import PanicException
 from support.stream import SIGNATURES
 from support.wire_records import plain
-
-TOPICS = Topics()
-PLACE = TopicPartition(TOPICS.texts, 3)
-
-
-class Consumer:
-    def __init__(self, happened):
-        self.happened = happened
-        self.error = None
-
-    async def commit(self, offsets):
-        self.happened.append(("commit", offsets))
-
-    def seek(self, partition, offset):
-        self.happened.append(("seek", offset))
-
-    def assignment(self):
-        return frozenset({PLACE})
 
 
 class Acknowledging(Publisher):
@@ -104,30 +81,23 @@ class Handler:
 
 @pytest.fixture
 def parts():
-    happened = []
-    consumer, publisher, handler, admission, failure = (
-        Consumer(happened),
-        Acknowledging(happened),
-        Handler(),
-        AdmissionControl(),
-        Failure(),
-    )
-    outbox = Outbox("intent", "1", TOPICS, publisher, SIGNATURES)
-    context = LoopContext(outbox, lambda: consumer, Tracing(exporting=False), SIGNATURES, admission, failure)
-    loop = BatchLoop(BatchSteps(context, handler))
-    return SimpleNamespace(
-        loop=loop, happened=happened, publisher=publisher, handler=handler, admission=admission, failure=failure
-    )
+    """A loop without a model, whose broker and handler fail as a test says."""
+    made = batch_parts()
+    steps = made.loop.steps
+    made.publisher, made.handler = Acknowledging(made.happened), Handler()
+    steps.inference, steps.handler = None, made.handler
+    steps.context = replace(steps.context, outbox=Outbox("intent", "1", TOPICS, made.publisher, SIGNATURES))
+    return made
 
 
 def texts(*offsets, **fields):
-    return [plain(offset=offset, **fields) for offset in offsets]
+    return [plain(partition=1, offset=offset, **fields) for offset in offsets]
 
 
 async def test_events_come_first_then_dead_letters_then_the_commit(parts):
     parts.handler.rejects.add(6)
     await parts.loop.handle(texts(5, 6))
-    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 7})]
+    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {1: 7})]
 
 
 @pytest.mark.parametrize("topic", [TOPICS.feedback, TOPICS.dead_letters])
@@ -139,11 +109,11 @@ async def test_nothing_is_committed_while_an_event_or_a_dead_letter_is_not_ackno
         await parts.publisher.called.wait()
     for _ in range(20):  # as often as a loop that did not wait would need to commit
         await asyncio.sleep(0)
-    assert ("commit", {PLACE: 6}) not in parts.happened
+    assert ("commit", {1: 6}) not in parts.happened
     assert not handling.done()
     parts.publisher.held[topic].set()
     await handling
-    assert parts.happened[-1] == ("commit", {PLACE: 6})
+    assert parts.happened[-1] == ("commit", {1: 6})
 
 
 async def test_a_dead_letter_that_is_not_acknowledged_commits_nothing(parts):
@@ -160,7 +130,7 @@ async def test_a_dead_letter_that_is_not_acknowledged_commits_nothing(parts):
 
 async def test_a_record_that_is_not_valid_becomes_a_dead_letter_and_its_neighbours_go_on(parts):
     await parts.loop.handle([*texts(5), *texts(6, value=b"{"), *texts(7)])
-    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 8})]
+    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {1: 8})]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, PanicException, SystemExit])
@@ -168,7 +138,7 @@ async def test_a_record_that_breaks_the_handler_becomes_a_dead_letter(parts, err
     parts.handler.breaks.add(6)
     parts.handler.error = error
     await parts.loop.handle(texts(5, 6, 7))
-    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {PLACE: 8})]
+    assert parts.happened == [(TOPICS.feedback, 2), (TOPICS.dead_letters, 1), ("commit", {1: 8})]
 
 
 async def test_too_many_own_faults_publish_and_commit_nothing_and_close_admission_permanently(parts):
@@ -255,14 +225,14 @@ async def test_the_model_is_asked_for_no_more_than_the_bound_at_a_time(parts, mo
     await parts.loop.handle(texts(5, 6))
     assert model.parts == [[5], [6]]
     assert model.looked_up == [[5], [6]]
-    assert parts.happened[-1] == ("commit", {PLACE: 7})
+    assert parts.happened[-1] == ("commit", {1: 7})
 
 
 async def test_the_next_part_does_not_begin_after_admission_has_closed(parts, model):
     model.after = parts.admission.close
     await parts.loop.handle(texts(5, 6))
     assert model.parts == [[5]], "the current part ends, the next one is read again"
-    assert parts.happened == [("commit", {PLACE: 6})]
+    assert parts.happened == [("commit", {1: 6})]
 
 
 async def test_what_is_done_is_not_sought_back_when_a_later_part_fails(parts, model):
@@ -273,7 +243,7 @@ async def test_what_is_done_is_not_sought_back_when_a_later_part_fails(parts, mo
     model.after = fail
     parts.loop.steps._backoff.next = lambda: 0.0
     await parts.loop.handle(texts(5, 6, 7))
-    assert parts.happened == [("commit", {PLACE: 6}), ("seek", 6)]
+    assert parts.happened == [("commit", {1: 6}), ("seek", 1, 6)]
 
 
 @pytest.mark.parametrize(("released", "asked"), [(False, [5]), (True, [5, 5])], ids=["the same", "another"])
@@ -285,7 +255,7 @@ async def test_a_decision_is_held_for_the_retry_and_forgotten_with_its_assignmen
         await parts.loop.release()
     await parts.loop.handle(texts(5))
     assert parts.handler.asked == asked
-    assert parts.happened == [("seek", 5), (TOPICS.feedback, 1), ("commit", {PLACE: 6})]
+    assert parts.happened == [("seek", 1, 5), (TOPICS.feedback, 1), ("commit", {1: 6})]
 
 
 async def test_a_topic_that_takes_less_than_it_should_is_fatal(parts):
