@@ -39,8 +39,8 @@ def say(what: str) -> None:
     print(f"{time.monotonic() - _start:6.1f} s  {what}", flush=True)
 
 
-def card_texts(recipe: str, **values: object) -> dict[str, Any]:
-    """Return the texts of `card.toml` beside a recipe, each with the values for the names in its braces."""
+def card_texts(recipe: str, name: str = "card.toml", **values: object) -> dict[str, Any]:
+    """Return the texts of a file beside a recipe, each with the values for the names in its braces."""
 
     def filled(part: Any) -> Any:
         if isinstance(part, str):
@@ -49,7 +49,7 @@ def card_texts(recipe: str, **values: object) -> dict[str, Any]:
             return tuple(map(filled, part))
         return {name: filled(each) for name, each in part.items()} if isinstance(part, dict) else part
 
-    path = Path(recipe).with_name("card.toml")
+    path = Path(recipe).with_name(name)
     texts: dict[str, Any] = filled(tomllib.loads(path.read_text("utf-8")))
     return texts
 

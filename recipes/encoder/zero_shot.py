@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.common import ROOT, calibration_error, options_of
+from recipes.common import ROOT, calibration_error, card_texts, options_of
 from sprat_encoder import identify, load
 from sprat_encoder.zero_shot import ARRAYS, ARTEFACT, KEEP_AT, OUTSIDE_SHARE, READER, head_of, label_vectors
 from sprat_inference.artefact import load_part, write_part
@@ -169,18 +169,8 @@ def main() -> None:
     np.savez(ARTEFACT / ARRAYS, text_mean=means[0], label_mean=means[1], calibration=rows_of)
     encoder_card = load_part(ARTEFACT.parent / "e5-small")
     made_of = [work.model_dump() for work in encoder_card.made_of if work.name == "multilingual-e5-small"]
-    made_of.append(
-        {
-            "name": "CLINC150",
-            "authors": "Larson et al. 2019, An Evaluation Dataset for Intent Classification and Out-of-Scope "
-            "Prediction",
-            "licence": "CC-BY-3.0",
-            "source": "data_full",
-            "used_for": f"the mean of its training texts and of its labels' names; the calibration: tasks of "
-            f"{COUNTS[0]} to {COUNTS[-1]} of its labels, {DRAWS} draws of each of "
-            f"{len(COUNTS)} sizes, with its training texts",
-        }
-    )
+    texts = card_texts(__file__, "zero_shot.toml", first=COUNTS[0], last=COUNTS[-1], draws=DRAWS, sizes=len(COUNTS))
+    made_of += texts.pop("made_of")
     card = write_part(
         ARTEFACT,
         {
@@ -188,13 +178,9 @@ def main() -> None:
             "reader": READER,
             "languages": encoder_card.languages,
             "max_tokens": MAX_TOKENS,
-            "licence": "MIT AND CC-BY-3.0",
             "made_of": made_of,
             "scores": scores,
-            "limits": [
-                "It knows a label by its words: names that say nothing, such as codes, need a meaning.",
-                "The calibration was fitted on English texts; what a meaning adds to a name was not measured.",
-            ],
+            **texts,
         },
     )
     print(card.version)

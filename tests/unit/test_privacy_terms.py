@@ -68,12 +68,6 @@ def test_terms_and_patterns_are_found(policy: PrivacyPolicy, text: str, expected
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        pytest.param("perimeter: {term: []}", ":1:13: perimeter.term: no such field; did you mean terms?", id="typo"),
-        pytest.param(
-            "perimeter:\n  terms:\n    - {type: A, words: [x], wrods: [y]}\n",
-            ":3:29: perimeter.terms.0.wrods: no such field; did you mean words? known here: type, words",
-            id="typo in a rule",
-        ),
         pytest.param(
             "perimeter:\n  terms:\n    - {type: project, words: [x]}\n",
             ":3:14: perimeter.terms.0.type: 'project': not of the form expected",
@@ -84,11 +78,6 @@ def test_terms_and_patterns_are_found(policy: PrivacyPolicy, text: str, expected
             ":3:28: perimeter.terms.0.words.1: '--': there is no letter or digit in it; remove it",
             id="no word",
         ),
-        pytest.param(
-            "perimeter: {terms: [{type: A, words: []}]}", ":1:38: perimeter.terms.0.words: no entry", id="no words"
-        ),
-        pytest.param("perimeter: {terms: [{type: A}]}", ":1:21: perimeter.terms.0.words: field required", id="none"),
-        pytest.param("perimeter: {terms: A}", ":1:20: perimeter.terms: 'A': not a list", id="no list"),
         pytest.param(
             "perimeter:\n  patterns:\n    - {type: A, pattern: 'K-[0-9'}\n",
             ":3:26: perimeter.patterns.0.pattern: 'K-[0-9': missing ]: [0-9; expected: a regular expression",
@@ -113,11 +102,6 @@ def test_terms_and_patterns_are_found(policy: PrivacyPolicy, text: str, expected
             "perimeter: {patterns: [{type: A, pattern: 'x*'}]}",
             ":1:43: perimeter.patterns.0.pattern: 'x*': it matches nothing at all",
             id="matches nothing",
-        ),
-        pytest.param(
-            r"perimeter: {patterns: [{type: A, pattern: '\s'}]}",
-            ":1:43: perimeter.patterns.0.pattern: '\\\\s': it",
-            id="space",
         ),
         pytest.param(
             "perimeter: {validators_alone: [FI]}",

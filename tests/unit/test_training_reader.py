@@ -254,12 +254,6 @@ def test_another_encoding_is_read_where_it_is_named(tmp_path):
             read_labelled(path, encoding=wrong)
 
 
-@pytest.mark.parametrize("names", ["Nachricht;Kategorie", "Énoncé;Catégorie", "ENONCE;CATÉGORIE", "mensaje;intención"])
-def test_names_of_columns_are_known_in_four_languages(tmp_path, names):
-    read = read_labelled(write_file(tmp_path, "a.csv", f"id;{names}\n1;hi;greeting\n"))
-    assert (read.texts, read.labels) == (("hi",), ("greeting",))
-
-
 def test_rows_that_cannot_be_used_are_left_out_where_a_list_takes_them(tmp_path):
     path = write_file(tmp_path, "a.csv", "text,label\nhi,a\n,a\nho,b,c\nhey,\nbye,b\n")
     bad: list[RowProblem] = []

@@ -24,9 +24,6 @@ _UNSPACED: Final = (
     (0x20000, 0x3FFFF),  # Han, supplementary planes
 )
 
-UNSPACED_RANGES: Final = "".join(f"{chr(first)}-{chr(last)}" for first, last in _UNSPACED)
-"""Content of a regular expression's character class."""
-
 
 def is_seam(text: str, at: int) -> bool:
     """Return whether a word can begin or end before `text[at]`."""

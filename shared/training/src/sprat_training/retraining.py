@@ -117,27 +117,18 @@ class FormerTraining:
             encoder: an artefact with an encoder; None: that of the former training.
             threads: that read texts.
         """
-        card, reading = self.card, self.reading
+        card = self.card
         return TrainingConfig(
             files=(*(each for each in files if each != corrections), corrections),
             corrections=corrections,
             output=output,
             name=card.name,
-            columns=ColumnNames(reading.text_column, reading.label_column),
-            encoding=reading.encoding,
-            skip_bad_rows=None if reading.skip_bad_rows is None else Path(reading.skip_bad_rows),
-            merge_case=reading.merge_case,
             outside_file=outside,
-            outside_label=reading.outside_label,
             languages=card.languages,
             encoder=encoder or (self.folder if card.built_on is None else None),
-            goal=reading.goal,
-            outside_share=reading.outside_share,
             drop_small=True,
-            drop_suspects=reading.drop_suspects,
-            lexical=reading.lexical,
-            licence=reading.licence,
             threads=threads,
+            **self.reading.options(),
         )
 
     def learnt(self, corrections: Path, scratch: Path) -> Path | None:

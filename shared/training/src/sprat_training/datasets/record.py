@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.base.errors import UserError
+from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.config import TrainingConfig
 from sprat_training.datasets.reader import LabelledTexts
 from sprat_training.datasets.rows import normalised_text
@@ -50,19 +51,21 @@ class Reading:
     @classmethod
     def of(cls, config: TrainingConfig) -> "Reading":
         """Return the options of a training."""
-        return cls(
-            text_column=config.columns.text,
-            label_column=config.columns.label,
-            encoding=config.encoding,
-            merge_case=config.merge_case,
-            skip_bad_rows=None if config.skip_bad_rows is None else str(config.skip_bad_rows),
-            outside_label=config.outside_label,
-            goal=config.goal,
-            lexical=config.lexical,
-            drop_suspects=config.drop_suspects,
-            outside_share=config.outside_share,
-            licence=config.licence,
-        )
+        same = {name: getattr(config, name) for name in _SAME}
+        bad_rows = None if config.skip_bad_rows is None else str(config.skip_bad_rows)
+        return cls(config.columns.text, config.columns.label, skip_bad_rows=bad_rows, **same)
+
+    def options(self) -> dict[str, Any]:
+        """Return the fields of a :class:`TrainingConfig` for a training alike."""
+        bad_rows = None if self.skip_bad_rows is None else Path(self.skip_bad_rows)
+        columns = ColumnNames(self.text_column, self.label_column)
+        return {name: getattr(self, name) for name in _SAME} | {"columns": columns, "skip_bad_rows": bad_rows}
+
+
+_SAME: Final = {each.name for each in fields(Reading)} & {each.name for each in fields(TrainingConfig)} - {
+    "skip_bad_rows"
+}
+"""Options that are remembered under their own names and as they are."""
 
 
 @dataclass(frozen=True, slots=True)
