@@ -52,8 +52,8 @@ class Jar:
 @cache
 def pinned() -> tuple[Jar, ...]:
     """Return every jar of the class path, in its order."""
-    lines = (line.split() for line in _CLASS_PATH.read_text("ascii").splitlines())
-    return tuple(Jar(*coordinate.split(":", 2), sha256=sha256) for coordinate, sha256 in lines)
+    lines = _CLASS_PATH.read_text("ascii").replace(":", " ").splitlines()
+    return tuple(Jar(*line.split()) for line in lines)
 
 
 def kafka_dir() -> Path:
