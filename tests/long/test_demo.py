@@ -84,29 +84,15 @@ def test_the_walkthrough_says_what_the_demo_counts(demo: Ran) -> None:
         assert abs(figures["kept"] - about) <= max(2, about // 20), "another CPU may round a confidence differently"
 
 
-def test_the_small_model_is_right_where_its_answers_were_kept(demo: Ran) -> None:
-    kept = demo.figures["tasks"]["intent"]["small_kept"]
-
+def test_the_figures_are_those_of_a_working_installation(demo: Ran) -> None:
+    figures, kept = demo.figures, demo.figures["tasks"]["intent"]["small_kept"]
     assert kept["judged"] > 150
     assert kept["right"] / kept["judged"] > 0.9
-
-
-def test_it_is_cheaper_than_asking_the_frontier_everything(demo: Ran) -> None:
-    assert 0 < demo.figures["cost_eur"] < demo.figures["all_frontier_eur"] / 2
-
-
-def test_personal_data_left_masked(demo: Ran) -> None:
-    leaving = demo.figures["leaving"]
-
-    assert 0 < leaving["texts_masked"] < leaving["texts"]
-    assert {"PERSON", "IBAN"} <= set(leaving["masked"])
-    assert not any("masking" in figures["because"].get("declined", {}) for figures in demo.figures["tasks"].values())
-
-
-def test_one_trace_contains_every_hop(demo: Ran) -> None:
-    topics = [hop["topic"] for hop in demo.figures["trace"]["hops"]]
-
-    assert topics == [
+    assert 0 < figures["cost_eur"] < figures["all_frontier_eur"] / 2
+    assert 0 < figures["leaving"]["texts_masked"] < figures["leaving"]["texts"]
+    assert {"PERSON", "IBAN"} <= set(figures["leaving"]["masked"])
+    assert not any("masking" in each["because"].get("declined", {}) for each in figures["tasks"].values())
+    assert [hop["topic"] for hop in figures["trace"]["hops"]] == [
         "sprat.texts.v1",
         "sprat.predictions.intent.v1",
         "sprat.frontier.requests.v1",
@@ -117,21 +103,8 @@ def test_one_trace_contains_every_hop(demo: Ran) -> None:
     ]
 
 
-def test_the_summary_shows_every_section(demo: Ran) -> None:
-    for part in (
-        "Routes and answers",
-        "(simulated)",
-        "Cost",
-        "What left the perimeter",
-        "Dead letters: 35",
-        "hop by hop",
-        "The promise was kept.",
-    ):
-        assert part in demo.output
-
-
 def test_it_leaves_nothing_running(demo: Ran) -> None:
-    assert demo.output
+    assert "The promise was kept." in demo.output
     assert [
         line for line in map(command_line, psutil.Process().children(recursive=True)) if "sprat_router" in line
     ] == []

@@ -56,24 +56,24 @@ def test_the_users_default_language_is_that_of_all_services(monkeypatch: pytest.
     launched = [builder.build(spec(name), name, {}).environment for name in ("router", "intent", "frontier")]
 
     assert [each["SPRAT_DEFAULT_LANGUAGE"] for each in launched] == ["de"] * 3
-    monkeypatch.setenv("SPRAT_DEFAULT_LANGUAGE", "german")
-    with pytest.raises(UserError, match=r"^settings: SPRAT_DEFAULT_LANGUAGE: no language tag"):
-        environment.kafka_settings({}, embedded=True)
 
 
-def test_the_error_names_a_wrong_option() -> None:
-    with pytest.raises(UserError, match="prefix"):
-        environment.kafka_settings({"prefix": "no spaces"}, embedded=True)
-
-
-def test_the_error_names_a_wrong_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPRAT_DRAIN_S", "-4")
-    with pytest.raises(UserError, match=r"^settings: SPRAT_DRAIN_S: "):
-        environment.kafka_settings({}, embedded=True)
-
-
-def test_threads_are_pinned() -> None:
-    assert environment.single_threaded()["OMP_NUM_THREADS"] == "1"
+@pytest.mark.parametrize(
+    ("overrides", "variables", "message"),
+    [
+        ({"prefix": "no spaces"}, {}, "prefix"),
+        ({}, {"SPRAT_DRAIN_S": "-4"}, r"^settings: SPRAT_DRAIN_S: "),
+        ({}, {"SPRAT_DEFAULT_LANGUAGE": "german"}, r"^settings: SPRAT_DEFAULT_LANGUAGE: no language tag"),
+    ],
+    ids=["an option", "a variable", "a language"],
+)
+def test_the_error_names_what_is_wrong(
+    overrides: dict[str, str], variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
+        environment.kafka_settings(overrides, embedded=True)
 
 
 def test_the_simulated_frontier_uses_the_simulators_port_and_gets_no_key(tmp_path: Path) -> None:
@@ -102,30 +102,28 @@ def of_frontier(names: Iterable[str]) -> dict[str, str]:
     return {f"SPRAT_FRONTIER__{name}": value for name, value in ALL.items() if name in names}
 
 
-@pytest.mark.parametrize("left_out", [*ALL, "MODEL PRICES"])
-def test_what_is_missing_for_a_frontier_is_named_before_anything_starts(left_out: str) -> None:
-    missing = left_out.split()
-    options = Options(frontier="http://127.0.0.1:1/v1", environment=of_frontier(ALL.keys() - set(missing)))
-    names = ", ".join(f"SPRAT_FRONTIER__{name}" for name in missing)
-    with pytest.raises(UserError, match=f"127.0.0.1:1/v1: set {names}, too"):
-        environment.check_options(options)
+URL = "http://127.0.0.1:1/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "message"),
+    [
+        *((URL, of_frontier(ALL.keys() - {name}), f"127.0.0.1:1/v1: set SPRAT_FRONTIER__{name}, too") for name in ALL),
+        (URL, of_frontier(["PROVIDER", "REGION"]), "set SPRAT_FRONTIER__MODEL, SPRAT_FRONTIER__PRICES, too"),
+        ("https://api.mistral.ai/v1", {}, "set SPRAT_FRONTIER__API_KEY, SPRAT_FRONTIER__PRICES, too; prices are"),
+        ("api.example.org/v1", of_frontier(ALL), "--frontier: the URL "),
+    ],
+)
+def test_what_is_missing_for_a_frontier_is_named_before_anything_starts(
+    url: str, variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        environment.check_options(Options(frontier=url, environment=variables))
 
 
 def test_a_frontier_whose_variables_are_set_is_accepted_wherever_they_stand() -> None:
-    environment.check_options(Options(frontier="http://127.0.0.1:1/v1", environment=of_frontier(ALL)))
-    environment.check_options(
-        Options(frontier="http://127.0.0.1:1/v1", service_environment={"frontier": of_frontier(ALL)})
-    )
-
-
-def test_the_default_frontier_needs_its_key_and_prices_alone() -> None:
-    with pytest.raises(UserError, match="set SPRAT_FRONTIER__API_KEY, SPRAT_FRONTIER__PRICES, too; prices are"):
-        environment.check_options(Options(frontier="https://api.mistral.ai/v1"))
-
-
-def test_a_frontier_without_a_scheme_is_refused_before_anything_starts() -> None:
-    with pytest.raises(UserError, match="--frontier: the URL "):
-        environment.check_options(Options(frontier="api.example.org/v1", environment=of_frontier(ALL)))
+    environment.check_options(Options(frontier=URL, environment=of_frontier(ALL)))
+    environment.check_options(Options(frontier=URL, service_environment={"frontier": of_frontier(ALL)}))
 
 
 def test_variables_for_one_service_override_those_for_all(tmp_path: Path) -> None:

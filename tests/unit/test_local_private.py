@@ -33,9 +33,14 @@ def acquire(folder: Path) -> None:
     DataFolder.acquire(folder, PREFIX).release()
 
 
-def test_a_new_folder_is_private(tmp_path: Path) -> None:
-    acquire(tmp_path / "data")
-    assert rights(tmp_path / "data") == {0}
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_new_or_an_empty_folder_is_made_private(*, exists: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    if exists:
+        folder.mkdir()
+        folder.chmod(0o755)
+    acquire(folder)
+    assert rights(folder) == {0}
 
 
 def test_a_folder_of_an_earlier_version_is_made_private_with_everything_in_it(tmp_path: Path) -> None:
@@ -46,14 +51,6 @@ def test_a_folder_of_an_earlier_version_is_made_private_with_everything_in_it(tm
     assert rights(folder) == {0}
     assert (folder / "kafka/records").read_text() == "content"
     assert Path("/etc/hostname").stat().st_mode == before, "what a link points to is not Sprat's"
-
-
-def test_an_empty_folder_that_others_can_read_is_made_private(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir(mode=0o755)
-    folder.chmod(0o755)
-    acquire(folder)
-    assert rights(folder) == {0}
 
 
 def test_a_folder_with_other_files_that_others_can_read_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

@@ -8,13 +8,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from sprat.base.errors import UserError
 from sprat_cli.main import app
 from sprat_contracts import ModelAnnounced
 from sprat_inference.artefact import write_artefact
 from sprat_local.installation import servers
 from sprat_local.installation.lifecycle import Installation
-from sprat_local.installation.options import POLICY, Options, named_kafka_port, named_policy, without_password
+from sprat_local.installation.options import POLICY, Options, named_kafka_port, without_password
 from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import PortClaims
@@ -148,19 +147,6 @@ def test_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "  Redis     redis://host:6380/1\n" in text
     assert "  frontier  https://models/v1\n" in text
     assert "hunter2" not in text
-
-
-@pytest.mark.parametrize("by", ["environment", ".env"])
-def test_the_policy_is_the_one_that_the_settings_name(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert named_policy() is None
-    if by == ".env":
-        (tmp_path / ".env").write_text("SPRAT_POLICY=own.yaml\n")
-    else:
-        monkeypatch.setenv("SPRAT_POLICY", "own.yaml")
-    with pytest.raises(UserError, match=r"SPRAT_POLICY: there is no policy file at own\.yaml"):
-        named_policy()
-    (tmp_path / "own.yaml").write_text("tenants: {}\n")
-    assert named_policy() == Path("own.yaml")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def check_options(options: Options) -> None:
         UserError: an option or variable is wrong, or the policy file is missing; the message names it.
     """
     if not options.policy.is_file():
-        raise UserError(f"there is no policy file at {options.policy}")
+        raise UserError(f"there is no policy file at {options.policy}: name another, by --policy or SPRAT_POLICY")
     overrides: dict[str, Any] = {"prefix": options.prefix, "partitions": options.partitions}
     if options.bootstrap is not None:
         overrides["bootstrap"] = options.bootstrap

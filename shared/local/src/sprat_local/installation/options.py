@@ -100,28 +100,6 @@ def named_kafka_port() -> int:
     return int(port) if local else USUAL_KAFKA_PORT
 
 
-def named_tasks() -> Path | None:
-    """Return the folder of task files that `SPRAT_TASKS` names, also in `.env`; None where it names none.
-
-    Raises:
-        UserError: as `named_kafka_port`.
-    """
-    folder = environment().get("SPRAT_TASKS")
-    return Path(folder) if folder else None
-
-
-def named_policy() -> Path | None:
-    """Return the policy file that `SPRAT_POLICY` names, also in `.env`; None where it names none.
-
-    Raises:
-        UserError: there is no such file; or as `named_kafka_port`.
-    """
-    named = environment().get("SPRAT_POLICY")
-    if named and not Path(named).is_file():
-        raise UserError(f"SPRAT_POLICY: there is no policy file at {named}; name another one, or --policy FILE")
-    return Path(named) if named else None
-
-
 def without_password(url: str) -> str:
     """Return a URL without what may be secret in it: user, password, query."""
     try:

@@ -129,15 +129,13 @@ def up(
         POLICY,
         Options,
         named_kafka_port,
-        named_policy,
-        named_tasks,
     )
     from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
     from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
-    from sprat_policy import load_task_files, tasks_folder  # noqa: PLC0415 - as above
+    from sprat_operations.chosen_policy import chosen_policy, tasks_beside  # noqa: PLC0415 - as above
 
-    policy = policy or named_policy()
-    files = load_task_files(tasks_folder(named_tasks(), policy))
+    policy = chosen_policy(policy)
+    files = tasks_beside(policy)
     options = Options(
         bootstrap=bootstrap,
         redis=redis,
