@@ -1,18 +1,16 @@
-"""The embedded broker is a real Kafka: what the services need of it, and what happens around its start and end."""
+"""The embedded broker: its largest record, and what happens around its start and end."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sprat_local.kafka import jars
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.processes.notices import DownloadError, LocalError, StartError
 from sprat_local.processes.ports import is_free
-from support.stream import eventually
 
 MIB = 1024 * 1024
 
@@ -58,67 +56,6 @@ async def read(bootstrap: str, topic: str, group: str, count: int) -> list[bytes
         return values
 
 
-async def test_what_an_idempotent_producer_sent_is_consumed_in_order(kafka, prefix):
-    await make_topic(kafka.bootstrap, prefix)
-    await produce(kafka.bootstrap, prefix, *(b"%d" % number for number in range(20)))
-    assert await read(kafka.bootstrap, prefix, prefix, 20) == [b"%d" % number for number in range(20)]
-
-
-async def test_two_members_of_a_group_share_the_partitions(kafka, prefix):
-    await make_topic(kafka.bootstrap, prefix, partitions=4)
-    assignments: list[set[TopicPartition]] = []
-
-    class Listener(ConsumerRebalanceListener):
-        async def on_partitions_revoked(self, revoked):
-            pass
-
-        async def on_partitions_assigned(self, assigned):
-            assignments.append(set(assigned))
-
-    first, second = (
-        AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap,
-            group_id=prefix,
-            heartbeat_interval_ms=200,
-            isolation_level="read_committed",
-        )
-        for _ in range(2)
-    )
-    first.subscribe([prefix], listener=Listener())
-    second.subscribe([prefix])
-    async with first:
-        async with second:
-            for _ in range(100):
-                if len(first.assignment()) == len(second.assignment()) == 2:
-                    break
-                await asyncio.sleep(0.1)
-            assert first.assignment() | second.assignment() == {TopicPartition(prefix, part) for part in range(4)}
-            assert not first.assignment() & second.assignment()
-        assert [len(assigned) for assigned in assignments] == [4, 2]
-
-
-async def test_the_producer_learns_the_brokers_append_time(kafka, prefix):
-    await make_topic(kafka.bootstrap, prefix, message_timestamp_type="LogAppendTime")
-    before = int(time.time() * 1000)
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, enable_idempotence=True) as producer:
-        sent = await producer.send_and_wait(prefix, b"x", partition=0, timestamp_ms=1_000)
-    async with consumer_of(kafka.bootstrap, prefix, prefix) as consumer:
-        record = await asyncio.wait_for(consumer.getone(), 20)
-    assert before <= sent.timestamp <= int(time.time() * 1000)
-    assert (sent.timestamp_type, sent.timestamp) == (1, record.timestamp)
-
-
-async def test_offsets_are_found_by_append_time(kafka, prefix):
-    await make_topic(kafka.bootstrap, prefix, message_timestamp_type="LogAppendTime")
-    (old,) = await produce(kafka.bootstrap, prefix, b"old")
-    await eventually(lambda: time.time() * 1000 > old + 1)
-    (since,) = await produce(kafka.bootstrap, prefix, b"new")
-    part = TopicPartition(prefix, 0)
-    async with consumer_of(kafka.bootstrap, prefix, prefix) as consumer:
-        assert (await consumer.offsets_for_times({part: since}))[part].offset == 1
-        assert (await consumer.offsets_for_times({part: since + 60_000}))[part] is None
-
-
 async def test_the_largest_record_of_any_topic_fits(kafka, prefix):
     await make_topic(kafka.bootstrap, prefix, max_message_bytes=str(3 * MIB))
     await produce(kafka.bootstrap, prefix, bytes(3 * MIB - 200), max_request_size=3 * MIB)
@@ -154,14 +91,6 @@ async def test_clients_outlive_a_broker_that_is_frozen_and_goes_on():
         assert await read(broker.bootstrap, "frozen", "group", 2) == [b"1", b"2"]
 
 
-async def test_data_of_a_named_folder_is_kept_between_runs(tmp_path):
-    with EmbeddedKafka(tmp_path / "data") as broker:
-        await make_topic(broker.bootstrap, "kept")
-        await produce(broker.bootstrap, "kept", b"1")
-    with EmbeddedKafka(tmp_path / "data") as broker:
-        assert await read(broker.bootstrap, "kept", "group", 1) == [b"1"]
-
-
 def test_nothing_is_left_after_stop():
     broker = EmbeddedKafka()
     broker.start()
@@ -170,11 +99,6 @@ def test_nothing_is_left_after_stop():
     assert not folder.exists()
     assert is_free(port)
     assert not Path(f"/proc/{pid}").exists()
-
-
-def test_a_folder_serves_one_broker_at_a_time(tmp_path):
-    with EmbeddedKafka(tmp_path), pytest.raises(LocalError, match="in use by another process"):
-        EmbeddedKafka(tmp_path).start()
 
 
 def test_a_taken_port_is_named(kafka):

@@ -10,12 +10,6 @@ from sprat_local.processes.ports import is_free
 from sprat_local.redis import EmbeddedRedis, redis_program
 
 
-async def test_what_is_set_is_read(redis_server, prefix):
-    async with Client.from_url(redis_server.url) as client:
-        await client.set(prefix, b"value", ex=60)
-        assert await client.mget([prefix, f"{prefix}-none"]) == [b"value", None]
-
-
 async def test_its_memory_is_bounded_and_nothing_goes_to_disk():
     with EmbeddedRedis() as server:
         async with Client.from_url(server.url) as client:

@@ -13,26 +13,18 @@ from sprat_local.kafka import jars
 from sprat_local.processes.notices import DownloadError
 
 
-def test_the_cache_is_in_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("named", "parent"), [(None, ".cache"), ("{home}/own", "own"), ("relative", ".cache")])
+def test_the_cache_is_where_the_xdg_specification_says(
+    named: str | None, parent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is invalid, so it is ignored."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if named is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", named.format(home=tmp_path))
 
-    assert jars.kafka_dir().parent == tmp_path / ".cache" / "sprat"
-    assert not (tmp_path / ".cache").exists()
-
-
-def test_xdg_cache_home_moves_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    assert jars.kafka_dir().parent == tmp_path / "cache" / "sprat"
-
-
-def test_a_relative_xdg_cache_home_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The XDG base directory specification: a relative path is invalid."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
-
-    assert jars.kafka_dir().parent == tmp_path / ".cache" / "sprat"
+    assert jars.kafka_dir().parent == tmp_path / parent / "sprat"
+    assert not (tmp_path / parent).exists()
 
 
 def test_only_one_at_a_time_changes_the_cache(tmp_path: Path) -> None:
