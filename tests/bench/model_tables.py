@@ -156,8 +156,7 @@ def ner(figures: Figures, left_out: Figures) -> str:
     rows = [
         {
             **each,
-            "set_with": left_out["with"].get(name),
-            "set_without": left_out["without"].get(name),
+            "lost": None if name not in left_out["with"] else left_out["without"][name] - left_out["with"][name],
             "published": PUBLISHED_NER.get(name, ""),
         }
         for name, each in figures["sets"].items()
@@ -167,8 +166,7 @@ def ner(figures: Figures, left_out: Figures) -> str:
         "texts": "{texts:,}",
         "Sprat": "{sprat:%}",
         "spaCy `en_core_web_sm`": "{?spacy:%}",
-        "short training": "{set_with:%}",
-        "short training without the set": "{set_without:%}",
+        "without the set": "{lost:%}",
         "published": "{published}",
     }
     cost = (
