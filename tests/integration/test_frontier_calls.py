@@ -135,23 +135,3 @@ async def test_a_retry_after_of_an_hour_ends_with_the_first_probe_that_works(con
     async with asyncio.timeout(2):
         answers = await asyncio.gather(*waiting)
     assert [answered.declined for answered in answers] == [None] * 5
-
-
-async def test_an_outage_opens_the_breaker_and_waiting_cases_are_answered_at_its_end(connect, behave, simulated):
-    behave(error_rate=1, error_status=503)
-    tried = frontier(connect(), breaker={"failures": 3, "cooldown_s": 0.1, "max_cooldown_s": 0.2}, concurrency=8)
-    patient = [asyncio.create_task(tried.answer(parts.request(f"patient {n}"))) for n in range(20)]
-    async with asyncio.timeout(5):
-        while tried.breaker.state != "open":
-            await asyncio.sleep(0.01)
-    hasty = await asyncio.gather(*(tried.answer(parts.request(f"h {n}", deadline_ms=50)) for n in range(10)))
-    assert {answered.declined.code for answered in hasty} == {"deadline"}
-    await asyncio.sleep(0.5)  # the rest of the outage: it is about how few calls are made in it
-    during = simulated.call("/stats")["requests"]
-    assert during <= 8 + 6, "the first calls, then one probe for each pause"
-    assert not any(task.done() for task in patient)
-    behave()
-    answers = await asyncio.gather(*patient)
-    assert all(answered.declined is None for answered in answers)
-    assert tried.breaker.state == "closed"
-    assert simulated.call("/stats")["requests"] == 20

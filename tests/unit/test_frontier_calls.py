@@ -147,17 +147,6 @@ async def test_in_an_outage_one_call_probes_and_cases_with_time_are_answered_at_
     )
 
 
-async def test_a_retry_after_holds_back_the_calls_of_other_cases():
-    busy = ProviderError("rate_limited", "HTTP status 429", retryable=True, retry_after_s=60)
-    service = frontier(lambda n: busy if n == 0 else OUTPUT, breaker={"failures": 100})
-    await service.answer(parts.request("first", deadline_ms=10_000))
-    assert service.breaker.state == "open"
-    second = await service.answer(parts.request("second", deadline_ms=10_000))
-    assert second.declined.code == "deadline"
-    assert not second.egress.left
-    assert len(service.provider.questions) == 1
-
-
 async def test_probes_during_a_long_outage_do_not_use_up_retries():
     pauses = {"failures": 1, "cooldown_s": 0.005, "max_cooldown_s": 0.005}
     service = frontier(lambda n: UNAVAILABLE if n < 12 else OUTPUT, max_retries=1, breaker=pauses)

@@ -128,21 +128,16 @@ async def test_the_model_is_asked_for_no_text_that_was_not_looked_up(cached_infe
         await cached_inference.finish([item])
 
 
-async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(cached_inference, model):
-    model.broken = {"b"}
+BROKEN = pytest.mark.parametrize("error", [ZeroDivisionError, PanicException, SystemExit, asyncio.CancelledError])
+
+
+@BROKEN
+async def test_a_text_that_breaks_the_model_fails_alone_and_is_not_cached(cached_inference, model, error):
+    model.broken, model.error = {"b"}, error
     assert await answer(cached_inference, "a", "b", "c", "d") == ["a, fresh", "failed", "c, fresh", "d, fresh"]
     assert len(cached_inference.cache.values) == 3
     model.broken = set()
     assert await answer(cached_inference, "b") == ["b, fresh"]
-
-
-NO_EXCEPTIONS = pytest.mark.parametrize("error", [PanicException, SystemExit, asyncio.CancelledError])
-
-
-@NO_EXCEPTIONS
-async def test_a_text_on_which_a_native_library_panics_fails_alone(cached_inference, model, error):
-    model.broken, model.error = {"b"}, error
-    assert await answer(cached_inference, "a", "b", "c", "d") == ["a, fresh", "failed", "c, fresh", "d, fresh"]
 
 
 def test_ctrl_c_is_no_failure_of_a_text():
@@ -246,23 +241,13 @@ async def test_the_rest_of_the_model_gets_what_its_first_stage_has_found(staged)
     assert staged.model.found == ["found hard", "found harder"]
 
 
-async def test_a_text_that_breaks_the_first_stage_fails_alone(staged):
-    staged.model.broken = {"easy b"}
-    assert await answer(staged, "easy a", "easy b", "hard") == ["easy a, fresh by lexical", "failed", "hard, fresh"]
-
-
-@NO_EXCEPTIONS
+@BROKEN
 @pytest.mark.parametrize("more", [0, FEW_TEXTS], ids=["on the event loop", "on its thread"])
-async def test_a_text_on_which_the_first_stage_panics_fails_alone(staged, error, more):
+async def test_a_text_that_breaks_the_first_stage_fails_alone(staged, error, more):
     staged.model.broken, staged.model.error = {"easy b"}, error
     others = [f"easy {number}" for number in range(more)]
     found = await answer(staged, "easy a", "easy b", *others)
     assert found == ["easy a, fresh by lexical", "failed", *(f"{each}, fresh by lexical" for each in others)]
-
-
-async def test_an_answer_of_the_first_stage_without_a_confidence_is_none(staged):
-    staged.model.confidence = float("nan")
-    assert await answer(staged, "easy") == ["failed"]
 
 
 async def test_a_model_that_says_it_has_no_first_stage_is_asked_as_a_whole(staged):

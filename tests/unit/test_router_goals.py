@@ -11,7 +11,7 @@ from sprat_contracts import OUTPUTS, Declined, FrontierAnswered, MaskedOutput, M
 from sprat_contracts.thresholds import LEVELS, Thresholds
 from sprat_policy import IntentPolicy, KeepRule, Policy, TaskPolicies, TaskPolicy
 from sprat_router.decisions import RouteDecision, decide
-from sprat_router.goals import measure_goals
+from sprat_router.policy_check import measure_goals
 from support.measured import thresholds
 from support.metrics import Metrics
 from support.router_records import MODEL, announced, prediction, received, requests, results, router, table, worth

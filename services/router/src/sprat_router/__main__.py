@@ -15,10 +15,9 @@ from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
 from sprat_policy import TaskSettings, load_guarded_policy
-from sprat_router.goals import measure_goals
 from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
-from sprat_router.policy_check import GRACE_S, PolicyCheck
+from sprat_router.policy_check import GRACE_S, PolicyCheck, measure_goals
 
 
 class RouterSettings(TaskSettings):
