@@ -48,7 +48,7 @@ check: $(STAMP) ## format, lint, spelling, types, import rules
 	$(BIN)/lint-imports
 
 types: $(STAMP) ## mypy alone
-	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators docs observability
+	$(BIN)/mypy $(MEMBERS:=/src) contracts/generators compose/generate.py docs observability
 
 # Three at a time, on two cores too: many of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below take longer or need more

@@ -3,7 +3,7 @@
     python -m compose.generate
 
 The list is `OWN_TASKS` of `sprat_contracts.base`: each task has a service of its name in `services/`. What follows from
-it stands between two lines with the marks `generated: NAME` and `end: NAME`.
+it stands between two comments, `generated: NAME` and `end: NAME`.
 """
 
 import json
@@ -16,8 +16,10 @@ from typing import Any, Final
 from sprat_contracts.base import OWN_TASKS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+SCHEMA: Final = "compose/kubernetes/chart/values.schema.json"
 MARKS: Final = re.compile(
-    r"^(?P<first>(?P<indent> *)# generated: (?P<name>[\w-]+)\n)(?P<block>.*?)(?P<last> *# end: (?P=name)\n)",
+    r"^(?P<first>(?P<indent> *)(?:#|<!--) generated: (?P<name>[\w-]+)(?: -->)?\n)"
+    r"(?P<block>.*?)(?P<last> *(?:#|<!--) end: (?P=name)(?: -->)?\n)",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -49,6 +51,13 @@ LABEL org.opencontainers.image.title=sprat-{name} org.opencontainers.image.descr
 CMD ["-m", "{package}"]
 
 """
+SETTINGS: Final = (
+    "| `SPRAT_{upper}__ARTEFACT` | `{shipped}` | folder of the model; the default is the shipped one |\n"
+    "| `SPRAT_{upper}__MODEL` | `default` | the name by which texts ask for it |\n"
+    "| `SPRAT_{upper}__THREADS` | `1` | threads that run the model |\n"
+    "| `SPRAT_{upper}__THRESHOLDS` | – | file of its [thresholds](#thresholds-of-a-model); where it is not set: "
+    "`thresholds.json` in the model's folder |\n"
+)
 
 
 def project_of(folder: Path) -> dict[str, Any]:
@@ -85,14 +94,16 @@ def fields_of(task: str) -> dict[str, str]:
     cards = [card for folder in folders for card in sorted(folder.glob("src/*/artefacts/*/card.json"))]
     packages = dict.fromkeys(card.parts[-4] for card in cards)
     package = f"sprat_{task.replace('-', '_')}"
-    shipped = [card.parent.name for card in cards if card.parts[-4] == package]
+    own = [card.parent.name for card in cards if card.parts[-4] == package]
+    shipped = "default" if "default" in own else own[0]
     licences = {word for card in cards for word in json.loads(card.read_text("utf-8"))["licence"].split(" AND ")}
     return {
         "name": task,
         "upper": task.replace("-", "_").upper(),
         "package": package,
         "profiles": f"  profiles: [{task}]\n" if OWN_TASKS[task].on_request else "",
-        "artefact": f"/opt/sprat/{package}/artefacts/{'default' if 'default' in shipped else shipped[0]}",
+        "shipped": shipped,
+        "artefact": f"/opt/sprat/{package}/artefacts/{shipped}",
         "description": project_of(MEMBERS[f"sprat-{task}"])["description"],
         "licences": " AND ".join(sorted({"Apache-2.0", *licences})),
         "weights": "".join(f"COPY --from=weights /weights/{each} /opt/sprat\n" for each in packages),
@@ -116,6 +127,24 @@ def layer() -> str:
     return '"{}",\n'.format(" : ".join(f"sprat_{name.replace('-', '_')}" for name in named))
 
 
+def settings_table() -> str:
+    """Return the table of the settings of the tasks' services."""
+    return f"\n| variable | default | meaning |\n|---|---|---|\n{each_task(SETTINGS)()}\n"
+
+
+def chart_schema() -> str:
+    """Return the schema of the chart's values, with the settings of the tasks' services among those that it allows."""
+    schema = json.loads((ROOT / SCHEMA).read_text("utf-8"))
+    settings = [f"SPRAT_{fields_of(task)['upper']}__{name}" for task in OWN_TASKS for name in ("ARTEFACT", "THREADS")]
+    others = re.compile(r"SPRAT_(?!CLASSIFY_)\w+__(ARTEFACT|THREADS)")
+    for kind in ("settings", "secrets"):
+        allowed = schema["definitions"][kind]["propertyNames"]["anyOf"][0]
+        kept = [name for name in allowed["enum"] if not others.fullmatch(name)]
+        place = kept.index("SPRAT_CLASSIFY__ARTEFACT")
+        allowed["enum"] = [*kept[:place], *settings, *kept[place:]]
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def chart_tasks() -> str:
     """Return the chart's list of the tasks that have an image of their own."""
     return '{{{{- define "sprat.ownTasks" -}}}}{}{{{{- end -}}}}\n'.format(" ".join(OWN_TASKS))
@@ -129,6 +158,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
         "services": packages(),
     },
     "shared/chassis/pyproject.toml": {"tasks": each_task('"sprat-{name}==0.1.0",\n')},
+    "docs/configuration.md": {"tasks": settings_table},
     "compose/Dockerfile": {"tasks": each_task(IMAGE)},
     "compose/compose.yaml": {"tasks": each_task(COMPOSE)},
     "compose/compose.observability.yaml": {"tasks": each_task("{name}: *exported\n")},
@@ -152,7 +182,10 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     },
 }
 """File → name of a block → what makes the block."""
-WHOLE: Final[Mapping[str, Callable[[], str]]] = {"compose/kubernetes/chart/templates/_tasks.tpl": chart_tasks}
+WHOLE: Final[Mapping[str, Callable[[], str]]] = {
+    "compose/kubernetes/chart/templates/_tasks.tpl": chart_tasks,
+    SCHEMA: chart_schema,
+}
 """Files that are made as a whole."""
 
 
@@ -167,14 +200,19 @@ def generated() -> Iterator[tuple[Path, str]]:
         marked = {found["name"] for found in MARKS.finditer(text)}
         if marked != blocks.keys():
             raise ValueError(f"{name}: has marks for {sorted(marked)}, and blocks are made for {sorted(blocks)}")
-        yield ROOT / name, MARKS.sub(lambda found, blocks=blocks: _block(found, blocks[found["name"]]()), text)
+        yield ROOT / name, _filled(text, blocks)
     for name, make in WHOLE.items():
         yield ROOT / name, make()
 
 
-def _block(found: re.Match[str], made: str) -> str:
-    lines = (f"{found['indent']}{line}" if line.strip() else line for line in made.splitlines(keepends=True))
-    return found["first"] + "".join(lines) + found["last"]
+def _filled(text: str, blocks: Mapping[str, Callable[[], str]]) -> str:
+    """Return a text with each block made anew, as deep as its marks stand."""
+
+    def block(found: re.Match[str]) -> str:
+        made = blocks[found["name"]]().splitlines(keepends=True)
+        return found["first"] + "".join(found["indent"] * bool(line.strip()) + line for line in made) + found["last"]
+
+    return MARKS.sub(block, text)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from compose.generate import generated
 from sprat.base.settings import section_field
-from sprat_contracts import Topics
+from sprat_contracts import OWN_TASKS, TASKS, Topics
 from sprat_operations.rights import ROLES, parse_principals
 from support.compose import DOCKER
 from support.readme import CONFIGURATION, DOCS, ROOT
@@ -69,14 +69,20 @@ def test_the_variables_of_the_files_are_those_of_the_example_with_the_same_defau
         assert example[name] == ("" if default.startswith("${") else default), name
 
 
-@pytest.mark.parametrize("name", sorted(variables().keys() | NOT_IN_FILES))
+def in_the_table(name: str) -> str:
+    """Return the variable that stands in the page for a variable: of the services of Sprat's own tasks, intent's."""
+    own = "|".join(section_field(task).upper() for task in TASKS)
+    return re.sub(rf"^(SPRAT|KAFKA)_({own})_", r"\1_INTENT_", name)
+
+
+@pytest.mark.parametrize("name", sorted({*map(in_the_table, variables()), *NOT_IN_FILES}))
 def test_each_variable_is_documented(name: str) -> None:
     assert re.search(rf"^\|[^|]*`{name}`", PAGE, re.MULTILINE), f"{name} is not in the table of docs/deploy/compose.md"
 
 
 def test_the_page_documents_no_other_variable() -> None:
     table = PAGE[PAGE.index("## Variables") : PAGE.index("## The images")]
-    assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == variables().keys() | NOT_IN_FILES
+    assert set(re.findall(r"`([A-Z][A-Z_]+)`", table)) == {*map(in_the_table, variables()), *NOT_IN_FILES}
 
 
 @pytest.mark.parametrize(("name", "service"), containers(), ids=lambda each: each if isinstance(each, str) else "")
@@ -147,7 +153,7 @@ def test_prometheus_reads_every_service_and_misses_none_whose_profile_is_not_nam
     (job,) = yaml.safe_load((FOLDER / "observability" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
     exported = {name for name in LOADED["compose.observability.yaml"]["services"] if name in SERVICES}
     on_request = {name for name in exported if "profiles" in LOADED["compose.yaml"]["services"][name]}
-    assert on_request == {"language-id", "classify"}
+    assert on_request == {"classify", *(name for name, task in OWN_TASKS.items() if task.on_request)}
     static = {target: each["labels"] for each in job["static_configs"] for target in each["targets"]}
     assert static == {
         f"{name}:8080": {"instance": name, "service_name": f"sprat-{name}"} for name in exported - on_request
@@ -206,7 +212,7 @@ def test_settings_of_services_are_known() -> None:
 
 
 def test_every_container_is_described() -> None:
-    for name, _ in containers():
+    for name in {name for name, _ in containers()} - set(TASKS):
         assert name in PAGE.lower(), name
 
 
