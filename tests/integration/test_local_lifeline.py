@@ -27,17 +27,10 @@ time.sleep(60)
 SLEEPERS = """
 import sys, time
 from sprat_local.processes import lifeline
-children = [lifeline.spawn(["/bin/sleep", "60"], mechanism=sys.argv[1]) for _ in range(2)]
+children = [lifeline.spawn(["/bin/sleep", "60"]) for _ in range(2)]
 print(*(child.pid for child in children), flush=True)
 time.sleep(60)
 """
-MECHANISMS = [
-    pytest.param(
-        "parent-death signal",
-        marks=pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's own"),
-    ),
-    "watcher",
-]
 
 
 def run_parent(script: str, *arguments: str) -> tuple["subprocess.Popen[str]", list[str]]:
@@ -82,22 +75,20 @@ def test_when_the_parent_is_killed_its_servers_are_dead_and_their_ports_free(kaf
     assert within(2, lambda: all(is_free(port) for port in ports))
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_children_die_within_two_seconds_of_their_parents_death(mechanism, number):
-    parent, words = run_parent(SLEEPERS, mechanism)
+def test_children_die_within_two_seconds_of_their_parents_death(number):
+    parent, words = run_parent(SLEEPERS)
     pids = [int(word) for word in words]
     assert all(lives(pid) for pid in pids)
     end(parent, number)
     assert within(2, lambda: not any(lives(pid) for pid in pids))
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_a_child_outlives_the_thread_that_started_it(mechanism):
+def test_a_child_outlives_the_thread_that_started_it():
     children: list[lifeline.Child] = []
 
     def spawn() -> None:
-        children.append(lifeline.spawn(["/bin/sleep", "60"], mechanism=mechanism))
+        children.append(lifeline.spawn(["/bin/sleep", "60"]))
 
     thread = threading.Thread(target=spawn)
     thread.start()
@@ -108,28 +99,11 @@ def test_a_child_outlives_the_thread_that_started_it(mechanism):
     assert lifeline.stop(child, 5)
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_an_interrupt_from_the_terminal_reaches_only_the_parent(mechanism):
-    parent, words = run_parent(SLEEPERS, mechanism)
+def test_an_interrupt_from_the_terminal_reaches_only_the_parent():
+    parent, words = run_parent(SLEEPERS)
     pids = [int(word) for word in words]
     assert all(os.getpgid(pid) == pid for pid in pids)
     end(parent)
-
-
-def test_the_watchers_successor_knows_all_children():
-    first = lifeline.spawn(["/bin/sleep", "60"], mechanism="watcher")
-    watcher = lifeline._own_state().watcher
-    assert watcher is not None
-    watcher.kill()
-    watcher.wait()
-    second = lifeline.spawn(["/bin/sleep", "60"], mechanism="watcher")
-    successor = lifeline._own_state().watcher
-    assert successor is not None
-    assert successor.pid != watcher.pid
-    assert successor.stdin is not None
-    successor.stdin.close()
-    assert [first.wait(5), second.wait(5)] == [-signal.SIGKILL, -signal.SIGKILL]
-    successor.wait(2)
 
 
 def test_a_child_that_ignores_sigterm_is_killed_after_the_grace_time():
@@ -142,7 +116,6 @@ def test_a_child_that_ignores_sigterm_is_killed_after_the_grace_time():
     assert child.returncode == -signal.SIGKILL
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the program is started directly")
 def test_a_program_that_does_not_exist_ends_with_127():
     assert lifeline.spawn(["/nonexistent/program"]).wait(5) == 127
 

@@ -1,9 +1,8 @@
 """Child processes that die with their parent, however it dies: by an exception, by SIGKILL, when its terminal closes.
 
-On Linux each child asks for the parent-death signal before it becomes the wanted program. The kernel sends it when the
+Each child asks Linux for the parent-death signal before it becomes the wanted program. The kernel sends it when the
 *thread* that started the child exits (prctl(2)), so all children are started by one thread that lives as long as the
-process. On other systems a watcher process at the end of a pipe does it. Written by hand: no library covers SIGKILL of
-the parent.
+process. Written by hand: no library covers SIGKILL of the parent.
 """
 
 import os
@@ -14,17 +13,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from sprat_local.processes import private
 
-Mechanism = Literal["parent-death signal", "watcher"]
-MECHANISM: Mechanism = "parent-death signal" if sys.platform == "linux" else "watcher"
 Child = subprocess.Popen[bytes]
 Stream = int | IO[bytes]
 
 _GUARD = Path(__file__).with_name("guard.py")
-_WATCHER = Path(__file__).with_name("watcher.py")
 _ISOLATED = (sys.executable, "-I", "-S")
 _StartJob = tuple[Callable[[], Child], Future[Child]]
 
@@ -36,7 +32,6 @@ def spawn(
     env: Mapping[str, str] | None = None,
     stdout: Stream = subprocess.DEVNULL,
     stderr: Stream = subprocess.DEVNULL,
-    mechanism: Mechanism = MECHANISM,
 ) -> Child:
     """Start a program that is killed (SIGKILL) when this process dies. May be called from any thread.
 
@@ -44,11 +39,11 @@ def spawn(
     only this process, and no standard input. The program is looked up on the PATH.
 
     Raises:
-        OSError: the child cannot be created. Where the program itself cannot be run, the child exits with 127 (Linux).
+        OSError: the child cannot be created. Where the program itself cannot be run, the child exits with 127.
     """
-
-    def popen(command: Sequence[str]) -> Child:
-        return subprocess.Popen(
+    command = [*_ISOLATED, str(_GUARD), str(os.getpid()), *argv]
+    return _on_permanent_thread(
+        lambda: subprocess.Popen(
             command,
             cwd=cwd,
             env=env,
@@ -58,13 +53,7 @@ def spawn(
             process_group=0,
             umask=private.UMASK,
         )
-
-    if mechanism == "watcher":
-        child = popen(argv)
-        _watch(child.pid)
-        return child
-    guarded = [*_ISOLATED, str(_GUARD), str(os.getpid()), *argv]
-    return _on_permanent_thread(lambda: popen(guarded))
+    )
 
 
 def stop(child: Child, grace_s: float) -> bool:
@@ -86,8 +75,6 @@ class _Spawner:
         self.owner = os.getpid()
         self.lock = threading.Lock()
         self.jobs: queue.SimpleQueue[_StartJob] | None = None
-        self.watcher: Child | None = None
-        self.watched: list[int] = []
 
 
 _state = _Spawner()
@@ -119,22 +106,3 @@ def _run_jobs(jobs: "queue.SimpleQueue[_StartJob]") -> None:
             done.set_result(start())
         except BaseException as error:  # noqa: BLE001  raised again in the caller, which waits for it
             done.set_exception(error)
-
-
-def _watch(pid: int) -> None:
-    state = _own_state()
-    with state.lock:
-        state.watched.append(pid)
-        unreported = [pid]
-        if state.watcher is not None and state.watcher.poll() is not None:
-            if state.watcher.stdin is not None:
-                state.watcher.stdin.close()
-            state.watcher = None
-        if state.watcher is None:
-            state.watcher = subprocess.Popen(
-                [*_ISOLATED, str(_WATCHER)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
-            )
-            unreported = state.watched  # the successor of a killed watcher must know all children
-        if state.watcher.stdin is not None:
-            state.watcher.stdin.write(b"".join(b"%d\n" % each for each in unreported))
-            state.watcher.stdin.flush()
