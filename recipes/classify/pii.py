@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.common import card_texts, options_of
+from recipes.common import calibration_error, card_texts, options_of
 from recipes.privacy.sources import AnnotatedText
 from sprat_classify.pii import CARD, PARAMETERS, READER, left_feature
 from sprat_contracts.kept import least_kept
@@ -29,13 +29,7 @@ from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
 from sprat_privacy.readings import without_touching_signs
-from sprat_training.evaluation.metrics import (
-    Interval,
-    ModelReadings,
-    expected_calibration_error,
-    reliability_bins,
-    wilson,
-)
+from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.fitting.label_set_fit import fit_platt
 
 Doubles = NDArray[np.float64]
@@ -72,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     weights, bias = fit_platt(fitted.features, fitted.clean)
     parameters = (bias, *map(float, weights))
     hundredths = (step / 100 for step in range(50, 100))
-    keep_at = next((at for at in hundredths if _kept(_readings(fitted, parameters), at).low >= ACCURACY), 1.0)
+    confidence = _confidence(fitted, parameters)
+    keep_at = next((at for at in hundredths if _kept(fitted, confidence, at).low >= ACCURACY), 1.0)
     scores = {
         "fitted": _scores(fitted, parameters, keep_at),
         "held_out": _scores(tested, parameters, keep_at),
@@ -115,30 +110,28 @@ def measure(tagger: Tagger, rows: Sequence[AnnotatedText]) -> Measured:
     return Measured(np.array(features), np.array(clean))
 
 
-def _readings(measured: Measured, parameters: Sequence[float]) -> ModelReadings:
+def _confidence(measured: Measured, parameters: Sequence[float]) -> Doubles:
     bias, *weights = parameters
-    confidence = 1.0 / (1.0 + np.exp(-(measured.features @ np.array(weights) + bias)))
-    count = len(confidence)
-    none = np.zeros(count)
-    return ModelReadings(np.ones(count, bool), measured.clean, none, none, np.zeros(count, bool), confidence)
+    confidence: Doubles = 1.0 / (1.0 + np.exp(-(measured.features @ np.array(weights) + bias)))
+    return confidence
 
 
-def _kept(readings: ModelReadings, keep_at: float) -> Interval:
+def _kept(measured: Measured, confidence: Doubles, keep_at: float) -> Interval:
     """Return the share of the kept texts that is masked completely."""
-    kept = readings.confidence >= least_kept(keep_at)
-    return wilson(int((readings.right & kept).sum()), int(kept.sum()))
+    kept = confidence >= least_kept(keep_at)
+    return wilson(int((measured.clean & kept).sum()), int(kept.sum()))
 
 
 def _scores(measured: Measured, parameters: Sequence[float], keep_at: float) -> dict[str, float]:
-    readings = _readings(measured, parameters)
-    kept = _kept(readings, keep_at)
+    confidence = _confidence(measured, parameters)
+    kept = _kept(measured, confidence, keep_at)
     return {
         "texts": len(measured.clean),
         "clean": float(measured.clean.mean()),
-        "kept_share": float((readings.confidence >= least_kept(keep_at)).mean()),
+        "kept_share": float((confidence >= least_kept(keep_at)).mean()),
         "kept_clean": kept.value,
         "kept_clean_low": kept.low,
-        "calibration_error": expected_calibration_error(reliability_bins(readings, 0.0)),
+        "calibration_error": calibration_error(confidence, measured.clean),
     }
 
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from recipes.common import options_of
 from recipes.encoder.zero_shot import read_rows
+from recipes.intent.clinc150 import Split
+from recipes.intent.metrics import read_splits
 from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL
 from sprat_encoder.zero_shot import ARTEFACT, NAME, OUTSIDE_SHARE, READER, load_zero_shot
 from sprat_inference.artefact import load_part
-from sprat_training.datasets.clinc150 import Split
-from sprat_training.evaluation.metrics import read_splits
 from sprat_training.thresholds import Rows, measure
 from sprat_training.thresholds.levels import LABEL_RIGHT
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from recipes.common import options_of, replace_artefact, say
+from recipes.intent import metrics
 from recipes.intent.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
+from recipes.intent.clinc150 import Split, read_queries, read_split
 from recipes.intent.fit import fit_calibrator, fit_head, fit_near, mean_of
 from recipes.intent.minilm import CACHE
 from recipes.intent.noise import TO_FIT, copies
@@ -26,8 +28,7 @@ from sprat_inference.card import Calibration, Card, PartRef, label_set_hash
 from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_inference.lexical import LexicalStage
-from sprat_training.datasets.clinc150 import Split, read_queries, read_split
-from sprat_training.evaluation import metrics
+from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.thresholds.levels import write_levels
 
 
@@ -180,7 +181,7 @@ def describe(
     )
 
 
-def lowest_threshold(readings: metrics.ModelReadings) -> float:
+def lowest_threshold(readings: ModelReadings) -> float:
     """Return the lowest threshold, in hundredths, at which the answers kept are right often enough."""
     hundredths = (step / 100 for step in range(100))
     return next(at for at in hundredths if metrics.kept_share(readings, at, OUTSIDE_SHARE)[1] >= KEPT_RIGHT)

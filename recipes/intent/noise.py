@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sprat_training.datasets.clinc150 import Split
+from recipes.intent.clinc150 import Split
 
 SEED: Final = 7
 _LONG: Final = 4

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.intent import metrics
+from recipes.intent.clinc150 import Split, read_outside, read_queries, read_split
 from recipes.intent.noise import TO_MEASURE, copies
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.card import Score
 from sprat_inference.label_calibration import BASE_LANGUAGE
-from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
-from sprat_training.evaluation import metrics
+from sprat_training.evaluation.metrics import ModelReadings
 
 SHARES = (0.03, 0.1, 0.2)
 """Out-of-scope shares of the traffic at which the calibration error is measured."""
@@ -26,7 +27,7 @@ ESCALATED = 0.1
 """Share of the in-scope texts that is escalated where the out-of-scope recall is measured."""
 
 
-def measure(model: LabellingModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], metrics.ModelReadings]:
+def measure(model: LabellingModel, data: Path, queries: Path) -> tuple[tuple[Score, ...], ModelReadings]:
     """Measure `model`; return the scores, and its readings of the test set for the diagram.
 
     Args:
@@ -47,9 +48,7 @@ def measure(model: LabellingModel, data: Path, queries: Path) -> tuple[tuple[Sco
     return tuple(scores), readings
 
 
-def _english(
-    model: LabellingModel, readings: metrics.ModelReadings, validation: metrics.ModelReadings
-) -> Iterator[Score]:
+def _english(model: LabellingModel, readings: ModelReadings, validation: ModelReadings) -> Iterator[Score]:
     assumed = model.card.calibration.outside_share
     raw, auroc = metrics.raw_accuracy(readings), metrics.auroc(readings)
     recall = metrics.recall_at_rejected(readings, ESCALATED)
@@ -101,7 +100,7 @@ def _of_copies(model: LabellingModel, inside: Split, outside: Split) -> Iterator
         yield _score(f"kept_right_{kind}", right, f"{what}: of those kept, right as published")
 
 
-def _kept(model: LabellingModel, readings: metrics.ModelReadings, outside_share: float) -> tuple[float, float]:
+def _kept(model: LabellingModel, readings: ModelReadings, outside_share: float) -> tuple[float, float]:
     return metrics.kept_share(readings, model.card.keep_at, outside_share, model.card.keep_at_outside)
 
 
@@ -128,9 +127,7 @@ def _by_words(model: LabellingModel, data: Path) -> Iterator[Score]:
     )
 
 
-def _other_language(
-    model: LabellingModel, queries: Path, language: str, english: metrics.ModelReadings
-) -> Iterator[Score]:
+def _other_language(model: LabellingModel, queries: Path, language: str, english: ModelReadings) -> Iterator[Score]:
     """Yield the scores of a language that is not the language of the training texts."""
     keep_at = model.card.keep_at
     _, reported = read_queries(queries, language)

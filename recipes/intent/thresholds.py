@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recipes.common import ROOT, options_of
+from recipes.intent import metrics
 from recipes.intent.cards import KINDS, OUTSIDE_SHARE
+from recipes.intent.clinc150 import Split, read_queries, read_split
 from recipes.intent.noise import TO_FIT, copies
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.label_calibration import BASE_LANGUAGE
-from sprat_training.datasets.clinc150 import Split, read_queries, read_split
-from sprat_training.evaluation import metrics
+from sprat_training.evaluation.metrics import ModelReadings
 from sprat_training.thresholds import Rows
 from sprat_training.thresholds.levels import write_levels
 
@@ -53,7 +54,7 @@ def rows_of(model: LabellingModel, data: Path, queries: Path) -> Rows:
 
 
 def _rows(
-    read: metrics.ModelReadings,
+    read: ModelReadings,
     language: str = BASE_LANGUAGE,
     *,
     real: NDArray[np.bool_],

@@ -8,11 +8,11 @@ validation texts, as those of the encoder alone are: neither stage was fitted on
 import numpy as np
 
 from recipes.intent.cards import LEXICAL_RULE, OUTSIDE_SHARE
+from recipes.intent.clinc150 import Split
 from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import BASE_LANGUAGE, RIGHT, features
 from sprat_inference.lexical import LexicalModel
-from sprat_training.datasets.clinc150 import Split
 from sprat_training.datasets.config import no_progress
 from sprat_training.fitting.heads import cross_validate, fit_calibrator, text_folds
 from sprat_training.fitting.lexical_gate import (

@@ -17,15 +17,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from recipes.intent.metrics import ReliabilityBin, expected_calibration_error, reliability_bins
 from recipes.intent.scores import SHARES, measure
 from sprat_encoder.label_model import LabellingModel
-from sprat_training.evaluation.metrics import (
-    ModelReadings,
-    ReliabilityBin,
-    expected_calibration_error,
-    reliability_bins,
-    wilson,
-)
+from sprat_training.evaluation.metrics import ModelReadings, wilson
 from tests.bench.figures import Targets, document, missed, strayed, table
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from recipes.intent import metrics
 from recipes.intent import thresholds as intent
+from recipes.intent.clinc150 import Split, read_outside, read_queries, read_split
 from recipes.intent.noise import KINDS, TO_MEASURE, copies
 from recipes.ner import thresholds as ner
 from recipes.ner.scores import GERMAN, POOLED, german_half, read_tests
@@ -28,8 +30,6 @@ from sprat_contracts.thresholds import NONE, SOME, Thresholds, thousandths
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.card import Card
 from sprat_ner.model import NerModel
-from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
-from sprat_training.evaluation import metrics
 from sprat_training.thresholds import Rows
 from sprat_translation.model import TranslationModel
 from tests.bench.benchmarks_page import save

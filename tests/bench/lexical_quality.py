@@ -24,13 +24,13 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 # isort: split
 import numpy as np
 
+from recipes.intent import metrics
 from recipes.intent.build import lowest_threshold
+from recipes.intent.clinc150 import Split, read_outside, read_queries, read_split
 from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts
 from sprat_encoder.label_model import Classification, LabellingModel
-from sprat_training.datasets.clinc150 import Split, read_outside, read_queries, read_split
 from sprat_training.datasets.config import TrainingConfig, no_progress
-from sprat_training.evaluation import metrics
-from sprat_training.evaluation.metrics import Flags
+from sprat_training.evaluation.metrics import Flags, ModelReadings
 from sprat_training.train import train
 from tests.bench.train_quality import Rows, bitext, table, write
 
@@ -155,7 +155,7 @@ class Watched:
 class Reading:
     """What a model says of some texts."""
 
-    readings: metrics.ModelReadings
+    readings: ModelReadings
     by_words: Flags
     """Whether the lexical stage answers each."""
     cpu: float
@@ -167,7 +167,7 @@ def read_in_turn(
 ) -> dict[str, Reading]:
     """Return what each says, with the stage (`on`) and without it (`off`); both read each `count` texts in turn."""
     models = {"on": Watched(pair.words), "off": Watched(pair.alone)}
-    parts: dict[str, list[metrics.ModelReadings]] = {mode: [] for mode in models}
+    parts: dict[str, list[ModelReadings]] = {mode: [] for mode in models}
     for split, is_inside in ((inside, True), (outside, False)):
         for start in range(0, len(split.texts), count):
             batch = slice(start, start + count)
@@ -186,10 +186,10 @@ def read_in_turn(
     }
 
 
-def joined(parts: Sequence[metrics.ModelReadings]) -> metrics.ModelReadings:
+def joined(parts: Sequence[ModelReadings]) -> ModelReadings:
     """Return the readings of all parts, in their order."""
-    names = [each.name for each in fields(metrics.ModelReadings)]
-    return metrics.ModelReadings(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    names = [each.name for each in fields(ModelReadings)]
+    return ModelReadings(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def compared(pair: Pair) -> dict[str, Any]:

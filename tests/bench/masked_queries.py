@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from recipes.intent.clinc150 import Split, read_split
+from recipes.intent.metrics import read_splits
 from sprat_encoder.label_model import LabellingModel
 from sprat_privacy import MaskedText, NameDetector, mask, read_names
 from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
 from sprat_privacy.detectors.validators.suite import Validators
-from sprat_training.datasets.clinc150 import Split, read_split
-from sprat_training.evaluation.metrics import read_splits
 from tests.bench.benchmarks_page import save
 from tests.bench.intent_quality import ARTEFACTS
 from tests.bench.surname_quality import carried, count

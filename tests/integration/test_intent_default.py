@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import sprat_encoder
+from recipes.intent.clinc150 import read_outside, read_queries
+from recipes.intent.metrics import in_scope_only, kept_share, raw_accuracy, read_splits
 from sprat.base.model import Answer, Model, Question
 from sprat_contracts import IntentOutput
 from sprat_encoder.label_model import LabellingModel
@@ -14,8 +16,6 @@ from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefa
 from sprat_inference.card import PartRef
 from sprat_inference.label_calibration import CalibratorsByLanguage
 from sprat_intent.__main__ import SERVICE, SHIPPED
-from sprat_training.datasets.clinc150 import read_outside, read_queries
-from sprat_training.evaluation.metrics import in_scope_only, kept_share, raw_accuracy, read_splits
 from support.int8 import needs_vnni
 
 QUERIES = Path(__file__).resolve().parents[1] / "data"

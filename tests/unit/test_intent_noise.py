@@ -2,8 +2,8 @@
 
 import pytest
 
+from recipes.intent.clinc150 import Split
 from recipes.intent.noise import KINDS, TO_FIT, TO_MEASURE, Phrases, copies
-from sprat_training.datasets.clinc150 import Split
 
 TEXTS = Split(tuple(f"please move {number} euros to my savings" for number in range(20)), tuple("ab" * 10))
 

@@ -5,16 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sprat_training.evaluation.metrics import (
-    ModelReadings,
+from recipes.intent.metrics import (
     in_scope_only,
     joined,
     kept_share,
     least_escalated,
     recall_at_rejected,
     reliability_bins,
-    wilson,
 )
+from sprat_training.evaluation.metrics import ModelReadings, wilson
 
 IN_SCOPE = np.array([True] * 4 + [False] * 2)
 READINGS = ModelReadings(

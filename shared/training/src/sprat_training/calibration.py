@@ -34,9 +34,7 @@ from sprat_training.datasets.config import OnTrainingProgress
 from sprat_training.datasets.languages import languages_read
 from sprat_training.fitting.label_set_fit import fit_platt, fit_set_calibration
 from sprat_training.thresholds import Rows
-
-Doubles = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from sprat_training.thresholds.rows import Doubles, Flags
 
 LEAST_ROWS_OF_LANGUAGE: Final = 100
 """Rows of a language, in each fit, for a calibration of its own."""

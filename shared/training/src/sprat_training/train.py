@@ -19,7 +19,7 @@ from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal
 from sprat_training.evaluation.evaluate import why_nothing_certified
 from sprat_training.findings import label_findings, label_steps, set_findings, set_steps
 from sprat_training.fitting.encoding import BaseEncoder, load_base_of
-from sprat_training.fitting.figures import Doubles, Figures, Flags, figures_of_sets
+from sprat_training.fitting.figures import Figures, figures_of_sets
 from sprat_training.fitting.heads import CrossValidation
 from sprat_training.fitting.label_fit import FittedLabels, fit_labels, goal_of
 from sprat_training.fitting.label_issues import LabelIssue
@@ -27,6 +27,7 @@ from sprat_training.fitting.label_set_fit import FittedSets, fit_label_sets, rea
 from sprat_training.fitting.lexical_gate import LexicalFit, LexicalGate
 from sprat_training.thresholds import Purpose, Rows
 from sprat_training.thresholds.levels import keep_at_fields, measure_levels
+from sprat_training.thresholds.rows import Doubles, Flags
 from sprat_training.versions.model_card import describe_labels, describe_sets, scores_of, with_stage, write_model
 
 

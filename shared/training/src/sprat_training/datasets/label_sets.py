@@ -21,8 +21,7 @@ from sprat_training.datasets.languages import language_note
 from sprat_training.datasets.reader import FileFindings, LabelledTexts, split_labels
 from sprat_training.datasets.rows import RowProblem, normalised_text
 from sprat_training.datasets.sources import read_files
-
-Flags = NDArray[np.bool_]
+from sprat_training.thresholds.rows import Flags
 
 _MAX_LISTED: Final = 8
 

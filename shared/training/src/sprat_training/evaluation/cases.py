@@ -31,8 +31,7 @@ from sprat_training.datasets.reader import (
 )
 from sprat_training.datasets.record import SeenRows, TrainingRecord, without_seen
 from sprat_training.datasets.rows import look_like_texts
-
-Flags = NDArray[np.bool_]
+from sprat_training.thresholds.rows import Flags
 
 GOOD_CHRF: Final = 40.0
 RIGHT: Final = {

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator
@@ -13,10 +12,7 @@ from sprat_inference.label_sets import APPLIES_FROM
 from sprat_training.evaluation.metrics import Interval, ModelReadings, wilson
 from sprat_training.thresholds import Rows
 from sprat_training.thresholds.estimated import effective
-
-Doubles = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+from sprat_training.thresholds.rows import Doubles, Flags, Integers
 
 _BINS: Final = 15
 """Of the calibration error."""

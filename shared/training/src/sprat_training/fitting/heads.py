@@ -13,9 +13,7 @@ from sprat_inference.heads import Floats, LabelHead
 from sprat_inference.label_calibration import FEATURES, OUTCOMES, OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
 from sprat_training.datasets.config import OnTrainingProgress
 from sprat_training.fitting.regression import fit_multinomial
-
-Integers = NDArray[np.int64]
-Doubles = NDArray[np.float64]
+from sprat_training.thresholds.rows import Doubles, Integers
 
 REGULARISATION_C: Final = 10.0
 CALIBRATION_C: Final = 100.0

@@ -16,10 +16,7 @@ from sprat_training.datasets.label_sets import LabelSetData, set_numbers
 from sprat_training.fitting.encoding import BaseEncoder, encode_texts
 from sprat_training.fitting.heads import MANY_TEXTS, REGULARISATION_C, logits_of, run_jobs, text_folds
 from sprat_training.fitting.regression import fit_multinomial
-
-Doubles = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+from sprat_training.thresholds.rows import Doubles, Flags, Integers
 
 _CALIBRATION_C: Final = 100.0
 _EXACT: Final = 1e-10

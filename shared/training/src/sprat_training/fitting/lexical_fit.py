@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sprat_inference.heads import Floats
 from sprat_inference.lexical import LexicalModel, NGrams, NGramTable
 from sprat_training.fitting.regression import Array, log_loss, minimise
-
-Integers = NDArray[np.int64]
+from sprat_training.thresholds.rows import Integers
 
 REGULARISATION_C: Final = 30.0
 MAX_BYTES: Final = 12_000_000

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
@@ -18,10 +17,7 @@ from sprat_inference.lexical import LEXICAL_READER, LexicalModel, NGrams, read_n
 from sprat_training.datasets.config import OnTrainingProgress
 from sprat_training.fitting.heads import HeldOut, fit_calibrator, hold_out
 from sprat_training.fitting.lexical_fit import REGULARISATION_C, fit_lexical
-
-Integers = NDArray[np.int64]
-Doubles = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from sprat_training.thresholds.rows import Doubles, Flags, Integers
 
 FOLDS: Final = 3
 """Fewer than for the head: a fit of the stage costs more than one of the head."""
