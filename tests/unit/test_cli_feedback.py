@@ -17,6 +17,7 @@ from sprat_operations.correction_table import check_format, rows_of, trainable, 
 from sprat_operations.corrections import in_doubt, judge_labels
 from sprat_operations.feedback import CorrectedText, Corrections, InvalidCorrection, correction, feedback_record, join
 from sprat_training.datasets.reader import read_labelled
+from support.snapshots import matches_snapshot
 
 FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}
 COMMON = ["--text-id", "t-1", "--source", "/crm", "--by", "qa"]
@@ -289,20 +290,17 @@ def test_the_corrections_of_one_model_are_exported_and_the_others_counted(run, t
     assert [row.split(",")[0] for row in (tmp_path / "out.csv").read_text().splitlines()[1:]] == texts
 
 
-def test_the_output_names_the_file_and_its_model(run, of_two_models):
-    assert run(*EXPORT, "--model", "bank").stdout.startswith("out.csv: 1 row of intent@bank, 1 label: ")
-
-
 def test_a_model_without_corrections_is_reported_with_those_that_have_some(run, tmp_path, of_two_models):
     result = run(*EXPORT, "--model", "bnak")
     assert (result.exit_code, (tmp_path / "out.csv").exists()) == (1, False)
     assert result.stderr == "no correction is of intent@bnak; there are corrections of: default 2, bank 1\n"
 
 
-def test_one_model_needs_no_name_whichever_it_is(run, joined, of_two_models):
+def test_one_model_needs_no_name_and_is_named_with_its_file(run, joined, of_two_models):
     joined(of_two_models[1:2])
     exported = json.loads(run(*EXPORT, "--json").stdout)
     assert (exported["rows"], exported["model"]) == (1, "bank")
+    assert run(*EXPORT, "--force").stdout.startswith("out.csv: 1 row of intent@bank, 1 label: ")
 
 
 KNOWN = {"default": {"transfer", "balance"}, "bank": {"transfer", "fees"}}
@@ -318,68 +316,39 @@ def test_only_a_label_that_some_models_know_and_others_do_not_asks_for_the_text(
     assert not in_doubt(label, {"default": {"fees"}})
 
 
-@pytest.mark.parametrize(
-    ("label", "asked", "said"),
-    [
-        ("fees", {}, ["1 label was checked against all models together: the text was not found, or asks for a model"]),
-        ("fees", "bank", []),
-        ("fees", "default", ["the model default, which 1 text asks for, does not know the intent fees; bank does"]),
-        ("fees", "gone", ["1 label was checked against all models together"]),
-        ("fess", {}, ["no announced model knows the intent fess; did you mean fees?"]),
-        (
-            "Sonstiges",
-            {},
-            ["no announced model knows the intent Sonstiges; where Sonstiges means outside every label, "],
-        ),
-        ("fess", "bank", ["no announced model knows the intent fess; did you mean fees?"]),
-        ("fess", "default", ["no announced model knows the intent fess"]),
-        ("fess", "gone", ["no announced model knows the intent fess"]),
-        ("transfer", {}, []),
-        (None, {}, []),
-    ],
-)
-def test_a_label_is_judged_by_the_model_that_the_text_asked_for(label, asked, said):
-    problems, notes = judge_labels([given(label)], KNOWN, {("/crm", "t-1"): asked} if asked else {})
-    lines = [*problems, *notes]
-    assert len(lines) == len(said)
-    assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
+NEAR = {"default": {"Miscellaneus", "other"}}
+JUDGED = {
+    "of a text that is not found": (["fees"], KNOWN, []),
+    "that the model knows": (["fees"], KNOWN, ["bank"]),
+    "that another model knows": (["fees"], KNOWN, ["default"]),
+    "of a text that asks for no announced model": (["fees"], KNOWN, ["gone"]),
+    "that nothing knows": (["fess"], KNOWN, []),
+    "that nothing knows, near one of the model": (["fess"], KNOWN, ["bank"]),
+    "that nothing knows, near one of another model": (["fess"], KNOWN, ["default"]),
+    "that nothing knows, of texts that ask for two models": (["fess", "fess"], KNOWN, ["default", "bank"]),
+    "near another one of the model that is asked for": (["fees"], {"a": {"feed"}, "b": {"fees"}}, ["a"]),
+    "that means outside, near a label": (["miscellaneous"], NEAR, []),
+    "that means outside, near one that does, too": (["Sonstiges"], {"default": {"Sonstige"}}, []),
+    "that means outside and that another model knows": (
+        ["misc"],
+        {"default": {"misc"}, "bank": {"transfer"}},
+        ["bank"],
+    ),
+    "of many texts": (["fees"] * 3, KNOWN, ["default", "default"]),
+    "that all know": (["transfer"], KNOWN, []),
+    "outside": ([None], KNOWN, []),
+    "where no model announces labels": (["fees"], {}, []),
+}
 
 
-def test_only_labels_of_the_model_that_is_asked_for_are_suggested():
-    bank_only = ["no announced model knows the intent fess"]
-    assert judge_labels([given("fess")], KNOWN, {("/crm", "t-1"): "default"}) == (bank_only, [])
-    both = {("/crm", "t-1"): "default", ("/crm", "t-2"): "bank"}
-    (line,), _ = judge_labels([given("fess"), given("fess", "t-2")], KNOWN, both)
-    assert line.endswith("; did you mean fees?")
-    (line,), _ = judge_labels([given("fees")], {"a": {"feed"}, "b": {"fees"}}, {("/crm", "t-1"): "a"})
-    assert line == "the model a, which 1 text asks for, does not know the intent fees; b does; did you mean feed?"
-
-
-def test_that_no_label_is_right_is_named_before_a_label_that_is_near():
-    known = {"default": {"misc", "balance"}, "bank": {"transfer"}}
-    outside = "; where miscellaneous means outside every label, give --outside (in a file: null)"
-    (line,), _ = judge_labels([given("miscellaneous")], {"default": {"Miscellaneus", "other"}}, {})
-    assert line == f"no announced model knows the intent miscellaneous{outside}"
-    (line,), _ = judge_labels([given("Sonstiges")], {"default": {"Sonstige"}}, {})
-    assert line.endswith(
-        "; where Sonstiges means outside every label, give --outside (in a file: null); did you mean Sonstige?"
-    )
-    (line,), _ = judge_labels([given("misc")], known, {("/crm", "t-1"): "bank"})
-    assert line.startswith(
-        "the model bank, which 1 text asks for, does not know the intent misc; default does; where misc"
-    )
-
-
-def test_a_label_of_many_texts_is_reported_once():
-    messages = [given("fees", f"t-{number}") for number in range(3)]
-    asked = {("/crm", f"t-{number}"): "default" for number in range(2)}
-    (first,), (second,) = judge_labels(messages, KNOWN, asked)
-    assert first.startswith("the model default, which 2 texts ask for, does not know the intent fees")
-    assert second.startswith("1 label was checked")
-
-
-def test_without_announced_labels_nothing_is_said():
-    assert judge_labels([given("fees")], {}, {}) == ([], [])
+def test_a_label_is_judged_by_the_model_that_the_text_asked_for():
+    shown = []
+    for name, (labels, known, asked) in JUDGED.items():
+        messages = [given(label, f"t-{number}") for number, label in enumerate(labels)]
+        models = {("/crm", f"t-{number}"): model for number, model in enumerate(asked)}
+        problems, notes = judge_labels(messages, known, models)
+        shown += [f"# a label {name}", *problems, *(f"note: {each}" for each in notes)]
+    assert matches_snapshot("labels_of_corrections", "\n".join([*shown, ""]))
 
 
 def text_record(offset: int, value: bytes) -> Record:
