@@ -10,11 +10,11 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat_cli.commands.dlq.listing import next_steps
 from sprat_cli.commands.dlq.replay import Run
-from sprat_cli.commands.dlq.select import DeadLetterFilter, SelectedDeadLetters, check_names, not_found
 from sprat_cli.main import app
 from sprat_cli.render import dead_letter_json
 from sprat_contracts import DeadLetterReason, Record, Topics
 from sprat_contracts.codes import ReasonCode
+from sprat_operations.dead_letter_selection import DeadLetterFilter, SelectedDeadLetters, check_names, not_found
 from sprat_operations.dead_letters import DeadLetter, read_dead_letter
 from sprat_operations.replay import SkippedReplay, plan
 from support.stream import SIGNATURES

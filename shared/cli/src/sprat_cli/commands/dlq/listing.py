@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from sprat.kafka.signatures import Verdict
-from sprat_cli.commands.dlq.select import Reasons, Services, Since, Until, choice, read
+from sprat_cli.commands.dlq.options import Reasons, Services, Since, Until, choice, selected
 from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.render import dead_letter_json, when
 from sprat_cli.terminal import columns, faint, printable, remark, say, say_json, table
@@ -141,7 +141,7 @@ def list_letters(
     wanted = choice(reason, service, since, until)
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(read(kafka, wanted, reading_signatures(), values=False))
+        found = asyncio.run(selected(kafka, wanted, reading_signatures(), values=False))
     most = limit or (len(found.chosen) if as_json_lines else _SHOWN)
     shown = found.chosen[-most:] if most else []
     if as_json_lines:
@@ -180,12 +180,12 @@ def count_letters(
     wanted = choice(reason, service, since, until)
     kafka = kafka_settings(bootstrap, prefix)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(read(kafka, wanted, values=False))
+        found = asyncio.run(selected(kafka, wanted, values=False))
     counts = _counted(found.chosen, columns)
     if as_json_lines:
         for row in counts:
             say_json({"type": "dead_letters"} | row)
-        say_json({"type": "total", "count": len(found.chosen), "unreadable": found.unreadable})
+        say_json({"type": "total", "count": len(found.chosen), "unreadable": len(found.unreadable)})
     elif not counts:
         say("no dead letters")
     else:

@@ -14,22 +14,13 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.signatures import Signatures
 from sprat_cli.commands.dlq.listing import is_of_unknown_task, text_id
-from sprat_cli.commands.dlq.select import (
-    DeadLetterFilter,
-    Reasons,
-    Services,
-    Since,
-    Until,
-    check_names,
-    choice,
-    names_of,
-    read,
-)
+from sprat_cli.commands.dlq.options import Reasons, Services, Since, Until, choice, selected
 from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings
 from sprat_cli.progress import read_progress
 from sprat_cli.terminal import paint, printable, remark, say, say_json
 from sprat_contracts.dead_letters import MAX_REPLAYS
 from sprat_operations.connection import explain_kafka_errors, reading_signatures, writing_signatures
+from sprat_operations.dead_letter_selection import DeadLetterFilter, check_names, names_of
 from sprat_operations.replay import (
     Plan,
     Replay,
@@ -254,7 +245,7 @@ def replay(
 
 
 async def _plan(kafka: KafkaSettings, wanted: DeadLetterFilter, signatures: Signatures | None, *, again: bool) -> Plan:
-    found = await read(kafka, wanted, signatures, values=True, all_of_them=True)
+    found = await selected(kafka, wanted, signatures, values=True, all_of_them=True)
     check_names(found)
     planned = plan(found.chosen, [*found.chosen, *found.others], kafka.topics, signatures)
     if again or not planned.replays:

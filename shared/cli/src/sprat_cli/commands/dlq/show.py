@@ -14,7 +14,7 @@ from sprat.base.errors import SpratError
 from sprat.base.settings import default_language
 from sprat.base.words import counted
 from sprat_cli.commands.dlq.listing import SIGNED, next_steps
-from sprat_cli.commands.dlq.select import check_names, choice, read
+from sprat_cli.commands.dlq.options import choice, selected
 from sprat_cli.detectors import DetectorSet, load_detectors
 from sprat_cli.options import Bootstrap, Json, PolicyFile, Prefix, TaggerFolder, argument, kafka_settings, option
 from sprat_cli.render import dead_letter_json, when
@@ -26,6 +26,7 @@ from sprat_langid import resolved
 from sprat_operations import local_run
 from sprat_operations.connection import explain_kafka_errors, reading_signatures
 from sprat_operations.dead_letter_payload import ReadablePayload, hex_dump, readable, readable_key
+from sprat_operations.dead_letter_selection import check_names
 from sprat_operations.dead_letters import DeadLetter
 from sprat_operations.local_run import LocalRun
 from sprat_privacy import NotVerified
@@ -127,7 +128,7 @@ def show(
     masker = None if raw else Masker.load(policy, tagger, language, alone=validators_alone, run=run)
     wanted = choice(None, None, None, None, names)
     with explain_kafka_errors(kafka):
-        found = asyncio.run(read(kafka, wanted, reading_signatures(), values=True))
+        found = asyncio.run(selected(kafka, wanted, reading_signatures(), values=True))
     check_names(found)
     complete = True
     for letter in found.chosen:

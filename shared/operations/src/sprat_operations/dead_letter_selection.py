@@ -1,20 +1,18 @@
 """Select dead letters by options and names, and explain names that match none."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
+from sprat.base.words import printable
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.signatures import Signatures
-from sprat_cli.options import option, time_before_now
-from sprat_cli.progress import read_progress
-from sprat_cli.terminal import printable, remark
 from sprat_operations.dead_letters import DeadLetter, without_copies
 from sprat_operations.replay import NoLetter, read_dead_letters
-from sprat_operations.topic_reader import TopicReader
+from sprat_operations.topic_reader import ProgressOf, TopicReader, no_progress_of
 
 Bounds = Mapping[int, tuple[int, int]]
 """Partition of the dead letters → the first offset that is still there, and the one that is written next."""
@@ -56,13 +54,6 @@ def _why(name: str, bounds: Bounds, *, chosen: bool) -> str:
 MOST_BYTES: Final = 512 * 1024 * 1024
 """The most bytes of values to hold in memory."""
 
-Reasons = Annotated[list[str] | None, option("CODE", "invalid_text, model_error, …; repeatable.", "--reason")]
-Services = Annotated[
-    list[str] | None, option("NAME", "The service that failed: router, intent, …; repeatable.", "--service")
-]
-Since = Annotated[str | None, option("SPAN", "Written in the last 10m, 2h, 7d. [default: all]")]
-Until = Annotated[str | None, option("SPAN", "Written at least 10m, 2h, 7d ago.")]
-
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
@@ -93,30 +84,10 @@ class SelectedDeadLetters:
     chosen: list[DeadLetter]
     others: list[DeadLetter]
     """Without their values."""
-    unreadable: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    """Records that are no dead letters: where they stand, and why."""
     missing: str = ""
     """Which names matched none, and why; empty if all matched."""
-
-
-def choice(
-    reasons: Sequence[str] | None,
-    services: Sequence[str] | None,
-    since: str | None,
-    until: str | None,
-    names: Sequence[str] | None = None,
-) -> DeadLetterFilter:
-    """Read the options.
-
-    Raises:
-        UserError: a span is not valid, or `--until` is before `--since`.
-    """
-    since_ms = None if since is None else time_before_now(since, "--since")
-    until_ms = None if until is None else time_before_now(until, "--until")
-    if since_ms is not None and until_ms is not None and until_ms < since_ms:
-        raise UserError(f"--until {until} ends before --since {since} begins: nothing is between")
-    return DeadLetterFilter(
-        frozenset(reasons or ()), frozenset(services or ()), since_ms, until_ms, frozenset(names or ())
-    )
 
 
 async def read(
@@ -126,6 +97,7 @@ async def read(
     *,
     values: bool,
     all_of_them: bool = False,
+    progress_of: ProgressOf = no_progress_of,
 ) -> SelectedDeadLetters:
     """Read the dead letters, each once, oldest first; with `all_of_them` from the beginning, the others too.
 
@@ -138,12 +110,13 @@ async def read(
     held = 0
     since_ms = None if all_of_them else wanted.since_ms
     topic = kafka.topics.dead_letters
-    with read_progress("dead letters") as progress:
+    with progress_of("dead letters") as progress:
         letters = read_dead_letters(client_arguments(kafka), topic, since_ms, signatures, progress=progress)
         async for each in letters:
             if isinstance(each, NoLetter):
-                found.unreadable += 1
-                remark(f"{topic} {each.partition}@{each.offset} is not readable: {printable(each.why)}")
+                found.unreadable.append(
+                    f"{topic} {each.partition}@{each.offset} is not readable: {printable(each.why)}"
+                )
             elif wanted.takes(each):
                 held += len(each.value or b"") * values
                 if held > MOST_BYTES:
