@@ -72,69 +72,71 @@ def test_a_right_that_another_one_includes_is_not_granted() -> None:
     assert on_texts == ["Read"]  # `Describe` is part of it
 
 
-def test_what_is_granted_is_enough() -> None:
-    assert judged(WRITES_TEXTS) == []
+def of(name: str, resource: str, on: str, operation: str, **more: object) -> Entry:
+    prefixed = bool(more.pop("prefixed", False))
+    return Entry(f"User:{name}", Right(resource, on, operation, prefixed=prefixed), **more)
+
+
+JUDGED = {
+    "": [  # as the role needs it, or not of this installation
+        of("crm", "topic", TEXTS, "Describe"),
+        of("crm", "topic", TEXTS, "Write", host="10.0.0.7"),
+        of("crm", "topic", "payroll", "All"),
+        of("crm", "topic", "sprat2.", "All", prefixed=True),
+        of("other", "topic", "payroll", "All"),
+        of("other", "cluster", CLUSTER, "Describe"),
+        of("crm", "transactional-id", "crm", "Write", prefixed=True),
+        of("crm", "topic", "payroll", "Write", allows=False),
+        of("metrics", "cluster", CLUSTER, "Describe"),
+        of("gate", "user", "User:somebody", "CreateTokens"),
+    ],
+    "excessive User:crm": [
+        of("crm", "topic", "sprat.results.", "Read", prefixed=True),
+        of("crm", "topic", TEXTS, "Read"),
+        of("crm", "group", "sprat.router", "Read"),
+        of("crm", "group", "*", "Read"),
+        of("crm", "cluster", CLUSTER, "Alter"),
+    ],
+    "denied User:crm": [  # a denial wins over what is granted
+        of("crm", "topic", TEXTS, "Write", allows=False),
+        of("*", "topic", TEXTS, "All", allows=False),
+        of("crm", "topic", "*", "Describe", allows=False),
+        of("crm", "topic", "sprat.", "Write", prefixed=True, allows=False),
+    ],
+    "unknown User:rogue": [  # a stranger who can write texts, or give himself rights
+        of("rogue", "topic", TEXTS, "Write"),
+        of("rogue", "cluster", CLUSTER, "Alter"),
+        of("rogue", "cluster", CLUSTER, "AlterConfigs"),
+        of("rogue", "cluster", CLUSTER, "All"),
+        of("rogue", "user", UPSTREAM.name, "CreateTokens"),
+        of("rogue", "user", "*", "All"),
+    ],
+}
+WIDER = [
+    of("crm", "topic", TEXTS, "All"),
+    of("crm", "topic", "*", "Write"),
+    of("crm", "topic", "sprat.", "Write", prefixed=True),
+    of("crm", "topic", "spr", "All", prefixed=True),
+]
 
 
 @pytest.mark.parametrize(
-    "entry",
-    [
-        Entry("User:crm", Right("topic", TEXTS, "All")),
-        Entry("User:crm", Right("topic", "*", "Write")),
-        Entry("User:crm", Right("topic", "sprat.", "Write", prefixed=True)),
-        Entry("User:crm", Right("topic", "spr", "All", prefixed=True)),
-    ],
+    ("entry", "verdict"),
+    [(entry, verdict) for verdict, entries in JUDGED.items() for entry in entries],
     ids=str,
 )
+def test_an_entry_beside_what_the_role_needs_is_judged(entry: Entry, verdict: str) -> None:
+    assert judged(WRITES_TEXTS) == []
+    assert [" ".join(each) for each in judged(WRITES_TEXTS, entry)] == [*filter(None, [verdict])]
+
+
+@pytest.mark.parametrize("entry", WIDER, ids=str)
 def test_a_wider_entry_is_enough_and_too_much(entry: Entry) -> None:
     assert judged(entry) == [("excessive", "User:crm")]
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        Entry("User:crm", Right("topic", "sprat.results.", "Read", prefixed=True)),
-        Entry("User:crm", Right("topic", TEXTS, "Read")),
-        Entry("User:crm", Right("group", "sprat.router", "Read")),
-        Entry("User:crm", Right("group", "*", "Read")),
-        Entry("User:crm", Right("cluster", CLUSTER, "Alter")),
-    ],
-    ids=str,
-)
-def test_what_the_role_does_not_need_is_excessive(entry: Entry) -> None:
-    assert judged(WRITES_TEXTS, entry) == [("excessive", "User:crm")]
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        Entry("User:crm", Right("topic", TEXTS, "Describe")),
-        Entry("User:crm", Right("topic", TEXTS, "Write"), host="10.0.0.7"),
-        Entry("User:crm", Right("topic", "payroll", "All")),
-        Entry("User:crm", Right("topic", "sprat2.", "All", prefixed=True)),
-        Entry("User:other", Right("topic", "payroll", "All")),
-        Entry("User:other", Right("cluster", CLUSTER, "Describe")),
-        Entry("User:crm", Right("transactional-id", "crm", "Write", prefixed=True)),
-        Entry("User:crm", Right("topic", "payroll", "Write"), allows=False),
-    ],
-    ids=str,
-)
-def test_what_the_role_needs_anyway_and_what_is_not_of_the_installation_is_left_alone(entry: Entry) -> None:
-    assert judged(WRITES_TEXTS, entry) == []
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        Entry("User:crm", Right("topic", TEXTS, "Write"), allows=False),
-        Entry("User:*", Right("topic", TEXTS, "All"), allows=False),
-        Entry("User:crm", Right("topic", "*", "Describe"), allows=False),
-        Entry("User:crm", Right("topic", "sprat.", "Write", prefixed=True), allows=False),
-    ],
-    ids=str,
-)
-def test_a_denial_wins_over_what_is_granted(entry: Entry) -> None:
-    assert judged(WRITES_TEXTS, entry) == [("denied", "User:crm")]
+def test_what_everybody_may_serves_the_user_but_is_nobodys_right() -> None:
+    assert judged(of("*", "topic", TEXTS, "Write")) == [("unknown", "User:*")]
 
 
 def test_a_denial_of_a_part_is_found() -> None:
@@ -144,34 +146,6 @@ def test_a_denial_of_a_part_is_found() -> None:
 
     assert judged(*granted, principal=specialist) == []
     assert judged(*granted, denial, principal=specialist) == [("denied", "User:i")]
-
-
-def test_what_everybody_may_serves_the_user_but_is_nobodys_right() -> None:
-    assert judged(Entry("User:*", Right("topic", TEXTS, "Write"))) == [("unknown", "User:*")]
-
-
-@pytest.mark.parametrize(
-    "right",
-    [
-        Right("cluster", CLUSTER, "Alter"),
-        Right("cluster", CLUSTER, "AlterConfigs"),
-        Right("cluster", CLUSTER, "All"),
-        Right("user", UPSTREAM.name, "CreateTokens"),
-        Right("user", "*", "All"),
-    ],
-    ids=str,
-)
-def test_a_stranger_who_can_give_himself_rights_is_unknown(right: Right) -> None:
-    assert judged(WRITES_TEXTS, Entry("User:rogue", right)) == [("unknown", "User:rogue")]
-
-
-def test_a_stranger_on_the_cluster_without_power_is_left_alone() -> None:
-    assert judged(WRITES_TEXTS, Entry("User:metrics", Right("cluster", CLUSTER, "Describe"))) == []
-    assert judged(WRITES_TEXTS, Entry("User:gate", Right("user", "User:somebody", "CreateTokens"))) == []
-
-
-def test_a_user_whom_nobody_named_is_unknown() -> None:
-    assert judged(WRITES_TEXTS, Entry("User:old", Right("topic", TEXTS, "Write"))) == [("unknown", "User:old")]
 
 
 def test_each_right_that_lacks_is_missing() -> None:
