@@ -1,8 +1,7 @@
-"""The dashboards' queries on a real Prometheus."""
+"""What `total` counts, by Prometheus' own tool."""
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -10,43 +9,9 @@ import pytest
 from observability.dashboards import promql
 from observability.dashboards.panels import Query, concrete
 from sprat.telemetry import signals
-from support.panels import QueryFailed, Window, empty_queries
 from support.programs import needs
-from support.synthetic_metrics import prometheus
 
-pytestmark = needs("prometheus", "promtool")
-
-MINUTES = 10
-
-
-@pytest.fixture(scope="module")
-def synthetic(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Window]:
-    end = time.time()
-    with prometheus(tmp_path_factory.mktemp("prometheus"), end, MINUTES * 60) as url:
-        yield url, Window(end - (MINUTES - 2) * 60, end)
-
-
-def test_every_query_of_every_panel_has_data(synthetic: tuple[str, Window]) -> None:
-    assert empty_queries(*synthetic) == {}
-
-
-def test_a_query_without_data_is_found(synthetic: tuple[str, Window]) -> None:
-    """Of a tenant that sends nothing; what its panel needs is told."""
-    empty = empty_queries(*synthetic, {"tenant": "nobody"})
-    assert empty["sprat-overview / Pairs by tenant / 1"] == ""
-    assert "a price" in empty["sprat-overview / Cost by tenant / 1"]
-    assert not any(name.startswith("sprat-operations") for name in empty)
-
-
-def test_a_refused_query_is_no_empty_one(synthetic: tuple[str, Window]) -> None:
-    with pytest.raises(QueryFailed, match="parse error"):
-        empty_queries(*synthetic, {"task": '"'})
-
-
-def test_a_server_that_is_away_is_no_empty_panel() -> None:
-    with pytest.raises(QueryFailed, match=r"127\.0\.0\.1:1"):
-        empty_queries("http://127.0.0.1:1", Window(0, 60))
-
+pytestmark = needs("promtool")
 
 LETTERS = 'sprat_dead_letters_total{instance="intent", sprat_reason="defect"}'
 UP = 'up{instance="intent"}'

@@ -1,5 +1,6 @@
 """What a PromQL expression names, so that tests can hold it against the registry of signals."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -7,7 +8,7 @@ from functools import cache
 import promql_parser as parser
 
 from sprat.telemetry import signals
-from sprat.telemetry.instruments import Histogram
+from sprat.telemetry.instruments import OTHER, Histogram
 
 RESOURCE_LABELS = frozenset({"service_name", "sprat_model_name", "instance", "job"})
 """The labels that every series has from its process and from its scrape."""
@@ -19,6 +20,8 @@ class Selected:
 
     name: str
     labels: frozenset[str]
+    matchers: tuple[tuple[str, str], ...]
+    """Labels with the texts that they are matched with."""
 
 
 def selected(expr: str) -> list[Selected]:
@@ -33,7 +36,8 @@ def selected(expr: str) -> list[Selected]:
 def _selected(node: object, labels: frozenset[str]) -> Iterator[Selected]:
     match node:
         case parser.VectorSelector():
-            yield Selected(node.name or "", labels | {each.name for each in node.matchers.matchers})
+            matchers = tuple((each.name, each.value) for each in node.matchers.matchers)
+            yield Selected(node.name or "", labels | {name for name, _ in matchers}, matchers)
         case parser.MatrixSelector():
             yield from _selected(node.vector_selector, labels)
         case parser.AggregateExpr():
@@ -80,6 +84,13 @@ def declared() -> dict[str, frozenset[str]]:
     return found
 
 
+@cache
+def values() -> dict[str, frozenset[str]]:
+    """Return the values that a label may have, of those labels whose values are listed."""
+    attributes = {each.name.replace(".", "_"): each for metric in signals.METRICS for each in metric.attributes}
+    return {label: frozenset({OTHER, *map(str, each.values)}) for label, each in attributes.items() if each.values}
+
+
 def undeclared(expr: str, known: dict[str, frozenset[str]] | None = None) -> list[str]:
     """Return what an expression names that the registry does not declare; `known`: further series and their labels."""
     series = declared() | (known or {})
@@ -89,4 +100,8 @@ def undeclared(expr: str, known: dict[str, frozenset[str]] | None = None) -> lis
             wrong.append(f"no series {each.name!r}")
         elif missing := each.labels - series[each.name]:
             wrong.append(f"{each.name} has no label {', '.join(sorted(missing))}")
+        for label, text in each.matchers if each.name in declared() else ():
+            known_values = values().get(label, frozenset())
+            unknown = {*text.split("|")} - known_values if re.fullmatch(r"[\w|]+", text) and known_values else set()
+            wrong += [f"{label} is never {value}" for value in sorted(unknown)]
     return wrong
