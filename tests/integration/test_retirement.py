@@ -12,7 +12,7 @@ from sprat.base.errors import Fatal
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.registry.announcements import ModelsReader, Ownership, announce
 from sprat.registry.model_table import model_key
-from sprat.registry.retirement import READ_EVERY_S, RetirementFollower, owned_until
+from sprat.registry.retirement import RetirementFollower, owned_until
 from sprat_contracts import FrontierRequested, Prediction, Result, decode
 from sprat_contracts.wire import SIGNATURE
 from sprat_inference.serving import announcement, serve_model
@@ -155,8 +155,8 @@ class Hr:
         await publish(self.settings.bootstrap, self.topics.texts, texts(*bodies), partition=0)
         return (await read_all(self.settings.bootstrap, self.topics.texts))[-len(bodies) :]
 
-    async def followed(self, owns_from: int, clock=time.monotonic, read_every_s=0.0) -> RetirementFollower:
-        follower = RetirementFollower(KEY, owns_from, clock, read_every_s=read_every_s)
+    async def followed(self, owns_from: int, clock=time.monotonic) -> RetirementFollower:
+        follower = RetirementFollower(KEY, owns_from, clock, read_every_s=0.0)
         reader = ModelsReader(
             self.settings, SIGNATURES, lambda seen: follower.apply(seen.key, seen.announced, seen.retirement)
         )
@@ -191,25 +191,6 @@ async def test_a_withdrawn_service_starts_anew_where_another_announces_its_model
     with pytest.raises(Fatal, match="another process announced it again"):
         await follower.refresh()
     assert not follower.owns(other)
-
-
-async def test_a_withdrawn_service_starts_anew_also_where_the_other_was_withdrawn_since(hr: Hr) -> None:
-    follower = await hr.followed((await hr.announce()).owns_from)
-    await hr.retire()
-    await hr.announce()
-    await hr.retire()
-    for _ in range(2):
-        with pytest.raises(Fatal, match="another process announced it again"):
-            await follower.refresh()
-
-
-async def test_a_service_that_announced_its_model_after_a_retirement_is_not_replaced(hr: Hr) -> None:
-    await hr.announce()
-    await hr.retire()
-    (text,) = await hr.texts("mine")
-    follower = await hr.followed((await hr.announce()).owns_from)
-    await follower.refresh()
-    assert follower.owns(text)
 
 
 async def test_a_text_that_the_router_left_to_a_model_announced_during_its_retirement_stays_its_own(
@@ -251,19 +232,6 @@ async def test_what_a_model_had_left_outlives_the_tombstone_that_says_it(hr: Hr)
         for _ in range(2):
             assert (await again.announce()).left == ends == {0: 2, 1: 0}
         assert len(await read_all(compacted.bootstrap, again.topics.models)) == 1, "it is said already"
-
-
-async def test_the_topic_of_models_is_looked_at_once_a_second(hr: Hr) -> None:
-    now = [100.0]
-    follower = await hr.followed((await hr.announce()).owns_from, lambda: now[0], READ_EVERY_S)
-    await hr.retire()
-    (text,) = await hr.texts("not mine")
-    now[0] += 0.99
-    await follower.refresh()
-    assert follower.owns(text)
-    now[0] += 0.02
-    await follower.refresh()
-    assert not follower.owns(text)
 
 
 async def test_a_topic_of_models_that_cannot_be_read_stops_no_service(

@@ -197,13 +197,20 @@ async def test_the_withdrawal_of_another_model_changes_nothing(topic, followed):
     assert await owned_after_refresh(followed) == [10, 11, 12, 13]
 
 
+@pytest.mark.parametrize("withdrawn_since", [False, True])
 @pytest.mark.parametrize("owns_from", [NOW + 5, NOW])
-async def test_a_model_that_was_withdrawn_and_announced_anew_ends_the_process(topic, followed, owns_from):
+async def test_a_model_that_was_withdrawn_and_announced_anew_ends_the_process(
+    topic, followed, owns_from, withdrawn_since
+):
     topic.append(KEY, None)
     topic.append(KEY, None, ends={0: 12})
     topic.append(KEY, announced(owns_from=owns_from))
-    with pytest.raises(Fatal, match="must restart"):
-        await owned_after_refresh(followed)
+    if withdrawn_since:
+        topic.append(KEY, None)
+        topic.append(KEY, None, ends={0: 13})
+    for _ in range(2):
+        with pytest.raises(Fatal, match="must restart"):
+            await owned_after_refresh(followed)
 
 
 async def test_while_the_topic_cannot_be_read_what_is_known_holds(topic, followed):
