@@ -308,7 +308,6 @@ def test_every_command_that_takes_an_address_is_tried_here():
         "doctor",
         "up",
         "demo",
-        "bench",
     }
 
 
