@@ -28,7 +28,7 @@ if ! "$docker" image inspect "$base" >/dev/null 2>&1; then
     tar -C "$work/root" -c . | "$docker" import --change 'CMD ["bash"]' - "$base" >/dev/null
 fi
 
-version=$(.venv/bin/python -c 'from sprat_local.kafka.class_path import KAFKA_VERSION; print(KAFKA_VERSION)')
+version=$(.venv/bin/python -c 'from sprat_local.kafka.jars import KAFKA_VERSION; print(KAFKA_VERSION)')
 kafka=sprat-local/kafka:$version
 mkdir -p "$work/kafka/jars"
 .venv/bin/python - "$work/kafka" <<'PYTHON'
