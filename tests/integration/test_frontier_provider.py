@@ -14,6 +14,7 @@ from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import question_of
 from sprat_frontier.provider import OpenAIProvider
 from support import frontier_parts as parts
+from support.one_response import answering
 from support.panics import PanicException
 
 KEY = "sk-very-secret-0123456789"
@@ -63,25 +64,6 @@ async def failure(provider, *args, **changes):
     return error
 
 
-def answer_with(body, status=200, headers=()):
-    """Serve one raw HTTP response on loopback; return the base URL and the serving task."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    head = [
-        f"HTTP/1.1 {status} X",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-        "connection: close",
-    ]
-
-    async def serve(reader, writer):
-        await reader.read(65536)
-        writer.write("\r\n".join([*head, *headers, "", ""]).encode() + body)
-        await writer.drain()
-        writer.close()
-
-    return f"http://127.0.0.1:{listener.getsockname()[1]}/v1", asyncio.start_server(serve, sock=listener)
-
-
 @pytest.mark.parametrize(
     ("task", "text"),
     [("intent", TEXT), ("ner", "nobody was there"), ("translation", "one\n\ntwo \U0001f600")],
@@ -127,9 +109,8 @@ async def test_a_simulator_without_gold_declines_and_a_provider_that_refuses_is_
     assert (await failure(connect())).simulated
     message = {"role": "assistant", "content": None, "refusal": "no_gold: or so"}
     body = {"model": "simulated-frontier", "choices": [{"message": message, "finish_reason": "stop"}]}
-    url, server = answer_with(json.dumps(body).encode())
-    async with await server:
-        error = await failure(connect(base_url=url))
+    async with answering(body) as server:
+        error = await failure(connect(base_url=server.url))
     assert (error.code, error.simulated) == ("refused", False)
 
 
@@ -225,9 +206,10 @@ async def test_no_server_at_the_address_is_unreachable(connect, spans):
 @pytest.mark.parametrize("status", [400, 401, 429, 500])
 async def test_an_error_that_repeats_the_request_and_the_key_reaches_no_span_or_metric(connect, spans, metrics, status):
     body = json.dumps({"error": {"message": f"cannot read {TEXT}", "code": TEXT, "type": f"Bearer {KEY}"}}).encode()
-    url, server = answer_with(body, status, [f"x-request-id: {KEY}"])
-    service = parts.FrontierHarness(connect(base_url=url), parts.settings(base_url=url, max_retries=0))
-    async with await server:
+    async with answering(body, status, {"x-request-id": KEY}) as server:
+        service = parts.FrontierHarness(
+            connect(base_url=server.url), parts.settings(base_url=server.url, max_retries=0)
+        )
         with spans.record():
             answered = await service.answer(parts.request(TEXT))
     assert answered.declined.code == "provider"
@@ -249,9 +231,8 @@ async def test_an_error_that_repeats_the_request_and_the_key_reaches_no_span_or_
 async def test_unusable_answers_are_billed(connect, message, finish, code, detail):
     usage = {"prompt_tokens": 12, "completion_tokens": 3}
     choices = [{"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish}]
-    url, server = answer_with(json.dumps({"model": "m", "choices": choices, "usage": usage}).encode())
-    async with await server:
-        error = await failure(connect(base_url=url))
+    async with answering({"model": "m", "choices": choices, "usage": usage}) as server:
+        error = await failure(connect(base_url=server.url))
     assert (error.code, error.usage.input_tokens, error.usage.output_tokens) == (code, 12, 3)
     assert detail in error.detail
     assert "I will not" not in repr(error)
@@ -259,18 +240,16 @@ async def test_unusable_answers_are_billed(connect, message, finish, code, detai
 
 async def test_a_server_that_counts_no_tokens_gets_an_estimate(connect):
     choices = [{"message": {"content": '{"label": "transfer"}'}}]
-    url, server = answer_with(json.dumps({"model": "m", "choices": choices}).encode())
-    async with await server:
-        answer = await ask(connect(base_url=url))
+    async with answering({"model": "m", "choices": choices}) as server:
+        answer = await ask(connect(base_url=server.url))
     assert answer.usage.input_tokens > 100
     assert answer.usage.output_tokens == 6
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"model": "m", "choices": []}', b"\xff\xfe", b'{"a":' * 3000])
 async def test_a_success_that_is_not_a_completion_is_garbled(connect, body):
-    url, server = answer_with(body)
-    async with await server:
-        assert (await failure(connect(base_url=url))).code == "garbled"
+    async with answering(body) as server:
+        assert (await failure(connect(base_url=server.url))).code == "garbled"
 
 
 @pytest.mark.parametrize("error", [PanicException, asyncio.CancelledError])
@@ -292,9 +271,8 @@ async def test_a_call_that_is_cancelled_is_no_garbled_answer(connect):
 
 
 async def test_a_redirect_is_not_followed(connect, behave, simulated):
-    url, server = answer_with(b"{}", 307, [f"location: {simulated.base_url}/chat/completions"])
-    async with await server:
-        assert (await failure(connect(base_url=url))).code == "http_307"
+    async with answering(b"{}", 307, {"location": f"{simulated.base_url}/chat/completions"}) as server:
+        assert (await failure(connect(base_url=server.url))).code == "http_307"
     assert simulated.bodies == []
 
 
@@ -314,16 +292,14 @@ async def test_a_redirect_is_not_followed(connect, behave, simulated):
     ids=str,
 )
 async def test_retry_after_is_read_in_all_its_forms(connect, headers, expected):
-    url, server = answer_with(b"{}", 429, headers)
-    async with await server:
-        error = await failure(connect(base_url=url))
+    async with answering(b"{}", 429, dict(each.split(": ", 1) for each in headers)) as server:
+        error = await failure(connect(base_url=server.url))
     assert (error.code, error.retryable, error.retry_after_s) == ("rate_limited", True, expected)
 
 
 async def test_a_longer_retry_after_than_the_setting_allows_is_cut_and_the_error_says_so(connect):
-    url, server = answer_with(b"{}", 503, ["retry-after: 3600"])
-    async with await server:
-        error = await failure(connect(base_url=url, breaker={"max_retry_after_s": 5}))
+    async with answering(b"{}", 503, {"retry-after": "3600"}) as server:
+        error = await failure(connect(base_url=server.url, breaker={"max_retry_after_s": 5}))
     assert (error.retry_after_s, error.detail) == (5, "HTTP status 503, Retry-After 3600 s, tried again after 5 s")
 
 

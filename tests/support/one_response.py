@@ -17,11 +17,13 @@ class OneResponse:
 
 
 @asynccontextmanager
-async def answering(body: Any, status: int, headers: Mapping[str, str]) -> AsyncIterator[OneResponse]:
-    """Serve a response on loopback; `_` in names of headers stands for `-`."""
-    server, value = OneResponse(), json.dumps(body).encode()
+async def answering(
+    body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[OneResponse]:
+    """Serve a response on loopback, bytes as they are and all else as JSON; `_` in names of headers stands for `-`."""
+    server, value = OneResponse(), body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"content-type": "application/json", "connection": "close", "content-length": str(len(value))}
-    fields |= {name.replace("_", "-"): each for name, each in headers.items()}
+    fields |= {name.replace("_", "-"): each for name, each in (headers or {}).items()}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
