@@ -18,6 +18,7 @@ from sprat_operations.trace_records import (
     tasks_without_result,
     trace_trees,
 )
+from support.snapshots import matches_snapshot
 from support.traced_records import BEGAN, SAID, TracedText, without
 
 TOPICS = Topics()
@@ -87,44 +88,6 @@ async def test_a_step_says_who_wrote_it_what_it_says_and_why_but_never_the_text(
     assert steps[RecordKind.text, ""].service == "/crm"
     assert steps[RecordKind.egress, "attempt"].summary.reason == "masked: 2 PERSON"
     assert SAID not in repr(found)
-
-
-@pytest.mark.parametrize(
-    ("task", "output", "said"),
-    [
-        ("intent", {"label": None}, "outside every intent"),
-        ("mood", {"label": None}, "outside every label of mood"),
-        ("topics", {"labels": [{"label": "badge"}, {"label": "leave"}], "alternatives": []}, "badge, leave"),
-        ("topics", {"labels": [], "alternatives": []}, "none of the labels of topics"),
-        ("pii", {"masked": "[A]", "spans": [{}]}, "a text without 1 personal value"),
-        ("summary", {"content": "…"}, "a text"),
-    ],
-)
-def test_an_answer_is_summarised_in_words_of_its_task(task, output, said):
-    value = {"task": task, "model": {"name": "m"}, "output": output, "confidence": 0.5, "declined": None}
-    assert summarise(RecordKind.prediction, value).sentence == f"m: {said}, 50.0 % sure"
-
-
-async def test_an_answer_says_which_tiers_were_asked_those_inside_the_house_too():
-    tiers = (
-        TierStep(tier="house", provider="vllm", outcome="unsure", label="balance", confidence=0.9),
-        TierStep(tier="big", provider="mistral", outcome="kept"),
-    )
-    way = TracedText()
-    (step,) = (await find(way.answer(tiers=tiers))).steps
-    sentence = "large: transfer (house: unsure balance 90.0 % → big: kept outside every label)"
-    assert step.summary.sentence == sentence
-
-
-async def test_a_tier_that_was_not_asked_is_said_not_to_have_been():
-    tiers = (TierStep(tier="house", provider="vllm", outcome="invalid_answer"),)
-    tiers += tuple(TierStep(tier=code, provider="x", outcome=code) for code in ("no_confidence", "policy"))
-    way = TracedText()
-    (step,) = (await find(way.answer(tiers=tiers, output=None, declined=Declined(code="policy")))).steps
-    assert "(house: invalid_answer → no_confidence: not asked, its answer would have no confidence" in (
-        step.summary.sentence
-    )
-    assert "→ policy: not asked, the policy lets nothing leave to it)" in step.summary.sentence
 
 
 @pytest.mark.parametrize(
@@ -377,47 +340,57 @@ async def test_records_that_are_not_what_their_topic_holds_do_no_harm():
     ]
 
 
-async def test_a_text_that_is_no_json_is_said_not_to_be_readable():
+GONE = Cause(code="no_service", detail="no model intent/hrr served; did you mean hr?")
+DENIED = Cause(code="policy", detail="the policy lets nothing of the tenant acme leave")
+OUTPUTS = {
+    "intent": {"label": None},
+    "mood": {"label": None},
+    "topics": {"labels": [{"label": "badge"}, {"label": "leave"}], "alternatives": []},
+    "colours": {"labels": [], "alternatives": []},
+    "pii": {"masked": "[A]", "spans": [{}]},
+    "summary": {"content": "…"},
+}
+NOT_ASKED = [TierStep(tier=code, provider="x", outcome=code) for code in ("no_confidence", "policy")]
+
+
+async def test_what_a_record_says_is_told_in_words():
+    """Those that are found first, then values alone."""
     way = TracedText()
-    (step,) = (await find(replace(way.text(), value=b'{"text": "hi", "tasks"'))).steps
-    assert step.summary.sentence == "what it asks for cannot be read"
-
-
-async def test_a_declined_answer_and_the_degraded_result_say_why():
-    way = TracedText()
-    answer = way.answer(output=None, model=None, declined=Declined(code="deadline"))
-    result = way.result(status="degraded", source="small", declined=Declined(code="deadline"))
-    steps = {step.kind: step for step in (await find(way.text(), way.request(), answer, result)).steps}
-    assert (steps[RecordKind.answer].summary.decision, steps[RecordKind.answer].summary.reason) == (
-        "declined",
-        "deadline",
-    )
-    assert steps[RecordKind.result].summary.sentence == "degraded by small: transfer (deadline)"
-
-
-def test_what_a_declined_text_would_have_needed_is_not_said_as_it_has_no_confidence():
-    value = {"prediction": {"confidence": None}, "reasons": ["declined"], "threshold": 0.72}
-    assert summarise(RecordKind.request, value).sentence == "escalated: declined"
-
-
-async def test_what_declined_and_what_was_not_understood_is_said_in_full():
-    way = TracedText()
-    gone = Cause(code="no_service", detail="no model intent/hrr served; did you mean hr?")
-    denied = Cause(code="policy", detail="the policy lets nothing of the tenant acme leave")
-    answer = way.answer(output=None, model=None, declined=Declined(code=denied.code, detail=denied.detail))
-    result = way.result(
-        status="unanswered",
-        source="none",
-        output=None,
-        declined=Declined(code=gone.code, detail=gone.detail, causes=(gone, denied)),
-        warnings=(TextWarning(code="unknown_field", detail="tenent, did you mean tenant?"),),
-    )
-    steps = {step.kind: step for step in (await find(way.text(), way.request(), answer, result)).steps}
-    said = {kind: step.summary.sentence for kind, step in steps.items()}
-    declines = summarise(RecordKind.prediction, {"declined": dict(gone)})
-    assert (declines.sentence, declines.reason) == (f"the small model declines: no_service: {gone.detail}", gone.code)
-    assert said[RecordKind.answer] == f"the frontier declines: policy: {denied.detail}"
-    assert said[RecordKind.result] == (
-        f"unanswered, no_service: {gone.detail}; then policy: {denied.detail} "
-        "· warning: unknown_field: tenent, did you mean tenant?"
-    )
+    records = [
+        replace(way.text(), value=b'{"text": "hi", "tasks"'),
+        way.answer(
+            tiers=(
+                TierStep(tier="house", provider="vllm", outcome="unsure", label="balance", confidence=0.9),
+                TierStep(tier="big", provider="mistral", outcome="kept"),
+            )
+        ),
+        way.answer(
+            tiers=(TierStep(tier="house", provider="vllm", outcome="invalid_answer"), *NOT_ASKED),
+            output=None,
+            declined=Declined(code="policy"),
+        ),
+        way.answer(output=None, model=None, declined=Declined(code="deadline")),
+        way.result(status="degraded", source="small", declined=Declined(code="deadline")),
+        way.answer(output=None, model=None, declined=Declined(code=DENIED.code, detail=DENIED.detail)),
+        way.result(
+            status="unanswered",
+            source="none",
+            output=None,
+            declined=Declined(code=GONE.code, detail=GONE.detail, causes=(GONE, DENIED)),
+            warnings=(TextWarning(code="unknown_field", detail="tenent, did you mean tenant?"),),
+        ),
+    ]
+    said = []
+    for record in records:
+        (step,) = (await find(record)).steps
+        said.append((step.kind, step.summary))
+    answered = {"model": {"name": "m"}, "confidence": 0.5, "declined": None}
+    values = [
+        *((RecordKind.prediction, answered | {"task": task, "output": output}) for task, output in OUTPUTS.items()),
+        (RecordKind.prediction, {"declined": dict(GONE)}),
+        # What a declined text would have needed is not said, as it has no confidence.
+        (RecordKind.request, {"prediction": {"confidence": None}, "reasons": ["declined"], "threshold": 0.72}),
+    ]
+    said += [(kind, summarise(kind, value)) for kind, value in values]
+    lines = [f"{kind}: {each.sentence} | {each.decision} | {each.reason}" for kind, each in said]
+    assert matches_snapshot("records", "\n".join([*lines, ""]))
