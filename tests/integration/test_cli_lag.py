@@ -218,15 +218,3 @@ async def test_top_ends_after_count(topics, run):
     assert re.fullmatch(r"since \d\d:\d\d:\d\d", since)
     routed = "kept 0  escalated 0 (of these degraded 0, unanswered 0)"
     assert figures == f"texts 0  {routed}  lag 0  cost 0.0000 EUR  dead letters 0\n"
-
-
-async def test_lag_without_topics_says_what_to_do(run, prefix):
-    code, out, err = await run("lag", "--over", "0.5")
-    assert (code, out, err) == (2, "", f"sprat: there is no topic {prefix}.texts.v1: run `sprat topics create`\n")
-
-
-async def test_top_without_topics_says_what_to_do(run, prefix):
-    code, out, err = await run("top")
-    assert (code, out) == (2, "")
-    assert err.startswith(f"sprat: there is no topic {prefix}.texts.v1, ")
-    assert err.endswith(": run `sprat topics create`\n")

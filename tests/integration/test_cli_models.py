@@ -104,13 +104,6 @@ async def test_what_is_announced_is_listed_and_shown(kafka, topics, run, prefix)
     assert "there are: intent/default, intent/hr, ner/legal" in said
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("show", "intent/default"), ("retire", "intent/default", "--yes")])
-async def test_without_topics_it_says_what_to_do(run, prefix, arguments):
-    code, out, said = await run(*arguments)
-    assert (code, out) == (2, "")
-    assert said == f"sprat: topic {prefix}.models.v1 does not exist: run `sprat topics create`\n"
-
-
 async def test_a_model_is_withdrawn_and_its_service_told_when_it_may_stop(kafka, topics, run, prefix):
     await announce(kafka, topics, model="hr")
     code, _, said = await run("retire", "intent/hr")

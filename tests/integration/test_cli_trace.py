@@ -216,11 +216,6 @@ async def test_a_topic_that_is_not_there_is_named_beside_what_was_found(kafka, t
     assert json.loads(out.splitlines()[-1])["not_looked_at"] == {topics.feedback: "it does not exist"}
 
 
-async def test_without_topics_it_says_what_to_do(run, prefix):
-    code, _, err = await run("order-7")
-    assert (code, err) == (2, f"sprat: there is no topic {prefix}.texts.v1: run `sprat topics create`\n")
-
-
 async def test_a_text_among_a_hundred_thousand_records_is_found_in_five_seconds(kafka, topics, producer):
     way = TracedText(topics=topics)
     way.place, way.began = await sent(producer, way)

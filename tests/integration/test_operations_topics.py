@@ -7,7 +7,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sprat.base.errors import UserError
 from sprat_contracts.topics import Topics
-from sprat_local.processes.ports import free_port
 from sprat_operations.topics import Difference, create_topics, keep_current, kept_for, list_topics
 
 
@@ -70,12 +69,6 @@ async def test_nothing_is_made_beside_texts_of_another_partition_count(client, p
     states = await list_topics(client, Topics(prefix, 4))
     assert {state.name for state in states if state.status != "missing"} == {texts.name}
     assert "differs" not in {state.status for state in await create_topics(client, Topics(prefix, 4))}
-
-
-async def test_a_broker_that_is_not_there_is_named():
-    address = f"127.0.0.1:{free_port()}"
-    with pytest.raises(UserError, match=f"Kafka at {address} cannot be reached"):
-        await list_topics({"bootstrap_servers": [address]}, Topics())
 
 
 async def test_a_setting_that_the_broker_refuses_names_the_topic(client, prefix):
