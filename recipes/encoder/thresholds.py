@@ -8,7 +8,6 @@ texts that nobody wrote, so the levels are estimates, and nothing is certified.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,8 @@ from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat_contracts.thresholds import ZERO_SHOT_GOAL
 from sprat_encoder.zero_shot import ARTEFACT, NAME, OUTSIDE_SHARE, READER, load_zero_shot
 from sprat_inference.artefact import load_part
-from sprat_training.thresholds import Rows, measure
-from sprat_training.thresholds.levels import LABEL_RIGHT
+from sprat_training.thresholds import Rows
+from sprat_training.thresholds.levels import LABEL_RIGHT, MeasuredOf, measure_now
 
 SIZES = (*[3] * 9, *[10] * 3, 20)
 """Labels of each task, 77 in all."""
@@ -62,19 +61,8 @@ def main() -> None:
     """Parse the command line and measure."""
     parser = options_of(__doc__)
     version = load_part(ARTEFACT, reader=READER).version
-    thresholds = measure(
-        rows_of(parser.parse_args().data),
-        task=NAME,
-        model=NAME,
-        model_version=version,
-        label_set=None,
-        right=LABEL_RIGHT,
-        recommended_goal=ZERO_SHOT_GOAL,
-        purpose=None,
-        previous=None,
-        by="train",
-        at=datetime.now(UTC).date(),
-    )
+    of = MeasuredOf(NAME, NAME, version, None, ZERO_SHOT_GOAL)
+    thresholds = measure_now(rows_of(parser.parse_args().data), of, LABEL_RIGHT, by="train")
     write_thresholds(ARTEFACT / THRESHOLDS, thresholds)
     print(thresholds.thresholds_version)
 

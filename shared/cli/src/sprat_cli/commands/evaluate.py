@@ -20,7 +20,7 @@ from sprat_policy import TaskFiles
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.cases import Asked, FileReading
 from sprat_training.evaluation.decision import Goal
-from sprat_training.evaluation.evaluate import Evaluation, MeasuredOf, so_far
+from sprat_training.evaluation.evaluate import Evaluation, measured_of, so_far
 from sprat_training.evaluation.evaluate import evaluate as evaluate_model
 from sprat_training.evaluation.frontier import ask_frontier, read_answers, write_answers
 from sprat_training.thresholds.wording import PARAGRAPH
@@ -133,7 +133,7 @@ def _goal(named: NamedModel, given: float | None, policy: Path | None) -> Goal:
         UserError: the goal given is none, or the policy cannot be read.
     """
     check_goal(given)
-    of = MeasuredOf.of(named.model)
+    of = measured_of(named.model)
     before, _ = so_far(named.model.thresholds_now, of)
     recommended = of.recommended_goal if before is None else before.recommended_goal
     found = goal_of(named.served, recommended, policy)

@@ -264,15 +264,5 @@ def _version_json(version: VersionAtGoal) -> dict[str, Any]:
         "version": version.version,
         "judged": version.judged,
         "thresholds": None if thresholds is None else thresholds.model_dump(mode="json"),
-        "cells": [
-            {
-                "language": each.language,
-                "says": each.says,
-                "rows": each.rows,
-                "kept": each.kept,
-                "right": each.right,
-                "threshold": each.threshold,
-            }
-            for each in version.cells
-        ],
+        "cells": [asdict(each) for each in version.cells],
     }

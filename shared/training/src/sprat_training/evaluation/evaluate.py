@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,8 +17,9 @@ from sprat_training.evaluation.cases import RIGHT, Asked, Cases, FileReading, Pr
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, compare
 from sprat_training.evaluation.frontier import FrontierAnswers, route
 from sprat_training.evaluation.models import SmallModel
-from sprat_training.thresholds import PairedComparison, Purpose, Rows, measure, walks_of
+from sprat_training.thresholds import PairedComparison, Purpose, Rows, walks_of
 from sprat_training.thresholds.certified import least_rows, rows_that_certify, spend_of
+from sprat_training.thresholds.levels import MeasuredOf, measure_now
 
 Drawn = Literal["traffic", "file"]
 _CAN_BE_OUTSIDE: Final = {"label", "sets"}
@@ -61,22 +61,11 @@ class Evaluation:
         return store(path, self.thresholds)
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredOf:
-    """Of whom thresholds are measured."""
-
-    task: str
-    model: str
-    version: str
-    label_set: str | None
-    recommended_goal: float
-
-    @classmethod
-    def of(cls, model: SmallModel) -> "MeasuredOf":
-        """Return that of a small model; without examples, less is asked of it."""
-        goal = ZERO_SHOT_GOAL if model.folder is None else recommended_goal(model.task)
-        card = model.card
-        return cls(model.task, card.name, card.version, card.label_set, goal)
+def measured_of(model: SmallModel) -> MeasuredOf:
+    """Return the model for its thresholds; without examples, less is asked of it."""
+    goal = ZERO_SHOT_GOAL if model.folder is None else recommended_goal(model.task)
+    card = model.card
+    return MeasuredOf(model.task, card.name, card.version, card.label_set, goal)
 
 
 def so_far(path: Path, of: MeasuredOf) -> tuple[Thresholds | None, str]:
@@ -271,33 +260,23 @@ def store(path: Path, thresholds: Thresholds) -> Path:
     return path
 
 
-def measure_now(
+def measure_on(
     rows: Rows, of: MeasuredOf, right: str, purpose: Purpose | None, previous: Thresholds | None
 ) -> Thresholds:
-    """Measure thresholds today; see `sprat_training.thresholds.measure`."""
-    return measure(
-        rows,
-        task=of.task,
-        model=of.model,
-        model_version=of.version,
-        label_set=of.label_set,
-        right=right,
-        recommended_goal=of.recommended_goal if previous is None else previous.recommended_goal,
-        purpose=purpose,
-        previous=previous,
-        by="evaluate",
-        at=datetime.now(UTC).date(),
-    )
+    """Measure thresholds today; the goal that is recommended stays that of the thresholds until now."""
+    if previous is not None:
+        of = replace(of, recommended_goal=previous.recommended_goal)
+    return measure_now(rows, of, right, purpose, previous, by="evaluate")
 
 
 def _found(model: SmallModel, rows: Rows, right: str, purpose: Purpose | None) -> _MeasuredModel:
     before, problem = _before(model)
-    return _MeasuredModel(model, before, measure_now(rows, MeasuredOf.of(model), right, purpose, before), problem)
+    return _MeasuredModel(model, before, measure_on(rows, measured_of(model), right, purpose, before), problem)
 
 
 def _before(model: SmallModel) -> tuple[Thresholds | None, str]:
     """Return the thresholds that hold now, and why those of the file cannot be used, if they cannot."""
-    before, problem = so_far(model.thresholds_now, MeasuredOf.of(model))
+    before, problem = so_far(model.thresholds_now, measured_of(model))
     if before is None and model.folder is None:
         before = default_thresholds()
     return before, problem

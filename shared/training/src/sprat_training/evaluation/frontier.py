@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,16 +98,7 @@ class Routed:
             "frontier_right": ends(self.frontier_right, 4),
             "eur_per_million": ends(self.eur_per_million, 2),
             "simulated": self.simulated,
-            "tiers": [
-                {
-                    "tier": each.tier,
-                    "asked": each.asked,
-                    "kept": each.kept,
-                    "right": each.right,
-                    "eur_per_million": round(each.eur_per_million, 2),
-                }
-                for each in self.tiers
-            ],
+            "tiers": [asdict(each) | {"eur_per_million": round(each.eur_per_million, 2)} for each in self.tiers],
         }
 
 

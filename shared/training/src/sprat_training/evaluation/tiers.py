@@ -17,16 +17,16 @@ from sprat_training.evaluation.cases import RIGHT, Asked, FileReading, read_case
 from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal
 from sprat_training.evaluation.evaluate import (
     Drawn,
-    MeasuredOf,
     check_certificate,
     check_unchanged,
-    measure_now,
+    measure_on,
     so_far,
     store,
     why_nothing_certified,
 )
 from sprat_training.evaluation.frontier import NO_ANSWER, ask_frontier, step_said
 from sprat_training.thresholds import Purpose, Rows
+from sprat_training.thresholds.levels import MeasuredOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def evaluate_tier(
         group=core_numbers(cases.texts.texts),
     ).where(usable)
     purpose = Purpose((wanted.accuracy,), drawn, no_outside_texts)
-    thresholds = measure_now(rows, of, RIGHT[cases.kind], purpose, before)
+    thresholds = measure_on(rows, of, RIGHT[cases.kind], purpose, before)
     notes = [*([problem] if problem else []), *why_nothing_certified(rows, purpose, thresholds)]
     if missing := int((~usable).sum()):
         notes.append(f"{missing:,} rows got no answer with a probability, and are left out")

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sprat.base.thresholds import THRESHOLDS, find_thresholds, write_thresholds
 from sprat_contracts.thresholds import NONE, SOME, Thresholds, recommended_goal, thousandths
@@ -26,30 +27,57 @@ def right_of(card: Card) -> str:
     return RIGHT.get(card.task, SET_RIGHT if card.kind == "multi_label" else LABEL_RIGHT)
 
 
-def measure_levels(
-    card: Card, rows: Rows, *, purpose: Purpose | None = None, previous: Thresholds | None = None
+@dataclass(frozen=True, slots=True)
+class MeasuredOf:
+    """Of which model thresholds are measured."""
+
+    task: str
+    model: str
+    version: str
+    label_set: str | None
+    recommended_goal: float
+
+
+def measure_now(
+    rows: Rows,
+    of: MeasuredOf,
+    right: str,
+    purpose: Purpose | None = None,
+    previous: Thresholds | None = None,
+    *,
+    by: Literal["train", "evaluate"],
 ) -> Thresholds:
-    """Return the levels of a model whose calibration was just fitted.
+    """Measure thresholds today; see :func:`sprat_training.thresholds.measure`.
 
     Args:
-        card: with the version that was measured.
-        rows: what it answered.
+        rows: what the model answered.
+        of: the model.
+        right: what is called right.
         purpose: what is to be certified, stated before labels were read; None: nothing is.
-        previous: that stand beside the card.
+        previous: that hold until now.
+        by: which command measures.
     """
     return measure(
         rows,
-        task=card.task,
-        model=card.name,
-        model_version=card.version,
-        label_set=card.label_set,
-        right=right_of(card),
-        recommended_goal=recommended_goal(card.task),
+        task=of.task,
+        model=of.model,
+        model_version=of.version,
+        label_set=of.label_set,
+        right=right,
+        recommended_goal=of.recommended_goal,
         purpose=purpose,
         previous=previous,
-        by="train",
+        by=by,
         at=datetime.now(UTC).date(),
     )
+
+
+def measure_levels(
+    card: Card, rows: Rows, *, purpose: Purpose | None = None, previous: Thresholds | None = None
+) -> Thresholds:
+    """Return the levels of a model whose calibration was just fitted; see :func:`measure_now`."""
+    of = MeasuredOf(card.task, card.name, card.version, card.label_set, recommended_goal(card.task))
+    return measure_now(rows, of, right_of(card), purpose, previous, by="train")
 
 
 def write_levels(folder: Path, card: Card, rows: Rows, *, purpose: Purpose | None = None) -> Thresholds:
