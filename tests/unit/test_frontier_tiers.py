@@ -33,7 +33,6 @@ POLICY = Policy.model_validate(
     }
 )
 QUESTION = question_of(parts.request())
-EVERYBODY = TierPolicy(preset="frontier")
 USAGE = Usage(input_tokens=1000, output_tokens=10)
 PRICE = 0.00206
 OUTPUT = IntentOutput(label="balance")
@@ -50,11 +49,13 @@ def said(label: str | None, confidence: float | None = None) -> ProviderAnswer:
 
 
 def tier(name: str, result: Output | ProviderAnswer | ProviderError, region: str = "eu", **fields) -> Tier:
-    """Return a tier that always answers the same; `fields` are those of `Tier`."""
+    """Return a tier that always answers the same; `fields` are those of its policy, `inside` and `thresholds`."""
     limits = parts.settings(provider=name, region=region)
     provider = parts.FakeProvider(lambda _: result, name, region)
     limiter = CallLimiter(limits, ProviderBreaker(limits.breaker, name), jitter=lambda: 0.0)
-    return Tier(name, limits, ObservedProvider(provider, limits, name), limiter, **({"share": 0.5} | fields))
+    own = {each: fields.pop(each) for each in ("inside", "thresholds") if each in fields}
+    rules = TierPolicy(preset="frontier", **fields)
+    return Tier(name, limits, ObservedProvider(provider, limits, name), limiter, rules, **own)
 
 
 @dataclass
@@ -68,9 +69,8 @@ def measured(label_set: str | None = None) -> Measured:
     return Measured(thresholds(model_version="large-1", label_set=label_set or label_set_hash(QUESTION.labels)))
 
 
-def climbing(*tiers: Tier | tuple[Tier, TierPolicy], **changes) -> parts.FrontierHarness:
-    pairs = [each if isinstance(each, tuple) else (each, EVERYBODY) for each in tiers]
-    return parts.FrontierHarness(policies=POLICY, tiers=Tiers(pairs), **changes)
+def climbing(*tiers: Tier, **changes) -> parts.FrontierHarness:
+    return parts.FrontierHarness(policies=POLICY, tiers=Tiers(tiers), **changes)
 
 
 def questions(tier: Tier) -> list[str]:
@@ -203,13 +203,11 @@ async def test_a_tier_that_tells_no_probabilities_is_named_in_the_log(caplog):
 
 
 async def test_of_the_tiers_those_for_tenant_and_task_are_asked():
-    others = TierPolicy(preset="frontier", tenants=["masked"])
-    another = TierPolicy(preset="frontier", tasks=["translation"])
-    tiers = tier("a", said("balance")), tier("b", said("balance")), tier("c", said("transfer"))
-    frontier = climbing((tiers[0], others), (tiers[1], another), tiers[2])
-    answered = await frontier.answer(parts.request())
+    others = tier("a", said("balance"), tenants=["masked"])
+    tiers = others, tier("b", said("balance"), tasks=["translation"]), tier("c", said("transfer"))
+    answered = await climbing(*tiers).answer(parts.request())
     assert [step.tier for step in answered.tiers] == ["c"]
-    none = await climbing((tiers[0], others)).answer(parts.request())
+    none = await climbing(others).answer(parts.request())
     assert (none.declined.code, none.egress.left, none.tiers) == ("policy", False, ())
     assert questions(tiers[0]) == questions(tiers[1]) == []
 
@@ -284,7 +282,7 @@ async def test_of_the_providers_of_a_tier_the_next_one_is_asked_after_an_outage_
 
 async def test_providers_take_the_texts_by_their_weights_and_equal_texts_the_same_way():
     heavy, light = tier("a", OUTPUT, group="large", weight=3), tier("b", OUTPUT, group="large")
-    tiers = Tiers([(tier("first", OUTPUT), EVERYBODY), (heavy, EVERYBODY), (light, EVERYBODY)])
+    tiers = Tiers([tier("first", OUTPUT), heavy, light])
     orders = [[each.name for each in tiers.of("acme", "intent", str(n))] for n in range(2_000)]
     assert {order[0] for order in orders} == {"first"}, "only the providers of a group change places"
     assert 0.72 < sum(order[1] == "a" for order in orders) / len(orders) < 0.78
@@ -475,7 +473,7 @@ async def test_without_tiers_in_the_policy_an_answer_names_none():
 
 
 async def test_an_auditor_compares_what_left_to_each_tier_with_the_calls():
-    tiers = Tiers([(tier("cheap", said("transfer", 0.1), keep_at=0.8), EVERYBODY), (tier("large", OUTPUT), EVERYBODY)])
+    tiers = Tiers([tier("cheap", said("transfer", 0.1), keep_at=0.8), tier("large", OUTPUT)])
     log = audit_log.Log()
     await audit_log.replica(log, ["one"], tiers=tiers, policies=POLICY)
     proof = audit_log.verified(log)
@@ -510,7 +508,7 @@ async def test_the_preset_asks_so():
     )
     async with AsyncExitStack() as stack:
         (tier,) = open_tiers(policy, parts.settings(), {}, stack).of("acme", "intent")
-    assert (tier.api, tier.endpoint) == ("llamacpp", "http://gpu:8080/v1 llamacpp")
+    assert (tier.rules.known.api, tier.endpoint) == ("llamacpp", "http://gpu:8080/v1 llamacpp")
 
 
 @pytest.mark.parametrize("asked", [{"keep_at": 0.8}, {"goal": 0.97, "thresholds": {"intent": measured()}}])

@@ -134,11 +134,17 @@ async def test_what_a_tier_does_not_say_is_the_presets_or_the_settings(write_pol
     local = "{preset: 'ollama:smollm3', keep_at: 0.8, share: 0.25, mask: true, timeout_s: 3, concurrency: 2}"
     policy = load_policy(tiers_of(write_policy, local, MISTRAL, "{preset: frontier}", more="inside: [127.0.0.1]\n"))
     first, mistral, frontier = await opened(policy, KEY=" k-1 ")
-    assert (first.name, first.inside, first.mask, first.keep_at, first.share) == ("ollama", True, True, 0.8, 0.25)
+    assert (first.name, first.inside, first.rules.mask, first.rules.keep_at, first.rules.share) == (
+        "ollama",
+        True,
+        True,
+        0.8,
+        0.25,
+    )
     assert (first.settings.base_url, first.settings.model) == ("http://127.0.0.1:11434/v1", "smollm3")
     assert (first.settings.timeout_s, first.settings.concurrency) == (3, 2)
     assert (first.settings.region, first.price) == ("inside", Price(input_eur=0, output_eur=0))
-    assert (mistral.inside, mistral.mask, mistral.keep_at) == (False, False, None)
+    assert (mistral.inside, mistral.rules.mask, mistral.rules.keep_at) == (False, False, None)
     assert (mistral.provider.name, mistral.provider.region) == ("mistral_ai", "eu")
     assert (mistral.settings.host, mistral.settings.model) == ("api.mistral.ai", "mistral-medium-latest")
     assert mistral.settings.api_key.get_secret_value() == "k-1"
@@ -151,7 +157,7 @@ async def test_a_goal_asks_for_probabilities_and_thresholds_beside_the_policy(wr
     files = TierThresholds(file, BUILT_IN)
     async with AsyncExitStack() as stack:
         (tier,) = open_tiers(load_policy(file), parts.settings(), {}, stack, files).of("acme", "intent")
-    assert (tier.goal, tier.evidence, tier.asks_probabilities) == (0.97, "certified", True)
+    assert (tier.rules.goal, tier.rules.evidence, tier.rules.decides) == (0.97, "certified", True)
     assert tier.endpoint.endswith("with probabilities")
     assert tier.thresholds["intent"].path == file.parent / "thresholds" / "ollama.intent.json"
     await files.stop()
@@ -162,7 +168,7 @@ async def test_decision_models_are_asked_by_their_own_apis(write_policy: WritePo
     systemone = f"{{preset: 'systemone:https://api.typesafe.ai/v1', model: jev-1.13.0, region: eu, {PRICE}}}"
     chat = f"{{preset: 'openai:gpt-6-luna', region: eu, keep_at: 0.8, {PRICE}}}"
     tiers = await opened(load_policy(tiers_of(write_policy, decisions, systemone, chat)))
-    assert [tier.api for tier in tiers] == ["decisions", "systemone", "chat"]
+    assert [tier.rules.known.api for tier in tiers] == ["decisions", "systemone", "chat"]
     assert [tier.settings.host for tier in tiers] == ["api.openai.com", "api.typesafe.ai", "api.openai.com"]
     assert len({tier.endpoint for tier in tiers}) == 3, "their answers are stored apart"
     entities = question_of(parts.request("text", "ner"))
@@ -198,7 +204,7 @@ async def test_the_region_inside_is_kept_for_hosts_inside() -> None:
 
 async def test_without_tiers_there_is_the_one_of_the_settings_and_its_host_is_checked() -> None:
     (only,) = await opened(Policy.model_validate({"tenants": {}}))
-    assert (only.name, only.inside, only.keep_at, only.mask) == ("simulated", False, None, False)
+    assert (only.name, only.inside, only.rules.keep_at, only.rules.mask) == ("simulated", False, None, False)
     pinned = Policy.model_validate({"tenants": {}, "regions": {"eu": ["api.mistral.ai"]}})
     with pytest.raises(UserError, match=r"does not list the host 127\.0\.0\.1 in the region eu"):
         await opened(pinned)
@@ -242,7 +248,7 @@ async def test_the_simulated_decision_tier_of_the_documentation_is_valid(tmp_pat
     file.write_text(programs()["policy-tier-simulated"], "utf-8")
     policy = load_policy(file)
     (tier,) = await opened(policy)
-    assert (tier.api, tier.settings.host, tier.provider.region) == ("decisions", "127.0.0.1", "local")
+    assert (tier.rules.known.api, tier.settings.host, tier.provider.region) == ("decisions", "127.0.0.1", "local")
     assert "for tasks of one label" in list(describe(policy))[-1]
 
 

@@ -70,12 +70,13 @@ class Climb:
         steps: list[ClimbStep] = []
         masked: Escalation | None = None
         for place, tier in enumerate(tiers):
-            if tier.group is not None and any(step.tier.group == tier.group and step.is_said for step in steps):
+            group = tier.rules.group
+            if group is not None and any(step.tier.rules.group == group and step.is_said for step in steps):
                 continue  # another provider of the same tier has said something
             followed = any(
                 unmasked.bar(other) is None and other.problem(question) is None for other in tiers[place + 1 :]
             )
-            case = unmasked.within(tier.share) if followed else unmasked
+            case = unmasked.within(tier.rules.share) if followed else unmasked
             if tier.masks(case.rule) and (tier.inside or case.rule != "deny"):
                 # Mask, once for all tiers. First, because stored answers are keyed by the masked text; masking is
                 # deterministic and sends nothing.
@@ -119,7 +120,7 @@ class Climb:
         except ProviderError as error:
             return failed(case, tier, error)
         step = restored(case, tier, answer, "answered" if answer.asked_by == case.answer_id else "coalesced")
-        if step.output is not None and step.confidence is None and tier.asks_probabilities:
+        if step.output is not None and step.confidence is None and tier.rules.decides:
             self._no_probabilities.add(tier.name)
         return step
 

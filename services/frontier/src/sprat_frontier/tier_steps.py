@@ -66,8 +66,8 @@ class ClimbStep:
             label=self.output.label if isinstance(self.output, IntentOutput) else None,
             labels=tuple(each.label for each in self.output.labels) if isinstance(self.output, LabelsOutput) else None,
             confidence=self.confidence,
-            keep_at=self.tier.keep_at,
-            goal=self.tier.goal,
+            keep_at=self.tier.rules.keep_at,
+            goal=self.tier.rules.goal,
             level=self.level,
             usage=self.usage,
             cost_eur=self.cost_eur,
@@ -221,7 +221,8 @@ def _failure(error: ProviderError) -> Declined:
 
 
 def _unsure(tier: Tier, confidence: float | None) -> Declined:
-    asked = "its keep_at" if tier.goal is None else f"its goal {tier.goal:g} needs"
+    goal = tier.rules.goal
+    asked = "its keep_at" if goal is None else f"its goal {goal:g} needs"
     why = "it told no probability of its label" if confidence is None else f"its label is less sure than {asked}"
     return Declined(code=ReasonCode.UNSURE, detail=why)
 

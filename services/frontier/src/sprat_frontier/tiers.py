@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
@@ -26,7 +26,9 @@ from sprat_frontier.responses import Api
 from sprat_frontier.settings import FrontierSettings, Price
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_inference.card import label_set_hash
-from sprat_policy import INSIDE, Evidence, Policy, TierPolicy, variable_of
+from sprat_policy import FRONTIER, INSIDE, Policy, TierPolicy, variable_of
+
+_PLAIN: Final = TierPolicy(preset=FRONTIER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,24 +40,10 @@ class Tier:
     """Of its endpoint."""
     provider: ObservedProvider
     limiter: CallLimiter
+    rules: TierPolicy = _PLAIN
+    """What the policy says of it."""
     inside: bool = False
     """Whether its host is inside the house: what it gets has not left."""
-    mask: bool = False
-    """Whether it gets masked texts, also where the rules ask for none."""
-    keep_at: float | None = None
-    """The confidence below which its labels go to the next tier; None, and no goal: every valid answer is kept."""
-    goal: float | None = None
-    """The share right that is wanted of the labels kept."""
-    evidence: Evidence = "estimated"
-    """What must reach the goal."""
-    api: str = ChatApi.name
-    """How it is asked."""
-    group: str | None = None
-    """The tiers with the same one are one tier with several providers."""
-    weight: int = 1
-    """Which share of the questions goes to it first in its group."""
-    share: float = 1.0
-    """The share of the time left that it may take while another tier follows."""
     thresholds: Mapping[str, ThresholdsFile] = field(default_factory=dict)
     """By task, which probability reaches which level, for the goal."""
 
@@ -81,22 +69,18 @@ class Tier:
     @property
     def endpoint(self) -> str:
         """What its answers depend on besides question, provider and model: a part of their key."""
-        asked = self.settings.base_url if self.api == ChatApi.name else f"{self.settings.base_url} {self.api}"
-        return f"{asked} with probabilities" if self.asks_probabilities else asked
-
-    @property
-    def asks_probabilities(self) -> bool:
-        """Whether it keeps labels by their probabilities."""
-        return self.keep_at is not None or self.goal is not None
+        api, url = self.rules.known.api, self.settings.base_url
+        asked = url if api == ChatApi.name else f"{url} {api}"
+        return f"{asked} with probabilities" if self.rules.decides else asked
 
     def rank(self, question: str) -> float:
         """Return its place for a question in its group, the lowest first: exponential, with the weight as the rate."""
         digest = hashlib.sha256(f"{question}\0{self.name}".encode()).digest()
-        return -math.log((int.from_bytes(digest[:8], "big") + 1) / 2**64) / self.weight
+        return -math.log((int.from_bytes(digest[:8], "big") + 1) / 2**64) / self.rules.weight
 
     def masks(self, rule: str) -> bool:
         """Return whether a text under this rule is masked on the way to it. It can ask for that, never do without."""
-        return self.mask or (not self.inside and rule != "allow")
+        return self.rules.mask or (not self.inside and rule != "allow")
 
     def level(self, question: FrontierQuestion, output: Output, confidence: float | None) -> float | None:
         """Return what an answer reaches by the evidence of the goal; None: no level, or not measured for its labels."""
@@ -105,7 +89,7 @@ class Tier:
         if confidence is None or measured is None or measured.label_set != label_set_hash(question.labels):
             return None
         accuracy = measured.accuracy(confidence, question.language, says(output))
-        return accuracy.certified if self.evidence == "certified" else accuracy.estimated
+        return accuracy.certified if self.rules.evidence == "certified" else accuracy.estimated
 
     def is_sure(self, confidence: float | None, level: float | None) -> bool:
         """Return whether its answer is kept.
@@ -114,13 +98,14 @@ class Tier:
             confidence: the probability that its model states.
             level: what it reaches.
         """
-        if self.goal is not None:
-            return level is not None and thousandths(level) >= thousandths(self.goal)
-        return self.keep_at is None or (confidence is not None and confidence >= least_kept(self.keep_at))
+        goal, keep_at = self.rules.goal, self.rules.keep_at
+        if goal is not None:
+            return level is not None and thousandths(level) >= thousandths(goal)
+        return keep_at is None or (confidence is not None and confidence >= least_kept(keep_at))
 
     def problem(self, question: FrontierQuestion) -> Declined | None:
         """Return why it is not asked this; None if it could answer."""
-        if self.asks_probabilities and not question.is_of_labels:
+        if self.rules.decides and not question.is_of_labels:
             detail = f"answers to {question.task} have no confidence, and the tier keeps none without"
             return Declined(code=ReasonCode.NO_CONFIDENCE, detail=detail)
         return self.provider.problem(question)
@@ -130,11 +115,13 @@ class Tiers:
     """All of them, in order.
 
     Args:
-        tiers: each with what the policy says of it; None for the only one, without tiers in the policy.
+        tiers: of the policy, or the only one.
+        are_reported: whether answers tell what each tier said.
     """
 
-    def __init__(self, tiers: Sequence[tuple[Tier, TierPolicy | None]]) -> None:
+    def __init__(self, tiers: Sequence[Tier], *, are_reported: bool = True) -> None:
         self._tiers = tuple(tiers)
+        self.are_reported = are_reported
 
     @classmethod
     def one(cls, settings: FrontierSettings, provider: Provider, limiter: CallLimiter | None = None) -> Self:
@@ -143,7 +130,7 @@ class Tiers:
         Raises:
             UserError: its model has no price.
         """
-        return cls([(Tier.of(settings.provider, settings, provider, limiter), None)])
+        return cls([Tier.of(settings.provider, settings, provider, limiter)], are_reported=False)
 
     def of(self, section: str, task: str, question: str = "") -> tuple[Tier, ...]:
         """Return the tiers for the texts of a section of the policy, and a task, in the order for a question.
@@ -156,14 +143,9 @@ class Tiers:
             task: name of the task.
             question: a keyed hash of the question.
         """
-        tiers = [tier for tier, policy in self._tiers if policy is None or policy.takes(section, task)]
-        groups = groupby(tiers, key=lambda tier: tier.group or tier)
+        tiers = [tier for tier in self._tiers if tier.rules.takes(section, task)]
+        groups = groupby(tiers, key=lambda tier: tier.rules.group or tier)
         return tuple(tier for _, group in groups for tier in sorted(group, key=lambda tier: tier.rank(question)))
-
-    @property
-    def are_reported(self) -> bool:
-        """Whether answers tell what each tier said."""
-        return any(policy is not None for _, policy in self._tiers)
 
 
 def open_tiers(
@@ -187,10 +169,10 @@ def open_tiers(
             is one that its server sends elsewhere.
     """
     if not policy.tiers:
-        return Tiers([(_open(settings.provider, settings, policy, None, stack), None)])
+        return Tiers([_open(settings.provider, settings, policy, _PLAIN, stack, None)], are_reported=False)
     return Tiers(
         [
-            (_open(each.label, settings_of(each, settings, environment), policy, each, stack, thresholds), each)
+            _open(each.label, settings_of(each, settings, environment), policy, each, stack, thresholds)
             for each in policy.tiers
         ]
     )
@@ -200,33 +182,17 @@ def _open(
     name: str,
     settings: FrontierSettings,
     policy: Policy,
-    tier: TierPolicy | None,
+    rules: TierPolicy,
     stack: AsyncExitStack,
-    thresholds: TierThresholds | None = None,
+    thresholds: TierThresholds | None,
 ) -> Tier:
     check_tier(name, settings, policy)
     inside = policy.is_inside(settings.host)
-    api = _api(None if tier is None else tier.known.api, settings, logprobs=tier is not None and tier.decides)
-    provider = OpenAIProvider(settings, api, proxies=not inside)
+    provider = OpenAIProvider(settings, _api(rules, settings), proxies=not inside)
     stack.push_async_callback(provider.close)
-    return Tier(
-        name,
-        settings,
-        ObservedProvider(provider, settings, name),
-        CallLimiter(settings, breaker_name=name),
-        inside=inside,
-        mask=tier is not None and tier.mask,
-        keep_at=None if tier is None else tier.keep_at,
-        goal=None if tier is None else tier.goal,
-        evidence="estimated" if tier is None else tier.evidence or "estimated",
-        api=api.name,
-        group=None if tier is None else tier.group,
-        weight=1 if tier is None else tier.weight,
-        share=1.0 if tier is None else tier.share,
-        thresholds={}
-        if tier is None or tier.goal is None or thresholds is None
-        else thresholds.open(name, settings.model),
-    )
+    opened = {} if rules.goal is None or thresholds is None else thresholds.open(name, settings.model)
+    limiter = CallLimiter(settings, breaker_name=name)
+    return Tier(name, settings, ObservedProvider(provider, settings, name), limiter, rules, inside, opened)
 
 
 def check_tier(name: str, settings: FrontierSettings, policy: Policy) -> None:
@@ -241,13 +207,14 @@ def check_tier(name: str, settings: FrontierSettings, policy: Policy) -> None:
         raise UserError(f"tier {name}: {problem}")
 
 
-def _api(name: str | None, settings: FrontierSettings, *, logprobs: bool) -> Api:
+def _api(rules: TierPolicy, settings: FrontierSettings) -> Api:
+    name = rules.known.api
     if name == DecisionsApi.name:
         return DecisionsApi()
     if name == SystemOneApi.name:
         return SystemOneApi()
     chat = LlamaCppApi if name == LlamaCppApi.name else ChatApi
-    return chat(settings.temperature, settings.max_output_tokens, logprobs=logprobs)
+    return chat(settings.temperature, settings.max_output_tokens, logprobs=rules.decides)
 
 
 def settings_of(tier: TierPolicy, settings: FrontierSettings, environment: Mapping[str, str]) -> FrontierSettings:
