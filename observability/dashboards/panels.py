@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from observability.dashboards import promql
 from sprat.telemetry import attributes, signals
@@ -77,23 +77,13 @@ class Panel:
         return "none" if self.needs else "no data"
 
 
-def panel(
-    title: str,
-    description: str,
-    unit: str,
-    *queries: Query | str,
-    kind: Kind,
-    width: int = 8,
-    height: int = 8,
-    steps: tuple[tuple[float, Colour], ...] = (),
-    names: Mapping[float, str] | None = None,
-    decimals: int | None = None,
-    needs: str = "",
-    see: str = "",
-) -> Panel:
-    """Return a panel. The series of an expression that is given without a name have the labels by which it groups."""
+def panel(title: str, description: str, unit: str, *queries: Query | str, kind: Kind, **more: Any) -> Panel:
+    """Return a panel, with more of its fields by their names.
+
+    The series of an expression that is given without a name have the labels by which it groups.
+    """
     named = tuple(Query(each, _legend(each, kind)) if isinstance(each, str) else each for each in queries)
-    return Panel(title, description, unit, named, kind, width, height, steps, names, decimals, needs, see)
+    return Panel(title, description, unit, named, kind, **more)
 
 
 def _legend(expr: str, kind: Kind) -> str:

@@ -126,7 +126,7 @@ def test_what_is_refused_is_counted_by_reason_and_logged_once_a_minute(
     ours = signatures(OLD)
     for record in (RECORD, RECORD, signed(RECORD, signatures(NEW))):
         ours.refused(record)
-    ours.refused_replay(replace(RECORD, topic="sprat.texts.v1"))
+    ours.refused(replace(RECORD, topic="sprat.texts.v1"), "replay")
     counted = {"destination": RECORD.topic}
     assert metrics.value("sprat.records.refused", reason="unsigned", **counted) == 2
     assert metrics.value("sprat.records.refused", reason="invalid", **counted) == 1

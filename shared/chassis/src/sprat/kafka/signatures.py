@@ -102,16 +102,10 @@ class Signatures:
 
     def refused(self, record: RecordContent, why: Refusal | None = None) -> None:
         """Count a record that is not accepted, by its verdict or another reason, and log it, at most once a minute."""
-        self._report(record.topic, why or self.verdict(record))
-
-    def refused_replay(self, record: RecordContent) -> None:
-        """Count a record whose replay is not honoured, and log it, at most once a minute."""
-        self._report(record.topic, "replay")
-
-    def _report(self, topic: str, reason: str) -> None:
-        signals.REFUSED.add(1, destination=topic, reason=reason)
+        reason = why or self.verdict(record)
+        signals.REFUSED.add(1, destination=record.topic, reason=reason)
         if self._reports[reason].due():
-            log.warning("a record on %s: %s", topic, _WHY[reason])
+            log.warning("a record on %s: %s", record.topic, _WHY[reason])
 
 
 def _covers(header: str) -> bool:

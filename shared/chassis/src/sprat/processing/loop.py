@@ -118,7 +118,7 @@ class LoopContext:
         """Return the record for everybody, unless it is a replay for one service that this installation has signed."""
         if received.envelope.replay_for is None or self.signatures.accepts_replay(record):
             return received
-        self.signatures.refused_replay(record)
+        self.signatures.refused(record, "replay")
         return replace(received, envelope=replace(received.envelope, replay_for=None))
 
     def _with_language(self, received: Received[Message]) -> Received[Message]:
