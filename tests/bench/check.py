@@ -23,6 +23,7 @@ import ctranslate2
 import numpy as np
 
 from sprat_local.bench.measure import Bench
+from sprat_local.bench.open_loop import poisson_arrivals
 from sprat_local.bench.options import bench_options
 from sprat_local.bench.resources import meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
@@ -173,7 +174,7 @@ async def _through_the_stream(
             rounds["service"].append(service / model_s)
             rounds["service's own work"].append(max(service - model_s, 0.01) / json_s)
             rounds["router"].append(backlog.cpu_s_per_1000("router") / json_s)
-        load = await bench.measure_rate(statistics.median(saturation) / 2, HALF_LOAD_S)
+        load = await bench.send(poisson_arrivals(statistics.median(saturation) / 2, HALF_LOAD_S))
     return load.latency.p50
 
 

@@ -124,10 +124,10 @@ async def travel(
 ) -> list[Journey]:
     """Publish texts at a rate and return their journeys; every one must have ended."""
     epoch = time.time_ns() - time.monotonic_ns()
-    sent = await bench.send(poisson_arrivals(per_s, seconds))
+    load = await bench.send(poisson_arrivals(per_s, seconds))
     predicted = await predictions(installation, messages)
     journeys = []
-    for each in sent:
+    for each in load.sent:
         if each.end is None:
             raise SystemExit("a text did not end")
         prediction = predicted[each.record.number]

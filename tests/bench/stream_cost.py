@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from sprat_local.bench.measure import BacklogResult, Bench
+from sprat_local.bench.measure import Bench, Load
 from sprat_local.bench.options import artefact_variable, bench_options
 from sprat_local.bench.resources import ProcessMeter, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText
@@ -65,7 +65,7 @@ def measure(texts: Sequence[str], rounds: int, folder: Path, artefact: Path | No
 
 async def measure_backlog(
     installation: Installation, texts_to_answer: Sequence[BenchText], meter: ProcessMeter
-) -> BacklogResult:
+) -> Load:
     """Measure the service on all texts; each round has new tenants."""
     messages = BenchMessages(texts_to_answer, TASK, installation.models[TASK])
     async with Bench(installation, TASK, messages) as bench:

@@ -13,11 +13,11 @@ from sprat.base.settings import section_field
 from sprat_cli.main import app
 from sprat_contracts import TASKS, TextSubmitted
 from sprat_local.bench.command import parse_rates
-from sprat_local.bench.measure import RateResult
-from sprat_local.bench.open_loop import NEVER, LatencyQuantiles
+from sprat_local.bench.measure import Load, Sent, TextEnd
+from sprat_local.bench.open_loop import NEVER
 from sprat_local.bench.options import POLICY, bench_options
 from sprat_local.bench.resources import ProcessMeter
-from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
+from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText, load_texts
 from sprat_local.installation.options import choose_services
 from sprat_policy import TaskFile, load_policy
 from tests.bench import bare_model
@@ -158,12 +158,29 @@ def test_a_task_from_a_file_is_measured_with_every_answer_kept(tmp_path: Path) -
     assert [spec.name for spec in choose_services(options)[0]] == ["router", "mood"]
 
 
-def test_a_rate_with_most_texts_still_in_progress_at_its_end_is_not_sustained():
-    latency = LatencyQuantiles(4.9, 5.9, 6.4, 6.5)
+def load(per_s: float, latencies: list[float | None]) -> Load:
+    """Return a load of texts that are due one after the other."""
+    record = BenchRecord(0, b"", b"", ())
+    due = [number / per_s for number in range(len(latencies))]
+    ends = [
+        None if each is None else TextEnd(at + each, round(1000 * (at + each)), declined=False)
+        for at, each in zip(due, latencies, strict=True)
+    ]
+    return Load([Sent(record, at, round(1000 * at), end) for at, end in zip(due, ends, strict=True)], {"intent": 2.0})
 
-    assert not RateResult(23.0, 140, 140, 4.0, latency, 0.0).sustained
-    assert RateResult(23.0, 140, 140, 20.0, latency, 0.0).sustained
-    assert not RateResult(23.0, 140, 140, 20.0, latency, 0.4).sustained
-    assert not RateResult(23.0, 140, 139, 20.0, LatencyQuantiles(4.9, 5.9, 6.4, NEVER), 0.0).sustained
-    # The arrivals of one second may still be in progress.
-    assert RateResult(5.0, 5, 5, 2.0, latency, 0.0).sustained
+
+def test_a_rate_at_which_the_backlog_grows_is_not_sustained():
+    assert load(20.0, [0.1] * 140).sustained
+    assert not load(20.0, [*[0.1] * 139, None]).sustained
+    assert not load(20.0, [0.05 * number for number in range(140)]).sustained
+    assert not load(20.0, [5.0] * 140).sustained, "it was there from the first text on"
+    assert load(20.0, [0.5] * 10).sustained, "the arrivals of one second may still be in progress"
+
+
+def test_figures_of_a_load_are_of_the_texts_that_ended():
+    measured = load(10.0, [*[0.1] * 10, None])
+    assert measured.texts_per_s == pytest.approx(10.0)
+    assert measured.cpu_s_per_1000("intent") == 200.0
+    assert (measured.latency.p50, measured.latency.max) == (pytest.approx(0.1), NEVER)
+    with pytest.raises(SpratError, match="no text ended"):
+        _ = load(10.0, [None]).texts_per_s

@@ -14,7 +14,8 @@ from sprat.base.errors import UserError
 from sprat_cli.options import Json, complete_task, known_task
 from sprat_cli.terminal import remark, say, say_json, table
 from sprat_contracts import TASKS
-from sprat_local.bench.measure import Bench, RateResult
+from sprat_local.bench.measure import Bench, Load
+from sprat_local.bench.open_loop import poisson_arrivals
 from sprat_local.bench.options import bench_options
 from sprat_local.bench.resources import meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
@@ -125,41 +126,42 @@ async def _measure(
     meter, model = meter_of(installation), installation.models[task]
     async with Bench(installation, task, BenchMessages(texts, task, model)) as bench:
         first = await bench.measure_backlog(len(texts), meter)
-    served = [text for place, text in enumerate(texts) if place not in first.declined]
+    declined = {place for place, each in enumerate(first.sent) if each.end is not None and each.end.declined}
+    served = [text for place, text in enumerate(texts) if place not in declined]
     if not served:
         raise UserError("the service declines all of the texts: is --language or --target one that its model serves?")
     began, others_s = time.monotonic(), meter.others_s()
     async with Bench(installation, task, BenchMessages(served, task, model)) as bench:
         remark("A backlog, as fast as possible …")
         backlog = await bench.measure_backlog(max(len(served), round(first.texts_per_s * seconds)), meter)
-        loads = []
+        loads = {}
         for share in shares:
-            remark(f"{share:.0%} of {backlog.texts_per_s:,.0f} texts/s …")
-            loads.append(await bench.measure_rate(share * backlog.texts_per_s, seconds))
+            per_s = share * backlog.texts_per_s
+            remark(f"{share:.0%} of saturation, {per_s:,.0f} texts/s …")
+            loads[share, per_s] = await bench.send(poisson_arrivals(per_s, seconds))
     others = (meter.others_s() - others_s) / (time.monotonic() - began)
     return {
         "type": "benchmark",
         "task": task,
         "different_texts": len(served),
-        "declined": len(first.declined),
-        "texts": backlog.texts,
+        "declined": len(declined),
+        "texts": len(backlog.sent),
         "texts_per_s": round(backlog.texts_per_s, 1),
         "cpu_s_per_1000": {name: round(backlog.cpu_s_per_1000(name), 4) for name in backlog.cpu_s},
         "peak_memory_mb": {name: round(peak) for name, peak in meter.peak_mb().items()},
-        "loads": [{"share": share, **_load_json(load)} for share, load in zip(shares, loads, strict=True)],
+        "loads": [_load_json(*asked, load) for asked, load in loads.items()],
         "others_cores": round(max(0.0, others), 2),
-        "unended": sum(each.texts - each.ended for each in loads) + backlog.texts - backlog.ended,
+        "unended": sum(each.end is None for load in (backlog, *loads.values()) for each in load.sent),
     }
 
 
-def _load_json(load: RateResult) -> dict[str, Any]:
+def _load_json(share: float, per_s: float, load: Load) -> dict[str, Any]:
     """Return the figures of a rate; null stands for the latency of a text that did not end."""
     times = {f"{name}_ms": 1000 * value for name, value in asdict(load.latency).items()}
     return {
-        "offered_per_s": round(load.offered_per_s, 2),
-        "answered_per_s": round(load.answered_per_s, 2),
-        "texts": load.texts,
-        "ended": load.ended,
+        "share": share,
+        "offered_per_s": round(per_s, 2),
+        "texts": len(load.sent),
         **{name: round(value, 1) if isfinite(value) else None for name, value in times.items()},
         "sustained": load.sustained,
     }

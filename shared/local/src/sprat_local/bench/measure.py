@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -16,7 +16,6 @@ from sprat_local.bench.open_loop import (
     NEVER,
     LatencyQuantiles,
     latency_growth,
-    poisson_arrivals,
     publish_on_time,
 )
 from sprat_local.bench.resources import ProcessMeter
@@ -67,48 +66,47 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class BacklogResult:
-    """How a backlog of texts was processed."""
+class Load:
+    """Texts that were sent, all at once or by the clock, and what they took."""
 
-    texts: int
-    """Published."""
-    ended: int
-    seconds: float
-    """From the append of the first text to the last end, by the broker's clock."""
-    declined: frozenset[int]
-    """Places of the texts that the service declined."""
+    sent: Sequence[Sent]
     cpu_s: Mapping[str, float]
-    """Process → CPU seconds during that time."""
+    """Process → CPU seconds from the first text to the last end."""
+
+    @property
+    def ends(self) -> list[TextEnd]:
+        """The ends of the texts that ended, at least one.
+
+        Raises:
+            SpratError: none ended.
+        """
+        if ends := [each.end for each in self.sent if each.end is not None]:
+            return ends
+        raise SpratError("no text ended: `sprat doctor` may say why")
 
     @property
     def texts_per_s(self) -> float:
-        """Texts that ended per second."""
-        return self.ended / self.seconds
+        """Texts that ended per second, from the append of the first to the last end, by the broker's clock."""
+        ends = self.ends
+        return 1000 * len(ends) / max(max(end.appended_ms for end in ends) - self.sent[0].appended_ms, 1)
 
     def cpu_s_per_1000(self, process: str) -> float:
         """Return the CPU seconds of a process per 1,000 texts."""
-        return 1000 * self.cpu_s[process] / self.ended
+        return 1000 * self.cpu_s[process] / len(self.ends)
 
-
-@dataclass(frozen=True, slots=True)
-class RateResult:
-    """The measurement of one rate."""
-
-    offered_per_s: float
-    texts: int
-    ended: int
-    answered_per_s: float
-    """Texts that ended per second while texts were still arriving."""
-    latency: LatencyQuantiles
-    latency_growth: float
-    """Seconds by which latency grew per second."""
+    @property
+    def latency(self) -> LatencyQuantiles:
+        """From the moment at which each text was due to its end at this consumer."""
+        return LatencyQuantiles.of([each.latency_s for each in self.sent])
 
     @property
     def sustained(self) -> bool:
         """Whether the backlog did not grow. If it was there from the first text on, the remaining texts show it."""
-        remaining = 1 - self.answered_per_s / self.offered_per_s
-        backlog = remaining > _MAX_REMAINING_SHARE and remaining * self.texts / self.offered_per_s > _MIN_BACKLOG_S
-        return self.ended == self.texts and self.latency_growth <= MAX_LATENCY_GROWTH and not backlog
+        last = self.sent[-1].due
+        remaining = sum(each.end is None or each.end.at > last for each in self.sent) / len(self.sent)
+        backlog = remaining > _MAX_REMAINING_SHARE and remaining * (last - self.sent[0].due) > _MIN_BACKLOG_S
+        growth = latency_growth([each.due for each in self.sent], [each.latency_s for each in self.sent])
+        return all(each.end for each in self.sent) and growth <= MAX_LATENCY_GROWTH and not backlog
 
 
 class Bench:
@@ -146,45 +144,15 @@ class Bench:
             await asyncio.gather(self._reading, return_exceptions=True)
         await close_in_time(self._consumer.stop, self._producer.stop)
 
-    async def measure_backlog(self, count: int, meter: ProcessMeter) -> BacklogResult:
-        """Publish so many texts at once, after a warm-up, and measure how they are processed.
-
-        Raises:
-            SpratError: a service died, or no text ended.
-            KafkaError: the broker is unreachable.
-        """
+    async def measure_backlog(self, count: int, meter: ProcessMeter) -> Load:
+        """Publish so many texts at once, after a warm-up, and measure how they are processed; see `send`."""
         await self.send([0.0] * min(count, WARM_UP))
         before = meter.cpu_s()
-        sent = await self.send([0.0] * count)
-        cpu_s = {name: used - before[name] for name, used in meter.cpu_s().items()}
-        ends = {place: each.end for place, each in enumerate(sent) if each.end is not None}
-        if not ends:
-            raise SpratError("no text ended: `sprat doctor` may say why")
-        seconds = max((max(end.appended_ms for end in ends.values()) - sent[0].appended_ms) / 1000, 0.001)
-        declined = frozenset(place for place, end in ends.items() if end.declined)
-        return BacklogResult(count, len(ends), seconds, declined, cpu_s)
+        load = await self.send([0.0] * count)
+        return replace(load, cpu_s={name: used - before[name] for name, used in meter.cpu_s().items()})
 
-    async def measure_rate(self, per_s: float, seconds: float) -> RateResult:
-        """Publish at one rate by the clock, wait until all texts have ended, and return the latencies.
-
-        Raises:
-            SpratError: a service died.
-            KafkaError: the broker is unreachable.
-        """
-        due = poisson_arrivals(per_s, seconds)
-        sent = await self.send(due)
-        last, latencies = sent[0].due - due[0] + seconds, [each.latency_s for each in sent]
-        return RateResult(
-            offered_per_s=len(due) / seconds,
-            texts=len(due),
-            ended=sum(each.end is not None for each in sent),
-            answered_per_s=sum(each.end is not None and each.end.at <= last for each in sent) / seconds,
-            latency=LatencyQuantiles.of(latencies),
-            latency_growth=latency_growth([each.due for each in sent], latencies),
-        )
-
-    async def send(self, due: Sequence[float]) -> list[Sent]:
-        """Publish texts when they are due, in seconds from now, and wait until they have ended.
+    async def send(self, due: Sequence[float]) -> Load:
+        """Publish texts when they are due, in seconds from now, and wait until they have ended. No CPU is measured.
 
         Raises:
             SpratError: a service died.
@@ -204,7 +172,7 @@ class Bench:
         appended = [each.timestamp for each in await asyncio.gather(*acknowledged)]
         await self._wait(numbers)
         ends = map(self._ends.get, numbers)
-        return [Sent(*each) for each in zip(records, scheduled, appended, ends, strict=True)]
+        return Load([Sent(*each) for each in zip(records, scheduled, appended, ends, strict=True)], {})
 
     async def _wait(self, numbers: range) -> None:
         """Wait until all of these have ended, or none has for a while."""
