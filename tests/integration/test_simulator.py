@@ -284,27 +284,6 @@ def test_a_gold_label_of_a_task_from_a_file_may_be_a_string(simulated):
     assert simulated.call("/v1/decisions", "POST", body)["answers"][0]["choice"] == "neutral"
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ({"tasks": ["mood"], "gold": {"mood": "a"}}, 'tasks: expected an object, as {"mood": {}}'),
-        ({"gold": {"mood": 7}}, "gold.mood: expected a label"),
-        ({"gold": {"mood": {"labels": "a"}}}, "gold.mood: expected a label"),
-        ({"gold": {"intent": ["a"]}}, "gold.intent: expected a label"),
-        ({"gold": {"ner": [{"text": "Rome"}]}}, "gold.ner: expected a list of names"),
-        ({"gold": {"translation": None}}, "gold.translation: expected the translation"),
-        ({"gold": ["mood"]}, "not a line of"),
-    ],
-)
-def test_a_gold_line_that_can_be_no_answer_is_refused_at_the_start(tmp_path, line, said):
-    file = tmp_path / "gold.jsonl"
-    file.write_text("\n".join(json.dumps(each) for each in ({"text": "a", "gold": {}}, {"text": "b"} | line)))
-    variables = {"SPRAT_SIMULATOR_GOLD": str(file), "SPRAT_SIMULATOR_PORT": "0"}
-    command = [sys.executable, "-m", "sprat_simulator"]
-    ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=20, check=False)
-    assert (ended.returncode, f"{file}:2: {said}" in ended.stderr) == (2, True), ended.stderr
-
-
 def test_help_says_where_the_settings_are_and_starts_nothing():
     command = [sys.executable, "-m", "sprat_simulator", "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)

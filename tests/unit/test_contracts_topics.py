@@ -8,16 +8,10 @@ KIB, MIB, DAY_MS = 1024, 1024 * 1024, 24 * 60 * 60 * 1000
 
 TABLE = {
     "texts.v1": ("delete", 7, 512 * KIB),
-    "predictions.intent.v1": ("delete", 2, 2 * MIB),
-    "predictions.ner.v1": ("delete", 2, 2 * MIB),
-    "predictions.translation.v1": ("delete", 2, 2 * MIB),
-    "predictions.language-id.v1": ("delete", 2, 2 * MIB),
+    **{f"predictions.{task}.v1": ("delete", 2, 2 * MIB) for task in TASKS},
     "frontier.requests.v1": ("delete", 2, 2 * MIB),
     "frontier.answers.v1": ("delete", 2, 2 * MIB),
-    "results.intent.v1": ("delete", 7, 2 * MIB),
-    "results.ner.v1": ("delete", 7, 2 * MIB),
-    "results.translation.v1": ("delete", 7, 2 * MIB),
-    "results.language-id.v1": ("delete", 7, 2 * MIB),
+    **{f"results.{task}.v1": ("delete", 7, 2 * MIB) for task in TASKS},
     "models.v1": ("compact", None, 1 * MIB),
     "dead-letters.v1": ("delete", 14, 3 * MIB),
     "audit.egress.v1": ("delete", 400, 1 * MIB),

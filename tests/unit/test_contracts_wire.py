@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sprat_contracts import (
+    TASKS,
     Envelope,
     Message,
     Prediction,
@@ -140,7 +141,7 @@ BAD = [
     pytest.param(
         wrong(tasks={"ner": None, "intent": None}),
         "no_known_task",
-        'translation, language-id; null counts as not asked, write {"intent": {}}',
+        f'{TASKS[-1]}; null counts as not asked, write {{"intent": {{}}}}',
         id="null for a task",
     ),
     pytest.param(

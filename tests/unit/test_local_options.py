@@ -26,10 +26,7 @@ def test_the_group_of_a_service_has_the_name_of_its_model(monkeypatch: pytest.Mo
     assert [spec.group_name(models.get(spec.name)) for spec in SERVICES] == [
         None,
         "router",
-        "intent.hr",
-        "ner.default",
-        "translation.default",
-        "language-id.default",
+        *(f"{task}.{'hr' if task == 'intent' else 'default'}" for task in TASKS),
         "frontier",
     ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from sprat.base.model import Question
 from sprat.base.thresholds import find_thresholds
-from sprat_contracts import Result, TextSubmitted, Topics
+from sprat_contracts import TASKS, Result, TextSubmitted, Topics
 from sprat_contracts.thresholds import SOME
 from sprat_inference.artefact import load_artefact
 from sprat_inference.serving import Specialist
@@ -36,7 +36,8 @@ def test_settings_on_other_pages_have_their_defaults(page: Path) -> None:
 
 def test_every_topic_is_on_the_page_of_the_architecture() -> None:
     page = (DOCS / "architecture.md").read_text("utf-8")
-    assert [topic.name for topic in Topics().table() if topic.name not in page] == []
+    names = {re.sub(rf"\.({'|'.join(TASKS)})\.v1$", ".intent.v1", topic.name) for topic in Topics().table()}
+    assert [name for name in names if name not in page] == []
 
 
 @pytest.mark.parametrize(

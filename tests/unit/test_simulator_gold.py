@@ -1,5 +1,7 @@
 """A simulated model is right about a masked text, too."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,24 @@ def test_the_gold_file_of_the_documentation_has_the_answers_that_the_page_says(t
         {"topics": {"labels": ["late", "broken"]}},
         {"summary": "No heating since Monday."},
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"tasks": ["mood"], "gold": {"mood": "a"}}, 'tasks: expected an object, as {"mood": {}}'),
+        ({"gold": {"mood": 7}}, "gold.mood: expected a label"),
+        ({"gold": {"mood": {"labels": "a"}}}, "gold.mood: expected a label"),
+        ({"gold": {"intent": ["a"]}}, "gold.intent: expected a label"),
+        ({"gold": {"ner": [{"text": "Rome"}]}}, "gold.ner: expected a list of names"),
+        ({"gold": {"translation": None}}, "gold.translation: expected the translation"),
+        ({"gold": ["mood"]}, "not a line of"),
+    ],
+)
+def test_a_line_that_can_be_no_answer_is_refused_with_its_place(
+    tmp_path: Path, line: dict[str, object], said: str
+) -> None:
+    file = tmp_path / "gold.jsonl"
+    file.write_text("\n".join(json.dumps(each) for each in ({"text": "a", "gold": {}}, {"text": "b"} | line)))
+    with pytest.raises(ValueError, match=re.escape(f"{file}:2: {said}")):
+        load_gold(file)
