@@ -6,9 +6,6 @@
 does not hold, and where the comparison cannot tell: the scan over all thresholds must fail at a flat risk.
 """
 
-import argparse
-import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +24,7 @@ from scipy.stats import binomtest
 from sprat_contracts.thresholds import LEAST_THRESHOLD, NONE, SOME
 from sprat_training.thresholds import Purpose, Rows, estimate, walks_of
 from sprat_training.thresholds.certified import certify_cells, places, rows_that_certify
+from tests.bench.arguments import parser_of, write_json
 from tests.bench.benchmarks_page import save
 from tests.bench.guarantee_picture import draw
 from tests.bench.guarantee_populations import (
@@ -128,19 +126,6 @@ def wilson_scan(rows: Rows, goal: float) -> Claims:
     return claims
 
 
-def rule_of_0_1(rows: Rows, goal: float) -> Claims:
-    """Take one threshold for all answers, as release 0.1.0 recommends it for a card: by Wilson, else provisional."""
-    possible = np.arange(50, 101) / 100
-    kept, right = _counts(rows, possible)
-    possible, kept, right = possible[kept > 0], kept[kept > 0], right[kept > 0]
-    low = wilson_low(right, kept)
-    shown, reached = possible[low >= goal], possible[right / kept >= goal]
-    if not len(shown) and len(reached):
-        least = possible[low >= np.floor(low.max() * 200) / 200][0]
-        shown = [*reached[reached >= least], reached[-1]]
-    return [dict.fromkeys((SOME, NONE), float(shown[0]))] if len(shown) > 0 else []
-
-
 def split_conformal(rows: Rows, goal: float) -> Claims:
     """Keep where the prediction set of "right, wrong" is "right" alone: of *all* texts 1 - goal are kept and wrong."""
     scores = np.sort(np.where(rows.right, 1 - rows.confidence, rows.confidence))
@@ -171,7 +156,6 @@ METHODS: Final[Mapping[str, Method]] = {
     "certified": certificate,
     "estimated": estimated,
     "wilson_scan": wilson_scan,
-    "rule_of_0_1": rule_of_0_1,
     "split_conformal": split_conformal,
     "mapie": second_opinion,
 }
@@ -236,12 +220,9 @@ def wilson_low(right: Any, count: Any) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--save", action="store_true", help="fill docs/benchmarks and draw the picture")
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {}
     for case in cases(options.data):
@@ -255,8 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"  claims {one['claimed']:6.1%}  kept {one['kept']:6.1%}  right {one['right'] or 0:7.2%}",
                 flush=True,
             )
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_json(options.json, figures)
     if options.save:
         save("guarantee", figures)
         draw(figures, PICTURE)

@@ -5,9 +5,6 @@
 Exits 1 when a target is missed, or when the card states anything else than what is measured.
 """
 
-import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +18,7 @@ from recipes.intent.metrics import ReliabilityBin, expected_calibration_error, r
 from recipes.intent.scores import SHARES, measure
 from sprat_encoder.label_model import LabellingModel
 from sprat_training.evaluation.metrics import ModelReadings, wilson
+from tests.bench.arguments import parser_of, write_json
 from tests.bench.figures import Targets, document, missed, strayed, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,11 +64,8 @@ FEW_TOLERANCE = 0.03
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--artefact", nargs="+", choices=sorted(TARGETS), default=sorted(TARGETS))
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where to draw the first (default: %(default)s)")
     parser.add_argument("--no-picture", action="store_true", help="measure only")
     options = parser.parse_args(argv)
@@ -86,8 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if place == 0 and not options.no_picture:
             draw(readings, model.card.keep_at, options.picture)
             print(f"drawn: {options.picture}")
-    if options.json:
-        options.json.write_text(json.dumps(documents, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(options.json, documents)
     return 1 if any(each["missed"] for each in documents) else 0
 
 

@@ -7,10 +7,8 @@ fifths with one, three tenths with two, a tenth with three of 20 intents, in any
 without a label, stands a query of 20 other intents.
 """
 
-import argparse
 import csv
 import json
-import os
 import random
 import tempfile
 from collections import defaultdict
@@ -20,6 +18,7 @@ from typing import Any
 
 from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.train import train
+from tests.bench.arguments import parser_of
 
 KNOWN = OTHERS = 20
 ROWS = {"train": 3_000, "test": 1_500}
@@ -32,9 +31,7 @@ _BETWEEN = ("; ", " and ", ". ")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the measurement; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     print(json.dumps(measure(parser.parse_args(argv).data), indent=1))
     return 0
 

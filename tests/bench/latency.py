@@ -36,6 +36,7 @@ from sprat_local.bench.options import bench_options
 from sprat_local.bench.resources import ProcessMeter, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText
 from sprat_local.installation.lifecycle import Installation
+from tests.bench.arguments import write_json
 from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.latency_picture import draw
 from tests.bench.machine import machine_facts
@@ -298,7 +299,7 @@ def main() -> int:
     texts = clinc150_texts(options.data)[: options.texts]
     figures = measure(texts, [float(each) / 100 for each in options.rates.split(",")], options.seconds)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1), "utf-8")
+        write_json(options.json, figures)
     else:
         draw(figures, ROOT / "docs/images/latency.png")
         save("latency", figures)

@@ -5,8 +5,6 @@
 All texts are of test sets: no level and no `keep_at` was found on them. Takes five minutes.
 """
 
-import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +30,7 @@ from sprat_inference.card import Card
 from sprat_ner.model import NerModel
 from sprat_training.thresholds import Rows
 from sprat_translation.model import TranslationModel
+from tests.bench.arguments import parser_of
 from tests.bench.benchmarks_page import save
 
 OUTSIDE_SHARE: Final = 0.1
@@ -115,9 +114,7 @@ def _kept_by_level(rows: Rows, thresholds: Thresholds) -> Any:
 
 def main() -> None:
     """Parse the command line, measure and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     save("levels", list(measured(parser.parse_args().data)))
 
 

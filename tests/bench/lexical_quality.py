@@ -1,4 +1,4 @@
-"""Measure models with their lexical stage and without it: answers, texts outside, CPU, typing errors, languages.
+"""Measure models with their lexical stage and without it: answers, texts outside, CPU.
 
     python -m tests.bench.lexical_quality --data DIR [--json FILE]      (or SPRAT_DATA=DIR)
 
@@ -7,15 +7,13 @@ a model has the `keep_at` that its recipe or its training finds for the encoder 
 turn. Exits 1 when a shipped model misses what is asked of the stage. Ten minutes.
 """
 
-import argparse
 import gzip
 import json
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,12 +24,13 @@ import numpy as np
 
 from recipes.intent import metrics
 from recipes.intent.build import lowest_threshold
-from recipes.intent.clinc150 import Split, read_outside, read_queries, read_split
-from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts
+from recipes.intent.clinc150 import Split, read_split
+from recipes.intent.thresholds import ARTEFACTS, outside_texts
 from sprat_encoder.label_model import Classification, LabellingModel
 from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.evaluation.metrics import Flags, ModelReadings
 from sprat_training.train import train
+from tests.bench.arguments import parser_of, write_json
 from tests.bench.train_quality import Rows, bitext, table, write
 
 OUTSIDE_SHARE: Final = 0.1
@@ -61,27 +60,19 @@ class Pair:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
+    parser = parser_of(__doc__)
     options = parser.parse_args(argv)
-    figures: dict[str, Any] = {"sets": {}, "slips": {}, "languages": {}}
+    figures: dict[str, Any] = {"sets": {}}
     for name in MOST_CPU:
         pair = shipped(name, options.data)
         figures["sets"][pair.name] = said(pair.name, compared(pair))
-        figures["slips"][pair.name] = {
-            what: said(what, answered(pair, read_in_turn(pair, split))) for what, split in slips(pair.inside)
-        }
-        figures["languages"][pair.name] = in_other_languages(pair.words)
     with tempfile.TemporaryDirectory() as folder:
         for name in KNOWN_LABELS:
             pair = trained(name, options.data, Path(folder))
             figures["sets"][pair.name] = said(pair.name, compared(pair))
     figures["missed"] = [line for name, most in MOST_CPU.items() for line in missed(name, figures["sets"], most)]
     print("\n".join(figures["missed"]) or "All targets are met.")
-    if options.json:
-        options.json.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(options.json, figures)
     return 1 if figures["missed"] else 0
 
 
@@ -236,54 +227,6 @@ def answered(pair: Pair, read: Mapping[str, Reading]) -> dict[str, Any]:
             "kept_right": right,
             "cpu": read[mode].cpu,
         }
-    return found
-
-
-def slips(inside: Split) -> Iterator[tuple[str, Split]]:
-    """Yield the texts in capitals, and with a slip of the keyboard each."""
-    yield "in capitals", replace(inside, texts=tuple(text.upper() for text in inside.texts))
-    random = np.random.default_rng(0)
-    yield "with a typing error", replace(inside, texts=tuple(mistyped(text, random) for text in inside.texts))
-
-
-def mistyped(text: str, random: np.random.Generator) -> str:
-    """Return the text with one letter left out, doubled, or exchanged with the next, in a word of four or more."""
-    words = text.split(" ")
-    long = [place for place, word in enumerate(words) if len(word) >= 4]
-    if not long:
-        return text
-    place = int(random.choice(long))
-    word = words[place]
-    at = int(random.integers(0, len(word) - 1))
-    kinds = (
-        word[:at] + word[at + 1 :],
-        word[: at + 1] + word[at:],
-        word[:at] + word[at + 1] + word[at] + word[at + 2 :],
-    )
-    words[place] = kinds[int(random.integers(0, len(kinds)))]
-    return " ".join(words)
-
-
-def in_other_languages(model: LabellingModel) -> dict[str, Any]:
-    """Return, for texts in other languages, which share the stage answers when they are said to be English."""
-    texts = {
-        language: [text for split in read_queries(QUERIES, language) for text in split.texts]
-        + list(read_outside(QUERIES, language).texts)
-        for language in ("de", "fr")
-    }
-    for line in (QUERIES / "language_texts.tsv").read_text("utf-8").splitlines():
-        language, text = line.split("\t")
-        if language != "en":
-            texts.setdefault(language, []).append(text)
-    found = {}
-    for language, each in texts.items():
-        as_english, as_they_are = (model.classify(each, [tag] * len(each)).by_words for tag in ("en", language))
-        found[language] = {
-            "texts": len(each),
-            "as_english": float(as_english.mean()),
-            "as_they_are": float(as_they_are.mean()),
-        }
-    print(f"other languages: {json.dumps(found)}", flush=True)
     return found
 
 

@@ -9,8 +9,6 @@ not trained on placeholders; a large model is not measured here.
 Compounds: `tests/data/german_compounds.tsv`, each with the German surnames of `surnames.tsv` and `unseen_surnames.tsv`.
 """
 
-import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +22,7 @@ from sprat_privacy import MaskedText, NameDetector, mask, read_names
 from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
 from sprat_privacy.detectors.validators.suite import Validators
+from tests.bench.arguments import parser_of
 from tests.bench.benchmarks_page import save
 from tests.bench.intent_quality import ARTEFACTS
 from tests.bench.surname_quality import carried, count
@@ -34,9 +33,7 @@ BATCH = 64
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--save", action="store_true", help="save the figures, fill the pages that quote them")
     options = parser.parse_args(argv)
     tagger = Tagger.load(SHIPPED_TAGGER)

@@ -8,9 +8,7 @@ spaCy and the costs of both stay as they were measured last.
 Exits 1 when a card states anything else than what is measured.
 """
 
-import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import intent_quality, lexical_quality, ner_quality, translation_quality
+from tests.bench.arguments import parser_of
 from tests.bench.benchmarks_page import FIGURES, ROOT, read, save
 
 Main = Callable[[Sequence[str]], int]
@@ -25,9 +24,7 @@ Main = Callable[[Sequence[str]], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--spacy", help="the interpreter of an environment with spaCy")
     parser.add_argument("--task", choices=("intent", "lexical", "ner", "translation"), help="measure this task alone")
     options = parser.parse_args(argv)

@@ -26,6 +26,7 @@ from recipes.ner.scores import GERMAN, NAMES, measure, read_tests
 from sprat_inference.card import Score
 from sprat_inference.threads import PINS
 from sprat_ner.model import NerModel
+from tests.bench.arguments import parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "services/ner/src/sprat_ner/artefacts/default"
@@ -63,12 +64,9 @@ class Rival:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--spacy", type=Path, help="the interpreter of an environment with spaCy")
     parser.add_argument("--artefact", type=Path, default=ARTEFACT)
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     options = parser.parse_args(argv)
     tests = read_tests(options.data, GERMAN_SENTENCES)
     model = NerModel.load(options.artefact)

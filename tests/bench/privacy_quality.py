@@ -8,7 +8,6 @@ system reads the same texts, one at a time, on one thread, in alternating rounds
 times. Exits 1 if a target is missed and :data:`REASONS` has no reason.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -30,6 +29,7 @@ from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.terms import Terms
 from sprat_privacy.detectors.validators.suite import Validators
 from tests.bench import privacy_tables as tables
+from tests.bench.arguments import parser_of, write_json
 from tests.bench.benchmarks_page import save
 from tests.bench.privacy_scoring import CATEGORIES, Category, Span, outside, read, score
 
@@ -67,20 +67,16 @@ class DetectionRun:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the measurement; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--presidio", type=Path, help="the interpreter of an environment with Presidio")
     parser.add_argument("--artefact", type=Path, default=ARTEFACT)
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks")
     options = parser.parse_args(argv)
     tagger = Tagger.load(options.artefact)
     figures = measure(read(options.data), tagger, options.presidio)
     figures["ms_per_text"] = cost(tagger, [row.text for row in read(options.data)])
     print(tables.privacy(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(options.json, figures)
     if options.save:
         save("privacy", figures)
     unexplained = [aim["what"] for aim in figures["aims"] if not aim["met"] and not aim["reason"]]

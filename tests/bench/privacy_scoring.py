@@ -65,10 +65,6 @@ class CategoryCounts:
     found: int = 0
     found_right: int = 0
     """Detections of which more than half of the letters and digits are annotated with a type of the category."""
-    tokens: int = 0
-    tokens_covered: int = 0
-    tokens_found: int = 0
-    tokens_right: int = 0
 
     def figures(self) -> dict[str, float | int | None]:
         """Return the counts and the shares computed from them; None for a share of nothing."""
@@ -76,8 +72,6 @@ class CategoryCounts:
             "recall": share(self.covered, self.spans),
             "recall_any_type": share(self.covered_by_any, self.spans),
             "precision": share(self.found_right, self.found),
-            "token_recall": share(self.tokens_covered, self.tokens),
-            "token_precision": share(self.tokens_right, self.tokens_found),
         }
 
 
@@ -138,13 +132,6 @@ def _count(counts: CategoryCounts, row: AnnotatedText, found: Sequence[Span], ca
         places = _places([span]) & readable
         counts.found += 1
         counts.found_right += 2 * len(places & _annotated_places(row, span[2], system)) > len(places)
-    correct = set[int]().union(*(_annotated_places(row, type, system) for type in accepted))
-    here = _places(gold)
-    for token in _tokens(row.text):
-        counts.tokens += bool(token & here)
-        counts.tokens_covered += bool(token & here) and token & here <= ours
-        counts.tokens_found += bool(token & ours)
-        counts.tokens_right += bool(token & ours & correct)
 
 
 def _annotated_places(row: AnnotatedText, type: str, system: str) -> set[int]:

@@ -6,15 +6,13 @@ All have the same encoder (all-MiniLM-L6-v2) and the same head, on one thread. T
 on the machine slows all of them. Saves docs/figures/runtimes.json and fills docs/benchmarks.
 """
 
-import argparse
-import os
 import statistics
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
+from tests.bench.arguments import parser_of
 from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.machine import machine_facts
 from tests.bench.peers.__main__ import read_texts
@@ -53,9 +51,7 @@ def measure(texts: list[str], rounds: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--texts", type=int, default=1000, help="of each data set, at most")
     parser.add_argument("--rounds", type=int, default=3, help="of each runtime, in turns")
     options = parser.parse_args()

@@ -6,9 +6,6 @@ Needs onnx and onnxruntime, and fetches the original weights on its first run. E
 99.5 %, or the card states another one. Times are CPU time of one thread; they are for comparing on one machine.
 """
 
-import argparse
-import json
-import os
 import subprocess
 import sys
 import time
@@ -21,6 +18,7 @@ import numpy as np
 from recipes.privacy.measure import Agreement, measure_agreement
 from recipes.privacy.sources import CACHE, agreement_texts, fetch, read_annotated
 from sprat_privacy.detectors.tagger import Tagger
+from tests.bench.arguments import parser_of, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "shared/privacy/src/sprat_privacy/artefacts/rampart"
@@ -35,12 +33,9 @@ WORDS = {20: 200, 200: 40, 2_000: 6}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the measurement; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--artefact", type=Path, default=ARTEFACT)
     parser.add_argument("--cache", type=Path, default=CACHE, help="where the original is kept (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     options = parser.parse_args(argv)
     resident = memory(options.artefact)
     tagger = Tagger.load(options.artefact)
@@ -56,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("resident: " + ", ".join(f"{size:.0f} MiB {when}" for when, size in resident.items()))
     complaints = missed(figures["agreement"], tagger)
     print("\n".join(complaints) or "The agreement reaches the target and matches the card.")
-    if options.json:
-        options.json.write_text(json.dumps(figures | {"missed": complaints}, indent=1) + "\n", encoding="utf-8")
+    write_json(options.json, figures | {"missed": complaints})
     return 1 if complaints else 0
 
 

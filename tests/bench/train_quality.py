@@ -5,11 +5,8 @@
 Exit code 1 when a target is missed.
 """
 
-import argparse
 import csv
 import gzip
-import json
-import os
 import sys
 import tempfile
 import time
@@ -26,6 +23,7 @@ import numpy as np
 from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.fitting.encoding import encode_texts, load_base
 from sprat_training.train import Trained, train
+from tests.bench.arguments import parser_of, write_json
 from tests.bench.benchmarks_page import read, save
 from tests.bench.near_outside import near_outside
 
@@ -58,10 +56,7 @@ class TrainingTask:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tasks and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
+    parser = parser_of(__doc__)
     parser.add_argument("--save", action="store_true", help="save the figures and fill docs/benchmarks")
     parser.add_argument("--only", nargs="*", help="these alone")
     parser.add_argument("--encoder", type=Path, help="an artefact's folder (default: the shipped encoder)")
@@ -81,8 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if kind in chosen:
                 figures[kind] = planted(kind, options.data, Path(name), options.encoder)
     near = near_outside(options.data, options.encoder) if NEAR in chosen else {}
-    if options.json:
-        options.json.write_text(json.dumps(figures | ({NEAR: near} if near else {}), indent=1) + "\n", encoding="utf-8")
+    write_json(options.json, figures | ({NEAR: near} if near else {}))
     # Figures of other runs stay, so that a part can be measured alone.
     if options.save and figures:
         save("training", {**read("training"), **figures})

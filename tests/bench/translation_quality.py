@@ -7,9 +7,7 @@ the open data allow is what they allow. --every N takes each n-th of Tatoeba's 1
 figures of Tatoeba are not compared then.
 """
 
-import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +23,7 @@ from recipes.translation.quality import TranslatedPair
 from recipes.translation.scores import scores, see_tests
 from sprat_inference.card import Score
 from sprat_translation.model import TranslationModel
+from tests.bench.arguments import parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACT = ROOT / "services/translation/src/sprat_translation/artefacts/en-de"
@@ -66,12 +65,9 @@ print(json.dumps([len(questions) / spent, int(resident) / 1024]))
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--artefact", type=Path, default=ARTEFACT)
     parser.add_argument("--every", type=int, default=1, help="take each n-th text of Tatoeba's test")
-    parser.add_argument("--json", type=Path, help="write the figures here, for machines")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where to draw (default: %(default)s)")
     parser.add_argument("--no-picture", action="store_true", help="measure only")
     options = parser.parse_args(argv)

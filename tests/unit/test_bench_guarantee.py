@@ -17,7 +17,6 @@ from tests.bench.guarantee import (
     holds,
     judged,
     missed,
-    rule_of_0_1,
     second_opinion,
     split_conformal,
     wilson_scan,
@@ -95,14 +94,6 @@ def test_split_conformal_bounds_what_is_kept_and_wrong_of_all_texts():
         claims = split_conformal(STEEP.population.draw(random, 200), 0.97)
         wrong.append(STEEP.population.at(claims[0]).wrong if claims else 0.0)
     assert 0.02 < np.mean(wrong) <= 0.031
-
-
-def test_the_rule_of_0_1_is_the_one_that_its_release_had():
-    # 88 of 88 are shown to be 97 %, 87 of 87 are not; then the least that reaches it on these rows is taken.
-    assert rule_of_0_1(Rows.of([0.9] * 88, [True] * 88), 0.97) == [{SOME: 0.5, NONE: 0.5}]
-    rows = Rows.of([0.9] * 87 + [0.7] * 10, [True] * 87 + [False] * 10)
-    assert rule_of_0_1(rows, 0.97) == [{SOME: 0.71, NONE: 0.71}]
-    assert rule_of_0_1(Rows.of([0.9] * 9, [False] * 9), 0.97) == []
 
 
 def test_all_methods_are_judged_on_the_same_rows():

@@ -8,9 +8,7 @@ Saves docs/figures/peers.json, fills docs/benchmarks and draws docs/images/peers
 environments of the peers in the user's cache: about eight gigabytes, most of it torch.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -25,16 +23,13 @@ from random import Random
 from typing import Any, Final
 
 from sprat_local.bench.resources import ProcessMeter
-from sprat_local.bench.texts import BenchText
 from sprat_local.kafka.broker import EmbeddedKafka
-from tests.bench.bare_model import BareModel
+from tests.bench.arguments import parser_of, write_json
 from tests.bench.benchmarks_page import ROOT, save
 from tests.bench.machine import machine_facts
 from tests.bench.peers import masking
 from tests.bench.peers.environments import (
-    ARTEFACT,
     ARTEFACTS,
-    bare_cpu_s,
     encoder,
     has_lexical_stage,
     versions,
@@ -49,7 +44,7 @@ SHARE: Final = 0.5
 CRASH_PER_S: Final = 150.0
 """Texts per second while a system is killed: what all of them sustain."""
 FEWER: Final = 500
-"""Texts of each data set for what is measured without Kafka: the slowest needs five seconds for so many."""
+"""Texts of each data set for masking, which is measured without Kafka."""
 _PATIENCE_S: Final = 60.0
 """After a SIGKILL: a group waits for the session of the dead member to end."""
 
@@ -130,18 +125,6 @@ CRASHES: Final = {
     "mlserver": Variant("MLServer with its Kafka endpoint", mlserver),
 }
 
-BARE: Final = (
-    ("ctranslate2-1", "ctranslate2", "ctranslate2", 1),
-    ("ctranslate2-32", "ctranslate2", "ctranslate2", 32),
-    ("onnx-int8-1", "onnx", "onnx-int8", 1),
-    ("onnx-int8-32", "onnx", "onnx-int8", 32),
-    ("torch-1", "torch", "torch", 1),
-    ("torch-32", "torch", "torch", 32),
-    ("torch-int8-1", "torch", "torch-int8", 1),
-    ("torch-int8-32", "torch", "torch-int8", 32),
-)
-"""Name, environment, runtime, texts in a batch."""
-
 
 def read_texts(data: Path, count: int) -> dict[str, list[str]]:
     """Return so many test texts of each data set, drawn at random, the same in each run; all if there are fewer."""
@@ -217,49 +200,20 @@ async def crash(variant: Variant, run: Run, texts: Sequence[str], rounds: int) -
     return found
 
 
-def bare(sets: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Any]:
-    """Measure each runtime without Kafka, and how often its label is the one of float32."""
-    figures: dict[str, Any] = {}
-    labels: dict[str, list[str]] = {}
-    for name, environment, runtime, batch in BARE:
-        figures[name] = {}
-        for of, texts in sets.items():
-            found, spent = bare_cpu_s(environment, runtime, batch, list(texts), rounds)
-            figures[name][of] = {"cpu_s_per_1000": 1000 * statistics.median(spent) / len(texts)}
-            labels[f"{name} {of}"] = found
-        print(f"  {name}: {figures[name]}", flush=True)
-    for name in figures:
-        for of in sets:
-            same = [a == b for a, b in zip(labels[f"{name} {of}"], labels[f"torch-1 {of}"], strict=True)]
-            figures[name][of]["same_label_as_float32"] = statistics.fmean(same)
-    for name, artefact in (("sprat-en-fast", ARTEFACT), ("sprat-default", ARTEFACTS / "default")):
-        figures[name] = {}
-        for of, texts in sets.items():
-            own = [BenchText(text, "en", None) for text in texts]
-            model = BareModel(TASK, own, {"SPRAT_INTENT__ARTEFACT": str(artefact)})
-            spent = [model.run(count=len(own)).cpu_s_per_1000 for _ in range(rounds)]
-            figures[name][of] = {"cpu_s_per_1000": statistics.median(spent)}
-        print(f"  {name}: {figures[name]}", flush=True)
-    return figures
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = os.environ.get("SPRAT_DATA")
-    parser.add_argument("--data", type=Path, default=data, required=data is None, help="the folder of open data")
+    parser = parser_of(__doc__)
     parser.add_argument("--texts", type=int, default=2000, help="of each data set, at most")
     parser.add_argument("--seconds", type=float, default=10.0, help="of the load at half saturation")
-    parser.add_argument("--rounds", type=int, default=3, help="of the bare models and of masking")
+    parser.add_argument("--rounds", type=int, default=3, help="of masking")
     parser.add_argument("--kills", type=int, default=3, help="of each system")
     parser.add_argument("--crash-texts", type=int, default=1000)
     parser.add_argument("--only", nargs="*", help="names of systems; nothing is saved")
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
     parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="of the peers' processes")
     options = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     encoder()
     sets = read_texts(options.data, options.texts)
-    chosen = options.only or [*VARIANTS, *CRASHES, "bare", "masking"]
+    chosen = options.only or [*VARIANTS, *CRASHES, "masking"]
     figures = _about(sets)
     with tempfile.TemporaryDirectory() as name, EmbeddedKafka() as kafka:
         folder = Path(name)
@@ -277,15 +231,12 @@ def main() -> int:
                 texts = crash_texts[: options.crash_texts]
                 rounds = asyncio.run(crash(CRASHES[key], run, texts, options.kills))
                 figures["crashes"][key] = {"title": CRASHES[key].title, "per_s": CRASH_PER_S, "rounds": rounds}
-        fewer = {of: texts[:FEWER] for of, texts in sets.items()}
-        if "bare" in chosen:
-            print("— without Kafka —", flush=True)
-            figures["bare"] = bare(fewer, options.rounds)
     if "masking" in chosen:
         print("— masking and names —", flush=True)
-        figures["masking"] = masking.measure(options.data, fewer, options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1), "utf-8")
+        figures["masking"] = masking.measure(
+            options.data, {of: texts[:FEWER] for of, texts in sets.items()}, options.rounds
+        )
+    write_json(options.json, figures)
     if not options.only:
         draw(figures, ROOT / "docs/images/peers.png")
         save("peers", figures)

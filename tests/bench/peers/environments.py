@@ -93,14 +93,6 @@ def without_lexical_stage(artefact: Path, folder: Path) -> Path:
     return folder
 
 
-def bare_cpu_s(
-    environment: str, runtime: str, batch: int, texts: list[str], rounds: int
-) -> tuple[list[str], list[float]]:
-    """Return the labels that a runtime gives without Kafka, and the CPU seconds of each round."""
-    figures = bare_figures(environment, runtime, batch, texts, rounds)
-    return figures["labels"], figures["cpu_s"]
-
-
 def bare_figures(environment: str, runtime: str, batch: int, texts: list[str], rounds: int) -> dict[str, Any]:
     """Return `labels`, `cpu_s` of each round and `memory_mb` of a runtime without Kafka."""
     command = [str(python_of(environment)), str(HERE / "plain_loop.py"), "--model", str(encoder())]
