@@ -5,10 +5,10 @@ from aiokafka import TopicPartition
 
 from sprat.kafka.cluster import ConsumerGroup, GroupMember
 from sprat.kafka.lag import GroupLag, PartitionLag, topics_read_by
-from sprat_cli.commands.lag import Row
-from sprat_cli.traffic import format_drain_time, format_rate, keeps_up
+from sprat_cli.traffic import format_drain_time, format_rate
 from sprat_contracts import Topics
-from sprat_operations.lag import Pace, pace_between, stalled_members
+from sprat_operations.group_lag import LagRow
+from sprat_operations.lag import Pace, keeps_up, pace_between, stalled_members
 
 TEXTS = TopicPartition("sprat.texts.v1", 0)
 
@@ -88,7 +88,7 @@ def test_a_member_has_stalled_where_records_wait_for_it_and_it_commits_none(memb
 )
 def test_a_group_that_does_not_keep_up_has_a_next_step(name, committed, members, said):
     measured = GroupLag(ConsumerGroup(name, "Stable", members, {}), (at(60, 0),))
-    advice = Row(measured, Pace(3, committed, 60), whole=True).advice
+    advice = LagRow(measured, Pace(3, committed, 60), whole=True).advice
     assert (advice or "").startswith(said) if said else advice is None
 
 

@@ -5,7 +5,7 @@ import math
 from rich.console import RenderableType
 from rich.table import Table
 
-from sprat_operations.lag import Pace
+from sprat_operations.lag import Pace, keeps_up
 from sprat_operations.traffic import TrafficFigures
 
 
@@ -51,11 +51,6 @@ def traffic_table(figures: TrafficFigures) -> RenderableType:
 def borderless_table(gap: int = 3) -> Table:
     """Return an empty table without lines, with so many spaces between its columns."""
     return Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), collapse_padding=True)
-
-
-def keeps_up(pace: Pace, members: int) -> bool:
-    """Return whether a group has no lag, or less every second, or only what has just arrived."""
-    return not pace.lag or (members > 0 and (pace.steady or pace.drained_in_s is not None))
 
 
 def format_rate(per_s: float) -> str:

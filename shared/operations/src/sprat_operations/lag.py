@@ -53,6 +53,11 @@ def pace_between(before: Iterable[PartitionLag], after: Sequence[PartitionLag], 
     return Pace(arrived / span, committed / span, sum(each.lag for each in after))
 
 
+def keeps_up(pace: Pace, members: int) -> bool:
+    """Return whether a group has no lag, or less every second, or only what has just arrived."""
+    return not pace.lag or (members > 0 and (pace.steady or pace.drained_in_s is not None))
+
+
 def stalled_members(before: GroupLag, after: GroupLag) -> tuple[GroupMember, ...]:
     """Return the members that had records to handle in both measurements, and committed none between them.
 
