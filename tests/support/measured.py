@@ -1,8 +1,11 @@
 """Thresholds of a model that tests give it."""
 
+from datetime import date
 from string import ascii_lowercase
+from typing import Any
 
 from sprat_contracts.thresholds import LEVELS, Cell, Certificate, Step, Thresholds, content_version
+from sprat_training.thresholds import Purpose, Rows, measure
 
 MODEL_VERSION = "a" * 16
 
@@ -48,6 +51,23 @@ def thresholds(
         certificate=Certificate(goals=(0.97,), spent=0.03, drawn="file", rows=400, outside=40),
     )
     return draft.model_copy(update={"thresholds_version": content_version(draft.model_dump(mode="json"))})
+
+
+def thresholds_of(
+    rows: Rows, purpose: Purpose | None, previous: Thresholds | None = None, **changed: Any
+) -> Thresholds:
+    """Return the thresholds that an evaluation of rows measures."""
+    about: dict[str, Any] = {
+        "task": "intent",
+        "model": "hr",
+        "model_version": MODEL_VERSION,
+        "label_set": None,
+        "right": "the label, or none",
+        "recommended_goal": 0.97,
+        "by": "evaluate",
+        "at": date(2026, 12, 1),
+    }
+    return measure(rows, purpose=purpose, previous=previous, **(about | changed))
 
 
 def _step(accuracy: float, threshold: float) -> Step:

@@ -1,7 +1,6 @@
 """What an evaluation found at a goal, and how a report says it."""
 
 import math
-from datetime import date
 
 import numpy as np
 import pytest
@@ -13,7 +12,8 @@ from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, ce
 from sprat_training.evaluation.evaluate import check_certificate, fewer_rows, why_nothing_certified
 from sprat_training.evaluation.frontier import Routed
 from sprat_training.evaluation.metrics import Interval
-from sprat_training.thresholds import Purpose, Rows, measure
+from sprat_training.thresholds import Purpose, Rows
+from support.measured import thresholds_of
 from support.training_files import EN_FAST
 
 
@@ -32,19 +32,7 @@ def rows(wrong_below=0.6, count=400, outside=40, languages="en", *, certifies=Tr
 
 
 def measured(of, *, goals=(0.9,), previous=None, **stated):
-    return measure(
-        of,
-        task="intent",
-        model="hr",
-        model_version="a" * 16,
-        label_set=None,
-        right="the label",
-        recommended_goal=0.97,
-        purpose=Purpose(goals, "file", **stated),
-        previous=previous,
-        by="evaluate",
-        at=date(2026, 12, 1),
-    )
+    return thresholds_of(of, Purpose(goals, "file", **stated), previous)
 
 
 def version(of, goal, thresholds, name="hr", judged="rows"):

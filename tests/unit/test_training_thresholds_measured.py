@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat_contracts.thresholds import LEVELS, NONE, SOME, Thresholds, content_version
-from sprat_training.thresholds import Purpose, Rows, measure
+from sprat_training.thresholds import Purpose, Rows
 from sprat_training.thresholds.certified import spend_of
 from sprat_training.thresholds.wording import PARAGRAPH, paragraph
+from support.measured import thresholds_of
 
 FILE = Purpose((0.97,), "file")
 
@@ -30,17 +31,7 @@ def rows_of(count=600, *, wrong=0, none=0, language="en", seed=0, **given):
 
 
 def measured(rows, purpose=FILE, previous=None, **changed):
-    about = {
-        "task": "intent",
-        "model": "own",
-        "model_version": "v1",
-        "label_set": None,
-        "right": "the label, or none",
-        "recommended_goal": 0.97,
-        "by": "evaluate",
-        "at": date(2026, 12, 1),
-    }
-    return measure(rows, purpose=purpose, previous=previous, **(about | changed))
+    return thresholds_of(rows, purpose, previous, **({"model_version": "v1"} | changed))
 
 
 def test_what_is_written_is_read_again_and_has_the_version_of_its_content():
@@ -147,14 +138,6 @@ def test_the_last_twenty_measurements_are_kept_and_the_number_of_the_attempts_wi
     assert len(found.measurements) == 20
     assert found.measurements[-1].rows == 50
     assert measured(rows_of(seed=99), previous=found).certificate.attempt == 2
-
-
-def test_without_texts_outside_every_label_nothing_is_certified_unless_the_owner_says_so():
-    inside = rows_of(outside=np.zeros(600))
-    assert measured(inside).certificate is None
-    stated = measured(inside, Purpose((0.97,), "file", no_outside_texts=True)).certificate
-    assert stated.no_outside_texts
-    assert (stated.outside, stated.rows) == (0, 600)
 
 
 def test_only_rows_that_certify_do_and_one_of_each_group_of_near_doubles():
