@@ -3,19 +3,17 @@
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from typer.testing import CliRunner
 
 from sprat.base.errors import UserError
 from sprat.base.model import Question
 from sprat.base.thresholds import find_thresholds
 from sprat_classify.__main__ import SERVICE, ClassifySettings
-from sprat_cli.main import app
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
@@ -27,7 +25,8 @@ from sprat_inference.converters.saved_model import SavedModel
 from sprat_inference.label_calibration import softmax
 from sprat_local.installation.models import version_in
 from support.int8 import needs_vnni
-from support.model_hub import COMMIT, MODELS, TOKEN, add_model, change, model_hub
+from support.model_hub import COMMIT, MODELS, TOKEN, add_model, change, model_hub, run
+from support.model_hub import expected as computed
 
 KINDS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
 PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ("en",))
@@ -35,7 +34,7 @@ PROVENANCE = Provenance("tiny", "the folder tiny", "us", "Apache-2.0", ("en",))
 
 def expected(kind: str) -> tuple[list[str], np.ndarray]:
     """Return texts and the logits that transformers computed for them; see make.py there."""
-    rows = json.loads((MODELS / kind / "expected.json").read_text("utf-8"))
+    rows = computed(kind)
     return [row["text"] for row in rows], np.array([row["logits"] for row in rows], np.float32)
 
 
@@ -48,11 +47,31 @@ def read(folder: Path, texts: list[str]) -> np.ndarray:
     return Classifier.load(folder, load_artefact(folder).card).read(texts).logits
 
 
-def run(*words: str, code: int = 0) -> str:
-    """Run `sprat` in this process and return what it says."""
-    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split()) if code else result.stdout
+def add(output: Path, *more: str, model: Path = MODELS / "bert", task: str = "intent", code: int = 0) -> str:
+    """Add a model in float32 without a comparison, and return what is said."""
+    command = ("models", "add", str(model), "--task", task, "--no-compare", "--output", str(output))
+    return run(*command, "--quantization", "float32", *more, code=code)
+
+
+def rows_of(file: Path) -> tuple[list[str], list[str]]:
+    """Return texts and labels of a file of rows."""
+    rows = [line.rpartition(",") for line in file.read_text("utf-8").splitlines()[1:]]
+    return [text.strip('"') for text, _, _ in rows], [label for _, _, label in rows]
+
+
+def write_rows(file: Path, texts: Iterable[str], labels: Iterable[str]) -> Path:
+    rows = [f'"{text}",{label}' for text, label in zip(texts, labels, strict=True)]
+    file.write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
+    return file
+
+
+def surer(folder: Path) -> Path:
+    """Return a copy whose logits lie a million times further apart, so that every probability rounds to 1."""
+    saved = Path(shutil.copytree(MODELS / "bert", folder / "sure"))
+    weights = load_file(saved / "model.safetensors")
+    weights |= {name: array * 1e6 for name, array in weights.items() if name.startswith("classifier.")}
+    save_file(weights, saved / "model.safetensors")
+    return saved
 
 
 @pytest.fixture
@@ -182,8 +201,7 @@ def test_values_that_are_not_finite_are_refused(bert: Path, tmp_path: Path) -> N
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
-    command = ("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(tmp_path))
-    assert "exists already; name another --output" in run(*command, code=2)
+    assert "exists already; name another --output" in add(tmp_path, code=2)
     assert [each.name for each in tmp_path.iterdir()] == ["mine"]
 
 
@@ -248,12 +266,10 @@ def test_a_model_is_taken_from_a_hub_and_then_from_the_cache(tmp_path: Path) -> 
     ("model", "variables", "message"),
     [
         ("owner/none", {}, "no such model, or it is private"),
-        ("owner/tiny@never", {}, "no such revision"),
         ("owner/tiny@../main", {"HF_ENDPOINT": "http://127.0.0.1:9"}, "no such revision"),
         ("owner/gated", {}, "ask for consent"),
         ("owner/tiny", {"HF_HUB_OFFLINE": "1"}, "not in the cache, and HF_HUB_OFFLINE is set"),
         ("owner/tiny", {"HF_ENDPOINT": "http://127.0.0.1:9"}, "HF_ENDPOINT names a mirror"),
-        ("./nothing", {}, "no such folder"),
     ],
 )
 def test_what_cannot_be_had_is_said_without_a_stack_trace(
@@ -269,19 +285,14 @@ def test_what_cannot_be_had_is_said_without_a_stack_trace(
     assert "Traceback" not in done.stderr
 
 
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    assert "no such folder" in add(tmp_path / "a", model=tmp_path / "nothing", code=2)
+
+
 def test_consent_is_shown_by_a_token(tmp_path: Path) -> None:
+    command = ("--task", "intent", "owner/gated", "--no-compare", "--output", str(tmp_path / "a"))
     with model_hub({"owner/gated": MODELS / "bert"}, gated=frozenset({"owner/gated"})) as hub:
-        done = add_model(
-            hub,
-            tmp_path,
-            "--task",
-            "intent",
-            "owner/gated",
-            "--no-compare",
-            "--output",
-            str(tmp_path / "a"),
-            HF_TOKEN=TOKEN,
-        )
+        done = add_model(hub, tmp_path, *command, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
     assert TOKEN not in done.stdout + done.stderr
 
@@ -299,19 +310,14 @@ def labelled(tmp_path: Path) -> Path:
     labels = converted(saved, PROVENANCE, "intent", tmp_path / "gold", quantization="float32").labels or ()
     chances = softmax(read(tmp_path / "gold", texts) / TEMPERATURE)
     drawn = [labels[dice.choice(len(labels), p=row)] for row in chances[:400]] + ["oos"] * 40
-    rows = [f'"{text}",{label}' for text, label in zip(texts, drawn, strict=True)]
-    file = tmp_path / "ours.csv"
-    file.write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
-    return file
+    return write_rows(tmp_path / "ours.csv", texts, drawn)
 
 
 def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_intent_service(
     labelled: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "added"
-    said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(output),
-               "--calibrate", str(labelled), "--goal", "0.8", "--language", "en", "--json")  # fmt: skip
-    facts = json.loads(said)
+    facts = json.loads(add(output, "--calibrate", str(labelled), "--goal", "0.8", "--language", "en", "--json"))
     model = LabellingModel.load(output)
     card = model.card
     assert (facts["decision"]["rows"], facts["decision"]["outside"], facts["version"]) == (440, 40, card.version)
@@ -321,109 +327,76 @@ def test_a_calibrated_model_says_how_often_it_is_right_and_is_served_by_the_inte
     assert card.calibration.fitted_on == "440 rows of ours.csv, 40 of them outside every label"
     assert card.calibration.outside_share == 0.1
     assert not any("Not calibrated" in limit for limit in card.limits)
-    rows = [line.rpartition(",") for line in labelled.read_text("utf-8").splitlines()[1:401]]
-    answers = model.answer([Question(text.strip('"'), "en") for text, _, _ in rows])
+    texts, labels = (column[:400] for column in rows_of(labelled))
+    answers = model.answer([Question(text, "en") for text in texts])
     stated = np.mean([answer.confidence for answer in answers])
-    true = np.mean([answer.output.label == label for answer, (_, _, label) in zip(answers, rows, strict=True)])
+    true = np.mean([answer.output.label == label for answer, label in zip(answers, labels, strict=True)])
     assert stated < true, "such a text may be outside every label"
     assert abs(stated - 0.9 * true) < 0.03, "the calibration does not make the confidence a probability"
     assert card.score("calibrated_right") == pytest.approx(0.9 * true, abs=0.01)
 
 
 def test_a_model_that_is_not_good_enough_keeps_nothing_however_sure_it_is(tmp_path: Path) -> None:
-    """Its logits lie a million times further apart, so that every probability rounds to 1; at most 75 % are right."""
+    """At most 75 % of its answers are right."""
     texts, wanted = expected("bert")
-    saved = Path(shutil.copytree(MODELS / "bert", tmp_path / "sure"))
-    weights = load_file(saved / "model.safetensors")
-    weights |= {name: array * 1e6 for name, array in weights.items() if name.startswith("classifier.")}
-    save_file(weights, saved / "model.safetensors")
+    saved = surer(tmp_path)
     labels = [json.loads((saved / "config.json").read_text("utf-8"))["id2label"][str(number)] for number in range(4)]
-    rows = [f'"{text} {turn}",{labels[row.argmax() - (turn == 0)]}' for turn in range(4)
-            for text, row in zip(texts, wanted, strict=True)]  # fmt: skip
-    (tmp_path / "ours.csv").write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
-    done = CliRunner().invoke(app, [
-        "models", "add", str(saved), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
-        "--calibrate", str(tmp_path / "ours.csv"), "--quantization", "float32", "--language", "en",
-    ])  # fmt: skip
-    assert done.exit_code == 0, done.output
+    turns = [(f"{text} {turn}", labels[row.argmax() - (turn == 0)])
+             for turn in range(4) for text, row in zip(texts, wanted, strict=True)]  # fmt: skip
+    file = write_rows(tmp_path / "ours.csv", *zip(*turns, strict=True))
+    said = add(tmp_path / "a", "--calibrate", str(file), "--language", "en", model=saved)
     model = LabellingModel.load(tmp_path / "a")
     assert max(each.confidence for each in model.answer([Question(text, "en") for text in texts])) < 0.8
     assert model.card.keep_at == 1.0
     assert model.card.score("calibrated_kept_share") == 0
     assert "calibrated_kept_right" not in {score.name for score in model.card.scores}, "nothing is kept"
-    assert "no threshold reaches 97.0%, nor any lower level" in printed(done.output)
-    assert "serve it" not in done.output, "there is nothing to serve"
+    assert "no threshold reaches 97.0%, nor any lower level" in said
+    assert "serve it" not in said, "there is nothing to serve"
+
+
+def right_rows(labelled: Path, gold: Path, inside: int, outside: int) -> None:
+    """Write the label that the model gives to each of some rows, and leave so many others outside every label."""
+    own = load_artefact(gold).card.labels or ()
+    texts, _ = rows_of(labelled)
+    best = [own[number] for number in read(gold, texts[:inside]).argmax(axis=1)]
+    write_rows(labelled, [*texts[:inside], *texts[400 : 400 + outside]], [*best, *["oos"] * outside])
 
 
 def test_texts_outside_that_are_as_sure_as_the_others_keep_the_goal_out_of_reach(
     labelled: Path, tmp_path: Path
 ) -> None:
     """All labels are right, and the texts outside are as sure as the others: 10 % of the traffic is kept wrong."""
-    saved = Path(shutil.copytree(MODELS / "bert", tmp_path / "sure"))
-    weights = load_file(saved / "model.safetensors")
-    weights |= {name: array * 1e6 for name, array in weights.items() if name.startswith("classifier.")}
-    save_file(weights, saved / "model.safetensors")
-    own = load_artefact(tmp_path / "gold").card.labels or ()
-    rows = [line.rpartition(",") for line in labelled.read_text("utf-8").splitlines()[1:]]
-    best = read(tmp_path / "gold", [text.strip('"') for text, _, _ in rows]).argmax(axis=1)
-    right = [f"{text},{label if label == 'oos' else own[number]}"
-             for (text, _, label), number in zip(rows, best, strict=True)]  # fmt: skip
-    labelled.write_text("\n".join(["text,label", *right]) + "\n", "utf-8")
-    done = CliRunner().invoke(app, [
-        "models", "add", str(saved), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
-        "--calibrate", str(labelled), "--quantization", "float32", "--language", "en",
-    ])  # fmt: skip
-    assert done.exit_code == 0, done.output
-    assert re.search(r"no threshold reaches 97\.0%; (89|9[01])\.[05]% is reached from 0\.\d\d on", printed(done.output))
-
-
-def rows_that_are_right(labelled: Path, gold: Path, outside: int) -> None:
-    """Write the label that the model gives to each of 100 rows, and leave so many of the rows outside every label."""
-    own = load_artefact(gold).card.labels or ()
-    lines = [line.rpartition(",") for line in labelled.read_text("utf-8").splitlines()[1:]]
-    best = read(gold, [text.strip('"') for text, _, _ in lines[:100]]).argmax(axis=1)
-    right = [f"{text},{own[number]}" for (text, _, _), number in zip(lines, best, strict=False)]
-    others = [f"{text},oos" for text, _, _ in lines[400 : 400 + outside]]
-    labelled.write_text("\n".join(["text,label", *right, *others]) + "\n", "utf-8")
+    right_rows(labelled, tmp_path / "gold", inside=400, outside=40)
+    said = add(tmp_path / "a", "--calibrate", str(labelled), "--language", "en", model=surer(tmp_path))
+    assert re.search(r"no threshold reaches 97\.0%; (89|9[01])\.[05]% is reached from 0\.\d\d on", said)
 
 
 def confidences_beside_raw(artefact: Path, gold: Path, labelled: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return how sure a calibrated model is of the file's texts, and the softmax probabilities."""
-    texts = [line.rpartition(",")[0].strip('"') for line in labelled.read_text("utf-8").splitlines()[1:]]
+    texts, _ = rows_of(labelled)
     answers = LabellingModel.load(artefact).answer([Question(text, "en") for text in texts])
     return np.array([each.confidence for each in answers]), softmax(read(gold, texts)).max(axis=1)
 
 
 def test_rows_of_which_none_is_wrong_make_a_model_no_surer(labelled: Path, tmp_path: Path) -> None:
-    rows_that_are_right(labelled, tmp_path / "gold", outside=0)
-    done = CliRunner().invoke(app, [
-        "models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
-        "--calibrate", str(labelled), "--quantization", "float32", "--language", "en",
-    ])  # fmt: skip
-    assert done.exit_code == 0, done.output
+    right_rows(labelled, tmp_path / "gold", inside=100, outside=0)
+    said = add(tmp_path / "a", "--calibrate", str(labelled), "--language", "en")
     stated, raw = confidences_beside_raw(tmp_path / "a", tmp_path / "gold", labelled)
     assert stated == pytest.approx(raw, abs=1e-3)
-    assert "none of these rows is wrong, so they do not say when it is" in printed(done.output)
+    assert "none of these rows is wrong, so they do not say when it is" in said
     assert "no row was wrong" in load_artefact(tmp_path / "a").card.calibration.method
 
 
 def test_rows_outside_every_label_count_as_errors_by_their_share_of_the_traffic(labelled: Path, tmp_path: Path) -> None:
     """The model is as sure of the texts outside as of the others: no confidence can be higher than the share inside."""
-    rows_that_are_right(labelled, tmp_path / "gold", outside=15)
+    right_rows(labelled, tmp_path / "gold", inside=100, outside=15)
     for share in (0.1, 0.4):
         output = tmp_path / f"a{share}"
-        run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(output),
-            "--calibrate", str(labelled), "--quantization", "float32", "--language", "en",
-            "--outside-share", str(share))  # fmt: skip
+        add(output, "--calibrate", str(labelled), "--language", "en", "--outside-share", str(share))
         stated, _ = confidences_beside_raw(output, tmp_path / "gold", labelled)
         of_traffic = (1 - share) * stated[:100].mean() + share * stated[100:].mean()
         assert of_traffic == pytest.approx(1 - share, abs=0.02), "a confidence of 0.90 is right in 90 % of the traffic"
         assert load_artefact(output).card.score("calibrated_calibration_error") < 0.08
-
-
-def printed(output: str) -> str:
-    """Return what a command printed, whatever the width of its lines."""
-    return " ".join(output.split())
 
 
 GERMAN = "wo bleibt meine Bestellung Überweisung zurück und warum kommt das nicht bei mir an ich warte schon lange"
@@ -439,11 +412,9 @@ def test_a_language_with_enough_rows_has_a_calibration_of_its_own(tmp_path: Path
     labels = load_artefact(tmp_path / "gold").card.labels or ()
     drawn = [labels[dice.choice(4, p=row)]
              for row in softmax(logits / np.repeat([[0.5], [4.0]], 400, axis=0))]  # fmt: skip
-    rows = [f'"{text}",{label}' for text, label in zip(texts, drawn, strict=True)]
-    file = tmp_path / "ours.csv"
-    file.write_text("\n".join(["text,label", *rows, '"waar blijft mijn bestelling dan",refund']) + "\n", "utf-8")
-    run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output", str(tmp_path / "a"),
-        "--calibrate", str(file), "--language", "en", "--language", "de", "--language", "nl")  # fmt: skip
+    dutch = "waar blijft mijn bestelling dan"
+    file = write_rows(tmp_path / "ours.csv", [*texts, dutch], [*drawn, "refund"])
+    add(tmp_path / "a", "--calibrate", str(file), "--language", "en", "--language", "de", "--language", "nl")
     model = LabellingModel.load(tmp_path / "a")
     fitted = ClassCalibration.of(model.card.calibration)
     assert set(fitted.by_language) == set(model.calibrated) == {"de", "en"}
@@ -456,19 +427,20 @@ def test_a_language_with_enough_rows_has_a_calibration_of_its_own(tmp_path: Path
         assert abs(np.mean([each.confidence for each in answers]) - right) < 0.06, language
 
 
-def test_rows_of_other_labels_are_refused(labelled: Path, tmp_path: Path) -> None:
-    labelled.write_text(labelled.read_text("utf-8").replace("refund", "Erstattung"), "utf-8")
-    said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output",
-               str(tmp_path / "a"), "--calibrate", str(labelled), code=2)  # fmt: skip
-    assert "1 labels are none of the model's: 'Erstattung'" in said
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.replace("refund", "Erstattung"), "1 labels are none of the model's: 'Erstattung'"),
+        (lambda rows: "\n".join(rows.splitlines()[:40]) + "\n", "has 39 rows with a label of the model"),
+    ],
+    ids=["of other labels", "too few"],
+)
+def test_rows_that_cannot_be_used_are_refused(
+    labelled: Path, tmp_path: Path, change: Callable[[str], str], message: str
+) -> None:
+    labelled.write_text(change(labelled.read_text("utf-8")), "utf-8")
+    assert message in add(tmp_path / "a", "--calibrate", str(labelled), code=2)
     assert not (tmp_path / "a").exists()
-
-
-def test_too_few_rows_calibrate_nothing(labelled: Path, tmp_path: Path) -> None:
-    labelled.write_text("\n".join(labelled.read_text("utf-8").splitlines()[:40]) + "\n", "utf-8")
-    said = run("models", "add", str(MODELS / "bert"), "--task", "intent", "--no-compare", "--output",
-               str(tmp_path / "a"), "--calibrate", str(labelled), code=2)  # fmt: skip
-    assert "has 39 rows with a label of the model" in said
 
 
 def test_a_class_for_texts_outside_is_no_label(tmp_path: Path) -> None:
@@ -498,19 +470,10 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
     tasks: Path, labelled: Path, tmp_path: Path
 ) -> None:
-    command = ["models", "add", str(MODELS / "bert"), "--task", "desk", "--no-compare", "--output", str(tmp_path / "a")]
-    own = load_artefact(tmp_path / "gold").card.labels or ()
-    rows = [line.rpartition(",")[0] for line in labelled.read_text("utf-8").splitlines()[1:]]
-    best = read(tmp_path / "gold", [row.strip('"') for row in rows]).argmax(axis=1)
-    right = [f"{row},{own[number]}" for row, number in zip(rows, best, strict=True)]
-    labelled.write_text("\n".join(["text,label", *right]) + "\n", "utf-8")  # so that some of it is kept
-    more = ["--calibrate", str(labelled), "--quantization", "float32", "--goal", "0.9"]
-    done = CliRunner().invoke(app, [*command, *more])
-    assert done.exit_code == 0, done.output
-    said = " ".join(done.stderr.split())
+    right_rows(labelled, tmp_path / "gold", inside=400, outside=0)  # so that some of it is kept
+    said = add(tmp_path / "a", "--calibrate", str(labelled), "--goal", "0.9", task="desk")
     assert f"or as the model of the task, in {tasks / 'desk'}.yaml: artefact: ../a" in said
-    bare = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "bare")])
-    said = " ".join(bare.stderr.split())
+    said = add(tmp_path / "bare", task="desk")
     assert f"write into {tasks / 'desk'}.yaml: models: {{bert: {{keep_at: YOURS, uncalibrated: keep}}}}" in said
     (tasks / "desk.yaml").write_text((tasks / "desk.yaml").read_text("utf-8") + "artefact: ../a\n", "utf-8")
     model = SERVICE.model_of(ClassifySettings(secret="s" * 32, classify={"task": "desk"}))
@@ -538,9 +501,7 @@ def test_a_model_is_added_for_a_task_from_a_file_and_served_by_its_service(
 def test_a_model_that_does_not_fit_the_task_is_refused(
     tasks: Path, tmp_path: Path, task: str, more: tuple[str, ...], message: str
 ) -> None:
-    said = run("models", "add", str(MODELS / "bert"), "--task", task, "--no-compare", "--output", str(tmp_path / "a"),
-               *more, code=2)  # fmt: skip
-    assert message in said
+    assert message in add(tmp_path / "a", *more, task=task, code=2)
     assert not (tmp_path / "a").exists()
 
 

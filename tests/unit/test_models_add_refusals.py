@@ -88,15 +88,9 @@ def refusal(model: Path, task: str, *more: str) -> str:
 
 
 @pytest.mark.parametrize(("field", "value"), ENCODERS)
-def test_a_classifier_is_refused(tmp_path: Path, field: str, value: object) -> None:
-    found = refusal(copy_with("bert", tmp_path, **{field: value}), "intent")
-    assert field in found
-    assert "config.json" in found
-
-
-@pytest.mark.parametrize(("field", "value"), ENCODERS)
-def test_a_model_that_labels_tokens_is_refused(tmp_path: Path, field: str, value: object) -> None:
-    found = refusal(copy_with("bert-tokens", tmp_path, **{field: value}), "ner")
+@pytest.mark.parametrize(("kind", "task"), [("bert", "intent"), ("bert-tokens", "ner")])
+def test_a_classifier_is_refused(tmp_path: Path, kind: str, task: str, field: str, value: object) -> None:
+    found = refusal(copy_with(kind, tmp_path, **{field: value}), task)
     assert field in found
     assert "config.json" in found
 
