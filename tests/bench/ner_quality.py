@@ -24,7 +24,7 @@ from recipes.ner.gold import Sentence
 from recipes.ner.quality import ReadSentence, canonical
 from recipes.ner.scores import GERMAN, NAMES, measure, read_tests
 from sprat_inference.card import Score
-from sprat_inference.threads import PINS
+from sprat_inference.processor import PINS
 from sprat_ner.model import NerModel
 from tests.bench.arguments import parser_of
 

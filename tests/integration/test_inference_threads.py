@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat_inference.instruction_set import AVX512, NEEDED, VARIABLE, processor_flags
-from sprat_inference.threads import PINS, pin_threads
+from sprat_inference.processor import AVX512, NEEDED, PINS, VARIABLE, pin_threads, processor_flags
 
 DATA = Path(__file__).parents[1] / "data"
 

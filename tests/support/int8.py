@@ -2,7 +2,7 @@
 
 import pytest
 
-from sprat_inference.instruction_set import processor_flags
+from sprat_inference.processor import processor_flags
 
 
 def needs_vnni() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from sprat_inference.threads import PINS
+from sprat_inference.processor import PINS
 
 _HERE = Path(__file__).parents[1] / "llm"
 _STARTS_S = 60

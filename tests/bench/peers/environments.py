@@ -22,7 +22,7 @@ from sprat_inference.artefact import write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.bert import write_bert
 from sprat_inference.lexical import LEXICAL_FILE
-from sprat_inference.threads import PINS
+from sprat_inference.processor import PINS
 
 HERE: Final = Path(__file__).parent
 CACHE: Final = Path.home() / ".cache/sprat/peers"

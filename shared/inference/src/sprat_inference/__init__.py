@@ -4,7 +4,6 @@ Importing this package pins the thread pools of numpy, CTranslate2 and tokenizer
 instructions before they are loaded.
 """
 
-from sprat_inference.instruction_set import choose_instruction_set
-from sprat_inference.threads import PINNED_IN_TIME, PINS, pin_threads
+from sprat_inference.processor import PINNED_IN_TIME, PINS, choose_instruction_set, pin_threads
 
 __all__ = ["PINNED_IN_TIME", "PINS", "choose_instruction_set", "pin_threads"]

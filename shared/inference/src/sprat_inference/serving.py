@@ -26,7 +26,7 @@ from sprat_contracts import ModelAnnounced, Topics
 from sprat_contracts.thresholds import Thresholds
 from sprat_inference.artefact import BrokenArtefact, reader_of
 from sprat_inference.card import Card, SpecialistModel
-from sprat_inference.instruction_set import instruction_set
+from sprat_inference.processor import instruction_set
 from sprat_inference.specialist import SpecialistHandler
 from sprat_langid import classifier
 

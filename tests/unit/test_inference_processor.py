@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sprat_inference.instruction_set import AVX512, NEEDED, VARIABLE, choose_instruction_set, processor_flags
+from sprat_inference.processor import AVX512, NEEDED, VARIABLE, choose_instruction_set, processor_flags
 
 
 def test_avx_512_is_chosen_where_the_processor_has_all_of_it() -> None:
