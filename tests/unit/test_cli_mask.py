@@ -180,31 +180,6 @@ def test_the_tagger_comes_with_the_package_for_personal_data():
     assert (folder / "card.json").is_file()
 
 
-def test_without_the_tagger_it_is_said_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(tagger, "SHIPPED_TAGGER", tmp_path / "gone")
-    result = run("Anna")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "pip install --force-reinstall sprat-privacy" in result.stderr
-    assert "--tagger FOLDER" in result.stderr
-    assert "--validators-alone" in result.stderr
-
-
-def test_a_missing_package_is_named(monkeypatch):
-    def missing(*_, **__):
-        raise ModuleNotFoundError("No module named 'ctranslate2'", name="ctranslate2")
-
-    monkeypatch.setattr(detectors, "_load", missing)
-    result = run("Anna")
-    assert result.exit_code == 2
-    assert "`mask` needs the Python package ctranslate2: pip install --find-links dist 'sprat[all]'" in result.stderr
-
-
-def test_a_folder_that_is_no_tagger_is_a_mistake(tmp_path):
-    result = run("Anna", "--tagger", str(tmp_path))
-    assert result.exit_code == 2
-    assert "card.json" in result.stderr
-
-
 def test_files_and_standard_input_are_one_text_as_it_is(tmp_path, asked):
     asked(NAMES)
     path = tmp_path / "letter.txt"
@@ -244,7 +219,22 @@ def test_words_that_look_like_a_path_are_the_text_where_one_says_so(tmp_path):
     assert read_text("x" * 5000, nothing, as_text=False) == "x" * 5000
 
 
-def test_a_tagger_and_none_is_a_mistake(tmp_path):
-    result = run("Anna", "--tagger", str(tmp_path), "--validators-alone")
-    assert result.exit_code == 2
-    assert result.stderr == "sprat: --tagger and --validators-alone exclude each other\n"
+def test_what_is_missing_or_cannot_be_meant_is_said_with_what_to_do(monkeypatch, tmp_path):
+    def missing(*_, **__):
+        raise ModuleNotFoundError("No module named 'ctranslate2'", name="ctranslate2")
+
+    found = [run("Anna", "--tagger", str(tmp_path), *more) for more in (["--validators-alone"], [])]
+    with monkeypatch.context() as patch:
+        patch.setattr(tagger, "SHIPPED_TAGGER", tmp_path / "gone")
+        found.append(run("Anna"))
+    monkeypatch.setattr(detectors, "_load", missing)
+    found.append(run("Anna"))
+    said = [
+        ("--tagger and --validators-alone exclude each other",),
+        ("card.json",),
+        ("pip install --force-reinstall sprat-privacy", "--tagger FOLDER", "--validators-alone"),
+        ("`mask` needs the Python package ctranslate2: pip install --find-links dist 'sprat[all]'",),
+    ]
+    for result, words in zip(found, said, strict=True):
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert all(word in result.stderr for word in words)

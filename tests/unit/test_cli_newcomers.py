@@ -13,6 +13,7 @@ from sprat_cli.main import app
 from sprat_cli.options import kafka_settings
 from sprat_operations import local_cache, local_run
 from sprat_policy import load_policy
+from support.snapshots import matches_snapshot
 
 POLICY = Path(__file__).parents[2] / "compose" / "policy.yaml"
 
@@ -115,11 +116,7 @@ def test_init_refuses_what_is_no_tenant(tmp_path: Path, name: str) -> None:
 
 
 def test_a_policy_that_is_right_is_told_in_words(tmp_path: Path) -> None:
-    said = run("policy", "check", str(POLICY)).splitlines()
-    assert said[0] == f"{POLICY} is valid"
-    assert "  intent       kept by the model's recommended goal" in said
-    assert "  acme-bank      allow  hard cases leave whole, to eu, local" in said
-    assert "  all others     deny   nothing leaves" in said
+    shipped = run("policy", "check", str(POLICY)).partition("\n")[2]
     file = tmp_path / "own.yaml"
     file.write_text("""
 tasks: {intent: {models: {hr: {keep_at: 0.6}}}, ner: {keep_at: 0.999}}
@@ -133,19 +130,8 @@ tiers:
   - {preset: "vllm:http://gpu.internal:8000/v1", model: phi-4, keep_at: 0.8, tasks: [intent], tenants: [crm, vault]}
   - {preset: frontier}
 """)
-    said = run("policy", "check", str(file)).splitlines()
-    assert "  intent       kept by the model's recommended goal; hr by keep_at 0.6" in said
-    assert "  ner          kept by keep_at 0.999" in said
-    assert "  all others  redact  hard cases leave with personal data masked, to eu" in said
-    keeps = "keeps labels by keep_at 0.8"
-    house = f"  vllm      phi-4 at gpu.internal, inside the house  {keeps}  for intent of crm, vault"
-    assert said[-3:] == [
-        "tiers, in this order",
-        house,
-        "  frontier  the model of the settings                keeps every valid answer     for all",
-    ]
-    assert "  vault       deny    nothing leaves; hard cases go to vllm, inside the house" in said
-    assert "  other       deny    nothing leaves" in said
+    own = run("policy", "check", str(file)).partition("\n")[2]
+    assert matches_snapshot("policy_check", f"# the shipped policy\n{shipped}# one with tiers\n{own}")
     assert json.loads(run("policy", "check", str(file), "--json"))["policy"]["tenants"]["crm"]["regions"] == ["eu"]
     assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)
 
