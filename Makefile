@@ -52,11 +52,11 @@ types: $(STAMP) ## mypy alone
 
 # Three at a time, on two cores too: many of them wait, for brokers and processes. A file's tests share what they have started.
 test: $(STAMP) $(KAFKA) ## tests of code, contracts and documents, on a real Kafka and a real Redis; the test-… below take longer or need more
-	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contract tests/integration tests/security tests/e2e
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not long" tests/unit tests/contract tests/integration tests/security tests/e2e
 
 test-long: $(STAMP) $(KAFKA) ## faults under traffic, sprat up and the demo, the chapters of the docs, a model from its training to its next version, the wheels in an environment of their own
-	LEAK_TEXTS=2000 $(BIN)/python -m pytest -n 2 --dist loadfile tests/long tests/training tests/integration/test_leaks.py \
-		tests/observability/test_alerts.py::test_over_days_alerts_fire_on_their_fault_alone_and_resolve
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or training" tests/long tests/training tests/integration tests/security tests/e2e
+	LEAK_TEXTS=2000 $(BIN)/python -m pytest tests/integration/test_leaks.py
 
 test-attacks: $(STAMP) $(KAFKA) ## attacks on a whole installation that take longer than tests/security
 	$(BIN)/python -m pytest tests/attacks

@@ -17,8 +17,6 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 
 # isort: split
 import numpy as np
-from mapie.risk_control.fwer_control import control_fwer
-from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
 from scipy.stats import binomtest
 
 from sprat_contracts.thresholds import LEAST_THRESHOLD, NONE, SOME
@@ -138,6 +136,10 @@ def split_conformal(rows: Rows, goal: float) -> Claims:
 
 def second_opinion(rows: Rows, goal: float) -> Claims:
     """Let mapie test the thresholds of our walks, in their order and at their parts of the 5 %."""
+    # mapie imports all of scikit-learn, which the tests of the other methods do without.
+    from mapie.risk_control.fwer_control import control_fwer  # noqa: PLC0415
+    from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value  # noqa: PLC0415
+
     certifying = rows_that_certify(rows)
     claims: list[At] = []
     for walk in walks_of(certifying, _purpose(rows, goal)):

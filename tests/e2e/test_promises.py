@@ -194,6 +194,7 @@ def test_a_compressed_text_is_measured_by_what_is_in_it(system: Sprat) -> None:
     assert (letter.reason.code, letter.value) == ("too_large", b"")
 
 
+@pytest.mark.long
 def test_a_burst_of_a_librdkafka_client_is_taken(system: Sprat) -> None:
     """It sends batches of up to a million bytes; the broker's limit holds for a batch."""
     producer = Producer({"bootstrap.servers": system.bootstrap, "linger.ms": 200})

@@ -214,6 +214,7 @@ async def test_a_text_is_published_and_read_with_kcat(system: System) -> None:
     assert {(result["tenant"], result["status"]) for result in found} == {("acme-bank", "answered")}
 
 
+@pytest.mark.long
 @needs("javac")
 async def test_a_text_is_published_and_read_with_java(system: System, tmp_path: Path) -> None:
     place = await run(java(system, "publish-java", tmp_path))

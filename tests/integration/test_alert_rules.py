@@ -18,17 +18,19 @@ from support.sources import ROOT
 OBSERVABILITY = ROOT / "observability"
 ALERTMANAGER_FILE = OBSERVABILITY / "alertmanager" / "alertmanager.yml"
 RULE_FILES = [*OBSERVABILITY.glob("alerts/*.yml"), *OBSERVABILITY.glob("prometheus/rules/*.yml")]
-ALERT_TESTS = sorted(
-    set(OBSERVABILITY.glob("alerts/tests/*.yml")) - set(OBSERVABILITY.glob("alerts/tests/*_over_days.yml"))
-)
-"""Those over days take a minute: `make test-observability` runs them."""
+LONG = {"objectives", "texts"}
+"""Tests of rules, beside those over days, that compute for a quarter of a minute or more."""
+ALERT_TESTS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.long] * (path.stem in LONG or path.stem.endswith("_over_days")))
+    for path in sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))
+]
 
 
 def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([find(program), *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("path", ALERT_TESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALERT_TESTS)
 def test_alerts_fire_on_their_fault_alone_and_resolve(path: Path) -> None:
     done = run("promtool", "test", "rules", path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -91,6 +91,7 @@ async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, ex
     assert checks["redis"][0].status == checks["redis memory"][0].status == "ok"
 
 
+@pytest.mark.long
 async def test_a_group_is_broken_while_it_commits_nothing_and_well_once_it_does(kafka, topics, examine):
     await publish(kafka.bootstrap, topics.texts, [b"{}"] * 300)
     member = await join(kafka, topics, "ner.default")

@@ -207,6 +207,7 @@ def test_what_does_nothing_when_its_time_is_over_is_not_waited_for(supervised: S
         supervised.supervisor.wait_ready([process], 1)
 
 
+@pytest.mark.long
 def test_what_says_that_it_is_ready_is_given_more_time_and_not_accused(supervised: Supervised, tmp_path: Path) -> None:
     process = busy(supervised, tmp_path, WORK_S="0", IDLE_S="5", SAYS="ready")
     supervised.supervisor.wait_ready([process], 2)

@@ -321,6 +321,7 @@ def translated(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.long
 def test_a_calibrated_model_says_how_often_its_translation_is_near_that_of_people(
     translated: Path, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_sentence_of_news_is_not_kept(model, text):
     assert answer.confidence < model.card.keep_at
 
 
+@pytest.mark.long
 def test_500_texts_keep_their_protected_tokens_or_have_confidence_0(model):
     texts = protected_texts(500)
     answers = ask(model, *(text for text, _ in texts))
@@ -125,6 +126,9 @@ def test_a_text_gets_the_same_answer_alone_and_among_others(model):
         assert alone.confidence == pytest.approx(answer.confidence, abs=1e-4)
 
 
+SENTENCES = "".join(f"I have {place} cats. " for place in range(1_200))[:20_000]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -132,7 +136,7 @@ def test_a_text_gets_the_same_answer_alone_and_among_others(model):
         pytest.param("lorem ipsum " * 1_666, id="no full stop"),
         pytest.param("\n" * 10_000, id="line breaks"),
         pytest.param("word\n" * 4_000, id="short lines"),
-        pytest.param("".join(f"I have {place} cats. " for place in range(1_200))[:20_000], id="1,100 sentences"),
+        pytest.param(SENTENCES, marks=pytest.mark.long, id="1,100 sentences"),
         pytest.param("😀" * 20_000, id="emoji"),
         pytest.param("<p>Hi</p>" * 2_000, id="markup"),
         pytest.param("Wo ist мой 包裹? " * 1_000, id="mixed languages"),

@@ -4,20 +4,15 @@ Prometheus runs the shipped rules with all times divided by `faster_rules.FACTOR
 """
 
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from support.observed import CONFIGURATION, ObservedRun, wait_until
 from support.observed_faults import FAULTS, firing, noticed
-from support.programs import find
-from support.sources import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 
 RESOLVES_S = 240
-OVER_DAYS = sorted((ROOT / "observability/alerts/tests").glob("*_over_days.yml"))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -28,12 +23,6 @@ def test_an_alert_fires_under_its_fault(run: ObservedRun, name: str) -> None:
     with noticed(run, name):
         names = {each.split()[0] for each in alerts if firing(run, each)}
         wait_until(lambda: names <= run.alertmanager_alerts(), 10, run.alertmanager_alerts)
-
-
-@pytest.mark.parametrize("path", OVER_DAYS, ids=lambda path: path.stem)
-def test_over_days_alerts_fire_on_their_fault_alone_and_resolve(path: Path) -> None:
-    done = subprocess.run([find("promtool"), "test", "rules", path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_has_a_fault() -> None:

@@ -102,6 +102,7 @@ async def test_of_a_tenant_what_cannot_be_read_is_listed_as_of_an_unknown_tenant
     assert f"{Topics(prefix).dead_letters}: 4 records, and 7 of an unknown tenant\n" in shown.stdout
 
 
+@pytest.mark.long
 async def test_of_a_text_or_a_person_and_a_tenant_what_cannot_be_read_counts_as_found(
     kafka: Kafka, prefix: str, redis_server: Redis, places: dict[str, set[Place]]
 ) -> None:
