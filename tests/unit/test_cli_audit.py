@@ -118,28 +118,6 @@ def test_repeated_writes_are_shown_and_a_writer_without_records_has_no_times(ver
     assert json.loads(verifying("--json")[0].stdout.splitlines()[-1])["repeated_writes"] == 3
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--since", "1x"], "--since 1x: needs a number and s, m, h or d"),
-        (["verify", "--since", "1x"], "--since 1x: needs"),
-        (["verify", "--grace", "1x"], "--grace 1x: needs"),
-        (["verify", "--answer-ttl", "1x"], "--answer-ttl 1x: needs"),
-        (["verify"], "--public-key FILE is missing"),
-        (["verify", "--public-key", "no.pem"], "--public-key no.pem: cannot be read: No such file or directory"),
-        (["verify", "--public-key", "/dev/null"], "not an Ed25519 public key in PEM; `openssl pkey"),
-        (["--since", "1h", "verify"], "options go after the subcommand: sprat audit verify --since 7d"),
-        (["--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_2(arguments, said, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(local_run, "user_cache_path", lambda _: tmp_path)
-    result = CliRunner().invoke(app, ["audit", *arguments])
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert said in result.stderr
-
-
 def test_key_and_checkpoints_of_ones_own_running_installation_are_found_by_its_kafka(monkeypatch, tmp_path, proof):
     asked = []
 

@@ -20,7 +20,6 @@ from sprat_training.datasets.reader import read_labelled
 from support.snapshots import matches_snapshot
 
 FIELDS = {"text_id": "t-1", "text_source": "/crm", "task": "intent", "by": "qa", "output": {"label": "transfer"}}
-COMMON = ["--text-id", "t-1", "--source", "/crm", "--by", "qa"]
 
 
 @pytest.fixture
@@ -74,46 +73,6 @@ def test_a_label_stands_for_an_intents_output(label):
 
 def test_unknown_fields_are_passed_on():
     assert json.loads(feedback_record(correction(FIELDS | {"ticket": 7}), "t").value or b"")["ticket"] == 7
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ([], "what is right? One of --label LABEL, --outside, --output JSON|FILE"),
-        ([*COMMON, "--label", "x"], "--task: missing; or name a file"),
-        ([*COMMON, "--task", "ner", "--label", "x"], "--label and --outside are for labels; ner needs --output"),
-        ([*COMMON, "--task", "intent", "--label", "x", "--outside"], "what is right?"),
-        ([*COMMON, "--task", "intent", "--output", "nothing.json"], "neither JSON nor a file that can be read"),
-        ([*COMMON, "--task", "intent", "--output", "{"], "--output: not JSON"),
-        (
-            [*COMMON, "--task", "banana", "--label", "x"],
-            "--task banana: no such task; known are intent, ner, translation",
-        ),
-        (
-            [*COMMON, "--task", "intent@members", "--label", "x"],
-            "--task intent@members: write --task intent: the correction is of the text, whichever model answered",
-        ),
-        (
-            ["export", "--output", "x.csv", "--task", "intent@members"],
-            "--task intent@members: write --task intent --model members",
-        ),
-        (["--from", "-", "--task", "banana"], "--task banana: no such task; known are intent, ner, translation"),
-        (["--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
-        (["--from", "-", "--label", "x"], "are for one correction, not for those of --from"),
-        (["--task", "intent", "export", "--output", "x.csv"], "options go after the subcommand: sprat feedback export"),
-        (["export", "--output", "x.xlsx"], "x.xlsx: unknown format; the name must end in .csv, .tsv, .jsonl"),
-        (["export", "--output", "x.csv", "--task", "ner"], "is no label of a text: use .jsonl"),
-        (
-            ["export", "--output", "x.csv", "--task", "mood"],
-            "--task mood: no such task; known are intent, ner, translation",
-        ),
-        (["export", "--output", "x.csv", "--since", "1x"], "--since 1x: needs"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, said):
-    result = run(*arguments)
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert said in result.stderr
 
 
 @pytest.mark.parametrize(

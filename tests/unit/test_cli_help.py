@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from sprat.base.errors import SpratError, UserError
 from sprat_cli.main import COMMANDS, app, load
+from sprat_operations import local_run
 from sprat_training.thresholds.wording import PARAGRAPH
 
 WITH_JSON = ("send", "watch", "trace", "lag", "top", "doctor", "evaluate", "mask", "bench", "audit", "audit verify")
@@ -23,6 +24,7 @@ OTHERS = ("topics create", "topics list", "models convert opus-mt")
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local_run, "user_cache_path", lambda _: tmp_path)
     for name in ("BOOTSTRAP", "PREFIX", "PARTITIONS", "SECURITY_PROTOCOL"):
         monkeypatch.delenv(f"SPRAT_KAFKA__{name}", raising=False)
 
@@ -97,9 +99,43 @@ def test_version_is_the_distributions():
     assert json.loads(run("version", "--json").output)["aiokafka"] == lines["aiokafka"]
 
 
+FEEDBACK = ["feedback", "--text-id", "t-1", "--source", "/crm", "--by", "qa"]
+KNOWN = "no such task; known are intent, ner, translation"
+CORRECTIONS = [
+    ([], "what is right? One of --label LABEL, --outside, --output JSON|FILE"),
+    (["--label", "x"], "--task: missing; or name a file"),
+    (["--task", "ner", "--label", "x"], "--label and --outside are for labels; ner needs --output"),
+    (["--task", "intent", "--label", "x", "--outside"], "what is right?"),
+    (["--task", "intent", "--output", "nothing.json"], "neither JSON nor a file that can be read"),
+    (["--task", "intent", "--output", "{"], "--output: not JSON"),
+    (["--task", "banana", "--label", "x"], f"--task banana: {KNOWN}"),
+    (["--task", "intent@members", "--label", "x"], "write --task intent: the correction is of the text, whichever"),
+    (["--from", "nothing.jsonl"], "are for one correction, not for those of --from"),
+    (["export", "--output", "x.csv"], "options go after the subcommand: sprat feedback export"),
+]
+EXPORTS = [
+    (["x.csv", "--task", "intent@members"], "--task intent@members: write --task intent --model members"),
+    (["x.xlsx"], "x.xlsx: unknown format; the name must end in .csv, .tsv, .jsonl"),
+    (["x.csv", "--task", "ner"], "is no label of a text: use .jsonl"),
+    (["x.csv", "--task", "mood"], f"--task mood: {KNOWN}"),
+    (["x.csv", "--since", "1x"], "--since 1x: needs"),
+]
+AUDITS = [
+    (["--since", "1x"], "--since 1x: needs a number and s, m, h or d"),
+    *((["verify", option, "1x"], f"{option} 1x: needs") for option in ("--since", "--grace", "--answer-ttl")),
+    (["verify"], "--public-key FILE is missing"),
+    (["verify", "--public-key", "no.pem"], "--public-key no.pem: cannot be read: No such file or directory"),
+    (["verify", "--public-key", "/dev/null"], "not an Ed25519 public key in PEM; `openssl pkey"),
+    (["--since", "1h", "verify"], "options go after the subcommand: sprat audit verify --since 7d"),
+    (["--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["feedback", "--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
+        (["feedback", "--from", "-", "--task", "banana"], f"--task banana: {KNOWN}"),
         (["send", "hi", "--task", "sentiment"], "--task sentiment: known are intent, ner, translation=de, language-id"),
         (["send", "hi", "--task", "translation"], "needs its target language, as in translation=de"),
         (["send", "hi", "--task", "intent=de"], "it has no target"),
@@ -117,6 +153,9 @@ def test_version_is_the_distributions():
         (["lag", "--bootstrap", "localhost"], "'localhost' is not HOST:PORT"),
         (["top", "--prefix", "no spaces"], "--prefix: "),
         (["watch", "--since", "yesterday"], "--since yesterday: needs a number and s, m, h or d"),
+        *(([*FEEDBACK, *more], said) for more, said in CORRECTIONS),
+        *((["feedback", "export", "--output", *more], said) for more, said in EXPORTS),
+        *((["audit", *more], said) for more, said in AUDITS),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, said):
