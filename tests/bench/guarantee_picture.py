@@ -35,7 +35,7 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
         violations.errorbar(middle, heights, xerr=spans, fmt=marker, color=colour, markersize=5, label=label)
         kept.plot([100 * one["kept"] for one in each], heights, marker, color=colour, markersize=5)
     oracle = [100 * one["oracle_kept"] for one in figures.values()]
-    kept.plot(oracle, [*lines], "|", color=INK, markersize=17, markeredgewidth=1.5, label="who knows the truth")
+    kept.plot(oracle, [*lines], "|", color=INK, markersize=17, markeredgewidth=1.5, label="possible to keep")
     violations.axvline(5, color=INK, linewidth=1, linestyle="--")
     violations.set_yticks([*lines], [f"{name}: {one['goal'] * 100:.0f} %" for name, one in figures.items()])
     violations.invert_yaxis()
