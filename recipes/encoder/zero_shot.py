@@ -169,8 +169,8 @@ def main() -> None:
     np.savez(ARTEFACT / ARRAYS, text_mean=means[0], label_mean=means[1], calibration=rows_of)
     encoder_card = load_part(ARTEFACT.parent / "e5-small")
     made_of = [work.model_dump() for work in encoder_card.made_of if work.name == "multilingual-e5-small"]
-    texts = card_texts(__file__, "zero_shot.toml", first=COUNTS[0], last=COUNTS[-1], draws=DRAWS, sizes=len(COUNTS))
-    made_of += texts.pop("made_of")
+    about = card_texts(__file__, "zero_shot.toml", first=COUNTS[0], last=COUNTS[-1], draws=DRAWS, sizes=len(COUNTS))
+    made_of += about.pop("made_of")
     card = write_part(
         ARTEFACT,
         {
@@ -180,7 +180,7 @@ def main() -> None:
             "max_tokens": MAX_TOKENS,
             "made_of": made_of,
             "scores": scores,
-            **texts,
+            **about,
         },
     )
     print(card.version)

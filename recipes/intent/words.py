@@ -17,13 +17,13 @@ from sprat_training.datasets.config import no_progress
 from sprat_training.fitting.heads import cross_validate, fit_calibrator, text_folds
 from sprat_training.fitting.lexical_gate import (
     FOLDS,
-    Integers,
     LexicalFit,
     PassedOn,
     fit_evidence,
     fit_lexical_stage,
     passed_on_share,
 )
+from sprat_training.thresholds.rows import Integers
 
 
 def fit_stage(
