@@ -146,24 +146,6 @@ async def test_a_missing_topic_is_broken_and_what_mends_it_is_said(kafka, topics
     assert row.fix == "sprat topics create"
 
 
-async def test_groups_without_members_and_models_are_told(topics, examine):
-    broken, checks = await examine()
-    assert broken
-    assert [(row.finding.partition(":")[0], row.status) for row in checks["groups"]] == [
-        ("frontier", "broken"),
-        ("router", "broken"),
-    ]
-    assert checks["models"][0].status == "warning"
-
-
-async def test_a_model_that_is_announced_and_that_nobody_serves_is_broken(kafka, topics, examine):
-    await announce(kafka, topics, ModelAnnounced(task="intent", model="hr", version="0123456789", owns_from=1))
-    broken, checks = await examine()
-    assert broken
-    assert [row.status for row in checks["models"]] == ["ok", "broken"]
-    assert checks["models"][1].finding.startswith("intent/hr is announced, but no service runs for it")
-
-
 FOR_HR = b'{"text": "where is my payslip", "tasks": {"intent": {"model": "hr"}}}'
 
 
@@ -219,12 +201,6 @@ async def test_the_policy_is_compared_with_what_is_announced(kafka, topics, exam
             ("ok", "intent/bank"),
             ("warning", "intent/hr"),
         ]
-
-
-async def test_a_shell_that_knows_another_count_of_partitions_is_told_which_to_set(topics, examine):
-    _, checks = await examine(SPRAT_KAFKA__PARTITIONS="8")
-    (row,) = checks["topics"]
-    assert (row.status, row.fix) == ("broken", "export SPRAT_KAFKA__PARTITIONS=2")
 
 
 async def test_without_any_topic_it_ends_soon_and_says_what_to_do(examine):

@@ -56,8 +56,11 @@ def load_specialist(name: str) -> Any:
 
 
 def settings_type(service: EntryPoint) -> Any:
-    """Import a service and return the class of its settings; None where it declares none."""
-    main = import_module(f"{service.value}.__main__")
+    """Import a service and return the class of its settings; None where it declares none, or cannot be imported."""
+    try:
+        main = import_module(f"{service.value}.__main__")
+    except ImportError:
+        return None
     return getattr(main, "SETTINGS", None) or getattr(getattr(main, "SERVICE", None), "settings", None)
 
 
