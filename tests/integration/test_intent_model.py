@@ -165,12 +165,6 @@ def test_the_card_states_the_promised_scores(model: LabellingModel) -> None:
     assert all(score(f"ece_at_{share}") <= 0.03 for share in (3, 10, 20))
 
 
-def test_a_changed_head_is_refused(copy: Path) -> None:
-    (copy / "head.npz").write_bytes(b"rubbish")
-    with pytest.raises(BrokenArtefact, match=r"head\.npz: has sha256"):
-        LabellingModel.load(copy)
-
-
 def test_an_unreadable_head_is_refused_even_if_the_card_fits(copy: Path) -> None:
     (copy / "head.npz").write_bytes(b"rubbish")
     seal(copy)
@@ -182,12 +176,6 @@ def test_a_head_for_other_labels_is_refused(copy: Path) -> None:
     np.savez(copy / "head.npz", mean=np.zeros(384), weights=np.zeros((384, 3)), bias=np.zeros(3))
     seal(copy)
     with pytest.raises(BrokenArtefact, match="150 labels"):
-        LabellingModel.load(copy)
-
-
-def test_an_artefact_of_another_revision_is_refused(copy: Path) -> None:
-    seal(copy, reader="sprat-intent-linear/0")
-    with pytest.raises(BrokenArtefact, match="made for sprat-intent-linear/0"):
         LabellingModel.load(copy)
 
 

@@ -161,23 +161,10 @@ def test_the_cost_is_bounded_without_tokenising(model: NerModel, text: str) -> N
     assert sum(len(window.ids) for window in windows) <= model.tokens(Question(text, "en"))
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"reader": "something-else/1"}, id="another reader"),
-        pytest.param({"labels": ["PER"], "label_set": label_set_hash(["PER"])}, id="other labels"),
-    ],
-)
-def test_an_artefact_for_other_code_is_refused(copy: Path, changes: dict[str, object]) -> None:
+def test_an_artefact_for_other_labels_is_refused(copy: Path) -> None:
+    changes = {"labels": ["PER"], "label_set": label_set_hash(["PER"])}
     write_artefact(copy, load_artefact(copy).card.model_dump(mode="json") | changes)
     with pytest.raises(BrokenArtefact):
-        NerModel.load(copy)
-
-
-@pytest.mark.parametrize("name", ["model.bin", "head.npz", "tokenizer.json", "vocabulary.json", "card.json"])
-def test_the_error_names_a_missing_file(copy: Path, name: str) -> None:
-    (copy / name).unlink()
-    with pytest.raises(BrokenArtefact, match=name.replace(".", r"\.")):
         NerModel.load(copy)
 
 

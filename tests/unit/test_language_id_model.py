@@ -1,15 +1,11 @@
 """The language model: labels, alternatives and confidences, and a card that belongs to the detector."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from recipes.language_id.build import near_and_unknown
 from sprat.base.model import Question
-from sprat_inference.artefact import BrokenArtefact, write_artefact
 from sprat_langid import LANGUAGES, VERSION, detect
-from sprat_language_id.__main__ import SERVICE, SHIPPED
+from sprat_language_id.__main__ import SHIPPED
 from sprat_language_id.model import READER, LanguageIdModel
 
 
@@ -55,19 +51,6 @@ def test_the_card_is_that_of_the_detector_and_of_its_labels(model: LanguageIdMod
     assert VERSION in card.reader
     assert card.score("kept") > 0.85
     assert card.score("kept_right") > 0.95
-
-
-def test_the_card_of_another_detector_is_refused(tmp_path: Path) -> None:
-    card = json.loads((SHIPPED / "card.json").read_text("utf-8"))
-    write_artefact(tmp_path, card | {"reader": "sprat-language-id/py3langid-0.0.1-00000000"})
-    with pytest.raises(BrokenArtefact, match=r"made for sprat-language-id/py3langid-0\.0\.1"):
-        LanguageIdModel.load(tmp_path)
-
-
-def test_its_variables_have_an_underscore(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPRAT_SECRET", "x" * 32)
-    monkeypatch.setenv("SPRAT_LANGUAGE_ID__MODEL", "second")
-    assert SERVICE.settings(_env_file=None).language_id.model == "second"
 
 
 def test_the_card_says_what_is_right_of_near_languages_and_kept_of_unknown_ones(model: LanguageIdModel) -> None:
