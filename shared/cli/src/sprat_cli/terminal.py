@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import typer
 
 from sprat.base import words
+from sprat.base.errors import UserError
 
 printable = words.printable
 
@@ -66,6 +67,17 @@ def say_json(value: Any) -> None:
 def remark(line: str) -> None:
     """Print a line on standard error: a remark for the user, not output."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - as above
+
+
+def confirmed(question: str, what: str) -> bool:
+    """Ask whether to do something.
+
+    Raises:
+        UserError: nobody can answer, as there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise UserError(f"--yes is needed to {what} without a terminal")
+    return typer.confirm(question, err=True)
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -1,8 +1,7 @@
 """`sprat models clean`: remove announcements that every service ignores."""
 
 import asyncio
-import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from sprat.kafka.clients import client_arguments
 from sprat.kafka.signatures import Signatures
 from sprat.registry.announcements import IgnoredRecord
 from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings
-from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_cli.terminal import confirmed, printable, remark, say, say_json
 from sprat_operations.connection import explain_kafka_errors, writing_signatures
 from sprat_operations.models import (
     WHY_IGNORED,
@@ -64,7 +63,7 @@ def clean(
     if not found.valid and any(each.why == "invalid" for each in found.ignored):
         raise UserError("nothing is signed with this SPRAT_SECRET: is it that of the services? Nothing is removed")
     if removable:
-        if not yes and not _confirmed(removable):
+        if not yes and not confirmed(f"Remove {counted(len(removable), 'record')}?", "remove them"):
             raise UserError("nothing was removed; --yes does it without asking")
         with explain_kafka_errors(kafka):
             left = asyncio.run(remove_ignored(client_arguments(kafka), kafka, removable, signatures))
@@ -74,12 +73,6 @@ def clean(
             say(f"removed: {counted(len(removable), 'record')}; Kafka deletes them when it next compacts the topic")
     if len(removable) < len(found.ignored):
         raise SpratError("what a running service announced is left: give it the SPRAT_SECRET of the others; restart it")
-
-
-def _confirmed(removable: Sequence[IgnoredRecord]) -> bool:
-    if not sys.stdin.isatty():
-        raise UserError("--yes is needed to remove them without a terminal")
-    return typer.confirm(f"Remove {counted(len(removable), 'record')}?", err=True)
 
 
 async def _found(kafka: KafkaSettings, signatures: Signatures) -> tuple[RegisteredModels, Collection[str]]:

@@ -1,7 +1,6 @@
 """`sprat models retire`: withdraw a model, wait for its service, and print when it may stop."""
 
 import asyncio
-import sys
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from sprat.kafka.lag import LagMeter
 from sprat.kafka.signatures import Signatures
 from sprat.registry.retirement import Ends
 from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings
-from sprat_cli.terminal import printable, remark, say, say_json
+from sprat_cli.terminal import confirmed, printable, remark, say, say_json
 from sprat_operations.connection import explain_kafka_errors, writing_signatures
 from sprat_operations.models import Backlog, registered_models, watch_backlog, withdraw
 
@@ -63,7 +62,7 @@ def retire(
     if what not in there and group not in known.withdrawn:
         raise UserError(f"{what}: no such model is announced; there are: {', '.join(there) or 'none'}")
     ends = known.withdrawn.get(group)
-    if ends is None and not yes and not _confirmed(what):
+    if ends is None and not yes and not confirmed(f"Withdraw {what}?", f"withdraw {what}"):
         raise UserError("nothing was withdrawn; --yes does it without asking")
     with explain_kafka_errors(kafka):
         left = asyncio.run(_retire(kafka, task, model, ends, wait, signatures))
@@ -80,12 +79,6 @@ def retire(
 def _withdrawn(what: str, task: str) -> str:
     ends = "; no service announces its labels any more, so they end unanswered, no_labels" if task == "intent" else ""
     return f"{printable(what)} is withdrawn: texts from now on that ask for it are escalated{ends}"
-
-
-def _confirmed(what: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UserError(f"--yes is needed to withdraw {what} without a terminal")
-    return typer.confirm(f"Withdraw {what}?", err=True)
 
 
 async def _retire(
