@@ -21,6 +21,8 @@ BUILT = environment()
 SOURCE = "/tests/llm"
 HARD = "för över {} euro till mitt sparkonto"
 """The small model declines it."""
+QUERIES = Path(__file__).parents[1] / "data/queries_de.tsv"
+"""150 different requests: rows that are nearly alike would count as one."""
 PROBABILITY = 0.9
 """Of the label that the second model writes."""
 POLICY = """
@@ -72,7 +74,8 @@ class House:
 
 def calibrate(policy: Path, file: Path) -> None:
     """Measure the tier `calibrated` before the services start, as docs/tiers.md says: nine of ten labels are right."""
-    rows = [f'"{HARD.format(number)}",{"transfer" if number % 10 else "balance"}' for number in range(100)]
+    texts = [line.partition("\t")[0] for line in QUERIES.read_text("utf-8").splitlines()]
+    rows = [f'"{text}",{"transfer" if place % 10 else "balance"}' for place, text in enumerate(texts)]
     file.write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
     command = ["--tier", "calibrated", "--task", "intent", "--policy", policy, "--tenant", "calibrated"]
     done = run("tiers", "calibrate", file, *command, "--no-outside-texts")
