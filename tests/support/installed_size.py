@@ -64,7 +64,7 @@ def members() -> dict[str, _Member]:
 
 def services() -> list[str]:
     """Return the distributions of the services."""
-    return [name for name, member in members().items() if member.folder.parent.name == "services"]
+    return [name for name, member in members().items() if member.folder.parent == ROOT / "services"]
 
 
 def installed_size(name: str, *extras: str) -> InstalledSize:
