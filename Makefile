@@ -202,7 +202,7 @@ train-translation: $(STAMP) ## the translation model, MINUTES (200) on one core,
 	$(BIN)/python -m recipes.translation.train --work $(WORK)/translation --minutes $(or $(MINUTES),200)
 	$(BIN)/python -m recipes.translation.build --network $(WORK)/translation/ct2
 
-generate: $(STAMP) ## JSON Schemas and AsyncAPI from the models; signals' page and registry, and dashboards, from their declarations
+generate: $(STAMP) ## JSON Schemas and AsyncAPI from the models; what follows from the list of services; signals' page and registry, and dashboards, from their declarations
 	$(BIN)/python -m contracts.generators.generate
 	$(BIN)/python -m compose.generate
 	$(BIN)/python -m observability.registry.generate
