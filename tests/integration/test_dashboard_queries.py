@@ -1,17 +1,32 @@
-"""What `total` counts, by Prometheus' own tool."""
+"""The dashboards' queries on a real Prometheus."""
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from observability.dashboards import promql
+from observability.dashboards.generate import DASHBOARDS
 from observability.dashboards.panels import Query, concrete
 from sprat.telemetry import signals
+from support.panels import empty_queries
 from support.programs import needs
+from support.synthetic_metrics import prometheus
 
-pytestmark = needs("promtool")
+pytestmark = needs("prometheus", "promtool")
+
+MINUTES = 10
+
+
+def test_every_query_of_every_panel_has_data_while_all_metrics_have(tmp_path: Path) -> None:
+    end = time.time()
+    with prometheus(tmp_path, end, MINUTES * 60) as url:
+        assert empty_queries(url, end - (MINUTES - 2) * 60, end) == []
+        before = empty_queries(url, end - 7_200, end - 3_600)
+    assert len(before) == sum(len(panel.queries) for each in DASHBOARDS for panel in each.panels), "an hour without any"
+
 
 LETTERS = 'sprat_dead_letters_total{instance="intent", sprat_reason="defect"}'
 UP = 'up{instance="intent"}'
