@@ -24,10 +24,8 @@ from sprat_inference.artefact import write_artefact
 from sprat_policy import PrivacyPolicy
 from sprat_privacy import NameDetector, mask
 from sprat_privacy.detection import ReadNames
-from sprat_privacy.detectors.name_context import NameContext
+from sprat_privacy.detectors.fixed import fixed_detectors
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger
-from sprat_privacy.detectors.terms import Terms
-from sprat_privacy.detectors.validators.suite import Validators
 from sprat_privacy.readings import without_touching_signs
 from sprat_training.evaluation.metrics import Interval, wilson
 from sprat_training.fitting.label_set_fit import fit_platt
@@ -93,7 +91,7 @@ def read(data: Path) -> list[AnnotatedText]:
 def measure(tagger: Tagger, rows: Sequence[AnnotatedText]) -> Measured:
     """Mask the texts as the service does, without terms and patterns of a policy."""
     names = NameDetector(tagger, frozenset(tagger.card.languages))
-    others = (NameContext(), Validators(), Terms.of(PrivacyPolicy()))
+    others = fixed_detectors(PrivacyPolicy())
     features, clean = [], []
     for row, reading in zip(rows, tagger.read([without_touching_signs(row.text) for row in rows]), strict=True):
         masked = mask(row.text, "en", (ReadNames(names, row.text, reading.detections), *others))

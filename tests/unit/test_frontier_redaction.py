@@ -12,6 +12,7 @@ from sprat_frontier.errors import ProviderError
 from sprat_frontier.fair_queue import Sender
 from sprat_frontier.redaction import Redactor
 from sprat_policy import PrivacyPolicy
+from sprat_privacy.detectors.fixed import fixed_detectors
 from support import frontier_parts as parts
 from support.detectors import Broken, Words
 from support.panics import PanicException
@@ -184,7 +185,8 @@ async def test_the_stricter_of_text_and_tenant_masks():
 
 async def test_the_terms_of_the_policy_are_masked():
     policy = PrivacyPolicy.model_validate({"terms": [{"type": "PROJECT", "words": ["Blue Heron"]}]})
-    frontier = parts.FrontierHarness(redactor=Redactor(parts.DETECTORS, policy, "1"))
+    detectors = (*parts.DETECTORS, *fixed_detectors(policy))
+    frontier = parts.FrontierHarness(redactor=Redactor(detectors, policy, "1"))
     answered = await frontier.answer(redact_request(text="about blue  heron, please"))
     assert frontier.provider.questions[0].text == "about [PROJECT_1], please"
     assert answered.egress.masked == {"PROJECT": 1}

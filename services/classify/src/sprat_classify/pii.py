@@ -28,10 +28,8 @@ from sprat_privacy import (
     mask,
 )
 from sprat_privacy.detection import ReadNames
-from sprat_privacy.detectors.name_context import NameContext
+from sprat_privacy.detectors.fixed import fixed_detectors
 from sprat_privacy.detectors.tagger import SHIPPED_TAGGER, Tagger, TaggerReading
-from sprat_privacy.detectors.terms import Terms
-from sprat_privacy.detectors.validators.suite import Validators
 from sprat_privacy.readings import without_touching_signs
 
 READER: Final = "sprat-pii/1"
@@ -89,8 +87,7 @@ class PiiModel:
         decides = [card.version, REVISION, perimeter.model_dump(mode="json")]
         version = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
         named = card.model_copy(update={"task": task, "version": version, "languages": file.languages or masked})
-        others = (NameContext(), Validators(), Terms.of(perimeter))
-        return cls(named, tagger, others, perimeter.validators_alone)
+        return cls(named, tagger, fixed_detectors(perimeter), perimeter.validators_alone)
 
     def tokens(self, question: Question) -> int:
         """Return an upper bound of the tokens that this question costs."""

@@ -24,11 +24,9 @@ from sprat_privacy import (
     mask,
     read_names,
 )
+from sprat_privacy.detectors.fixed import fixed_detectors
 from sprat_privacy.detectors.labels import labels_to_keep
-from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import Tagger
-from sprat_privacy.detectors.terms import Terms
-from sprat_privacy.detectors.validators.suite import Validators
 
 BATCH_CODE_POINTS = 4_000
 """Masked in one turn of a thread, or one text: others wait no longer for a thread, and more texts gain little."""
@@ -42,7 +40,7 @@ class _Waiting:
 
 
 class Redactor:
-    """Masks what the tagger, the validators, and the policy's own terms and patterns detect.
+    """Masks what its detectors find: as the service loads it, the tagger and all of `fixed_detectors`.
 
     A thread reads the names of as many waiting texts at once as fit a turn: that takes half the time. The turns go to
     the policy's sections by what they have had, in code points. The masked values stay in this process.
@@ -51,7 +49,7 @@ class Redactor:
     def __init__(
         self, detectors: Sequence[Detector], policy: PrivacyPolicy, tagger_version: str, threads: int = 1
     ) -> None:
-        self._detectors = (*detectors, Terms.of(policy))
+        self._detectors = tuple(detectors)
         self._labels_to_keep = lru_cache(maxsize=256)(partial(labels_to_keep, policy=policy))
         self._validators_alone = policy.validators_alone
         self._queue: FairQueue[_Waiting] = FairQueue()
@@ -72,7 +70,7 @@ class Redactor:
             tagger = Tagger.load(folder, callers=threads)
         except BrokenArtefact as error:
             raise UserError(f"SPRAT_FRONTIER__TAGGER: {error}") from None
-        detectors = (NameDetector(tagger, frozenset(tagger.card.languages)), NameContext(), Validators())
+        detectors = (NameDetector(tagger, frozenset(tagger.card.languages)), *fixed_detectors(policy))
         return cls(detectors, policy, tagger.card.version, threads)
 
     async def mask(self, sender: Sender, text: str, language: str) -> MaskedText:

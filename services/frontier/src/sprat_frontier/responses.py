@@ -13,14 +13,15 @@ from sprat_contracts import Declined, Usage
 from sprat_frontier.errors import ProviderError
 from sprat_frontier.prompts import FrontierQuestion
 from sprat_frontier.protocols import PreparedRequest, ProviderAnswer
-from sprat_privacy.detectors.validators.suite import Validators
+from sprat_policy import PrivacyPolicy
+from sprat_privacy.detectors.fixed import fixed_detectors
 
 MAX_BRACKETS: Final = 32_768
 """Opening ones, in strings, too. Each may make an object; 2,000 mentions take 2,001, and the rest is for the text's."""
 _ANYTHING: Final = TypeAdapter[Any](Any)
 _BYTES_PER_TOKEN = 4
 _MODEL_NAME = re.compile(r"(?=.*[A-Za-z])[\w.:/@+-]{1,128}", re.ASCII)
-_VALUES = Validators()
+_VALUES = fixed_detectors(PrivacyPolicy(), names=False)
 _RESPONSE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _FINISH_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls"})
 """Those that OpenAI's API knows; what else a provider writes there may be anything, and is shown as `other`."""
@@ -121,7 +122,9 @@ def _is_model_name(name: str, asked: str) -> bool:
 
     Read as English: by the phone numbers of other countries, the date in `gpt-4.1-2025-04-14` would be one.
     """
-    return name == asked or (_MODEL_NAME.fullmatch(name) is not None and not _VALUES.find(name, "en"))
+    return name == asked or (
+        _MODEL_NAME.fullmatch(name) is not None and not any(each.find(name, "en") for each in _VALUES)
+    )
 
 
 def usage_of(counted: tuple[int, int] | None, prepared: PreparedRequest, content: str, most: int) -> tuple[Usage, bool]:

@@ -56,15 +56,11 @@ def load_detectors(
 def _load(policy: Path | None, tagger: Path | None, *, alone: bool) -> DetectorSet:
     # Imported here: these need packages that the rest of the command line does without, some of them slow to load.
     from sprat_policy import PrivacyPolicy, load_policy  # noqa: PLC0415 - as above
-    from sprat_privacy.detectors.name_context import NameContext  # noqa: PLC0415 - as above
-    from sprat_privacy.detectors.terms import Terms  # noqa: PLC0415 - heavy; help must be quick
-    from sprat_privacy.detectors.validators.suite import Validators  # noqa: PLC0415 - as above
+    from sprat_privacy.detectors.fixed import fixed_detectors  # noqa: PLC0415 - as above
 
     rules: PrivacyPolicy = PrivacyPolicy() if policy is None else load_policy(policy).perimeter
-    detectors: tuple[Detector, ...] = (Validators(), Terms.of(rules))
-    if not alone:
-        detectors = (_load_tagger(shipped_tagger() if tagger is None else tagger), NameContext(), *detectors)
-    return DetectorSet(detectors, rules.validators_alone)
+    names = () if alone else (_load_tagger(shipped_tagger() if tagger is None else tagger),)
+    return DetectorSet((*names, *fixed_detectors(rules, names=not alone)), rules.validators_alone)
 
 
 def _load_tagger(folder: Path) -> "Detector":

@@ -1,7 +1,7 @@
 """Detect, mask and restore personal data. No Kafka, no network.
 
 The package exports masking itself. Detectors are imported from their modules, because the tagger loads CTranslate2:
-`detectors.tagger`, `detectors.terms`, `detectors.validators.suite`.
+`detectors.tagger`, and `detectors.fixed` for all others.
 """
 
 from sprat_privacy.detection import Detection, Detector, NameDetector, resolve

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from sprat_policy import PrivacyPolicy
-from sprat_privacy.detectors.terms import Terms
+from sprat_privacy.detectors.fixed import fixed_detectors
 from sprat_privacy.detectors.validators.contact import LANGUAGES
-from sprat_privacy.detectors.validators.suite import Validators
 from sprat_privacy.readings import readings
 
 _DIGITS: Final = 5
@@ -19,12 +18,14 @@ def labels_to_keep(labels: Sequence[str], policy: PrivacyPolicy) -> tuple[int, .
     Those with a term or a pattern of the policy, or with a value whose form can be checked in any language. Names are
     not looked for: a label is no sentence, and the tagger takes many words by themselves for names.
     """
-    validators, terms = Validators(), Terms.of(policy)
+    detectors = fixed_detectors(policy, names=False)
 
     def must_stay(label: str) -> bool:
         return any(
-            terms.find(reading, "en") or any(validators.find(reading, each) for each in _languages(reading))
+            detector.find(reading, language)
             for reading in (label, *(other.text for other in readings(label)))
+            for language in _languages(reading)
+            for detector in detectors
         )
 
     return tuple(number for number, label in enumerate(labels, 1) if must_stay(label))
