@@ -19,7 +19,7 @@ from sprat_local.bench.options import POLICY, bench_options
 from sprat_local.bench.resources import ProcessMeter
 from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText, load_texts
 from sprat_local.installation.options import choose_services
-from sprat_policy import TaskFile, load_policy
+from sprat_policy import KeepRule, TaskFile, load_policy
 from tests.bench import bare_model
 
 
@@ -125,8 +125,9 @@ def test_the_policy_keeps_every_answer(tmp_path):
     file.write_text(POLICY, "utf-8")
     policy = load_policy(file)
 
-    assert {task: policy.task(task).keep_at for task in TASKS} == dict.fromkeys(TASKS, 0.0)
-    assert policy.tasks.intent.out_of_scope == "keep"
+    kept = KeepRule(keep_at=0.0, uncalibrated="keep", uncalibrated_keep_at=0.0)
+    assert {task: policy.task(task).rule("default", "en") for task in TASKS} == dict.fromkeys(TASKS, kept)
+    assert kept.out_of_scope == "keep"
     assert policy.tenant("bench-1").frontier == "deny"
 
 

@@ -7,18 +7,13 @@ from secrets import token_hex
 from typing import Final
 
 from sprat.base.settings import section_prefix
+from sprat_contracts import TASKS
 from sprat_local.installation.options import Options
 from sprat_operations.services import program_of
 from sprat_policy import TASKS_FOLDER, TaskFile, TaskFiles, load_task_files
 
-POLICY: Final = """\
-# Every answer of the small model is kept: a benchmark asks no frontier.
-tasks:
-  intent: {keep_at: 0, out_of_scope: keep, uncalibrated: keep}
-  ner: {keep_at: 0, uncalibrated: keep}
-  translation: {keep_at: 0, uncalibrated: keep}
-  language-id: {keep_at: 0, uncalibrated: keep}
-"""
+POLICY: Final = json.dumps({"tasks": {task: {"keep_at": 0, "uncalibrated": "keep"} for task in TASKS}})
+"""Every answer of the small model is kept: a benchmark asks no frontier. JSON is YAML."""
 
 
 def bench_options(
@@ -60,5 +55,5 @@ def _write_task_file(task: str, file: TaskFile, folder: Path) -> TaskFiles:
     said = file.model_dump(mode="json", exclude_defaults=True, exclude={"models"})
     folder.mkdir(exist_ok=True)
     kept = said | {"keep_at": 0, "uncalibrated": "keep", "out_of_scope": "keep"}
-    (folder / f"{task}.yaml").write_text(json.dumps(kept), "utf-8")  # JSON is YAML
+    (folder / f"{task}.yaml").write_text(json.dumps(kept), "utf-8")
     return load_task_files(folder)
