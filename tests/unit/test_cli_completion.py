@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sprat_cli.main import app
+from sprat_contracts import TASKS
 from support.programs import find
 
 
@@ -55,9 +56,8 @@ def test_bash_is_offered_what_there_is(words, offered):
 def test_an_unknown_task_is_refused_with_the_known_ones(command):
     result = CliRunner().invoke(app, [command, "--task", "nre"])
     assert result.exit_code == 2
-    assert "'nre' is not one of 'intent', 'ner', 'translation', 'language-id'" in " ".join(
-        result.output.replace("│", " ").split()
-    )
+    known = ", ".join(f"'{task}'" for task in TASKS)
+    assert f"'nre' is not one of {known}" in " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(("shell", "mark"), [("zsh", '"dlq":"Show what'), ("fish", "dlq\tShow what")])

@@ -10,9 +10,11 @@ import pytest
 
 from sprat.base import plugins
 from sprat.base.checks import CheckStatus, ok
+from sprat_contracts import TASKS
 from sprat_local.checks import check_embedded_servers
 from sprat_local.processes.ports import free_port
 from sprat_operations.doctor.machine import check_health_port, check_machine
+from sprat_operations.services import SERVICES
 
 EMBEDDED = ["java", "kafka files", "redis program", "ports"]
 
@@ -75,9 +77,10 @@ def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
     assert list(checks) == ["python", "services", "artefacts", "health port"]
     assert checks["services"].status is CheckStatus.warning
     assert checks["services"].finding.startswith("installed here: intent")
+    others = [spec.name for spec in SERVICES if spec.name != "intent"]
+    assert {"simulator", "router", "frontier", *TASKS} == {"intent", *others}
     assert checks["services"].fix.endswith(
-        "pip install --find-links dist "
-        "sprat-simulator sprat-router sprat-ner sprat-translation sprat-language-id sprat-frontier"
+        " ".join(["pip install --find-links dist", *(f"sprat-{each}" for each in others)])
     )
     assert checks["artefacts"].finding.startswith("intent: default ")
     assert checks["artefacts"].finding.endswith("; SPRAT_INTENT__ARTEFACT says which is served")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from sprat.base.errors import SpratError, UserError
 from sprat_cli.main import COMMANDS, app, load
+from sprat_contracts import TASKS
 from sprat_operations import local_run
 from sprat_training.thresholds.wording import PARAGRAPH
 
@@ -100,7 +101,8 @@ def test_version_is_the_distributions():
 
 
 FEEDBACK = ["feedback", "--text-id", "t-1", "--source", "/crm", "--by", "qa"]
-KNOWN = "no such task; known are intent, ner, translation"
+WORDS = ["translation=de" if task == "translation" else task for task in TASKS]
+KNOWN = f"no such task; known are {', '.join(TASKS)}"
 CORRECTIONS = [
     ([], "what is right? One of --label LABEL, --outside, --output JSON|FILE"),
     (["--label", "x"], "--task: missing; or name a file"),
@@ -136,7 +138,7 @@ AUDITS = [
     [
         (["feedback", "--from", "nothing.jsonl"], "there is no file 'nothing.jsonl'"),
         (["feedback", "--from", "-", "--task", "banana"], f"--task banana: {KNOWN}"),
-        (["send", "hi", "--task", "sentiment"], "--task sentiment: known are intent, ner, translation=de, language-id"),
+        (["send", "hi", "--task", "sentiment"], f"--task sentiment: known are {', '.join(WORDS)}; a model by name"),
         (["send", "hi", "--task", "translation"], "needs its target language, as in translation=de"),
         (["send", "hi", "--task", "intent=de"], "it has no target"),
         (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent is given twice"),

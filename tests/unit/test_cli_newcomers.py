@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from sprat_cli.main import app
 from sprat_cli.options import kafka_settings
+from sprat_contracts import TASKS
 from sprat_operations import local_cache, local_run
 from sprat_policy import load_policy
 from support.snapshots import matches_snapshot
@@ -115,8 +116,20 @@ def test_init_refuses_what_is_no_tenant(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+BY_GOAL = "kept by the model's recommended goal"
+
+
+def told_by_check(policy: Path) -> tuple[dict[str, str], str]:
+    """Return what the command says of each task, and what it says after that."""
+    said = run("policy", "check", str(policy)).partition("\n")[2]
+    of_tasks, section, others = said.partition("tenants\n")
+    words = ((line.split()[0], line.split(maxsplit=1)[1]) for line in of_tasks.splitlines())
+    return dict(words), section + others
+
+
 def test_a_policy_that_is_right_is_told_in_words(tmp_path: Path) -> None:
-    shipped = run("policy", "check", str(POLICY)).partition("\n")[2]
+    of_tasks, shipped = told_by_check(POLICY)
+    assert of_tasks == dict.fromkeys(TASKS, BY_GOAL)
     file = tmp_path / "own.yaml"
     file.write_text("""
 tasks: {intent: {models: {hr: {keep_at: 0.6}}}, ner: {keep_at: 0.999}}
@@ -130,7 +143,9 @@ tiers:
   - {preset: "vllm:http://gpu.internal:8000/v1", model: phi-4, keep_at: 0.8, tasks: [intent], tenants: [crm, vault]}
   - {preset: frontier}
 """)
-    own = run("policy", "check", str(file)).partition("\n")[2]
+    of_tasks, own = told_by_check(file)
+    kept = {"intent": f"{BY_GOAL}; hr by keep_at 0.6", "ner": "kept by keep_at 0.999"}
+    assert of_tasks == dict.fromkeys(TASKS, BY_GOAL) | kept
     assert matches_snapshot("policy_check", f"# the shipped policy\n{shipped}# one with tiers\n{own}")
     assert json.loads(run("policy", "check", str(file), "--json"))["policy"]["tenants"]["crm"]["regions"] == ["eu"]
     assert "SPRAT_NO_SUCH_KEY" in run("policy", "check", str(file), "--keys", code=2)

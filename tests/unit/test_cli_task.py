@@ -175,9 +175,9 @@ def load_artefact_card(folder: Path) -> dict[str, Any]:
 
 
 def test_a_task_is_checked_by_its_name(run: Run) -> None:
-    run("init", "urgency", "--labels", "a,b")
-    assert f"{Path('tasks/urgency.yaml')} is valid" in run("check", "urgency")
-    assert "there is no task file tasks/urgent.yaml; give a file: tasks/NAME.yaml" in run("check", "urgent", code=2)
+    run("init", "haste", "--labels", "a,b")
+    assert f"{Path('tasks/haste.yaml')} is valid" in run("check", "haste")
+    assert "there is no task file tasks/hasty.yaml; give a file: tasks/NAME.yaml" in run("check", "hasty", code=2)
 
 
 def test_the_policy_is_described_with_the_tasks_beside_it(run: Run) -> None:

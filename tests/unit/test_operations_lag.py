@@ -6,7 +6,7 @@ from aiokafka import TopicPartition
 from sprat.kafka.cluster import ConsumerGroup, GroupMember
 from sprat.kafka.lag import GroupLag, PartitionLag, topics_read_by
 from sprat_cli.traffic import format_drain_time, format_rate
-from sprat_contracts import Topics
+from sprat_contracts import TASKS, Topics
 from sprat_operations.group_lag import LagRow
 from sprat_operations.lag import Pace, keeps_up, pace_between, stalled_members
 
@@ -106,7 +106,7 @@ def test_what_a_service_reads_is_known_by_its_groups_name():
     topics = Topics("here")
     assert topics_read_by("intent.default", topics) == topics_read_by("ner.mine", topics) == ("here.texts.v1",)
     assert topics_read_by("frontier", topics) == ("here.frontier.requests.v1",)
-    assert len(topics_read_by("router", topics)) == 6
+    assert len(topics_read_by("router", topics)) == 2 + len(TASKS)
     assert (
         topics_read_by("crm", topics) == topics_read_by("intent", topics) == topics_read_by("frontier.x", topics) == ()
     )

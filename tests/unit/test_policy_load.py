@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from conftest import WritePolicy
 from sprat.base.errors import UserError
-from sprat_contracts import BUILT_IN
+from sprat_contracts import BUILT_IN, TASKS
 from sprat_policy import Policy, load_policy
 
 
@@ -75,7 +75,7 @@ def error_of(path: Path) -> str:
         ),
         pytest.param(
             "tasks:\n  moods: {}\n",
-            ":2:3: tasks.moods: no task 'moods'; known here: intent, ner, translation, language-id",
+            f":2:3: tasks.moods: no task 'moods'; known here: {', '.join(TASKS)}",
             id="unknown task",
         ),
         pytest.param("task: {}", ":1:1: task: no such field; did you mean tasks?", id="unknown section"),
