@@ -10,7 +10,7 @@ ASKED: Final = 75
 """Queries of a language for the scores; as many others are for calibration. One is 1.3 points."""
 
 INTENT_ROWS: Final = {
-    "in_scope_accuracy_raw": ("CLINC150, best label right", "target 95.5"),
+    "in_scope_accuracy_raw": ("CLINC150, 4,500, best label right", "target 95.5"),
     "auroc_out_of_scope": ("AUROC, in scope against out of scope", "target .964"),
     "recall_at_10_escalated": ("out-of-scope recall, 10 % of in-scope texts escalated", "target 90.5"),
     "tuned_unweighted_in_scope_accuracy": ("the paper's protocol, in scope", "BERT 96.2 (Larson et al. 2019)"),
@@ -72,7 +72,7 @@ def summary(figures: Figures) -> str:
         if name in each["scores"] and name.startswith(("in_scope", "top1"))
     ]
     rows += [
-        ["ner", f"{each['what']}, F1", percent(each["sprat"]), PUBLISHED_NER.get(name, "")]
+        ["ner", f"{each['what']}, {each['texts']:,}, F1", percent(each["sprat"]), PUBLISHED_NER.get(name, "")]
         for name, each in figures["ner"]["sets"].items()
         if name in {*PUBLISHED_NER, "german"}
     ]
