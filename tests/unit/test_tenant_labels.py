@@ -7,7 +7,7 @@ import pytest
 from sprat.base.sealing import Seal
 from sprat.context import ServiceContext
 from sprat.processing.cache import RedisCache
-from sprat.telemetry import signals
+from sprat.telemetry import attributes
 from sprat.telemetry.instruments import Attribute
 from sprat.telemetry.tracing import Tracing
 from sprat_policy import Policy
@@ -18,7 +18,7 @@ from support.stream import settings_for
 def tenant(monkeypatch):
     """Return the attribute of tenants as it is in a process that has just started."""
     attribute = Attribute("tenant", "sprat.tenant", "The tenant.", limit=3)
-    monkeypatch.setattr(signals, "TENANT", attribute)
+    monkeypatch.setattr(attributes, "TENANT", attribute)
     return attribute
 
 
