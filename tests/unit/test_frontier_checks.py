@@ -132,6 +132,10 @@ def test_a_tier_inside_the_house_where_nothing_listens_is_named_and_no_other_add
         ({}, "every valid answer"),
         ({"keep_at": 0.8}, "labels by keep_at 0.8"),
         ({"goal": 0.97, "evidence": "certified"}, "labels by goal 0.97, certified"),
+        (
+            {"keep_at": 0.8, "calibration": {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 90}}},
+            "labels by keep_at 0.8, calibrated for intent; a goal and sprat tiers calibrate take its place",
+        ),
     ],
 )
 def test_what_a_tier_keeps_is_said(checked, fields, keeps):

@@ -17,7 +17,8 @@ from sprat_frontier.protocols import ProviderAnswer
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_frontier.tiers import Tier, Tiers, open_tiers
 from sprat_inference.card import label_set_hash
-from sprat_policy import Policy, TaskFile, TierPolicy, tier_thresholds
+from sprat_inference.platt import Platt
+from sprat_policy import Policy, TaskFile, TierCalibration, TierPolicy, tier_thresholds
 from support import audit_log
 from support import frontier_parts as parts
 from support.measured import thresholds
@@ -56,6 +57,10 @@ def tier(name: str, result: Output | ProviderAnswer | ProviderError, region: str
     own = {each: fields.pop(each) for each in ("inside", "thresholds") if each in fields}
     rules = TierPolicy(preset="frontier", **fields)
     return Tier(name, limits, ObservedProvider(provider, limits, name), limiter, rules, **own)
+
+
+def fitted(bias: float) -> TierCalibration:
+    return TierCalibration(bias=bias, slope=1.0, model="large", texts=90)
 
 
 @dataclass
@@ -102,6 +107,20 @@ async def test_several_labels_are_kept_by_their_confidence_and_reported(confiden
 
 
 @pytest.mark.parametrize(
+    ("bias", "outcome"), [(-3.0, "unsure"), (3.0, "kept")], ids=["too sure of itself", "surer than it says"]
+)
+async def test_keep_at_holds_for_the_calibrated_chance(bias, outcome):
+    stated = 0.9 if bias < 0 else 0.5
+    first = tier("local", said("transfer", stated), keep_at=0.8, calibration={"intent": fitted(bias)})
+    frontier = climbing(first, tier("large", said("transfer")))
+    step = (await frontier.answer(parts.request())).tiers[0]
+    assert (step.outcome, step.confidence, step.calibrated) == (outcome, stated, Platt(bias).chance(stated))
+    frontier.restart()
+    again = (await frontier.answer(parts.request(id="t-2"))).tiers[0]
+    assert (again.cached, again.calibrated) == (True, step.calibrated), "what is stored is what the model stated"
+
+
+@pytest.mark.parametrize(
     ("label", "confidence", "changes", "level", "outcome"),
     [
         pytest.param("transfer", 0.6, {}, 0.97, "kept", id="it reaches the goal"),
@@ -144,6 +163,12 @@ async def test_the_thresholds_of_a_tier_are_read_beside_the_policy_and_taken_ove
         while opened["intent"].current != found:
             await asyncio.sleep(0.01)
     await files.stop()
+
+
+async def test_the_calibration_of_another_task_changes_nothing():
+    first = tier("local", said("transfer", 0.9), keep_at=0.8, calibration={"mood": fitted(-3.0)})
+    step = (await climbing(first).answer(parts.request())).tiers[0]
+    assert (step.outcome, step.confidence, step.calibrated) == ("kept", 0.9, None)
 
 
 @pytest.mark.parametrize(

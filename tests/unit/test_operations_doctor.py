@@ -426,6 +426,20 @@ def test_policy_check_warns_of_servers_that_are_inside_by_their_host_and_said_to
     assert "tier house" not in said.stderr
 
 
+def test_policy_check_says_that_a_calibration_is_still_read_and_what_takes_its_place(tmp_path):
+    calibration = {"intent": {"bias": 0, "slope": 1, "model": "phi", "texts": 90}}
+    tiers = [
+        {"preset": "ollama:phi", "region": "eu", "keep_at": 0.8, "calibration": calibration},
+        {"preset": "frontier"},
+    ]
+    file = tmp_path / "policy.yaml"
+    file.write_text(json.dumps({"tenants": {}, "tiers": tiers}))
+    said = CliRunner().invoke(app, ["policy", "check", str(file)])
+    assert said.exit_code == 0, said.output
+    assert "tier ollama: its calibration is still read; a goal and sprat tiers calibrate take its place" in said.stderr
+    assert "tier frontier" not in said.stderr
+
+
 @pytest.mark.parametrize("tiers", [[], [{"preset": "frontier"}, {"preset": "vllm:http://gpu/v1", "model": "phi"}]])
 def test_policy_check_names_a_frontier_of_the_settings_that_texts_of_deny_reach(tmp_path, monkeypatch, tiers):
     file = tmp_path / "own.yaml"

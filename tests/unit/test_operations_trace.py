@@ -360,7 +360,9 @@ async def test_what_a_record_says_is_told_in_words():
         replace(way.text(), value=b'{"text": "hi", "tasks"'),
         way.answer(
             tiers=(
-                TierStep(tier="house", provider="vllm", outcome="unsure", label="balance", confidence=0.9),
+                TierStep(
+                    tier="house", provider="vllm", outcome="unsure", label="balance", confidence=0.9, calibrated=0.4
+                ),
                 TierStep(tier="big", provider="mistral", outcome="kept"),
             )
         ),

@@ -1,5 +1,6 @@
 """The tiers of the policy: what they are, which are refused, and what the frontier service makes of them."""
 
+import math
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -62,6 +63,14 @@ def tiers_of(write_policy: WritePolicy, *tiers: str, more: str = "") -> Path:
         (f"{{preset: 'openai:x', {PRICE}}}", "it needs `region`: where api.openai.com runs; or name the host under"),
         ("{preset: 'ollama:x', region: eu, keep_at: 2}", "keep_at: '2': input should be less than or equal to 1"),
         ("{preset: 'ollama:x', region: eu, keepat: 0.5}", "no such field; did you mean keep_at?"),
+        (
+            "{preset: 'ollama:x', region: eu, calibration: {intent: {bias: 0, slope: 1, model: y, texts: 90}}}",
+            "calibration.intent was measured with the model y, and the tier's is x",
+        ),
+        (
+            "{preset: 'ollama:x', region: eu, calibration: {intent: {bias: 0, slope: -1, model: x, texts: 90}}}",
+            "tiers.0.calibration.intent.slope: '-1': input should be greater than or equal to 0",
+        ),
         ("{preset: 'ollama:x', region: eu, tenants: [acmee]}", "no tenant 'acmee' has a section of its own"),
     ],
 )
@@ -161,6 +170,20 @@ async def test_a_goal_asks_for_probabilities_and_thresholds_beside_the_policy(wr
     assert tier.endpoint.endswith("with probabilities")
     assert tier.thresholds["intent"].path == file.parent / "thresholds" / "ollama.intent.json"
     await files.stop()
+
+
+async def test_a_calibration_holds_for_its_task_and_the_model_that_it_was_measured_with(
+    write_policy: WritePolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    fitted = "calibration: {intent: {bias: -1, slope: 0.5, model: %s, texts: 90}}"
+    policy = load_policy(tiers_of(write_policy, f"{{preset: 'ollama:x', region: eu, {fitted % 'x'}}}"))
+    (tier,) = await opened(policy)
+    assert tier.chance("intent", 0.5) == pytest.approx(1 / (1 + math.e))
+    assert tier.chance("mood", 0.5) is tier.chance("intent", None) is None
+    assert caplog.messages == ["tier ollama: its calibration is read; a goal and sprat tiers calibrate take its place"]
+    settings = load_policy(tiers_of(write_policy, f"{{preset: frontier, {fitted % 'other'}}}"))
+    with pytest.raises(UserError, match="was measured with the model other, and the tier's is large"):
+        await opened(settings)
 
 
 async def test_decision_models_are_asked_by_their_own_apis(write_policy: WritePolicy) -> None:

@@ -98,6 +98,13 @@ class TierStep(Part):
             "where it gives none."
         ),
     ] = None
+    calibrated: Annotated[
+        Probability | None,
+        Field(
+            description="The chance that its label is right, by the calibration that the policy has for the tier and "
+            "the task; null where it has none. Where it is there, `keep_at` applies to it."
+        ),
+    ] = None
     keep_at: Annotated[
         Probability | None,
         Field(description="The tier's `keep_at`; without it and a goal, it keeps every valid answer."),

@@ -245,7 +245,7 @@ def _alone(policy: Policy, tier: str, file: Path) -> Policy:
     found = [each for each in policy.tiers if each.label == tier]
     if not found:
         raise UserError(f"{file} has no tier {tier}; it has: {', '.join(each.label for each in policy.tiers)}")
-    alone = found[0].model_copy(update={"keep_at": 0.0, "goal": None})
+    alone = found[0].model_copy(update={"keep_at": 0.0, "goal": None, "calibration": {}})
     return policy.model_copy(update={"tiers": (alone,)})
 
 

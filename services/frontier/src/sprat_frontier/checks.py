@@ -81,7 +81,7 @@ def _check_endpoint(
     inside = policy is not None and policy.is_inside(settings.host)
     found = f"{name}: {settings.model} at {settings.host}, {'inside the house' if inside else f'in {settings.region}'}"
     try:
-        check_tier(name, settings, policy or Policy.model_validate({}))
+        check_tier(name, settings, policy or Policy.model_validate({}), tier)
     except UserError as error:
         return broken(subject, f"{found}; {error}", _NO_START)
     is_near = inside or _is_private(settings.host)
@@ -92,6 +92,8 @@ def _check_endpoint(
     if settings.api_key is None and not is_near:
         return warning(subject, f"{found}; without a key most providers refuse", "set its key")
     keeps = "" if tier is None else f"; keeps {tier.keeps}"
+    if tier is not None and tier.calibration:
+        keeps += "; a goal and sprat tiers calibrate take its place"
     return ok(subject, found + keeps)
 
 

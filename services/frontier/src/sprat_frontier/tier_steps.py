@@ -40,6 +40,8 @@ class ClimbStep:
     output: Output | None = None
     confidence: float | None = None
     """The probability of its label that the model states."""
+    calibrated: float | None = None
+    """The chance that its label is right; None where the tier is not calibrated."""
     level: float | None = None
     """What it reaches by the evidence of the tier's goal; None: no level."""
     model: ModelRef | None = None
@@ -66,6 +68,7 @@ class ClimbStep:
             label=self.output.label if isinstance(self.output, IntentOutput) else None,
             labels=tuple(each.label for each in self.output.labels) if isinstance(self.output, LabelsOutput) else None,
             confidence=self.confidence,
+            calibrated=self.calibrated,
             keep_at=self.tier.rules.keep_at,
             goal=self.tier.rules.goal,
             level=self.level,
@@ -117,20 +120,23 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
     if egress.left:
         egress = egress.model_copy(update={"masked": dict(escalation.masked_counts)})
     output, declined, level = None, answer.declined, None
+    calibrated = tier.chance(escalation.question.task, answer.confidence)
     if answer.output is not None:
         try:
             output = escalation.restored(answer.output)
         except NotRestorable as error:
             declined = Declined(code=error.code, detail=error.reason)
         else:
+            sure = answer.confidence if calibrated is None else calibrated
             level = tier.level(escalation.question, output, answer.confidence)
-            declined = None if tier.is_sure(answer.confidence, level) else _unsure(tier, answer.confidence)
+            declined = None if tier.is_sure(sure, level) else _unsure(tier, sure)
     return ClimbStep(
         tier,
         "declined" if declined else result,
         declined,
         output=output,
         confidence=answer.confidence,
+        calibrated=calibrated,
         level=level,
         model=answer.model,
         usage=answer.usage if pays else None,

@@ -1,6 +1,7 @@
 """The tiers that a hard case climbs: each a provider with its own limits. Without tiers in the policy there is one."""
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -26,7 +27,10 @@ from sprat_frontier.responses import Api
 from sprat_frontier.settings import FrontierSettings, Price
 from sprat_frontier.tier_thresholds import TierThresholds
 from sprat_inference.card import label_set_hash
+from sprat_inference.platt import Platt
 from sprat_policy import FRONTIER, INSIDE, Policy, TierPolicy, variable_of
+
+log = logging.getLogger(__name__)
 
 _PLAIN: Final = TierPolicy(preset=FRONTIER)
 
@@ -82,6 +86,11 @@ class Tier:
         """Return whether a text under this rule is masked on the way to it. It can ask for that, never do without."""
         return self.rules.mask or (not self.inside and rule != "allow")
 
+    def chance(self, task: str, confidence: float | None) -> float | None:
+        """Return the chance that a label is right of which it states a probability; None without a calibration."""
+        fitted = self.rules.calibration.get(task)
+        return None if fitted is None or confidence is None else Platt(fitted.bias, fitted.slope).chance(confidence)
+
     def level(self, question: FrontierQuestion, output: Output, confidence: float | None) -> float | None:
         """Return what an answer reaches by the evidence of the goal; None: no level, or not measured for its labels."""
         file = self.thresholds.get(question.task)
@@ -95,7 +104,7 @@ class Tier:
         """Return whether its answer is kept.
 
         Args:
-            confidence: the probability that its model states.
+            confidence: calibrated, where it can be.
             level: what it reaches.
         """
         goal, keep_at = self.rules.goal, self.rules.keep_at
@@ -186,7 +195,9 @@ def _open(
     stack: AsyncExitStack,
     thresholds: TierThresholds | None,
 ) -> Tier:
-    check_tier(name, settings, policy)
+    check_tier(name, settings, policy, rules)
+    if rules.calibration:
+        log.warning("tier %s: its calibration is read; a goal and sprat tiers calibrate take its place", name)
     inside = policy.is_inside(settings.host)
     provider = OpenAIProvider(settings, _api(rules, settings), proxies=not inside)
     stack.push_async_callback(provider.close)
@@ -195,8 +206,14 @@ def _open(
     return Tier(name, settings, ObservedProvider(provider, settings, name), limiter, rules, inside, opened)
 
 
-def check_tier(name: str, settings: FrontierSettings, policy: Policy) -> None:
+def check_tier(name: str, settings: FrontierSettings, policy: Policy, rules: TierPolicy | None) -> None:
     """Check that the endpoint of a tier can be called, and that the policy lets texts go there.
+
+    Args:
+        name: of the tier.
+        settings: of its endpoint.
+        policy: of the installation.
+        rules: what the policy says of it; None for the only one, without tiers in the policy.
 
     Raises:
         UserError: it cannot, or the policy does not.
@@ -204,6 +221,8 @@ def check_tier(name: str, settings: FrontierSettings, policy: Policy) -> None:
     if problem := settings.problem():
         raise UserError(f"settings: {problem}")
     if problem := policy.problem_of_server(settings.host, settings.region, settings.model):
+        raise UserError(f"tier {name}: {problem}")
+    for problem in () if rules is None else rules.problems_of_calibration(settings.model):
         raise UserError(f"tier {name}: {problem}")
 
 

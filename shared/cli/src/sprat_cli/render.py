@@ -26,6 +26,7 @@ from sprat_operations.record_summary import (
     asked_in_words,
     causes_in_words,
     percent,
+    tier_confidence,
 )
 from sprat_operations.result_stream import StoredResult
 
@@ -178,7 +179,7 @@ def tiers(result: Result) -> str:
 
 
 def _said(step: TierStep, result: Result) -> str:
-    sure = "" if step.confidence is None else percent(step.confidence)
+    sure = tier_confidence(step.confidence, step.calibrated)
     labels = ", ".join([step.label] if step.label is not None else step.labels or ())
     answered = step.outcome in TIER_ANSWERED
     if answered and not labels:

@@ -151,6 +151,13 @@ def _answer(value: Mapping[str, Any]) -> RecordSummary:
     return RecordSummary(sentence, "answered", "from an earlier answer" if value.get("cached") else "")
 
 
+def tier_confidence(stated: float | None, calibrated: float | None) -> str:
+    """Return how sure a tier is, and what it states of itself where that was calibrated; empty where it states none."""
+    if calibrated is None or stated is None:
+        return "" if stated is None else percent(stated)
+    return f"{percent(calibrated)} (it states {percent(stated)})"
+
+
 def _without_label(output: Mapping[str, Any]) -> str:
     """Return what an answer like this one says without a label; empty of tasks without labels."""
     return "none of the labels" if "labels" in output else "outside every label" if "label" in output else ""
@@ -158,7 +165,7 @@ def _without_label(output: Mapping[str, Any]) -> str:
 
 def _tier(step: Mapping[str, Any], without_label: str) -> str:
     """Return what a tier said; also of one inside the house, for which nothing is in the audit."""
-    sure = "" if step["confidence"] is None else percent(step["confidence"])
+    sure = tier_confidence(step["confidence"], step.get("calibrated"))
     labels = ", ".join([step["label"]] if step.get("label") is not None else step.get("labels") or ())
     if step["outcome"] in TIER_ANSWERED:
         labels = labels or without_label

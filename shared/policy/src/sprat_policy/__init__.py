@@ -46,6 +46,7 @@ from sprat_policy.tenant_guard import TenantGuard
 from sprat_policy.tiers import (
     FRONTIER,
     INSIDE,
+    TierCalibration,
     TierPolicy,
     problem_of_url,
     taken_inside,
@@ -79,6 +80,7 @@ __all__ = [
     "TenantGuard",
     "TenantPolicy",
     "TermRule",
+    "TierCalibration",
     "TierPolicy",
     "UnannouncedModel",
     "check_model_fits",

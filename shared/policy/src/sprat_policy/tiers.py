@@ -1,6 +1,6 @@
 """The tiers of the policy: which models a hard case is put to, in which order, and where they run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -76,6 +76,18 @@ class TierPrice(PolicySection):
     output_eur: Annotated[float, Field(ge=0, le=10_000, description="euros for a million tokens of the answer")]
 
 
+class TierCalibration(PolicySection):
+    """What a probability that the tier's model states for its label means: bias and slope of a logistic regression.
+
+    Of whether the label is right, on the log-odds of what the model states (Platt scaling).
+    """
+
+    bias: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False, description="a number from -100 to 100")]
+    slope: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False, description="a number from 0 to 100")]
+    model: Annotated[str, Field(min_length=1, max_length=256, description="the model that it was measured with")]
+    texts: Annotated[int, Field(ge=1, description="on how many answers it was measured")]
+
+
 class TierPolicy(KeepSection):
     """One tier. What is left out is the preset's; what the preset does not know, the frontier service's."""
 
@@ -114,6 +126,10 @@ class TierPolicy(KeepSection):
             description="a confidence from 0 to 1; a label below it, or without one, goes to the next tier",
         ),
     ] = None
+    calibration: Annotated[
+        Mapping[Annotated[str, Field(pattern=_TASK, description="a task")], TierCalibration],
+        Field(description="by task, what its confidence means for keep_at: the fields bias, slope, model, texts"),
+    ] = {}
     share: Annotated[
         float,
         Field(
@@ -199,7 +215,8 @@ class TierPolicy(KeepSection):
             return f"labels by goal {self.goal:g}{', certified' if self.evidence == 'certified' else ''}"
         if self.keep_at is None:
             return "every valid answer"
-        return f"labels by keep_at {self.keep_at:g}"
+        of = f", calibrated for {', '.join(sorted(self.calibration))}" if self.calibration else ""
+        return f"labels by keep_at {self.keep_at:g}{of}"
 
     @property
     def is_of_one_label(self) -> bool:
@@ -247,6 +264,17 @@ class TierPolicy(KeepSection):
             yield f"{self.scheme} needs `api_key`: the variable with its key, as '${{SPRAT_TIER_KEY}}'"
         if self.decides and not known.logprobs:
             yield f"{self.scheme} tells no probabilities, so nothing would be kept; take goal and keep_at out"
+        if self.model_name is not None:
+            yield from self.problems_of_calibration(self.model_name)
+
+    def problems_of_calibration(self, model: str) -> Iterator[str]:
+        """Return which calibrations are another model's than the one that answers."""
+        for task, each in self.calibration.items():
+            if each.model != model:
+                yield (
+                    f"calibration.{task} was measured with the model {each.model}, and the tier's is {model}; measure "
+                    "it by sprat tiers calibrate and give the tier a goal, or take it out"
+                )
 
 
 def tier_thresholds(policy: Path, tier: str, task: str) -> Path:

@@ -79,7 +79,7 @@ def check(
     variables = environment()
     for line in describe(policy.with_added(files), tasks, _host_of_settings(variables)):
         say(line)
-    for line in _inside_by_host(policy, variables):
+    for line in (*_inside_by_host(policy, variables), *_calibrated(policy)):
         remark(line)
 
 
@@ -104,6 +104,13 @@ def describe(policy: Policy, tasks: Iterable[str] = BUILT_IN, host: str | None =
     if policy.tiers:
         yield "tiers, in this order"
         yield from table([(f"  {tier.label}", *_tier(policy, tier, host)) for tier in policy.tiers])
+
+
+def _calibrated(policy: Policy) -> Iterator[str]:
+    """Return a notice for each tier whose calibration stands in the policy."""
+    for tier in policy.tiers:
+        if tier.calibration:
+            yield f"tier {tier.label}: its calibration is still read; a goal and sprat tiers calibrate take its place"
 
 
 def _inside_by_host(policy: Policy, variables: Mapping[str, str]) -> Iterator[str]:
