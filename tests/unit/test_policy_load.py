@@ -78,6 +78,16 @@ def error_of(path: Path) -> str:
             f":2:3: tasks.moods: no task 'moods'; known here: {', '.join(TASKS)}",
             id="unknown task",
         ),
+        pytest.param(
+            "tasks:\n  ner:\n    keep_at_by_language: {de: 0.95}\n",
+            ":3:5: tasks.ner.keep_at_by_language: no such field any more; write languages: {de: {keep_at: 0.95}}",
+            id="of an earlier version",
+        ),
+        pytest.param(
+            "tasks: {intent: {models: {hr: {keep_at_by_language: {de: 0.95}}}}}",
+            ":1:32: tasks.intent.models.hr.keep_at_by_language: no such field any more; write languages: {de: ",
+            id="of an earlier version below a model",
+        ),
         pytest.param("task: {}", ":1:1: task: no such field; did you mean tasks?", id="unknown section"),
         pytest.param(
             "tenants:\n  a:\n    frontier: maybe\n",

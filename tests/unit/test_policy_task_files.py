@@ -73,6 +73,10 @@ def test_without_a_folder_there_are_the_tasks_of_sprat_alone() -> None:
             "kind: classification\nlabels: {a: x, b: y}\nkeep: 1\n",
             "mood.yaml:3:1: keep: no such field; did you",
         ),
+        (
+            "kind: classification\nlabels: {a: x, b: y}\nkeep_at_by_language: {de: 0.95}\n",
+            "mood.yaml:3:1: keep_at_by_language: no such field any more; write in the policy's section of this task",
+        ),
         ("kind: classification\nlabels: {a: x, b: y}\nkeep_at: 2\n", "mood.yaml:3:10: keep_at: "),
         ("kind: classification\nlabels: {' a': x, b: y}\n", "labels. a: begins or ends with a blank"),
         ('kind: classification\nlabels: {"a\\u200b": x, b: y}\n', "holds a character that cannot be seen"),
@@ -97,6 +101,7 @@ def test_without_a_folder_there_are_the_tasks_of_sprat_alone() -> None:
         "a list",
         "kind",
         "typo",
+        "of an earlier version",
         "keep_at",
         "blank",
         "invisible",

@@ -226,6 +226,8 @@ def _explain(problem: ErrorDetails, location: Location, root: type[PolicySection
     if "[key]" in problem["loc"]:
         return f"{message}; expected: {_expected_name(location, root)}"
     if problem["type"] == "extra_forbidden" and section is not None:
+        if instead := section.replaced.get(str(location[-1])):
+            return f"no such field any more; write {instead}"
         matches = get_close_matches(str(location[-1]), section.model_fields, n=1)
         hint = f"did you mean {matches[0]}? " if matches else ""
         return f"no such field; {hint}known here: {_known(section)}"

@@ -1,7 +1,8 @@
 """What the sections of the policy file share, and the values that several of them hold."""
 
 import re
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -15,6 +16,8 @@ class PolicySection(BaseModel):
     """A part of the policy file. Unknown fields are errors: a typo must not silently loosen a rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    replaced: ClassVar[Mapping[str, str]] = {}
+    """A field of earlier versions → what is written instead."""
 
 
 def wrong(field: str, problem: str) -> PydanticCustomError:

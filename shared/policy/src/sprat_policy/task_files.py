@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
@@ -60,6 +60,10 @@ Description = Annotated[str, BeforeValidator(lambda given: "" if given is None e
 class TaskFile(TaskRules):
     """A task: what its answers are, which model gives them, which of them are kept, and what a large model is told."""
 
+    # Its own `languages` is the list of those that it reads.
+    replaced: ClassVar[Mapping[str, str]] = {
+        "keep_at_by_language": "in the policy's section of this task languages: {de: {keep_at: 0.95}}"
+    }
     out_of_scope: Annotated[OutOfScope | None, Field(description=OUT_OF_SCOPE)] = None
     models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=BY_MODEL)] = {}
     kind: Annotated[

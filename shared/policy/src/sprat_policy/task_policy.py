@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -160,6 +160,7 @@ class _Rules(KeepSection):
 class _RulesByLanguage(_Rules):
     """Such rules, and what differs by language."""
 
+    replaced: ClassVar[Mapping[str, str]] = {"keep_at_by_language": "languages: {de: {keep_at: 0.95}}"}
     languages: Annotated[Mapping[Language, LanguagePolicy], Field(description=_LANGUAGES)] = {}
 
     @property
