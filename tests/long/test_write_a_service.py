@@ -1,4 +1,4 @@
-"""`docs/write-a-service.md`: the service of the page is made in a copy of the checkout, and answers a text."""
+"""`docs/write-a-service.md`: made in a copy of the checkout, its service answers a text and breaks no test."""
 
 import json
 import os
@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sprat_inference.artefact import write_artefact
-from sprat_inference.card import label_set_hash
 from support.readme import DOCS, ROOT
 from support.up_process import UpProcess
 
@@ -22,6 +20,7 @@ COPIED = (
     "compose",
     "observability",
     "docs",
+    "tests",
     "pyproject.toml",
     "Makefile",
     "LICENSE",
@@ -30,7 +29,7 @@ FOLLOWS = {
     "pyproject.toml": '"sprat_urgency",',
     "shared/chassis/pyproject.toml": '"sprat-urgency==0.1.0",',
     "contracts/schemas/dev.sprat.text.submitted.v1.json": "Say how urgent the text is.",
-    "compose/Dockerfile": "FROM model AS urgency",
+    "compose/Dockerfile": 'title=sprat-urgency org.opencontainers.image.description="Sprat service: urgency"',
     "compose/compose.yaml": "SPRAT_URGENCY__ARTEFACT:-/opt/sprat/sprat_urgency/artefacts/default",
     "compose/compose.kafka-tls.yaml": "SPRAT_KAFKA__SASL_USERNAME: urgency",
     "compose/compose.observability.yaml": "urgency: *exported",
@@ -39,6 +38,17 @@ FOLLOWS = {
     "compose/kubernetes/chart/templates/_tasks.tpl": "urgency",
     "observability/registry/attributes.yaml": "`urgency`",
 }
+NAMES_TASKS = (
+    "test_cli_completion",
+    "test_cli_doctor_machine",
+    "test_cli_help",
+    "test_cli_newcomers",
+    "test_cli_task",
+    "test_local_bench",
+    "test_operations_lag",
+    "test_policy_load",
+)
+"""Files of tests/unit whose expectations name every task: those of the list, with a further one, too."""
 
 
 def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
@@ -53,21 +63,22 @@ def test_the_service_of_the_page_is_made_and_answers(tmp_path: Path) -> None:
     tree, site = tmp_path / "sprat", tmp_path / "site"
     tree.mkdir()
     files = run("git", "ls-files", "-z", *COPIED, cwd=ROOT).split("\0")
-    small = [name for name in files if name and not name.endswith((".bin", ".png"))]
-    run("cp", "--parents", "--no-dereference", *small, str(tree), cwd=ROOT)
+    run("cp", "--parents", "--no-dereference", *filter(None, files), str(tree), cwd=ROOT)
 
-    folder, model_file, card = re.findall(r"^```(?:bash|python)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    folder, model, recipe = re.findall(r"^```(?:bash|python)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     run("bash", "-euc", folder, cwd=tree)
-    package = tree / "services/urgency/src/sprat_urgency"
-    model: dict[str, object] = {}
-    (package / "model.py").write_text(model_file, "utf-8")
-    exec(model_file, model)
-    known = {
-        "write_artefact": write_artefact,
-        "label_set_hash": label_set_hash,
-        "folder": package / "artefacts/default",
-    }
-    exec(card, model | known)
+    made, makes = tree / "services/urgency", tree / "recipes/urgency/make.py"
+    (made / "src/sprat_urgency/model.py").write_text(model, "utf-8")
+    makes.parent.mkdir(parents=True)
+    makes.write_text(recipe, "utf-8")
+    (tree / ".venv").symlink_to(sys.prefix)
+    (command,) = re.findall(r"`(PYTHONPATH=.* -m recipes\.urgency\.make)`", text)
+    run("bash", "-euc", command, cwd=tree)
+    sources = [path.read_text("utf-8") for path in (made / "pyproject.toml", *made.rglob("*.py"))]
+    assert len(sources) == 4
+    assert not re.search(r"(?<!Programming )language", "".join(sources), re.IGNORECASE)
+    for check in (("check", "--ignore", "ANN,D"), ("format", "--check")):  # types and docstrings are left out
+        run(sys.executable, "-m", "ruff", *check, "--no-cache", str(made), str(makes.parent), cwd=tree)
     (line,) = re.findall(r"`(\"urgency\": OwnTask.*,)`", text)
     tasks = tree / "contracts/src/sprat_contracts/base.py"
     tasks.write_text(re.sub(r"(OWN_TASKS: .* = \{\n(?:    .*\n)*)", rf"\1    {line}\n", tasks.read_text("utf-8")))
@@ -79,6 +90,8 @@ def test_the_service_of_the_page_is_made_and_answers(tmp_path: Path) -> None:
         assert line in (tree / name).read_text("utf-8"), name
     install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site)]
     run(sys.executable, "-m", "pip", *install, str(tree / "services/urgency"), cwd=tmp_path)
+    unit = [f"tests/unit/{name}.py" for name in NAMES_TASKS]
+    run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *unit, cwd=tree, env=env)
 
     up = UpProcess(cwd=tmp_path, env=env)
     try:

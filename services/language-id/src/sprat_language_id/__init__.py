@@ -1,1 +1,1 @@
-"""The language service: says which language a text is in."""
+"""The service of language identification."""

@@ -1,4 +1,4 @@
-"""The language service."""
+"""The service of language identification."""
 
 from pathlib import Path
 from typing import Final
