@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any, Final
 
 from sprat.base import plugins
@@ -26,6 +27,8 @@ from sprat_local.bench.texts import BenchText
 from sprat_local.installation import environment
 from sprat_local.processes.service_process import USER_ERROR
 from sprat_operations.services import program_of
+
+_ROOT: Final = Path(__file__).parents[2]
 
 BATCH: Final = KafkaSettings().max_records
 """Texts per batch."""
@@ -56,7 +59,7 @@ class BareModel:
 
     def __init__(self, task: str, texts: Sequence[BenchText], variables: Mapping[str, str]) -> None:
         """Take the texts, and the variables of the task's service in addition to this process's own."""
-        self._command = [sys.executable, "-P", "-m", "tests.bench.bare_model", task]
+        self._command = [sys.executable, "-m", "tests.bench.bare_model", task]
         self._texts = [asdict(text) for text in texts]
         # It hashes nothing, but it reads the settings of a service, which require a secret.
         secret = {"SPRAT_SECRET": "not used by the bare model"}
@@ -71,7 +74,7 @@ class BareModel:
         """
         asked = json.dumps({"texts": self._texts, "count": count, "seconds": seconds})
         done = subprocess.run(
-            self._command, input=asked, env=self._environment, capture_output=True, text=True, check=False
+            self._command, input=asked, env=self._environment, cwd=_ROOT, capture_output=True, text=True, check=False
         )
         if done.returncode:
             error = UserError if done.returncode == USER_ERROR else SpratError
