@@ -1,6 +1,8 @@
 """The numbers that were chosen for the artefact."""
 
 OUTSIDE_SHARE = 0.2
+"""Share of texts beyond the model that estimate and thresholds count on."""
+
 ASIDE_EVERY = 15
 """One training pair in this many is set aside: its words are not counted, and the estimate is fitted on it."""
 
@@ -8,6 +10,8 @@ TRAINED_WEIGHT = 0.5
 """Weight of such a pair; a development pair has 1. It is lower because the network was trained on it."""
 
 KEPT_POOR = 0.1
+"""Share of poor translations (chrF below 40) that may be among those that are kept."""
+
 LONGEST_SENTENCE = 79
 """Pieces; the length of the longest training sentence."""
 

@@ -59,6 +59,7 @@ class BareModel:
 
     def __init__(self, task: str, texts: Sequence[BenchText], variables: Mapping[str, str]) -> None:
         """Take the texts, and the variables of the task's service in addition to this process's own."""
+        # Without -P and from the checkout: `tests` is installed nowhere.
         self._command = [sys.executable, "-m", "tests.bench.bare_model", task]
         self._texts = [asdict(text) for text in texts]
         # It hashes nothing, but it reads the settings of a service, which require a secret.

@@ -1,4 +1,4 @@
-"""What a board shows of an installation: a row for each of its groups, services or servers."""
+"""The rows of a board of an installation: one for each of its groups, services or servers."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ Health = Literal["good", "starting", "limited", "bad", "off"]
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """What is known of one of them; a field that does not apply keeps its default."""
+    """State and measurements of one row; a field that does not apply keeps its default."""
 
     name: str
     state: str = ""
     health: Health = "good"
     members: int | None = None
-    """Of the group."""
+    """Number of members of the group."""
     lag: int | None = None
     pace: Pace | None = None
     p95_ms: float | None = None
-    """From text to Result."""
+    """Milliseconds from a text to its Result, 95th percentile."""
     kept: float | None = None
-    """Share of the Results."""
+    """Share of the Results that keep the small model's answer, 0–1."""
     port: int = 0
     restarts: int = 0
     model: str = ""
