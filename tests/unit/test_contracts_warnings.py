@@ -1,13 +1,13 @@
 """What a Result says of a text that was not understood in part: nothing of it but names that give nothing away."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from sprat_contracts import TextSubmitted, decode
 from sprat_contracts.text_warnings import MAX_WARNINGS
+from support.speed import cpu_s
 from support.wire_records import plain
 
 
@@ -104,9 +104,9 @@ def test_a_frontier_that_counts_as_deny_is_told(rule: Any) -> None:
 
 def test_thousands_of_unknown_fields_are_few_short_warnings_at_once() -> None:
     fields = {f"{'tenent' * 4}{number}": 1 for number in range(10_000)} | {"frontier": 1}
-    started = time.process_time()
-    warnings = warned(**{f"tenant{chr(97 + number)}": 1 for number in range(20)}, **fields)
-    assert time.process_time() - started < 1
+    fields = {f"tenant{chr(97 + number)}": 1 for number in range(20)} | fields
+    assert cpu_s(lambda: warned(**fields)) < 1
+    warnings = warned(**fields)
     assert len(warnings) == MAX_WARNINGS
     assert warnings[-1] == ("unknown_field", "10014 unknown fields whose name is not shown")
     assert all(len(detail) < 80 for _, detail in warnings)

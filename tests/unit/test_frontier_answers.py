@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 
@@ -7,6 +6,7 @@ from sprat_contracts import NerOutput
 from sprat_frontier.answers import InvalidAnswerError, Mention, locate, parse
 from sprat_frontier.prompts import question_of
 from support import frontier_parts as parts
+from support.speed import cpu_s
 
 
 def question(text="x", task="intent", **changes):
@@ -86,9 +86,10 @@ def test_more_than_a_thousand_entities_are_truncated():
 
 
 def test_an_adversarial_text_is_not_slow():
-    begun = time.process_time()
-    locate("a" * 20_000, [Mention("a" * (1 + n % 50), "PER") for n in range(1000)])
-    assert time.process_time() - begun < 0.5
+    mentions = [Mention("a" * (1 + n % 50), "PER") for n in range(1000)]
+    assert (
+        cpu_s(lambda: locate("a" * 20_000, mentions)) < 2
+    )  # 0.25 s on a quiet core; 26 s if every occurrence were tried
 
 
 def test_a_translation_has_its_target():

@@ -1,8 +1,7 @@
-import time
-
 import pytest
 
 from sprat_ner.patterned_entities import find_patterned
+from support.speed import cpu_s
 
 
 def found(text: str, language: str = "en") -> list[tuple[str, str]]:
@@ -50,6 +49,4 @@ def test_the_language_decides_the_country_of_a_phone_number() -> None:
 @pytest.mark.parametrize("unit", ["a.", "www.", "http://", "(", ")", "a@", "://", "1 ", "@", "a-", "+49 "])
 def test_time_is_linear_in_the_length(unit: str) -> None:
     text = "https://x.example/" + unit * (20_000 // len(unit))
-    start = time.process_time()
-    find_patterned(text, "en")
-    assert time.process_time() - start < 2
+    assert cpu_s(lambda: find_patterned(text, "en")) < 2

@@ -1,10 +1,9 @@
 """Names beside a title, a role, a greeting or the closing of a letter."""
 
-import time
-
 import pytest
 
 from sprat_privacy.detectors.name_context import NameContext
+from support.speed import cpu_s
 
 
 def names(text: str) -> list[str]:
@@ -51,7 +50,7 @@ def test_other_words_in_that_place_are_no_names(text: str) -> None:
 
 
 def test_a_long_text_of_announcing_words_is_read_in_a_second() -> None:
-    start = time.process_time()
-    for part in ("mr ", "hello mr. ", "danke, ", "kind regards\n", "technician ", "von der ", "regards a ", "\n"):
-        NameContext().find(part * (20_000 // len(part)), "en")
-    assert time.process_time() - start < 1.0  # 0.15 s on an idle core
+    parts = ("mr ", "hello mr. ", "danke, ", "kind regards\n", "technician ", "von der ", "regards a ", "\n")
+    for part in parts:
+        text = part * (20_000 // len(part))
+        assert cpu_s(lambda text=text: NameContext().find(text, "en")) < 0.5  # 0.02 s on a quiet core
