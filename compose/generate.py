@@ -71,6 +71,7 @@ MEMBERS: Final = {
     for file in sorted([*ROOT.glob("services/*/pyproject.toml"), *ROOT.glob("shared/*/pyproject.toml")])
 }
 """Distribution of each member → its folder."""
+DOOR: Final = "gateway"
 SERVICES: Final = (
     *OWN_TASKS,
     *(folder.name for folder in MEMBERS.values() if folder.parent.name == "services" and folder.name not in OWN_TASKS),
@@ -122,9 +123,11 @@ def packages(template: str = '"{}",\n') -> Callable[[], str]:
 
 
 def layer() -> str:
-    """Return the services as one layer of the import rules."""
-    named = ("training", "operations", *SERVICES)
-    return '"{}",\n'.format(" : ".join(f"sprat_{name.replace('-', '_')}" for name in named))
+    """Return the services as layers of the import rules: the door stands above what it shows of operations."""
+    layers = ((DOOR,), ("training", "operations", *(name for name in SERVICES if name != DOOR)))
+    return "".join(
+        '"{}",\n'.format(" : ".join(f"sprat_{name.replace('-', '_')}" for name in named)) for named in layers
+    )
 
 
 def settings_table() -> str:

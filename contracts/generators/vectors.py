@@ -17,6 +17,7 @@ _DERIVED = (
     (ids.RESULT, "\u2028\u2029", "e\u0301 is not \u00e9", "intent"),
     (ids.RESULT, "/sprat.texts.v1/3", "41-1767225600000", "intent"),
     (ids.RESULT, " ", " ", ""),
+    (ids.TEXT, "/shop/chat", "order-4711/message-3", ""),
 )
 _SIGNED = (
     (

@@ -87,9 +87,7 @@ def test_more_than_a_thousand_entities_are_truncated():
 
 def test_an_adversarial_text_is_not_slow():
     mentions = [Mention("a" * (1 + n % 50), "PER") for n in range(1000)]
-    assert (
-        cpu_s(lambda: locate("a" * 20_000, mentions)) < 2
-    )  # all occurrences: 26 s
+    assert cpu_s(lambda: locate("a" * 20_000, mentions)) < 2  # all occurrences: 26 s
 
 
 def test_a_translation_has_its_target():

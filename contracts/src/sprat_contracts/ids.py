@@ -17,6 +17,8 @@ REQUEST = "frontier-request"
 ANSWER = "frontier-answer"
 RESULT = "result"
 TRACE = "trace"
+TEXT = "text"
+"""The text itself, as the HTTP front door names it: `/v1/texts/{uuid}`."""
 
 
 def derive(stage: str, source: str, id: str, task: str = "") -> UUID:

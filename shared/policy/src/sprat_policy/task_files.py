@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from sprat.base.errors import UserError
 from sprat.base.file_guard import check_writers
 from sprat.base.labels import label_problem, look_alike
-from sprat.base.settings import KafkaSettings, ServiceSettings
+from sprat.base.settings import KafkaSettings, ProcessSettings, ServiceSettings
 from sprat_contracts import OUTPUTS, TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, TaskTable, TextOutput
 from sprat_contracts.base import TASK_NAME
 from sprat_contracts.tasks import RESERVED
@@ -276,8 +276,8 @@ def check_task_name(name: str, where: Path | str) -> None:
         )
 
 
-class TaskSettings(ServiceSettings):
-    """The settings of a service that knows the tasks from files."""
+class TaskFilesSettings(ProcessSettings):
+    """The settings of a process that knows the tasks from files."""
 
     policy: Annotated[Path | None, Field(description="The policy file.")] = None
     tasks: Annotated[
@@ -291,8 +291,12 @@ class TaskSettings(ServiceSettings):
         return self._task_files
 
     @model_validator(mode="after")
-    def _read_task_files(self) -> "TaskSettings":
+    def _read_task_files(self) -> "TaskFilesSettings":
         self._task_files = load_task_files(tasks_folder(self.tasks, self.policy))
         kafka: KafkaSettings = self.kafka.with_tasks(self._task_files.table)
         object.__setattr__(self, "kafka", kafka)  # frozen for all others
         return self
+
+
+class TaskSettings(TaskFilesSettings, ServiceSettings):
+    """The settings of a service that knows the tasks from files."""

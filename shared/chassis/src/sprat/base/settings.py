@@ -237,12 +237,24 @@ class LanguageSettings(VariableSettings):
     ] = DEFAULT_LANGUAGE
 
 
-class ServiceSettings(LanguageSettings):
-    """The settings that every service has."""
+class ProcessSettings(LanguageSettings):
+    """The settings that every process of an installation has, also one that may not know the secret."""
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    health_host: Annotated[str, Field(description="Address of /livez and /readyz.")] = "127.0.0.1"
+    health_port: Annotated[int, Field(ge=0, le=65535, description="0: any free one.")] = 8080
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    drain_s: Annotated[
+        float, Field(gt=0, le=50, description="How long a stop or a rebalance may wait for work in hand.")
+    ] = 20.0
+
+
+class ServiceSettings(ProcessSettings):
+    """The settings of every service that reads and writes Sprat's own records."""
+
     secret: Annotated[
         SecretStr,
         Field(min_length=16, description="All keys are derived from it; the same for all services."),
@@ -255,13 +267,6 @@ class ServiceSettings(LanguageSettings):
         Literal["refuse", "accept"],
         Field(description="What becomes of Sprat's own records without a signature: a version before wrote none."),
     ] = "refuse"
-    health_host: Annotated[str, Field(description="Address of /livez and /readyz.")] = "127.0.0.1"
-    health_port: Annotated[int, Field(ge=0, le=65535, description="0: any free one.")] = 8080
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["auto", "json", "text"] = "auto"
-    drain_s: Annotated[
-        float, Field(gt=0, le=50, description="How long a stop or a rebalance may wait for work in hand.")
-    ] = 20.0
 
     @field_validator("previous_secret", mode="before")
     @classmethod

@@ -1,0 +1,1 @@
+"""Where Results stand for those who ask later."""

@@ -1,0 +1,1 @@
+"""The page: its store, its queries, its screens."""

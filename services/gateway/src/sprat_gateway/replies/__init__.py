@@ -1,0 +1,1 @@
+"""What comes back over Kafka: Results and dead letters, for those who wait."""

@@ -1,0 +1,1 @@
+"""The shapes of requests and responses: Sprat's own and those of others."""
