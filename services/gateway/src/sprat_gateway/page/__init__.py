@@ -1,1 +1,1 @@
-"""The page: its store, its queries, its screens."""
+"""The page: its store, what is read into it, and what the screens show."""

@@ -1,0 +1,156 @@
+"""Screen 3: the path of one text, also while it is under way, and what of it left the house."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sprat_gateway.page.queries.viewer import HiddenText
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A record that the text caused, or the text itself."""
+
+    kind: str
+    """text, prediction, request, egress, answer, result, dead_letter or feedback."""
+    service: str
+    """That wrote it; of the text its source."""
+    task: str | None
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    """When the broker appended it."""
+    after_ms: int
+    """Since the text was appended."""
+    depth: int
+    """0: the text itself; 1: what it caused, and so on."""
+    sentence: str
+    """What it says in a few words, never with the text."""
+    decision: str
+    """In one word: predicted, escalated, kept, declined, answered, rejected, …; may be empty."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmallModel:
+    """What the small model said of a task."""
+
+    model: str
+    version: str
+    stage: str | None
+    answer: str
+    confidence: float | None
+    certified: float | None
+    """The highest accuracy that is certified for its confidence."""
+    estimated: float | None
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The Result of a task."""
+
+    status: str
+    decision: str
+    reason: str
+    source: str
+    tier: str | None
+    model: str | None
+    version: str | None
+    answer: str
+    """In a few words, never of the text."""
+    output: dict[str, Any] | None
+    """The whole output; None without the role `read-texts`, where it may hold parts of the text."""
+    confidence: float | None
+    level: float | None
+    goal: float | None
+    evidence: str | None
+    threshold: float | None
+    cached: bool
+    cost_eur: float
+    total_ms: int
+    causes: tuple[tuple[str, str], ...]
+    """Code and detail of each cause why there is no better answer."""
+    warnings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPath:
+    """What happened for one task."""
+
+    task: str
+    model: str
+    """That the text asked for."""
+    small: SmallModel | None
+    """None where no prediction was seen, or it has expired."""
+    answer: Answer | None
+    """None while it is under way."""
+    step: str
+    """Where it is: waits for NAME, is with the frontier, done, rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A call that took the text, or a part of it, to a provider."""
+
+    call_id: str
+    at_ms: int
+    task: str
+    tier: str | None
+    provider: str
+    region: str
+    host: str | None
+    model: str
+    bytes_out: int
+    masked: dict[str, int]
+    outcome: str | None
+    """None where it is under way."""
+    cost_eur: float
+    simulated: bool
+    sent: str | None
+    """The text as it stood in the request after masking; None without the role `read-texts`, before the answer is
+    there, and where it has expired."""
+    shared: bool
+    """Whether it is the call of an equal question of another text, whose answer this one shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A dead letter of the text."""
+
+    code: str
+    detail: str
+    service: str
+    at_ms: int
+    partition: int
+    offset: int
+    whole: bool
+    """Whether it ends the whole text."""
+    command: str
+    """That replays it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneText:
+    """The screen."""
+
+    uuid: str
+    id: str
+    source: str
+    tenant: str
+    at_ms: int
+    key: str | None
+    reference: dict[str, str]
+    hidden: HiddenText | None
+    text: str | None
+    """None without the role `read-texts`, and where it has expired."""
+    trace_id: str | None
+    complete: bool
+    """Whether nothing more is to come: every task has a Result, or the text was rejected."""
+    tasks: tuple[TaskPath, ...]
+    hops: tuple[Hop, ...]
+    """In the order of time; causes before what they caused."""
+    left: tuple[Left, ...]
+    rejections: tuple[Rejection, ...]
+    seq: int
+    """Grows with each further record."""
