@@ -161,6 +161,7 @@ def _result(answer: FrontierAnswered) -> Result:
         ),
         model=answer.model,
         cost_eur=answer.cost_eur,
+        usage=answer.usage,
         egress=answer.egress,
         timings_ms=dict(prediction.timings_ms) | dict(answer.timings_ms),
         language=prediction.submitted.language,

@@ -41,7 +41,12 @@ EGRESS = {
     "call_id": "c-1",
     "simulated": True,
 }
-PAID = {"output": INTENT | {"label": "balance"}, "cost_eur": 0.002, "egress": EGRESS}
+PAID = {
+    "output": INTENT | {"label": "balance"},
+    "cost_eur": 0.002,
+    "usage": {"input_tokens": 120, "output_tokens": 4},
+    "egress": EGRESS,
+}
 ANSWERED = PAID | {"model": {"name": "large", "version": "large"}, "timings_ms": {"wait": 10.0, "call": 300.0}}
 
 

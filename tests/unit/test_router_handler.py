@@ -261,6 +261,7 @@ def test_too_large_an_event_becomes_a_small_result_and_a_dead_letter(message: An
 def test_what_was_paid_and_what_left_stays_told_when_the_answer_is_too_large() -> None:
     (result,) = results(router().oversized(*_emit_of(answer(**ANSWERED))))
     assert (result.cost_eur, result.egress.model_dump()) == (0.002, EGRESS)
+    assert result.usage.model_dump() == ANSWERED["usage"]
     assert result.route == Route(decision="escalated", reason="low_confidence", goal=0.97, evidence="estimated")
 
 

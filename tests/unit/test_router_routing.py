@@ -222,6 +222,7 @@ def test_the_frontiers_answer_is_the_result() -> None:
     assert result.route == Route(decision="escalated", reason="low_confidence", goal=0.97, evidence="estimated")
     assert (result.confidence, result.model) == (None, ModelRef(name="large", version="large"))
     assert (result.cost_eur, result.egress.model_dump(), result.cached) == (0.002, EGRESS, True)
+    assert result.usage.model_dump() == ANSWERED["usage"]
     assert result.timings_ms == {"model": 2.0, "wait": 11.0, "call": 300.0}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sprat_contracts.base import Message, Part, Probability, TaskName, TimingsMs
-from sprat_contracts.frontier import Egress, TierStep
+from sprat_contracts.frontier import Egress, TierStep, Usage
 from sprat_contracts.predictions import Declined, ModelRef, Origin, Output, TextId, TextSource
 from sprat_contracts.texts import LanguageDetected, TextWarning
 
@@ -81,6 +81,12 @@ class Result(Message):
     model: Annotated[ModelRef | None, Field(description="The model whose answer this is.")] = None
     cached: Annotated[bool, Field(description="True when the answer came from a cache.")] = False
     cost_eur: Annotated[float, Field(ge=0, description="What the frontier charged for it, in euros.")] = 0.0
+    usage: Annotated[
+        Usage | None,
+        Field(
+            description="Tokens of all frontiers asked for it; null where no call was made, and from an older router."
+        ),
+    ] = None
     egress: Annotated[Egress | None, Field(description="What left the perimeter; null where nothing was to leave.")] = (
         None
     )

@@ -27,6 +27,7 @@ from sprat_contracts import (
     TextWarning,
     TierStep,
     Topics,
+    Usage,
 )
 from sprat_contracts.ids import REQUEST, RESULT, derive
 from sprat_router.decisions import UNKNOWN_LABEL, RouteDecision, answer_of, labels_of
@@ -59,6 +60,7 @@ class _Ending:
     cached: bool = False
     declined: Declined | None = None
     cost_eur: float = 0.0
+    usage: Usage | None = None
     egress: Egress | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     tiers: tuple[TierStep, ...] = ()
@@ -121,6 +123,7 @@ def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
     ending = replace(
         ending,
         cost_eur=answer.cost_eur,
+        usage=answer.usage,
         egress=answer.egress,
         timings_ms=_added(prediction.timings_ms, answer.timings_ms),
         tiers=answer.tiers,
@@ -133,13 +136,19 @@ def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
 def too_large(message: Result | FrontierRequested, tasks: TaskTable) -> Result:
     """Return the small Result that replaces an event too large for its topic: no output and no timings.
 
-    It still reports cost, egress and tiers.
+    It still reports cost, usage, egress and tiers.
     """
     if isinstance(message, FrontierRequested):
         declined = _in_order(_small_cause(message), TOO_LARGE)
         return _result(message.prediction, _escalated(message), _Ending(declined=declined), tasks)
     declined = _in_order(message.declined, TOO_LARGE)
-    ending = _Ending(declined=declined, cost_eur=message.cost_eur, egress=message.egress, tiers=message.tiers)
+    ending = _Ending(
+        declined=declined,
+        cost_eur=message.cost_eur,
+        usage=message.usage,
+        egress=message.egress,
+        tiers=message.tiers,
+    )
     return message.model_copy(update={name: getattr(ending, name) for name in _Ending.__dataclass_fields__})
 
 
@@ -269,6 +278,7 @@ def _result(prediction: Prediction, route: Route, ending: _Ending, tasks: TaskTa
         model=ending.model,
         cached=ending.cached,
         cost_eur=ending.cost_eur,
+        usage=ending.usage,
         egress=ending.egress,
         timings_ms=ending.timings_ms,
         tiers=ending.tiers,
