@@ -12,7 +12,7 @@ from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarg
 from sprat_contracts import Envelope, Record, TextSubmitted, Traceparent, WireError, decode, encode, ids
 from sprat_gateway.http.callers import Caller
 from sprat_gateway.http.problems import Problem
-from sprat_gateway.replies.waiters import Outcome, TableFull, Waiter, Waiters
+from sprat_gateway.replies.waiters import TextOutcome, TableFull, Waiter, Waiters
 
 MAX_WAIT_S: Final = 30.0
 _HOLD_S: Final = 5.0
@@ -20,14 +20,14 @@ _HOLD_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class ValidText:
     """A text that may be published: valid, in its tenant's name."""
 
     message: TextSubmitted
     envelope: Envelope
     value: bytes
     headers: list[tuple[str, bytes]]
-    outcome: Outcome
+    outcome: TextOutcome
     """Without any Result."""
 
 
@@ -39,7 +39,7 @@ class Door:
         self._publisher = publisher
         self._waiters = waiters
 
-    def read(self, caller: Caller, body: bytes, id: str | None = None) -> Submission:
+    def read(self, caller: Caller, body: bytes, id: str | None = None) -> ValidText:
         """Return a text as it will be published: with the tenant and the source of the key.
 
         Raises:
@@ -66,9 +66,9 @@ class Door:
         tasks = tuple(message.tasks.known_to(self._kafka.topics.tasks)) + message.tasks.unknown_to(
             self._kafka.topics.tasks
         )
-        return Submission(message, given, value, out, Outcome(uuid, source, id, caller.tenant, tasks))
+        return ValidText(message, given, value, out, TextOutcome(uuid, source, id, caller.tenant, tasks))
 
-    async def submit(self, caller: Caller, body: bytes, *, id: str | None = None, wait_s: float) -> Outcome:
+    async def submit(self, caller: Caller, body: bytes, *, id: str | None = None, wait_s: float) -> TextOutcome:
         """Publish a text and return what is known of it after at most `wait_s`.
 
         Raises:
@@ -80,7 +80,7 @@ class Door:
             return await _wait(waiter, wait_s)
 
     @asynccontextmanager
-    async def _waiting(self, outcome: Outcome) -> AsyncIterator[Waiter]:
+    async def _waiting(self, outcome: TextOutcome) -> AsyncIterator[Waiter]:
         """Register before anything is published: an answer may come before the acknowledgement."""
         try:
             waiter = self._waiters.register(outcome)
@@ -92,7 +92,7 @@ class Door:
         finally:
             self._waiters.release(waiter)
 
-    async def _publish(self, submission: Submission) -> None:
+    async def _publish(self, submission: ValidText) -> None:
         record = OutRecord(
             self._kafka.topics.texts, submission.envelope.id.encode(), submission.value, submission.headers
         )
@@ -105,7 +105,7 @@ class Door:
             raise Problem(503, "kafka_away", detail, headers={"Retry-After": "5"}) from None
 
 
-async def _wait(waiter: Waiter, wait_s: float) -> Outcome:
+async def _wait(waiter: Waiter, wait_s: float) -> TextOutcome:
     """Return the outcome when it is complete, or after `wait_s`."""
     try:
         async with asyncio.timeout(wait_s):

@@ -19,7 +19,7 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TextOutcome:
     """What is known of a text: the Results that have come, and what was rejected."""
 
     uuid: str
@@ -45,14 +45,14 @@ class TableFull(Exception):
 class Waiter:
     """A text that somebody waits for."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: TextOutcome) -> None:
         self.outcome = outcome
         self.changed = asyncio.Event()
         """Set at each change, and replaced by a new one."""
         self.users = 0
         """How many wait at present."""
 
-    def update(self, outcome: Outcome) -> None:
+    def update(self, outcome: TextOutcome) -> None:
         """Take what is known now, and wake who waits."""
         self.outcome = outcome
         event, self.changed = self.changed, asyncio.Event()
@@ -73,7 +73,7 @@ class Waiters:
         """Return how many texts are waited for."""
         return len(self._by_uuid)
 
-    def register(self, outcome: Outcome) -> Waiter:
+    def register(self, outcome: TextOutcome) -> Waiter:
         """Return the waiter of a text: one that is there, else a new one. `release` gives it back.
 
         Raises:
@@ -110,6 +110,6 @@ class Waiters:
         return self._by_uuid.get(self._by_text.get((source, id), ""))
 
 
-def result_id(outcome: Outcome, task: str) -> str:
+def result_id(outcome: TextOutcome, task: str) -> str:
     """Return the id of the event of a Result, as the router derives it."""
     return str(ids.derive(ids.RESULT, outcome.source, outcome.id, task))

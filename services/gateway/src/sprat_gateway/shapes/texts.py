@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from sprat_gateway.door import MAX_WAIT_S, Door
 from sprat_gateway.http.callers import caller_of
 from sprat_gateway.http.problems import Problem
-from sprat_gateway.replies.waiters import Outcome
+from sprat_gateway.replies.waiters import TextOutcome
 
 DEFAULT_WAIT_S: Final = 2.0
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?=$|[,;\s])")
@@ -23,7 +23,7 @@ def wait_of(prefer: str | None) -> float:
     return DEFAULT_WAIT_S if found is None else min(float(found[1]), MAX_WAIT_S)
 
 
-def body_of(outcome: Outcome) -> dict[str, Any]:
+def body_of(outcome: TextOutcome) -> dict[str, Any]:
     """Return what is known of a text as JSON."""
     return {
         "uuid": outcome.uuid,
@@ -35,7 +35,7 @@ def body_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def response_of(outcome: Outcome) -> Response:
+def response_of(outcome: TextOutcome) -> Response:
     """Return 200 with all Results, 202 with where they will be, or the error of a text that was rejected."""
     rejected = next((each for each in outcome.rejected if each.task is None), None)
     if rejected is not None:
