@@ -12,7 +12,7 @@ from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarg
 from sprat_contracts import Envelope, Record, TextSubmitted, Traceparent, WireError, decode, encode, ids
 from sprat_gateway.http.callers import Caller
 from sprat_gateway.http.problems import Problem
-from sprat_gateway.replies.waiters import TextOutcome, TableFull, Waiter, Waiters
+from sprat_gateway.replies.waiters import TableFull, TextOutcome, Waiter, Waiters
 
 MAX_WAIT_S: Final = 30.0
 _HOLD_S: Final = 5.0
