@@ -38,6 +38,7 @@ def main() -> None:
         "dev": [*_third_parties(["", *EXTRAS]), *groups["dev"]],
         "docs": groups["docs"],
         "kubernetes": groups["kubernetes"],
+        "page": groups["page"],
     }
     for name, requirements in locks.items():
         (FOLDER / f"{name}.lock").write_text(HEADER + _locked(requirements), "utf-8")

@@ -1,4 +1,4 @@
-"""Write what Sprat consists of as CycloneDX JSON: members, third parties, weights, files of the embedded Kafka."""
+"""Write what Sprat is made of as CycloneDX JSON: members, third parties, weights, the page's scripts, Kafka."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def main(target: str) -> None:
     bom.metadata.component = Component(
         name="sprat", version=version, type=ComponentType.APPLICATION, licenses=_licence("Apache-2.0"), bom_ref="sprat"
     )
-    parts = [*_third_parties(), *_members(version), *_weights(), *_kafka()]
+    parts = [*_third_parties(), *_members(version), *_weights(), *_scripts(), *_kafka()]
     bom.components.update(parts)
     bom.register_dependency(bom.metadata.component, parts)
     Path(target).write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n", "utf-8")
@@ -97,13 +97,29 @@ def _weights() -> Iterator[Component]:
         )
 
 
-def _file(path: Path, folder: Path) -> Component:
+def _file(path: Path, folder: Path, kind: str = "weights") -> Component:
     return Component(
         name=path.name,
         type=ComponentType.FILE,
-        bom_ref=f"weights/{folder.relative_to(ROOT)}/{path.name}",
+        bom_ref=f"{kind}/{folder.relative_to(ROOT)}/{path.name}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=_digest(path))],
     )
+
+
+def _scripts() -> Iterator[Component]:
+    """Return what the page of the door has from others, with the hash of each file."""
+    folder = ROOT / "services/gateway/src/sprat_gateway/page/static"
+    for library in json.loads((folder / "vendored.json").read_text("utf-8")):
+        purl = PackageURL("npm", name=library["name"], version=library["version"])
+        yield Component(
+            name=library["name"],
+            version=library["version"],
+            type=ComponentType.LIBRARY,
+            purl=purl,
+            bom_ref=str(purl),
+            licenses=_licence(library["licence"]),
+            components=[_file(folder / name, folder, "scripts") for name in library["files"]],
+        )
 
 
 def _kafka() -> Iterator[Component]:

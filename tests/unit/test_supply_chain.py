@@ -138,6 +138,7 @@ def test_the_bill_of_materials_is_complete(sbom: str) -> None:
         hashes = chain.from_iterable(part["hashes"] for part in model["components"])
         assert all(re.fullmatch(r"[0-9a-f]{64}", each["content"]) for each in hashes)
     assert any(each.get("purl", "").startswith("pkg:maven/org.apache.kafka/") for each in components)
+    assert {"pkg:npm/htmx.org@4.0.1", "pkg:npm/uplot@1.6.32"} <= {each.get("purl") for each in components}
 
 
 def test_the_workflow_audits_what_is_locked() -> None:

@@ -1,0 +1,108 @@
+// What the page does beyond HTML: charts, keys, the bound on live rows, pause, and a word when the door is away.
+// Every part has a way without script: a chart's table, a key's link, the live screen's "Newer".
+"use strict";
+(() => {
+  const LIVE_ROWS = 150;
+  const tone = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const drawn = new Map(); // frame -> { chart, at }
+
+  // uPlot writes styles through the DOM alone, which the policy of contents allows.
+  function resolved(name) { // a canvas does not know light-dark()
+    const probe = document.createElement("span");
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    const colour = getComputedStyle(probe).color;
+    probe.remove();
+    return colour;
+  }
+
+  // A table with data-chart: the first column is x, each further th with data-tone is a line.
+  function draw(table) {
+    const heads = [...table.tHead.rows[0].cells];
+    const rows = [...table.tBodies[0].rows];
+    const number = cell => cell.dataset.value === undefined || cell.dataset.value === "" ? null : Number(cell.dataset.value);
+    const data = heads.map((_, column) => rows.map(row => number(row.cells[column])));
+    const frame = document.getElementById(table.dataset.chart);
+    const time = table.dataset.x === "time";
+    const ink = resolved("quiet"), line = resolved("line");
+    const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+    const unit = table.dataset.unit || "";
+    const series = heads.map((head, column) => column === 0
+      ? { label: head.textContent.trim() }
+      : { label: head.textContent.trim(), stroke: resolved(head.dataset.tone), width: 2, points: { show: rows.length < 60, size: 5 },
+          spanGaps: false, value: (_, value) => value === null ? "–" : `${value.toLocaleString("en")}${unit}` });
+    drawn.get(frame)?.chart.destroy();
+    frame.hidden = false;
+    const chart = new uPlot({
+      width: frame.clientWidth, height: 240, series,
+      scales: { x: { time }, y: { range: (_, low, high) => table.dataset.y === "data" ? [low, high] : [0, Math.max(high * 1.1, 1)] } },
+      axes: [axis, { ...axis, size: 64, values: (_, values) => values.map(value => `${value.toLocaleString("en")}${unit}`) }],
+      cursor: { drag: { x: false, y: false } },
+      tzDate: seconds => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
+    }, data, frame);
+    chart.root.setAttribute("role", "img");
+    chart.root.setAttribute("aria-label", `${table.caption.textContent.trim()}; its numbers stand in the table below.`);
+    drawn.set(frame, { chart, table });
+  }
+
+  function charts() {
+    for (const [frame, { chart }] of drawn) {
+      if (!frame.isConnected) { chart.destroy(); drawn.delete(frame); }
+    }
+    for (const table of document.querySelectorAll("table[data-chart]")) {
+      const fold = table.closest("details");
+      if (drawn.get(document.getElementById(table.dataset.chart))?.table === table) continue;
+      if (fold && !fold.dataset.seen) { fold.open = false; fold.dataset.seen = "1"; }
+      draw(table);
+    }
+  }
+
+  const again = () => { for (const { table } of [...drawn.values()]) draw(table); };
+  let resizing;
+  addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(again, 150); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+
+  // The element with this key in aria-keyshortcuts is followed, pressed or focused.
+  addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    const found = document.querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
+    if (!found) return;
+    event.preventDefault();
+    if (found.matches("input")) found.focus(); else found.click();
+  });
+
+  const pause = () => document.getElementById("pause");
+  const paused = () => pause()?.getAttribute("aria-pressed") === "true";
+  addEventListener("click", event => {
+    const button = event.target.closest("#pause");
+    if (!button) return;
+    button.setAttribute("aria-pressed", String(!paused()));
+    button.textContent = paused() ? "Go on" : "Pause";
+    const counted = document.getElementById("counted");
+    if (paused() && counted) counted.textContent = "Paused: what comes meanwhile is not shown.";
+  });
+  document.addEventListener("htmx:sse:before:message", event => { if (paused()) event.preventDefault(); });
+
+  function away(says) {
+    const banner = document.getElementById("away");
+    banner.querySelector("[data-says=away]").hidden = says !== "away";
+    banner.querySelector("[data-says=ended]").hidden = says !== "ended";
+    banner.hidden = !says;
+  }
+  const refused = status => status === 401 || status === 403;
+  document.addEventListener("htmx:error", () => away("away"));
+  document.addEventListener("htmx:response:error", event => away(refused(event.detail.ctx.response.status) ? "ended" : "away"));
+  document.addEventListener("htmx:sse:error", event => away(refused(event.detail.status) ? "ended" : "away"));
+  document.addEventListener("htmx:sse:after:connection", event => { if (event.detail.connection.status === 200) away(null); });
+  document.addEventListener("htmx:after:swap", event => {
+    away(null);
+    for (const body of document.querySelectorAll("tbody[data-live]")) {
+      while (body.rows.length > LIVE_ROWS) body.rows[body.rows.length - 1].remove();
+    }
+    charts();
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const element of document.querySelectorAll("[data-script]")) element.hidden = false;
+    charts();
+  });
+})();
