@@ -86,6 +86,7 @@ def examples() -> dict[str, Message]:
         usage=Usage(input_tokens=181, output_tokens=9),
         cost_eur=0.00011,
         egress=_EGRESS,
+        sent=submitted.text,
         timings_ms={"frontier": 412.0, "frontier_call": 398.5},
     )
     messages = (submitted, prediction, request, answer, _result(answer), _announcement(), _egress_record(), _feedback())

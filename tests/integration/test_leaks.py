@@ -172,6 +172,7 @@ def test_every_text_was_masked_and_answered(run: LeakRun) -> None:
         # A connection may break before the answer has come, as where the server gives up one that was idle.
         assert set(failed) <= {"unreachable", "timeout"}, one.id
         assert len(run.left[one.id]) == 1 + len(failed), "what left has its records"
+        assert run.left[one.id][-1].startswith(f"{run.answers[one.id].sent}\n"), "the answer shows the text as it left"
 
 
 def test_no_value_with_a_checkable_form_leaves(run: LeakRun) -> None:

@@ -102,7 +102,7 @@ async def test_a_case_that_may_not_or_cannot_be_asked_is_declined_and_nothing_le
     answered = await frontier.answer(parts.request(**changes))
     assert answered.declined.code == code
     assert detail in answered.declined.detail
-    assert answered.egress == Egress(left=False, masked={})
+    assert (answered.egress, answered.sent) == (Egress(left=False, masked={}), None)
     assert (answered.output, answered.cost_eur, answered.usage) == (None, 0, None)
     assert not frontier.provider.questions
     assert not frontier.audit.records
@@ -187,7 +187,7 @@ async def test_a_deadline_during_the_call_declines_and_the_late_answer_is_stored
     frontier.provider.gate.clear()
     late = await frontier.answer(parts.request(deadline_ms=30))
     assert late.declined.code == "deadline"
-    assert late.egress.left
+    assert (late.egress.left, late.sent) == (True, "please move 100 euros")
     frontier.provider.gate.set()
     await frontier.calls.drain(1)
     answered = await frontier.answer(parts.request(id="t-2"))
@@ -223,6 +223,7 @@ async def test_a_failing_provider_ends_in_a_declined_answer(error, code, detail)
     assert answered.declined.code == code
     assert detail in answered.declined.detail
     assert (answered.egress.left, answered.egress.simulated) == (True, error.simulated)
+    assert answered.sent == "please move 100 euros"
     assert not frontier.store.values
 
 
@@ -280,13 +281,22 @@ async def test_a_cancelled_case_does_not_cancel_a_shared_call(frontier):
     assert (await second).output == OUTPUT
 
 
-async def test_an_oversized_answer_becomes_a_small_declined_one_and_a_dead_letter(frontier):
+async def test_an_answer_that_is_too_large_loses_the_text_that_left_first(frontier):
     record = parts.received(parts.request())
+    (emit,) = (await frontier.handler.handle(record)).events
+    outcome = frontier.handler.oversized(record, emit)
+    assert outcome == Outcome((replace(emit, message=emit.message.without_sent()),))
+    assert (outcome.events[0].message.output, outcome.events[0].message.sent) == (OUTPUT, None)
+
+
+async def test_an_oversized_answer_becomes_a_small_declined_one_and_a_dead_letter(frontier):
+    record = parts.received(parts.request(more="x" * 2_100_000))
     (emit,) = (await frontier.handler.handle(record)).events
     outcome = frontier.handler.oversized(record, emit)
     (smaller,) = outcome.events
     assert isinstance(smaller.message, FrontierAnswered)
     assert (smaller.message.output, smaller.message.declined.code) == (None, "too_large")
+    assert smaller.message.sent is None
     assert (smaller.id, smaller.key, smaller.message.cost_eur) == (emit.id, emit.key, emit.message.cost_eur)
     assert outcome.rejected.code == "too_large"
 

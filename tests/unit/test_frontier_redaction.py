@@ -49,7 +49,7 @@ async def test_an_intent_is_requested_with_the_masked_text():
     answered = await frontier.answer(redact_request())
     assert answered.output == IntentOutput(label="transfer")
     assert [question.text for question in frontier.provider.questions] == [MASKED]
-    assert answered.egress == left(frontier)
+    assert (answered.egress, answered.sent) == (left(frontier), MASKED)
     assert answered.request.prediction.submitted.text == TEXT
 
 
@@ -58,6 +58,7 @@ async def test_a_text_without_personal_data_leaves_unchanged():
     answered = await frontier.answer(redact_request(text="please move 100 euros"))
     assert frontier.provider.questions[0].text == "please move 100 euros"
     assert (answered.egress.left, answered.egress.masked) == (True, {})
+    assert answered.sent == "please move 100 euros"
 
 
 async def test_entities_are_in_the_original_text_and_masked_values_have_their_own_type():
@@ -103,7 +104,7 @@ async def test_a_translation_with_changed_placeholders_is_declined_billed_and_no
     answered = await frontier.answer(redact_request("translation"))
     assert (answered.output, answered.declined.code) == (None, "masking")
     assert "each placeholder" in answered.declined.detail
-    assert answered.egress == left(frontier)
+    assert (answered.egress, answered.sent) == (left(frontier), MASKED)
     assert (answered.usage, answered.cost_eur) == (
         Usage(input_tokens=1000, output_tokens=10),
         pytest.approx(0.00206),
@@ -139,7 +140,7 @@ async def test_a_stored_answer_is_restored_with_the_values_of_each_text():
     second = await frontier.answer(redact_request("translation", "Hello, Ada", id="t-2"))
     assert [first.output.text, second.output.text] == ["Guten Tag, Zoë", "Guten Tag, Ada"]
     assert (first.cached, second.cached, len(frontier.provider.questions)) == (False, True, 1)
-    assert second.egress.masked == {"PERSON": 1}
+    assert (second.egress.masked, second.sent) == ({"PERSON": 1}, "Hello, [PERSON_1]")
 
 
 async def test_a_redelivered_request_reports_the_same_as_the_first():
@@ -196,7 +197,7 @@ async def test_if_a_detector_fails_nothing_leaves_and_the_error_has_no_text(capl
     frontier = parts.FrontierHarness(redactor=Redactor((*parts.DETECTORS, Broken()), PrivacyPolicy(), "1"))
     answered = await frontier.answer(redact_request())
     assert (answered.declined.code, answered.declined.detail) == ("masking", "the detector broken failed: RuntimeError")
-    assert answered.egress == Egress(left=False, masked={})
+    assert (answered.egress, answered.sent) == (Egress(left=False, masked={}), None)
     assert not frontier.provider.questions
     assert not frontier.audit.records
     assert "Zoë" not in answered.declined.model_dump_json() + caplog.text

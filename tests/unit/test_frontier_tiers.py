@@ -219,6 +219,7 @@ async def test_without_an_answer_that_is_kept_the_last_tier_that_was_asked_says_
     assert answered.usage == Usage(input_tokens=2000, output_tokens=20)
     assert answered.egress.provider == "large"
     assert [step.outcome for step in answered.tiers] == ["unsure", "refused", "policy"]
+    assert [step.sent for step in answered.tiers] == [answered.sent, answered.sent, None]
     assert questions(tiers[2]) == []
 
 
@@ -251,6 +252,7 @@ async def test_nothing_was_sent_to_a_tier_whose_connection_was_refused(sent, lef
     answered = await frontier.answer(parts.request())
     first, last = answered.tiers
     assert (first.outcome, first.egress.left, first.egress.call_id is None) == ("provider", left, not left)
+    assert (first.sent is not None) is left
     assert last.egress.left
 
 
@@ -370,6 +372,7 @@ async def test_inside_the_text_is_whole_and_outside_masked():
     assert (questions(inside), questions(outside)) == (["Zoë pays"], ["[PERSON_1] pays"])
     assert answered.egress.masked == {"PERSON": 1}
     assert answered.tiers[0].egress == Egress(left=False, masked={})
+    assert [*(step.sent for step in answered.tiers), answered.sent] == [None, "[PERSON_1] pays", "[PERSON_1] pays"]
     assert [record.provider for record in frontier.audit.records] == ["large", "large"]
 
 
@@ -377,8 +380,9 @@ async def test_a_tier_can_ask_for_masked_texts_and_never_do_without():
     strict = tier("strict", said("transfer", 0.1), mask=True, keep_at=0.8)
     inside = tier("local", said("transfer", 0.1), inside=True, mask=True, keep_at=0.8)
     plain = tier("large", said("transfer"), mask=False)
-    await climbing(strict, inside, plain).answer(parts.request("Zoë pays"))
+    answered = await climbing(strict, inside, plain).answer(parts.request("Zoë pays"))
     assert [questions(each) for each in (strict, inside, plain)] == [["[PERSON_1] pays"]] * 2 + [["Zoë pays"]]
+    assert [step.sent for step in answered.tiers] == ["[PERSON_1] pays", None, "Zoë pays"]
     await climbing(strict, inside, plain).answer(parts.request("Zoë left", frontier="redact", id="t-2"))
     assert questions(plain)[1] == "[PERSON_1] left"
 

@@ -284,6 +284,14 @@ def test_a_result_tells_what_each_tier_said_also_when_the_answer_is_too_large() 
     assert without.tiers == ()
 
 
+def test_no_result_holds_the_text_that_left() -> None:
+    answered = answer(**ANSWERED, tiers=[step | {"sent": "as it left"} for step in STEPS], sent="as it left")
+    for outcome in (router().receive(_emit_of(answered)[0]), router().oversized(*_emit_of(answered))):
+        (result,) = results(outcome)
+        assert len(result.tiers) == len(STEPS)
+        assert "as it left" not in result.model_dump_json()
+
+
 def test_a_result_tells_what_the_small_model_said_of_an_escalated_text() -> None:
     (result,) = results(router().receive(_emit_of(answer(**ANSWERED))[0]))
     said = result.small

@@ -1,6 +1,6 @@
 """`FrontierRequested` and `FrontierAnswered`: a hard case and its answer; `EgressRecord`: the audit of a call."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -119,6 +119,13 @@ class TierStep(Part):
     egress: Annotated[
         Egress | None, Field(description="What left to it; `left` is false where it is inside the house.")
     ] = None
+    sent: Annotated[
+        str | None,
+        Field(
+            description="The text as it stood in the request to it, after masking; null where nothing left, and in "
+            "every Result."
+        ),
+    ] = None
 
 
 class FrontierAnswered(Message):
@@ -145,6 +152,18 @@ class FrontierAnswered(Message):
         tuple[TierStep, ...],
         Field(description="The tiers of the policy in the order in which they were asked; empty without `tiers`."),
     ] = ()
+    sent: Annotated[
+        str | None,
+        Field(
+            description="The text as it stood in the request of `egress`, after masking; null where nothing left. "
+            "Neither Results nor the audit hold it."
+        ),
+    ] = None
+
+    def without_sent(self) -> Self:
+        """Return the answer without the text that left, for what is read by others or kept longer."""
+        tiers = tuple(step.model_copy(update={"sent": None}) for step in self.tiers)
+        return self.model_copy(update={"sent": None, "tiers": tiers})
 
 
 class ChainPlace(Part):

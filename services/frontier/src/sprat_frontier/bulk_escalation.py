@@ -188,7 +188,7 @@ class _BulkEscalation:
 
     def _record(self, place: int, answered: FrontierAnswered) -> None:
         self._costs[place] = answered.cost_eur
-        self._steps[place] = answered.tiers
+        self._steps[place] = answered.without_sent().tiers  # of a whole data set, in memory
         self._simulated += any(
             each is not None and each.simulated for each in (answered.egress, *(step.egress for step in answered.tiers))
         )

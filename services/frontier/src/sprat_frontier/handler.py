@@ -1,6 +1,7 @@
 """The frontier's decisions: each request ends in an answer, or in the reason for none. No Kafka and no Redis here."""
 
 from dataclasses import replace
+from typing import cast
 
 from sprat.base.errors import Rejected
 from sprat.processing.handler import Emit, Outcome, Received, record_key
@@ -9,6 +10,8 @@ from sprat_frontier.climb import Climb, count
 from sprat_policy import TenantGuard
 
 SERVICE = "frontier"
+_HEADERS_BYTES = 16 * 1024
+"""More than the headers of an answer take."""
 
 
 class FrontierHandler:
@@ -18,6 +21,7 @@ class FrontierHandler:
         self._topics = topics
         self._guard = guard
         self._climb = climb
+        self._limit = next(each.max_record_bytes for each in topics.table() if each.name == topics.frontier_answers)
 
     def message_type(self, topic: str) -> type[FrontierRequested]:
         """Return the message type of its one topic."""
@@ -52,10 +56,16 @@ class FrontierHandler:
         return self._outcome(FrontierAnswered(request=received.message, declined=declined))
 
     def oversized(self, received: Received[FrontierRequested], emit: Emit) -> Outcome:
-        """Decline instead, with a dead letter; the answer still reports its cost. The escalation is counted already."""
+        """Leave out what was sent, if that is enough; else decline, with a dead letter, and still report the cost.
+
+        The escalation is counted already.
+        """
+        smaller = cast("FrontierAnswered", emit.message).without_sent()
+        if len(smaller.model_dump_json().encode()) + len(emit.key or b"") + _HEADERS_BYTES <= self._limit:
+            return Outcome((replace(emit, message=smaller),))
         rejected = Rejected(ReasonCode.TOO_LARGE, f"the answer is too large for the topic {emit.topic}")
         declined = Declined(code=rejected.code, detail=rejected.detail)
-        message = emit.message.model_copy(update={"output": None, "declined": declined})
+        message = smaller.model_copy(update={"output": None, "declined": declined})
         return Outcome((replace(emit, message=message),), rejected)
 
     def _outcome(self, answered: FrontierAnswered) -> Outcome:

@@ -48,6 +48,8 @@ class ClimbStep:
     usage: Usage | None = None
     cost_eur: float = 0.0
     egress: Egress = NOTHING_LEFT
+    sent: str | None = None
+    """The text as it left; None where nothing did."""
     cached: bool = False
     call_ms: float | None = None
     """Of the call that was paid for this case."""
@@ -76,6 +78,7 @@ class ClimbStep:
             cost_eur=self.cost_eur,
             cached=self.cached,
             egress=self.egress,
+            sent=self.sent,
         )
 
 
@@ -142,6 +145,7 @@ def restored(escalation: Escalation, tier: Tier, answer: PaidAnswer, result: str
         usage=answer.usage if pays else None,
         cost_eur=answer.cost_eur if pays else 0.0,
         egress=egress,
+        sent=_sent(escalation, egress),
         cached=not pays,
         call_ms=answer.call_ms if pays else None,
     )
@@ -155,19 +159,22 @@ def refused(tier: Tier, declined: Declined) -> ClimbStep:
 def not_called(escalation: Escalation, tier: Tier, error: NotCalledError) -> ClimbStep:
     """Return the step without a call, or without one that ended in time."""
     egress = _egress(escalation, tier, error.call_id)
-    return ClimbStep(tier, "declined", Declined(code=error.code, detail=str(error)), egress=egress)
+    declined = Declined(code=error.code, detail=str(error))
+    return ClimbStep(tier, "declined", declined, egress=egress, sent=_sent(escalation, egress))
 
 
 def failed(escalation: Escalation, tier: Tier, error: ProviderError) -> ClimbStep:
     """Return the step with a failed call; only the escalation that it was made for reports its cost."""
     usage = error.usage if error.asked_by == escalation.answer_id else None
+    egress = _egress(escalation, tier, error.call_id, simulated=error.simulated)
     return ClimbStep(
         tier,
         "declined",
         _failure(error),
         usage=usage,
         cost_eur=tier.price.cost_eur(usage),
-        egress=_egress(escalation, tier, error.call_id, simulated=error.simulated),
+        egress=egress,
+        sent=_sent(escalation, egress),
     )
 
 
@@ -189,26 +196,33 @@ def concluded(escalation: Escalation, steps: Sequence[ClimbStep], *, reported: b
         end = next((step for step in reversed(steps) if step.asked), end)
     is_kept = end.declined is None
     calls = [step.call_ms for step in steps if step.call_ms is not None]
+    egress, sent = _left_by(end, steps)
     return FrontierAnswered(
         request=escalation.request,
         output=end.output if is_kept else None,
         model=end.model if is_kept else None,
         usage=_sum([step.usage for step in steps if step.usage is not None]),
         cost_eur=sum(step.cost_eur for step in steps),
-        egress=_egress_of(end, steps),
+        egress=egress,
         cached=is_kept and end.cached,
         timings_ms=escalation.timings_ms(sum(calls) if calls else None),
         declined=end.declined,
         tiers=tuple(step.reported() for step in steps) if reported else (),
+        sent=sent,
     )
 
 
-def _egress_of(end: ClimbStep, steps: Sequence[ClimbStep]) -> Egress:
-    """Return what left for the answer, else by the last step in which something left."""
+def _left_by(end: ClimbStep, steps: Sequence[ClimbStep]) -> tuple[Egress, str | None]:
+    """Return what left for the answer, else by the last step in which something left, with the text as it left."""
     if end.egress.left:
-        return end.egress
-    egress = next((step.egress for step in reversed(steps) if step.egress.left), end.egress)
-    return egress.model_copy(update={"simulated": True}) if end.egress.simulated else egress
+        return end.egress, end.sent
+    step = next((step for step in reversed(steps) if step.egress.left), end)
+    return step.egress.model_copy(update={"simulated": True}) if end.egress.simulated else step.egress, step.sent
+
+
+def _sent(escalation: Escalation, egress: Egress) -> str | None:
+    """Return the text as it left; a stored answer's question has the same text as this case, masked."""
+    return escalation.question.text if egress.left else None
 
 
 def _egress(escalation: Escalation, tier: Tier, call_id: str | None, *, simulated: bool = False) -> Egress:

@@ -126,7 +126,7 @@ def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
         usage=answer.usage,
         egress=answer.egress,
         timings_ms=_added(prediction.timings_ms, answer.timings_ms),
-        tiers=answer.tiers,
+        tiers=answer.without_sent().tiers,  # Results stand for longer, and more people may read them
         small=_said(request),
     )
     result = _result(prediction, _escalated(request), ending, tasks)
