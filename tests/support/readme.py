@@ -1,5 +1,6 @@
 """The documentation as data: pages, programs by name and rows of settings; and the settings as the code has them."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from sprat.base import plugins
 from sprat_contracts import TASKS
 from sprat_frontier.__main__ import FrontierServiceSettings
+from sprat_gateway.settings import GatewaySettings
 from sprat_router.__main__ import RouterSettings
 from sprat_simulator.settings import SimulatorSettings
 
@@ -64,6 +66,7 @@ def settings() -> dict[str, str]:
     """Return every variable that a service reads, with its default as the pages write it."""
     found: dict[str, str] = {}
     for service in (
+        GatewaySettings,  # what others require, it can do without
         RouterSettings,
         *(plugins.load_specialist(name).settings for name in (*TASKS, "classify")),
         FrontierServiceSettings,
@@ -86,6 +89,8 @@ def _written(default: Any) -> str:
         return REQUIRED
     if default is None or default == ():
         return "–"
+    if isinstance(default, tuple):
+        return json.dumps(default)
     if isinstance(default, SecretStr):
         return default.get_secret_value()
     return default.name if isinstance(default, Path) else str(default)

@@ -48,6 +48,8 @@ PAGE = (DOCS / "deploy" / "kubernetes.md").read_text("utf-8")
 DOCKERFILE = (ROOT / "compose" / "Dockerfile").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text("utf-8"))["services"]
 SERVICES = ("router", "frontier", "intent", "ner", "translation")
+GATEWAY = "gateway"
+"""Runs where it is enabled, as in `production.yaml`."""
 FREE = {"settings", "secrets", "resources", "scaling", "labels", "annotations", "tasks"}
 """Values with fields that the user names, or that Kubernetes does."""
 SET_BY_THE_CHART = {
@@ -59,6 +61,7 @@ SET_BY_THE_CHART = {
     "SPRAT_TASKS",
     "SPRAT_KAFKA__INSTANCE_ID",  # not at all: pods of a Deployment have no lasting names
     "SPRAT_KAFKA__MEMBERSHIP_FILE",
+    *(f"SPRAT_GATEWAY__{each}" for each in ("HOST", "PORT", "KEYS_FILE", "DATA", "TLS_CERT", "TLS_KEY")),
 } | {f"{section_prefix(service)}{setting}" for service in (*TASKS, "classify") for setting in ("MODEL", "THRESHOLDS")}
 SECRET = {
     "SPRAT_SECRET",
@@ -68,6 +71,7 @@ SECRET = {
     "SPRAT_AUDIT__KEY",
     "SPRAT_AUDIT__KEY_FILE",
     "SPRAT_AUDIT__KAFKA",
+    "SPRAT_GATEWAY__SEAL_KEY",
 }
 """Never in `settings`: values files are read by many."""
 AGE, GROUP = prometheus_name(signals.GROUP_AGE.name, signals.GROUP_AGE.unit), attributes.GROUP.name.replace(".", "_")
@@ -197,6 +201,7 @@ CHANGED: dict[str, tuple[str, str]] = {
     "policy": ('policy="tasks: {intent: {keep_at: 0.77}}"', "keep_at: 0.77"),
     "tierThresholds": ('tierThresholds={"house.intent": "{}"}', "path: thresholds/house.intent.json"),
     "signingKeys": ('signingKeys={"CRM_KEY": {"name": "crm", "key": "signing"}}', '"name":"crm"'),
+    "doorKeys": ('doorKeys={"CRM_DOOR": {"name": "crm-door", "key": "signing"}}', '"name":"crm-door"'),
     "tasks": ('tasks={"desk": {"kind": "pii"}}', "desk.yaml"),
     "modelsVolume": ('modelsVolume={"persistentVolumeClaim": {"claimName": "models"}}', '"claimName":"models"'),
     "checkpointsVolume": (
@@ -215,6 +220,22 @@ CHANGED: dict[str, tuple[str, str]] = {
     "SERVICE.thresholds": (
         'models.intent.thresholds="measured"',
         '"name":"SPRAT_INTENT__THRESHOLDS","value":"/etc/sprat/thresholds/thresholds.json"',
+    ),
+    "gateway.tag": ('gateway.tag="0.0.5"', "/gateway:0.0.5"),
+    "gateway.replicas": ("gateway.replicas=3", "replicas: 3"),
+    "gateway.keys.name": ('gateway.keys.name="callers"', "secretName: callers"),
+    "gateway.keys.key": ('gateway.keys.key="callers.json"', "/etc/sprat/keys/callers.json"),
+    "gateway.tls": ('gateway.tls="served"', "secretName: served"),
+    "gateway.ingress.className": ('gateway.ingress.className="nginx"', "ingressClassName: nginx"),
+    "gateway.ingress.host": ('gateway.ingress.host="texts.example"', "host: texts.example"),
+    "gateway.ingress.tls": ('gateway.ingress.tls="outside"', "secretName: outside"),
+    "gateway.ingress.annotations": ('gateway.ingress.annotations.other="routed"', '"other":"routed"'),
+    "gateway.resources": ("gateway.resources.limits.cpu=9", '"cpu":9'),
+    "gateway.settings": ('gateway.settings.SPRAT_GATEWAY__PAGE="on"', '"SPRAT_GATEWAY__PAGE","value":"on"'),
+    "gateway.secrets": ('gateway.secrets.SPRAT_GATEWAY__SEAL_KEY={"name": "seals", "key": "b"}', '"name":"seals"'),
+    "networkPolicy.gateway": (
+        'networkPolicy.gateway=[{"from": [{"ipBlock": {"cidr": "192.0.2.4/32"}}]}]',
+        "192.0.2.4/32",
     ),
     "simulator.tag": ('simulator.tag="0.0.9"', "/simulator:0.0.9"),
     "simulator.resources": ("simulator.resources.limits.cpu=7", '"cpu":7'),
@@ -243,11 +264,20 @@ CHANGED: dict[str, tuple[str, str]] = {
     "dashboards.annotations": ('dashboards.annotations.other="filed"', "other: filed"),
 }
 SWITCHED_OFF = {
+    "gateway.enabled": ("gateway.enabled=false", "image: sprat/gateway:"),
     "topics.create": ("topics.create=false", "kind: Job"),
     "autoscaling.enabled": ("autoscaling.enabled=false", "kind: ScaledObject"),
     "networkPolicy.enabled": ("networkPolicy.enabled=false", "kind: NetworkPolicy"),
     "monitoring.enabled": ("monitoring.enabled=false", "kind: PodMonitor"),
     "dashboards.enabled": ("dashboards.enabled=false", "grafana_dashboard:"),
+}
+ALONE = {
+    # A volume is for one replica.
+    "gateway.store": (
+        'gateway.store={"persistentVolumeClaim": {"claimName": "kept"}}',
+        '"claimName":"kept"',
+    ),
+    "gateway.ingress.enabled": ("gateway.ingress.enabled=false", "kind: Ingress"),
 }
 WITHOUT_SIMULATOR = {
     "simulator.enabled": ("simulator.enabled=false", "image: sprat/simulator:"),
@@ -267,6 +297,8 @@ EVERYTHING = [
         "monitoring.enabled=true",
         "dashboards.enabled=true",
         "simulator.enabled=true",
+        "gateway.enabled=true",
+        'gateway.ingress={"enabled": true, "host": "sprat.example"}',
         'modelsVolume={"persistentVolumeClaim": {"claimName": "default"}}',
     )
 ]
@@ -274,7 +306,7 @@ EVERYTHING = [
 
 @rendered
 def test_every_value_is_used() -> None:
-    tables = (CHANGED, SWITCHED_OFF, WITHOUT_SIMULATOR)
+    tables = (CHANGED, SWITCHED_OFF, ALONE, WITHOUT_SIMULATOR)
     assert sorted(name for table in tables for name in table) == paths(DEFAULTS)
     before = rendering(*EVERYTHING)
     for table in tables:
@@ -305,7 +337,7 @@ def test_images_ports_volumes_and_variables_are_used_and_declared(values: Path) 
         assert volumes == {each["name"] for each in container["volumeMounts"]}, name
         ports = {each["name"] for each in container.get("ports", [])}
         probed = {container[probe]["httpGet"]["port"] for probe in container if probe.endswith("Probe")}
-        assert ports == probed, name
+        assert ports - probed == ({"http"} if target == GATEWAY else set()), name
         if target != "simulator":
             assert {each for each in environment(pod) if each.startswith("SPRAT")} <= known, name
         config_maps = {each["configMap"]["name"] for each in pod["spec"]["volumes"] if "configMap" in each}
@@ -443,6 +475,13 @@ def leads_outside(rule: Object) -> bool:
         (["--set-json", blocks(*(f"{first}.0.0.0/9" for first in range(1, 10)))], "together too large"),
         (["--set-json", blocks("8.0.0.0/8", "9.0.0.0/8", "2000::/8", "2100::/8", "2200::/8")], "together too large"),
         (["--set-json", "networkPolicy.ingress=[{}]"], "name who may"),
+        (["--set-json", "networkPolicy.gateway=[{}]"], "lets everybody call the gateway"),
+        (["--set", "gateway.enabled=true,gateway.ingress.enabled=true"], "by which name is the gateway called"),
+        (["--set", "gateway.settings.SPRAT_GATEWAY__SEAL_KEY=abc"], "SPRAT_GATEWAY__SEAL_KEY"),
+        (
+            ["--set", "gateway.enabled=true,gateway.replicas=2,gateway.store.persistentVolumeClaim.claimName=kept"],
+            "a volume of gateway.store is for one",
+        ),
         (["--set", "monitoring.interval=30s"], "interval"),
         (["--set", "monitoring.enabled=true,monitoring.settings.late_second=60"], "no such setting"),
     ],
@@ -502,7 +541,7 @@ def test_each_service_that_is_never_without_a_pod_is_missed() -> None:
     objects = template("--values", str(PRODUCTION), "--set", "models.translation.replicas.min=0")
     (group,) = of_kind(objects, "PrometheusRule")[f"{RELEASE}-absent"]["spec"]["groups"]
     missed = {re.search(r'service_name="sprat-(\w+)"', rule["expr"])[1] for rule in group["rules"]}
-    assert missed == set(SERVICES) - {"translation"}
+    assert missed == {*SERVICES, GATEWAY} - {"translation"}
     known = yaml.safe_load((ROOT / "observability/alerts/services.yml").read_text("utf-8"))["groups"][0]["rules"]
     down = next(each for each in known if each["alert"] == "SpratServiceDown")
     for rule in group["rules"]:
@@ -548,6 +587,8 @@ def test_each_service_scales_on_lag_and_on_age_between_its_bounds(production: li
     for name, each in scaled.items():
         assert each["spec"]["scaleTargetRef"] == {"name": name}
         assert "replicas" not in deployments[name]["spec"], "an upgrade would undo what KEDA has set"
+    assert deployments[f"{RELEASE}-{GATEWAY}"]["spec"]["replicas"] == 2, "it has no group, and no lag to scale on"
+    for name, each in scaled.items():
         *lags, age = each["spec"]["triggers"]
         service = name.removeprefix("sprat-")
         group = service if service in {"router", "frontier"} else f"{service}.default"
@@ -645,9 +686,11 @@ def test_in_production_each_service_is_a_user_of_kafka_of_its_own(production: li
     assert {users[name] for name in tools} == {"sprat-operator"}
     services = {name: user for name, user in users.items() if name not in tools}
     assert services == {name: name.removeprefix("Deployment ") for name in services}
+    assert users["Deployment sprat-gateway"] == "sprat-gateway"
     for name, own in pods.items():
         assert own["SPRAT_KAFKA__SASL_PASSWORD"] == {"secretKeyRef": {"name": users[name], "key": "password"}}, name
     roles_of = {role: [f"User:sprat-{role}"] for role in ("router", "frontier", "intent", "ner", "translation")}
+    roles_of["door"] = ["User:sprat-gateway"]
     shown = (ROOT / "docs/deploy/kubernetes.md").read_text("utf-8")
     for role, (user,) in (roles_of | {"operator": ["User:sprat-operator"]}).items():
         assert f"--principal {role}={user}" in shown
@@ -678,6 +721,65 @@ def test_only_the_namespace_of_monitoring_reads_metrics() -> None:
         (rule,) = policies["sprat-services"]["spec"]["ingress"]
         labels = {"kubernetes.io/metadata.name": "monitoring"}
         assert rule["from"] == [{"namespaceSelector": {"matchLabels": labels}}], values.name
+
+
+@rendered
+def test_the_gateway_never_has_the_secret_and_has_the_keys_of_the_door_alone() -> None:
+    objects = template(
+        "--values", str(PRODUCTION),
+        "--set-json", 'signingKeys={"CRM_KEY": {"name": "crm", "key": "a"}}',
+        "--set-json", 'doorKeys={"CRM_DOOR_KEY": {"name": "crm-door", "key": "a"}}',
+        "--set-json", 'secrets.SPRAT_PREVIOUS_SECRET={"name": "sprat", "key": "previous"}',
+        "--set-json", 'gateway.secrets.SPRAT_SECRET={"name": "sprat", "key": "secret"}',
+    )  # fmt: skip
+    pods = {name: environment(pod) for name, pod in pod_templates(objects).items()}
+    door = pods.pop("Deployment sprat-gateway")
+    assert not {"SPRAT_SECRET", "SPRAT_PREVIOUS_SECRET", "CRM_KEY", "SPRAT_AUDIT__KEY"} & door.keys()
+    assert door["CRM_DOOR_KEY"] == {"secretKeyRef": {"name": "crm-door", "key": "a"}}
+    for name in ("router", "frontier"):
+        assert pods[f"Deployment sprat-{name}"].keys() >= {"SPRAT_SECRET", "CRM_KEY", "CRM_DOOR_KEY"}
+    assert not [name for name, own in pods.items() if "SPRAT_GATEWAY__SEAL_KEY" in own]
+
+
+@rendered
+def test_the_gateway_is_called_by_those_who_are_named_and_by_the_names_that_it_knows(production: list[Object]) -> None:
+    (deployment,) = [each for name, each in of_kind(production, "Deployment").items() if name.endswith(GATEWAY)]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    policies = [each["spec"] for each in of_kind(production, "NetworkPolicy").values() if selects(each["spec"], labels)]
+    called = {
+        port["port"]: rule["from"] for each in policies for rule in each.get("ingress", []) for port in rule["ports"]
+    }
+    namespaces = {"health": "monitoring", "http": "ingress-nginx"}
+    assert called == {
+        port: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}]
+        for port, name in namespaces.items()
+    }
+    (service,) = [each for name, each in of_kind(production, "Service").items() if name.endswith(GATEWAY)]
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    (ingress,) = of_kind(production, "Ingress").values()
+    (rule,) = ingress["spec"]["rules"]
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert (backend["name"], backend["port"]["name"]) == (
+        service["metadata"]["name"],
+        service["spec"]["ports"][0]["name"],
+    )
+    own = environment(deployment["spec"]["template"])
+    assert {rule["host"], backend["name"]} <= set(json.loads(own["SPRAT_GATEWAY__HOSTS"]))
+    assert own["SPRAT_GATEWAY__PAGE"] == "off", "until an operator turns it on"
+
+
+@rendered
+def test_a_gateway_with_a_volume_gives_it_up_before_the_next_one_takes_it() -> None:
+    kept = 'gateway.store={"persistentVolumeClaim": {"claimName": "kept"}}'
+    objects = template("--set", _KAFKA, "--set", "gateway.enabled=true", "--set-json", kept)
+    spec = of_kind(objects, "Deployment")["sprat-gateway"]["spec"]
+    assert spec["strategy"] == {"type": "Recreate"}
+    pod = spec["template"]["spec"]
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"], (
+        "it could not write into the volume"
+    )
+    (store,) = [each for each in pod["volumes"] if each["name"] == "store"]
+    assert store["persistentVolumeClaim"] == {"claimName": "kept"}
 
 
 DESK = {"kind": "classification", "labels": {"badge": "a key card", "laptop": None}, "keep_at": 0.7}

@@ -142,7 +142,7 @@ def test_redis_lets_other_containers_in_whatever_image_it_is() -> None:
 
 def test_ports_are_open_to_this_machine_alone_and_documented() -> None:
     ports = [port for _, service in containers() for port in service.get("ports", [])]
-    assert len(ports) == 5
+    assert len(ports) == 6
     for port in ports:
         published = re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-(\d+)\}:\d+", port)
         assert published, port
@@ -153,7 +153,7 @@ def test_prometheus_reads_every_service_and_misses_none_whose_profile_is_not_nam
     (job,) = yaml.safe_load((FOLDER / "observability" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
     exported = {name for name in LOADED["compose.observability.yaml"]["services"] if name in SERVICES}
     on_request = {name for name in exported if "profiles" in LOADED["compose.yaml"]["services"][name]}
-    assert on_request == {"classify", *(name for name, task in OWN_TASKS.items() if task.on_request)}
+    assert on_request == {"classify", "gateway", *(name for name, task in OWN_TASKS.items() if task.on_request)}
     static = {target: each["labels"] for each in job["static_configs"] for target in each["targets"]}
     assert static == {
         f"{name}:8080": {"instance": name, "service_name": f"sprat-{name}"} for name in exported - on_request
@@ -190,8 +190,31 @@ def test_the_frontier_writes_checkpoints_of_the_audit_to_a_volume_that_the_comma
     assert folders["frontier"] == folders["cli"]
     # A new volume gets the owner of the folder in the image that is first to mount it: made before the user changes.
     runtime = DOCKERFILE[DOCKERFILE.index(" AS runtime\n") : DOCKERFILE.index(" AS model\n")]
-    made = f"RUN install -d -o 10001 -g 10001 -m 750 {folders['frontier']}\n"
+    made = f"RUN install -d -o 10001 -g 10001 -m 750 {folders['frontier']} "
     assert 0 <= runtime.find(made) < runtime.find("USER 10001:10001\n")
+
+
+def test_the_gateway_never_has_the_secret_and_has_the_keys_of_the_door_alone() -> None:
+    services = LOADED["compose.yaml"]["services"]
+    gateway = services["gateway"]
+    assert {"SPRAT_SECRET", "SPRAT_PREVIOUS_SECRET", "SPRAT_AUDIT__KEY"} & services["frontier"]["environment"].keys()
+    assert not {"SPRAT_SECRET", "SPRAT_PREVIOUS_SECRET", "SPRAT_AUDIT__KEY"} & gateway["environment"].keys()
+    (door_keys,) = gateway["env_file"]
+    assert "SPRAT_DOOR_KEYS_FILE" in door_keys
+    for name in ("router", "frontier", "cli"):
+        assert door_keys in services[name]["env_file"], f"{name} could not verify what the gateway has signed"
+
+
+def test_keys_and_store_of_the_gateway_are_on_volumes_that_the_command_line_changes() -> None:
+    services = LOADED["compose.yaml"]["services"]
+    runtime = DOCKERFILE[DOCKERFILE.index(" AS runtime\n") : DOCKERFILE.index(" AS model\n")]
+    for variable, volume, mode in (("KEYS_FILE", "api-keys", ":ro"), ("DATA", "gateway-store", "")):
+        (path,) = {services[name]["environment"][f"SPRAT_GATEWAY__{variable}"] for name in ("gateway", "cli")}
+        folder = path.removesuffix("/api-keys.json")
+        assert f"{volume}:{folder}{mode}" in services["gateway"]["volumes"]
+        assert f"{volume}:{folder}" in services["cli"]["volumes"]
+        assert re.search(rf"RUN install .* {folder}( |$)", runtime, re.MULTILINE), "a new volume would be root's"
+    assert not {"outside"} & set(services["gateway"]["networks"]), "it calls nobody"
 
 
 def test_what_is_mounted_is_there() -> None:
@@ -250,7 +273,7 @@ def test_the_users_of_the_tls_layer_have_passwords_rights_and_quotas() -> None:
     granted = re.findall(r"--principal ([\w-]+=User:[\w-]+)", command)
     principals = parse_principals(granted, Topics())
     # What `classify` may do depends on the task that it is given.
-    assert {each.user for each in principals} | {"admin", "classify"} == {user for user, _ in passwords}
+    assert {each.user for each in principals} | {"admin", "classify", "gateway"} == {user for user, _ in passwords}
     assert set(ROLES) - {role for each in principals for role in each.roles} == {"reviewer", "auditor"}
     for each in principals:
         quota = each.quota()

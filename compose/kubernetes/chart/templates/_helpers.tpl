@@ -1,5 +1,6 @@
 {{/* All services as {"list": [...]}: the values of each, with its name, its image, its group and its labels. `policy`: it
-reads policy and task files, and `signs` the keys of the policy; so does `classify`, which masks by the policy's terms. */}}
+reads policy and task files, and `signs` the keys of the policy; so does `classify`, which masks by the policy's terms.
+`without`: settings of all services that it never gets: the gateway takes what comes from outside, and signs nothing of Sprat's. */}}
 {{- define "sprat.services" -}}
 {{- $list := list -}}
 {{- range $name := list "router" "frontier" -}}
@@ -31,6 +32,12 @@ reads policy and task files, and `signs` the keys of the policy; so does `classi
 {{- if and (eq (int $service.replicas.min) 0) (not $.Values.autoscaling.enabled) -}}
 {{- fail (printf "%s: replicas.min: 0 needs autoscaling.enabled, or nothing would ever start it" $service.name) -}}
 {{- end -}}
+{{- end -}}
+{{- if .Values.gateway.enabled -}}
+{{- $service := deepCopy .Values.gateway -}}
+{{- $_ := set $service "replicas" (dict "min" .Values.gateway.replicas "max" .Values.gateway.replicas) -}}
+{{- $_ := set $service "without" (list "SPRAT_SECRET" "SPRAT_PREVIOUS_SECRET") -}}
+{{- $list = append $list (merge $service (dict "name" "gateway" "image" "gateway" "group" "" "model" "" "policy" true "signs" false)) -}}
 {{- end -}}
 {{- toJson (dict "list" $list) -}}
 {{- end -}}
@@ -83,7 +90,9 @@ itself knows; with `only`, names that begin so. With `deployment`, telemetry nam
 {{- end -}}
 {{- end -}}
 {{- $keys := ternary .root.Values.signingKeys dict (.service.signs | default false) -}}
-{{- range $layer := list $keys (.more | default dict) $files .root.Values.settings .root.Values.secrets .service.settings .service.secrets -}}
+{{- $doors := ternary .root.Values.doorKeys dict (or (.service.signs | default false) (eq .service.name "gateway")) -}}
+{{- $without := .service.without | default list -}}
+{{- range $layer := list $keys $doors (.more | default dict) $files .root.Values.settings .root.Values.secrets .service.settings .service.secrets -}}
 {{- range $name, $value := $layer | default dict -}}
 {{- if kindIs "map" $value -}}
 {{- $_ := set $found $name (dict "name" $name "valueFrom" (dict "secretKeyRef" $value)) -}}
@@ -102,7 +111,7 @@ itself knows; with `only`, names that begin so. With `deployment`, telemetry nam
 {{- end -}}
 {{- $only := .only | default "" }}
 {{- range $name, $variable := $found }}
-{{- if hasPrefix $only $name }}
+{{- if and (hasPrefix $only $name) (not (has $name $without)) }}
 - {{ toJson $variable }}
 {{- end }}
 {{- end }}
@@ -116,6 +125,9 @@ securityContext:
   runAsNonRoot: true
   runAsUser: 10001
   runAsGroup: 10001
+  {{- if .writes }}
+  fsGroup: 10001 # a volume of its own is writable for this group
+  {{- end }}
   seccompProfile: {type: RuntimeDefault}
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from sprat.base.settings import Section
 from sprat_policy import TaskFilesSettings
@@ -37,6 +37,12 @@ class GatewaySection(Section):
         Field(min_length=32, description="Seals Results that stand in Redis; without it, Redis is not used."),
     ] = None
     max_waiting: Annotated[int, Field(ge=1, le=100_000, description="Texts that are waited for at once.")] = 5_000
+
+    @field_validator("seal_key", mode="before")
+    @classmethod
+    def _not_given(cls, value: object) -> object:
+        """Read an empty variable, as Compose passes one on that is not set, as none."""
+        return None if value == "" else value
 
 
 class GatewaySettings(TaskFilesSettings):
