@@ -1,25 +1,28 @@
 """The ASGI application: every route of the door."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 
 from fastapi import FastAPI
 
 from sprat_gateway.door import Door
-from sprat_gateway.http.callers import Caller
+from sprat_gateway.http.callers import Admission
+from sprat_gateway.http.gate import Gate
 from sprat_gateway.http.problems import Problem, problem_response
 from sprat_gateway.shapes import texts
 
 
-def build_app(door: Door, keys: Callable[[str], Caller | None]) -> FastAPI:
+def build_app(door: Door, admission: Admission, hosts: Collection[str]) -> FastAPI:
     """Return the application.
 
     Args:
         door: publishes texts and waits for Results.
-        keys: returns who an API key stands for; None where it is not valid.
+        admission: lets requests in, by key or cookie.
+        hosts: names by which it may be asked.
     """
     app = FastAPI(title="Sprat", docs_url=None, redoc_url=None)
     app.state.door = door
-    app.state.keys = keys
+    app.state.admission = admission
     app.add_exception_handler(Problem, problem_response)
+    app.add_middleware(Gate, hosts=hosts, limits=admission.limits, respond=problem_response)
     app.include_router(texts.router)
     return app

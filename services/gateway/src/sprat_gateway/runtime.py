@@ -4,10 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-
-import uvicorn
+from contextlib import AsyncExitStack
 
 from sprat.base.errors import Retryable, UserError
 from sprat.base.retry import retry_until
@@ -21,22 +18,18 @@ from sprat.telemetry.process import watch_process
 from sprat.telemetry.providers import Telemetry, configure_telemetry
 from sprat_gateway.app import build_app
 from sprat_gateway.door import Door
-from sprat_gateway.http.callers import Caller
+from sprat_gateway.http.callers import Admission
+from sprat_gateway.http.limits import KeyLimits
+from sprat_gateway.http.server import HttpServer, tls_context
+from sprat_gateway.http.sessions import Sessions, session_key
 from sprat_gateway.replies.reader import ReplyReader
 from sprat_gateway.replies.waiters import Waiters
-from sprat_gateway.settings import GatewaySettings
+from sprat_gateway.settings import GatewaySection, GatewaySettings
+from sprat_operations.api_keys import KeyRing, read_keys
 
 log = logging.getLogger(__name__)
 
 NAME = "gateway"
-
-
-class _HttpServer(uvicorn.Server):
-    """Leaves the signals to the door, which stops it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def run(settings: GatewaySettings, version: str) -> int:
@@ -53,7 +46,7 @@ async def _run(settings: GatewaySettings, version: str, telemetry: Telemetry) ->
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(_serve(settings, version, telemetry, _keys(settings)))
+    serving = asyncio.create_task(_serve(settings, version, telemetry))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -70,14 +63,25 @@ async def _run(settings: GatewaySettings, version: str, telemetry: Telemetry) ->
     return 0
 
 
-def _keys(_: GatewaySettings) -> Callable[[str], Caller | None]:
-    """Return what finds the caller of a key: nobody is let in without a file of keys."""
-    return lambda _: None
+def build_admission(section: GatewaySection) -> Admission:
+    """Return what lets requests in.
+
+    Raises:
+        UserError: the file of keys is not valid.
+    """
+    if section.keys_file is None or not read_keys(section.keys_file):
+        log.warning("nobody is let in: there is no API key; `sprat keys add` makes one")
+    seal_key = None if section.seal_key is None else section.seal_key.get_secret_value().encode()
+    return Admission(
+        KeyRing(section.keys_file, lambda error: log.error("nobody is let in: %s", error)),
+        KeyLimits(section.requests_a_minute, section.connections_a_key),
+        Sessions(session_key(section.data, seal_key)),
+    )
 
 
-async def _serve(
-    settings: GatewaySettings, version: str, telemetry: Telemetry, keys: Callable[[str], Caller | None]
-) -> None:
+async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) -> None:
+    section = settings.gateway
+    admission, tls = build_admission(section), tls_context(section.tls_cert, section.tls_key)
     progress = LoopProgress()
     async with AsyncExitStack() as stack:
         health = HealthServer(
@@ -96,12 +100,12 @@ async def _serve(
         reading = _in_background(stack, reader.run())
         await asyncio.wait({reading, asyncio.ensure_future(reader.reading.wait())}, return_when=asyncio.FIRST_COMPLETED)
         listener = _bound(settings)
-        app = build_app(Door(settings.kafka, publisher, waiters), keys)
-        config = uvicorn.Config(app, http="h11", log_config=None, access_log=False, lifespan="off", server_header=False)
+        app = build_app(Door(settings.kafka, publisher, waiters), admission, section.hosts)
         log.info("serving on port %d", listener.getsockname()[1])
         progress.assigned = reader.reading.is_set
         progress.started = True
-        server = asyncio.create_task(_HttpServer(config).serve(sockets=[listener]))
+        http = HttpServer(app, listener, section.connections, proxies=section.proxies, tls=tls)
+        server = asyncio.create_task(http.serve())
         done, _ = await asyncio.wait({server, reading}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()

@@ -36,6 +36,9 @@ class GatewaySection(Section):
         SecretStr | None,
         Field(min_length=32, description="Seals Results that stand in Redis; without it, Redis is not used."),
     ] = None
+    connections: Annotated[int, Field(ge=1, le=100_000, description="At a time, in all.")] = 4_096
+    connections_a_key: Annotated[int, Field(ge=1, le=100_000, description="Requests at a time of one API key.")] = 2_048
+    requests_a_minute: Annotated[int, Field(ge=1, le=10_000_000, description="Of one API key.")] = 12_000
     max_waiting: Annotated[int, Field(ge=1, le=100_000, description="Texts that are waited for at once.")] = 5_000
 
     @field_validator("seal_key", mode="before")

@@ -201,13 +201,13 @@ class KeyRing:
     A file that is missing or cannot be used lets nobody in: a revoked key must not stay valid because of it.
 
     Args:
-        path: the file.
+        path: the file; None: there is none.
         on_error: gets the error of a file that cannot be used, once for each state of it.
         clock: in seconds, monotonic.
     """
 
     def __init__(
-        self, path: Path, on_error: Callable[[UserError], None], clock: Callable[[], float] = time.monotonic
+        self, path: Path | None, on_error: Callable[[UserError], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._path = path
         self._on_error = on_error
@@ -233,6 +233,8 @@ class KeyRing:
         return self._keys
 
     def _stat(self) -> object:
+        if self._path is None:
+            return ()
         try:
             found = self._path.stat()
         except OSError as error:
@@ -242,7 +244,7 @@ class KeyRing:
     def _read(self) -> None:
         self._keys = ()
         try:
-            self._keys = read_keys(self._path)
+            self._keys = () if self._path is None else read_keys(self._path)
         except UserError as error:
             self._on_error(error)
 

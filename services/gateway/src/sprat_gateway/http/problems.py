@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 
-class Problem(Exception):
-    """An error that the client gets.
+class Problem(HTTPException):
+    """An error that the client gets. As an `HTTPException`, it passes through what FastAPI does with other errors.
 
     Args:
         status: of HTTP.
@@ -20,11 +21,9 @@ class Problem(Exception):
     def __init__(
         self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: object
     ) -> None:
-        super().__init__(f"{status} {code}: {detail}")
+        super().__init__(status, detail, headers or {})
         self.status = status
         self.code = code
-        self.detail = detail
-        self.headers = headers or {}
         self.more = more
 
     @property

@@ -1,13 +1,13 @@
 """Sprat's own shape: `POST /v1/texts` takes the event's body, and answers with Results or where they will be."""
 
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from sprat_gateway.door import MAX_WAIT_S, Door
-from sprat_gateway.http.callers import caller_of
+from sprat_gateway.http.callers import Caller, needs
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.replies.waiters import TextOutcome
 
@@ -46,11 +46,11 @@ def response_of(outcome: TextOutcome) -> Response:
 
 
 @router.post("/v1/texts")
-async def submit(request: Request) -> Response:
+async def submit(request: Request, caller: Annotated[Caller, Depends(needs("send"))]) -> Response:
     """Publish a text and wait for its Results."""
     door: Door = request.app.state.door
     outcome = await door.submit(
-        caller_of(request),
+        caller,
         await request.body(),
         id=request.headers.get("idempotency-key"),
         wait_s=wait_of(request.headers.get("prefer")),
