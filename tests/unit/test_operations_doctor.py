@@ -344,13 +344,15 @@ def test_the_sources_and_keys_of_tenants_are_shown_and_no_key():
         "acme": {"sources": ["/crm/*", "/a", "/b", "/c"], "signing_keys": ["${NEW}", "${OLD}"]},
         "signs": {"signing_keys": ["${OTHER}"]},
         "bound": {"sources": ["*"]},
+        "web": {"door_sources": ["/web"], "door_keys": ["${DOOR}"]},
         "free": {},
         "*": {},
     }
     rules = Policy.model_validate({"tenants": tenants})
-    keys = {"NEW": "n" * 32, "OLD": "o" * 32, "OTHER": "x" * 32}
+    keys = {"NEW": "n" * 32, "OLD": "o" * 32, "OTHER": "x" * 32, "DOOR": "d" * 32}
     found = [*check_tenants(rules, keys), *check_tenants(rules, keys | {"OLD": "short"})]
-    assert told("tenants", found) == [OK, WARNING, OK, OK, UNKNOWN, WARNING, OK, OK]
+    assert told("tenants", found) == [OK, WARNING, OK, OK, OK, UNKNOWN, WARNING, OK, OK, OK]
+    assert found[3].finding == "web: texts of the HTTP door from /web, signed with DOOR"
     assert not [key for key in keys.values() for check in found if key in check.finding]
 
 

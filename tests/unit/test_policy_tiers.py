@@ -210,8 +210,9 @@ async def test_a_key_that_is_not_there_is_named_and_one_that_is_none_is_not_show
     assert "sesame" not in str(caught.value)
 
 
-def test_the_signing_key_of_a_tenant_is_no_key_of_a_tier(write_policy: WritePolicy) -> None:
-    tenants = "tenants: {acme: {frontier: redact, regions: [eu], signing_keys: ['${KEY}']}}\n"
+@pytest.mark.parametrize("keys", ["signing_keys: ['${KEY}']", "door_sources: [/web], door_keys: ['${KEY}']"])
+def test_the_signing_key_of_a_tenant_is_no_key_of_a_tier(write_policy: WritePolicy, keys: str) -> None:
+    tenants = f"tenants: {{acme: {{frontier: redact, regions: [eu], {keys}}}}}\n"
     with pytest.raises(UserError, match=r"tiers\.0: KEY is a signing key of tenant 'acme', which no provider may know"):
         load_policy(write_policy(f"{tenants}tiers:\n  - {MISTRAL}\n"))
     load_policy(write_policy(f"{tenants.replace('KEY', 'OTHER')}tiers:\n  - {MISTRAL}\n"))

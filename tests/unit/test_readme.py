@@ -68,9 +68,10 @@ def test_the_policy_shown_is_valid_and_does_what_its_comments_say(tmp_path: Path
 def test_the_policy_of_tenants_is_valid_and_does_what_its_comments_say(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(programs()["policy-tenants"], "utf-8")
-    _, guard = load_guarded_policy(file, {"SPRAT_CRM_KEY": "k" * 32})
+    _, guard = load_guarded_policy(file, {"SPRAT_CRM_KEY": "k" * 32, "SPRAT_CRM_DOOR_KEY": "d" * 32})
     refusals = [
-        guard.refusal(*text, "1", None) for text in (("acme-bank", "/else"), ("acme-bank", "/crm/1"), ("x", "/crm/1"))
+        guard.refusal(*text, "1", None)
+        for text in (("acme-bank", "/else"), ("acme-bank", "/crm/1"), ("x", "/web/acme"))
     ]
     assert [refusal and refusal.code for refusal in refusals] == ["foreign_source", "bad_signature", "foreign_source"]
 

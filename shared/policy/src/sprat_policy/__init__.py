@@ -1,13 +1,13 @@
 """The policy file: which answers are kept, and what may leave the perimeter."""
 
+from sprat_policy.door_signer import DoorSigner
 from sprat_policy.edit import set_task_model
-from sprat_policy.load import load_guarded_policy, load_policy
+from sprat_policy.load import load_door_policy, load_guarded_policy, load_policy
 from sprat_policy.rules import (
     ALL_OTHERS,
     PatternRule,
     Policy,
     PrivacyPolicy,
-    TenantPolicy,
     TermRule,
     UnannouncedModel,
     compile_pattern,
@@ -44,6 +44,7 @@ from sprat_policy.task_policy import (
     check_model_name,
 )
 from sprat_policy.tenant_guard import TenantGuard
+from sprat_policy.tenant_policy import TenantPolicy
 from sprat_policy.tiers import (
     FRONTIER,
     INSIDE,
@@ -60,6 +61,7 @@ __all__ = [
     "INSIDE",
     "NO_FILES",
     "TASKS_FOLDER",
+    "DoorSigner",
     "Evidence",
     "IntentModelPolicy",
     "IntentPolicy",
@@ -90,6 +92,7 @@ __all__ = [
     "check_task_name",
     "compile_pattern",
     "effective_rule",
+    "load_door_policy",
     "load_guarded_policy",
     "load_policy",
     "load_task_file",

@@ -12,8 +12,9 @@ from pydantic_core import ErrorDetails
 from sprat.base.errors import UserError
 from sprat.base.file_guard import check_writers
 from sprat_contracts.signing import MIN_KEY_BYTES
+from sprat_policy.door_signer import DoorSigner
 from sprat_policy.rules import Policy
-from sprat_policy.section import PolicySection
+from sprat_policy.section import PolicySection, variable_of
 from sprat_policy.source_globs import Claims
 from sprat_policy.task_policy import UNION_TAGS, IntentPolicy, TaskPolicies
 from sprat_policy.tenant_guard import SigningKeys, TenantGuard
@@ -64,7 +65,25 @@ def load_guarded_policy(
         UserError: as :func:`load_policy`, and where a variable is missing or no key; the message never has its value.
     """
     policy, document = _read_policy(read_file(Path(path)), path, tasks)
-    return policy, TenantGuard(policy, _signing_keys(policy, environment, document, path))
+    keys = _keys(policy, environment, document, path, "signing_keys", "door_keys")
+    return policy, TenantGuard(policy, keys["signing_keys"], keys["door_keys"])
+
+
+def load_door_policy(
+    path: Path | str, environment: Mapping[str, str], tasks: Collection[str] | None = None
+) -> tuple[Policy, DoorSigner]:
+    """Read the policy file, and the door's keys alone from the environment, for the HTTP door.
+
+    Args:
+        path: the file.
+        environment: the variables with the keys.
+        tasks: as for :func:`load_policy`.
+
+    Raises:
+        UserError: as :func:`load_guarded_policy`.
+    """
+    policy, document = _read_policy(read_file(Path(path)), path, tasks)
+    return policy, DoorSigner(policy, _keys(policy, environment, document, path, "door_keys")["door_keys"])
 
 
 def _read_policy(raw: bytes, path: Path | str, tasks: Collection[str] | None = None) -> tuple[Policy, Document]:
@@ -109,8 +128,8 @@ def _refuse(path: Path | str, problems: Sequence[str]) -> None:
 def _shared_sources(policy: Policy, document: Document, path: Path | str) -> Iterator[str]:
     """Return a line for each source that two tenants have: either could take the other's ids."""
     for claim, other in Claims(policy.claims()).conflicts():
-        location: Location = ("tenants", claim.section, "sources", claim.place)
-        line = document.values["tenants", other.section, "sources", other.place].line
+        location: Location = ("tenants", claim.section, claim.field, claim.place)
+        line = document.values["tenants", other.section, other.field, other.place].line
         problem = (
             f"{_shorten(claim.glob)}: a source can match this and {_shorten(other.glob)} of tenant {other.section} in "
             f"line {line}; expected: sources that no other tenant has"
@@ -140,32 +159,42 @@ def _unknown_tasks(policy: Policy, tasks: Collection[str], document: Document, p
             yield _line(path, at, f"{_dotted(location)}: no task {name!r}; {hint}known here: {', '.join(tasks)}")
 
 
-def _signing_keys(policy: Policy, environment: Mapping[str, str], document: Document, path: Path | str) -> SigningKeys:
-    """Return the keys of all tenants.
+def _keys(
+    policy: Policy, environment: Mapping[str, str], document: Document, path: Path | str, *fields: str
+) -> Mapping[str, SigningKeys]:
+    """Return the keys of all tenants, by the fields that name their variables.
 
     Raises:
         UserError: a line for each variable that holds none.
     """
     problems: list[str] = []
-    keys: dict[str, tuple[bytes, ...]] = {}
-    for section, tenant in policy.tenants.items():
-        for place, name in enumerate(tenant.key_variables):
-            value = environment.get(name, "")
-            key = value.encode("utf-8", "surrogateescape")
-            keys[section] = (*keys.get(section, ()), key)
-            problem = (
-                f"the variable {name} is not set"
-                if not value
-                else f"the variable {name} begins or ends with white space"
-                if value != value.strip()
-                else f"the variable {name} has {len(key)} bytes"
-                if len(key) < MIN_KEY_BYTES
-                else None
-            )
-            if problem is not None:
-                location = ("tenants", section, "signing_keys", place)
-                expected = f"expected: a key of {MIN_KEY_BYTES} bytes or more, as `openssl rand -base64 32` makes one"
-                problems.append(_line(path, document.values[location], f"{_dotted(location)}: {problem}; {expected}"))
+    keys: dict[str, dict[str, tuple[bytes, ...]]] = {field: {} for field in fields}
+    named = [
+        (section, field, place, variable_of(reference))
+        for section, tenant in policy.tenants.items()
+        for field in fields
+        for place, reference in enumerate(getattr(tenant, field))
+    ]
+    for section, field, place, name in named:
+        value = environment.get(name, "")
+        key = value.encode("utf-8", "surrogateescape")
+        others = [each for other in fields if other != field for each in keys[other].get(section, ())]
+        keys[field][section] = (*keys[field].get(section, ()), key)
+        problem = (
+            f"the variable {name} is not set"
+            if not value
+            else f"the variable {name} begins or ends with white space"
+            if value != value.strip()
+            else f"the variable {name} has {len(key)} bytes"
+            if len(key) < MIN_KEY_BYTES
+            else f"the variable {name} holds a key of signing_keys, with which the door could sign for every source"
+            if key in others
+            else None
+        )
+        if problem is not None:
+            location = ("tenants", section, field, place)
+            expected = f"expected: a key of {MIN_KEY_BYTES} bytes or more, as `openssl rand -base64 32` makes one"
+            problems.append(_line(path, document.values[location], f"{_dotted(location)}: {problem}; {expected}"))
     _refuse(path, problems)
     return keys
 

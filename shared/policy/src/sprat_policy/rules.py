@@ -7,14 +7,15 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, Self
 
 import re2  # type: ignore[import-untyped]  # google-re2 carries no types
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from sprat_contracts import TASKS, ModelAnnounced
 from sprat_contracts.texts import FrontierRule
-from sprat_policy.section import HostName, PolicySection, VariableReference, variable_of
+from sprat_policy.section import HostName, PolicySection, variable_of
 from sprat_policy.source_globs import Claim
 from sprat_policy.task_policy import TaskPolicies, TaskRules
+from sprat_policy.tenant_policy import TenantPolicy
 from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy, is_relayed
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
@@ -26,11 +27,6 @@ MAX_PATTERN = 200
 _MAX_PROGRAM: Final = 1000
 """Most steps of a compiled pattern. RE2 takes time linear in steps × characters: 0.05 s at most for 20,000 of them."""
 _MAX_MEMORY: Final = 1 << 20
-
-MAX_SOURCE: Final = 256
-MAX_SOURCES: Final = 100
-MAX_SIGNING_KEYS: Final = 2
-"""Both are valid: while one takes the place of the other, upstream systems change at their own time."""
 
 TermType = Annotated[
     str,
@@ -70,67 +66,6 @@ def _check_pattern(pattern: str, info: ValidationInfo) -> str:
             "no_pattern", "it matches nothing at all or white space, so it would match everywhere"
         )
     return pattern
-
-
-class TenantPolicy(PolicySection):
-    """What of a tenant's texts may leave the perimeter, to which regions, and how long a hard case may wait."""
-
-    frontier: Annotated[
-        FrontierRule,
-        Field(description="allow: whole; redact: with personal data masked; deny: not at all"),
-    ] = "deny"
-    regions: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")], ...],
-        Field(description="a list of the regions a text may go to: lower-case letters, digits and hyphens, as [eu]"),
-    ] = ()
-    deadline_ms: Annotated[
-        int,
-        Field(
-            gt=0,
-            le=604_800_000,
-            description="1 to 604800000: the milliseconds that a hard case may wait where its text does not say",
-        ),
-    ] = 30_000
-    max_escalations_per_min: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=1_000_000,
-            description="0 to 1000000: the hard cases for which the frontier model is called in a minute",
-        ),
-    ] = None
-    sources: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=MAX_SOURCE, pattern=r"^[^\x00-\x1f\x7f]+$")], ...],
-        Field(
-            min_length=1,
-            max_length=MAX_SOURCES,
-            description="a list of the sources that its texts come from, and nobody else's, as [/crm/*]: '*' stands "
-            "for any characters, all others for themselves; left out: from any that no tenant has",
-        ),
-    ] = ()
-    signing_keys: Annotated[
-        tuple[VariableReference, ...],
-        Field(
-            min_length=1,
-            max_length=MAX_SIGNING_KEYS,
-            repr=False,
-            description="a list of one or two variables of the environment that hold the keys that it signs its texts "
-            "with, as ['${SPRAT_CRM_KEY}']",
-        ),
-    ] = ()
-
-    @property
-    def key_variables(self) -> tuple[str, ...]:
-        """The names of the variables with its keys."""
-        return tuple(map(variable_of, self.signing_keys))
-
-    @model_validator(mode="after")
-    def _check_regions(self) -> "TenantPolicy":
-        if self.frontier != "deny" and not self.regions:
-            raise PydanticCustomError(
-                "no_region", "frontier is not deny, but no region is named; add regions, as [eu], or say deny"
-            )
-        return self
 
 
 class TermRule(PolicySection):
@@ -302,8 +237,7 @@ class Policy(PolicySection):
     def claims(self) -> Iterator[Claim]:
         """Return all sources of all tenants."""
         for section, tenant in self.tenants.items():
-            for place, glob in enumerate(tenant.sources):
-                yield Claim(section, place, glob)
+            yield from (Claim(section, *claim) for claim in tenant.claims())
 
     _added: Mapping[str, TaskRules] = PrivateAttr({})
 

@@ -9,8 +9,9 @@ class Claim:
     """A glob of one section of the policy's tenants."""
 
     section: str
+    field: str
     place: int
-    """In the section's list, from 0."""
+    """In the field's list, from 0."""
     glob: str
 
     @property

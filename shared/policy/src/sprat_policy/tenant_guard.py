@@ -4,6 +4,7 @@ The router judges texts. Predictions carry what it needs to judge them by themse
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from sprat.base.errors import Rejected
@@ -14,15 +15,23 @@ from sprat_policy.source_globs import Claims, matches
 SigningKeys = Mapping[str, tuple[bytes, ...]]
 """Section of a tenant → its keys."""
 
+NO_KEYS: Final[SigningKeys] = MappingProxyType({})
 _AS_CLOUDEVENT: Final = "send ce_specversion, ce_id, ce_source and ce_type"
 
 
 class TenantGuard:
-    """Judges by the policy's `sources` and `signing_keys`; refuses texts of a tenant whose keys it does not have."""
+    """Judges by the policy's sources and keys; refuses texts of a tenant whose keys it does not have.
 
-    def __init__(self, policy: Policy, keys: SigningKeys) -> None:
+    Args:
+        policy: the installation's.
+        keys: with which tenants sign.
+        door_keys: with which the HTTP door signs for them; valid for the tenant's `door_sources` alone.
+    """
+
+    def __init__(self, policy: Policy, keys: SigningKeys, door_keys: SigningKeys = NO_KEYS) -> None:
         self._policy = policy
         self._keys = keys
+        self._door_keys = door_keys
         self._claims = Claims(policy.claims())
 
     def refusal(
@@ -37,8 +46,9 @@ class TenantGuard:
             signature: as the text or its prediction has it.
             plain: whether the text is plain JSON, whose source and id follow from its place.
         """
-        foreign = self._foreign_source(tenant, source, plain=plain)
-        return foreign or self._bad_signature(tenant, source, id, signature, plain=plain)
+        if foreign := self.foreign_source(tenant, source, plain=plain):
+            return Rejected(ReasonCode.FOREIGN_SOURCE, f"header ce_source: {foreign}")
+        return self._bad_signature(tenant, source, id, signature, plain=plain)
 
     def skip_reason(self, prediction: Prediction) -> str | None:
         """Return why the prediction's text is not its tenant's, as a code; None where it is.
@@ -49,25 +59,26 @@ class TenantGuard:
         refusal = self.refusal(tenant, prediction.text_source, prediction.text_id, signature)
         return None if refusal is None else refusal.code
 
-    def _foreign_source(self, tenant: str, source: str, *, plain: bool) -> Rejected | None:
-        own = self._policy.tenant(tenant).sources
-        if own:
-            if any(matches(glob, source) for glob in own):
+    def foreign_source(self, tenant: str, source: str, *, plain: bool = False) -> str | None:
+        """Return why a source is not a tenant's, in words; None where it is."""
+        own = self._policy.tenant(tenant)
+        if own.sources:
+            if any(matches(glob, source) for _, _, glob in own.claims()):
                 return None
             what = f"missing; {_AS_CLOUDEVENT}, with one" if plain else "not one"
-            detail = f"{what} of the sources that the policy gives to this tenant"
-        elif self._claims.owner(source) in (None, self._policy.section(tenant)):
+            return f"{what} of the sources that the policy gives to this tenant"
+        if self._claims.owner(source) in (None, self._policy.section(tenant)):
             return None
-        else:
-            detail = "the policy gives this source to another tenant"
-        return Rejected(ReasonCode.FOREIGN_SOURCE, f"header ce_source: {detail}")
+        return "the policy gives this source to another tenant"
 
     def _bad_signature(
         self, tenant: str, source: str, id: str, signature: TextSignature | None, *, plain: bool
     ) -> Rejected | None:
-        if not self._policy.tenant(tenant).signing_keys:
+        own = self._policy.tenant(tenant)
+        if not own.is_signed:
             return None
-        keys = self._keys.get(self._policy.section(tenant) or "", ())
+        section = self._policy.section(tenant) or ""
+        keys = (*self._keys.get(section, ()), *(self._door_keys.get(section, ()) if own.is_of_door(source) else ()))
         if plain:
             detail = f"plain JSON cannot be signed, for its id follows from its place; {_AS_CLOUDEVENT}, and sign"
         elif signature is None:

@@ -18,7 +18,7 @@ from sprat_contracts.signing import MIN_KEY_BYTES
 from sprat_operations.chosen_policy import changed_since, chosen_policy, tasks_beside
 from sprat_operations.connection import load_command_settings
 from sprat_operations.local_run import SIMULATED, SIMULATOR_HOST, SIMULATOR_REGION, LocalRun
-from sprat_policy import Policy, TenantPolicy, load_policy, load_task_files, taken_inside
+from sprat_policy import Policy, TenantPolicy, load_policy, load_task_files, taken_inside, variable_of
 
 _SHORTEST_SECRET = 16
 
@@ -99,7 +99,7 @@ def _policy(path: Path | None, tasks: Path | None = None) -> tuple[Check, Policy
 def check_tenants(policy: Policy, variables: Mapping[str, str]) -> Iterator[Check]:
     """Show which tenants have sources of their own and sign their texts; check that the keys are set."""
     for name, tenant in policy.tenants.items():
-        if not (tenant.sources or tenant.signing_keys):
+        if not tenant.is_bound:
             continue
         finding = f"{_some([name])}: {_bound(tenant)}"
         missing = [each for each in tenant.key_variables if len(variables.get(each, "").encode()) < MIN_KEY_BYTES]
@@ -109,7 +109,7 @@ def check_tenants(policy: Policy, variables: Mapping[str, str]) -> Iterator[Chec
                 f"{finding}; in this shell: no key of {MIN_KEY_BYTES} bytes in {', '.join(missing)}",
                 "router and frontier do not start without these variables; export them here, too, to check them",
             )
-        elif not tenant.sources:
+        elif tenant.signing_keys and not tenant.sources:
             yield warning(
                 "tenants",
                 f"{finding}; another tenant may use the same sources, and so the ids of its Results",
@@ -117,15 +117,21 @@ def check_tenants(policy: Policy, variables: Mapping[str, str]) -> Iterator[Chec
             )
         else:
             yield ok("tenants", finding)
-    open_ = [name for name, tenant in policy.tenants.items() if not (tenant.sources or tenant.signing_keys)]
+    open_ = [name for name, tenant in policy.tenants.items() if not tenant.is_bound]
     if open_:
         yield ok("tenants", f"neither sources nor keys: {_some(open_)}; whoever may write texts may write theirs")
 
 
 def _bound(tenant: TenantPolicy) -> str:
-    sources = f"texts from {some_of(tenant.sources)} alone" if tenant.sources else "texts from any free source"
-    keys = f", signed with {' or '.join(tenant.key_variables)}" if tenant.signing_keys else ", not signed"
-    return f"{sources}{keys}"
+    own = f"texts from {some_of(tenant.sources)} alone" if tenant.sources else "texts from any free source"
+    told = [f"{own}, {_signed(tenant.signing_keys)}"] if tenant.signing_keys or not tenant.door_keys else []
+    if tenant.door_keys:
+        told.append(f"texts of the HTTP door from {some_of(tenant.door_sources)}, {_signed(tenant.door_keys)}")
+    return "; ".join(told)
+
+
+def _signed(keys: tuple[str, ...]) -> str:
+    return f"signed with {' or '.join(map(variable_of, keys))}" if keys else "not signed"
 
 
 def _simulator(policy: Policy | None) -> Check:
