@@ -200,6 +200,24 @@ async def test_texts_are_published_in_a_transaction(system: System) -> None:
     assert labels == ["balance", "report_lost_card"]
 
 
+async def test_a_text_that_asks_for_some_labels_gets_one_of_them(system: System) -> None:
+    asked = json.loads(here(system, "publish-labels"))
+    stands = await system.result(await system.submit(asked))
+    assert (stands.status, stands.output.label, stands.renormalised) == ("answered", "balance", False)
+    assert {each.label for each in stands.output.alternatives} == {"balance", "transfer"}
+
+    async def deny(*labels: str) -> Result:
+        denying = asked | {"tasks": {"intent": {"labels": labels}}, "frontier": "deny"}
+        return await system.result(await system.submit(denying))
+
+    beside = await deny("transfer", "pay_bill")
+    assert (beside.status, beside.route.reason, beside.route.level) == ("degraded", "uncalibrated", None)
+    assert (beside.output.label in {"transfer", "pay_bill", None}, beside.renormalised) == (True, True)
+    unknown = await deny("balance", "weathers")
+    assert (unknown.status, unknown.declined.code, unknown.cost_eur) == ("unanswered", "labels", 0)
+    assert unknown.declined.detail.endswith("the first is 1; did you mean weather?")
+
+
 @needs("kcat")
 async def test_a_text_is_published_and_read_with_kcat(system: System) -> None:
     before = len(system.results)

@@ -140,7 +140,7 @@ AUDITS = [
         (["feedback", "--from", "-", "--task", "banana"], f"--task banana: {KNOWN}"),
         (["send", "hi", "--task", "sentiment"], f"--task sentiment: known are {', '.join(WORDS)}; a model by name"),
         (["send", "hi", "--task", "translation"], "needs its target language, as in translation=de"),
-        (["send", "hi", "--task", "intent=de"], "it has no target"),
+        (["send", "hi", "--task", "ner=de"], "it has neither a target nor labels"),
         (["send", "hi", "--task", "intent", "--task", "intent@hr"], "--task intent is given twice"),
         (["send", "hi", "--reference", "order"], "--reference order: needs KEY=VALUE"),
         (["send", "hi", "--language", "not a tag"], "the text: language: not a language tag, e.g. de"),

@@ -75,9 +75,9 @@ def test_a_file_that_is_not_utf8_is_a_mistake(tmp_path):
         read(str(tmp_path / "latin"))
 
 
-def test_tasks_name_model_and_target():
-    assert parse_tasks(["intent@hr", "translation@fast=de", "ner"]) == {
-        "intent": {"model": "hr"},
+def test_tasks_name_model_target_and_labels():
+    assert parse_tasks(["intent@hr=leave, pay", "translation@fast=de", "ner"]) == {
+        "intent": {"model": "hr", "labels": ["leave", "pay"]},
         "translation": {"model": "fast", "target": "de"},
         "ner": {},
     }

@@ -39,6 +39,7 @@ class ReasonCode(StrEnum):
     NO_SERVICE = "no_service"
     LANGUAGE = "language"
     TARGET = "target"
+    LABELS = "labels"
     TOO_LONG = "too_long"
     UNSURE = "unsure"
 

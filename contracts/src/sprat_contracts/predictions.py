@@ -224,6 +224,13 @@ class Prediction(Message):
         Accuracy | None,
         Field(description="What the answer is worth; null without thresholds, and from an older specialist."),
     ] = None
+    renormalised: Annotated[
+        bool,
+        Field(
+            description="True where the text asks for some labels alone, and the model's answer over all of them is "
+            "none of these: the confidence is a share among the labels asked for, and not calibrated."
+        ),
+    ] = False
     cached: Annotated[bool, Field(description="True when the answer came from the cache.")] = False
     timings_ms: TimingsMs = Field(default_factory=dict, description="Stage → milliseconds spent in it.")
     declined: Annotated[Declined | None, Field(description="Why the model gave no answer.")] = None

@@ -76,6 +76,10 @@ class Result(Message):
         Probability | None,
         Field(description="Calibrated probability, 0–1, that the output is right; null from a frontier."),
     ] = None
+    renormalised: Annotated[
+        bool,
+        Field(description="True where the confidence is a share among the labels asked for, and not calibrated."),
+    ] = False
     source: Annotated[str, Field(description="`small`, `frontier` or `none`.")]
     route: Annotated[Route, Field(description="What the router decided and why.")]
     model: Annotated[ModelRef | None, Field(description="The model whose answer this is.")] = None

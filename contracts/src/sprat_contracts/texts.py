@@ -31,12 +31,26 @@ MAX_DEPTH = 64
 is accepted here must be readable in the last message that carries it."""
 
 _MODEL = Field(description="The model of the task that should answer.")
+MAX_ASKED_LABELS: Final = 1_000
+_LABELS = Field(
+    strict=False,
+    min_length=1,
+    max_length=MAX_ASKED_LABELS,
+    description="The labels to choose from, some of the task's own; null: all of them. Only of a task whose answer is "
+    "a label, or several.",
+)
 
 
 class TaskOptions(Part):
     """The options that every task has."""
 
     model: Annotated[ModelName, _MODEL] = "default"
+    labels: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] | None, _LABELS] = None
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no `labels` where all are asked for: stored answers have keys of the options' JSON."""
+        return {name: value for name, value in handler(self).items() if name != "labels" or value is not None}
 
 
 class TranslationOptions(TaskOptions):

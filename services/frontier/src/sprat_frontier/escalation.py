@@ -102,8 +102,9 @@ class Escalation:
         options = prediction.submitted.tasks.options(prediction.task)
         model = DEFAULT_MODEL if options is None else options.model
         verb = "holds" if len(self.labels_to_keep) == 1 else "hold"
+        where = f"{prediction.task}/{model}" if self.question.asked is None else "those asked for"
         return (
-            f"{numbered(self.labels_to_keep)} of {prediction.task}/{model} {verb} a term of the policy or a personal "
+            f"{numbered(self.labels_to_keep)} of {where} {verb} a term of the policy or a personal "
             "value, and labels are not masked; give the model other labels"
         )
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sprat.base.labels import refuse_asked
 from sprat_contracts import (
     OUTPUTS,
     OWN_TASKS,
@@ -92,6 +93,8 @@ class FrontierQuestion:
     options: str
     """The task's options as they were submitted, JSON."""
     label_set: str
+    asked: tuple[str, ...] | None = None
+    """The labels that the text asks to choose from; None: all that are known, or none is."""
     file: TaskFile | None = None
     """The file of the task; None for one of this version."""
 
@@ -129,6 +132,10 @@ class FrontierQuestion:
                 code=ReasonCode.TASK,
                 detail="the frontier does not know this task; give the frontier the same task files and restart it",
             )
+        if self.asked is not None:
+            refused = refuse_asked(self.task, self.asked, self.labels if self.is_of_labels else None)
+            if refused is not None:
+                return refused
         if self.is_of_labels and not self.labels:
             return Declined(code=ReasonCode.NO_LABELS, detail="no model has announced the labels to choose from")
         if self.output is TranslationOutput and self.target is None:
@@ -194,6 +201,7 @@ def question_of(request: FrontierRequested, file: TaskFile | None = None) -> Fro
         target=options.target if isinstance(options, TranslationOptions) else None,
         options="" if options is None else options.model_dump_json(),
         label_set=request.label_set or "",
+        asked=None if options is None or request.labels is None else options.labels,
         file=file,
     )
 

@@ -39,15 +39,25 @@ class LanguageIdModel:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer all, in order; see :class:`sprat.base.model.Model`."""
-        return [self._answer(question.text) for question in questions]
+        return [self._answer(question) for question in questions]
 
     def probe(self) -> None:
         """Detect one text, which loads the detector; see :class:`sprat.base.model.Model`."""
         self.answer([_PROBE])
 
-    def _answer(self, text: str) -> Answer:
-        found = detect(text)
+    def _answer(self, question: Question) -> Answer:
+        found = detect(question.text)
+        chances = [(each.language, each.probability) for each in found.chances]
+        label, confidence, renormalised = found.language, found.confidence, False
+        if question.labels is not None:
+            chances = [each for each in chances if each[0] in question.labels]
+            total = sum(chance for _, chance in chances)
+            if label is not None and label not in question.labels:
+                # With chances too small to tell the languages apart, it is none of them.
+                chances = [(language, chance / total) for language, chance in chances if total]
+                label, confidence = chances[0] if chances else (None, 0.0)
+                renormalised = True
         likeliest = tuple(
-            Alternative(label=each.language, probability=each.probability) for each in found.chances[:ALTERNATIVES]
+            Alternative(label=language, probability=chance) for language, chance in chances[:ALTERNATIVES]
         )
-        return Answer(IntentOutput(label=found.language, alternatives=likeliest), found.confidence)
+        return Answer(IntentOutput(label=label, alternatives=likeliest), confidence, renormalised=renormalised)

@@ -76,13 +76,13 @@ def decide(
     if output is None or prediction.confidence is None:
         return RouteDecision((DECLINED,))
     own = announced if announced is not None and _is_of(prediction, announced) else None
-    if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(output, own):
+    if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, own):
         return RouteDecision((UNKNOWN_LABEL,))
     out_of_scope = is_outside(output)
     reasons = []
     if out_of_scope and rule.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)
-    if _is_by_model(prediction) and rule.uncalibrated == "escalate" and own is not None and not own.calibrated:
+    if _is_by_model(prediction) and rule.uncalibrated == "escalate" and _is_uncalibrated(prediction, own):
         reasons.append(UNCALIBRATED)
     recommended = announced.recommended_goal if announced is not None else None
     judged = _judged(prediction, output, rule, own, recommended or recommended_goal(prediction.task))
@@ -103,7 +103,8 @@ def _judged(
         own: what was announced of the very version that answered.
         recommended: the goal where the policy names none.
     """
-    accuracy, none_goal = prediction.accuracy, rule.none_goal if says(output) == NONE else None
+    accuracy = None if prediction.renormalised else prediction.accuracy
+    none_goal = rule.none_goal if says(output) == NONE else None
     if rule.keep_at is not None and none_goal is None:
         return _at(prediction, rule.keep_at)
     has_no_level = accuracy is None and isinstance(output, MaskedOutput | TextOutput)
@@ -112,11 +113,11 @@ def _judged(
     goal = none_goal or rule.goal or recommended
     if accuracy is not None:
         return _by_level(accuracy, goal, rule.evidence)
-    if own is not None and not own.calibrated and rule.uncalibrated_keep_at is not None:
+    if _is_uncalibrated(prediction, own) and rule.uncalibrated_keep_at is not None:
         return _at(prediction, rule.uncalibrated_keep_at)
     asked = RouteDecision(goal=goal, evidence=rule.evidence)
     # An older specialist, or a model that was not measured: by its card the recommended goal is reached from here on.
-    keep_at = None if own is None else own.keep_at_of(prediction.text_language)
+    keep_at = None if own is None or prediction.renormalised else own.keep_at_of(prediction.text_language)
     if own is None or keep_at is None or rule.evidence == CERTIFIED or not _reaches(recommended, goal):
         return replace(asked, reasons=(NOT_MEASURED,))
     at = _at(prediction, max(keep_at, own.keep_at_outside) if is_outside(output) else keep_at)
@@ -141,6 +142,10 @@ def _at(prediction: Prediction, keep_at: float) -> RouteDecision:
 
 def _reaches(level: float | None, goal: float) -> bool:
     return level is not None and thousandths(level) >= thousandths(goal)
+
+
+def _is_uncalibrated(prediction: Prediction, own: AnnouncedLabels | None) -> bool:
+    return prediction.renormalised or (own is not None and not own.calibrated)
 
 
 def _is_by_model(prediction: Prediction) -> bool:
@@ -172,12 +177,23 @@ def labels_of(output: Output) -> frozenset[str]:
             return frozenset()
 
 
-def _has_unknown_label(output: Output, own: AnnouncedLabels | None) -> bool:
+def _has_unknown_label(prediction: Prediction, output: Output, own: AnnouncedLabels | None) -> bool:
     """Return whether a label is none that its model can answer with: its service has a defect, or is not its own.
 
-    While two versions of a model run side by side, the labels of the other one are not known.
+    While two versions of a model run side by side, the labels of the other one are not known. A service of an earlier
+    version gives labels that the text does not ask for.
     """
-    return own is not None and own.labels is not None and not labels_of(output) <= frozenset(own.labels)
+    named = labels_of(output)
+    if own is not None and own.labels is not None and not named <= frozenset(own.labels):
+        return True
+    asked = asked_labels(prediction)
+    return asked is not None and not named <= frozenset(asked)
+
+
+def asked_labels(prediction: Prediction) -> tuple[str, ...] | None:
+    """Return the labels that the text asks to choose from; None: all of them."""
+    options = prediction.submitted.tasks.options(prediction.task)
+    return None if options is None else options.labels
 
 
 def _is_of(prediction: Prediction, announced: AnnouncedLabels) -> bool:
@@ -207,7 +223,7 @@ def unknown_tasks(text: TextSubmitted, tasks: TaskTable) -> Rejected | None:
     unread = [name for name in text.tasks.unknown if name in tasks and name not in known]
     if not unknown and not unread:
         return None
-    problems = [f"tasks.{name}: its options are no object as {{}}, or name no model" for name in unread]
+    problems = [f"tasks.{name}: its options are no object as {{}}, or name no model or no labels" for name in unread]
     if unknown:
         problems.append(f"tasks: {unknown_names(unknown, tasks)}; known are {', '.join(tasks)}")
     code = ReasonCode.UNKNOWN_TASK if known else ReasonCode.NO_KNOWN_TASK

@@ -37,7 +37,8 @@ NO_OUTPUT = Declined(
     code=ReasonCode.NO_OUTPUT, detail="the frontier gave no output that answers the task, and no reason"
 )
 NOT_ANNOUNCED = Declined(
-    code=ReasonCode.UNKNOWN_LABEL, detail="the small model's answer has a label that it has not announced"
+    code=ReasonCode.UNKNOWN_LABEL,
+    detail="the small model's answer has a label that it has not announced, or that the text does not ask for",
 )
 NOT_OFFERED = Declined(
     code=ReasonCode.INVALID_ANSWER, detail="the frontier's answer has a label that was not among those to choose from"
@@ -56,6 +57,7 @@ class _Ending:
     source: str = "none"
     output: Output | None = None
     confidence: float | None = None
+    renormalised: bool = False
     model: ModelRef | None = None
     cached: bool = False
     declined: Declined | None = None
@@ -75,10 +77,14 @@ def frontier_request(
 ) -> FrontierRequested:
     """Return the request for a better answer, with the whole prediction, including fields unknown to this version.
 
-    The labels to choose from are those of the announced model, else `labels`.
+    The labels to choose from are those of the announced model, else `labels`; where the text asks for some, these.
     """
     options = requested_options(prediction)
     known = models.labels(prediction.task, options.model)
+    offered = known.labels if known else labels
+    if options.labels is not None and offered is not None:
+        own = frozenset(offered)
+        offered = tuple(label for label in dict.fromkeys(options.labels) if label in own)
     return FrontierRequested(
         prediction=prediction,
         reasons=decision.reasons,
@@ -86,7 +92,7 @@ def frontier_request(
         goal=decision.goal,
         evidence=decision.evidence,
         level=decision.level,
-        labels=known.labels if known else labels,
+        labels=offered,
         label_set=known.label_set if known else None,
     )
 
@@ -201,7 +207,8 @@ def _said(request: FrontierRequested) -> SmallAnswer | None:
             labels = tuple(each.label for each in prediction.output.labels)
         case _:
             labels = ()
-    return SmallAnswer(model=prediction.model, labels=labels, confidence=prediction.confidence)
+    confidence = None if prediction.renormalised else prediction.confidence
+    return SmallAnswer(model=prediction.model, labels=labels, confidence=confidence)
 
 
 def _unserved_model(result: Result, declined: Declined | None) -> tuple[TextWarning, ...]:
@@ -242,7 +249,15 @@ def _small(prediction: Prediction, tasks: TaskTable) -> _Ending:
     output = answer_of(tasks[prediction.task], prediction.output, prediction.declined)
     if output is None:
         return _Ending()
-    return _Ending("degraded", "small", output, prediction.confidence, prediction.model, prediction.cached)
+    return _Ending(
+        "degraded",
+        "small",
+        output,
+        confidence=prediction.confidence,
+        renormalised=prediction.renormalised,
+        model=prediction.model,
+        cached=prediction.cached,
+    )
 
 
 def _escalated(request: FrontierRequested) -> Route:
@@ -273,6 +288,7 @@ def _result(prediction: Prediction, route: Route, ending: _Ending, tasks: TaskTa
         output=ending.output,
         declined=ending.declined,
         confidence=ending.confidence,
+        renormalised=ending.renormalised,
         source=ending.source,
         route=route,
         model=ending.model,

@@ -121,7 +121,7 @@ class LabellingModel:
         """Answer all, in order; see :class:`sprat.base.model.Model`."""
         if not questions:
             return []
-        return self._answers(self.classify(*_texts_and_languages(questions)))
+        return self._answers(questions, self.classify(*_texts_and_languages(questions)))
 
     def begin(self, questions: Sequence[Question]) -> list[Answer | Unfinished]:
         """Return the lexical stage's answers, else its reading; see :class:`sprat.base.model.StagedModel`."""
@@ -132,11 +132,12 @@ class LabellingModel:
         began: list[Answer | Unfinished] = [
             Unfinished(question, words.rows([place])) for place, question in enumerate(questions)
         ]
-        answered = np.flatnonzero(words.answers)
-        if len(answered):
+        answered = np.flatnonzero(words.answers).tolist()
+        if answered:
             sure = words.rows(answered)
             classified = self._classified([texts[place] for place in answered], sure.logits, sure.chances, sure.answers)
-            for place, answer in zip(answered, self._answers(classified), strict=True):
+            sure_of = [questions[place] for place in answered]
+            for place, answer in zip(answered, self._answers(sure_of, classified), strict=True):
                 began[place] = answer
         return began
 
@@ -144,27 +145,50 @@ class LabellingModel:
         """Answer what the lexical stage has left; see :class:`sprat.base.model.StagedModel`."""
         if not unfinished:
             return []
-        texts, languages = _texts_and_languages([each.question for each in unfinished])
+        questions = [each.question for each in unfinished]
+        texts, languages = _texts_and_languages(questions)
         words = LexicalReading.joined([each.found for each in unfinished if isinstance(each.found, LexicalReading)])
         logits, chances = self._encoded(texts, languages, words)
-        return self._answers(self._classified(texts, logits, chances, np.zeros(len(texts), bool)))
+        return self._answers(questions, self._classified(texts, logits, chances, np.zeros(len(texts), bool)))
 
-    def _answers(self, classification: Classification) -> list[Answer]:
-        alternatives = self._alternatives(classification)
-        return [
-            Answer(
-                IntentOutput(label=None if outside else three[0].label, alternatives=three),
-                confidence=float(confidence),
-                stage=stage,
-            )
-            for outside, confidence, three, stage in zip(
-                classification.is_outside,
-                classification.confidence,
-                alternatives,
-                self._stages(classification),
-                strict=True,
-            )
-        ]
+    def _answers(self, questions: Sequence[Question], result: Classification) -> list[Answer]:
+        shares = softmax(result.logits)
+        chances = _chances(shares, result)
+        likeliest = np.argsort(-shares, axis=1, kind="stable")[:, :ALTERNATIVES]
+        answers = []
+        for row, (question, stage) in enumerate(zip(questions, self._stages(result), strict=True)):
+            if question.labels is None:
+                label = None if result.is_outside[row] else self._labels[likeliest[row, 0]]
+                output = IntentOutput(
+                    label=label, alternatives=self._alternatives(likeliest[row], chances[row, likeliest[row]])
+                )
+                answers.append(Answer(output, float(result.confidence[row]), stage))
+            else:
+                answers.append(self._among(question.labels, result, row, chances[row], stage))
+        return answers
+
+    def _among(
+        self, labels: Sequence[str], result: Classification, row: int, chances: NDArray[np.float64], stage: str | None
+    ) -> Answer:
+        """Return the answer to a text that asks for some labels: the one over all labels, if it is among these.
+
+        Else the answer is the likeliest of these labels and of none, whose chances are made to add up to 1.
+        """
+        asked = np.flatnonzero(np.isin(self._labels, labels))
+        label, confidence = None if result.is_outside[row] else self._labels[result.best[row]], result.confidence[row]
+        renormalised = label is not None and label not in labels
+        chances = chances[asked]
+        if renormalised:
+            within = softmax(result.logits[row : row + 1, asked])[0]
+            outside = result.outside[row]
+            total = chances.sum() + outside
+            none = outside / total if total > 0.0 else 0.0
+            chances = within * (1.0 - none)
+            best = chances.argmax()
+            label, confidence = (None, none) if none > chances[best] else (self._labels[asked[best]], chances[best])
+        order = np.argsort(-chances, kind="stable")[:ALTERNATIVES]
+        alternatives = self._alternatives(asked[order], chances[order])
+        return Answer(IntentOutput(label=label, alternatives=alternatives), float(confidence), stage, renormalised)
 
     def _stages(self, classification: Classification) -> list[str | None]:
         """Return the stage that answered each text; None where the model has one alone."""
@@ -233,25 +257,24 @@ class LabellingModel:
         confidence = np.where(is_outside, outside ** np.maximum(sections, 1.0), right)
         return Classification(logits, logits.argmax(axis=1), right, outside, is_outside, confidence, by_words)
 
-    def _alternatives(self, result: Classification) -> list[tuple[Alternative, ...]]:
-        """Return the likeliest labels of each text with their chances.
+    def _alternatives(self, places: NDArray[np.int64], chances: NDArray[np.float64]) -> tuple[Alternative, ...]:
+        return tuple(
+            Alternative(label=self._labels[place], probability=float(chance))
+            for place, chance in zip(places, chances, strict=True)
+        )
 
-        The best has its calibrated chance. The others share the chance that another label is right, in proportion to
-        their softmax; none gets more than the best.
-        """
-        shares = softmax(result.logits)
-        order = np.argsort(-shares, axis=1, kind="stable")[:, :ALTERNATIVES]
-        top = np.take_along_axis(shares, order, axis=1)
-        others = np.maximum(1.0 - result.right - result.outside, 0.0) / np.maximum(1.0 - top[:, 0], 1e-9)
-        chances = np.minimum(top * others[:, None], result.right[:, None])
-        chances[:, 0] = result.right
-        return [
-            tuple(
-                Alternative(label=self._labels[place], probability=float(chance))
-                for place, chance in zip(places, row, strict=True)
-            )
-            for places, row in zip(order, chances, strict=True)
-        ]
+
+def _chances(shares: NDArray[np.float64], result: Classification) -> NDArray[np.float64]:
+    """Return the chance of each label, float64, in the shape of `shares`, texts × labels.
+
+    The best has its calibrated chance. The others share the chance that another label is right, in proportion to their
+    softmax; none gets more than the best.
+    """
+    rows = np.arange(len(shares))
+    others = np.maximum(1.0 - result.right - result.outside, 0.0) / np.maximum(1.0 - shares[rows, result.best], 1e-9)
+    chances: NDArray[np.float64] = np.minimum(shares * others[:, None], result.right[:, None])
+    chances[rows, result.best] = result.right
+    return chances
 
 
 def _texts_and_languages(questions: Sequence[Question]) -> tuple[list[str], list[str]]:

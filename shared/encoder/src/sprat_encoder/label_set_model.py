@@ -70,8 +70,10 @@ class LabelSetModel:
             return []
         sets = self.classify([each.text for each in questions], [each.language for each in questions])
         return [
-            Answer(self._output(chances, applies), float(confidence))
-            for chances, applies, confidence in zip(sets.chances, sets.applies, sets.confidence, strict=True)
+            self._answer(question, chances, applies, float(confidence))
+            for question, chances, applies, confidence in zip(
+                questions, sets.chances, sets.applies, sets.confidence, strict=True
+            )
         ]
 
     def probe(self) -> None:
@@ -92,14 +94,33 @@ class LabelSetModel:
         chances = self._calibration.chances(logits)
         chances[empty] = 0.0  # no token to read: no label
         # The calibration was fitted on short texts. In one n times as long, n sections have to be read rightly.
-        sections = np.array([len(text) / self.card.calibration.longest_code_points for text in texts])
-        confidence = self._calibration.all_right(chances) ** np.maximum(sections, 1.0)
+        sections = np.array([self._sections(text) for text in texts])
+        confidence = self._calibration.all_right(chances) ** sections
         confidence[empty] = 1.0  # and nothing to escalate
         return LabelSets(chances, chances >= APPLIES_FROM, confidence)
 
-    def _output(self, chances: NDArray[np.float64], applies: NDArray[np.bool_]) -> LabelsOutput:
-        """Return the output of one text, of which each label has its chance."""
-        order = np.argsort(-chances, kind="stable")
+    def _sections(self, text: str) -> float:
+        return max(len(text) / self.card.calibration.longest_code_points, 1.0)
+
+    def _answer(
+        self, question: Question, chances: NDArray[np.float64], applies: NDArray[np.bool_], confidence: float
+    ) -> Answer:
+        """Return the answer to one text; see :class:`sprat.base.model.Answer` for one that asks for some labels."""
+        if question.labels is None:
+            return Answer(self._output(chances, applies, np.arange(len(chances))), confidence)
+        asked = np.flatnonzero(np.isin(self._labels, question.labels))
+        output = self._output(chances, applies, asked)
+        if applies[asked].sum() == applies.sum():
+            return Answer(output, confidence)
+        # Each label has its own chance, so that those asked for are decided as before; no fit says how sure all are.
+        decided = np.maximum(chances, 1.0 - chances)[asked]
+        return Answer(output, float(decided.prod() ** self._sections(question.text)), renormalised=True)
+
+    def _output(
+        self, chances: NDArray[np.float64], applies: NDArray[np.bool_], asked: NDArray[np.int64]
+    ) -> LabelsOutput:
+        """Return the output of one text, of which each label has its chance; `asked` are the places of the labels."""
+        order = asked[np.argsort(-chances[asked], kind="stable")]
         others = [place for place in order if not applies[place]][:ALTERNATIVES]
         return LabelsOutput(
             labels=tuple(self._scored(chances, place) for place in order if applies[place]),

@@ -1,13 +1,16 @@
 """The decisions that all services with a small model share: which texts to answer, to skip and to decline."""
 
 from sprat.base.errors import Rejected
+from sprat.base.labels import refuse_asked
 from sprat.base.model import Answer, Question
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received, origin_of, record_key
 from sprat.registry.model_table import asking_pattern
 from sprat.registry.retirement import Ends
 from sprat_contracts import (
     Declined,
+    IntentOutput,
     KafkaRecord,
+    LabelsOutput,
     LanguageDetected,
     Message,
     ModelRef,
@@ -82,6 +85,8 @@ class SpecialistHandler:
         detected = self._detected(text)
         if detected is not None:
             text = text.model_copy(update={"language": detected.language})
+        if (refused := self._refuse_labels(options)) is not None:
+            return self._predict(received, declined=refused)
         output = self.known(text, options)
         if output is not None:
             sure = 1.0 if detected is None else detected.confidence
@@ -96,6 +101,13 @@ class SpecialistHandler:
             text.tenant,
             ("answer", self.card.task, options.model_dump_json(), text.language, self.card.version),
         )
+
+    def _refuse_labels(self, options: TaskOptions) -> Declined | None:
+        """Return why the model cannot choose from the labels that a text asks for; None where it can, or all are."""
+        if options.labels is None:
+            return None
+        is_of_labels = self.topics.tasks.get(self.card.task) in {IntentOutput, LabelsOutput}
+        return refuse_asked(self.card.task, options.labels, self.card.labels or () if is_of_labels else None)
 
     def _skipped(self, received: Received[TextSubmitted], options: TaskOptions) -> str | None:
         """Return why a text that asks for the task is another service's; None where it is this one's."""
@@ -136,7 +148,7 @@ class SpecialistHandler:
 
     def question(self, text: TextSubmitted, options: TaskOptions) -> Question:
         """Return the question for the model."""
-        return Question(text.text, text.language, _target(options))
+        return Question(text.text, text.language, _target(options), options.labels)
 
     def answered(self, received: Received[TextSubmitted], ask: Ask, answered: Answered) -> Outcome:
         """Return the prediction with the model's answer."""
@@ -176,6 +188,7 @@ class SpecialistHandler:
             confidence=answered.answer.confidence if answered else None,
             model=self._ref if stage is None else self._ref.model_copy(update={"stage": stage}),
             accuracy=None if answered is None else self._accuracy(answered.answer, language),
+            renormalised=answered.answer.renormalised if answered else False,
             cached=answered.cached if answered else False,
             timings_ms=dict(answered.timings_ms) if answered else {},
             declined=declined,
@@ -189,8 +202,8 @@ class SpecialistHandler:
         return Outcome((emit,))
 
     def _accuracy(self, answer: Answer, language: str) -> Accuracy | None:
-        """Return what an answer is worth; None where no model gave it, or the model was not measured."""
-        if self.thresholds is None or answer.stage == UNCHANGED:
+        """Return what an answer is worth; None where no model gave it, or the model was not measured for it."""
+        if self.thresholds is None or answer.stage == UNCHANGED or answer.renormalised:
             return None
         return self.thresholds.accuracy(answer.confidence, language, says(answer.output))
 

@@ -18,7 +18,17 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.base.words import printable
 from sprat.kafka.clients import client_arguments
-from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, Output, Result, Topics, WireError, decode
+from sprat_contracts import (
+    FeedbackGiven,
+    IntentOutput,
+    LabelsOutput,
+    Output,
+    Result,
+    TextSubmitted,
+    Topics,
+    WireError,
+    decode,
+)
 from sprat_operations import local_run
 from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.dead_letters import Identity
@@ -394,7 +404,8 @@ async def read_large_answers(
 ) -> list[CorrectedText]:
     """Return the texts that a large model answered at `since_ms` (epoch) or later, None: all, with its answers.
 
-    Of several Results of a text the first one counts, as for consumers. Texts that are no longer there are left out.
+    Of several Results of a text the first one counts, as for consumers. Left out are texts that are no longer there,
+    and those that ask for some labels alone: among all of them, another one may be right.
 
     Raises:
         UserError: there is no such topic.
@@ -410,4 +421,11 @@ async def read_large_answers(
         if result.source == FRONTIER and isinstance(result.output, form):
             answered = Correction(result.output, FRONTIER, record.timestamp)
             found.latest.setdefault((result.text_source, result.text_id), answered)
-    return await join(client, topics.texts, found, progress=progress) if found.latest else []
+    if not found.latest:
+        return []
+
+    def asks_for_all(text: TextSubmitted) -> bool:
+        options = text.tasks.options(task)
+        return options is None or options.labels is None
+
+    return await join(client, topics.texts, found, wanted=asks_for_all, progress=progress)

@@ -34,10 +34,10 @@ OUT_OF_SCOPE: Final = (
     "goal of its own"
 )
 _UNCALIBRATED: Final = (
-    "escalate: what a model without a calibration says is not kept, however sure it is; keep: a number decides, "
-    "keep_at or uncalibrated_keep_at"
+    "escalate: what a model without a calibration says, or one among some of its labels alone, is not kept, however "
+    "sure it is; keep: a number decides, keep_at or uncalibrated_keep_at"
 )
-_UNCALIBRATED_KEEP_AT: Final = "beside `uncalibrated: keep`: the keep_at of such a model where it was not measured"
+_UNCALIBRATED_KEEP_AT: Final = "beside `uncalibrated: keep`: the keep_at of such an answer where it was not measured"
 TASK_FIELDS: Final = "the fields goal, evidence, keep_at, languages, uncalibrated, uncalibrated_keep_at, models"
 _LANGUAGES: Final = "a section for each language with rules of its own, without region, as de: {goal: 0.95}"
 BY_MODEL: Final = "a section for each model that has its own name, as hr, with what differs"

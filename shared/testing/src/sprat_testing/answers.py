@@ -30,6 +30,7 @@ VARIABLE = "SPRAT_TESTING_ANSWERS"
 NO_ANSWER = "no_answer"
 """The code with which a text is declined that no fixed answer fits."""
 NO_ANSWER_DETAIL = "no fixed answer fits this text: give one with sprat.answer(…)"
+NOT_ASKED_DETAIL = "the fixed answer for this text has a label that the text does not ask for"
 
 By = Literal["small", "frontier"]
 

@@ -54,7 +54,8 @@ from sprat_langid import classifier
 from sprat_policy import TaskFile
 from sprat_router.__main__ import RouterSettings
 from sprat_router.__main__ import build as build_router
-from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, VARIABLE, AnswersFile
+from sprat_router.decisions import labels_of
+from sprat_testing.answers import NO_ANSWER, NO_ANSWER_DETAIL, NOT_ASKED_DETAIL, VARIABLE, AnswersFile
 from sprat_testing.service import running
 
 log = logging.getLogger(__name__)
@@ -139,7 +140,10 @@ class FixedSpecialist(SpecialistHandler):
         if fixed.declined is not None:
             return self._predict(received, declined=Declined(code=fixed.declined, detail="the test declines"))
         self.thresholds = thresholds_of(self.card, self.topics, fixed.level)
-        answer = Answer(fixed.output(text, ask.question.target), fixed.confidence)
+        output, asked = fixed.output(text, ask.question.target), ask.question.labels
+        if asked is not None and not labels_of(output) <= frozenset(asked):
+            return self._predict(received, declined=Declined(code=NO_ANSWER, detail=NOT_ASKED_DETAIL))
+        answer = Answer(output, fixed.confidence)
         return self.answered(received, ask, Answered(answer, cached=False, timings_ms={}))
 
 

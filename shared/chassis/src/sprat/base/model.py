@@ -22,6 +22,8 @@ class Question:
     text: str
     language: str
     target: str | None = None
+    labels: tuple[str, ...] | None = None
+    """The labels to choose from, at least one, each of the model's own; None: all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,9 @@ class Answer:
     """Calibrated probability, 0–1, that the whole `output` is right."""
     stage: str | None = None
     """Which stage of the model answered; None where it has one alone."""
+    renormalised: bool = False
+    """Whether the answer over all labels is none of the question's, so that `confidence` is over these alone. Then it
+    is not calibrated."""
 
 
 class Model(Protocol):

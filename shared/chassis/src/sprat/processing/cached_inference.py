@@ -251,18 +251,24 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
+_RENORMALISED: Final = "~"
+"""No stage of a model has this name."""
+
+
 def _encode(answer: Answer) -> bytes:
-    """Write an answer for the cache: the confidence, the stage where there is one, a line break, the output as JSON."""
-    stage = f" {answer.stage}" if answer.stage else ""
-    return f"{answer.confidence!r}{stage}\n{answer.output.model_dump_json()}".encode()
+    """Write an answer for the cache: its confidence, stage and `~` where renormalised; a line break; its output."""
+    words = (repr(answer.confidence), *filter(None, [answer.stage, _RENORMALISED if answer.renormalised else None]))
+    return f"{' '.join(words)}\n{answer.output.model_dump_json()}".encode()
 
 
 def _decode(tasks: TaskTable, task: str, value: bytes) -> Answer | None:
     """Read an answer from the cache; None where it is not one, for instance because something else wrote it."""
     head, _, output = value.partition(b"\n")
-    confidence, _, stage = head.partition(b" ")
     try:
-        answer = Answer(tasks[task].model_validate_json(output), float(confidence), stage.decode() or None)
+        confidence, *words = head.decode().split(" ")
+        stage = next((word for word in words if word != _RENORMALISED), None)
+        own = tasks[task].model_validate_json(output)
+        answer = Answer(own, float(confidence), stage, renormalised=_RENORMALISED in words)
     except (ValidationError, ValueError, KeyError):
         log.warning("a cached answer is not valid; it is ignored")
         return None

@@ -24,6 +24,7 @@ Examples:
   sprat send texts.jsonl --tenant acme --frontier allow --json
   echo '{"text": "what is my balance", "reference": {"ticket": "4711"}}' | sprat send - --task intent@hr
   cat letter.txt | sprat send - --whole --task translation=de
+  sprat send "what is my balance" --task intent=balance,transfer
   sprat send "what is my balance" --tenant acme-bank --source /crm/test --sign-with SPRAT_CRM_KEY
 
 \b
@@ -67,7 +68,7 @@ def send(
     task: Annotated[
         list[str] | None,
         option(
-            "TASK[@MODEL][=TARGET]",
+            "TASK[@MODEL][=TARGET|LABELS]",
             f"{', '.join(task_words(BUILT_IN))}, or one from a file; can be repeated. [default: intent]",
             autocompletion=_complete_task,
         ),

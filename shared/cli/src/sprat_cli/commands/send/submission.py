@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -16,8 +16,13 @@ from sprat_contracts import (
     BUILT_IN,
     SIGNATURE_HEADER,
     Envelope,
+    IntentOutput,
+    LabelsOutput,
+    Output,
+    TaskTable,
     TextSubmitted,
     Traceparent,
+    TranslationOutput,
     WireError,
     decode,
     encode,
@@ -30,7 +35,7 @@ from sprat_contracts.wire import read_envelope
 SOURCE = "/sprat/send"
 """The CloudEvents source of what is sent from the command line without another."""
 
-_TASK = re.compile(r"(?P<task>[^@=]+)(@(?P<model>[^@=]+))?(=(?P<target>.+))?")
+_TASK = re.compile(r"(?P<task>[^@=]+)(@(?P<model>[^@=]+))?(=(?P<choice>.+))?")
 _INTERNAL = "sprat.cli"
 _LANGUAGE: TypeAdapter[str | None] = TypeAdapter(LanguageTag | None)
 
@@ -71,13 +76,13 @@ def task_words(tasks: Iterable[str]) -> tuple[str, ...]:
     return tuple("translation=de" if task == "translation" else task for task in tasks)
 
 
-def parse_tasks(words: Iterable[str], known: Collection[str] = BUILT_IN) -> dict[str, dict[str, str]]:
-    """Read `intent`, `intent@hr` (a model by name), `translation=de` (its target), `translation@fast=de`.
+def parse_tasks(words: Iterable[str], known: TaskTable = BUILT_IN) -> dict[str, dict[str, Any]]:
+    """Read `intent`, `intent@hr` (a model by name), `translation=de` (its target), `intent=refund,complaint` (labels).
 
     Raises:
         UserError: not of that form, an unknown task, a target missing or superfluous, or a task named twice.
     """
-    tasks: dict[str, dict[str, str]] = {}
+    tasks: dict[str, dict[str, Any]] = {}
     for word in words:
         found = _TASK.fullmatch(word)
         if found is None or found["task"] not in known:
@@ -89,12 +94,26 @@ def parse_tasks(words: Iterable[str], known: Collection[str] = BUILT_IN) -> dict
         task = found["task"]
         if task in tasks:
             raise UserError(f"--task {task} is given twice: a text has one answer for each task")
-        if (task == "translation") != (found["target"] is not None):
-            hint = "it needs its target language, as in translation=de" if task == "translation" else "it has no target"
-            raise UserError(f"--task {word}: {hint}")
-        options = {"model": found["model"], "target": found["target"]}
+        options = {"model": found["model"], **_choice(word, known[task], found["choice"])}
         tasks[task] = {name: value for name, value in options.items() if value is not None}
     return tasks
+
+
+def _choice(word: str, form: type[Output], given: str | None) -> dict[str, Any]:
+    """Return what follows `=` in the word of a task, as an option of a task of this form.
+
+    Raises:
+        UserError: the task has no such option, or needs one.
+    """
+    if form is TranslationOutput and given is None:
+        raise UserError(f"--task {word}: it needs its target language, as in translation=de")
+    if given is None:
+        return {}
+    if form is TranslationOutput:
+        return {"target": given}
+    if form in {IntentOutput, LabelsOutput}:
+        return {"labels": [label.strip() for label in given.split(",")]}
+    raise UserError(f"--task {word}: it has neither a target nor labels; leave out what follows =")
 
 
 def parse_reference(words: Iterable[str]) -> dict[str, str]:
