@@ -1,6 +1,7 @@
 """Templates and vendored files of the page: what they are called, and how numbers and times are written in them."""
 
 import hashlib
+import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from importlib.resources import files
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sprat_gateway.page.queries.models import Curve
 
 ROOT: Final = "/page"
 SCREENS: Final = (
@@ -69,6 +72,8 @@ def environment(static: Mapping[str, StaticFile]) -> Environment:
         "size": size,
         "whole": whole,
         "counts": counts,
+        "pretty": pretty,
+        "steps": steps,
     }
     return made
 
@@ -142,6 +147,18 @@ def whole(count: int | None) -> str:
 def counts(found: Mapping[str, Any]) -> str:
     """Return `2 PERSON, 1 IBAN`; a dash for none."""
     return ", ".join(f"{number:,} {kind}" for kind, number in sorted(found.items())) or "–"
+
+
+def pretty(output: Mapping[str, Any]) -> str:
+    """Return an output as JSON that a person reads."""
+    return json.dumps(output, ensure_ascii=False, indent=2)
+
+
+def steps(curve: Curve) -> list[tuple[float, float | None, float | None]]:
+    """Return confidence, estimated and certified accuracy of a curve, ascending: both lines on one axis."""
+    estimated = {point.confidence: point.accuracy for point in curve.estimated}
+    certified = {point.confidence: point.accuracy for point in curve.certified}
+    return [(each, estimated.get(each), certified.get(each)) for each in sorted(estimated.keys() | certified.keys())]
 
 
 def _utc(epoch_ms: int) -> datetime:

@@ -3,8 +3,7 @@
 "use strict";
 (() => {
   const LIVE_ROWS = 150;
-  const tone = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const drawn = new Map(); // frame -> { chart, at }
+  const drawn = new Map(); // frame -> { chart, table }
 
   // uPlot writes styles through the DOM alone, which the policy of contents allows.
   function resolved(name) { // a canvas does not know light-dark()
@@ -25,18 +24,20 @@
     const frame = document.getElementById(table.dataset.chart);
     const time = table.dataset.x === "time";
     const ink = resolved("quiet"), line = resolved("line");
+    const brief = rows.length > 1 && number(rows[1].cells[0]) - number(rows[0].cells[0]) < 60;
+    const clock = seconds => new Date(seconds * 1e3).toISOString().slice(11, brief ? 19 : 16);
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
     const unit = table.dataset.unit || "";
     const series = heads.map((head, column) => column === 0
-      ? { label: head.textContent.trim() }
+      ? { label: head.textContent.trim(), value: (_, value) => value === null ? "–" : time ? clock(value) : value.toLocaleString("en") }
       : { label: head.textContent.trim(), stroke: resolved(head.dataset.tone), width: 2, points: { show: rows.length < 60, size: 5 },
-          spanGaps: false, value: (_, value) => value === null ? "–" : `${value.toLocaleString("en")}${unit}` });
+          spanGaps: !time, value: (_, value) => value === null ? "–" : `${value.toLocaleString("en")}${unit}` });
     drawn.get(frame)?.chart.destroy();
     frame.hidden = false;
     const chart = new uPlot({
       width: frame.clientWidth, height: 240, series,
       scales: { x: { time }, y: { range: (_, low, high) => table.dataset.y === "data" ? [low, high] : [0, Math.max(high * 1.1, 1)] } },
-      axes: [axis, { ...axis, size: 64, values: (_, values) => values.map(value => `${value.toLocaleString("en")}${unit}`) }],
+      axes: [time ? { ...axis, values: (_, values) => values.map(clock) } : axis, { ...axis, size: 64, values: (_, values) => values.map(value => `${value.toLocaleString("en")}${unit}`) }],
       cursor: { drag: { x: false, y: false } },
       tzDate: seconds => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
     }, data, frame);
