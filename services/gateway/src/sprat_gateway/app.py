@@ -3,11 +3,13 @@
 from collections.abc import Collection
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
 from sprat_gateway.door import Door
 from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.gate import Gate
-from sprat_gateway.http.problems import Problem, problem_response
+from sprat_gateway.http.problems import Problem, http_error, invalid_response, problem_response
 from sprat_gateway.shapes import texts
 
 
@@ -23,6 +25,8 @@ def build_app(door: Door, admission: Admission, hosts: Collection[str]) -> FastA
     app.state.door = door
     app.state.admission = admission
     app.add_exception_handler(Problem, problem_response)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid_response)
     app.add_middleware(Gate, hosts=hosts, limits=admission.limits, respond=problem_response)
     app.include_router(texts.router)
     return app

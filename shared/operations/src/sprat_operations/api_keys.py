@@ -209,7 +209,7 @@ class KeyRing:
     def __init__(
         self, path: Path | None, on_error: Callable[[UserError], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._path = path
+        self.path = path
         self._on_error = on_error
         self._clock = clock
         self._keys: tuple[ApiKey, ...] = ()
@@ -233,10 +233,10 @@ class KeyRing:
         return self._keys
 
     def _stat(self) -> object:
-        if self._path is None:
+        if self.path is None:
             return ()
         try:
-            found = self._path.stat()
+            found = self.path.stat()
         except OSError as error:
             return error.errno
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
@@ -244,7 +244,7 @@ class KeyRing:
     def _read(self) -> None:
         self._keys = ()
         try:
-            self._keys = () if self._path is None else read_keys(self._path)
+            self._keys = () if self.path is None else read_keys(self.path)
         except UserError as error:
             self._on_error(error)
 

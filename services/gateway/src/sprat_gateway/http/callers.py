@@ -1,7 +1,7 @@
 """Who asks: an API key stands for one tenant and one source; a browser's cookie stands for a key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar, cast
 
@@ -115,6 +115,8 @@ class Admission:
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
 
     def _enter(self, request: Request, key: ApiKey, session_until: float | None = None) -> Caller:
         held = held_of(cast("dict[str, object]", request.scope))

@@ -56,17 +56,13 @@ class Gate:
         hosts: names by which the door may be asked. Another name is one that somebody else made to lead here.
         limits: of keys.
         respond: makes the response to a `Problem`.
-        body_s: how long a client may keep the door waiting for the body, in all.
     """
 
-    def __init__(
-        self, app: ASGIApp, hosts: Collection[str], limits: KeyLimits, respond: Respond, body_s: float = BODY_S
-    ) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], limits: KeyLimits, respond: Respond) -> None:
         self._app = app
         self._hosts = frozenset(each.lower() for each in hosts)
         self._limits = limits
         self._respond = respond
-        self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -74,7 +70,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        body = _Body(receive, headers, self._body_s)
+        body = _Body(receive, headers)
         response = _Response(send, body, secure=scope["scheme"] == "https")
         held = held_of(cast("dict[str, object]", scope))
         try:
@@ -98,7 +94,7 @@ class Gate:
         """
         if "content-length" in headers and "transfer-encoding" in headers:
             detail = "Content-Length with Transfer-Encoding: two programs could see two different requests; send one"
-            raise Problem(400, "framing", detail)
+            raise Problem(400, "framing", detail, headers={"Connection": "close"})
         if host_of(headers.get("host", "")) not in self._hosts:
             detail = "Host: the door is not asked by this name; SPRAT_GATEWAY__HOSTS lists those that it has"
             raise Problem(421, "host", detail)
@@ -121,11 +117,11 @@ class Gate:
 class _Body:
     """Gives the body to the routes: whole, but for NDJSON; within its time, size and depth."""
 
-    def __init__(self, receive: Receive, headers: Headers, most_s: float) -> None:
+    def __init__(self, receive: Receive, headers: Headers) -> None:
         self._receive = receive
         self._headers = headers
         self._most = most_bytes(headers)
-        self._left_s = most_s
+        self._left_s = BODY_S
         self._size = 0
         self.ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 

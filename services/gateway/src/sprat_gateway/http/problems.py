@@ -1,7 +1,9 @@
 """Errors as RFC 9457 describes them: `application/problem+json`. They hold nothing of a text and no key."""
 
+from http import HTTPStatus
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -30,6 +32,23 @@ class Problem(HTTPException):
     def body(self) -> dict[str, Any]:
         """The members of the response's body."""
         return {"title": self.code, "status": self.status, "code": self.code, "detail": self.detail, **self.more}
+
+
+async def http_error(request: Request, error: Exception) -> JSONResponse:
+    """Return the response to an error of the framework, such as 404 of an unknown path."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    headers = dict(error.headers or {})
+    return await problem_response(request, Problem(error.status_code, code, error.detail, headers=headers))
+
+
+async def invalid_response(request: Request, error: Exception) -> JSONResponse:
+    """Return the response to parameters that are not valid: which, and why; nothing of what was sent."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    detail = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:10])
+    return await problem_response(request, Problem(422, "invalid_parameters", detail))
 
 
 async def problem_response(_: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,364 @@
+"""What the door's gate and server refuse: framing, names, sizes, depths, slowness, too many of anything."""
+
+import asyncio
+import json
+import logging
+import ssl
+import statistics
+import time
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+
+from sprat.base.errors import UserError
+from sprat.telemetry.logs import TextFormatter
+from sprat_gateway.http import gate, server
+from sprat_gateway.http.gate import MAX_DEPTH, MAX_RECORD
+from sprat_gateway.http.limits import Held, KeyLimits
+from sprat_gateway.http.problems import Problem
+from sprat_gateway.http.server import tls_context
+from sprat_operations.api_keys import add_key
+from support.certificates import self_signed
+from support.clock import Clock
+from support.front_door import admission, door_app, served
+
+
+@pytest.fixture
+def keys_file(tmp_path):
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def key(keys_file):
+    return add_key(keys_file, "acme", "/web")[0]
+
+
+@asynccontextmanager
+async def door(keys_file, *, connections=1_000, limits=None, **options):
+    """Serve a door; give a client without a key, and the port."""
+    app = door_app(admission(keys_file, **(limits or {})))
+
+    @app.get("/fails")
+    async def fails():
+        raise RuntimeError(SECRET)
+
+    @app.get("/long")
+    async def long():
+        return {"long": "x" * 20_000_000}
+
+    async with (
+        served(app, connections, **options) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+    ):
+        yield client, port
+
+
+def bearer(key):
+    return {"authorization": f"Bearer {key}"}
+
+
+async def read_all(reader):
+    """Return what comes until the connection ends, also where it is reset: the client goes on sending."""
+    read = b""
+    with suppress(ConnectionError):
+        while piece := await reader.read(1_000_000):
+            read += piece
+    return read
+
+
+async def raw(port, request, *, pause_s=0.0):
+    """Send bytes, one at a time where there is a pause; return all that is answered until the door closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.create_task(read_all(reader))
+    try:
+        for piece in [request[n : n + 1] for n in range(len(request))] if pause_s else [request]:
+            if answer.done():
+                break
+            writer.write(piece)
+            await asyncio.sleep(pause_s)
+        return await answer
+    finally:
+        answer.cancel()
+        writer.close()
+
+
+SECRET = "Rosalind Franklin"
+HEAD = b"POST /v1/texts HTTP/1.1\r\nHost: localhost\r\n"
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+        b"Transfer-Encoding: xchunked\r\n\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n\r\n",
+        b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\n",
+        b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
+        b"Content-Length: +5\r\n\r\n",
+        b"Content-Length: 0x5\r\n\r\n",
+        b"Content-Length : 5\r\n\r\n",
+        b"X: a\x00b\r\nContent-Length: 0\r\n\r\n",
+        b"Host: other\r\nContent-Length: 0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=repr,
+)
+async def test_a_request_that_two_programs_could_read_differently_ends_its_connection(keys_file, framing):
+    async with door(keys_file) as (_, port):
+        answer = await asyncio.wait_for(raw(port, HEAD + framing + SMUGGLED), 5)
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 501", b"HTTP/1.1 401"))
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"404" not in answer
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 404),
+        ("LOCALHOST:80", 404),
+        ("localhost.:1", 404),
+        ("127.0.0.1:8088", 404),
+        ("[::1]:8088", 404),
+        ("evil.example", 421),
+        ("evil.example:8088", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost@evil.example", 421),
+        ("localhost,evil.example", 421),
+        ("[::1].evil.example", 421),
+        ("127.0.0.2", 421),
+        ("", 421),
+    ],
+)
+async def test_the_door_is_asked_by_its_own_names_alone(keys_file, host, status):
+    async with door(keys_file) as (client, _):
+        answer = await client.get("/nothing", headers={"host": host})
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def nested(depth):
+    return b'{"later":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"{}", {"content-encoding": "gzip"}, 415, "compressed"),
+        (b"{}", {"content-encoding": "identity, br"}, 415, "compressed"),
+        (b" " * MAX_RECORD, {}, 422, "invalid_json"),
+        (b"x" * (MAX_RECORD + 1), {}, 413, "too_large"),
+        (nested(MAX_DEPTH), {}, 422, "invalid_text"),
+        (nested(MAX_DEPTH + 1), {}, 400, "too_deep"),
+        (b"[" * MAX_RECORD, {}, 400, "too_deep"),
+        (json.dumps({"text": "[" * 100 + '\\"' + "[" * 100, "tasks": 5}).encode(), {}, 422, "invalid_text"),
+    ],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_bodies_are_bounded(keys_file, key, body, headers, status, code, chunked):
+    async def pieces():
+        for n in range(0, len(body), 50_000):
+            yield body[n : n + 50_000]
+
+    async with door(keys_file) as (client, _):
+        content = pieces() if chunked else body
+        answer = await client.post("/v1/texts", content=content, headers={**bearer(key), **headers})
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        answer = await client.post("/v1/texts", content=b"{}", headers=bearer(key))
+        assert answer.status_code == 422  # the door goes on
+
+
+async def test_a_large_body_without_a_key_is_answered_and_not_cut_off(keys_file):
+    async with door(keys_file) as (client, _):
+        answer = await client.post("/v1/texts", content=b"x" * MAX_RECORD)
+        assert answer.status_code == 401
+        answer = await client.post("/v1/texts", content=b"x" * 50, headers={"expect": "100-continue"})
+        assert (answer.status_code, answer.headers["connection"]) == (401, "close")
+
+
+async def test_an_address_with_a_key_is_refused_wherever_it_leads(keys_file, key):
+    async with door(keys_file) as (client, _):
+        for path in (f"/v1/texts?api_key={key}", f"/{key}/texts"):
+            assert (await client.get(path)).json()["code"] == "key_in_address"
+
+
+@pytest.mark.parametrize("path", ["/v1/texts", "/nothing", "/fails"])
+async def test_every_response_says_what_browsers_may_do(keys_file, path):
+    async with door(keys_file) as (client, _):
+        origin = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+        for answer in (await client.get(path), await client.options(path, headers=origin)):
+            headers = answer.headers
+            assert "default-src 'self'" in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["cache-control"] == "no-store"
+            assert not [name for name in headers if name.startswith("access-control-")]
+            assert "strict-transport-security" not in headers
+            assert answer.json()["status"] == answer.status_code >= 400
+
+
+async def test_neither_a_key_nor_a_text_is_logged(keys_file, key, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with door(keys_file) as (client, port):
+        for headers in (bearer(key), bearer(key[:-1]), {"authorization": f"Basic {key}"}, {"x-api-key": key}):
+            await client.post("/v1/texts", content=json.dumps({"text": SECRET, "tasks": {}}), headers=headers)
+        await client.get(f"/v1/texts?key={key}")
+        assert (await client.get("/fails")).status_code == 500
+        await raw(port, f"GET {key} {SECRET}\r\n\r\n".encode())
+    own = [each for each in caplog.records if not each.name.startswith(("httpx", "httpcore"))]
+    for each in own:
+        each.exc_text = None  # what pytest has made of it
+    logged = "\n".join(map(TextFormatter().format, own))
+    assert "a request failed: GET /fails" in logged
+    assert "RuntimeError" in logged
+    assert key.rpartition("_")[2] not in logged
+    assert SECRET not in logged
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(HEAD + b"X: " + b"a" * 10_000, id="a head without end"),
+        pytest.param(HEAD + b"Content-Length: 10000\r\n\r\n" + b"a" * 1_000, id="a body, without a key"),
+    ],
+)
+async def test_a_slow_client_is_told_and_let_go(keys_file, monkeypatch, request_):
+    monkeypatch.setattr(gate, "BODY_S", 0.4)
+    async with door(keys_file, head_s=0.4) as (_, port):
+        began = time.monotonic()
+        head, rest = request_[:200], request_[200:]
+        answer = await raw(port, head + rest, pause_s=0.005)
+        assert time.monotonic() - began < 5
+    assert answer.startswith((b"HTTP/1.1 408", b"HTTP/1.1 401"))
+    assert b"connection: close" in answer.lower()
+
+
+async def test_a_slow_body_with_a_key_is_told_and_let_go(keys_file, key, monkeypatch):
+    monkeypatch.setattr(gate, "BODY_S", 0.4)
+    head = HEAD + f"Authorization: Bearer {key}\r\nContent-Length: 1000\r\n\r\n".encode()
+    async with door(keys_file) as (_, port):
+        answer = await raw(port, head + b"a" * 500, pause_s=0.002)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"slow_body" in answer
+
+
+async def test_a_client_that_asks_again_slowly_on_the_same_connection_is_let_go(keys_file):
+    async with door(keys_file, head_s=0.5) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 404")
+        answer = asyncio.create_task(read_all(reader))
+        for _ in range(50):
+            if answer.done():
+                break
+            writer.write(b"G")
+            await asyncio.sleep(0.05)
+        assert (await answer).startswith(b"HTTP/1.1 408")
+        writer.close()
+
+
+async def test_a_client_that_reads_nothing_is_let_go(keys_file, monkeypatch):
+    monkeypatch.setattr(server, "WRITE_S", 0.3)
+    async with door(keys_file) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_000)
+        writer.write(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await asyncio.sleep(1.0)
+        assert len(await read_all(reader)) < 20_000_000
+        writer.close()
+
+
+async def test_two_hundred_clients_of_a_byte_a_second_do_not_keep_others_out(keys_file, key, monkeypatch):
+    monkeypatch.setattr(gate, "BODY_S", 2.0)
+    body = HEAD + f"Authorization: Bearer {key}\r\nContent-Length: 900\r\n\r\n".encode()
+    async with door(keys_file, head_s=2.0) as (client, port):
+
+        async def slow(begin):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(begin)
+            answer = asyncio.create_task(read_all(reader))
+            while not answer.done():
+                writer.write(b"a")
+                await asyncio.wait({answer}, timeout=1.0)
+            writer.close()
+            return await answer
+
+        began = time.monotonic()
+        crowd = [asyncio.create_task(slow(HEAD + b"X: " if n % 2 else body)) for n in range(200)]
+        took = []
+        while not all(each.done() for each in crowd):
+            start = time.monotonic()
+            assert (await client.post("/v1/texts", content=b"{}", headers=bearer(key))).status_code == 422
+            took.append(time.monotonic() - start)
+            await asyncio.sleep(0.02)
+        assert all(answer.startswith(b"HTTP/1.1 408") for answer in await asyncio.gather(*crowd))
+        assert time.monotonic() - began < 10
+    assert len(took) > 20
+    assert statistics.median(took) < 0.2
+
+
+async def test_connections_in_all_are_bounded(keys_file):
+    async with door(keys_file, connections=3) as (_, port):
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert (await raw(port, b"")).startswith(b"HTTP/1.1 503")
+        opened[0][1].close()
+        await asyncio.sleep(0.1)
+        request = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert (await raw(port, request)).startswith(b"HTTP/1.1 404")
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_each_key_has_requests_a_minute_of_its_own(keys_file, key):
+    other, _ = add_key(keys_file, "other", "/web")
+    async with door(keys_file, limits={"a_minute": 3}) as (client, _):
+        answers = [await client.post("/v1/texts", content=b"{}", headers=bearer(key)) for _ in range(4)]
+        assert [each.status_code for each in answers] == [422, 422, 422, 429]
+        assert (answers[-1].json()["code"], answers[-1].headers["retry-after"]) == ("too_many_requests", "20")
+        assert (await client.post("/v1/texts", content=b"{}", headers=bearer(other))).status_code == 422
+
+
+def test_requests_of_a_key_come_back_with_time_and_what_is_open_does_not():
+    clock = Clock()
+    limits = KeyLimits(60, 2, 1, clock)
+    held = [Held(), Held(), Held()]
+    limits.enter(held[0], "a")
+    limits.enter(held[1], "a")
+    with pytest.raises(Problem, match="open requests"):
+        limits.enter(held[2], "a")
+    limits.enter_stream(held[0])
+    with pytest.raises(Problem, match="open streams"):
+        limits.enter_stream(held[1])
+    limits.leave(held[0])
+    limits.leave(held[0])
+    limits.enter_stream(held[1])
+    limits.spend("a", 58)
+    with pytest.raises(Problem, match="try again in 3 s"):
+        limits.spend("a", 3)
+    clock.now_s += 3
+    limits.spend("a", 3)
+    limits.spend("b", 60)
+
+
+@pytest.mark.parametrize(("proxies", "secure"), [((), False), (("10.0.0.0/8",), False), (("127.0.0.0/8",), True)])
+async def test_forwarded_headers_count_from_named_proxies_alone(keys_file, proxies, secure):
+    async with door(keys_file, proxies=proxies) as (client, _):
+        answer = await client.get("/nothing", headers={"x-forwarded-proto": "https", "x-forwarded-for": "1.2.3.4"})
+    assert ("strict-transport-security" in answer.headers) is secure
+
+
+async def test_https_by_files(keys_file, tmp_path):
+    cert, cert_key = self_signed(tmp_path / "door", "door", "127.0.0.1")
+    _, foreign_key = self_signed(tmp_path / "other", "other", "127.0.0.1")
+    context = ssl.create_default_context(cafile=str(cert))
+    async with door(keys_file, tls=tls_context(cert, cert_key)) as (_, port):
+        async with httpx.AsyncClient(verify=context) as client:
+            answer = await client.get(f"https://127.0.0.1:{port}/nothing")
+        assert answer.status_code == 404
+        assert "strict-transport-security" in answer.headers
+    with pytest.raises(UserError, match="go together"):
+        tls_context(cert, None)
+    with pytest.raises(UserError, match="No such file"):
+        tls_context(cert, tmp_path / "none")
+    with pytest.raises(UserError, match="MISMATCH"):
+        tls_context(cert, foreign_key)
