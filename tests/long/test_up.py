@@ -24,7 +24,15 @@ from support.up_process import UpProcess, have_ended, is_port_released
 TOPICS = Topics()
 TEXT = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
 WIDE, NARROW = 100, 60
-MODULES = ("sprat_simulator", "sprat_router", "sprat_intent", "sprat_ner", "sprat_translation", "sprat_frontier")
+MODULES = (
+    "sprat_simulator",
+    "sprat_router",
+    "sprat_intent",
+    "sprat_ner",
+    "sprat_translation",
+    "sprat_frontier",
+    "sprat_gateway",
+)
 
 
 @pytest.fixture
@@ -138,6 +146,28 @@ def test_commands_that_are_told_nothing_find_the_users_own_one(tmp_path: Path) -
         assert found["redis"].startswith(f"{redis} answers in"), "with the password of this run"
     finally:
         up.end()
+
+
+@pytest.mark.timeout(180)
+def test_the_line_for_curl_answers_and_the_page_has_an_address(up: UpProcess) -> None:
+    up.wait_ready()
+    shown = re.search(r"  http +(curl (\S+)/v1/texts .*?)\n +\(", up.output, re.DOTALL)
+    assert shown, up.output
+    command, door = shown.groups()
+    answered = subprocess.run(["bash", "-c", f"{command} --silent"], capture_output=True, text=True, check=True)
+    results = json.loads(answered.stdout)["results"]
+    assert results["intent"]["output"]["label"] == "transfer", answered.stdout
+    gateway = next(child for child in up.children() if child.pid == up.pid_of("sprat_gateway"))
+    assert not {"SPRAT_SECRET", "SPRAT_AUDIT__KEY_FILE"} & gateway.environ().keys()
+
+    address = re.search(r"  page +(\S+)", up.output)
+    assert address
+    assert address[1].startswith(f"{door}/page/")
+    log = (up.run_folder / "logs" / "gateway.log").read_text()
+    key = re.search(r"Bearer (\S+?)'", command)
+    assert key
+    assert key[1] not in log
+    assert TEXT["text"] not in log
 
 
 def test_up_that_is_killed_leaves_no_process(up: UpProcess) -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
-from sprat_local.installation import environment
+from sprat_local.installation import environment, gateway
 from sprat_local.installation.environment import LaunchBuilder
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.options import Options, choose_services
+from sprat_operations import api_keys
 from sprat_operations.services import SERVICES, ServiceSpec
 
 
@@ -52,7 +53,7 @@ def test_the_users_default_language_is_that_of_all_services(monkeypatch: pytest.
         KafkaSettings(), "redis://127.0.0.1:1/0", "s" * 32, Path("policy.yaml"), embedded=True
     )
     builder = LaunchBuilder(Options(), tmp_path)
-    builder.share(shared, {})
+    builder.share(shared, {}, 0)
     launched = [builder.build(spec(name), name, {}).environment for name in ("router", "intent", "frontier")]
 
     assert [each["SPRAT_DEFAULT_LANGUAGE"] for each in launched] == ["de"] * 3
@@ -153,3 +154,49 @@ def test_an_unknown_service_is_reported_with_the_known_ones(tmp_path: Path, monk
     monkeypatch.setattr(installation, "_launch_builder", LaunchBuilder(Options(), tmp_path))
     with pytest.raises(UserError, match="no service itent: known are simulator, router, intent"):
         installation.start_service("itent")
+
+
+SIGNING = """
+tasks: {intent: {keep_at: 1}}
+tenants:
+  crm: {frontier: deny, sources: [/crm], signing_keys: ["${CRM_SIGNS}"]}
+"""
+
+
+def test_the_gateway_gets_no_secret_and_no_key_of_a_tenant_or_a_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SIGNING)
+    private = ("SPRAT_SECRET", "SPRAT_PREVIOUS_SECRET", "SPRAT_FRONTIER__API_KEY", "SPRAT_AUDIT__KEY", "CRM_SIGNS")
+    for name in private:
+        monkeypatch.setenv(name, "k" * 32)
+    monkeypatch.setenv("SPRAT_GATEWAY__MAX_WAITING", "7")
+    shared = environment.shared_variables(
+        KafkaSettings(), "redis://127.0.0.1:1/0", "s" * 32, Path("policy.yaml"), embedded=True
+    )
+    options = Options(policy=policy, environment={"SPRAT_SECRET": "of all services"})
+    builder = LaunchBuilder(options, tmp_path / "logs")
+    builder.share(shared, {"SPRAT_AUDIT__KEY_FILE": "audit.key"}, 8088)
+    launched = {name: builder.build(spec(name), name, {}).environment for name in ("gateway", "router")}
+
+    assert not {*private, "SPRAT_AUDIT__KEY_FILE"} & launched["gateway"].keys()
+    assert {"SPRAT_SECRET", "CRM_SIGNS"} <= launched["router"].keys()
+    assert {name: value for name, value in launched["gateway"].items() if name.startswith("SPRAT_GATEWAY__")} == {
+        "SPRAT_GATEWAY__PAGE": "on",
+        "SPRAT_GATEWAY__MAX_WAITING": "7",
+        "SPRAT_GATEWAY__PORT": "8088",
+        "SPRAT_GATEWAY__KEYS_FILE": str(tmp_path / "api-keys.json"),
+        "SPRAT_GATEWAY__DATA": str(tmp_path / "gateway"),
+    }
+
+
+def test_of_the_keys_that_are_made_at_each_start_the_last_two_are_valid(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tasks: {intent: {keep_at: 1}}\ntenants: {acme: {frontier: deny}}\n")
+    _, other = api_keys.add_key(tmp_path / "api-keys.json", "acme", "/crm")
+    made = [gateway.new_key(Options(policy=policy), tmp_path) for _ in range(4)]
+
+    assert {entry.tenant for _, entry in made} == {"acme"}, "the policy knows no other"
+    left = {each.id for each in api_keys.read_keys(tmp_path / "api-keys.json")}
+    assert left == {other.id, made[-1][1].id, made[-2][1].id}

@@ -13,12 +13,13 @@ from pydantic_settings import SettingsError
 from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings, environment
+from sprat_local.installation.gateway import gateway_variables
 from sprat_local.installation.options import Options, without_password
 from sprat_local.processes import private
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import LaunchSpec
 from sprat_operations.local_run import SIMULATED, SIMULATOR_HOST, SIMULATOR_REGION
-from sprat_operations.services import DEFAULT_FRONTIER_HOST, FRONTIER, SIMULATOR, ServiceSpec
+from sprat_operations.services import DEFAULT_FRONTIER_HOST, FRONTIER, GATEWAY, SIMULATOR, ServiceSpec
 from sprat_policy import problem_of_url
 
 _SIMULATED_MODEL = "simulated-frontier"
@@ -174,13 +175,21 @@ class LaunchBuilder:
         self._options = options
         self._logs = logs
         self._simulator_port = free_port()
+        self._gateway_port = 0
         self._shared = single_threaded()
         self._audit: dict[str, str] = {}
 
-    def share(self, variables: Mapping[str, str], audit: Mapping[str, str]) -> None:
-        """Set the variables of all services that are started from now on, and those of the one that asks a provider."""
+    def share(self, variables: Mapping[str, str], audit: Mapping[str, str], gateway_port: int) -> None:
+        """Set the variables of all services that are started from now on, and those of the one that asks a provider.
+
+        Args:
+            variables: of all services.
+            audit: of the one that asks a provider.
+            gateway_port: where the gateway serves; it stays the same after a restart.
+        """
         self._shared = dict(variables)
         self._audit = dict(audit)
+        self._gateway_port = gateway_port
 
     def build(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> LaunchSpec:
         """Return how to start a service. Variables for one service override those for all."""
@@ -199,10 +208,13 @@ class LaunchBuilder:
         if spec.name == FRONTIER or spec.name in self._options.modules:
             special |= self._audit
         own = self._options.service_environment.get(process_name, {})
+        variables = {**self._shared, **special, **self._options.environment, **spec.environment, **own, **env}
+        if spec.name == GATEWAY:
+            variables = gateway_variables(variables, self._options, self._logs.parent, self._gateway_port)
         return LaunchSpec(
             name=process_name,
             module=self._options.modules.get(spec.name) or spec.module,
-            environment={**self._shared, **special, **self._options.environment, **spec.environment, **own, **env},
+            environment=variables,
             port_variable=spec.port_variable,
             port=self._simulator_port if spec.name == SIMULATOR else None,  # the frontier service asks it there
             ready_path=spec.ready_path,

@@ -16,7 +16,7 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.membership import drop_members, leave_groups, take_members
 from sprat_contracts import Topics
-from sprat_local.installation import environment
+from sprat_local.installation import environment, gateway
 from sprat_local.installation.environment import LaunchBuilder, members_file
 from sprat_local.installation.options import Options, choose_services, model_names, service_table
 from sprat_local.installation.servers import BackingServers
@@ -33,6 +33,7 @@ from sprat_local.processes.notices import (
     discard_notice,
     discard_progress,
 )
+from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
 from sprat_operations.services import ServiceSpec, instance_name
@@ -89,6 +90,8 @@ class Installation:
                 restart=self.options.restart,
             )
         self._launch_builder: LaunchBuilder | None = None
+        self.gateway_port = 0
+        """Where the gateway serves HTTP."""
         self._changing = threading.Lock()
         """Held between the stop of a service and its next start."""
         self._stopping = False
@@ -303,7 +306,9 @@ class Installation:
             self.kafka, self.redis_url, secret, policy, embedded=embedded, tasks=tasks
         )
         observed = self.observers.variables() if self.observers is not None else {}
-        self._running_builder().share(shared | observed, environment.audit_variables(self.folder))
+        self.gateway_port = self._backing.usual(gateway.USUAL_PORT) or free_port()
+        audit = environment.audit_variables(self.folder)
+        self._running_builder().share(shared | observed, audit, self.gateway_port)
         for spec in specs:
             if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)

@@ -14,7 +14,7 @@ from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
 from sprat_local.processes.ports import HOST
 from sprat_operations.local_run import SIMULATED
-from sprat_operations.services import SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
+from sprat_operations.services import GATEWAY, SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
 from sprat_policy import TaskFiles
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
@@ -160,7 +160,8 @@ def choose_services(options: Options) -> tuple[list[ServiceSpec], tuple[str, ...
     wanted = [spec for spec in service_table(options) if _is_wanted(spec, options)]
     missing = [spec for spec in wanted if not spec.is_installed]
     for spec in missing:
-        named = options.services is not None or spec.name in options.on_request
+        # `sprat up` asks for the gateway by itself; all others were named by the user.
+        named = options.services is not None or (spec.name in options.on_request and spec.name != GATEWAY)
         if spec.essential or spec.model is not None or named:
             raise UserError(
                 f"the service {spec.name} is not installed: pip install --find-links dist {spec.distribution}"

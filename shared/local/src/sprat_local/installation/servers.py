@@ -51,12 +51,12 @@ class BackingServers:
         """Begin to start what is embedded, and return at once."""
         self._folder = folder
         if self._options.bootstrap is None:
-            port = self._usual(*self._kafka_ports())
+            port = self.usual(*self._kafka_ports())
             self._kafka = EmbeddedKafka(folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
             self._starts.begin("kafka", self._kafka)
         if self._options.redis is None:
             password = private.load_or_create_password(folder / PASSWORD_FILE)
-            self._redis = EmbeddedRedis(self._usual(USUAL_REDIS_PORT), logs / "redis.log", password)
+            self._redis = EmbeddedRedis(self.usual(USUAL_REDIS_PORT), logs / "redis.log", password)
             self._starts.begin("redis", self._redis)
 
     def wait(self) -> None:
@@ -110,7 +110,7 @@ class BackingServers:
         wanted = (named, last) if named != USUAL_KAFKA_PORT else (last, named)
         return tuple(port for port in wanted if 0 < port < 65_536)
 
-    def _usual(self, *ports: int) -> int | None:
+    def usual(self, *ports: int) -> int | None:
         """Return the first of these ports that is free, if they are wanted; None: any port, chosen at the start."""
         if self._options.usual_ports:
             for port in ports:

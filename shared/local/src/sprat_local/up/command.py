@@ -79,6 +79,14 @@ def up(
             show_default=False,
         ),
     ] = None,
+    with_gateway: Annotated[
+        bool,
+        typer.Option(
+            "--gateway/--no-gateway",
+            help="Take texts by HTTP and serve the page: prints a line for curl with a new API key, and the page's "
+            "address, which opens it once.",
+        ),
+    ] = True,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -133,6 +141,7 @@ def up(
     from sprat_local.observe.stack import Observability  # noqa: PLC0415 - as above
     from sprat_local.up.session import UpSession  # noqa: PLC0415 - as above
     from sprat_operations.chosen_policy import chosen_policy, tasks_beside  # noqa: PLC0415 - as above
+    from sprat_operations.services import GATEWAY  # noqa: PLC0415 - as above
 
     policy = chosen_policy(policy)
     files = tasks_beside(policy)
@@ -149,7 +158,7 @@ def up(
         for_commands=True,
         kafka_port=named_kafka_port(),
         models=served_models(model or (), files.table),
-        on_request=tuple(with_service or ()),
+        on_request=(*(with_service or ()), *((GATEWAY,) if with_gateway else ())),
         observability=Observability() if observe else None,
     )
     if start_timeout is not None:

@@ -32,11 +32,13 @@ from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import HOST
 from sprat_local.processes.signals import Interrupted, StopSignals
 from sprat_local.up.answers import AnswerNotices, RedisWatch
+from sprat_local.up.front_door import front_door
 from sprat_local.up.rows import rows_of
 from sprat_operations import local_run
 from sprat_operations.goals import kept_answers
 from sprat_operations.installation import USUAL_KAFKA
 from sprat_operations.local_run import SIMULATED
+from sprat_operations.services import GATEWAY
 from sprat_operations.traffic import GroupPace, Traffic, TrafficFigures
 from sprat_policy import Policy, load_policy
 
@@ -49,7 +51,8 @@ _DEMO_POLICY = (
     "the demo's: a text without a tenant may go, masked, to a model on this machine alone; yours: --policy FILE or "
     "SPRAT_POLICY"
 )
-_EXAMPLE = 'sprat send "please move 100 euros to my savings"'
+_TEXT = "please move 100 euros to my savings"
+_EXAMPLE = f'sprat send "{_TEXT}"'
 _NO_TENANT = "default"
 """The tenant of texts that name none."""
 _LANGUAGE = "en"
@@ -128,7 +131,7 @@ class UpSession:
         async with Traffic(installation.kafka, groups) as traffic:
             announced = await self._announced_models()
             self._print(f"Sprat is ready after {time.monotonic() - began:.1f} s", style="bold")
-            for line in greeting(installation, announced):
+            for line in greeting(installation, announced, self._front_door()):
                 self._print(line)
             self._rollout.start()
             updating = asyncio.create_task(self._update(traffic))
@@ -137,6 +140,14 @@ class UpSession:
                 updating.result()
             updating.cancel()  # a broker that does not answer must not delay the stop
             await asyncio.wait({updating}, timeout=CLOSE_S)
+
+    def _front_door(self) -> Sequence[str]:
+        """Return what is printed of the gateway; nobody needs it to start everything else."""
+        try:
+            return tuple(front_door(self._installation, _TEXT, None if not _in_english() else _LANGUAGE))
+        except UserError as error:
+            self._show_notice(Notice(GATEWAY, "error", f"no API key was made: {error}"))
+            return ()
 
     async def _update(self, traffic: Traffic) -> None:
         redis = RedisWatch(self._installation.redis_url, self._show_notice)
@@ -179,8 +190,16 @@ class UpSession:
         self._board.print(Text(line, style=style))
 
 
-def greeting(installation: Installation, announced: Sequence[ModelAnnounced] = ()) -> Iterator[str]:
-    """Return what `sprat up` prints when everything runs, with what it keeps of the answers of announced models."""
+def greeting(
+    installation: Installation, announced: Sequence[ModelAnnounced] = (), door: Iterable[str] = ()
+) -> Iterator[str]:
+    """Return what `sprat up` prints when everything runs.
+
+    Args:
+        installation: it runs.
+        announced: models; it says what is kept of their answers.
+        door: the lines on the gateway.
+    """
     frontier = installation.options.frontier
     yield f"  Kafka     {installation.bootstrap}"
     if elsewhere := _elsewhere(installation):
@@ -213,6 +232,7 @@ def greeting(installation: Installation, announced: Sequence[ModelAnnounced] = (
         yield f"            after sprat models retire {name} new ones are escalated"
     for name in installation.missing:
         yield f"  not installed: {name}"
+    yield from door
     yield f"  try       {example(installation)}"
     yield "  Ctrl-C stops everything\n"
 
