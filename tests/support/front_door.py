@@ -19,6 +19,7 @@ from sprat_gateway.http.server import HttpServer
 from sprat_gateway.http.sessions import Sessions
 from sprat_gateway.replies.waiters import Waiters
 from sprat_operations.api_keys import KeyRing
+from sprat_policy import DoorSigner, Policy
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -31,7 +32,8 @@ def admission(keys_file: Path, *, a_minute: int = 100_000, at_a_time: int = 1_00
 def door_app(admitting: Admission) -> Any:
     """Return the door's application; what would be published is not."""
     kafka = KafkaSettings()
-    return build_app(Door(kafka, Publisher(kafka, "test"), Waiters(10)), admitting, HOSTS)
+    door = Door(kafka, Publisher(kafka, "test"), Waiters(10), DoorSigner(Policy(), {}))
+    return build_app(door, admitting, HOSTS)
 
 
 @asynccontextmanager

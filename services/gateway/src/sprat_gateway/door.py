@@ -9,10 +9,21 @@ from typing import Final
 
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
-from sprat_contracts import Envelope, Record, TextSubmitted, Traceparent, WireError, decode, encode, ids
+from sprat_contracts import (
+    SIGNATURE_HEADER,
+    Envelope,
+    Record,
+    TextSubmitted,
+    Traceparent,
+    WireError,
+    decode,
+    encode,
+    ids,
+)
 from sprat_gateway.http.callers import Caller
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.replies.waiters import TableFull, TextOutcome, Waiter, Waiters
+from sprat_policy import DoorSigner
 
 MAX_WAIT_S: Final = 30.0
 _HOLD_S: Final = 5.0
@@ -34,17 +45,21 @@ class ValidText:
 class Door:
     """Everything goes through the topics: the same policy, masking, audit, cache and trace as for any client."""
 
-    def __init__(self, kafka: KafkaSettings, publisher: Publisher, waiters: Waiters) -> None:
+    def __init__(self, kafka: KafkaSettings, publisher: Publisher, waiters: Waiters, signer: DoorSigner) -> None:
         self._kafka = kafka
         self._publisher = publisher
         self._waiters = waiters
+        self._signer = signer
 
     def read(self, caller: Caller, body: bytes, id: str | None = None) -> ValidText:
         """Return a text as it will be published: with the tenant and the source of the key.
 
         Raises:
-            Problem: 422, it is no valid text; 403, it names another tenant.
+            Problem: 422, it is no valid text; 403, it names another tenant, or the policy does not let the door send
+                this tenant's texts from the key's source.
         """
+        if (refusal := self._signer.refusal(caller.tenant, caller.source)) is not None:
+            raise Problem(403, refusal.code, refusal.detail)
         source, id = caller.source, id or str(uuids.uuid4())
         given = Envelope(id=id, source=source, traceparent=Traceparent.root(source, id))
         headers = [
@@ -62,6 +77,8 @@ class Door:
             raise Problem(403, "foreign_tenant", "tenant: the key is for another one; leave it out", field="tenant")
         message = message.model_copy(update={"tenant": caller.tenant})
         value, out = encode(message, given)
+        if (signature := self._signer.sign(caller.tenant, source, id, value)) is not None:
+            out.append((SIGNATURE_HEADER, signature))
         uuid = str(ids.derive(ids.TEXT, source, id))
         tasks = tuple(message.tasks.known_to(self._kafka.topics.tasks)) + message.tasks.unknown_to(
             self._kafka.topics.tasks

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from sprat.base.errors import Retryable, UserError
 from sprat.base.retry import retry_until
+from sprat.base.settings import environment
 from sprat.kafka.clients import NO_ANSWER
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.publisher import Publisher
@@ -26,6 +27,7 @@ from sprat_gateway.replies.reader import ReplyReader
 from sprat_gateway.replies.waiters import Waiters
 from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_operations.api_keys import KeyRing, read_keys
+from sprat_policy import DoorSigner, Policy, load_door_policy
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +81,21 @@ def build_admission(section: GatewaySection) -> Admission:
     )
 
 
+def _signer(settings: GatewaySettings) -> DoorSigner:
+    """Return what the policy lets the door send in whose name; without a policy, the router alone judges.
+
+    Raises:
+        UserError: the policy is not valid, or a key of the door is missing.
+    """
+    if settings.policy is None:
+        return DoorSigner(Policy.model_validate({}), {})
+    return load_door_policy(settings.policy, environment(), settings.task_files.table)[1]
+
+
 async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) -> None:
     section = settings.gateway
     admission, tls = build_admission(section), tls_context(section.tls_cert, section.tls_key)
+    signer = _signer(settings)
     progress = LoopProgress()
     async with AsyncExitStack() as stack:
         health = HealthServer(
@@ -100,7 +114,7 @@ async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) 
         reading = _in_background(stack, reader.run())
         await asyncio.wait({reading, asyncio.ensure_future(reader.reading.wait())}, return_when=asyncio.FIRST_COMPLETED)
         listener = _bound(settings)
-        app = build_app(Door(settings.kafka, publisher, waiters), admission, section.hosts)
+        app = build_app(Door(settings.kafka, publisher, waiters, signer), admission, section.hosts)
         log.info("serving on port %d", listener.getsockname()[1])
         progress.assigned = reader.reading.is_set
         progress.started = True
