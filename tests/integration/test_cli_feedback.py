@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from conftest import Kafka
 from sprat.registry.announcements import announcement_record
 from sprat_cli.main import app
-from sprat_contracts import Envelope, FeedbackGiven, TextSubmitted, Traceparent, decode, encode
+from sprat_contracts import Envelope, FeedbackGiven, IntentOutput, TextSubmitted, Traceparent, decode, encode
 from sprat_inference.serving import announcement
-from support.cli_records import environment
+from sprat_operations.corrections import answers_of
+from support.cli_records import environment, kept, result_record
 from support.stream import FORGED, SIGNATURES, card, made_topics, producing, publish, read_all, settings_for
 
 
@@ -37,10 +38,11 @@ def run(kafka: Kafka, prefix: str, tmp_path, monkeypatch):
     return run
 
 
-async def submit(kafka, topics, texts: dict[str, str], model: str = "default") -> None:
+async def submit(kafka, topics, texts: dict[str, str], model: str = "default", **options) -> None:
     async with producing(kafka.bootstrap) as producer:
         for id, text in texts.items():
-            message = TextSubmitted.model_validate({"text": text, "tasks": {"intent": {"model": model}}})
+            asked = {"intent": {"model": model} | options}
+            message = TextSubmitted.model_validate({"text": text, "tasks": asked})
             value, headers = encode(message, Envelope(id, "/crm", Traceparent.root("/crm", id)))
             await producer.send(topics.texts, value, headers=headers)
 
@@ -234,6 +236,18 @@ async def test_a_correction_older_than_every_text_is_expired(kafka, topics, run,
     header, row = (tmp_path / "out.tsv").read_text().splitlines()
     assert header == "text\tlabel\tlanguage\tgiven_by\tgiven_at"
     assert row.startswith("later\ttransfer\ten\tqa\t")
+
+
+async def test_no_model_learns_from_a_large_models_choice_among_some_labels(kafka, topics):
+    await submit(kafka, topics, {"t-1": "among all"})
+    await submit(kafka, topics, {"t-2": "among some"}, labels=["transfer", "balance"])
+    async with producing(kafka.bootstrap) as producer:
+        for id in ("t-1", "t-2"):
+            result = kept(text_id=id, text_source="/crm", source="frontier", confidence=None)
+            value, headers = result_record(result, Traceparent.root("/crm", id))
+            await producer.send_and_wait(topics.results("intent"), value, headers=headers)
+    learnt = await answers_of(settings_for(kafka.bootstrap, topics.prefix).kafka, "intent", "default", 0)
+    assert [(each.text.text, each.output) for each in learnt] == [("among all", IntentOutput(label="transfer"))]
 
 
 async def test_a_label_that_only_a_forger_announces_is_left_out_of_the_export(kafka, topics, run):

@@ -18,17 +18,7 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.base.words import printable
 from sprat.kafka.clients import client_arguments
-from sprat_contracts import (
-    FeedbackGiven,
-    IntentOutput,
-    LabelsOutput,
-    Output,
-    Result,
-    TextSubmitted,
-    Topics,
-    WireError,
-    decode,
-)
+from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, Output, Result, Topics, WireError, decode
 from sprat_operations import local_run
 from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.dead_letters import Identity
@@ -421,11 +411,5 @@ async def read_large_answers(
         if result.source == FRONTIER and isinstance(result.output, form):
             answered = Correction(result.output, FRONTIER, record.timestamp)
             found.latest.setdefault((result.text_source, result.text_id), answered)
-    if not found.latest:
-        return []
-
-    def asks_for_all(text: TextSubmitted) -> bool:
-        options = text.tasks.options(task)
-        return options is None or options.labels is None
-
-    return await join(client, topics.texts, found, wanted=asks_for_all, progress=progress)
+    joined = await join(client, topics.texts, found, progress=progress) if found.latest else []
+    return [each for each in joined if (options := each.text.tasks.options(task)) and options.labels is None]

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 from uuid import uuid4
@@ -210,40 +210,28 @@ async def read_corrections(
 
 
 async def join(
-    client: Mapping[str, Any],
-    texts: str,
-    corrections: Corrections,
-    *,
-    wanted: Callable[[TextSubmitted], bool] = lambda _: True,
-    progress: OnReadProgress = no_progress,
+    client: Mapping[str, Any], texts: str, corrections: Corrections, *, progress: OnReadProgress = no_progress
 ) -> list[CorrectedText]:
     """Return the corrected texts in the order of their arrival; count in `left_out` why others are not there.
-
-    Args:
-        client: the arguments of Kafka clients.
-        texts: the topic of texts.
-        corrections: of texts.
-        wanted: says of a text whether it is returned.
-        progress: shows how far texts are read.
 
     Raises:
         UserError: there is no such topic.
         TimeoutError: the broker returns no more records.
     """
-    search = TextSearch(set(corrections.latest))
-    await find_texts(client, texts, search, progress=progress)
-    for identity in sorted(search.missing):
-        expired = search.oldest is None or corrections.latest[identity].given_at < search.oldest
-        reason = INVALID_TEXT if identity in search.invalid else EXPIRED if expired else NOT_FOUND
+    wanted = TextSearch(set(corrections.latest))
+    await find_texts(client, texts, wanted, progress=progress)
+    for identity in sorted(wanted.missing):
+        expired = wanted.oldest is None or corrections.latest[identity].given_at < wanted.oldest
+        reason = INVALID_TEXT if identity in wanted.invalid else EXPIRED if expired else NOT_FOUND
         corrections.left_out[reason] += 1
         if reason == NOT_FOUND:
             corrections.not_found.append(identity)
-    found = sorted(search.found.items(), key=lambda each: each[1].appended_at)
+    found = sorted(wanted.found.items(), key=lambda each: each[1].appended_at)
     given = corrections.latest
     return [
-        CorrectedText(each.text, right.output, identity, right.by, right.given_at)
-        for identity, each in found
-        if wanted(each.text) and (right := given[identity])
+        CorrectedText(text.text, right.output, identity, right.by, right.given_at)
+        for identity, text in found
+        if (right := given[identity])
     ]
 
 
