@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Publisher
 from sprat_gateway.app import build_app
+from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import Door
 from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.limits import KeyLimits
@@ -19,7 +20,7 @@ from sprat_gateway.http.server import HttpServer
 from sprat_gateway.http.sessions import Sessions
 from sprat_gateway.replies.waiters import Waiters
 from sprat_operations.api_keys import KeyRing
-from sprat_policy import DoorSigner, Policy
+from sprat_policy import DoorSigner, Policy, TaskFiles
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -33,7 +34,7 @@ def door_app(admitting: Admission) -> Any:
     """Return the door's application; what would be published is not."""
     kafka = KafkaSettings()
     door = Door(kafka, Publisher(kafka, "test"), Waiters(10), DoorSigner(Policy(), {}))
-    return build_app(door, admitting, HOSTS)
+    return build_app(door, admitting, HOSTS, Catalogue(TaskFiles()), lambda _: 30_000)
 
 
 @asynccontextmanager

@@ -25,6 +25,13 @@ DEFAULT_LANGUAGE: Final = AUTO
 FALLBACK_LANGUAGE: Final = "en"
 """Of a text whose language is to be detected, where none is sure enough."""
 
+LANGUAGE_NAMES: Final = {
+    "bg": "Bulgarian", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "et": "Estonian", "fi": "Finnish", "fr": "French", "hu": "Hungarian", "it": "Italian", "nl": "Dutch",
+    "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "tr": "Turkish",
+}  # fmt: skip
+"""Languages that are often named, in English; by their tag without region."""
+
 
 def is_auto(tag: str) -> bool:
     """Return whether a text's language is to be detected."""

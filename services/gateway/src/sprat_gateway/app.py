@@ -6,27 +6,36 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import Door
 from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.gate import Gate
-from sprat_gateway.http.problems import Problem, http_error, invalid_response, problem_response
-from sprat_gateway.shapes import texts
+from sprat_gateway.http.problems import Problem, http_error, invalid_response
+from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
+from sprat_gateway.shapes.asking import Asking, DeadlineMs
+from sprat_gateway.shapes.error_shapes import error_response
 
 
-def build_app(door: Door, admission: Admission, hosts: Collection[str]) -> FastAPI:
+def build_app(
+    door: Door, admission: Admission, hosts: Collection[str], catalogue: Catalogue, deadline_ms: DeadlineMs
+) -> FastAPI:
     """Return the application.
 
     Args:
         door: publishes texts and waits for Results.
         admission: lets requests in, by key or cookie.
         hosts: names by which it may be asked.
+        catalogue: what can be asked for.
+        deadline_ms: returns how long a hard case of a tenant may wait.
     """
     app = FastAPI(title="Sprat", docs_url=None, redoc_url=None)
     app.state.door = door
+    app.state.asking = Asking(door, catalogue, deadline_ms)
     app.state.admission = admission
-    app.add_exception_handler(Problem, problem_response)
+    app.add_exception_handler(Problem, error_response)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_response)
-    app.add_middleware(Gate, hosts=hosts, limits=admission.limits, respond=problem_response)
-    app.include_router(texts.router)
+    app.add_middleware(Gate, hosts=hosts, limits=admission.limits, respond=error_response)
+    for shape in (texts, decisions, systemone, libretranslate):
+        app.include_router(shape.router)
     return app

@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 from contextlib import AsyncExitStack
+from typing import Final
 
 from sprat.base.errors import Retryable, UserError
 from sprat.base.retry import retry_until
@@ -18,6 +19,7 @@ from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.process import watch_process
 from sprat.telemetry.providers import Telemetry, configure_telemetry
 from sprat_gateway.app import build_app
+from sprat_gateway.catalogue import Catalogue, follow
 from sprat_gateway.door import Door
 from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.limits import KeyLimits
@@ -32,6 +34,8 @@ from sprat_policy import DoorSigner, Policy, load_door_policy
 log = logging.getLogger(__name__)
 
 NAME = "gateway"
+_CATALOGUE_S: Final = 10.0
+"""How long it waits for the topic of models before it serves."""
 
 
 def run(settings: GatewaySettings, version: str) -> int:
@@ -81,21 +85,22 @@ def build_admission(section: GatewaySection) -> Admission:
     )
 
 
-def _signer(settings: GatewaySettings) -> DoorSigner:
-    """Return what the policy lets the door send in whose name; without a policy, the router alone judges.
+def _policy(settings: GatewaySettings) -> tuple[Policy, DoorSigner]:
+    """Return the policy, and what it lets the door send in whose name; without one, the router alone judges.
 
     Raises:
         UserError: the policy is not valid, or a key of the door is missing.
     """
     if settings.policy is None:
-        return DoorSigner(Policy.model_validate({}), {})
-    return load_door_policy(settings.policy, environment(), settings.task_files.table)[1]
+        policy = Policy.model_validate({})
+        return policy, DoorSigner(policy, {})
+    return load_door_policy(settings.policy, environment(), settings.task_files.table)
 
 
 async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) -> None:
     section = settings.gateway
     admission, tls = build_admission(section), tls_context(section.tls_cert, section.tls_key)
-    signer = _signer(settings)
+    policy, signer = _policy(settings)
     progress = LoopProgress()
     async with AsyncExitStack() as stack:
         health = HealthServer(
@@ -114,7 +119,15 @@ async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) 
         reading = _in_background(stack, reader.run())
         await asyncio.wait({reading, asyncio.ensure_future(reader.reading.wait())}, return_when=asyncio.FIRST_COMPLETED)
         listener = _bound(settings)
-        app = build_app(Door(settings.kafka, publisher, waiters, signer), admission, section.hosts)
+        catalogue = Catalogue(settings.task_files)
+        following = _in_background(stack, follow(settings.kafka, catalogue))
+        await asyncio.wait(
+            {following, asyncio.ensure_future(catalogue.known.wait())},
+            timeout=_CATALOGUE_S,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        door = Door(settings.kafka, publisher, waiters, signer)
+        app = build_app(door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms)
         log.info("serving on port %d", listener.getsockname()[1])
         progress.assigned = reader.reading.is_set
         progress.started = True

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from sprat_contracts.languages import is_served
+from sprat_contracts.languages import LANGUAGE_NAMES, is_served
 from sprat_langid import LEAST_CONFIDENCE, detect
 
 READ_TEXTS: Final = 300
@@ -12,12 +12,6 @@ READ_TEXTS: Final = 300
 LEAST_SHARE: Final = 1 / 3
 """Share of these from which a language counts: single short texts are often taken for another language."""
 _LEAST_TEXTS: Final = 5
-
-_NAMES: Final = {
-    "bg": "Bulgarian", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
-    "et": "Estonian", "fi": "Finnish", "fr": "French", "hu": "Hungarian", "it": "Italian", "nl": "Dutch",
-    "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "tr": "Turkish",
-}  # fmt: skip
 
 
 def language_note(texts: Sequence[str], languages: Sequence[str]) -> str | None:
@@ -57,4 +51,4 @@ def languages_read(texts: Sequence[str], languages: Sequence[str]) -> tuple[str,
 
 def named(tags: Sequence[str]) -> str:
     """Return languages by their names: "German (de) and Dutch (nl)"."""
-    return " and ".join(f"{_NAMES[tag]} ({tag})" if tag in _NAMES else tag for tag in tags)
+    return " and ".join(f"{LANGUAGE_NAMES[tag]} ({tag})" if tag in LANGUAGE_NAMES else tag for tag in tags)

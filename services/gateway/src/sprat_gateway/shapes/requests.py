@@ -1,0 +1,93 @@
+"""Reading the bodies of others' shapes: what does not fit is refused by its field, and never quoted."""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sprat_gateway.http.problems import Problem
+
+_TRIED: Final = ("str", "bool")
+"""Types of a value that pydantic tries; they stand in the location of the error."""
+_TAGGED: Final = {"union_tag_invalid", "union_tag_not_found"}
+
+
+class RequestPart(BaseModel):
+    """A part of a request. What Sprat does not know is left out."""
+
+    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True, extra="ignore")
+
+
+Body = TypeVar("Body", bound=RequestPart)
+
+
+def refused(field: str, problem: str) -> Problem:
+    """Return the error of a field."""
+    return Problem(400, "invalid_request", f"{field}: {problem}", field=field)
+
+
+def read(model: type[Body], body: bytes) -> Body:
+    """Return a body as its shape has it.
+
+    Raises:
+        Problem: 400, it is no JSON, or a field is wrong: its name and what is expected.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _problem_in(error) from None
+
+
+def read_fields(model: type[Body], fields: Mapping[str, Any]) -> Body:
+    """Return the fields of a body as its shape has them.
+
+    Raises:
+        Problem: 400, one is wrong: its name and what is expected.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise _problem_in(error) from None
+
+
+def _problem_in(error: ValidationError) -> Problem:
+    (first, *_) = error.errors(include_url=False, include_context=False, include_input=False)
+    if first["type"] == "json_invalid":
+        return Problem(400, "invalid_json", "the body is no JSON")
+    return refused(*_told(dict(first)))
+
+
+def _told(error: Mapping[str, Any]) -> tuple[str, str]:
+    """Return field and problem. Messages about a `type` quote what was given."""
+    field = field_of(error["loc"])
+    if error["type"] in _TAGGED:
+        return f"{field}.type", "no type of a question"
+    return field, error["msg"].removeprefix("Value error, ")
+
+
+def field_of(location: tuple[Any, ...]) -> str:
+    """Return a location in words: `questions[0].choices[1].value`."""
+    if location[:1] == ("questions",):
+        location = location[:2] + location[3:]  # the third is the question's type, by which pydantic chose its model
+        location = location[:-1] if location[-1] in _TRIED else location
+    elif location[:1] == ("q",):
+        location = location[:1]  # the second is a type that was tried
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".") or "body"
+
+
+def described(model: type[RequestPart]) -> dict[str, Any]:
+    """Return what OpenAPI says of a body that a route reads itself."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inlined(schema, schema)}}}}
+
+
+def _inlined(part: Any, schema: dict[str, Any]) -> Any:
+    """Return a part of a schema with its definitions in their places: OpenAPI looks for them elsewhere."""
+    if isinstance(part, list):
+        return [_inlined(each, schema) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _inlined(schema["$defs"][part["$ref"].rpartition("/")[2]], schema)
+    return {name: _inlined(each, schema) for name, each in part.items() if name not in {"$defs", "discriminator"}}
