@@ -7,7 +7,7 @@ from contracts.generators.examples import degraded, examples
 from contracts.generators.headers import dead_letter_headers, example_headers, headers_schema
 from contracts.generators.operations import Operation, operations
 from contracts.generators.paths import CONTRACTS
-from sprat.base.channels import service_channels
+from sprat.base.channels import gateway_channels, service_channels
 from sprat_contracts import Message, Topic, Topics
 from sprat_contracts.topics import TOMBSTONES_MS
 
@@ -39,7 +39,7 @@ def document() -> dict[str, Any]:
     order = {topic.name: place for place, topic in enumerate(table)}
     declared: list[Operation] = []
     schemas: dict[str, Any] = {}
-    for channels in service_channels(topics):
+    for channels in (*service_channels(topics), gateway_channels(topics)):
         found = sorted(operations(channels), key=lambda pair: (pair[0].action, order[pair[0].topic]))
         for operation, operation_schemas in found:
             declared.append(operation)

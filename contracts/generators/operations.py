@@ -6,14 +6,14 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 from faststream.specification import AsyncAPI
-from pydantic import BaseModel
 
 from sprat.base.channels import Channels
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.consumer import make_broker, subscribe
+from sprat_contracts import Message
 
 
-class NoMessage(BaseModel):
+class NoMessage(Message):
     """The payload of a topic whose records are of any kind: FastStream requires one for every topic."""
 
 
@@ -57,7 +57,11 @@ def _document(channels: Channels) -> dict[str, Any]:
         topic: (message, "Read from its beginning by every instance, outside the consumer group.")
         for topic, message in channels.follows.items()
     }
-    for topic, (message, description) in (reads | follows).items():
+    watches = {
+        topic: (message or NoMessage, "Read by every instance, outside a consumer group.")
+        for topic, message in channels.watches.items()
+    }
+    for topic, (message, description) in (reads | follows | watches).items():
         alone = Channels(channels.service, description, {topic: message}, {})
         subscribe(broker, alone, f"receive:{topic}", _unused, None, settings)
     for topic, written in channels.writes.items():

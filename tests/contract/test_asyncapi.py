@@ -11,12 +11,13 @@ from jsonschema import Draft7Validator
 from contracts.generators.asyncapi import DEAD_LETTER, _without_titles, channel_id
 from contracts.generators.paths import ASYNCAPI, ROOT
 from contracts.generators.schemas import messages
-from sprat.base.channels import service_channels
+from sprat.base.channels import gateway_channels, service_channels
 from sprat_contracts import TASKS, Record, Topics, decode
 
 DOCUMENT: dict[str, Any] = json.loads(ASYNCAPI.read_text(encoding="utf-8"))
 OFFICIAL = Path(__file__).parent / "asyncapi-3.0.0.schema.json"
 TOPICS = Topics()
+SERVICES = (*service_channels(TOPICS), gateway_channels(TOPICS))
 NOT_SERVICES = {"simulator", "classify"}
 """One stands outside Kafka: an API for the frontier service. The other runs under the name of a task from a file."""
 
@@ -66,7 +67,7 @@ def test_every_topic_is_one_channel_with_its_message_and_settings() -> None:
 
 def test_every_service_declares_what_it_does() -> None:
     names = {path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml")} - NOT_SERVICES
-    assert {channels.service for channels in service_channels(TOPICS)} == names
+    assert {channels.service for channels in SERVICES} == names
 
 
 def test_the_operations_are_what_the_services_declare() -> None:
@@ -76,10 +77,11 @@ def test_the_operations_are_what_the_services_declare() -> None:
     }
     declared = {
         (channels.service, action, channel_id(TOPICS, topic))
-        for channels in service_channels(TOPICS)
+        for channels in SERVICES
         for action, side in (
             ("receive", channels.reads),
             ("receive", channels.follows),
+            ("receive", channels.watches),
             ("send", channels.writes),
         )
         for topic in side
@@ -88,18 +90,16 @@ def test_the_operations_are_what_the_services_declare() -> None:
     assert len(DOCUMENT["operations"]) == len(declared)
 
 
-@pytest.mark.parametrize("channels", service_channels(TOPICS), ids=lambda channels: channels.service)
+@pytest.mark.parametrize("channels", SERVICES, ids=lambda channels: channels.service)
 def test_a_service_declares_the_message_that_the_topic_holds(channels: Any) -> None:
     holds = {topic.name: topic.message for topic in TOPICS.table()}
-    for side in (channels.reads, channels.follows, channels.writes):
+    for side in (channels.reads, channels.follows, channels.watches, channels.writes):
         assert {topic: holds[topic] for topic in side} == dict(side)
 
 
 def test_the_router_alone_writes_results() -> None:
     writers = {
-        channels.service
-        for channels in service_channels(TOPICS)
-        if {TOPICS.results(task) for task in TASKS} & channels.writes.keys()
+        channels.service for channels in SERVICES if {TOPICS.results(task) for task in TASKS} & channels.writes.keys()
     }
     assert writers == {"router"}
 

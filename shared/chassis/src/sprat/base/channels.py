@@ -24,6 +24,7 @@ from sprat_contracts import (
 
 ROUTER: Final = "router"
 FRONTIER: Final = "frontier"
+GATEWAY: Final = "gateway"
 STRICT_TEXTS: Final = ".strict"
 """Ends the client id of a router that is strict with texts."""
 
@@ -40,6 +41,8 @@ class Channels:
     """None: dead letters, which hold records of any kind."""
     follows: Mapping[str, type[Message]] = field(default_factory=dict)
     """Topics that every instance reads from the beginning, outside the group."""
+    watches: Mapping[str, type[Message] | None] = field(default_factory=dict)
+    """Topics that every instance reads without a group, from where it has read them. None: dead letters."""
 
     @property
     def payload(self) -> Any:
@@ -91,7 +94,27 @@ def frontier_channels(topics: Topics) -> Channels:
     )
 
 
+def gateway_channels(topics: Topics, *, page: bool = True) -> Channels:
+    """Return the topics that the HTTP front door reads and writes; without its page, it reads fewer."""
+    answers: dict[str, type[Message] | None] = {topics.results(task): Result for task in topics.tasks}
+    steps: dict[str, type[Message] | None] = {
+        topics.texts: TextSubmitted,
+        **{topics.predictions(task): Prediction for task in topics.tasks},
+        topics.frontier_requests: FrontierRequested,
+        topics.frontier_answers: FrontierAnswered,
+        topics.egress: EgressRecord,
+    }
+    return Channels(
+        service=GATEWAY,
+        description="Publishes the texts of HTTP requests, returns their Results, and shows the stream on a page.",
+        reads={},
+        follows={topics.models: ModelAnnounced},
+        watches={**answers, topics.dead_letters: None, **(steps if page else {})},
+        writes={topics.texts: TextSubmitted},
+    )
+
+
 def service_channels(topics: Topics) -> tuple[Channels, ...]:
-    """Return the channels of every service that uses Kafka."""
+    """Return the channels of every service with a consumer group."""
     specialists = (specialist_channels(task, topics) for task in topics.tasks)
     return (*specialists, router_channels(topics), frontier_channels(topics))
