@@ -3,7 +3,7 @@
 from typing import Any
 
 from sprat_contracts import Origin, Result, Route, ids
-from sprat_gateway.replies.waiters import Rejection, TextOutcome
+from sprat_gateway.replies.waiters import TextOutcome, TextRefusal
 
 SOURCE, ID = "/crm", "t-1"
 UUID = str(ids.derive(ids.TEXT, SOURCE, ID))
@@ -30,7 +30,7 @@ def result(task: str = "intent", **fields: Any) -> Result:
     return Result.model_validate(given | fields, strict=False)
 
 
-def outcome(*results: Result, tasks: tuple[str, ...] = (), rejected: tuple[Rejection, ...] = ()) -> TextOutcome:
+def outcome(*results: Result, tasks: tuple[str, ...] = (), rejected: tuple[TextRefusal, ...] = ()) -> TextOutcome:
     """Return an outcome with these Results; `tasks` are the asked ones, by default theirs."""
     found = {each.task: each for each in results}
     return TextOutcome(UUID, SOURCE, ID, "default", tasks or tuple(found), found, rejected)

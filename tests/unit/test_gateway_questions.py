@@ -6,7 +6,7 @@ import pytest
 
 from sprat_contracts import Result, Usage
 from sprat_gateway.http.problems import Problem
-from sprat_gateway.replies.waiters import Rejection
+from sprat_gateway.replies.waiters import TextRefusal
 from sprat_gateway.shapes.questions import (
     MAX_TEXTS,
     AnswerPlace,
@@ -166,9 +166,9 @@ def test_no_result_in_time_is_an_error_that_clients_do_not_repeat() -> None:
 
 def test_a_rejected_text_is_an_error_and_a_rejected_task_a_refusal() -> None:
     with pytest.raises(Problem, match="no tenant") as caught:
-        answers([ASKED], INTENT, [outcome(rejected=(Rejection("foreign_source", "no tenant has it"),))])
+        answers([ASKED], INTENT, [outcome(rejected=(TextRefusal("foreign_source", "no tenant has it"),))])
     assert caught.value.status == 422
-    (answer,) = answers([ASKED], INTENT, [outcome(rejected=(Rejection("unknown_task", "not known", "intent"),))])
+    (answer,) = answers([ASKED], INTENT, [outcome(rejected=(TextRefusal("unknown_task", "not known", "intent"),))])
     assert (answer.choice, answer.sprat["detail"]) == (None, "not known")
 
 

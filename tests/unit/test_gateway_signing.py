@@ -44,9 +44,9 @@ def sender(write_policy: WritePolicy) -> Sender:
 @pytest.mark.parametrize(("tenant", "source", "signed"), [("bank", "/web/bank", True), ("free", "/web/free", False)])
 def test_the_router_takes_what_the_door_publishes(sender: Sender, tenant: str, source: str, *, signed: bool) -> None:
     text = sender.read(tenant, source)
-    header = dict(text.headers).get(SIGNATURE_HEADER)
+    header = dict(text.record.headers).get(SIGNATURE_HEADER)
     assert (header is not None) is signed
-    signature = None if header is None else signature_of(header.decode(), text.value)
+    signature = None if header is None else signature_of(header.decode(), text.record.value)
     assert sender.guard.refusal(tenant, source, "order-1", signature) is None
 
 

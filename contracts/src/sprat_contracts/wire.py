@@ -129,12 +129,17 @@ class Record:
 
 
 class WireError(ValueError):
-    """A record that is not what its topic holds. `code` is for machines, `detail` for people; both without the text."""
+    """A record that is not what its topic holds. `code` is for machines, `detail` for people; both without the text.
 
-    def __init__(self, code: str, detail: str) -> None:
+    `field` is the first field of the message that is wrong, as `tasks.translation.target`; None where it is none of its
+    fields.
+    """
+
+    def __init__(self, code: str, detail: str, field: str | None = None) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,13 +383,12 @@ def _wire_error(error: ValidationError, message_type: type[Message], value: byte
     if problems[0]["type"] == "json_invalid":
         return _invalid_json(value, problems[0]["msg"])
     known = _field_names(message_type)
-    problem_texts = [
-        (
-            ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
-            or "the value"
-        )
-        + f": {_in_words(problem, known)}"
+    fields = [
+        ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
         for problem in problems[:_MAX_PROBLEMS]
+    ]
+    problem_texts = [
+        f"{field or 'the value'}: {_in_words(problem, known)}" for field, problem in zip(fields, problems, strict=False)
     ]
     if len(problems) > _MAX_PROBLEMS:
         problem_texts.append(f"and {len(problems) - _MAX_PROBLEMS} more")
@@ -393,7 +397,7 @@ def _wire_error(error: ValidationError, message_type: type[Message], value: byte
         code = ReasonCode.NO_KNOWN_TASK if no_known_task else ReasonCode.INVALID_TEXT
     else:
         code = ReasonCode.INVALID_MESSAGE
-    return WireError(code, "; ".join(problem_texts))
+    return WireError(code, "; ".join(problem_texts), fields[0] or None)
 
 
 def _in_words(problem: ErrorDetails, known: Collection[str]) -> str:

@@ -1,12 +1,17 @@
 """`Door`: takes a text, publishes it, and waits for its Results. Every shape of a request goes through it."""
 
 import asyncio
+import codecs
+import logging
 import uuid as uuids
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from pydantic_core import from_json, to_json
+
+from sprat.base.errors import Fatal
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat_contracts import (
@@ -20,12 +25,17 @@ from sprat_contracts import (
     encode,
     ids,
 )
+from sprat_gateway.answers.kept import KeptText, TextStore, digest_of
 from sprat_gateway.http.callers import Caller
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.replies.waiters import TableFull, TextOutcome, Waiter, Waiters
 from sprat_policy import DoorSigner
 
+log = logging.getLogger(__name__)
+
 MAX_WAIT_S: Final = 30.0
+MAX_ID: Final = 256
+"""Characters of the id of a text."""
 _HOLD_S: Final = 5.0
 """How long Kafka may take to acknowledge a text."""
 
@@ -34,100 +44,257 @@ _HOLD_S: Final = 5.0
 class ValidText:
     """A text that may be published: valid, in its tenant's name."""
 
-    message: TextSubmitted
-    envelope: Envelope
-    value: bytes
-    headers: list[tuple[str, bytes]]
+    record: OutRecord
     outcome: TextOutcome
     """Without any Result."""
+    digest: str
 
 
 class Door:
-    """Everything goes through the topics: the same policy, masking, audit, cache and trace as for any client."""
+    """Everything goes through the topics: the same policy, masking, audit, cache and trace as for any client.
 
-    def __init__(self, kafka: KafkaSettings, publisher: Publisher, waiters: Waiters, signer: DoorSigner) -> None:
+    Args:
+        kafka: names the topics.
+        publisher: is connected.
+        waiters: whom the reader of replies tells.
+        signer: signs texts where the policy asks for it, and refuses what the router would.
+        answers: where texts stand for those who ask later; None: nowhere.
+        late: returns whether the answers to these tasks will not come within so many seconds.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        publisher: Publisher,
+        waiters: Waiters,
+        signer: DoorSigner,
+        answers: TextStore | None = None,
+        *,
+        late: Callable[[tuple[str, ...], float], bool] = lambda _tasks, _wait_s: False,
+    ) -> None:
         self._kafka = kafka
         self._publisher = publisher
         self._waiters = waiters
+        self._answers = answers
+        self._late = late
         self._signer = signer
+        self._held: OutRecord | None = None
+        """A text that Kafka has not acknowledged in time."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unkept: dict[str, Waiter] = {}
+        """Of which more is known than is kept."""
+        self._keeping = asyncio.Lock()
+        waiters.on_change = self._changed
 
-    def read(self, caller: Caller, body: bytes, id: str | None = None) -> ValidText:
-        """Return a text as it will be published: with the tenant and the source of the key.
+    def read(
+        self, caller: Caller, body: bytes, id: str | None = None, traceparent: Traceparent | None = None
+    ) -> ValidText:
+        """Return a text as it will be published: as it was given, with the tenant and the source of the key.
 
         Raises:
             Problem: 422, it is no valid text; 403, it names another tenant, or the policy does not let the door send
-                this tenant's texts from the key's source.
+                this tenant's texts from the key's source; 400, the id cannot be one.
         """
         if (refusal := self._signer.refusal(caller.tenant, caller.source)) is not None:
             raise Problem(403, refusal.code, refusal.detail)
+        if id is not None and not (0 < len(id) <= MAX_ID and id.isascii() and id.isprintable()):
+            raise Problem(400, "invalid_id", f"the id must be 1 to {MAX_ID} printable ASCII characters")
         source, id = caller.source, id or str(uuids.uuid4())
-        given = Envelope(id=id, source=source, traceparent=Traceparent.root(source, id))
-        headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", id.encode()),
-            ("ce_source", source.encode()),
-            ("ce_type", TextSubmitted.event_type.encode()),
-            ("content-type", b"application/json"),
-        ]
+        envelope = Envelope(id=id, source=source, traceparent=traceparent or Traceparent.root(source, id))
+        topic = self._kafka.topics.texts
         try:
-            message = decode(Record(self._kafka.topics.texts, 0, 0, 0, None, body, headers), TextSubmitted).message
+            value = _of_tenant(body, caller.tenant)
+            # What is published is what is checked. `ce_` headers: the value cannot be an event with its own identity.
+            headers = [("ce_specversion", b"1.0"), ("ce_id", id.encode()), ("ce_source", source.encode())]
+            headers.append(("ce_type", TextSubmitted.event_type.encode()))
+            message = decode(Record(topic, 0, 0, 0, None, value, headers), TextSubmitted).message
         except WireError as error:
-            raise Problem(422, error.code, error.detail) from None
-        if "tenant" in message.model_fields_set and message.tenant != caller.tenant:
-            raise Problem(403, "foreign_tenant", "tenant: the key is for another one; leave it out", field="tenant")
-        message = message.model_copy(update={"tenant": caller.tenant})
-        value, out = encode(message, given)
+            raise Problem(422, error.code, error.detail, field=error.field) from None
+        _, headers = encode(message, envelope)
         if (signature := self._signer.sign(caller.tenant, source, id, value)) is not None:
-            out.append((SIGNATURE_HEADER, signature))
+            headers.append((SIGNATURE_HEADER, signature))
+        known = self._kafka.topics.tasks
+        tasks = (*message.tasks.known_to(known), *message.tasks.unknown_to(known))
         uuid = str(ids.derive(ids.TEXT, source, id))
-        tasks = tuple(message.tasks.known_to(self._kafka.topics.tasks)) + message.tasks.unknown_to(
-            self._kafka.topics.tasks
-        )
-        return ValidText(message, given, value, out, TextOutcome(uuid, source, id, caller.tenant, tasks))
+        outcome = TextOutcome(uuid, source, id, caller.tenant, tasks)
+        return ValidText(OutRecord(topic, id.encode(), value, headers), outcome, digest_of(value))
 
-    async def submit(self, caller: Caller, body: bytes, *, id: str | None = None, wait_s: float) -> TextOutcome:
+    async def submit(
+        self,
+        caller: Caller,
+        body: bytes,
+        *,
+        id: str | None = None,
+        wait_s: float,
+        traceparent: Traceparent | None = None,
+    ) -> TextOutcome:
         """Publish a text and return what is known of it after at most `wait_s`.
 
+        A text whose id is found is not published again; a caller that gives no id has a new one.
+
         Raises:
-            Problem: it is refused, or cannot be published.
+            Problem: it is refused, it cannot be published, or its id is that of another text (409).
         """
-        submission = self.read(caller, body, id)
-        async with self._waiting(submission.outcome) as waiter:
-            await self._publish(submission)
-            return await _wait(waiter, wait_s)
+        submission = self.read(caller, body, id, traceparent)
+        found = None if id is None else await self._find(submission.outcome.uuid)
+        if found is not None and found.outcome.refused is not None:  # what was wrong may be repaired
+            self._waiters.forget(submission.outcome.uuid)
+        elif found is not None:
+            _check_same(found.digest, submission.digest)
+            async with self._waiting(found) as waiter:
+                return await self._wait(waiter, wait_s)
+        async with self._waiting(KeptText(submission.outcome, submission.digest)) as waiter:
+            _check_same(waiter.digest, submission.digest)
+            await self._publish_once(waiter, submission)
+            outcome = await self._wait(waiter, 0 if self._late(submission.outcome.tasks, wait_s) else wait_s)
+            if not outcome.complete:  # it is asked for later, perhaps at another instance
+                await self._keep()
+            return outcome
+
+    async def find(self, caller: Caller, uuid: str) -> TextOutcome | None:
+        """Return what is known of a text; None where there is none, or it is another tenant's or source's.
+
+        Raises:
+            Problem: 501, this door keeps nothing.
+        """
+        self._check_keeps()
+        found = await self._find(uuid)
+        if found is None or not caller.may_see(found.outcome.tenant, found.outcome.source):
+            return None
+        return found.outcome
+
+    async def events(self, caller: Caller, uuid: str) -> AsyncIterator[TextOutcome]:
+        """Yield what is known of a text and each change until it is complete; nothing where `find` returns None.
+
+        Raises:
+            Problem: as `find`; 429, too many wait.
+        """
+        self._check_keeps()
+        found = await self._find(uuid)
+        if found is None or not caller.may_see(found.outcome.tenant, found.outcome.source):
+            return
+        if found.outcome.complete:
+            yield found.outcome
+            return
+        async with self._waiting(found) as waiter:
+            while True:
+                changed, outcome = waiter.changed, waiter.outcome
+                yield outcome
+                if outcome.complete or self._waiters.closed:
+                    return
+                await changed.wait()
+
+    def _check_keeps(self) -> None:
+        if self._answers is None:
+            detail = "this door keeps no Results: set SPRAT_GATEWAY__DATA, or SPRAT_GATEWAY__SEAL_KEY to use Redis"
+            raise Problem(501, "not_kept", detail)
+
+    async def _find(self, uuid: str) -> KeptText | None:
+        waiter = self._waiters.find(uuid)
+        if waiter is not None and waiter.is_published:
+            return _kept(waiter)
+        return None if self._answers is None else await self._answers.find(uuid)
 
     @asynccontextmanager
-    async def _waiting(self, outcome: TextOutcome) -> AsyncIterator[Waiter]:
+    async def _waiting(self, kept: KeptText) -> AsyncIterator[Waiter]:
         """Register before anything is published: an answer may come before the acknowledgement."""
         try:
-            waiter = self._waiters.register(outcome)
+            waiter = self._waiters.register(kept.outcome, kept.digest)
         except TableFull:
-            detail = "as many texts are waited for as may be; try again later, or with Prefer: wait=0"
+            detail = "as many texts are waited for as may be; try again later"
             raise Problem(429, "queue_full", detail, headers={"Retry-After": "1"}) from None
         try:
             yield waiter
         finally:
             self._waiters.release(waiter)
 
-    async def _publish(self, submission: ValidText) -> None:
-        record = OutRecord(
-            self._kafka.topics.texts, submission.envelope.id.encode(), submission.value, submission.headers
-        )
+    async def _publish_once(self, waiter: Waiter, submission: ValidText) -> None:
+        """Publish a text, also where its client hangs up; several that send the same share it."""
+        if waiter.publishing is None:
+            waiter.publishing = self._in_background(self._publish(waiter, submission))
+        await asyncio.shield(waiter.publishing)
+
+    async def _publish(self, waiter: Waiter, submission: ValidText) -> None:
+        if self._held is not None and self._held.sending is not None and not self._held.sending.done():
+            raise _kafka_away(submission, "nothing was published")
+        self._held = None
         try:
-            await self._publisher.publish([record], _HOLD_S)
+            (place,) = await self._publisher.publish([submission.record], _HOLD_S)
         except TooLarge:
             raise Problem(413, "too_large", "the text's record is larger than its topic allows") from None
+        except Fatal as error:
+            log.warning("a text is not published: %s", error)
+            raise Problem(503, "kafka_refuses", "Kafka does not let this door write; its log says why") from None
         except NotAcknowledged:
-            detail = "Kafka does not answer; send it again with the same Idempotency-Key: it is then the same text"
-            raise Problem(503, "kafka_away", detail, headers={"Retry-After": "5"}) from None
+            self._held = submission.record
+            raise _kafka_away(submission, "whether the text was published is not known") from None
+        waiter.partition, waiter.offset, waiter.appended_ms = place.partition, place.offset, place.timestamp_ms
+        self._changed(waiter)
+
+    async def _wait(self, waiter: Waiter, wait_s: float) -> TextOutcome:
+        """Return the outcome when it is complete, or after `wait_s`."""
+        try:
+            async with asyncio.timeout(wait_s):
+                while not (waiter.outcome.complete or self._waiters.closed):
+                    await waiter.changed.wait()
+        except TimeoutError:
+            pass
+        return waiter.outcome
+
+    def _changed(self, waiter: Waiter) -> None:
+        if not self._unkept:
+            self._in_background(self._keep())
+        self._unkept[waiter.outcome.uuid] = waiter
+
+    async def _keep(self) -> None:
+        """Keep what is known now of all texts; one at a time, so that less is never kept in place of more."""
+        async with self._keeping:
+            changed, self._unkept = self._unkept, {}
+            if changed and self._answers is not None:
+                await self._answers.keep([_kept(waiter) for waiter in changed.values()])
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Problem):
+            log.error("a text could not be published or kept: %s", type(error).__name__, exc_info=error)
 
 
-async def _wait(waiter: Waiter, wait_s: float) -> TextOutcome:
-    """Return the outcome when it is complete, or after `wait_s`."""
+def _of_tenant(body: bytes, tenant: str) -> bytes:
+    """Return the text's record with its tenant; all else stays as it was given, so that a Result can warn of it.
+
+    Raises:
+        WireError: the body is no JSON object; `decode` finds all else.
+        Problem: it names another tenant.
+    """
     try:
-        async with asyncio.timeout(wait_s):
-            while not waiter.outcome.complete:
-                await waiter.changed.wait()
-    except TimeoutError:
-        pass
-    return waiter.outcome
+        fields = from_json(body.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        decode(Record("", 0, 0, 0, None, body, ()), TextSubmitted)  # says what is wrong
+        raise WireError("invalid_json", "the body must be an object")
+    if fields.get("tenant", tenant) not in (tenant, None):
+        raise Problem(403, "foreign_tenant", "tenant: the key is for another one; leave it out", field="tenant")
+    return to_json(fields | {"tenant": tenant})
+
+
+def _check_same(found: str, digest: str) -> None:
+    if found != digest:
+        detail = "Idempotency-Key: another text was sent with it; use a new one for each text"
+        raise Problem(409, "another_text", detail)
+
+
+def _kept(waiter: Waiter) -> KeptText:
+    return KeptText(waiter.outcome, waiter.digest, waiter.partition, waiter.appended_ms)
+
+
+def _kafka_away(submission: ValidText, what: str) -> Problem:
+    detail = f"Kafka does not answer; {what}. Send it again with Idempotency-Key: the id; it is then the same text"
+    return Problem(503, "kafka_away", detail, headers={"Retry-After": "5"}, id=submission.outcome.id)

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import signal
 import socket
-from contextlib import AsyncExitStack
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from sprat.base.errors import Retryable, UserError
 from sprat.base.retry import retry_until
@@ -18,6 +20,8 @@ from sprat.telemetry.health import HealthServer, LoopProgress
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.process import watch_process
 from sprat.telemetry.providers import Telemetry, configure_telemetry
+from sprat_gateway.answers.kept import TextStore, TextStores
+from sprat_gateway.answers.redis import RedisAnswers
 from sprat_gateway.app import build_app
 from sprat_gateway.catalogue import Catalogue, follow
 from sprat_gateway.door import Door
@@ -26,7 +30,7 @@ from sprat_gateway.http.limits import KeyLimits
 from sprat_gateway.http.server import HttpServer, tls_context
 from sprat_gateway.http.sessions import Sessions, session_key
 from sprat_gateway.replies.reader import ReplyReader
-from sprat_gateway.replies.waiters import Waiters
+from sprat_gateway.replies.waiters import UNATTENDED, Waiters
 from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_operations.api_keys import KeyRing, read_keys
 from sprat_policy import DoorSigner, Policy, load_door_policy
@@ -36,6 +40,9 @@ log = logging.getLogger(__name__)
 NAME = "gateway"
 _CATALOGUE_S: Final = 10.0
 """How long it waits for the topic of models before it serves."""
+T = TypeVar("T")
+_STOP_S: Final = 3
+"""How long a stop waits for responses."""
 
 
 def run(settings: GatewaySettings, version: str) -> int:
@@ -98,9 +105,6 @@ def _policy(settings: GatewaySettings) -> tuple[Policy, DoorSigner]:
 
 
 async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) -> None:
-    section = settings.gateway
-    admission, tls = build_admission(section), tls_context(section.tls_cert, section.tls_key)
-    policy, signer = _policy(settings)
     progress = LoopProgress()
     async with AsyncExitStack() as stack:
         health = HealthServer(
@@ -111,36 +115,84 @@ async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) 
             telemetry.page,
         )
         _in_background(stack, health.serve_bound())
-        publisher = Publisher(settings.kafka, f"sprat-{NAME}")
-        await _connect(settings, publisher)
-        stack.push_async_callback(publisher.stop)
-        waiters = Waiters(settings.gateway.max_waiting)
-        reader = ReplyReader(settings.kafka, waiters)
-        reading = _in_background(stack, reader.run())
-        await asyncio.wait({reading, asyncio.ensure_future(reader.reading.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        listener = _bound(settings)
-        catalogue = Catalogue(settings.task_files)
-        following = _in_background(stack, follow(settings.kafka, catalogue))
-        await asyncio.wait(
-            {following, asyncio.ensure_future(catalogue.known.wait())},
-            timeout=_CATALOGUE_S,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        door = Door(settings.kafka, publisher, waiters, signer)
-        app = build_app(door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms)
-        log.info("serving on port %d", listener.getsockname()[1])
-        progress.assigned = reader.reading.is_set
+        door = await stack.enter_async_context(open_door(settings))
+        log.info("serving on port %d", door.port)
+        progress.assigned = door.reads
         progress.started = True
-        http = HttpServer(app, listener, section.connections, proxies=section.proxies, tls=tls)
-        server = asyncio.create_task(http.serve())
-        done, _ = await asyncio.wait({server, reading}, return_when=asyncio.FIRST_COMPLETED)
+        await door.failure()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDoor:
+    """A door that serves."""
+
+    port: int
+    reads: Callable[[], bool]
+    """Whether it reads replies at present."""
+    work: tuple["asyncio.Task[None]", ...]
+
+    async def failure(self) -> None:
+        """Wait until a part of it ends, and raise why."""
+        done, _ = await asyncio.wait(self.work, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
 
-def _in_background(stack: AsyncExitStack, work: object) -> "asyncio.Task[None]":
+@asynccontextmanager
+async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
+    """Serve until the block ends: then requests in hand are answered with what is known.
+
+    Raises:
+        UserError: a setting is wrong, Kafka refuses it, a topic does not exist, or the port cannot be taken.
+        Fatal: Kafka does not answer for two minutes.
+    """
+    section = settings.gateway
+    admission, tls = build_admission(section), tls_context(section.tls_cert, section.tls_key)
+    policy, signer = _policy(settings)
+    async with AsyncExitStack() as stack:
+        publisher = Publisher(settings.kafka, f"sprat-{NAME}")
+        await _connect(settings, publisher)
+        stack.push_async_callback(publisher.stop)
+        answers = await _answers(stack, settings)
+        waiters = Waiters(section.max_waiting, 0 if answers is None else UNATTENDED)
+        reader = ReplyReader(settings.kafka, waiters)
+        reading = _in_background(stack, reader.run())
+        started = _in_background(stack, reader.reading.wait())
+        await asyncio.wait({reading, started}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            reading.result()
+        listener = _bound(settings)
+        catalogue = Catalogue(settings.task_files)
+        following = _in_background(stack, follow(settings.kafka, catalogue))
+        known = _in_background(stack, catalogue.known.wait())
+        await asyncio.wait({following, known}, timeout=_CATALOGUE_S, return_when=asyncio.FIRST_COMPLETED)
+        door = Door(settings.kafka, publisher, waiters, signer, answers)
+        app = build_app(door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms)
+        server = HttpServer(app, listener, section.connections, proxies=section.proxies, tls=tls)
+        serving = asyncio.create_task(server.serve())
+        try:
+            yield OpenDoor(listener.getsockname()[1], reader.reading.is_set, (serving, reading))
+        finally:
+            server.should_exit = True
+            waiters.close()
+            await asyncio.wait({serving}, timeout=_STOP_S + 1)
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _answers(stack: AsyncExitStack, settings: GatewaySettings) -> TextStore | None:
+    """Return where texts stand for those who ask later; None: nowhere."""
+    places: list[TextStore] = []
+    if (seal_key := settings.gateway.seal_key) is not None:
+        redis = RedisAnswers(settings.redis, settings.kafka.prefix, seal_key)
+        stack.push_async_callback(redis.close)
+        places.append(redis)
+    return TextStores(places) if places else None
+
+
+def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
     """Start work that is cancelled when the stack is closed."""
-    task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+    task = asyncio.create_task(work)
 
     async def end() -> None:
         task.cancel()

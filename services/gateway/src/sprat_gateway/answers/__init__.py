@@ -1,1 +1,1 @@
-"""Where Results stand for those who ask later."""
+"""Where Results stand for those who ask later: the page's store, or sealed in Redis."""

@@ -9,7 +9,7 @@ from typing import Final
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import NO_ANSWER
 from sprat_contracts import ReasonCode
-from sprat_gateway.replies.waiters import Rejection, Waiters
+from sprat_gateway.replies.waiters import TextRefusal, Waiters
 from sprat_operations.result_stream import ResultStream, Seen, SeenDeadLetter, StoredResult
 
 log = logging.getLogger(__name__)
@@ -53,22 +53,23 @@ class ReplyReader:
     def _take(self, seen: Seen) -> None:
         if isinstance(seen, StoredResult):
             result = seen.result
-            waiter = self._waiters.waiter_of(result.text_source, result.text_id)
-            if waiter is not None and result.task not in waiter.outcome.results:  # the first one counts
-                waiter.update(replace(waiter.outcome, results={**waiter.outcome.results, result.task: result}))
+            if (waiter := self._waiters.waiter_of(result.text_source, result.text_id)) is not None:
+                self._waiters.update(waiter, waiter.outcome.with_result(result))
         elif isinstance(seen, SeenDeadLetter):
             self._reject(seen)
 
     def _reject(self, seen: SeenDeadLetter) -> None:
-        reason, letter = seen.reason, seen.letter
-        headers = dict(letter.original_headers)
+        reason, headers = seen.reason, dict(seen.letter.headers)
         identity = tuple((headers.get(name) or b"").decode("utf-8", "replace") for name in ("ce_source", "ce_id"))
         waiter = self._waiters.waiter_of(*identity)
         # A specialist that cannot answer declines as well: then a Result comes.
         if waiter is None or reason.service != _ROUTER or reason.topic != self._kafka.topics.texts:
             return
-        unknown = reason.code == ReasonCode.UNKNOWN_TASK
-        served = set(waiter.outcome.tasks) & set(self._kafka.topics.tasks)
-        tasks = [each for each in waiter.outcome.tasks if each not in served] if unknown else [None]
-        rejected = tuple(Rejection(reason.code, reason.detail, task) for task in tasks)
-        waiter.update(replace(waiter.outcome, rejected=(*waiter.outcome.rejected, *rejected)))
+        if waiter.offset is not None and (waiter.partition, waiter.offset) != (reason.partition, reason.offset):
+            return  # of another's record with this id
+        outcome = waiter.outcome
+        unknown = [each for each in outcome.tasks if each not in self._kafka.topics.tasks]
+        tasks = unknown if reason.code == ReasonCode.UNKNOWN_TASK else [None]
+        new = [TextRefusal(reason.code, reason.detail, task) for task in tasks]
+        if not {each.task for each in outcome.rejected}.issuperset(each.task for each in new):
+            self._waiters.update(waiter, replace(outcome, rejected=(*outcome.rejected, *new)))

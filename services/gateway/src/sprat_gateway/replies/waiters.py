@@ -1,14 +1,20 @@
 """Who waits for which Results: a bounded table, by the ids that Results will have."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from sprat_contracts import Result, ids
 
+UNATTENDED: Final = 1_000
+"""Texts that nobody waits for any more and that are still followed."""
+_AFTERWARDS_S: Final = 60.0
+"""How long an outcome that is complete stays: the store may be behind."""
+
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
+class TextRefusal:
     """Why a text, or one task of it, has no Result."""
 
     code: str
@@ -29,13 +35,24 @@ class TextOutcome:
     tasks: tuple[str, ...]
     """Those that are asked for."""
     results: Mapping[str, Result] = field(default_factory=dict)
-    rejected: tuple[Rejection, ...] = ()
+    rejected: tuple[TextRefusal, ...] = ()
+
+    @property
+    def refused(self) -> TextRefusal | None:
+        """Why the whole text has no Result; None where it is not refused."""
+        return next((each for each in self.rejected if each.task is None), None)
 
     @property
     def complete(self) -> bool:
         """Whether nothing more is to come."""
         ended = {*self.results, *(each.task for each in self.rejected)}
-        return any(each.task is None for each in self.rejected) or ended.issuperset(self.tasks)
+        return self.refused is not None or ended.issuperset(self.tasks)
+
+    def with_result(self, result: Result) -> "TextOutcome":
+        """Return what is known with a Result: the first of a task counts, and a foreign one does not."""
+        if result.task in self.results or result.task not in self.tasks or result.tenant != self.tenant:
+            return self
+        return replace(self, results={**self.results, result.task: result})
 
 
 class TableFull(Exception):
@@ -43,71 +60,139 @@ class TableFull(Exception):
 
 
 class Waiter:
-    """A text that somebody waits for."""
+    """A text that somebody waits for, or has waited for."""
 
-    def __init__(self, outcome: TextOutcome) -> None:
+    def __init__(self, outcome: TextOutcome, digest: str) -> None:
         self.outcome = outcome
+        self.digest = digest
         self.changed = asyncio.Event()
         """Set at each change, and replaced by a new one."""
         self.users = 0
         """How many wait at present."""
+        self.publishing: asyncio.Task[None] | None = None
+        """Publishes the text; None where another has published it."""
+        self.partition: int | None = None
+        self.offset: int | None = None
+        """With the partition: where the text is; None until that is known."""
+        self.appended_ms: int | None = None
 
-    def update(self, outcome: TextOutcome) -> None:
-        """Take what is known now, and wake who waits."""
-        self.outcome = outcome
+    def wake(self) -> None:
+        """Wake who waits."""
         event, self.changed = self.changed, asyncio.Event()
         event.set()
 
+    @property
+    def is_published(self) -> bool:
+        """Whether Kafka has the text."""
+        task = self.publishing
+        return task is None or (task.done() and not task.cancelled() and task.exception() is None)
+
 
 class Waiters:
-    """The table. It is used on one event loop alone."""
+    """The table. It is used on one event loop alone.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: texts that somebody waits for.
+        unattended: texts that are followed after that, the oldest of which makes way; 0: none.
+    """
+
+    def __init__(self, most: int, unattended: int = 0) -> None:
         self._most = most
+        self._most_unattended = unattended
         self._by_uuid: dict[str, Waiter] = {}
-        self._by_result: dict[str, tuple[str, str]] = {}
-        """Id of the event of a Result → uuid of the text, task."""
+        self._unattended: dict[str, Waiter] = {}
+        """Of these the ones that nobody waits for, the oldest first."""
+        self._by_result: dict[str, str] = {}
+        """Id of the event of a Result → uuid of the text."""
         self._by_text: dict[tuple[str, str], str] = {}
+        self.closed = False
+        """Whether nobody should wait any longer."""
+        self.on_change: Callable[[Waiter], None] = lambda _: None
+        """Called when more is known of a text."""
 
     def __len__(self) -> int:
-        """Return how many texts are waited for."""
-        return len(self._by_uuid)
+        """Return how many texts somebody waits for."""
+        return len(self._by_uuid) - len(self._unattended)
 
-    def register(self, outcome: TextOutcome) -> Waiter:
+    def register(self, outcome: TextOutcome, digest: str) -> Waiter:
         """Return the waiter of a text: one that is there, else a new one. `release` gives it back.
 
         Raises:
             TableFull: there are as many as there may be.
         """
         waiter = self._by_uuid.get(outcome.uuid)
+        if (waiter is None or not waiter.users) and len(self) >= self._most:
+            raise TableFull
         if waiter is None:
-            if len(self._by_uuid) >= self._most:
-                raise TableFull
-            waiter = self._by_uuid[outcome.uuid] = Waiter(outcome)
+            waiter = self._by_uuid[outcome.uuid] = Waiter(outcome, digest)
             self._by_text[outcome.source, outcome.id] = outcome.uuid
             for task in outcome.tasks:
-                self._by_result[result_id(outcome, task)] = (outcome.uuid, task)
+                self._by_result[result_id(outcome, task)] = outcome.uuid
+        self._unattended.pop(outcome.uuid, None)
         waiter.users += 1
         return waiter
 
     def release(self, waiter: Waiter) -> None:
-        """Forget a text when nobody waits for it any more."""
+        """End one wait. The text is followed on while there is room, if Kafka may have it."""
         waiter.users -= 1
         if waiter.users > 0:
             return
-        outcome = waiter.outcome
-        self._by_uuid.pop(outcome.uuid, None)
-        self._by_text.pop((outcome.source, outcome.id), None)
-        for task in outcome.tasks:
-            self._by_result.pop(result_id(outcome, task), None)
+        failed = waiter.publishing is not None and waiter.publishing.done() and not waiter.is_published
+        if failed or not self._most_unattended or self._by_uuid.get(waiter.outcome.uuid) is not waiter:
+            self._forget(waiter)
+            return
+        self._unattended[waiter.outcome.uuid] = waiter
+        if len(self._unattended) > self._most_unattended:
+            self._forget(next(iter(self._unattended.values())))
+        elif waiter.outcome.complete:
+            asyncio.get_running_loop().call_later(_AFTERWARDS_S, self._forget_if_left, waiter)
+
+    def find(self, uuid: str) -> Waiter | None:
+        """Return the waiter of a text; None where it is not followed."""
+        return self._by_uuid.get(uuid)
 
     def awaits(self, event_id: str | None) -> bool:
         """Return whether the Result with this id of its event is waited for."""
         return event_id in self._by_result
 
     def waiter_of(self, source: str, id: str) -> Waiter | None:
-        """Return the waiter of a text; None where nobody waits for it."""
+        """Return the waiter of a text; None where it is not followed."""
         return self._by_uuid.get(self._by_text.get((source, id), ""))
+
+    def update(self, waiter: Waiter, outcome: TextOutcome) -> None:
+        """Take what is known now, and wake who waits."""
+        if outcome is waiter.outcome:
+            return
+        waiter.outcome = outcome
+        waiter.wake()
+        self.on_change(waiter)
+        if outcome.complete and outcome.uuid in self._unattended:
+            asyncio.get_running_loop().call_later(_AFTERWARDS_S, self._forget_if_left, waiter)
+
+    def close(self) -> None:
+        """Wake everybody: what is known is all that they get."""
+        self.closed = True
+        for waiter in self._by_uuid.values():
+            waiter.wake()
+
+    def forget(self, uuid: str) -> None:
+        """Forget a text; those who wait for it get no more of it."""
+        if (waiter := self._by_uuid.get(uuid)) is not None:
+            self._forget(waiter)
+
+    def _forget_if_left(self, waiter: Waiter) -> None:
+        if self._unattended.get(waiter.outcome.uuid) is waiter:
+            self._forget(waiter)
+
+    def _forget(self, waiter: Waiter) -> None:
+        outcome = waiter.outcome
+        if self._by_uuid.get(outcome.uuid) is not waiter:  # another is there in its place
+            return
+        self._unattended.pop(outcome.uuid, None)
+        self._by_uuid.pop(outcome.uuid, None)
+        self._by_text.pop((outcome.source, outcome.id), None)
+        for task in outcome.tasks:
+            self._by_result.pop(result_id(outcome, task), None)
 
 
 def result_id(outcome: TextOutcome, task: str) -> str:

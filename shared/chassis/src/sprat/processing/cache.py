@@ -84,7 +84,7 @@ class RedisCache:
         namespace: str,
         seal: Seal,
         *,
-        name: Literal["answers", "frontier"] = "answers",
+        name: Literal["answers", "frontier", "door"] = "answers",
         retries: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

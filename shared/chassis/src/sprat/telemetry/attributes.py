@@ -110,8 +110,8 @@ STAGE = Attribute(
 CACHE = Attribute(
     "cache",
     "sprat.cache.name",
-    "Which cache: `answers` of small models, or of the `frontier`.",
-    ("answers", "frontier"),
+    "Which cache: `answers` of small models, of the `frontier`, or Results of the `door`.",
+    ("answers", "frontier", "door"),
 )
 CACHE_RESULT = Attribute(
     "result",
