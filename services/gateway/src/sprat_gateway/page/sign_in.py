@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from sprat.base.errors import UserError
 from sprat_gateway.http.callers import Admission, admission_of
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.http.sessions import check_origin
@@ -33,8 +34,7 @@ async def by_token(request: Request, token: str = "") -> Response:
     carry the cookie, which is for this site alone.
     """
     admission = admission_of(request)
-    path = admission.keys.path
-    key_id = None if path is None else redeem_login(path, token)
+    key_id = _redeemed(admission, token)
     found = None if key_id is None else admission.keys.get(key_id)
     if found is None:
         raise Problem(401, "no_session", _USED_UP)
@@ -61,6 +61,15 @@ async def sign_out(request: Request) -> Response:
     response = RedirectResponse(_SIGN_IN, 303)
     admission.sessions.close(request, response)
     return response
+
+
+def _redeemed(admission: Admission, token: str) -> str | None:
+    path = admission.keys.path
+    try:
+        return None if path is None else redeem_login(path, token)
+    except UserError as error:
+        log.error("a token of the page is refused: %s", error)  # noqa: TRY400 - the message says it all
+        return None
 
 
 def _signed_in(admission: Admission, request: Request, key: ApiKey, response: Response) -> Response:
