@@ -26,11 +26,14 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import Cluster
 from sprat.kafka.lag import LagMeter
+from sprat.kafka.publisher import OutRecord, Publisher
 from sprat_cli.main import app
 from sprat_contracts import TASKS, Topics
 from sprat_local.kafka import jars, jvm
 from sprat_operations.acls import read_quotas, set_missing_quotas
+from sprat_operations.result_stream import ResultStream, SeenDeadLetter, StoredResult
 from sprat_operations.rights import QuotaFinding
+from sprat_operations.topics import kept_for
 from support.cli_records import environment
 from support.frontier_parts import simulator
 from support.secured_kafka import GUEST, Keys, SecuredKafka
@@ -48,6 +51,8 @@ USERS = {
     "translation": "the-translation",
     "language-id": "the-language-id",
     "frontier": "the-frontier",
+    "door": "the-door",
+    "page": "the-page",
     "consumer": "billing",
     "reviewer": "agent",
     "auditor": "audit",
@@ -63,6 +68,8 @@ WRITES = {
     "router": RESULTS | {TOPICS.frontier_requests, TOPICS.dead_letters},
     **{task: {TOPICS.predictions(task), TOPICS.models, TOPICS.dead_letters} for task in TASKS},
     "frontier": {TOPICS.frontier_answers, TOPICS.egress, TOPICS.dead_letters},
+    "door": {TOPICS.texts},
+    "page": set(),
     "consumer": set(),
     "reviewer": {TOPICS.feedback},
     "auditor": set(),
@@ -73,6 +80,8 @@ READS = {
     "router": PREDICTIONS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.models},
     **{task: {TOPICS.texts, TOPICS.models} for task in TASKS},
     "frontier": {TOPICS.frontier_requests},
+    "door": RESULTS | {TOPICS.dead_letters, TOPICS.models},
+    "page": PREDICTIONS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.egress},
     "consumer": RESULTS,
     "reviewer": set(),
     "auditor": {TOPICS.egress},
@@ -83,6 +92,8 @@ GROUPS = {
     "router": {"rights.router"},
     **{task: {f"rights.{task}.other"} for task in TASKS},
     "frontier": {"rights.frontier"},
+    "door": set(),
+    "page": set(),
     "consumer": {"billing", "billing.second"},
     "reviewer": set(),
     "auditor": set(),
@@ -256,6 +267,36 @@ async def test_the_router_measures_every_group_and_age(results, broker):
     assert measured.groups.keys() >= {"router", "frontier", "ner.never"}
 
 
+@pytest.mark.parametrize("role", ["door", "page"])
+async def test_the_door_and_the_page_measure_what_waits_and_know_how_long_their_records_stand(role, results, broker):
+    async with LagMeter(client(broker, role), TOPICS) as meter:
+        measured = await meter.measure(known=["ner.never"])
+        if role == "page":
+            measured = await meter.with_ages(measured)
+    assert meter.denied == set()
+    assert measured.groups.keys() >= {"router", "frontier", "ner.never"}
+    watched = READS[role] - {TOPICS.models}
+    assert {name for name, kept in (await kept_for(client(broker, role), watched)).items() if kept} == watched
+
+
+async def test_the_door_sees_the_results_of_its_texts(results, broker):
+    kafka = kafka_settings(broker, "door")
+    stream, publisher = ResultStream(kafka, TASKS, dead_letters=True), Publisher(kafka, "the-door")
+    await stream.start()
+    await publisher.start()
+    try:
+        for value in (b'{"text": "hello door", "tasks": {"intent": {}}}', b"no JSON of the door"):
+            await publisher.publish([OutRecord(TOPICS.texts, b"door", value, [])], 10)
+        seen = []
+        async with asyncio.timeout(30):
+            while len(seen) < 2:
+                seen += await stream.read(1)
+    finally:
+        await publisher.stop()
+        await stream.stop()
+    assert {type(each) for each in seen} == {StoredResult, SeenDeadLetter}
+
+
 def test_the_operator_retires_a_model(results, run):
     (retired,) = rows(run("operator", "models", "retire", "intent/default", "--yes", "--wait", "20", "--json"))
     assert retired["texts_left"] == 0
@@ -338,7 +379,7 @@ def test_a_role_neither_changes_rights_nor_topics(role, services, run, broker):
 
 def test_what_was_granted_is_right_and_what_is_added_is_found(granted, run, broker):
     good = run("operator", "acls", "check", *PRINCIPALS)
-    assert "11 users have what their roles need" in said(good)
+    assert "13 users have what their roles need" in said(good)
     assert good.exit_code == 0
     added = [
         broker.add_acl(ResourceType.TOPIC, "*", AclOperation.WRITE, "User:crm"),
@@ -394,7 +435,7 @@ def test_without_the_right_to_read_quotas_the_rest_is_compared_and_it_is_said(gr
     assert "excessive  User:crm: " in said(compared)
     assert (unread["type"], unread["what"], unread["needs"]["operation"]) == ("unread", "quotas", "DescribeConfigs")
     assert (found["type"], found["principal"], found["name"]) == ("excessive", "User:crm", "*")
-    assert "11 users have what their roles need, quotas not compared" in said(alone)
+    assert "13 users have what their roles need, quotas not compared" in said(alone)
     assert (compared.exit_code, alone.exit_code, nothing.exit_code) == (1, 1, 1), "what nobody has read is not right"
 
 

@@ -273,7 +273,7 @@ def test_the_users_of_the_tls_layer_have_passwords_rights_and_quotas() -> None:
     granted = re.findall(r"--principal ([\w-]+=User:[\w-]+)", command)
     principals = parse_principals(granted, Topics())
     # What `classify` may do depends on the task that it is given.
-    assert {each.user for each in principals} | {"admin", "classify", "gateway"} == {user for user, _ in passwords}
+    assert {each.user for each in principals} | {"admin", "classify"} == {user for user, _ in passwords}
     assert set(ROLES) - {role for each in principals for role in each.roles} == {"reviewer", "auditor"}
     for each in principals:
         quota = each.quota()

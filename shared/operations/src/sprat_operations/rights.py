@@ -14,9 +14,11 @@ from typing import Final, Literal
 
 from sprat.base.channels import (
     FRONTIER,
+    GATEWAY,
     ROUTER,
     Channels,
     frontier_channels,
+    gateway_channels,
     router_channels,
     service_channels,
     specialist_channels,
@@ -132,10 +134,13 @@ def _on_topics(names: Iterable[str], *operations: Operation) -> Iterator[Right]:
     yield from (Right("topic", name, operation) for name in names for operation in operations)
 
 
-def _service(channels: Channels, group: Right) -> Iterator[Right]:
+def _service(channels: Channels, group: Right | None = None) -> Iterator[Right]:
     yield from _on_topics((*channels.reads, *channels.follows), "Read")
+    # Who stores what it reads has to know how long a record stands.
+    yield from _on_topics(channels.watches, "Read", "DescribeConfigs")
     yield from _on_topics(channels.writes, "Write")
-    yield group
+    if group is not None:
+        yield group
 
 
 def _specialist(task: str) -> Role:
@@ -147,10 +152,15 @@ def _specialist(task: str) -> Role:
     return Role(f"the service {task}: reads texts, writes its predictions and announces its models", rights)
 
 
-def _measuring(topics: Topics) -> Iterator[Right]:
-    """Yield what `sprat.kafka.lag` needs: every group, the ends of every topic, and when waiting records came."""
+def _counting(topics: Topics) -> Iterator[Right]:
+    """Yield what `sprat.kafka.lag` needs to count the records that wait: every group, and the ends of every topic."""
     yield Right("group", f"{topics.prefix}.", "Describe", prefixed=True)
     yield from _on_topics((topic.name for topic in topics.table()), "Describe")
+
+
+def _measuring(topics: Topics) -> Iterator[Right]:
+    """Yield what it needs besides to tell when they came."""
+    yield from _counting(topics)
     yield from _on_topics((name for channels in service_channels(topics) for name in channels.reads), "Read")
     yield Right("cluster", CLUSTER, "Describe")
 
@@ -162,6 +172,18 @@ def _router(topics: Topics, _: str) -> Iterator[Right]:
 
 def _frontier(topics: Topics, _: str) -> Iterator[Right]:
     yield from _service(frontier_channels(topics), Right("group", f"{topics.prefix}.{FRONTIER}", "Read"))
+
+
+def _door(topics: Topics, _: str) -> Iterator[Right]:
+    yield from _service(gateway_channels(topics, page=False))
+    yield from _counting(topics)
+
+
+def _page(topics: Topics, _: str) -> Iterator[Right]:
+    of_door = gateway_channels(topics, page=False).watches
+    further = {name: kind for name, kind in gateway_channels(topics).watches.items() if name not in of_door}
+    yield from _service(Channels(GATEWAY, "", reads={}, writes={}, watches=further))
+    yield from _measuring(topics)
 
 
 def _upstream(topics: Topics, _: str) -> Iterator[Right]:
@@ -202,6 +224,8 @@ ROLES: Final[dict[str, Role]] = {
     ROUTER: Role("the router: reads texts, predictions and answers, writes Results, measures all groups", _router),
     **{task: _specialist(task) for task in BUILT_IN},
     FRONTIER: Role("the frontier service: reads hard cases, writes answers and the record of what left", _frontier),
+    "door": Role("the gateway: writes texts, reads Results, dead letters and announcements, counts what waits", _door),
+    "page": Role("the gateway's page: reads, beside what the door reads, all but corrections", _page),
     "consumer": Role("a system that reads Results, in groups NAME and NAME.… of its own", _consumer, READERS),
     "reviewer": Role("who corrects Results", _reviewer, WRITERS),
     "auditor": Role("who reads what left: sprat audit, audit verify --no-reconcile", _auditor, READERS),
