@@ -88,6 +88,20 @@ def test_all_tasks_of_a_text_are_answered(sprat: Sprat) -> None:
         sprat.result(text)
 
 
+def test_a_fixed_answer_beside_the_labels_that_a_text_asks_for_is_none(sprat: Sprat) -> None:
+    sprat.answer("lawyer", intent="complaint")
+    sprat.answer("thanks", intent="praise")
+    among, beside, unknown = (
+        Text("my lawyer", {"intent": {"labels": labels}})
+        for labels in (["praise", "complaint"], ["praise"], ["complaint", "order"])
+    )
+    for text in (among, beside, unknown):
+        sprat.publish(text)
+    assert sprat.result(among).output.label == "complaint"
+    declined = [sprat.result(text, timeout=30).declined.code for text in (beside, unknown)]
+    assert declined == ["no_answer", "labels"]
+
+
 def test_an_unsure_answer_that_may_not_leave_is_degraded(sprat: Sprat) -> None:
     sprat.answer("lawyer", intent="complaint", confidence=0.3)
     text = Text("you will hear from my lawyer")

@@ -99,6 +99,7 @@ CAUSES = (Cause(code="no_service", detail="no model intent/hrr served; did you m
 RESULTS = {
     "kept": kept(),
     "from the cache, of a model by name": kept(cached=True, asked_model="hr"),
+    "one of the labels asked for, for want of the likeliest": kept(confidence=0.9, renormalised=True),
     "a language is detected": kept(
         language="auto", language_detected=LanguageDetected(language="nl", confidence=0.978)
     ),

@@ -389,6 +389,7 @@ async def test_what_a_record_says_is_told_in_words():
     answered = {"model": {"name": "m"}, "confidence": 0.5, "declined": None}
     values = [
         *((RecordKind.prediction, answered | {"task": task, "output": output}) for task, output in OUTPUTS.items()),
+        (RecordKind.prediction, answered | {"task": "intent", "output": {"label": "pay"}, "renormalised": True}),
         (RecordKind.prediction, {"declined": dict(GONE)}),
         # What a declined text would have needed is not said, as it has no confidence.
         (RecordKind.request, {"prediction": {"confidence": None}, "reasons": ["declined"], "threshold": 0.72}),

@@ -97,7 +97,8 @@ def format_confidence(result: Result) -> str:
         return ""
     if result.confidence is None:
         return "how sure: unknown"
-    return f"{percent(result.confidence)} sure"
+    among = " among the labels asked for" if result.renormalised else ""
+    return f"{percent(result.confidence)} sure{among}"
 
 
 def who(result: Result) -> str:

@@ -106,6 +106,7 @@ def _prediction(value: Mapping[str, Any]) -> RecordSummary:
         code = value["declined"]["code"]
         return RecordSummary(f"the small model declines: {_causes(value['declined'])}", "declined", code)
     sure = "" if value["confidence"] is None else f", {percent(value['confidence'])} sure"
+    sure += " among the labels asked for" * bool(value.get("renormalised"))
     worth = value.get("accuracy") or {}
     levels = "".join(f", {name} {worth[name]:g}" for name in ("estimated", "certified") if worth.get(name) is not None)
     sentence = f"{value['model']['name']}: {_short(value['output'], value['task'])}{sure}{levels}"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sprat.base.channels import Channels
 from sprat.base.errors import Rejected
+from sprat.base.labels import refuse_asked
 from sprat.base.model import DEFAULT_MODEL, Answer
 from sprat.base.settings import load_settings
 from sprat.context import ServiceContext, Subscription
@@ -33,6 +34,7 @@ from sprat_contracts import (
     Message,
     ModelAnnounced,
     Prediction,
+    TaskOptions,
     TextSubmitted,
     Topics,
 )
@@ -126,6 +128,13 @@ class FixedSpecialist(SpecialistHandler):
 
     def declines(self, text: TextSubmitted, options: object) -> None:
         """Decline nothing by itself: a fixed answer may."""
+
+    def _refuse_labels(self, options: TaskOptions) -> Declined | None:
+        """Refuse what is no label of an intent by the answers of now; the labels of other tasks are the card's."""
+        known = self._answers.current().all_labels() if self.card.task == "intent" else self.card.labels
+        if options.labels is None or known is None:
+            return None
+        return refuse_asked(self.card.task, options.labels, known)
 
     def receive(self, received: Received[TextSubmitted]) -> Outcome:
         """Decide on a record, with the fixed answer where a model would be asked."""
