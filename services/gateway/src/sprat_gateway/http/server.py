@@ -52,6 +52,7 @@ class HttpServer(uvicorn.Server):
         head_s: float = HEAD_S,
     ) -> None:
         allow_files(connections)
+        self._stopping = asyncio.Event()
         super().__init__(
             uvicorn.Config(
                 app,
@@ -77,6 +78,23 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it stops; setting it stops it at once."""
+        return self._stopping.is_set()
+
+    @should_exit.setter
+    def should_exit(self, stops: bool) -> None:
+        if stops:
+            self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Wait for the stop, and renew the header `Date`. uvicorn's own loop wakes ten times a second."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._stopping.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; uvicorn's own way would give the handshake of TLS a minute."""
