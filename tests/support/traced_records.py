@@ -100,21 +100,24 @@ class TracedText:
         message = FrontierAnswered(**(fields | changes))
         return self._record(self.topics.frontier_answers, offset, after_ms, message, "frontier", task)
 
-    def call(self, phase, after_ms, call_id="call-1", offset=4, task="intent", traceparent=None, tenant="acme"):
-        record = EgressRecord(
-            call_id=call_id,
-            phase=phase,
-            tenant=tenant,
-            task=task,
-            provider="mistral",
-            region="eu",
-            model="large",
-            bytes_out=1234,
-            cost_eur=0.0 if phase == "attempt" else 0.0001,
-            masked={"PERSON": 2},
-            text_hash="h",
-            outcome=None if phase == "attempt" else "answered",
-        )
+    def call(
+        self, phase, after_ms, call_id="call-1", offset=4, task="intent", traceparent=None, tenant="acme", **changes
+    ):
+        fields = {
+            "call_id": call_id,
+            "phase": phase,
+            "tenant": tenant,
+            "task": task,
+            "provider": "mistral",
+            "region": "eu",
+            "model": "large",
+            "bytes_out": 1234,
+            "cost_eur": 0.0 if phase == "attempt" else 0.0001,
+            "masked": {"PERSON": 2},
+            "text_hash": "h",
+            "outcome": None if phase == "attempt" else "answered",
+        }
+        record = EgressRecord(**(fields | changes))
         made = self._record(self.topics.egress, offset, after_ms, record, "frontier", f"{call_id}-{phase}")
         if traceparent is None:
             return made
@@ -135,7 +138,7 @@ class TracedText:
             "source": "small" if decision == "kept" else "frontier",
             "route": Route(decision=decision, reason=reason),
             "language": "en",
-            "tenant": "acme",
+            "tenant": self.tenant,
         }
         topic = self.topics.results(task)
         return self._record(topic, offset, after_ms, Result(**(fields | changes)), "router", f"result-{task}")

@@ -102,9 +102,7 @@ class DeadLetter:
     @property
     def cause(self) -> Cause:
         """Return what has to change before a replay can succeed; for a code of a later version the service."""
-        if self.reason.code in _RECORD:
-            return "record"
-        return "settings" if self.reason.code in _SETTINGS else "fault"
+        return cause_of(self.reason.code)
 
     @property
     def original_headers(self) -> list[tuple[str, bytes]]:
@@ -125,6 +123,13 @@ class DeadLetter:
     def without_value(self) -> "DeadLetter":
         """Return a copy without the value, for keeping many in memory."""
         return replace(self, value=None)
+
+
+def cause_of(code: str) -> Cause:
+    """Return what has to change before a replay can succeed; for a code of a later version the service."""
+    if code in _RECORD:
+        return "record"
+    return "settings" if code in _SETTINGS else "fault"
 
 
 def without_copies(letters: Iterable[DeadLetter]) -> list[DeadLetter]:

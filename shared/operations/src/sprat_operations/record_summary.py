@@ -109,7 +109,7 @@ def _prediction(value: Mapping[str, Any]) -> RecordSummary:
     sure += " among the labels asked for" * bool(value.get("renormalised"))
     worth = value.get("accuracy") or {}
     levels = "".join(f", {name} {worth[name]:g}" for name in ("estimated", "certified") if worth.get(name) is not None)
-    sentence = f"{value['model']['name']}: {_short(value['output'], value['task'])}{sure}{levels}"
+    sentence = f"{value['model']['name']}: {short_answer(value['output'], value['task'])}{sure}{levels}"
     return RecordSummary(sentence, "predicted", "from the cache" if value.get("cached") else "")
 
 
@@ -148,7 +148,7 @@ def _answer(value: Mapping[str, Any]) -> RecordSummary:
         code = value["declined"]["code"]
         return RecordSummary(f"the frontier declines: {_causes(value['declined'])}{asked}", "declined", code)
     task = value["request"]["prediction"]["task"]
-    sentence = f"{value['model']['name']}: {_short(value['output'], task)}{asked}"
+    sentence = f"{value['model']['name']}: {short_answer(value['output'], task)}{asked}"
     return RecordSummary(sentence, "answered", "from an earlier answer" if value.get("cached") else "")
 
 
@@ -179,7 +179,7 @@ def _result(value: Mapping[str, Any]) -> RecordSummary:
     if value["output"] is None:
         sentence = f"{value['status']}{f', {causes}' if causes else ''}"
     else:
-        said = _short(value["output"], value["task"])
+        said = short_answer(value["output"], value["task"])
         sentence = f"{value['status']} by {_source(value)}: {said}{f' ({causes})' if causes else ''}"
     unclear = causes_in_words((each["code"], each.get("detail") or "") for each in value.get("warnings") or ())
     sentence += f" · warning: {unclear}" if unclear else ""
@@ -193,10 +193,13 @@ def _source(value: Mapping[str, Any]) -> str:
 
 
 def _feedback(value: Mapping[str, Any]) -> RecordSummary:
-    return RecordSummary(f"right would be: {_short(value['output'], value['task'])}", "corrected", f"by {value['by']}")
+    return RecordSummary(
+        f"right would be: {short_answer(value['output'], value['task'])}", "corrected", f"by {value['by']}"
+    )
 
 
-def _short(output: Mapping[str, Any] | None, task: str) -> str:
+def short_answer(output: Mapping[str, Any] | None, task: str) -> str:
+    """Return what an output says in a few words: labels and counts, nothing of the text."""
     if output is None:
         return "nothing"
     if "label" in output:

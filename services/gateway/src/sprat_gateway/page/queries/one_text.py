@@ -11,7 +11,7 @@ class Hop:
     """A record that the text caused, or the text itself."""
 
     kind: str
-    """text, prediction, request, egress, answer, result, dead_letter or feedback."""
+    """text, prediction, request, egress, answer, result or dead_letter."""
     service: str
     """That wrote it; of the text its source."""
     task: str | None
@@ -35,10 +35,14 @@ class Hop:
 class SmallModel:
     """What the small model said of a task."""
 
-    model: str
-    version: str
+    model: str | None
+    """None where it declined, and no model serves the task."""
+    version: str | None
     stage: str | None
     answer: str
+    """In a few words, never of the text; empty where it declined."""
+    declined: str | None
+    """Code of the reason why it gave no answer."""
     confidence: float | None
     certified: float | None
     """The highest accuracy that is certified for its confidence."""
@@ -85,8 +89,8 @@ class TaskPath:
     """None where no prediction was seen, or it has expired."""
     answer: Answer | None
     """None while it is under way."""
-    step: str
-    """Where it is: waits for NAME, is with the frontier, done, rejected."""
+    waits_for: str | None
+    """The service that has to act next: the task's own, router or frontier; None where nothing is to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,8 @@ class Left:
     region: str
     host: str | None
     model: str
-    bytes_out: int
+    bytes_out: int | None
+    """None where the audit is not read, or has let the call go."""
     masked: dict[str, int]
     outcome: str | None
     """None where it is under way."""
@@ -139,7 +144,6 @@ class OneText:
     source: str
     tenant: str
     at_ms: int
-    key: str | None
     reference: dict[str, str]
     hidden: HiddenText | None
     text: str | None

@@ -1,0 +1,62 @@
+"""What goes, and when: parts whose topic lets them go, texts beyond the newest pairs, and what is erased."""
+
+import sqlite3
+from typing import Final
+
+from sprat_gateway.page.sums import WIDTHS
+from sprat_gateway.page.writing import Writer
+
+MOST_PAIRS: Final = 100_000
+"""Of texts and tasks that are kept."""
+_MOST_LETTERS: Final = 10_000
+_BY_TIME: Final = ("sums", "latencies", "denials")
+_PARTS: Final = (
+    "DELETE FROM records WHERE expires <= ?",
+    "DELETE FROM results WHERE expires <= ?",
+    "DELETE FROM letters WHERE expires <= ?",
+    "DELETE FROM calls WHERE expires <= ?",
+)
+_BARE: Final = """DELETE FROM texts WHERE id IN (
+    SELECT id FROM texts WHERE at <= ? AND id NOT IN (SELECT text FROM records)
+    AND id NOT IN (SELECT text FROM letters WHERE text IS NOT NULL))"""
+_BEYOND: Final = """DELETE FROM texts WHERE id <= (SELECT text FROM results ORDER BY seq DESC LIMIT 1 OFFSET ?)"""
+_CALLS_BEYOND: Final = """DELETE FROM calls WHERE at < (SELECT at FROM calls ORDER BY at DESC LIMIT 1 OFFSET ?)"""
+_LETTERS_BEYOND: Final = """DELETE FROM letters WHERE at < (SELECT at FROM letters ORDER BY at DESC LIMIT 1 OFFSET ?)"""
+
+
+def sweep(writer: Writer, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS) -> None:
+    """Delete what has expired at a time, and the oldest texts beyond the newest pairs.
+
+    Args:
+        writer: of the store.
+        now: epoch milliseconds.
+        kept_ms: how long the topic of the texts keeps one: what identifies a text goes with it.
+        most_pairs: how many pairs of a text and a task stay.
+    """
+    with writer.transaction() as connection:
+        for statement in _PARTS:
+            connection.execute(statement, (now,))
+        connection.execute("UPDATE texts SET key = NULL WHERE at <= ? AND key IS NOT NULL", (now - kept_ms,))
+        connection.execute(_BARE, (now - kept_ms,))
+        connection.execute(_BEYOND, (most_pairs,))
+        connection.execute(_CALLS_BEYOND, (most_pairs,))
+        connection.execute(_LETTERS_BEYOND, (_MOST_LETTERS,))
+        for width, stays in WIDTHS.items():
+            for table in _BY_TIME:
+                connection.execute(f"DELETE FROM {table} WHERE width = ? AND at < ?", (width, now - stays))  # noqa: S608
+        writer.forget()
+    overwrite(writer.connection)
+
+
+def clear(writer: Writer) -> None:
+    """Delete everything but what the door itself has to remember of its sources: it is read again."""
+    with writer.transaction() as connection:
+        for table in ("texts", "calls", "letters", "models", "withdrawn", *_BY_TIME, "offsets"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
+        writer.forget()
+    overwrite(writer.connection)
+
+
+def overwrite(connection: sqlite3.Connection) -> None:
+    """Put the log into the file, and empty it: what was deleted stands in neither any more."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,0 +1,201 @@
+"""`PageStore`: the store of one instance of the door. One thread writes; queries run in others, and end in time.
+
+Losing it loses nothing that the topics still hold: the ingestion reads them again.
+"""
+
+import asyncio
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+from uuid import UUID
+
+from sprat_gateway.page.records import TextRef
+from sprat_gateway.page.schema import open_reader, open_writer
+from sprat_gateway.page.writing import Writer
+from sprat_operations.record_summary import RecordKind
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LIMIT_S: Final = 0.2
+"""How long a query may take."""
+_READERS: Final = 4
+_STEPS: Final = 2_000
+"""Instructions of SQLite between two looks at the clock."""
+
+
+class QueryTooSlow(Exception):
+    """A query was ended because it took longer than `LIMIT_S`. The page shows that part again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRejection:
+    """A dead letter of a text."""
+
+    code: str
+    detail: str
+    ends_text: bool
+    """Whether the whole text was rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """What the store holds of a text that somebody asks for by its address."""
+
+    tenant: str
+    source: str
+    id: str
+    digest: bytes | None
+    """SHA-256 of the published value; None where it is not known."""
+    tasks: tuple[str, ...]
+    """Those that are to end in a Result, as far as they are known."""
+    results: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Task → the Result as JSON; of several, the first with an output."""
+    rejections: tuple[StoredRejection, ...] = ()
+
+
+class PageStore:
+    """A context manager; entering it opens the file."""
+
+    def __init__(self, folder: Path, *, whole: bool) -> None:
+        """Name the store.
+
+        Args:
+            folder: where its file is.
+            whole: whether there is a page; else it holds Results, ids and digests alone.
+        """
+        self.folder = folder
+        self._whole = whole
+        self._writing = ThreadPoolExecutor(1, "page-writer")
+        self._reading = ThreadPoolExecutor(_READERS, "page-reader")
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._writer: Writer | None = None
+
+    async def __aenter__(self) -> Self:
+        self._writer = await self._in(self._writing, self._open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._in(self._writing, self._close)
+        self._reading.shutdown()
+        for reader in self._readers:
+            reader.close()
+        self._writing.shutdown()
+
+    async def write(self, work: Callable[Concatenate[Writer, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `work` returns, which may write: it runs in the thread that writes, one after the other.
+
+        Raises:
+            sqlite3.Error: the disk refuses.
+        """
+        if self._writer is None:
+            raise RuntimeError("the store is not open")
+        return await self._in(self._writing, work, self._writer, *args, **kwargs)
+
+    async def read(
+        self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return what a query returns; it sees one state of the store.
+
+        Raises:
+            QueryTooSlow: it took longer than `LIMIT_S`.
+            sqlite3.Error: the file cannot be read.
+        """
+        return await self._in(self._reading, self._query, lambda reader: query(reader, *args, **kwargs))
+
+    async def remember(self, tenant: str, source: str, id: str, tasks: tuple[str, ...], digest: bytes) -> None:
+        """Write down a text before it is published, so that its address and its digest outlive this process."""
+        at = time.time_ns() // 1_000_000
+        await self.write(_remember, TextRef(tenant, source, id), at, tasks, digest)
+
+    async def find(self, uuid: str, tenant: str, source: str) -> StoredText | None:
+        """Return a text by its address; None where there is none of this tenant and source."""
+        return await self.read(stored_text, uuid, tenant, source)
+
+    def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._reader()
+        ends = time.monotonic() + LIMIT_S
+        connection.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
+        connection.execute("BEGIN")
+        try:
+            return query(connection)
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise QueryTooSlow from None
+            raise
+        finally:
+            connection.set_progress_handler(None, 0)
+            connection.execute("ROLLBACK")
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = open_reader(self.folder)
+            self._readers.append(connection)
+        return connection
+
+    def _open(self) -> Writer:
+        return Writer(open_writer(self.folder), whole=self._whole)
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.connection.close()
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*args, **kwargs))
+
+
+def _remember(writer: Writer, text: TextRef, at: int, tasks: tuple[str, ...], digest: bytes) -> None:
+    with writer.transaction():
+        writer.remember(text, at, tasks, digest)
+
+
+_TEXT: Final = """SELECT id, tenant, source, text_id, digest, tasks FROM texts
+WHERE uuid = ? AND tenant = ? AND source = ?"""
+_RESULTS: Final = """SELECT records.task, records.value FROM results
+JOIN records ON records.text = results.text AND records.task = results.task AND records.kind = ?
+AND records.partition = results.partition AND records.offset = results.offset
+WHERE results.text = ? AND records.expires > ?"""
+_LETTERS: Final = "SELECT code, detail, ends_text FROM letters WHERE text = ? AND expires > ? ORDER BY at"
+
+
+def stored_text(connection: sqlite3.Connection, uuid: str, tenant: str, source: str) -> StoredText | None:
+    """Return a text by its address; None where there is none of this tenant and source."""
+    key = uuid_bytes(uuid)
+    row = None if key is None else connection.execute(_TEXT, (key, tenant, source)).fetchone()
+    if row is None:
+        return None
+    now = now_ms()
+    results: dict[str, bytes] = dict(connection.execute(_RESULTS, (RecordKind.result, row["id"], now)).fetchall())
+    letters = [
+        StoredRejection(code, detail, bool(ends))
+        for code, detail, ends in connection.execute(_LETTERS, (row["id"], now))
+    ]
+    tasks = tuple(json.loads(row["tasks"] or "[]"))
+    if not tasks and results:
+        tasks = tuple(json.loads(next(iter(results.values())))["requested"])
+    return StoredText(row["tenant"], row["source"], row["text_id"], row["digest"], tasks, results, tuple(letters))
+
+
+def uuid_bytes(uuid: str) -> bytes | None:
+    """Return an address as it stands in the store; None for what is no uuid in its usual form."""
+    try:
+        found = UUID(uuid)
+    except ValueError:
+        return None
+    return found.bytes if str(found) == uuid else None
+
+
+def now_ms() -> int:
+    """Return the time: epoch milliseconds."""
+    return time.time_ns() // 1_000_000
