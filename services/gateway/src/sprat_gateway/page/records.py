@@ -6,7 +6,6 @@ request. A record that does not fit its topic has no row.
 
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -21,7 +20,7 @@ from sprat_operations.trace_records import submitted_in, text_identity
 
 _JSON: Final = b"application/json"
 _DEFAULT_TENANT: Final = "default"
-_ROUTER: Final = "router"
+ROUTER: Final = "router"
 _ENDLESS_MS: Final = 400 * DAY_MS
 """How long parts stand here whose topic keeps them without end."""
 
@@ -66,8 +65,6 @@ class TextRow(NamedTuple):
     tasks: tuple[str, ...]
     """Those of this installation: each is to end in a Result."""
     key: bytes | None
-    digest: bytes | None
-    """SHA-256 of the record's value; None where that was not seen."""
 
 
 class Counted(NamedTuple):
@@ -208,8 +205,7 @@ class RecordReader:
         if not self._sample.holds(trace):
             return (Counted(text, place.at),)
         step = StepRow(place, RecordKind.text, text, None, identity[0], trace, submitted)
-        digest = sha256(record.value or b"").digest()
-        return TextRow(step, self._asked(value), record.key, digest), Counted(text, place.at)
+        return TextRow(step, self._asked(value), record.key), Counted(text, place.at)
 
     def _asked(self, submitted: Mapping[str, Any]) -> tuple[str, ...]:
         tasks = submitted.get("tasks")
@@ -238,7 +234,7 @@ class RecordReader:
         place = self._place(self._topics.texts, origin["partition"], origin["offset"], origin["appended_at"])
         key = None if origin.get("key") is None else b64decode(origin["key"])
         text = StepRow(place, RecordKind.text, step.text, None, step.text.source, step.trace, to_json(submitted))
-        return TextRow(text, self._asked(submitted), key, None)
+        return TextRow(text, self._asked(submitted), key)
 
     def _result(self, record: KafkaRecord, place: Place) -> Iterable[Row]:
         whole = self._sample.one_in == 1 or self._sample.holds(_trace(record))
@@ -261,7 +257,7 @@ class RecordReader:
             identity = (source, id) if isinstance(source, str) and isinstance(id, str) else None
         tenant = _tenant(submitted) if submitted else None
         text = None if identity is None or tenant is None else TextRef(tenant, *identity)
-        ends = kind is RecordKind.text and reason.service == _ROUTER and reason.code != ReasonCode.UNKNOWN_TASK
+        ends = kind is RecordKind.text and reason.service == ROUTER and reason.code != ReasonCode.UNKNOWN_TASK
         return (LetterRow(place, text, reason, ends, self._asked(submitted) if ends else ()),)
 
 

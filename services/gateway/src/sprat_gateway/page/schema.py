@@ -20,7 +20,7 @@ CREATE TABLE texts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, uuid BLOB NOT NULL,
     tenant TEXT NOT NULL, source TEXT NOT NULL, text_id TEXT NOT NULL,
     at INTEGER NOT NULL, trace TEXT, escalated INTEGER NOT NULL DEFAULT 0, key BLOB, tasks TEXT,
-    open INTEGER NOT NULL DEFAULT 0, digest BLOB, UNIQUE (uuid, tenant)
+    open INTEGER NOT NULL DEFAULT 0, digest TEXT, UNIQUE (uuid, tenant)
 );
 CREATE INDEX texts_by_trace ON texts (trace) WHERE escalated;
 CREATE INDEX texts_waiting ON texts (tenant, source, at) WHERE open > 0;

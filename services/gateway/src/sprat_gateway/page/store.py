@@ -4,22 +4,18 @@ Losing it loses nothing that the topics still hold: the ingestion reads them aga
 """
 
 import asyncio
-import json
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from uuid import UUID
 
-from sprat_gateway.page.records import TextRef
 from sprat_gateway.page.schema import open_reader, open_writer
 from sprat_gateway.page.writing import Writer
-from sprat_operations.record_summary import RecordKind
 
 log = logging.getLogger(__name__)
 
@@ -35,32 +31,6 @@ _STEPS: Final = 2_000
 
 class QueryTooSlow(Exception):
     """A query was ended because it took longer than `LIMIT_S`. The page shows that part again later."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRejection:
-    """A dead letter of a text."""
-
-    code: str
-    detail: str
-    ends_text: bool
-    """Whether the whole text was rejected."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredText:
-    """What the store holds of a text that somebody asks for by its address."""
-
-    tenant: str
-    source: str
-    id: str
-    digest: bytes | None
-    """SHA-256 of the published value; None where it is not known."""
-    tasks: tuple[str, ...]
-    """Those that are to end in a Result, as far as they are known."""
-    results: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """Task → the Result as JSON; of several, the first with an output."""
-    rejections: tuple[StoredRejection, ...] = ()
 
 
 class PageStore:
@@ -113,15 +83,6 @@ class PageStore:
         """
         return await self._in(self._reading, self._query, lambda reader: query(reader, *args, **kwargs))
 
-    async def remember(self, tenant: str, source: str, id: str, tasks: tuple[str, ...], digest: bytes) -> None:
-        """Write down a text before it is published, so that its address and its digest outlive this process."""
-        at = time.time_ns() // 1_000_000
-        await self.write(_remember, TextRef(tenant, source, id), at, tasks, digest)
-
-    async def find(self, uuid: str, tenant: str, source: str) -> StoredText | None:
-        """Return a text by its address; None where there is none of this tenant and source."""
-        return await self.read(stored_text, uuid, tenant, source)
-
     def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._reader()
         ends = time.monotonic() + LIMIT_S
@@ -153,38 +114,6 @@ class PageStore:
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, lambda: work(*args, **kwargs))
-
-
-def _remember(writer: Writer, text: TextRef, at: int, tasks: tuple[str, ...], digest: bytes) -> None:
-    with writer.transaction():
-        writer.remember(text, at, tasks, digest)
-
-
-_TEXT: Final = """SELECT id, tenant, source, text_id, digest, tasks FROM texts
-WHERE uuid = ? AND tenant = ? AND source = ?"""
-_RESULTS: Final = """SELECT records.task, records.value FROM results
-JOIN records ON records.text = results.text AND records.task = results.task AND records.kind = ?
-AND records.partition = results.partition AND records.offset = results.offset
-WHERE results.text = ? AND records.expires > ?"""
-_LETTERS: Final = "SELECT code, detail, ends_text FROM letters WHERE text = ? AND expires > ? ORDER BY at"
-
-
-def stored_text(connection: sqlite3.Connection, uuid: str, tenant: str, source: str) -> StoredText | None:
-    """Return a text by its address; None where there is none of this tenant and source."""
-    key = uuid_bytes(uuid)
-    row = None if key is None else connection.execute(_TEXT, (key, tenant, source)).fetchone()
-    if row is None:
-        return None
-    now = now_ms()
-    results: dict[str, bytes] = dict(connection.execute(_RESULTS, (RecordKind.result, row["id"], now)).fetchall())
-    letters = [
-        StoredRejection(code, detail, bool(ends))
-        for code, detail, ends in connection.execute(_LETTERS, (row["id"], now))
-    ]
-    tasks = tuple(json.loads(row["tasks"] or "[]"))
-    if not tasks and results:
-        tasks = tuple(json.loads(next(iter(results.values())))["requested"])
-    return StoredText(row["tenant"], row["source"], row["text_id"], row["digest"], tasks, results, tuple(letters))
 
 
 def uuid_bytes(uuid: str) -> bytes | None:

@@ -5,7 +5,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
@@ -57,6 +57,19 @@ _OLD_VERSIONS = """DELETE FROM models WHERE task = ? AND model = ? AND version N
     SELECT version FROM models WHERE task = ? AND model = ? ORDER BY at DESC LIMIT ?)"""
 _OFFSET = """INSERT INTO offsets (topic, partition, next) VALUES (?, ?, ?)
 ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next"""
+
+
+class Remembered(NamedTuple):
+    """A text that the door has published."""
+
+    text: TextRef
+    at: int
+    tasks: tuple[str, ...]
+    """Those that it asks for."""
+    ending: int
+    """How many of them are to end in a Result."""
+    digest: str
+
 
 _UNANSWERED: Final = "unanswered"
 
@@ -162,14 +175,17 @@ class Writer:
         if self._whole:
             batch.sums.write(connection)
 
-    def remember(self, text: TextRef, at: int, tasks: tuple[str, ...], digest: bytes) -> None:
-        """Write down a text that is about to be published; in a transaction."""
-        if (text.tenant, text.source) not in self._own:
-            self._own.add((text.tenant, text.source))
-            self.connection.execute("INSERT OR IGNORE INTO own (tenant, source) VALUES (?, ?)", text[:2])
-        number, asks = self._add(text, at, None, (text.id.encode(), json.dumps(tasks), digest))
+    def remember(self, text: Remembered) -> None:
+        """Write down a text of the door; in a transaction."""
+        ref = text.text
+        if (ref.tenant, ref.source) not in self._own:
+            self._own.add((ref.tenant, ref.source))
+            self.connection.execute("INSERT OR IGNORE INTO own (tenant, source) VALUES (?, ?)", ref[:2])
+        number, asks = self._add(ref, text.at, None, (ref.id.encode(), json.dumps(text.tasks), text.digest))
         if asks:
-            self.connection.execute("UPDATE texts SET open = open + ? WHERE id = ?", (len(tasks), number))
+            self.connection.execute("UPDATE texts SET open = open + ? WHERE id = ?", (text.ending, number))
+        elif text.digest:
+            self.connection.execute("UPDATE texts SET digest = ? WHERE id = ?", (text.digest, number))
 
     def _number(self, text: TextRef, at: int, trace: str | None = None) -> int:
         """Return the number of a text in the store; it is new where no record of it was seen yet."""
@@ -194,7 +210,7 @@ class Writer:
 
     def _text(self, row: TextRow, batch: "_Batch") -> None:
         step = row.step
-        asked = (row.key, json.dumps(row.tasks), row.digest)
+        asked = (row.key, json.dumps(row.tasks), None)
         number, asks = self._add(step.text, step.place.at, step.trace, asked)
         if asks:
             batch.open[number] += len(row.tasks)
