@@ -6,7 +6,7 @@ import ctranslate2
 import numpy as np
 import pytest
 
-from sprat.base.model import Answer, Model, Question
+from sprat.base.model import Answer, Model, Question, Unfinished
 from sprat_contracts import IntentOutput
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact, write_artefact
@@ -197,3 +197,18 @@ def test_a_model_that_computes_nonsense_fails_its_probe(model: LabellingModel, m
     monkeypatch.setattr(model._network._encoder._states, "_model", NotFinite())
     with pytest.raises(ModelError, match="not finite"):
         model.probe()
+
+
+def test_whichever_stage_answers_some_labels_are_asked_for_in_the_same_way(model: LabellingModel) -> None:
+    """Of the first text the words alone are sure, of the second the encoder is."""
+    texts = ("what is my balance", "please move 100 euros to my savings")
+    for labels, wanted in ((("balance", "transfer"), ["balance", "transfer"]), (("weather", "greeting"), [None, None])):
+        questions = [Question(text, "en", labels=labels) for text in texts]
+        by_words, left = model.begin(questions)
+        assert isinstance(by_words, Answer)
+        assert isinstance(left, Unfinished)
+        answers = [by_words, *model.finish([left])]
+        assert [each.stage for each in answers] == ["lexical", "encoder"]
+        assert [label(each) for each in answers] == wanted
+        assert {each.renormalised for each in answers} == {wanted[0] is None}
+        assert [each.output for each in answers] == [each.output for each in model.answer(questions)]
