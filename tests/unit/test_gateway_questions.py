@@ -114,6 +114,7 @@ def test_an_answer_says_who_answered_and_how_sure() -> None:
         "level": 0.98,
         "goal": 0.97,
         "cost_eur": 0.0,
+        "renormalised": False,
     }
 
 

@@ -196,6 +196,7 @@ def about(outcome: TextOutcome, result: Result) -> dict[str, Any]:
         "answered_by": result.source,
         "model": None if result.model is None else result.model.name,
         "confidence": result.confidence,
+        "renormalised": result.renormalised,
         "level": result.route.level,
         "goal": result.route.goal,
         "cost_eur": result.cost_eur,
