@@ -216,5 +216,39 @@ OPERATIONS = Dashboard(
                 decimals=0,
             ),
         ),
+        row(
+            "The gateway",
+            lines(
+                "Requests a second by status",
+                "By HTTP: 202 is accepted and not yet answered, 429 and 503 are refused and may be sent again.",
+                "reqps",
+                rate(s.GATEWAY_REQUESTS, a.HTTP_RESULT),
+                needs="a gateway that is asked",
+            ),
+            lines(
+                "Seconds of a request",
+                "99 % of the requests had their response within this time, by route. One that waits for an answer may "
+                "take as long as its client asks for.",
+                "s",
+                quantile(0.99, s.HTTP_SERVER_SECONDS, a.METHOD, a.ROUTE),
+                needs="a gateway that is asked",
+            ),
+            lines(
+                "Texts that are waited for",
+                "With as many as may be (`SPRAT_GATEWAY__MAX_WAITING`), more are refused with 429.",
+                "short",
+                now(s.GATEWAY_WAITING),
+                decimals=0,
+                needs="a gateway",
+            ),
+            lines(
+                "Open streams",
+                "Of texts that somebody follows, and of open pages.",
+                "short",
+                now(s.GATEWAY_STREAMS),
+                decimals=0,
+                needs="a gateway whose stream was opened",
+            ),
+        ),
     ),
 )

@@ -22,17 +22,22 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import ReadableSpan
+from pydantic import SecretStr
 
 from conftest import Kafka
+from sprat.base.settings import KafkaSettings, RedisSettings
 from sprat.base.thresholds import THRESHOLDS, write_thresholds
 from sprat.kafka.publisher import OutRecord
 from sprat.telemetry import signals
 from sprat.telemetry.instruments import Attribute, SpanType
 from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
+from sprat_gateway.runtime import open_door
+from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_inference.artefact import load_artefact
 from sprat_intent.__main__ import SHIPPED
 from sprat_local.redis import EmbeddedRedis
+from sprat_operations.api_keys import add_key
 from support.frontier_parts import CONTROL_TOKEN
 from support.logs import own_logs
 from support.measured import thresholds
@@ -88,8 +93,14 @@ async def run(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         logging.getLogger().addHandler(lines)
         intents = tmp_path_factory.mktemp("intents") / "default"
         shutil.copytree(SHIPPED, intents, ignore=shutil.ignore_patterns(THRESHOLDS))
-        async with whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True, intents=intents) as system:
+        keys = tmp_path_factory.mktemp("gateway") / "keys.json"
+        key, _ = add_key(keys, ALLOWED, "/test")
+        async with (
+            whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True, intents=intents) as system,
+            open_door(door_settings(system, redis.url, keys)) as door,
+        ):
             await measure(system, intents)
+            await ask_the_gateway(door.port, key)
             await take_all_paths(system, redis)
             emitted = metrics.emitted()
             series = [labels for name in emitted for labels in metrics.series(name)]
@@ -143,6 +154,25 @@ async def measure(system: System, folder: Path) -> None:
     measured = thresholds(model_version=load_artefact(folder).card.version)
     write_thresholds(folder / THRESHOLDS, measured)
     await eventually(has_level)
+
+
+def door_settings(system: System, redis_url: str, keys: Path) -> GatewaySettings:
+    kafka = KafkaSettings(bootstrap=system.bootstrap, prefix=system.topics.prefix, partitions=2)
+    redis = RedisSettings(url=SecretStr(redis_url))
+    section = GatewaySection(port=0, keys_file=keys, seal_key=SecretStr("s" * 32))
+    return GatewaySettings(kafka=kafka, redis=redis, gateway=section, _env_file=None)
+
+
+async def ask_the_gateway(port: int, key: str) -> None:
+    """Ask for an answer, follow its text as a stream, and send what is no text."""
+    headers = {"authorization": f"Bearer {key}", "prefer": "wait=20"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
+        answered = (await client.post("/v1/texts", json=text("please freeze my card"))).json()
+        assert answered["complete"], answered
+        events = await client.get(f"/v1/texts/{answered['uuid']}/events")
+        assert "data:" in events.text
+        wrong = await client.post(f"/v1/texts?say={MARK}", json=text("what is my balance", language=MARK * 20))
+        assert wrong.status_code == 422, wrong.text
 
 
 async def keep_and_cache(system: System) -> None:
@@ -307,7 +337,7 @@ async def test_no_planted_value_is_in_a_log_line(run: Run) -> None:
 
 LIFECYCLE = (
     *("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.base", "sprat_router.group_metrics"),
-    *("sprat_frontier.egress_audit", "sprat_inference.serving"),
+    *("sprat_frontier.egress_audit", "sprat_inference.serving", "sprat_gateway.runtime"),
 )
 """Loggers of what is about a service, not about records; and of forged ones, whose trace is somebody else's."""
 

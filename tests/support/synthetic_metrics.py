@@ -45,6 +45,9 @@ VALUES: dict[str, tuple[str, ...]] = {
     "gen_ai_operation": ("chat",),
     "operation": ("process", "send", "commit"),
     "operation_type": ("process",),
+    "method": ("GET", "POST"),
+    "route": ("/v1/texts", "/v1/texts/{uuid}"),
+    "http_result": ("200", "202", "429"),
 }
 """Values of attributes that have none declared, or of which a few are enough."""
 

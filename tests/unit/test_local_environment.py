@@ -159,7 +159,12 @@ def test_an_unknown_service_is_reported_with_the_known_ones(tmp_path: Path, monk
 SIGNING = """
 tasks: {intent: {keep_at: 1}}
 tenants:
-  crm: {frontier: deny, sources: [/crm], signing_keys: ["${CRM_SIGNS}"]}
+  crm:
+    frontier: deny
+    sources: [/crm]
+    signing_keys: ["${CRM_SIGNS}"]
+    door_sources: [/web]
+    door_keys: ["${DOOR_SIGNS}"]
 """
 
 
@@ -169,7 +174,7 @@ def test_the_gateway_gets_no_secret_and_no_key_of_a_tenant_or_a_provider(
     policy = tmp_path / "policy.yaml"
     policy.write_text(SIGNING)
     private = ("SPRAT_SECRET", "SPRAT_PREVIOUS_SECRET", "SPRAT_FRONTIER__API_KEY", "SPRAT_AUDIT__KEY", "CRM_SIGNS")
-    for name in private:
+    for name in (*private, "DOOR_SIGNS"):
         monkeypatch.setenv(name, "k" * 32)
     monkeypatch.setenv("SPRAT_GATEWAY__MAX_WAITING", "7")
     shared = environment.shared_variables(
@@ -182,6 +187,7 @@ def test_the_gateway_gets_no_secret_and_no_key_of_a_tenant_or_a_provider(
 
     assert not {*private, "SPRAT_AUDIT__KEY_FILE"} & launched["gateway"].keys()
     assert {"SPRAT_SECRET", "CRM_SIGNS"} <= launched["router"].keys()
+    assert "DOOR_SIGNS" in launched["gateway"], "it signs with this one"
     assert {name: value for name, value in launched["gateway"].items() if name.startswith("SPRAT_GATEWAY__")} == {
         "SPRAT_GATEWAY__PAGE": "on",
         "SPRAT_GATEWAY__MAX_WAITING": "7",

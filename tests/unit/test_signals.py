@@ -91,8 +91,13 @@ class RecordingMeter:
 
 @pytest.mark.parametrize("metric", foreign(list(signals.METRICS)), ids=name_of)
 def test_a_metric_of_the_conventions_has_their_kind_and_unit(metric: Metric) -> None:
-    module: ModuleType = importlib.import_module(KNOWN[metric.name].module)
-    method, arguments = getattr(module, f"create_{KNOWN[metric.name].constant.lower()}")(RecordingMeter())
+    known = KNOWN[metric.name]
+    module: ModuleType = importlib.import_module(known.module)
+    make = getattr(module, f"create_{known.constant.lower()}", None)
+    if make is None:  # what is stable has no function: its text says it
+        assert known.description.endswith(f"Instrument: {metric.kind}\nUnit: {metric.unit}")
+        return
+    method, arguments = make(RecordingMeter())
     kind = method.removeprefix("create_").removeprefix("observable_").replace("_", "")
     assert (metric.kind, metric.unit) == (kind, arguments["unit"])
 

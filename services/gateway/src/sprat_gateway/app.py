@@ -1,19 +1,31 @@
 """The ASGI application: every route of the door."""
 
 from collections.abc import Collection
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import Door
 from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.gate import Gate
+from sprat_gateway.http.measure import Measured
 from sprat_gateway.http.problems import Problem, http_error, invalid_response
 from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
 from sprat_gateway.shapes.asking import Asking, DeadlineMs
 from sprat_gateway.shapes.error_shapes import error_response
+
+NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own would write addresses with their queries, and invalid bodies with their texts."""
 
 
 def build_app(
@@ -28,7 +40,7 @@ def build_app(
         catalogue: what can be asked for.
         deadline_ms: returns how long a hard case of a tenant may wait.
     """
-    app = FastAPI(title="Sprat", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Sprat", docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     app.state.door = door
     app.state.asking = Asking(door, catalogue, deadline_ms)
     app.state.admission = admission
@@ -36,6 +48,7 @@ def build_app(
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_response)
     app.add_middleware(Gate, hosts=hosts, limits=admission.limits, respond=error_response)
+    app.add_middleware(Measured)  # the last one added is the outermost
     for shape in (texts, decisions, systemone, libretranslate):
         app.include_router(shape.router)
     return app

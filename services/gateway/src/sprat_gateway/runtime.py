@@ -16,6 +16,7 @@ from sprat.kafka.clients import NO_ANSWER
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.publisher import Publisher
 from sprat.runtime import CONNECT_S, exit_code_of
+from sprat.telemetry import signals
 from sprat.telemetry.health import HealthServer, LoopProgress
 from sprat.telemetry.logs import configure_logs
 from sprat.telemetry.process import watch_process
@@ -155,6 +156,7 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         stack.push_async_callback(publisher.stop)
         answers = await _answers(stack, settings)
         waiters = Waiters(section.max_waiting, 0 if answers is None else UNATTENDED)
+        stack.callback(signals.GATEWAY_WAITING.watch(lambda: [(len(waiters), {})]))
         reader = ReplyReader(settings.kafka, waiters)
         reading = _in_background(stack, reader.run())
         started = _in_background(stack, reader.reading.wait())

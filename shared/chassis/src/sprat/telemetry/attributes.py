@@ -228,7 +228,26 @@ OUTPUT_TOKENS = Attribute("output_tokens", "gen_ai.usage.output_tokens", "Tokens
 SERVER = Attribute("server", "server.address", "The host of the provider.")
 SERVER_PORT = Attribute("server_port", "server.port", "Its port.", type="int")
 URL = Attribute("url", "url.full", "The address of the request, without query and credentials.")
-METHOD = Attribute("method", "http.request.method", "The HTTP method.")
+METHOD = Attribute(
+    "method",
+    "http.request.method",
+    "The HTTP method.",
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
+)
+ROUTE = Attribute(
+    "route",
+    "http.route",
+    "The route, without the values in its path. `none`: no route takes the request, or it was refused before.",
+    limit=60,
+    examples=("/v1/texts", "/v1/texts/{uuid}"),
+)
+HTTP_RESULT = Attribute(
+    "http_result",
+    "sprat.gateway.status",
+    "The HTTP status, as text. `none`: the client has gone before the response began.",
+    limit=40,
+    examples=("200", "202", "429"),
+)
 HTTP_STATUS = Attribute("http_status", "http.response.status_code", "The HTTP status.", type="int")
 DATABASE = Attribute("database", "db.system.name", "Always `redis`.", ("redis",))
 DATABASE_OPERATION = Attribute("database_operation", "db.operation.name", "The command.")

@@ -252,6 +252,24 @@ MASKING_SECONDS = Histogram(
     boundaries=SECONDS,
 )
 
+# The gateway: what is asked by HTTP.
+
+GATEWAY_REQUESTS = Counter(
+    "sprat.gateway.requests",
+    "{request}",
+    "Requests that have ended, streams among them.",
+    (a.ROUTE, a.HTTP_RESULT),
+)
+HTTP_SERVER_SECONDS = Histogram(
+    "http.server.request.duration",
+    "s",
+    "Seconds of one request to the gateway, its wait for Results included; streams are left out.",
+    (a.METHOD, a.ROUTE),
+    boundaries=_LONG_SECONDS,
+)
+GATEWAY_WAITING = Gauge("sprat.gateway.waiting", "{text}", "Texts whose Results somebody waits for.")
+GATEWAY_STREAMS = Gauge("sprat.gateway.streams", "{stream}", "Streams of events that are open.")
+
 # The installation as one reader sees it: the router that holds partition 0 of the texts.
 
 GROUP_LAG = Gauge("sprat.group.lag", "{record}", "Records that a group has not committed.", (a.GROUP, a.DESTINATION))

@@ -8,7 +8,7 @@ from typing import Final
 from sprat.base.errors import UserError
 from sprat_local.installation.options import Options
 from sprat_operations import api_keys
-from sprat_policy import load_policy
+from sprat_policy import load_policy, variable_of
 
 USUAL_PORT: Final = 8088
 """Where programs and browsers look for it, if it is free."""
@@ -84,8 +84,8 @@ def tenant_of(options: Options) -> str:
 
 
 def _signing_keys(options: Options) -> frozenset[str]:
-    """Return the variables with the keys of tenants."""
+    """Return the variables with the keys of tenants; those with which the gateway signs for them are no such keys."""
     with suppress(UserError):
         tenants = load_policy(options.policy, options.task_files.table).tenants
-        return frozenset(name for each in tenants.values() for name in each.key_variables)
+        return frozenset(variable_of(key) for each in tenants.values() for key in each.signing_keys)
     return frozenset()
