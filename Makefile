@@ -79,8 +79,8 @@ test-kubernetes: $(STAMP) $(KAFKA) ## the Helm chart on a real API server, and K
 test-deploy: $(STAMP) $(KAFKA) ## docs/deploy: two versions side by side, backup and restore, without a network; SPRAT_UPGRADE_FROM names the first version
 	$(BIN)/python -m pytest tests/deploy
 
-# Node's and Go's libraries come from their registries, at the versions of the lock files, into the caches of npm and Go.
-test-clients: $(STAMP) $(KAFKA) ## consumers and producers in other languages, and generated classes; needs Node, Go and a JDK
+# The libraries come from their registries, at the versions of the lock files, into the user's caches.
+test-clients: $(STAMP) $(KAFKA) ## clients of Kafka in other languages, generated classes, and HTTP clients of others; needs Node, Go and a JDK
 	$(BIN)/python -m pytest tests/clients
 
 test-models: $(STAMP) ## models as transformers computes them, beside the converted ones; installs torch and transformers

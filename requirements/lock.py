@@ -15,7 +15,9 @@ from packaging.utils import canonicalize_name
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
+CONSTRAINTS = ("--constraint", str(ROOT / "constraints.txt"))
 HEADER = "# Written by `make lock`; versions come from constraints.txt.\n"
+OWN_HEADER = "# Written by `make lock`, for an environment of its own.\n"
 BUILD = ("packaging", "pip", "setuptools", "setuptools-scm")
 """What installs, and what builds the members and seqeval, which has no wheel."""
 SYSTEMS = ("emscripten", "win32")
@@ -41,7 +43,8 @@ def main() -> None:
         "page": groups["page"],
     }
     for name, requirements in locks.items():
-        (FOLDER / f"{name}.lock").write_text(HEADER + _locked(requirements), "utf-8")
+        (FOLDER / f"{name}.lock").write_text(HEADER + _locked(requirements, CONSTRAINTS), "utf-8")
+    (FOLDER / "clients.lock").write_text(OWN_HEADER + _locked(groups["clients"]), "utf-8")
 
 
 def members() -> list[dict[str, Any]]:
@@ -61,9 +64,9 @@ def _third_parties(extras: Iterable[str]) -> Iterator[str]:
                 yield requirement
 
 
-def _locked(requirements: Iterable[str]) -> str:
+def _locked(requirements: Iterable[str], constraints: Iterable[str] = ()) -> str:
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate"]
-    command += ["--python-version", "3.11", "--constraint", str(ROOT / "constraints.txt"), "-"]
+    command += ["--python-version", "3.11", *constraints, "-"]
     done = subprocess.run(
         command, input="\n".join(sorted(set(requirements))), stdout=subprocess.PIPE, text=True, check=True
     )

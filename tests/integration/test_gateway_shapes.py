@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,12 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
 from conftest import Kafka, Redis
-from sprat.base.model import DEFAULT_MODEL
-from sprat.base.settings import KafkaSettings, RedisSettings
 from sprat_contracts import Topics
-from sprat_language_id.__main__ import SERVICE as LANGUAGE_ID
 from sprat_operations.topics import create_topics
-from sprat_testing.service import running
-from sprat_translation.__main__ import SERVICE as TRANSLATION
-from support.open_door import DEFAULT, OpenDoor, open_door
-from support.stream import SECRET
-from support.system import ALLOWED, POLICY, System, whole_system
+from support.open_door import DEFAULT, OpenDoor, answering_door, open_door
+from support.system import ALLOWED, System
 
 BALANCE = "how much money do I have in my bank account"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,24 +30,8 @@ class Installation:
 async def installed(
     kafka: Kafka, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Installation]:
-    prefix = f"t{secrets.token_hex(5)}"
-    common = {
-        "kafka": KafkaSettings(bootstrap=kafka.bootstrap, prefix=prefix, partitions=2),
-        "redis": RedisSettings(url=SecretStr(redis_server.url)),
-        "secret": SecretStr(SECRET),
-        "health_port": 0,
-        "drain_s": 5.0,
-        "_env_file": None,
-    }
-    async with AsyncExitStack() as stack:
-        system = await stack.enter_async_context(whole_system(kafka.bootstrap, redis_server.url, prefix))
-        for service in (LANGUAGE_ID, TRANSLATION):
-            settings = service.settings(**common)
-            await stack.enter_async_context(running(service.name, settings, service.build, model=DEFAULT_MODEL))
-        folder = tmp_path_factory.mktemp("door")
-        door = await stack.enter_async_context(
-            open_door(kafka.bootstrap, prefix, folder, ALLOWED, SPRAT_POLICY=str(POLICY))
-        )
+    folder, prefix = tmp_path_factory.mktemp("door"), f"t{secrets.token_hex(5)}"
+    async with answering_door(kafka.bootstrap, redis_server.url, prefix, folder) as (system, door):
         yield Installation(system, door)
 
 

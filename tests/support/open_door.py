@@ -4,15 +4,22 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from pydantic import SecretStr
 
+from sprat.base.model import DEFAULT_MODEL
+from sprat.base.settings import KafkaSettings, RedisSettings
+from sprat_language_id.__main__ import SERVICE as LANGUAGE_ID
 from sprat_local.processes.ports import free_port
 from sprat_operations.api_keys import add_key
-from support.stream import eventually
+from sprat_testing.service import running
+from sprat_translation.__main__ import SERVICE as TRANSLATION
+from support.stream import SECRET, eventually
+from support.system import ALLOWED, POLICY, System, whole_system
 
 DEFAULT, SOURCE = "default", "/http"
 
@@ -65,3 +72,25 @@ async def open_door(
     finally:
         process.terminate()
         process.wait(15)
+
+
+@asynccontextmanager
+async def answering_door(
+    bootstrap: str, redis_url: str, prefix: str, folder: Path
+) -> AsyncIterator[tuple[System, OpenDoor]]:
+    """Run a door before real intents, languages and translations, and a simulated frontier."""
+    common = {
+        "kafka": KafkaSettings(bootstrap=bootstrap, prefix=prefix, partitions=2),
+        "redis": RedisSettings(url=SecretStr(redis_url)),
+        "secret": SecretStr(SECRET),
+        "health_port": 0,
+        "drain_s": 5.0,
+        "_env_file": None,
+    }
+    async with AsyncExitStack() as stack:
+        system = await stack.enter_async_context(whole_system(bootstrap, redis_url, prefix))
+        for service in (LANGUAGE_ID, TRANSLATION):
+            settings = service.settings(**common)
+            await stack.enter_async_context(running(service.name, settings, service.build, model=DEFAULT_MODEL))
+        door = open_door(bootstrap, prefix, folder, ALLOWED, SPRAT_POLICY=str(POLICY))
+        yield system, await stack.enter_async_context(door)
