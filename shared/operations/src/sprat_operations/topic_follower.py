@@ -11,13 +11,13 @@ from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments, close_in_time, make_consumer
+from sprat_contracts.topics import DAY_MS
 
 Place = tuple[str, int]
 """Topic and partition."""
 
-_HOUR_MS: Final = 3_600_000
-_SPANS_MS: Final = tuple(int(hours * _HOUR_MS) for hours in (400 * 24, 7 * 24, 48, 24, 8, 3, 1, 0.3, 0.1, 0.03, 0.01))
-"""How far back a new copy may begin: the longest span with few enough counted records."""
+_LONGEST_MS: Final = 400 * DAY_MS
+"""How far back a new copy may begin."""
 _FETCH_BYTES: Final = 2 * 1024 * 1024
 _PARTITION_BYTES: Final = 256 * 1024
 """A fetch holds at most so much of a partition, unless one record is larger."""
@@ -128,12 +128,16 @@ class TopicFollower:
         counted = [tp for tp in begins if tp.topic in self._wanted.counted]
         if sum(self._ends[tp] - begins[tp] for tp in counted) <= self._wanted.most:
             return 0
-        now = time.time_ns() // 1_000_000
-        for span in _SPANS_MS:
-            at = await self._offsets_at(counted, now - span)
+        late = time.time_ns() // 1_000_000
+        early = late - _LONGEST_MS
+        while late - early > 1:
+            middle = (early + late) // 2
+            at = await self._offsets_at(counted, middle)
             if sum(self._ends[tp] - at[tp] for tp in counted) <= self._wanted.most:
-                return now - span
-        return now - _SPANS_MS[-1]
+                late = middle
+            else:
+                early = middle
+        return late
 
     async def _offsets_at(self, partitions: Iterable[TopicPartition], at_ms: int) -> dict[TopicPartition, int]:
         found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, max(0, at_ms)))

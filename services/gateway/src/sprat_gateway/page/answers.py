@@ -3,7 +3,7 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -40,11 +40,13 @@ class PageAnswers:
     Args:
         store: that is open.
         tasks: of the installation.
+        clock: returns the time, epoch milliseconds.
     """
 
-    def __init__(self, store: PageStore, tasks: Collection[str]) -> None:
+    def __init__(self, store: PageStore, tasks: Collection[str], clock: Callable[[], int] = now_ms) -> None:
         self._store = store
         self._tasks = tasks
+        self._clock = clock
         self._kept: dict[str, None] = {}
         """Texts that stand there already, the oldest first."""
         self._failed = OnceAMinute()
@@ -52,7 +54,7 @@ class PageAnswers:
     async def find(self, uuid: str) -> KeptText | None:
         """Return what stands of a text, whoever's it is."""
         try:
-            found = await self._store.read(_stored, uuid, now_ms())
+            found = await self._store.read(_stored, uuid, self._clock())
         except (sqlite3.Error, QueryTooSlow) as error:
             self._warn(error)
             return None
@@ -76,7 +78,7 @@ class PageAnswers:
         outcome = kept.outcome
         text = TextRef(outcome.tenant, outcome.source, outcome.id)
         ending = sum(task in self._tasks for task in outcome.tasks)
-        return Remembered(text, kept.appended_ms or now_ms(), outcome.tasks, ending, kept.digest)
+        return Remembered(text, kept.appended_ms or self._clock(), outcome.tasks, ending, kept.digest)
 
     def _read(self, stored: "_Stored") -> KeptText | None:
         results = {result.task: result for result in map(_result, stored.results) if result is not None}

@@ -118,6 +118,23 @@ def open_writer(folder: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_existing(folder: Path) -> sqlite3.Connection | None:
+    """Return a connection that may write, beside the instance's own; None where the folder has no store.
+
+    Raises:
+        sqlite3.Error: the file cannot be used, or is of another version.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    connection = _connected(path)
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found != VERSION:
+        connection.close()
+        raise sqlite3.DatabaseError(f"it is of version {found}, and not {VERSION}")
+    return connection
+
+
 def open_reader(folder: Path) -> sqlite3.Connection:
     """Return a connection that cannot write."""
     path = (folder / FILE).resolve()

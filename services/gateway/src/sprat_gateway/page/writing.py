@@ -127,8 +127,9 @@ class Writer:
             raise
 
     def forget(self) -> None:
-        """Look texts up again: some may have been deleted."""
+        """Look up again what is known by number: it may have been deleted, or never been committed."""
         self._texts.clear()
+        self._topics.clear()
         last = self.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'texts'").fetchone()
         self._next = 1 + (0 if last is None else last[0])
         self._own = {tuple(each) for each in self.connection.execute("SELECT tenant, source FROM own")}

@@ -19,6 +19,8 @@ _OWN: Final = "SELECT * FROM texts WHERE uuid = ? AND tenant = ? AND source = ?"
 _RECORDS: Final = """SELECT topics.name AS topic, partition, offset, kind, task, at, service, value FROM records
 JOIN topics ON topics.number = records.topic WHERE text = ? AND expires > ? ORDER BY at"""
 _LETTERS: Final = "SELECT * FROM letters WHERE text = ? AND expires > ? ORDER BY at"
+_UNREAD_MS: Final = 3_600_000
+"""For so long a text of the door may have no record yet: then the store is behind."""
 _FIRST: Final = "SELECT task, partition, offset FROM results WHERE text = ?"
 
 
@@ -57,6 +59,8 @@ def one_text(connection: sqlite3.Connection, viewer: Viewer, uuid: str, now_ms: 
     found = connection.execute(_RECORDS, (row["id"], now_ms)).fetchall()
     records = [(each, json.loads(each["value"])) for each in found]
     letters = connection.execute(_LETTERS, (row["id"], now_ms)).fetchall()
+    if not records and not letters and row["at"] <= now_ms - _UNREAD_MS:
+        return None  # its parts have expired
     answers = [value for each, value in records if each["kind"] == RecordKind.answer]
     calls = calls_of(connection, row, answers, now_ms)
     counts = {task: (partition, offset) for task, partition, offset in connection.execute(_FIRST, (row["id"],))}
