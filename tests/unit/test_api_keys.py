@@ -87,6 +87,14 @@ def test_a_mistake_is_named_and_nothing_is_written(run, path, arguments, said):
     assert not path.exists()
 
 
+def test_a_source_is_one_tenants(run, path):
+    run("add", "--tenant", "acme", "--source", "/web", "--file", path)
+    run("add", "--tenant", "acme", "--source", "/web", "--role", "label", "--file", path)
+    said = run("add", "--tenant", "other", "--source", "/web", "--file", path, code=2).stderr
+    assert "the source /web is another tenant's" in said
+    assert len(read_keys(path)) == 2
+
+
 def test_an_unknown_id_is_named(run, path):
     assert "has no key with the id 'abc'" in run("revoke", "abc", "--file", path, code=2).stderr
 

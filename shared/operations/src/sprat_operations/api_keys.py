@@ -131,6 +131,16 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     return keys
 
 
+def check_source(path: Path, tenant: str, source: str) -> None:
+    """Check that no key of another tenant has a source: ids of texts are derived from source and id, not from tenant.
+
+    Raises:
+        UserError: one has it, or the file is not valid.
+    """
+    if any(each.source == source and each.tenant != tenant for each in read_keys(path)):
+        raise UserError(f"the source {source} is another tenant's in {path}: name one of this tenant's own")
+
+
 def add_key(path: Path, tenant: str, source: str, roles: Sequence[str] = ("send",)) -> tuple[str, ApiKey]:
     """Add a new key to a file, which is created if it is missing; return the key, to be shown once, and its entry.
 

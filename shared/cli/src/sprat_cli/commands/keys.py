@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Json, argument, option
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
-from sprat_operations.api_keys import ROLES, ApiKey, add_key, chosen_file, read_keys, revoke_key
+from sprat_operations.api_keys import ROLES, ApiKey, add_key, check_source, chosen_file, read_keys, revoke_key
 
 _ADD = """\b
 Examples:
@@ -70,6 +70,7 @@ def add(
 ) -> None:
     """Add a key for one tenant and one source, and print it. The door accepts it within 5 s."""
     path = chosen_file(file)
+    check_source(path, tenant, source)
     key, entry = add_key(path, tenant, source, role or ["send"])
     if as_json:
         say_json(_as_json(entry) | {"key": key})
