@@ -231,6 +231,11 @@ async def test_a_slow_client_is_told_and_let_go(keys_file, monkeypatch, request_
     assert b"connection: close" in answer.lower()
 
 
+async def test_a_client_that_asks_nothing_is_let_go(keys_file):
+    async with door(keys_file, head_s=0.3) as (_, port):
+        assert (await asyncio.wait_for(raw(port, b""), 10)).startswith(b"HTTP/1.1 408")
+
+
 async def test_a_slow_body_with_a_key_is_told_and_let_go(keys_file, key, monkeypatch):
     monkeypatch.setattr(gate, "BODY_S", 0.4)
     head = HEAD + f"Authorization: Bearer {key}\r\nContent-Length: 1000\r\n\r\n".encode()

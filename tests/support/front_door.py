@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import Publisher
+from sprat_gateway.answers.kept import TextStore
 from sprat_gateway.app import build_app
 from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import Door
@@ -30,11 +31,11 @@ def admission(keys_file: Path, *, a_minute: int = 100_000, at_a_time: int = 1_00
     return Admission(KeyRing(keys_file, lambda _: None), KeyLimits(a_minute, at_a_time, streams), Sessions(b"k" * 32))
 
 
-def door_app(admitting: Admission) -> Any:
-    """Return the door's application; what would be published is not."""
+def door_app(admitting: Admission, answers: TextStore | None = None, **more: Any) -> Any:
+    """Return the door's application; what would be published is not. `more` are arguments of `build_app`."""
     kafka = KafkaSettings()
-    door = Door(kafka, Publisher(kafka, "test"), Waiters(10), DoorSigner(Policy(), {}))
-    return build_app(door, admitting, HOSTS, Catalogue(TaskFiles()), lambda _: 30_000)
+    door = Door(kafka, Publisher(kafka, "test"), Waiters(10), DoorSigner(Policy(), {}), answers)
+    return build_app(door, admitting, HOSTS, Catalogue(TaskFiles()), lambda _: 30_000, **more)
 
 
 @asynccontextmanager

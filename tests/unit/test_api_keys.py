@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+import shlex
 import stat
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sprat_operations import local_run
 from sprat_operations.api_keys import MAX_VALID, REREAD_S, KeyRing, add_key, match_key, read_keys, revoke_key
 from sprat_operations.local_run import LocalRun
 from support.clock import Clock
+from support.readme import commands, programs
 
 
 @pytest.fixture
@@ -85,6 +87,12 @@ def test_what_is_no_key_is_none(path, wrong):
 def test_a_mistake_is_named_and_nothing_is_written(run, path, arguments, said):
     assert said in run("add", *arguments, "--file", path, code=2).stderr
     assert not path.exists()
+
+
+def test_the_guides_commands(run):
+    for command in commands(programs()["api-keys"]):
+        said = run(*shlex.split(command.removeprefix("sprat keys "))).stdout
+    assert "acme" in said
 
 
 def test_a_source_is_one_tenants(run, path):
