@@ -2,17 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Request
 
+from sprat_contracts import Traceparent
 from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import MAX_WAIT_S, Door
-from sprat_gateway.http.callers import Caller
+from sprat_gateway.http.callers import Caller, admission_of
+from sprat_gateway.http.problems import Problem
 from sprat_gateway.replies.waiters import TextOutcome
 from sprat_gateway.shapes.questions import AskedQuestion, GivenAnswer, answers, plan
+from sprat_gateway.shapes.texts import GONE, Gone, id_of, unless_gone
 
 _SHARE: Final = 0.9
 """Of the wait in which a large model must have answered: then the small model's answer still comes in time."""
@@ -39,19 +42,19 @@ class Asking:
         Raises:
             Problem: one is refused, or cannot be published.
         """
+        admission_of(request).limits.spend(caller.key_id, max(0, len(bodies) - 1))
         wait_s = min(MAX_WAIT_S, self.deadline_ms(caller.tenant) / 1000)
         deadline = {"deadline_ms": max(1, int(wait_s * 1000 * _SHARE))}
-        key = request.headers.get("idempotency-key")
+        key, trace = id_of(request), Traceparent.parse(request.headers.get("traceparent"))
         ids = [key if key is None or number == 0 else f"{key}/{number + 1}" for number in range(len(bodies))]
         texts = [(json.dumps({**body, **deadline}).encode(), id) for body, id in zip(bodies, ids, strict=True)]
         for text, id in texts:
             self.door.read(caller, text, id)  # so that none is published where one is refused
-        waits = [asyncio.ensure_future(self.door.submit(caller, text, id=id, wait_s=wait_s)) for text, id in texts]
+        submitted = (self.door.submit(caller, text, id=id, wait_s=wait_s, traceparent=trace) for text, id in texts)
         try:
-            return tuple(await asyncio.gather(*waits))
-        finally:
-            for wait in waits:
-                wait.cancel()
+            return await unless_gone(request, _all(submitted))
+        except Gone:
+            raise Problem(GONE, "gone", "the client has hung up") from None
 
     async def answers(
         self, request: Request, caller: Caller, text: str, questions: Sequence[AskedQuestion]
@@ -64,6 +67,16 @@ class Asking:
         planned = plan(questions, self.catalogue.labels)
         outcomes = await self.submit(request, caller, [{"text": text, "tasks": tasks} for tasks in planned.texts])
         return answers(questions, planned, outcomes), outcomes
+
+
+async def _all(submitted: Iterable[Coroutine[Any, Any, TextOutcome]]) -> tuple[TextOutcome, ...]:
+    """Return what all return; where one fails, the others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in submitted]
+    try:
+        return tuple(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def asking_of(request: Request) -> Asking:

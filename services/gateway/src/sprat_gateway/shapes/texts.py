@@ -21,7 +21,7 @@ DEFAULT_WAIT_S: Final = 2.0
 MAX_LINES: Final = 1_000
 """Texts of one request."""
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?=$|[,;\s])")
-_GONE: Final = 499
+GONE: Final = 499
 """The status of a response that nobody reads."""
 _ALIVE_S: Final = 15.0
 """A stream without an event for so long has a comment: proxies close connections that are silent."""
@@ -113,7 +113,7 @@ async def submit(request: Request, caller: Sender) -> Response:
     try:
         outcome = await unless_gone(request, _submit(request, caller, body, id_of(request), trace))
     except Gone:
-        return Response(status_code=_GONE)
+        return Response(status_code=GONE)
     return response_of(outcome)
 
 
