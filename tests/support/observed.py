@@ -29,7 +29,7 @@ from support.traffic import record, settled
 CONFIGURATION = ROOT / "observability"
 SCRAPE_S = 0.5
 PER_SECOND = 6
-FAULTY = ("intent", "translation", "frontier")
+FAULTY = ("intent", "translation", "frontier", "gateway")
 """Services that can be made to fail."""
 SETTINGS = {
     "SPRAT_KAFKA__SESSION_TIMEOUT_MS": "6000",

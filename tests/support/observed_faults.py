@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
+import httpx
 from confluent_kafka import Producer
 
+from sprat_local.installation.gateway import new_key
+from sprat_operations.services import GATEWAY
 from support.faulty_service import BREAKING_TEXT, MASKING, PUBLISHING
 from support.observed import SOURCE, ObservedRun, frozen, wait_until
 from support.secured_kafka import Keys, SecuredKafka
@@ -112,6 +115,30 @@ def faulty(name: str) -> Fault:
             (run.faults / name).unlink()
 
     return fault
+
+
+@contextlib.contextmanager
+def unacknowledged(run: ObservedRun) -> Iterator[None]:
+    """Let Kafka acknowledge nothing of some services, one of them a gateway that is asked all the time."""
+    run.installation.start_service(GATEWAY)
+    key, _ = new_key(run.installation.options, run.installation.folder)
+    over = threading.Event()
+
+    def ask() -> None:
+        address = f"http://127.0.0.1:{run.installation.gateway_port}/v1/texts"
+        text = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
+        while not over.wait(0.5):
+            httpx.post(address, json=text, headers={"authorization": f"Bearer {key}", "prefer": "wait=0"}, timeout=20)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        with faulty(PUBLISHING)(run):
+            yield
+    finally:
+        over.set()
+        asking.join()
+        run.installation.stop_service(GATEWAY)
 
 
 @contextlib.contextmanager
@@ -232,7 +259,7 @@ FAULTS: dict[str, tuple[Fault, tuple[str, ...]]] = {
     "hung transaction": (hung_transaction, ("SpratTransactionHangs sprat.texts.v1",)),
     "no checkpoints": (no_checkpoints, ("SpratCheckpointsStopped",)),
     "masking fails": (faulty(MASKING), ("SpratMaskingFails",)),
-    "nothing is acknowledged": (faulty(PUBLISHING), ("SpratRecordsHeld sprat-intent",)),
+    "nothing is acknowledged": (unacknowledged, ("SpratRecordsHeld sprat-intent", "SpratGatewayFails")),
     "broker frozen": (kafka_frozen, ("SpratKafkaUnreachable", "SpratServiceNotReady sprat-translation")),
     "credential and certificate refused": (
         refused,
