@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,12 @@ from sprat.base.settings import RedisSettings
 from sprat.processing.cache import RedisCache, cache_key
 from sprat_cli.main import app
 from sprat_contracts import Origin, Record, TextSubmitted, Topics
+from sprat_contracts.ids import TEXT, derive
+from sprat_operations.gateway_stores import GatewayStore, gateway_namespace, keep_noted
 from sprat_operations.topics import create_topics
 from support.cli_records import environment
-from support.stream import open_transaction, producing
+from support.page_store import filled_store
+from support.stream import eventually, open_transaction, producing
 from support.traced_records import TracedText
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -207,6 +211,38 @@ async def test_of_a_tenant_all_answers_are_deleted_those_to_masked_texts_too(
     assert code == 0
     assert listed(rows) == {place for id in ("order-7", "order-8", "order-70") for place in installation.places[id]}
     assert await left(installation, client) == {each for each in ALL if "order-9" in each}
+
+
+async def test_what_gateways_keep_is_deleted_and_one_on_another_machine_is_named(
+    installation: Installation, client: Client, tmp_path: Path
+) -> None:
+    texts, prefix = installation.published.texts, installation.published.topics.prefix
+    kept = {f"{gateway_namespace(prefix)}{derive(TEXT, text.source, text.id)}": text.id for text in texts}
+    name, value = GatewayStore("another-host", "/var/lib/sprat").note(prefix)
+    await client.mset({name: value} | dict.fromkeys(kept, "sealed"))
+    redis = RedisSettings.model_validate({"url": installation.redis_url})
+    noting = asyncio.create_task(keep_noted(redis, prefix, tmp_path))
+    await eventually(lambda: _is_noted(client, prefix, tmp_path))
+    records = [record for text in texts for record in text.records()]
+    try:
+        async with filled_store(tmp_path, *records, topics=installation.published.topics) as filled:
+            code, rows, err = await installation.run("--key", "anna", SPRAT_GATEWAY__DATA=str(tmp_path))
+            found = await filled.show(lambda store: store.execute("SELECT text_id FROM texts").fetchall())
+        left_in_redis = {id for name, id in kept.items() if await client.exists(name)}
+    finally:
+        noting.cancel()
+        await client.delete(name, GatewayStore.here(tmp_path).note(prefix)[0], *kept)
+    assert {id for (id,) in found} == left_in_redis == {"order-8", "order-70"}
+    here, there = rows[-1]["gateways"]
+    assert (here["folder"], here["texts"], here["problem"]) == (str(tmp_path), 2, None)
+    assert (there["host"], there["problem"]) == ("another-host", "on another machine")
+    assert "on another-host, folder /var/lib/sprat: on another machine; run there: " in err
+    assert "python -m sprat_gateway.erasure --key anna\n" in err
+    assert code == 1, "not everything was reached"
+
+
+async def _is_noted(client: Client, prefix: str, folder: Path) -> bool:
+    return bool(await client.exists(GatewayStore.here(folder).note(prefix)[0]))
 
 
 async def test_each_record_has_the_time_until_which_it_stands(installation: Installation) -> None:

@@ -34,6 +34,7 @@ from sprat_gateway.replies.reader import ReplyReader
 from sprat_gateway.replies.waiters import UNATTENDED, Waiters
 from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_operations.api_keys import KeyRing, read_keys
+from sprat_operations.gateway_stores import keep_noted
 from sprat_policy import DoorSigner, Policy, load_door_policy
 
 log = logging.getLogger(__name__)
@@ -155,6 +156,8 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         await _connect(settings, publisher)
         stack.push_async_callback(publisher.stop)
         answers = await _answers(stack, settings)
+        if section.data is not None and section.seal_key is not None:
+            _in_background(stack, keep_noted(settings.redis, settings.kafka.prefix, section.data))
         waiters = Waiters(section.max_waiting, 0 if answers is None else UNATTENDED)
         stack.callback(signals.GATEWAY_WAITING.watch(lambda: [(len(waiters), {})]))
         reader = ReplyReader(settings.kafka, waiters)

@@ -2,7 +2,7 @@
 
 * `connection`, `installation`, `chosen_policy`, `local_run`: which Kafka, installation, policy and secret are meant
 * `doctor`: what is reachable, what is missing, how to fix it
-* `topics`, `rights`, `acls`, `erase`, `local_cache`: what an operator sets up and removes
+* `topics`, `rights`, `acls`, `erase`, `gateway_stores`, `local_cache`: what an operator sets up and removes
 * `lag`, `group_lag`, `traffic`, `board`: how far groups are behind, and what an installation handles
 * `result_stream`, `topic_reader`, `trace`, `record_summary`: records, read and told
 * `dead_letters`, `dead_letter_selection`, `replay`: what could not be handled, and sending it again

@@ -1,4 +1,4 @@
-"""What stands where of a person or a tenant, until when, and the deletion of what can be deleted: answers in Redis.
+"""What stands where of a person or a tenant, until when, and the deletion of what can be: in Redis and by gateways.
 
 A record of Kafka cannot be deleted by itself; it expires with its topic's retention. So the records are listed, with
 the time until which each stands at most.
@@ -7,8 +7,9 @@ the time until which each stands at most.
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from aiokafka import ConsumerRecord
@@ -22,6 +23,9 @@ from sprat.kafka.clients import client_arguments
 from sprat.processing.cache import key_prefix
 from sprat_contracts.dead_letters import ORIGIN_TOPIC, original_headers
 from sprat_contracts.headers import decoded
+from sprat_contracts.ids import TEXT, derive
+from sprat_operations import gateway_stores
+from sprat_operations.gateway_stores import ErasedStore, GatewayStore, erase_stores, gateway_namespace
 from sprat_operations.record_summary import RecordKind, record_kinds
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
 from sprat_operations.topics import kept_for
@@ -32,7 +36,7 @@ HOLDS: Final[Mapping[RecordKind, str]] = {
     RecordKind.text: "the text",
     RecordKind.prediction: "the text and the small model's answer",
     RecordKind.request: "the text and the small model's answer",
-    RecordKind.answer: "the text and the answers of both models",
+    RecordKind.answer: "the text, also as it left, and the answers of both models",
     RecordKind.result: "the answer, the reference of the upstream system",
     RecordKind.dead_letter: "a record that could not be handled, as it was",
     RecordKind.feedback: "a person's correction",
@@ -45,6 +49,10 @@ _PATHS: Final = (("submitted",), ("prediction", "submitted"), ("request", "predi
 _MASKED_ANSWERS: Final = (
     "answers of the frontier to masked texts, which hold placeholders, are found by tenant alone and expire after "
     "SPRAT_FRONTIER__ANSWER_TTL_S"
+)
+_GATEWAYS: Final = (
+    "what a gateway has stored on another machine is named where that gateway uses Redis; else run there: "
+    f"{gateway_stores.PROGRAM}"
 )
 _RECENT: Final = "what is computed while this runs, or when a text in Kafka is read again, is stored anew"
 _OLD_TEXTS: Final = (
@@ -122,6 +130,10 @@ class Stock:
     deleted: int = 0
     redis_error: str | None = None
     """Why Redis could not be searched; None if it was."""
+    noted: list[GatewayStore] = field(default_factory=list)
+    """The stores that gateways have noted in Redis."""
+    stores: list[ErasedStore] = field(default_factory=list)
+    """What became of the stores of gateways."""
 
     def expiry(self, record: StoredRecord) -> Expiry:
         """Return until when a record stands."""
@@ -149,13 +161,19 @@ class Stock:
     @property
     def complete(self) -> bool:
         """Return whether everything was looked at."""
-        return not self.unreadable_topics and not self.held_back and self.redis_error is None
+        reached = self.redis_error is None and all(each.problem is None for each in self.stores)
+        return not self.unreadable_topics and not self.held_back and reached
+
+    @property
+    def identities(self) -> set[Identity]:
+        """Return source and id of every text that was found."""
+        return {record.identity for record in self.records if record.identity is not None}
 
 
 def remarks(selection: Selection) -> list[str]:
     """Return what a deletion by this selection does not find, for people."""
     answers = [] if selection.is_tenant else [_MASKED_ANSWERS, _OLD_TEXTS]
-    return [*answers, *([] if selection.text_id else [_FEEDBACK]), _RECENT]
+    return [*answers, *([] if selection.text_id else [_FEEDBACK]), _GATEWAYS, _RECENT]
 
 
 async def erase(
@@ -164,10 +182,11 @@ async def erase(
     keys: Keys,
     selection: Selection,
     *,
+    stores: Collection[Path] = (),
     dry_run: bool = False,
     progress: OnReadProgress = no_progress,
 ) -> Stock:
-    """List all records of a selection, and delete its answers in Redis.
+    """List all records of a selection; delete its answers in Redis, and what gateways of this machine have stored.
 
     Every topic is read to its present end. With `dry_run` nothing is deleted.
 
@@ -176,7 +195,8 @@ async def erase(
         redis: where the services keep answers.
         keys: of the installation: the names of the answers are hashes with them.
         selection: whose data.
-        dry_run: only count the answers.
+        stores: the folders in which gateways of this machine have their stores.
+        dry_run: only count what would be deleted.
         progress: called while the topics are read.
 
     Raises:
@@ -202,7 +222,9 @@ async def erase(
     kept = await kept_for(client, {record.topic for record in (*records, *unknown)})
     stock = Stock(records, unknown, kept, unreadable, held_back, search.texts)
     prefixes = _prefixes(kafka.prefix, selection, hashes, stock.texts)
-    await _delete_answers(redis, f"{kafka.prefix}:", prefixes, stock, dry_run=dry_run)
+    await _delete_answers(redis, kafka.prefix, prefixes, stock, dry_run=dry_run)
+    given = {"key": selection.key, "text_id": selection.text_id, "tenant": selection.tenant}
+    stock.stores = list(erase_stores(stores, stock.noted, stock.identities, **given, dry_run=dry_run))
     return stock
 
 
@@ -357,22 +379,28 @@ def _prefixes(
 
 
 async def _delete_answers(
-    settings: RedisSettings, namespace: str, prefixes: Sequence[str], stock: Stock, *, dry_run: bool
+    settings: RedisSettings, prefix: str, prefixes: Sequence[str], stock: Stock, *, dry_run: bool
 ) -> None:
-    """Search all names once; delete those that begin like one of the prefixes."""
-    wanted = frozenset(prefix.encode() for prefix in prefixes)
-    colons = {prefix.count(b":") for prefix in wanted}
+    """Search all names once; delete those that begin like one of the prefixes, and what gateways keep of the texts."""
+    wanted = frozenset(each.encode() for each in prefixes)
+    colons = {each.count(b":") for each in wanted}
+    kept = {f"{gateway_namespace(prefix)}{derive(TEXT, *identity)}".encode() for identity in stock.identities}
+    notes = gateway_stores.notes(prefix).encode()
     client = Redis.from_url(
         settings.url.get_secret_value(), socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
     )
     try:
         await client.ping()
         names: list[bytes] = []
-        if wanted:
-            async for name in client.scan_iter(match=f"{_escaped(namespace)}*", count=_SCAN):
-                parts = name.split(b":")
-                if any(b":".join(parts[:count]) + b":" in wanted for count in colons):
-                    names.append(name)
+        noted: set[bytes] = set()
+        async for name in client.scan_iter(match=f"{_escaped(prefix)}:*", count=_SCAN):
+            parts = name.split(b":")
+            if name in kept or any(b":".join(parts[:count]) + b":" in wanted for count in colons):
+                names.append(name)
+            elif name.startswith(notes):
+                noted.add(name)
+        found = [gateway_stores.read_note(await client.get(name)) for name in sorted(noted)]
+        stock.noted = [store for store in found if store is not None]
         stock.cached = len(set(names))
         if names and not dry_run:
             for at in range(0, len(names), _SCAN):

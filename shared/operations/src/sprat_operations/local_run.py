@@ -15,6 +15,8 @@ SIMULATED = "simulated"
 SIMULATOR_HOST = "localhost"
 """How its frontier reaches the simulator: a policy that takes the servers on 127.0.0.1 inside leaves it outside."""
 SIMULATOR_REGION = "local"
+GATEWAY_DATA = "gateway"
+"""The folder of its gateway's store, in that of the installation."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _REDIS_PORT = 6379
 

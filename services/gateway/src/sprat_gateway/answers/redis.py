@@ -11,16 +11,12 @@ from sprat.base.sealing import Seal
 from sprat.base.settings import RedisSettings
 from sprat.processing.cache import RedisCache
 from sprat_gateway.answers.kept import KeptText
+from sprat_operations.gateway_stores import gateway_namespace
 
 log = logging.getLogger(__name__)
 
 TTL_S: Final = 24 * 3600
 _KEPT: Final = TypeAdapter(KeptText)
-
-
-def namespace(prefix: str) -> str:
-    """Return how the keys begin; the uuid of the text follows."""
-    return f"{prefix}:door:"
 
 
 class RedisAnswers:
@@ -34,7 +30,7 @@ class RedisAnswers:
 
     def __init__(self, redis: RedisSettings, prefix: str, seal_key: SecretStr) -> None:
         kept_for_a_day = redis.model_copy(update={"ttl_s": TTL_S})
-        self._cache = RedisCache(kept_for_a_day, namespace(prefix), Seal(Keys(seal_key)), name="door")
+        self._cache = RedisCache(kept_for_a_day, gateway_namespace(prefix), Seal(Keys(seal_key)), name="door")
 
     async def find(self, uuid: str) -> KeptText | None:
         """Return what stands of a text, whoever's it is."""

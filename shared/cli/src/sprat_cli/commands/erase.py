@@ -1,4 +1,4 @@
-"""`sprat erase`: delete a person's or a tenant's answers in Redis, and list what stands in Kafka and until when."""
+"""`sprat erase`: delete what Redis and gateways hold of a person or a tenant; list what stands in Kafka, until when."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,12 +9,14 @@ import typer
 
 from sprat.base.errors import UserError
 from sprat.base.keys import Keys
+from sprat.base.settings import environment
 from sprat.base.words import counted
 from sprat_cli.options import Bootstrap, Json, Prefix, kafka_settings, option
 from sprat_cli.progress import read_progress
 from sprat_cli.render import when
 from sprat_cli.terminal import faint, printable, remark, say, say_json
 from sprat_operations import erase as erasure
+from sprat_operations import gateway_stores
 from sprat_operations.connection import CommandSettings, explain_kafka_errors, load_command_settings, without_secret
 from sprat_operations.erase import HOLDS, Selection, Stock, StoredRecord, remarks
 
@@ -25,7 +27,9 @@ Examples:
   sprat erase --tenant acme-bank
 
 \b
-What is given must all hold. The answers in Redis are deleted. Records of Kafka cannot be deleted one by one: each is
+What is given must all hold. The answers in Redis are deleted, and what gateways of this machine have stored: that of
+`sprat up`, and one whose folder SPRAT_GATEWAY__DATA names. Where another gateway has a store, and has noted it in
+Redis, it is named, with the command that deletes there. Records of Kafka cannot be deleted one by one: each is
 listed with its topic, partition and offset, what it holds, and the time until which it stands; Kafka deletes it
 shortly afterwards, with the segment of the log that it is in, by the second time at the latest. No text is shown.
 
@@ -40,8 +44,9 @@ hashes with it, and SPRAT_PREVIOUS_SECRET too during a rotation; SPRAT_REDIS__UR
 
 \b
 Exit codes:
-  0  all was looked at, and what was found in Redis is deleted
-  1  a topic, what an open transaction holds back, or Redis could not be looked at; what could be is listed and deleted
+  0  all was looked at, and what was found in Redis and stored by gateways is deleted
+  1  a topic, what an open transaction holds back, Redis or a gateway's store could not be looked at; what could be is
+     listed and deleted
   2  wrong usage, or Kafka cannot be reached"""
 
 
@@ -55,7 +60,7 @@ def erase(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Delete the answers in Redis about a person's texts or a tenant's, and list what stands in Kafka until when."""
+    """Delete what Redis and gateways hold of a person or a tenant, and list what stands in Kafka until when."""
     selection = Selection(key, text_id, tenant)
     if selection == Selection():
         raise UserError("name whose data: --key KEY, --text-id ID or --tenant NAME; together, all must hold")
@@ -63,7 +68,15 @@ def erase(
     settings = load_command_settings(kafka)
     with explain_kafka_errors(kafka), read_progress("reading") as progress:
         stock = asyncio.run(
-            erasure.erase(kafka, settings.redis, _keys(settings), selection, dry_run=dry_run, progress=progress)
+            erasure.erase(
+                kafka,
+                settings.redis,
+                _keys(settings),
+                selection,
+                stores=gateway_stores.folders_here(kafka.bootstrap, environment()),
+                dry_run=dry_run,
+                progress=progress,
+            )
         )
     if as_json:
         for row in _rows(stock, selection, dry_run=dry_run):
@@ -73,20 +86,33 @@ def erase(
             say(line)
         for line in remarks(selection):
             say(faint(f"not found: {line}"))
+    for line in _problems(stock, selection):
+        remark(line)
+    raise typer.Exit(0 if stock.complete else 1)
+
+
+def _problems(stock: Stock, selection: Selection) -> Iterator[str]:
+    """Return what was not looked at, and what may be the selection's."""
     if selection.tenant is not None and stock.count_unknown:
-        remark(
+        yield (
             f"{counted(stock.count_unknown, 'record')} whose tenant cannot be read (tenant unknown): they may be of "
             f"{printable(selection.tenant)}"
         )
     for topic, why in stock.unreadable_topics.items():
-        remark(f"not looked at: {topic}, {why}")
+        yield f"not looked at: {topic}, {why}"
     for transaction in stock.held_back:
-        remark(f"{transaction}: what stands behind was not looked at; {transaction.fix}")
+        yield f"{transaction}: what stands behind was not looked at; {transaction.fix}"
     if stock.redis_error is not None:
-        remark(
+        yield (
             f"Redis cannot be searched ({stock.redis_error}): nothing is deleted; set SPRAT_REDIS__URL to the services'"
         )
-    raise typer.Exit(0 if stock.complete else 1)
+    for each in stock.stores:
+        if each.problem is not None:
+            there = gateway_stores.command(selection.key, selection.text_id, selection.tenant)
+            yield (
+                f"nothing is deleted in the store of the gateway on {printable(each.store.host)}, folder "
+                f"{printable(each.store.folder)}: {printable(each.problem)}; run there: {there}"
+            )
 
 
 def _keys(settings: CommandSettings) -> Keys:
@@ -111,6 +137,9 @@ def _lines(stock: Stock, *, dry_run: bool) -> Iterator[str]:
     done = "would be deleted" if dry_run else "deleted"
     count = stock.cached if dry_run else stock.deleted
     yield f"Redis: {counted(count, 'answer')} {done}"
+    for each in stock.stores:
+        if each.problem is None:
+            yield f"gateway, {printable(each.store.folder)}: {counted(each.texts, 'text')} {done}"
 
 
 def _until(stock: Stock, record: StoredRecord) -> str:
@@ -147,6 +176,10 @@ def _rows(stock: Stock, selection: Selection, *, dry_run: bool) -> Iterator[dict
         "records": stock.by_topic,
         "tenant_unknown": stock.unknown_by_topic,
         "redis": {"searched": stock.redis_error is None, "found": stock.cached, "deleted": stock.deleted},
+        "gateways": [
+            {"host": each.store.host, "folder": each.store.folder, "texts": each.texts, "problem": each.problem}
+            for each in stock.stores
+        ],
         "not_looked_at": stock.unreadable_topics,
         "held_back": [asdict(transaction) for transaction in stock.held_back],
         "not_found": remarks(selection),

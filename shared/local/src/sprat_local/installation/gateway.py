@@ -8,6 +8,7 @@ from typing import Final
 from sprat.base.errors import UserError
 from sprat_local.installation.options import Options
 from sprat_operations import api_keys
+from sprat_operations.local_run import GATEWAY_DATA
 from sprat_policy import load_policy, variable_of
 
 USUAL_PORT: Final = 8088
@@ -17,7 +18,6 @@ SOURCE: Final = "/sprat-up"
 TENANT: Final = "default"
 """Of these texts, unless the policy names others alone."""
 
-_STORE: Final = "gateway"
 _ROLES: Final = ("send", "read-texts", "label")
 _KNOWN: Final = tuple(
     f"SPRAT_{name}"
@@ -57,7 +57,7 @@ def gateway_variables(shared: Mapping[str, str], options: Options, folder: Path,
     return {"SPRAT_GATEWAY__PAGE": "on", **variables} | {
         "SPRAT_GATEWAY__PORT": str(port),
         "SPRAT_GATEWAY__KEYS_FILE": str(keys_file(folder).absolute()),
-        "SPRAT_GATEWAY__DATA": str((folder / _STORE).absolute()),
+        "SPRAT_GATEWAY__DATA": str((folder / GATEWAY_DATA).absolute()),
     }
 
 

@@ -1,0 +1,114 @@
+"""Deletes what the store of a gateway holds of a person or a tenant: for `sprat erase`, and by itself beside a gateway.
+
+`python -m sprat_gateway.erasure --tenant acme-bank`, where the gateway runs and with its SPRAT_GATEWAY__DATA.
+"""
+
+import argparse
+import sqlite3
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from sprat.base.errors import UserError
+from sprat.base.settings import environment
+from sprat.base.words import counted
+from sprat_gateway.page.retention import overwrite
+from sprat_gateway.page.schema import FILE, open_existing
+from sprat_operations.gateway_stores import DATA
+
+_FOUND: Final = """INSERT INTO temp.erased SELECT id, tenant, trace FROM texts
+WHERE (:tenant IS NULL OR tenant = :tenant) AND (
+    ((:key IS NULL OR key = :key) AND (:text_id IS NULL OR text_id = :text_id))
+    OR (source, text_id) IN (SELECT source, text_id FROM temp.named))"""
+_CALLS: Final = """DELETE FROM calls
+WHERE (trace, tenant) IN (SELECT trace, tenant FROM temp.erased WHERE trace IS NOT NULL)"""
+_OF_TENANT: Final = ("calls", "letters", "sums", "latencies", "denials")
+
+
+def erase(
+    folder: Path,
+    *,
+    key: str | None,
+    text_id: str | None,
+    tenant: str | None,
+    identities: Collection[tuple[str, str]] = (),
+    dry_run: bool = False,
+) -> int | None:
+    """Delete texts with all their parts; return how many there were, None where the folder has no store.
+
+    Args:
+        folder: of the store; its gateway may run.
+        key: that the upstream system gave the records.
+        text_id: of the text. All that is given must hold.
+        tenant: whose texts; alone, everything of the tenant.
+        identities: source and id of further texts.
+        dry_run: only count.
+
+    Raises:
+        UserError: the store cannot be changed, or is of another version.
+    """
+    try:
+        connection = open_existing(folder)
+        if connection is None:
+            return None
+        try:
+            return _erase(connection, (key, text_id, tenant), identities, dry_run=dry_run)
+        finally:
+            connection.close()
+    except (OSError, sqlite3.Error) as error:
+        fix = f"stop its gateway and delete {folder / FILE}: a new one is read from the topics"
+        raise UserError(f"its store cannot be changed ({type(error).__name__}: {error}); {fix}") from None
+
+
+def _erase(
+    connection: sqlite3.Connection,
+    given: tuple[str | None, str | None, str | None],
+    identities: Collection[tuple[str, str]],
+    *,
+    dry_run: bool,
+) -> int:
+    key, text_id, tenant = given
+    connection.execute("CREATE TEMP TABLE named (source TEXT, text_id TEXT, PRIMARY KEY (source, text_id))")
+    connection.execute("CREATE TEMP TABLE erased (id INTEGER PRIMARY KEY, tenant TEXT, trace TEXT)")
+    connection.executemany("INSERT OR IGNORE INTO temp.named VALUES (?, ?)", list(identities))
+    connection.execute("BEGIN IMMEDIATE")
+    fields = {"key": None if key is None else key.encode(), "text_id": text_id, "tenant": tenant}
+    connection.execute(_FOUND, fields)
+    (texts,) = connection.execute("SELECT count(*) FROM temp.erased").fetchone()
+    if dry_run:
+        connection.execute("ROLLBACK")
+        return int(texts)
+    connection.execute(_CALLS)
+    connection.execute("DELETE FROM texts WHERE id IN (SELECT id FROM temp.erased)")  # a trigger deletes its parts
+    if key is None and text_id is None:
+        for table in _OF_TENANT:
+            connection.execute(f"DELETE FROM {table} WHERE tenant = ?", (tenant,))  # noqa: S608 - of the names above
+    connection.execute("COMMIT")
+    overwrite(connection)
+    return int(texts)
+
+
+def main() -> int:
+    """Delete as the arguments say; return the exit code."""
+    parser = argparse.ArgumentParser("python -m sprat_gateway.erasure", description=__doc__.partition("\n")[0])
+    parser.add_argument("--key", help="the key that the upstream system gave the records")
+    parser.add_argument("--text-id", help="the id of a text (ce_id)")
+    parser.add_argument("--tenant", help="of this tenant; alone, all of it")
+    parser.add_argument("--dry-run", action="store_true", help="delete nothing: count alone")
+    given = parser.parse_args()
+    folder = environment().get(DATA, "")
+    if not folder or (given.key, given.text_id, given.tenant) == (None, None, None):
+        parser.error(f"set {DATA} to the gateway's" if not folder else "name whose data: --key, --text-id or --tenant")
+    try:
+        texts = erase(Path(folder), key=given.key, text_id=given.text_id, tenant=given.tenant, dry_run=given.dry_run)
+    except UserError as error:
+        sys.stderr.write(f"{folder}: {error}\n")
+        return 1
+    found = f"{counted(texts or 0, 'text')} {'would be deleted' if given.dry_run else 'deleted'}"
+    sys.stdout.write(f"{folder}: {'there is no store' if texts is None else found}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
