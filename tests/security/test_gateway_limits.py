@@ -180,6 +180,22 @@ async def test_an_address_with_a_key_is_refused_wherever_it_leads(keys_file, key
             assert (await client.get(path)).json()["code"] == "key_in_address"
 
 
+async def test_bodies_in_all_are_bounded_and_given_back(keys_file, key, monkeypatch):
+    monkeypatch.setattr(gate, "MAX_HELD", 150_000)
+    head = HEAD + f"Authorization: Bearer {key}\r\nContent-Length: 100000\r\n\r\n".encode()
+    async with door(keys_file) as (client, port):
+        for _ in range(3):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head + b" " * 90_000)
+            await asyncio.sleep(0.3)
+            busy = await client.post("/v1/texts", content=b" " * 100_000, headers=bearer(key))
+            assert (busy.status_code, busy.json()["code"]) == (503, "busy")
+            writer.close()
+            await asyncio.sleep(0.3)
+            answer = await client.post("/v1/texts", content=b" " * 100_000, headers=bearer(key))
+            assert answer.status_code == 422
+
+
 @pytest.mark.parametrize("path", ["/v1/texts", "/nothing", "/fails"])
 async def test_every_response_says_what_browsers_may_do(keys_file, path):
     async with door(keys_file) as (client, _):
@@ -234,6 +250,12 @@ async def test_a_slow_client_is_told_and_let_go(keys_file, monkeypatch, request_
 async def test_a_client_that_asks_nothing_is_let_go(keys_file):
     async with door(keys_file, head_s=0.3) as (_, port):
         assert (await asyncio.wait_for(raw(port, b""), 10)).startswith(b"HTTP/1.1 408")
+
+
+async def test_a_handshake_has_a_time(keys_file, tmp_path):
+    tls = tls_context(*self_signed(tmp_path / "door", "door", "127.0.0.1"))
+    async with door(keys_file, head_s=0.3, tls=tls) as (_, port):
+        assert await asyncio.wait_for(raw(port, b""), 10) == b""
 
 
 async def test_a_slow_body_with_a_key_is_told_and_let_go(keys_file, key, monkeypatch):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +25,8 @@ MAX_RECORD: Final = 512 * 1024
 """Bytes of a body, and of a line of NDJSON."""
 MAX_NDJSON: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 64
+MAX_HELD: Final = 128 * 1024 * 1024
+"""Bytes of the bodies of all requests that are open."""
 BODY_S: Final = 10.0
 """How long a client may keep the door waiting for the body, in all."""
 NDJSON: Final = "application/x-ndjson"
@@ -62,6 +64,7 @@ class Gate:
         self._app = app
         self._hosts = frozenset(each.lower() for each in hosts)
         self._limits = limits
+        self._held_bytes = 0
         self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +73,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        body = _Body(receive, headers)
+        body = _Body(receive, headers, self._hold)
         response = _Response(send, body, secure=scope["scheme"] == "https")
         held = held_of(cast("dict[str, object]", scope))
         try:
@@ -79,12 +82,25 @@ class Gate:
                 await self._app(scope, body, response)
             except Problem as problem:
                 await self._refuse(problem, scope, body, response)
+            except ClientDisconnect:
+                pass
             except Exception:
                 log.exception("a request failed: %s", _route(scope))
                 defect = Problem(500, "defect", "the door failed; its log says where")
                 await self._refuse(defect, scope, body, response)
         finally:
+            self._held_bytes -= body.held
             self._limits.leave(held)
+
+    def _hold(self, size: int) -> None:
+        """Count bytes of a body until the end of its request.
+
+        Raises:
+            Problem: 503, there is no room for more.
+        """
+        self._held_bytes += size
+        if self._held_bytes > MAX_HELD:
+            raise Problem(503, "busy", "the door holds as much as it may: try again", headers={"Retry-After": "1"})
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Check what can be said before the body is read.
@@ -117,12 +133,16 @@ class Gate:
 class _Body:
     """Gives the body to the routes: whole, but for NDJSON; within its time, size and depth."""
 
-    def __init__(self, receive: Receive, headers: Headers) -> None:
+    def __init__(self, receive: Receive, headers: Headers, hold: Callable[[int], None]) -> None:
         self._receive = receive
+        self._hold = hold
         self._headers = headers
         self._most = most_bytes(headers)
         self._left_s = BODY_S
         self._size = 0
+        self._discarding = False
+        self.held = 0
+        """Bytes that were counted by `hold`."""
         self.ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
     async def __call__(self) -> Message:
@@ -148,7 +168,7 @@ class _Body:
         """Take what still comes, if it is not much: a connection that is closed before loses the response, too."""
         if "expect" in self._headers:  # the client waits for a response before it sends the body
             return
-        self._most = _MAX_DISCARDED
+        self._most, self._discarding = _MAX_DISCARDED, True
         with suppress(Problem):
             while not self.ended:
                 await self._next()
@@ -164,10 +184,14 @@ class _Body:
         except TimeoutError:
             raise Problem(408, "slow_body", "the body did not come in time: send it at once") from None
         self._left_s -= loop.time() - began
-        self._size += len(message.get("body", b""))
+        self.ended = message["type"] != "http.request" or not message.get("more_body", False)
+        size = len(message.get("body", b""))
+        self._size += size
+        if not self._discarding:
+            self.held += size
+            self._hold(size)
         if self._size > self._most:
             raise _too_large(self._headers)
-        self.ended = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
 

@@ -38,7 +38,7 @@ class HttpServer(uvicorn.Server):
         connections: at a time.
         proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto count.
         tls: serves HTTPS; None: HTTP.
-        head_s: how long the head of a request may take.
+        head_s: how long the head of a request may take, and the handshake of TLS.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class HttpServer(uvicorn.Server):
                 loop="none",
                 lifespan="off",
                 log_config=None,
+                log_level="error",  # else everybody could fill the log, with a line for each request that is none
                 access_log=False,
                 server_header=False,
                 proxy_headers=bool(proxies),
@@ -99,7 +100,7 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; uvicorn's own way would give the handshake of TLS a minute."""
         await super().startup(sockets=[])
-        bound_s = None if self._tls is None else HEAD_S
+        bound_s = None if self._tls is None else self._head_s
         server = await asyncio.get_running_loop().create_server(
             lambda: BoundedConnection(self.config, self.server_state, self._connections, self._head_s),
             sock=self._listener,
