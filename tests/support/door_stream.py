@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from sprat.base.settings import KafkaSettings, RedisSettings
 from sprat_contracts import DeadLetterReason, Envelope, Result, TextSubmitted, Topics, Traceparent, decode, encode, ids
-from sprat_gateway.runtime import open_door
+from sprat_gateway.runtime import OpenDoor, open_door
 from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_operations.api_keys import FILE, add_key
 from support.router_records import reread
@@ -98,6 +98,7 @@ class FrontDoor:
     """A door that serves, and what answers behind it."""
 
     client: httpx.AsyncClient
+    opened: OpenDoor
     router: Answering
     settings: GatewaySettings
     keys: Mapping[str, str]
@@ -157,4 +158,4 @@ async def serving(settings: GatewaySettings, router: Answering) -> AsyncIterator
         door = await stack.enter_async_context(open_door(settings.model_copy(update={"gateway": own})))
         url = f"http://127.0.0.1:{door.port}"
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=40))
-        yield FrontDoor(client, router, settings, keys)
+        yield FrontDoor(client, door, router, settings, keys)

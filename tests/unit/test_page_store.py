@@ -161,18 +161,18 @@ async def test_texts_of_the_door_are_found_also_beyond_the_sample(tmp_path):
     async with filled_store(tmp_path) as filled:
         answers = PageAnswers(filled.store, text.topics.tasks, lambda: NOW)
         await answers.keep([sent])
-        assert (await answers.find(UUID)).outcome == sent.outcome
+        assert (await answers.find(UUID, "acme", "/crm")).outcome == sent.outcome
         filled.sample.one_in = 64
         await filled.put(text.result(decision="kept"))
-        again = await answers.find(UUID)
+        again = await answers.find(UUID, "acme", "/crm")
     assert (again.digest, again.outcome.complete, list(again.outcome.results)) == (sent.digest, True, ["intent"])
 
 
 async def test_the_digest_of_a_text_that_came_by_kafka_is_that_of_the_door(tmp_path):
     text = TracedText()
     async with filled_store(tmp_path, text.text()) as filled:
-        found = await PageAnswers(filled.store, text.topics.tasks, lambda: NOW).find(UUID)
-    assert (found.digest, found.outcome.tasks, found.partition) == (digest_of(text.text().value), ("intent",), 0)
+        found = await PageAnswers(filled.store, text.topics.tasks, lambda: NOW).find(UUID, "acme", "/crm")
+    assert (found.digest, found.outcome.tasks, found.place[0]) == (digest_of(text.text().value), ("intent",), 0)
 
 
 async def test_a_store_that_fails_is_a_text_that_is_not_found(tmp_path):
@@ -180,7 +180,7 @@ async def test_a_store_that_fails_is_a_text_that_is_not_found(tmp_path):
         await store.read(lambda connection: connection.execute("SELECT 1"))
         await store.write(lambda writer: writer.connection.execute("DROP TABLE texts"))
         answers = PageAnswers(store, TracedText().topics.tasks)
-        assert await answers.find(UUID) is None
+        assert await answers.find(UUID, "acme", "/crm") is None
         await answers.keep([KeptText(TextOutcome(UUID, "/crm", "order-7", "acme", ("intent",)), "")])
 
 

@@ -57,6 +57,11 @@ class Catalogue:
             for language in model.languages
         }
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups of the models that answer texts now, without the prefix."""
+        return frozenset(self._models.groups())
+
     def _serving(self) -> list[ModelAnnounced]:
         announced = self._models.announced()
         return [each for each in announced if each.model == DEFAULT_MODEL and each.owns_from is not None]

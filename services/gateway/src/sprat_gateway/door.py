@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import json
 import logging
 import uuid as uuids
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -9,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from sprat.base.errors import Fatal
 from sprat.base.settings import KafkaSettings
@@ -28,6 +29,7 @@ from sprat_contracts import (
 from sprat_gateway.answers.kept import KeptText, TextStore, digest_of
 from sprat_gateway.http.callers import Caller
 from sprat_gateway.http.problems import Problem
+from sprat_gateway.replies.search import ReplySearch
 from sprat_gateway.replies.waiters import TableFull, TextOutcome, Waiter, Waiters
 from sprat_policy import DoorSigner
 
@@ -47,7 +49,8 @@ class ValidText:
     record: OutRecord
     outcome: TextOutcome
     """Without any Result."""
-    digest: str
+    groups: tuple[str, ...]
+    """Of the models that it asks for, as `intent.default`."""
 
 
 class Door:
@@ -59,7 +62,8 @@ class Door:
         waiters: whom the reader of replies tells.
         signer: signs texts where the policy asks for it, and refuses what the router would.
         answers: where texts stand for those who ask later; None: nowhere.
-        late: returns whether the answers to these tasks will not come within so many seconds.
+        search: finds what was decided before this door listened; None: the answers' place does that.
+        late: returns whether texts for these groups of models will not be answered within so many seconds.
     """
 
     def __init__(
@@ -70,12 +74,14 @@ class Door:
         signer: DoorSigner,
         answers: TextStore | None = None,
         *,
-        late: Callable[[tuple[str, ...], float], bool] = lambda _tasks, _wait_s: False,
+        search: ReplySearch | None = None,
+        late: Callable[[tuple[str, ...], float], bool] = lambda _groups, _wait_s: False,
     ) -> None:
         self._kafka = kafka
         self._publisher = publisher
         self._waiters = waiters
         self._answers = answers
+        self._search = search
         self._late = late
         self._signer = signer
         self._held: OutRecord | None = None
@@ -113,11 +119,13 @@ class Door:
         _, headers = encode(message, envelope)
         if (signature := self._signer.sign(caller.tenant, source, id, value)) is not None:
             headers.append((SIGNATURE_HEADER, signature))
-        known = self._kafka.topics.tasks
-        tasks = (*message.tasks.known_to(known), *message.tasks.unknown_to(known))
+        table = self._kafka.topics.tasks
+        known = message.tasks.known_to(table)
+        tasks = (*known, *message.tasks.unknown_to(table))
+        groups = tuple(f"{task}.{options.model}" for task, options in known.items())
         uuid = str(ids.derive(ids.TEXT, source, id))
         outcome = TextOutcome(uuid, source, id, caller.tenant, tasks)
-        return ValidText(OutRecord(topic, id.encode(), value, headers), outcome, digest_of(value))
+        return ValidText(OutRecord(topic, id.encode(), value, headers), outcome, groups)
 
     async def submit(
         self,
@@ -135,18 +143,19 @@ class Door:
         Raises:
             Problem: it is refused, it cannot be published, or its id is that of another text (409).
         """
-        submission = self.read(caller, body, id, traceparent)
-        found = None if id is None else await self._find(submission.outcome.uuid)
+        text = self.read(caller, body, id, traceparent)
+        digest = digest_of(text.record.value or b"")
+        found = None if id is None else await self._find(text.outcome.uuid, caller)
         if found is not None and found.outcome.refused is not None:  # what was wrong may be repaired
-            self._waiters.forget(submission.outcome.uuid)
+            self._waiters.forget(text.outcome.uuid)
         elif found is not None:
-            _check_same(found.digest, submission.digest)
+            _check_same(found.digest, digest)
             async with self._waiting(found) as waiter:
                 return await self._wait(waiter, wait_s)
-        async with self._waiting(KeptText(submission.outcome, submission.digest)) as waiter:
-            _check_same(waiter.digest, submission.digest)
-            await self._publish_once(waiter, submission)
-            outcome = await self._wait(waiter, 0 if self._late(submission.outcome.tasks, wait_s) else wait_s)
+        async with self._waiting(KeptText(text.outcome, digest)) as waiter:
+            _check_same(waiter.digest, digest)
+            await self._publish_once(waiter, text)
+            outcome = await self._wait(waiter, 0 if self._late(text.groups, wait_s) else wait_s)
             if not outcome.complete:  # it is asked for later, perhaps at another instance
                 await self._keep()
             return outcome
@@ -158,10 +167,8 @@ class Door:
             Problem: 501, this door keeps nothing.
         """
         self._check_keeps()
-        found = await self._find(uuid)
-        if found is None or not caller.may_see(found.outcome.tenant, found.outcome.source):
-            return None
-        return found.outcome
+        found = await self._find(uuid, caller)
+        return None if found is None else found.outcome
 
     async def events(self, caller: Caller, uuid: str) -> AsyncIterator[TextOutcome]:
         """Yield what is known of a text and each change until it is complete; nothing where `find` returns None.
@@ -170,8 +177,8 @@ class Door:
             Problem: as `find`; 429, too many wait.
         """
         self._check_keeps()
-        found = await self._find(uuid)
-        if found is None or not caller.may_see(found.outcome.tenant, found.outcome.source):
+        found = await self._find(uuid, caller)
+        if found is None:
             return
         if found.outcome.complete:
             yield found.outcome
@@ -189,17 +196,32 @@ class Door:
             detail = "this door keeps no Results: set SPRAT_GATEWAY__DATA, or SPRAT_GATEWAY__SEAL_KEY to use Redis"
             raise Problem(501, "not_kept", detail)
 
-    async def _find(self, uuid: str) -> KeptText | None:
+    async def _find(self, uuid: str, caller: Caller) -> KeptText | None:
+        """Return what is known of a text of the caller's."""
         waiter = self._waiters.find(uuid)
         if waiter is not None and waiter.is_published:
+            return _kept(waiter) if caller.may_see(waiter.outcome.tenant, waiter.outcome.source) else None
+        if self._answers is None:
+            return None
+        found = await self._answers.find(uuid, caller.tenant, caller.source)
+        if found is None or not caller.may_see(found.outcome.tenant, found.outcome.source):
+            return None
+        return found if found.outcome.complete else await self._searched(found)
+
+    async def _searched(self, found: KeptText) -> KeptText:
+        """Return a text with what was decided while no instance told this one's store; from now on it is followed."""
+        if self._search is None or found.appended_ms is None:
+            return found
+        async with self._waiting(found) as waiter:
+            known = await self._search.complete(found.outcome, found.place, found.appended_ms)
+            self._waiters.update(waiter, waiter.outcome.merged(known))
             return _kept(waiter)
-        return None if self._answers is None else await self._answers.find(uuid)
 
     @asynccontextmanager
     async def _waiting(self, kept: KeptText) -> AsyncIterator[Waiter]:
         """Register before anything is published: an answer may come before the acknowledgement."""
         try:
-            waiter = self._waiters.register(kept.outcome, kept.digest)
+            waiter = self._waiters.register(kept.outcome, kept.digest, kept.place, kept.appended_ms)
         except TableFull:
             detail = "as many texts are waited for as may be; try again later"
             raise Problem(429, "queue_full", detail, headers={"Retry-After": "1"}) from None
@@ -208,27 +230,27 @@ class Door:
         finally:
             self._waiters.release(waiter)
 
-    async def _publish_once(self, waiter: Waiter, submission: ValidText) -> None:
+    async def _publish_once(self, waiter: Waiter, text: ValidText) -> None:
         """Publish a text, also where its client hangs up; several that send the same share it."""
         if waiter.publishing is None:
-            waiter.publishing = self._in_background(self._publish(waiter, submission))
+            waiter.publishing = self._in_background(self._publish(waiter, text))
         await asyncio.shield(waiter.publishing)
 
-    async def _publish(self, waiter: Waiter, submission: ValidText) -> None:
+    async def _publish(self, waiter: Waiter, text: ValidText) -> None:
         if self._held is not None and self._held.sending is not None and not self._held.sending.done():
-            raise _kafka_away(submission, "nothing was published")
+            raise _kafka_away(text, "nothing was published")
         self._held = None
         try:
-            (place,) = await self._publisher.publish([submission.record], _HOLD_S)
+            (place,) = await self._publisher.publish([text.record], _HOLD_S)
         except TooLarge:
             raise Problem(413, "too_large", "the text's record is larger than its topic allows") from None
         except Fatal as error:
             log.warning("a text is not published: %s", error)
             raise Problem(503, "kafka_refuses", "Kafka does not let this door write; its log says why") from None
         except NotAcknowledged:
-            self._held = submission.record
-            raise _kafka_away(submission, "whether the text was published is not known") from None
-        waiter.partition, waiter.offset, waiter.appended_ms = place.partition, place.offset, place.timestamp_ms
+            self._held = text.record
+            raise _kafka_away(text, "whether the text was published is not known") from None
+        waiter.place, waiter.appended_ms = (place.partition, place.offset), place.timestamp_ms
         self._changed(waiter)
 
     async def _wait(self, waiter: Waiter, wait_s: float) -> TextOutcome:
@@ -267,7 +289,9 @@ class Door:
 
 
 def _of_tenant(body: bytes, tenant: str) -> bytes:
-    """Return the text's record with its tenant; all else stays as it was given, so that a Result can warn of it.
+    """Return the value of a text's record: with its tenant, all else as it was given, so that a Result can warn of it.
+
+    The order of fields and white space are always the same: two bodies that say the same have the same digest.
 
     Raises:
         WireError: the body is no JSON object; `decode` finds all else.
@@ -282,19 +306,19 @@ def _of_tenant(body: bytes, tenant: str) -> bytes:
         raise WireError("invalid_json", "the body must be an object")
     if fields.get("tenant", tenant) not in (tenant, None):
         raise Problem(403, "foreign_tenant", "tenant: the key is for another one; leave it out", field="tenant")
-    return to_json(fields | {"tenant": tenant})
+    return json.dumps(fields | {"tenant": tenant}, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _check_same(found: str, digest: str) -> None:
+def _check_same(found: str | None, digest: str) -> None:
     if found != digest:
         detail = "Idempotency-Key: another text was sent with it; use a new one for each text"
         raise Problem(409, "another_text", detail)
 
 
 def _kept(waiter: Waiter) -> KeptText:
-    return KeptText(waiter.outcome, waiter.digest, waiter.partition, waiter.appended_ms)
+    return KeptText(waiter.outcome, waiter.digest, waiter.place, waiter.appended_ms)
 
 
-def _kafka_away(submission: ValidText, what: str) -> Problem:
+def _kafka_away(text: ValidText, what: str) -> Problem:
     detail = f"Kafka does not answer; {what}. Send it again with Idempotency-Key: the id; it is then the same text"
-    return Problem(503, "kafka_away", detail, headers={"Retry-After": "5"}, id=submission.outcome.id)
+    return Problem(503, "kafka_away", detail, headers={"Retry-After": "5"}, id=text.outcome.id)

@@ -12,8 +12,9 @@ from typing import Any, Final, TypeVar
 from sprat.base.errors import Retryable, UserError
 from sprat.base.retry import retry_until
 from sprat.base.settings import environment
-from sprat.kafka.clients import NO_ANSWER
+from sprat.kafka.clients import NO_ANSWER, client_arguments
 from sprat.kafka.connection_errors import capture_refusals
+from sprat.kafka.lag import LagMeter
 from sprat.kafka.publisher import Publisher
 from sprat.runtime import CONNECT_S, exit_code_of
 from sprat.telemetry import signals
@@ -30,7 +31,9 @@ from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.limits import KeyLimits
 from sprat_gateway.http.server import HttpServer, tls_context
 from sprat_gateway.http.sessions import Sessions, session_key
+from sprat_gateway.replies.forecast import Forecast
 from sprat_gateway.replies.reader import ReplyReader
+from sprat_gateway.replies.search import ReplySearch
 from sprat_gateway.replies.waiters import UNATTENDED, Waiters
 from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_operations.api_keys import KeyRing, read_keys
@@ -131,6 +134,7 @@ class OpenDoor:
     port: int
     reads: Callable[[], bool]
     """Whether it reads replies at present."""
+    waiters: Waiters
     work: tuple["asyncio.Task[None]", ...]
 
     async def failure(self) -> None:
@@ -171,12 +175,17 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         following = _in_background(stack, follow(settings.kafka, catalogue))
         known = _in_background(stack, catalogue.known.wait())
         await asyncio.wait({following, known}, timeout=_CATALOGUE_S, return_when=asyncio.FIRST_COMPLETED)
-        door = Door(settings.kafka, publisher, waiters, signer, answers)
+        forecast = Forecast(
+            lambda: LagMeter(client_arguments(settings.kafka), settings.kafka.topics), lambda: catalogue.groups
+        )
+        _in_background(stack, forecast.run())
+        search = ReplySearch(settings.kafka) if section.data is None else None  # the store's ingestion reads on
+        door = Door(settings.kafka, publisher, waiters, signer, answers, search=search, late=forecast.late)
         app = build_app(door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms)
         server = HttpServer(app, listener, section.connections, proxies=section.proxies, tls=tls)
         serving = asyncio.create_task(server.serve())
         try:
-            yield OpenDoor(listener.getsockname()[1], reader.reading.is_set, (serving, reading))
+            yield OpenDoor(listener.getsockname()[1], reader.reading.is_set, waiters, (serving, reading))
         finally:
             server.should_exit = True
             waiters.close()

@@ -93,6 +93,7 @@ class ResultStream:
         *,
         dead_letters: bool,
         wanted: Filter | None = None,
+        wanted_letters: Filter | None = None,
         without_new: bool = False,
     ) -> None:
         """Make a consumer that is not connected.
@@ -101,13 +102,15 @@ class ResultStream:
             kafka: with the names of the topics.
             tasks: whose results are read.
             dead_letters: whether they are read as well.
-            wanted: which records; None: all.
+            wanted: which results; None: all.
+            wanted_letters: which dead letters; None: all.
             without_new: whether tasks that were added are left out where their topics are not made yet; see `left_out`.
         """
         self._dead_letters = kafka.topics.dead_letters
         self._topics = [kafka.topics.results(task) for task in tasks] + [self._dead_letters] * dead_letters
         self._added = {kafka.topics.results(task) for task in tasks if task not in TASKS}
         self._wanted = wanted
+        self._wanted_letters = wanted_letters
         self._without_new = without_new
         self.left_out: tuple[str, ...] = ()
         """Topics that do not exist, of tasks that were added."""
@@ -155,6 +158,12 @@ class ResultStream:
         records = sorted((record for batch in found.values() for record in batch), key=lambda record: record.timestamp)
         return [seen for record in records if (seen := self._seen(record)) is not None]
 
+    async def caught_up(self) -> bool:
+        """Return whether all that stands on the topics now was read."""
+        ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
+        positions = [await self._consumer.position(partition) for partition in ends]
+        return all(position >= end for position, end in zip(positions, ends.values(), strict=True))
+
     async def stop(self) -> None:
         """Disconnect."""
         if self._consumer is not None:
@@ -176,11 +185,14 @@ class ResultStream:
 
     def _seen(self, record: ConsumerRecord) -> Seen | None:
         try:
-            if record.topic == self._dead_letters:
+            is_letter = record.topic == self._dead_letters
+            wanted = self._wanted_letters if is_letter else self._wanted
+            if wanted is not None:
+                headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+                if not wanted(headers):
+                    return None
+            if is_letter:
                 return SeenDeadLetter(read_dead_letter(record).without_value())
-            headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-            if self._wanted is not None and not self._wanted(headers):
-                return None
             event = decode(record, Result)
         except (WireError, ValueError) as error:
             return UnreadableRecord(record.topic, record.partition, record.offset, str(error))

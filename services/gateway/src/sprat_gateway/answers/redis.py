@@ -32,14 +32,16 @@ class RedisAnswers:
         kept_for_a_day = redis.model_copy(update={"ttl_s": TTL_S})
         self._cache = RedisCache(kept_for_a_day, gateway_namespace(prefix), Seal(Keys(seal_key)), name="door")
 
-    async def find(self, uuid: str) -> KeptText | None:
-        """Return what stands of a text, whoever's it is."""
+    async def find(self, uuid: str, tenant: str, source: str) -> KeptText | None:
+        """Return what stands of a text; None where there is none of this tenant and source."""
         value = await self._cache.get(uuid)
         try:
-            return None if value is None else _KEPT.validate_json(value)
-        except ValidationError:  # of another version
+            found = None if value is None else _KEPT.validate_json(value)
+        except ValidationError:
             log.warning("Redis holds a text that another version of this door wrote; it counts as not found")
             return None
+        owner = None if found is None else (found.outcome.tenant, found.outcome.source)
+        return found if owner == (tenant, source) else None
 
     async def keep(self, changed: Sequence[KeptText]) -> None:
         """Keep what is known now of some texts, for a day."""

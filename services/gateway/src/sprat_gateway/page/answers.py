@@ -22,8 +22,8 @@ from sprat_operations.record_summary import RecordKind
 log = logging.getLogger(__name__)
 
 _KNOWN: Final = 10_000
-_TEXT: Final = "SELECT * FROM texts WHERE uuid = ? ORDER BY digest IS NULL, id DESC LIMIT 1"
-_RECORD: Final = """SELECT partition, at, value FROM records
+_TEXT: Final = "SELECT * FROM texts WHERE uuid = ? AND tenant = ? AND source = ?"
+_RECORD: Final = """SELECT partition, offset, at, value FROM records
 WHERE text = ? AND kind = ? AND expires > ? ORDER BY at DESC LIMIT 1"""
 _RESULTS: Final = """SELECT records.value FROM results
 JOIN records ON records.text = results.text AND records.task = results.task AND records.kind = ?
@@ -51,10 +51,10 @@ class PageAnswers:
         """Texts that stand there already, the oldest first."""
         self._failed = OnceAMinute()
 
-    async def find(self, uuid: str) -> KeptText | None:
-        """Return what stands of a text, whoever's it is."""
+    async def find(self, uuid: str, tenant: str, source: str) -> KeptText | None:
+        """Return what stands of a text; None where there is none of this tenant and source."""
         try:
-            found = await self._store.read(_stored, uuid, self._clock())
+            found = await self._store.read(_stored, uuid, tenant, source, self._clock())
         except (sqlite3.Error, QueryTooSlow) as error:
             self._warn(error)
             return None
@@ -78,7 +78,7 @@ class PageAnswers:
         outcome = kept.outcome
         text = TextRef(outcome.tenant, outcome.source, outcome.id)
         ending = sum(task in self._tasks for task in outcome.tasks)
-        return Remembered(text, kept.appended_ms or self._clock(), outcome.tasks, ending, kept.digest)
+        return Remembered(text, kept.appended_ms or self._clock(), outcome.tasks, ending, kept.digest or "")
 
     def _read(self, stored: "_Stored") -> KeptText | None:
         results = {result.task: result for result in map(_result, stored.results) if result is not None}
@@ -94,7 +94,7 @@ class PageAnswers:
         outcome = TextOutcome(
             stored.uuid, text.source, text.id, text.tenant, tasks, results, tuple(dict.fromkeys(rejected))
         )
-        return KeptText(outcome, stored.digest, stored.partition, stored.at)
+        return KeptText(outcome, stored.digest, stored.place, stored.at)
 
     def _warn(self, error: Exception) -> None:
         if self._failed.due():
@@ -107,15 +107,15 @@ class _Stored:
     text: TextRef
     digest: str
     tasks: tuple[str, ...]
-    partition: int | None
+    place: tuple[int, int] | None
     at: int | None
     results: Sequence[bytes]
     letters: Sequence[tuple[str, str, int]]
 
 
-def _stored(connection: sqlite3.Connection, uuid: str, now: int) -> _Stored | None:
+def _stored(connection: sqlite3.Connection, uuid: str, tenant: str, source: str, now: int) -> _Stored | None:
     key = uuid_bytes(uuid)
-    row = None if key is None else connection.execute(_TEXT, (key,)).fetchone()
+    row = None if key is None else connection.execute(_TEXT, (key, tenant, source)).fetchone()
     if row is None:
         return None
     record = connection.execute(_RECORD, (row["id"], RecordKind.text, now)).fetchone()
@@ -125,7 +125,7 @@ def _stored(connection: sqlite3.Connection, uuid: str, now: int) -> _Stored | No
         text=TextRef(row["tenant"], row["source"], row["text_id"]),
         digest=row["digest"] or ("" if record is None else digest_of(record["value"])),
         tasks=tuple(json.loads(row["tasks"] or "[]")),
-        partition=None if record is None else record["partition"],
+        place=None if record is None else (record["partition"], record["offset"]),
         at=None if record is None else record["at"],
         results=[value for (value,) in connection.execute(_RESULTS, (RecordKind.result, row["id"], now))],
         letters=[tuple(each) for each in letters],

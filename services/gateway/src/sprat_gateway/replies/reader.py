@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from sprat.base.channels import ROUTER
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import NO_ANSWER
-from sprat_contracts import ReasonCode
-from sprat_gateway.replies.waiters import TextRefusal, Waiters
+from sprat_contracts import ReasonCode, Topics
+from sprat_gateway.replies.waiters import TextOutcome, TextRefusal, Waiters
 from sprat_operations.result_stream import ResultStream, Seen, SeenDeadLetter, StoredResult
 
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 1.0
 _PAUSE_S: Final = 1.0
-_ROUTER: Final = "router"
 
 
 class ReplyReader:
@@ -32,7 +32,12 @@ class ReplyReader:
         """Read until cancelled; connect again after a failure."""
         while True:
             stream = ResultStream(
-                self._kafka, tuple(self._kafka.topics.tasks), dead_letters=True, wanted=self._wanted, without_new=True
+                self._kafka,
+                tuple(self._kafka.topics.tasks),
+                dead_letters=True,
+                wanted=self._wanted,
+                wanted_letters=self._wanted_letter,
+                without_new=True,
             )
             try:
                 await stream.start()
@@ -50,26 +55,44 @@ class ReplyReader:
     def _wanted(self, headers: Mapping[str, str]) -> bool:
         return self._waiters.awaits(headers.get("ce_id"))
 
-    def _take(self, seen: Seen) -> None:
-        if isinstance(seen, StoredResult):
-            result = seen.result
-            if (waiter := self._waiters.waiter_of(result.text_source, result.text_id)) is not None:
-                self._waiters.update(waiter, waiter.outcome.with_result(result))
-        elif isinstance(seen, SeenDeadLetter):
-            self._reject(seen)
+    def _wanted_letter(self, headers: Mapping[str, str]) -> bool:
+        return self._waiters.waiter_of(headers.get("ce_source", ""), headers.get("ce_id", "")) is not None
 
-    def _reject(self, seen: SeenDeadLetter) -> None:
-        reason, headers = seen.reason, dict(seen.letter.headers)
-        identity = tuple((headers.get(name) or b"").decode("utf-8", "replace") for name in ("ce_source", "ce_id"))
-        waiter = self._waiters.waiter_of(*identity)
-        # A specialist that cannot answer declines as well: then a Result comes.
-        if waiter is None or reason.service != _ROUTER or reason.topic != self._kafka.topics.texts:
-            return
-        if waiter.offset is not None and (waiter.partition, waiter.offset) != (reason.partition, reason.offset):
-            return  # of another's record with this id
-        outcome = waiter.outcome
-        unknown = [each for each in outcome.tasks if each not in self._kafka.topics.tasks]
-        tasks = unknown if reason.code == ReasonCode.UNKNOWN_TASK else [None]
-        new = [TextRefusal(reason.code, reason.detail, task) for task in tasks]
-        if not {each.task for each in outcome.rejected}.issuperset(each.task for each in new):
-            self._waiters.update(waiter, replace(outcome, rejected=(*outcome.rejected, *new)))
+    def _take(self, seen: Seen) -> None:
+        identity = _identity(seen)
+        waiter = None if identity is None else self._waiters.waiter_of(*identity)
+        if waiter is not None:
+            self._waiters.update(waiter, with_seen(waiter.outcome, waiter.place, seen, self._kafka.topics))
+
+
+def with_seen(outcome: TextOutcome, place: tuple[int, int] | None, seen: Seen, topics: Topics) -> TextOutcome:
+    """Return what is known of a text with what was seen, if that is about it.
+
+    Args:
+        outcome: what is known.
+        place: partition and offset of the text; None where they are not known.
+        seen: a Result or a dead letter.
+        topics: of the installation.
+    """
+    if _identity(seen) != (outcome.source, outcome.id):
+        return outcome
+    if isinstance(seen, StoredResult):
+        return outcome.with_result(seen.result)
+    # A specialist that cannot answer declines as well: then a Result comes.
+    if not isinstance(seen, SeenDeadLetter) or (seen.reason.service, seen.reason.topic) != (ROUTER, topics.texts):
+        return outcome
+    reason = seen.reason
+    if place is not None and place != (reason.partition, reason.offset):
+        return outcome  # of another's record with this id
+    unknown = [each for each in outcome.tasks if each not in topics.tasks]
+    tasks = unknown if reason.code == ReasonCode.UNKNOWN_TASK else [None]
+    known = {each.task for each in outcome.rejected}
+    new = tuple(TextRefusal(reason.code, reason.detail, task) for task in tasks if task not in known)
+    return replace(outcome, rejected=(*outcome.rejected, *new)) if new else outcome
+
+
+def _identity(seen: Seen) -> tuple[str, str] | None:
+    """Return source and id of the text that a record is about."""
+    if isinstance(seen, StoredResult):
+        return seen.result.text_source, seen.result.text_id
+    return seen.letter.identity if isinstance(seen, SeenDeadLetter) else None

@@ -54,6 +54,14 @@ class TextOutcome:
             return self
         return replace(self, results={**self.results, result.task: result})
 
+    def merged(self, other: "TextOutcome") -> "TextOutcome":
+        """Return what either knows; what is known here counts."""
+        if self.complete or other == self:
+            return self
+        known = {each.task for each in self.rejected}
+        rejected = (*self.rejected, *(each for each in other.rejected if each.task not in known))
+        return replace(self, results={**other.results, **self.results}, rejected=rejected)
+
 
 class TableFull(Exception):
     """So many texts are waited for that no more may be."""
@@ -62,7 +70,9 @@ class TableFull(Exception):
 class Waiter:
     """A text that somebody waits for, or has waited for."""
 
-    def __init__(self, outcome: TextOutcome, digest: str) -> None:
+    def __init__(
+        self, outcome: TextOutcome, digest: str | None, place: tuple[int, int] | None, appended_ms: int | None
+    ) -> None:
         self.outcome = outcome
         self.digest = digest
         self.changed = asyncio.Event()
@@ -71,10 +81,9 @@ class Waiter:
         """How many wait at present."""
         self.publishing: asyncio.Task[None] | None = None
         """Publishes the text; None where another has published it."""
-        self.partition: int | None = None
-        self.offset: int | None = None
-        """With the partition: where the text is; None until that is known."""
-        self.appended_ms: int | None = None
+        self.place = place
+        """Partition and offset of the text; None until they are known."""
+        self.appended_ms = appended_ms
 
     def wake(self) -> None:
         """Wake who waits."""
@@ -114,7 +123,13 @@ class Waiters:
         """Return how many texts somebody waits for."""
         return len(self._by_uuid) - len(self._unattended)
 
-    def register(self, outcome: TextOutcome, digest: str) -> Waiter:
+    def register(
+        self,
+        outcome: TextOutcome,
+        digest: str | None,
+        place: tuple[int, int] | None = None,
+        appended_ms: int | None = None,
+    ) -> Waiter:
         """Return the waiter of a text: one that is there, else a new one. `release` gives it back.
 
         Raises:
@@ -124,7 +139,7 @@ class Waiters:
         if (waiter is None or not waiter.users) and len(self) >= self._most:
             raise TableFull
         if waiter is None:
-            waiter = self._by_uuid[outcome.uuid] = Waiter(outcome, digest)
+            waiter = self._by_uuid[outcome.uuid] = Waiter(outcome, digest, place, appended_ms)
             self._by_text[outcome.source, outcome.id] = outcome.uuid
             for task in outcome.tasks:
                 self._by_result[result_id(outcome, task)] = outcome.uuid
@@ -150,6 +165,10 @@ class Waiters:
     def find(self, uuid: str) -> Waiter | None:
         """Return the waiter of a text; None where it is not followed."""
         return self._by_uuid.get(uuid)
+
+    def all(self) -> tuple[Waiter, ...]:
+        """Return all texts that are followed."""
+        return tuple(self._by_uuid.values())
 
     def awaits(self, event_id: str | None) -> bool:
         """Return whether the Result with this id of its event is waited for."""

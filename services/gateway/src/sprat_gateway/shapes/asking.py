@@ -12,10 +12,10 @@ from sprat_contracts import Traceparent
 from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import MAX_WAIT_S, Door
 from sprat_gateway.http.callers import Caller, admission_of
-from sprat_gateway.http.problems import Problem
+from sprat_gateway.http.hang_ups import unless_gone
 from sprat_gateway.replies.waiters import TextOutcome
 from sprat_gateway.shapes.questions import AskedQuestion, GivenAnswer, answers, plan
-from sprat_gateway.shapes.texts import GONE, Gone, id_of, unless_gone
+from sprat_gateway.shapes.texts import id_of
 
 _SHARE: Final = 0.9
 """Of the wait in which a large model must have answered: then the small model's answer still comes in time."""
@@ -51,10 +51,7 @@ class Asking:
         for text, id in texts:
             self.door.read(caller, text, id)  # so that none is published where one is refused
         submitted = (self.door.submit(caller, text, id=id, wait_s=wait_s, traceparent=trace) for text, id in texts)
-        try:
-            return await unless_gone(request, _all(submitted))
-        except Gone:
-            raise Problem(GONE, "gone", "the client has hung up") from None
+        return await unless_gone(request, _all(submitted))
 
     async def answers(
         self, request: Request, caller: Caller, text: str, questions: Sequence[AskedQuestion]

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, format_sse_event
@@ -14,6 +14,7 @@ from sprat_contracts import Traceparent
 from sprat_gateway.door import MAX_WAIT_S, Door
 from sprat_gateway.http.callers import Caller, admission_of, needs
 from sprat_gateway.http.gate import MAX_RECORD, NDJSON, check_depth, content_type
+from sprat_gateway.http.hang_ups import unless_gone
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.replies.waiters import TextOutcome
 
@@ -21,18 +22,11 @@ DEFAULT_WAIT_S: Final = 2.0
 MAX_LINES: Final = 1_000
 """Texts of one request."""
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?=$|[,;\s])")
-GONE: Final = 499
-"""The status of a response that nobody reads."""
 _ALIVE_S: Final = 15.0
 """A stream without an event for so long has a comment: proxies close connections that are silent."""
 
-T = TypeVar("T")
 Sender = Annotated[Caller, Depends(needs("send"))]
 router = APIRouter()
-
-
-class Gone(Exception):
-    """The client has hung up."""
 
 
 def wait_of(prefer: str | None) -> float:
@@ -77,32 +71,6 @@ def response_of(outcome: TextOutcome) -> Response:
     return Response(to_json(body), status, headers, "application/json")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Return what the work returns; cancel it when the client hangs up.
-
-    The body must have been read.
-
-    Raises:
-        Gone: it has hung up.
-    """
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnect(request))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Gone
-        return working.result()
-    finally:
-        gone.cancel()
-        working.cancel()
-        await asyncio.gather(gone, working, return_exceptions=True)
-
-
-async def _disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 @router.post("/v1/texts")
 async def submit(request: Request, caller: Sender) -> Response:
     """Publish a text, or one for each line of NDJSON, and wait for the Results."""
@@ -110,10 +78,7 @@ async def submit(request: Request, caller: Sender) -> Response:
     if content_type(request.headers) == NDJSON:
         return _lines_response(request, caller, body)
     trace = Traceparent.parse(request.headers.get("traceparent"))
-    try:
-        outcome = await unless_gone(request, _submit(request, caller, body, id_of(request), trace))
-    except Gone:
-        return Response(status_code=GONE)
+    outcome = await unless_gone(request, _submit(request, caller, body, id_of(request), trace))
     return response_of(outcome)
 
 

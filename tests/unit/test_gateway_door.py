@@ -1,0 +1,278 @@
+"""The door without a broker: who sees what, what is published, and what is kept."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from sprat.base.settings import KafkaSettings
+from sprat.kafka.cluster import ConsumerGroup
+from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag
+from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord
+from sprat_contracts import DeadLetterReason, Envelope, Record, Result, TextSubmitted, Traceparent, decode
+from sprat_gateway.answers.kept import KeptText, TextStores
+from sprat_gateway.door import Door
+from sprat_gateway.http.callers import Caller
+from sprat_gateway.http.problems import Problem
+from sprat_gateway.replies.forecast import waits_s
+from sprat_gateway.replies.reader import with_seen
+from sprat_gateway.replies.waiters import TextOutcome, TextRefusal, Waiters
+from sprat_gateway.shapes.texts import wait_of
+from sprat_operations.dead_letters import read_dead_letter
+from sprat_operations.result_stream import SeenDeadLetter, StoredResult
+from sprat_policy import DoorSigner, Policy
+from support.door_stream import result_of
+
+KAFKA = KafkaSettings()
+TOPICS = KAFKA.topics
+OWN = Caller("k1", "bank", "/web", frozenset({"send"}))
+OTHERS = [
+    pytest.param(Caller("k2", "globex", "/web", frozenset({"send"})), id="another tenant"),
+    pytest.param(Caller("k3", "bank", "/app", frozenset({"send"})), id="another source"),
+]
+BODY = b'{"text": "hi", "tasks": {"intent": {}}}'
+
+
+class FakePublisher:
+    """Acknowledges what it is given, while Kafka is there."""
+
+    def __init__(self) -> None:
+        self.published: list[OutRecord] = []
+        self.is_there = True
+
+    async def publish(self, records: Sequence[OutRecord], _hold_s: float) -> list[Acknowledged]:
+        await asyncio.sleep(0)
+        self.published += records
+        if not self.is_there:
+            records[0].sending = asyncio.get_running_loop().create_future()
+            raise NotAcknowledged((0,), "TimeoutError")
+        return [Acknowledged(1, 7, 1000) for _ in records]
+
+
+class Kept:
+    """A store that returns a text whoever asks: what the door alone would let out."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, KeptText] = {}
+
+    async def find(self, uuid: str, _tenant: str, _source: str) -> KeptText | None:
+        return self.texts.get(uuid)
+
+    async def keep(self, changed: Sequence[KeptText]) -> None:
+        self.texts |= {each.outcome.uuid: each for each in changed}
+
+
+class House:
+    """A door and its parts."""
+
+    def __init__(self, most: int = 10, unattended: int = 10, **options: Any) -> None:
+        self.publisher = FakePublisher()
+        self.waiters = Waiters(most, unattended)
+        self.kept = Kept()
+        signer = DoorSigner(Policy(), {})
+        self.door = Door(KAFKA, self.publisher, self.waiters, signer, self.kept, **options)  # type: ignore[arg-type]
+
+    async def submit(self, body: bytes = BODY, id: str | None = "t-1", wait_s: float = 0) -> TextOutcome:
+        return await self.door.submit(OWN, body, id=id, wait_s=wait_s)
+
+    def forget(self) -> None:
+        """Forget as a restart does."""
+        for waiter in self.waiters.all():
+            self.waiters.forget(waiter.outcome.uuid)
+
+
+def seen_result(body: bytes = BODY, task: str = "intent", **changed: Any) -> StoredResult:
+    text = decode(Record(TOPICS.texts, 1, 7, 1000, None, body), TextSubmitted).message
+    text = text.model_copy(update={"tenant": "bank"})
+    envelope = Envelope("t-1", "/web", Traceparent.root("/web", "t-1"))
+    record: Any = Record(TOPICS.texts, 1, 7, 1000, None, body)
+    result: Result = result_of(text, envelope, record, task).model_copy(update=changed)
+    return StoredResult(envelope, result, 1000)
+
+
+def seen_letter(code: str = "foreign_source", service: str = "router", offset: int = 7) -> SeenDeadLetter:
+    reason = DeadLetterReason(code, "the detail", TOPICS.texts, 1, offset, 1000, service, "1")
+    headers = reason.headers([("ce_id", b"t-1"), ("ce_source", b"/web"), ("ce_specversion", b"1.0")])
+    return SeenDeadLetter(read_dead_letter(Record(TOPICS.dead_letters, 0, 0, 1000, None, BODY, headers)))
+
+
+def outcome(**fields: Any) -> TextOutcome:
+    return TextOutcome(
+        **({"uuid": "u", "source": "/web", "id": "t-1", "tenant": "bank", "tasks": ("intent",)} | fields)
+    )
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["followed", "from the store"])
+@pytest.mark.parametrize("caller", OTHERS)
+async def test_nobody_sees_anothers_text(caller: Caller, *, restarted: bool) -> None:
+    house = House()
+    uuid = (await house.submit()).uuid
+    if restarted:
+        house.forget()
+    assert await house.door.find(OWN, uuid) is not None
+    assert await house.door.find(caller, uuid) is None
+    assert [each async for each in house.door.events(caller, uuid)] == []
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["followed", "from the store"])
+async def test_an_id_with_another_text_is_409_and_published_once(*, restarted: bool) -> None:
+    house = House()
+    await house.submit()
+    if restarted:
+        house.forget()
+    same = json.dumps(json.loads(BODY)).replace(" ", "  ").encode()
+    assert (await house.submit(same)).id == "t-1"
+    with pytest.raises(Problem) as caught:
+        await house.submit(BODY.replace(b"hi", b"ho"))
+    assert (caught.value.status, len(house.publisher.published)) == (409, 1)
+
+
+async def test_a_text_without_an_id_is_always_a_new_one() -> None:
+    house = House()
+    first, second = await house.submit(id=None), await house.submit(id=None)
+    assert first.uuid != second.uuid
+    assert len(house.publisher.published) == 2
+
+
+async def test_texts_at_the_same_time_with_one_id_and_two_bodies_are_one_text() -> None:
+    house = House()
+    bodies = [BODY, BODY, BODY.replace(b"hi", b"ho")]
+    answers = await asyncio.gather(*(house.submit(body) for body in bodies), return_exceptions=True)
+    assert [getattr(each, "status", 200) for each in answers] == [200, 200, 409]
+    assert len(house.publisher.published) == 1
+
+
+async def test_while_kafka_is_away_nothing_more_is_handed_over() -> None:
+    house = House()
+    house.publisher.is_there = False
+    for id in ("t-1", "t-2"):
+        with pytest.raises(Problem) as caught:
+            await house.submit(id=id)
+        assert (caught.value.status, caught.value.body["id"]) == (503, id)
+    (held,) = house.publisher.published
+    assert len(house.waiters.all()) == 0
+    assert held.sending is not None
+    held.sending.set_result(None)
+    house.publisher.is_there = True
+    assert (await house.submit()).id == "t-1"
+    assert [each.key for each in house.publisher.published] == [b"t-1", b"t-1"]
+
+
+async def test_who_waits_gets_the_result_and_it_is_kept() -> None:
+    house = House()
+    asking = asyncio.create_task(house.submit(wait_s=10))
+    while not house.publisher.published:
+        await asyncio.sleep(0)
+    waiter = house.waiters.waiter_of("/web", "t-1")
+    assert waiter is not None
+    house.waiters.update(waiter, with_seen(waiter.outcome, waiter.place, seen_result(), TOPICS))
+    assert (await asking).complete
+    await asyncio.sleep(0.01)
+    assert house.kept.texts[waiter.outcome.uuid].outcome.complete
+
+
+async def test_what_is_late_is_not_waited_for() -> None:
+    asked: list[tuple[tuple[str, ...], float]] = []
+    house = House(late=lambda groups, wait_s: not asked.append((groups, wait_s)))
+    body = b'{"text": "hi", "tasks": {"intent": {"model": "hr"}, "ner": {}}}'
+    assert not (await house.submit(body, wait_s=30)).complete
+    assert asked == [(("intent.hr", "ner.default"), 30)]
+
+
+@pytest.mark.parametrize(
+    "id", ["", "a\nb", "ä", "x" * 257], ids=["empty", "control character", "not ASCII", "too long"]
+)
+async def test_an_id_that_cannot_be_one_is_400(id: str) -> None:
+    with pytest.raises(Problem) as caught:
+        await House().submit(id=id)
+    assert (caught.value.status, caught.value.code) == (400, "invalid_id")
+
+
+async def test_texts_that_nobody_waits_for_make_way_for_others() -> None:
+    house = House(most=1, unattended=1)
+    uuids = [(await house.submit(id=f"t-{number}")).uuid for number in range(3)]
+    assert [each.outcome.uuid for each in house.waiters.all()] == uuids[-1:]
+    assert len(house.waiters) == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "known"),
+    [
+        pytest.param(seen_result(), True, id="its own"),
+        pytest.param(seen_result(tenant="globex"), False, id="of another tenant"),
+        pytest.param(seen_result(text_id="t-2"), False, id="of another text"),
+        pytest.param(seen_result(text_source="/app"), False, id="of another source"),
+        pytest.param(seen_result(task="ner"), False, id="of a task that was not asked"),
+        pytest.param(seen_letter(), True, id="a dead letter"),
+        pytest.param(seen_letter(service="intent"), False, id="a dead letter of a service that declines, too"),
+        pytest.param(seen_letter(offset=8), False, id="a dead letter of another record"),
+    ],
+)
+def test_what_is_about_a_text(seen: StoredResult | SeenDeadLetter, *, known: bool) -> None:
+    assert with_seen(outcome(), (1, 7), seen, TOPICS).complete is known
+
+
+def test_an_unknown_task_ends_without_the_others() -> None:
+    asked = outcome(tasks=("intent", "horoscope"))
+    half = with_seen(asked, (1, 7), seen_letter("unknown_task"), TOPICS)
+    assert (half.refused, half.complete, [each.task for each in half.rejected]) == (None, False, ["horoscope"])
+    assert with_seen(half, (1, 7), seen_letter("unknown_task"), TOPICS) is half
+    assert with_seen(half, (1, 7), seen_result(), TOPICS).complete
+
+
+def test_the_first_result_of_a_task_counts() -> None:
+    first = with_seen(outcome(), None, seen_result(), TOPICS)
+    assert with_seen(first, None, seen_result(confidence=0.1), TOPICS) is first
+    assert outcome().merged(first) == first
+    assert first.merged(outcome(rejected=(TextRefusal("late", ""),))) is first
+
+
+async def test_of_several_stores_the_one_that_knows_most_counts() -> None:
+    less, more = Kept(), Kept()
+    await TextStores([less, more]).keep([KeptText(outcome(), "d")])
+    more.texts["u"] = KeptText(with_seen(outcome(), None, seen_result(), TOPICS), "d")
+    found = await TextStores([less, more]).find("u", "bank", "/web")
+    assert found is not None
+    assert found.outcome.complete
+
+
+def lag(name: str, committed: int, end: int, at_s: float) -> LagSnapshot:
+    place = TopicPartition(TOPICS.texts, 0)
+    group = ConsumerGroup(name=name, state="Stable", members=(), committed={place: committed})
+    return LagSnapshot(at_s, {name: GroupLag(group, (PartitionLag(place, end, committed, committed),))}, {place: end})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param((0, 100), (20, 200), {"router": 18.0}, id="lag over rate"),
+        pytest.param((0, 100), (0, 200), {"router": float("inf")}, id="it stands"),
+        pytest.param((0, 0), (0, 5), {}, id="what has just arrived"),
+        pytest.param((0, 100), (100, 100), {}, id="no lag"),
+    ],
+)
+def test_when_a_group_reads_what_arrives_now(before: Any, after: Any, expected: dict[str, float]) -> None:
+    first, second = lag("router", *before, 0.0), lag("router", *after, 2.0)
+    assert waits_s(first, second, {"router"}) == expected
+    assert waits_s(first, second, {"intent.default"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("prefer", "wait_s"),
+    [
+        (None, 2),
+        ("wait=0", 0),
+        ("wait=5", 5),
+        ("respond-async, wait=10", 10),
+        ('wait="7"', 7),
+        ("wait=100", 30),
+        ("wait=-1", 2),
+        ("await=9", 2),
+        ("wait=1e3", 2),
+    ],
+)
+def test_how_long_prefer_waits(prefer: str | None, wait_s: float) -> None:
+    assert wait_of(prefer) == wait_s
