@@ -72,6 +72,8 @@ async def open_door(
     finally:
         process.terminate()
         process.wait(15)
+        logged = log.read_text("utf-8")
+        assert not [tenant for tenant, key in keys.items() if key.rpartition("_")[2] in logged], "a key is logged"
 
 
 @asynccontextmanager
