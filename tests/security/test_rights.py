@@ -8,6 +8,7 @@ import subprocess
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -26,12 +27,15 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import Cluster
 from sprat.kafka.lag import LagMeter
-from sprat.kafka.publisher import OutRecord, Publisher
 from sprat_cli.main import app
 from sprat_contracts import TASKS, Topics
+from sprat_gateway.page.ingest import Ingestion
+from sprat_gateway.page.store import PageStore
+from sprat_gateway.runtime import open_door
+from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_local.kafka import jars, jvm
 from sprat_operations.acls import read_quotas, set_missing_quotas
-from sprat_operations.result_stream import ResultStream, SeenDeadLetter, StoredResult
+from sprat_operations.api_keys import FILE, add_key
 from sprat_operations.rights import QuotaFinding
 from sprat_operations.topics import kept_for
 from support.cli_records import environment
@@ -58,7 +62,10 @@ USERS = {
     "auditor": "audit",
     "operator": "on-call",
 }
-PRINCIPALS = [word for role, user in USERS.items() for word in ("--principal", f"{role}=User:{user}")]
+GATEWAY = "the-gateway"
+"""Its user has two roles."""
+OWNERS = [*USERS.items(), ("door", GATEWAY), ("page", GATEWAY)]
+PRINCIPALS = [word for role, user in OWNERS for word in ("--principal", f"{role}=User:{user}")]
 RESULTS = {TOPICS.results(task) for task in TASKS}
 PREDICTIONS = {TOPICS.predictions(task) for task in TASKS}
 ALL = {topic.name for topic in TOPICS.table()}
@@ -104,7 +111,7 @@ EVERY_GROUP = sorted({"payroll", *(group for groups in GROUPS.values() for group
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
-    with SecuredKafka(Keys(tmp_path_factory.mktemp("keys")), USERS.values()) as broker:
+    with SecuredKafka(Keys(tmp_path_factory.mktemp("keys")), [*USERS.values(), GATEWAY]) as broker:
         yield broker
     gc.collect()  # transports of refused connections, which aiokafka leaves
 
@@ -182,7 +189,7 @@ def results(services, broker):
 def kafka_settings(broker, role):
     given = {
         name.removeprefix("SPRAT_KAFKA__").lower(): value
-        for name, value in broker.settings(**({"SASL_USERNAME": USERS[role]} if role else {})).items()
+        for name, value in broker.settings(**({"SASL_USERNAME": USERS.get(role, role)} if role else {})).items()
     }
     return KafkaSettings.model_validate({**given, "prefix": PREFIX, "partitions": 2})
 
@@ -279,22 +286,26 @@ async def test_the_door_and_the_page_measure_what_waits_and_know_how_long_their_
     assert {name for name, kept in (await kept_for(client(broker, role), watched)).items() if kept} == watched
 
 
-async def test_the_door_sees_the_results_of_its_texts(results, broker):
-    kafka = kafka_settings(broker, "door")
-    stream, publisher = ResultStream(kafka, TASKS, dead_letters=True), Publisher(kafka, "the-door")
-    await stream.start()
-    await publisher.start()
-    try:
-        for value in (b'{"text": "hello door", "tasks": {"intent": {}}}', b"no JSON of the door"):
-            await publisher.publish([OutRecord(TOPICS.texts, b"door", value, [])], 10)
-        seen = []
-        async with asyncio.timeout(30):
-            while len(seen) < 2:
-                seen += await stream.read(1)
-    finally:
-        await publisher.stop()
-        await stream.stop()
-    assert {type(each) for each in seen} == {StoredResult, SeenDeadLetter}
+async def test_a_gateway_with_a_page_needs_no_more_than_both_roles(results, broker, tmp_path, caplog):
+    key, _ = add_key(tmp_path / FILE, "acme-bank", "/web")
+    section = GatewaySection(port=0, keys_file=tmp_path / FILE, data=tmp_path, page="on")
+    kafka = kafka_settings(broker, GATEWAY)
+    settings = GatewaySettings(kafka=kafka, gateway=section, health_port=0, _env_file=None)
+    text = {"text": "hello door", "tasks": {"intent": {}}}
+    caplog.set_level("WARNING", "sprat_gateway")
+    async with open_door(settings) as door, PageStore(tmp_path / "page", whole=True) as store:
+        ingestion = Ingestion(kafka, store, whole=True)
+        reading = asyncio.create_task(ingestion.run())
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as client:
+            answer = await client.post(
+                f"http://127.0.0.1:{door.port}/v1/texts", json=text, headers={"Prefer": "wait=20"}
+            )
+        await asyncio.wait_for(ingestion.caught_up.wait(), 20)
+        read = await store.read(lambda store: {name for (name,) in store.execute("SELECT topic FROM offsets")})
+        reading.cancel()
+    assert (answer.status_code, [*answer.json()["results"]]) == (200, ["intent"])
+    assert read >= RESULTS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.egress}
+    assert caplog.messages == [], "nothing is denied"
 
 
 def test_the_operator_retires_a_model(results, run):
@@ -379,7 +390,7 @@ def test_a_role_neither_changes_rights_nor_topics(role, services, run, broker):
 
 def test_what_was_granted_is_right_and_what_is_added_is_found(granted, run, broker):
     good = run("operator", "acls", "check", *PRINCIPALS)
-    assert "13 users have what their roles need" in said(good)
+    assert "14 users have what their roles need" in said(good)
     assert good.exit_code == 0
     added = [
         broker.add_acl(ResourceType.TOPIC, "*", AclOperation.WRITE, "User:crm"),
@@ -435,7 +446,7 @@ def test_without_the_right_to_read_quotas_the_rest_is_compared_and_it_is_said(gr
     assert "excessive  User:crm: " in said(compared)
     assert (unread["type"], unread["what"], unread["needs"]["operation"]) == ("unread", "quotas", "DescribeConfigs")
     assert (found["type"], found["principal"], found["name"]) == ("excessive", "User:crm", "*")
-    assert "13 users have what their roles need, quotas not compared" in said(alone)
+    assert "14 users have what their roles need, quotas not compared" in said(alone)
     assert (compared.exit_code, alone.exit_code, nothing.exit_code) == (1, 1, 1), "what nobody has read is not right"
 
 
