@@ -94,5 +94,6 @@ async def answering_door(
         for service in (LANGUAGE_ID, TRANSLATION):
             settings = service.settings(**common)
             await stack.enter_async_context(running(service.name, settings, service.build, model=DEFAULT_MODEL))
-        door = open_door(bootstrap, prefix, folder, ALLOWED, SPRAT_POLICY=str(POLICY))
+        kept = {"SPRAT_GATEWAY__SEAL_KEY": "k" * 32, "SPRAT_REDIS__URL": redis_url}
+        door = open_door(bootstrap, prefix, folder, ALLOWED, SPRAT_POLICY=str(POLICY), **kept)
         yield system, await stack.enter_async_context(door)

@@ -10,6 +10,7 @@ HOW_TO_GET = {
     "alertmanager": "apt install prometheus-alertmanager",
     "amtool": "apt install prometheus-alertmanager",
     "bash": "apt install bash",
+    "curl": "apt install curl",
     "git": "apt install git",
     "go": "https://go.dev/doc/install",
     "javac": "apt install default-jdk",

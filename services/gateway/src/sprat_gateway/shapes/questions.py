@@ -13,7 +13,7 @@ MAX_CHOICES: Final = 255
 MAX_TEXTS: Final = 16
 """Texts of one request. A text asks a task once, so the same task with other choices needs another text."""
 CHOICES_ALONE: Final = "Sprat answers questions of the type choice alone"
-NO_TASK: Final = "no task has all of these choices among its labels; `sprat models` shows the labels of each task"
+NO_TASK: Final = "no task has all of these choices among its labels; `sprat models list --json` shows the labels"
 
 Tasks = Mapping[str, Mapping[str, Any]]
 """The `tasks` of a text: name of a task → its options."""
