@@ -51,6 +51,7 @@ _KINDS = (
     "attacks",
     "clients",
     "llm",
+    "page",
 )
 
 

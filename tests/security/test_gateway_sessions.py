@@ -14,10 +14,12 @@ from fastapi import Depends, Request
 from starlette.responses import StreamingResponse
 
 from sprat.base.errors import UserError
+from sprat_contracts import BUILT_IN
 from sprat_gateway.http import callers
 from sprat_gateway.http.callers import Caller, admission_of, caller, needs
 from sprat_gateway.http.sessions import SESSION_S, Sessions, session_key
-from sprat_gateway.page import sign_in
+from sprat_gateway.page.pages import Page
+from sprat_gateway.page.store import PageStore
 from sprat_operations.api_keys import add_key, revoke_key
 from sprat_operations.page_login import VALID_S, make_login
 from support.front_door import admission, door_app, served
@@ -47,9 +49,8 @@ async def ticks(closed):
 @asynccontextmanager
 async def door(keys_file, closed=None, **limits):
     """Serve a door with a route to read, one to write, one for a role and a stream; give a browser without a cookie."""
-    app = door_app(admission(keys_file, **limits))
-    if not any(getattr(route, "path", "") == "/page/sign-in" for route in app.routes):
-        app.include_router(sign_in.router)
+    page = Page(PageStore(keys_file.parent, whole=True), BUILT_IN)
+    app = door_app(admission(keys_file, **limits), page=page)
 
     @app.get("/who")
     @app.post("/who")

@@ -14,6 +14,8 @@ from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.gate import Gate
 from sprat_gateway.http.measure import Measured
 from sprat_gateway.http.problems import Problem, http_error, invalid_response
+from sprat_gateway.page import screens, sending, sign_in
+from sprat_gateway.page.pages import Page
 from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
 from sprat_gateway.shapes.asking import Asking, DeadlineMs
 from sprat_gateway.shapes.error_shapes import error_response
@@ -29,7 +31,12 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 
 
 def build_app(
-    door: Door, admission: Admission, hosts: Collection[str], catalogue: Catalogue, deadline_ms: DeadlineMs
+    door: Door,
+    admission: Admission,
+    hosts: Collection[str],
+    catalogue: Catalogue,
+    deadline_ms: DeadlineMs,
+    page: Page | None = None,
 ) -> FastAPI:
     """Return the application.
 
@@ -39,6 +46,7 @@ def build_app(
         hosts: names by which it may be asked.
         catalogue: what can be asked for.
         deadline_ms: returns how long a hard case of a tenant may wait.
+        page: what its screens share; None: there is no page.
     """
     app = FastAPI(title="Sprat", docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     app.state.door = door
@@ -51,4 +59,8 @@ def build_app(
     app.add_middleware(Measured)  # the last one added is the outermost
     for shape in (texts, decisions, systemone, libretranslate):
         app.include_router(shape.router)
+    if page is not None:
+        app.state.page = page
+        for part in (screens, sending, sign_in):
+            app.include_router(part.router)
     return app

@@ -31,6 +31,10 @@ from sprat_gateway.http.callers import Admission
 from sprat_gateway.http.limits import KeyLimits
 from sprat_gateway.http.server import HttpServer, tls_context
 from sprat_gateway.http.sessions import Sessions, session_key
+from sprat_gateway.page.answers import PageAnswers
+from sprat_gateway.page.pages import Page
+from sprat_gateway.page.running import running_store
+from sprat_gateway.page.store import PageStore
 from sprat_gateway.replies.forecast import Forecast
 from sprat_gateway.replies.reader import ReplyReader
 from sprat_gateway.replies.search import ReplySearch
@@ -159,7 +163,8 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         publisher = Publisher(settings.kafka, f"sprat-{NAME}")
         await _connect(settings, publisher)
         stack.push_async_callback(publisher.stop)
-        answers = await _answers(stack, settings)
+        store = await stack.enter_async_context(running_store(settings))
+        answers = _answers(stack, settings, store)
         if section.data is not None and section.seal_key is not None:
             _in_background(stack, keep_noted(settings.redis, settings.kafka.prefix, section.data))
         waiters = Waiters(section.max_waiting, 0 if answers is None else UNATTENDED)
@@ -181,7 +186,10 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         _in_background(stack, forecast.run())
         search = ReplySearch(settings.kafka) if section.data is None else None  # the store's ingestion reads on
         door = Door(settings.kafka, publisher, waiters, signer, answers, search=search, late=forecast.late)
-        app = build_app(door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms)
+        page = Page(store, settings.task_files.table, settings.trace_url) if store and section.page == "on" else None
+        app = build_app(
+            door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms, page
+        )
         server = HttpServer(app, listener, section.connections, proxies=section.proxies, tls=tls)
         serving = asyncio.create_task(server.serve())
         try:
@@ -194,9 +202,9 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
             await asyncio.gather(serving, return_exceptions=True)
 
 
-async def _answers(stack: AsyncExitStack, settings: GatewaySettings) -> TextStore | None:
+def _answers(stack: AsyncExitStack, settings: GatewaySettings, store: PageStore | None) -> TextStore | None:
     """Return where texts stand for those who ask later; None: nowhere."""
-    places: list[TextStore] = []
+    places: list[TextStore] = [] if store is None else [PageAnswers(store, settings.kafka.topics.tasks)]
     if (seal_key := settings.gateway.seal_key) is not None:
         redis = RedisAnswers(settings.redis, settings.kafka.prefix, seal_key)
         stack.push_async_callback(redis.close)

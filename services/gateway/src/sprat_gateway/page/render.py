@@ -111,13 +111,13 @@ def duration(milliseconds: float | None) -> str:
 
 
 def euro(amount: float | None) -> str:
-    """Return an amount to the cent, a smaller one to two digits that say something; None: a dash."""
+    """Return an amount to the cent, a small one as exactly as it says something; None: a dash."""
     if amount is None:
         return "–"
     sign, amount = "-" if amount < 0 else "", abs(amount)
     if amount == 0 or amount >= 1:
         return f"{sign}€{amount:,.2f}"
-    return f"{sign}€{amount:.4f}" if amount >= 0.01 else f"{sign}€{amount:.6f}"
+    return f"{sign}€{amount:.4f}" if amount >= 0.0001 else f"{sign}€{amount:.6f}"
 
 
 def share(value: float | None) -> str:

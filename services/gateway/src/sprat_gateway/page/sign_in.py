@@ -11,6 +11,7 @@ from sprat.base.errors import UserError
 from sprat_gateway.http.callers import Admission, admission_of
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.http.sessions import check_origin
+from sprat_gateway.page.pages import PageRoute
 from sprat_operations.api_keys import ApiKey
 from sprat_operations.page_login import redeem_login
 
@@ -18,12 +19,13 @@ log = logging.getLogger(__name__)
 
 _HOME: Final = "/page/"
 _SIGN_IN: Final = "/page/sign-in"
-_SIGNED_IN: Final = f'<!doctype html><title>Sprat</title><p>Signed in. <a href="{_HOME}">Open the page</a>.'
+_SIGNED_IN: Final = f"""<!doctype html><title>Sprat</title><link rel="icon" href="/page/static/icon.svg">
+<p>Signed in. <a href="{_HOME}">Open the page</a>."""
 _USED_UP: Final = (
     "sign in with an API key; the address that `sprat up` prints signs in once, and this one is used up or none"
 )
 
-router = APIRouter(prefix="/page", include_in_schema=False)
+router = APIRouter(prefix="/page", route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/sign-in")
