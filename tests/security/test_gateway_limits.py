@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from sprat.base.errors import UserError
 from sprat.telemetry.logs import TextFormatter
@@ -18,6 +19,7 @@ from sprat_gateway.http.gate import MAX_DEPTH, MAX_RECORD
 from sprat_gateway.http.limits import Held, KeyLimits
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.http.server import tls_context
+from sprat_gateway.settings import GatewaySection
 from sprat_operations.api_keys import add_key
 from support.certificates import self_signed
 from support.clock import Clock
@@ -369,6 +371,25 @@ async def test_forwarded_headers_count_from_named_proxies_alone(keys_file, proxi
     async with door(keys_file, proxies=proxies) as (client, _):
         answer = await client.get("/nothing", headers={"x-forwarded-proto": "https", "x-forwarded-for": "1.2.3.4"})
     assert ("strict-transport-security" in answer.headers) is secure
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("proxies", ["*"]),
+        ("proxies", ["0.0.0.0/0"]),
+        ("proxies", ["::/0"]),
+        ("proxies", ["proxy"]),
+        ("hosts", ["*"]),
+        ("hosts", ["*.example.com"]),
+        ("hosts", ["example.com:443"]),
+        ("hosts", [""]),
+    ],
+)
+def test_settings_that_would_let_anybody_in_are_refused(name, value):
+    with pytest.raises(ValidationError, match=name):
+        GatewaySection.model_validate({name: value})
+    assert GatewaySection.model_validate({"hosts": ["Door.example"], "proxies": ["10.0.0.0/8", "::1"]})
 
 
 async def test_https_by_files(keys_file, tmp_path):

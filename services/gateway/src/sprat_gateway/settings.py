@@ -1,11 +1,13 @@
 """The settings of the door. It has no `SPRAT_SECRET`: it neither signs nor reads what services alone may."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from sprat.base.settings import Section
+from sprat_gateway.http.gate import host_of
 from sprat_policy import TaskFilesSettings
 
 PORT: Final = 8088
@@ -46,6 +48,25 @@ class GatewaySection(Section):
     def _not_given(cls, value: object) -> object:
         """Read an empty variable, as Compose passes one on that is not set, as none."""
         return None if value == "" else value
+
+    @field_validator("hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if any(host_of(each) != each.lower() or "*" in each or not each for each in hosts):
+            raise ValueError("names without a port and without *, such as sprat.example.com")
+        return hosts
+
+    @field_validator("proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for each in proxies:
+            try:
+                network = ip_network(each)
+            except ValueError:
+                raise ValueError("addresses or networks, such as 10.0.0.7 or 10.0.0.0/24") from None
+            if network.prefixlen == 0:
+                raise ValueError("not every address: anybody could then say that a request came by HTTPS")
+        return proxies
 
 
 class GatewaySettings(TaskFilesSettings):
