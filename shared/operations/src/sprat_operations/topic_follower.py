@@ -19,6 +19,9 @@ Place = tuple[str, int]
 _LONGEST_MS: Final = 400 * DAY_MS
 """How far back a new copy may begin."""
 _FETCH_BYTES: Final = 2 * 1024 * 1024
+_LEAST_BYTES: Final = 256 * 1024
+_WAIT_MS: Final = 500
+"""A broker collects so many bytes for so long before it answers: each answer costs more than what is in it."""
 _PARTITION_BYTES: Final = 256 * 1024
 """A fetch holds at most so much of a partition, unless one record is larger."""
 
@@ -52,6 +55,8 @@ class TopicFollower:
             client_arguments(self._kafka),
             group_id=None,
             auto_offset_reset="earliest",  # where records expired before they were read
+            fetch_min_bytes=_LEAST_BYTES,
+            fetch_max_wait_ms=_WAIT_MS,
             fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=_PARTITION_BYTES,
         )

@@ -26,10 +26,8 @@ log = logging.getLogger(__name__)
 
 Found = Mapping[Place, Sequence[KafkaRecord]]
 """Records by topic and partition."""
-_MAX_RECORDS: Final = 500
+_MAX_RECORDS: Final = 1_000
 _POLL_S: Final = 0.5
-_GATHER_S: Final = 0.2
-"""Pause after a batch that was not full: one transaction for many records costs less than one for each."""
 _SWEEP_S: Final = 30.0
 _STATE_S: Final = 2.0
 _LOOK_AGAIN_S: Final = 60.0
@@ -112,8 +110,7 @@ class Ingestion:
                 await self._store.write(sweep, now_ms(), texts_kept_ms, self._most_pairs)
                 swept = time.monotonic()
             found = await follower.read(_POLL_S, _MAX_RECORDS)
-            count = sum(map(len, found.values()))
-            if count:
+            if found:
                 await self._take(reader, found)
             if time.monotonic() - looked >= _STATE_S:
                 looked = time.monotonic()
@@ -121,8 +118,6 @@ class Ingestion:
                     return  # more waits than the store keeps: it begins anew behind that
             if not self.caught_up.is_set() and await follower.has_caught_up():
                 self.caught_up.set()
-            if 0 < count < _MAX_RECORDS:
-                await asyncio.sleep(_GATHER_S)
 
     async def _take(self, reader: RecordReader, found: Found) -> None:
         await self._store.write(_write, reader, found, self._cost)

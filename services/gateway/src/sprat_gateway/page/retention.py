@@ -9,6 +9,8 @@ from sprat_gateway.page.writing import Writer
 MOST_PAIRS: Final = 100_000
 """Of texts and tasks that are kept."""
 _MOST_LETTERS: Final = 10_000
+_MOST_CALLS: Final = 50_000
+"""Their sum is read in one query."""
 _BY_TIME: Final = ("sums", "latencies", "denials")
 _PARTS: Final = (
     "DELETE FROM records WHERE expires <= ?",
@@ -20,7 +22,7 @@ _BARE: Final = """DELETE FROM texts WHERE id IN (
     SELECT id FROM texts WHERE at <= ? AND id NOT IN (SELECT text FROM records)
     AND id NOT IN (SELECT text FROM letters WHERE text IS NOT NULL))"""
 _BEYOND: Final = """DELETE FROM texts WHERE id <= (SELECT text FROM results ORDER BY seq DESC LIMIT 1 OFFSET ?)"""
-_CALLS_BEYOND: Final = """DELETE FROM calls WHERE at < (SELECT at FROM calls ORDER BY at DESC LIMIT 1 OFFSET ?)"""
+_CALLS_BEYOND: Final = "DELETE FROM calls WHERE rowid <= (SELECT rowid FROM calls ORDER BY rowid DESC LIMIT 1 OFFSET ?)"
 _LETTERS_BEYOND: Final = """DELETE FROM letters WHERE at < (SELECT at FROM letters ORDER BY at DESC LIMIT 1 OFFSET ?)"""
 
 
@@ -39,7 +41,7 @@ def sweep(writer: Writer, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS) 
         connection.execute("UPDATE texts SET key = NULL WHERE at <= ? AND key IS NOT NULL", (now - kept_ms,))
         connection.execute(_BARE, (now - kept_ms,))
         connection.execute(_BEYOND, (most_pairs,))
-        connection.execute(_CALLS_BEYOND, (most_pairs,))
+        connection.execute(_CALLS_BEYOND, (_MOST_CALLS,))
         connection.execute(_LETTERS_BEYOND, (_MOST_LETTERS,))
         for width, stays in WIDTHS.items():
             for table in _BY_TIME:

@@ -49,8 +49,8 @@ CREATE TABLE calls (
     model TEXT, host TEXT, bytes_out INTEGER NOT NULL DEFAULT 0, masked TEXT NOT NULL DEFAULT '{}',
     at INTEGER, topic TEXT, partition INTEGER, offset INTEGER, expires INTEGER,
     outcome TEXT, cost_eur REAL NOT NULL DEFAULT 0, input_tokens INTEGER, output_tokens INTEGER,
-    ended INTEGER, ended_partition INTEGER, ended_offset INTEGER, PRIMARY KEY (call_id, tenant)
-) WITHOUT ROWID;
+    ended INTEGER, ended_partition INTEGER, ended_offset INTEGER, UNIQUE (call_id, tenant)
+);
 CREATE INDEX calls_by_trace ON calls (trace) WHERE trace IS NOT NULL;
 CREATE INDEX calls_by_owner ON calls (tenant, source, at);
 

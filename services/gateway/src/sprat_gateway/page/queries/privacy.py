@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,22 +61,16 @@ class Privacy:
 
 
 VERIFY: Final = "sprat audit verify"
-_CALLS: Final = """SELECT region, provider, host, count(*) AS calls, sum(bytes_out) AS bytes_out,
-sum(coalesce(input_tokens, 0)) AS input_tokens, sum(coalesce(output_tokens, 0)) AS output_tokens,
-sum(cost_eur) AS cost_eur FROM calls
-WHERE tenant = ? AND source = ? AND at >= ? AND expires > ? GROUP BY region, provider, host ORDER BY calls DESC"""
-_MASKED: Final = """SELECT region, provider, host, masked, count(*) FROM calls
-WHERE tenant = ? AND source = ? AND at >= ? AND expires > ? AND masked <> '{}'
-GROUP BY region, provider, host, masked"""
-_FAILED: Final = """SELECT region, provider, host, outcome, count(*) FROM calls
-WHERE tenant = ? AND source = ? AND at >= ? AND expires > ? AND outcome <> 'answered'
-GROUP BY region, provider, host, outcome"""
+_CALLS: Final = """SELECT region, provider, host, masked, coalesce(outcome, 'under way') AS outcome, count(*) AS calls,
+sum(bytes_out) AS bytes_out, sum(coalesce(input_tokens, 0)) AS input_tokens,
+sum(coalesce(output_tokens, 0)) AS output_tokens, sum(cost_eur) AS cost_eur FROM calls
+WHERE tenant = ? AND source = ? AND at >= ? AND expires > ? GROUP BY region, provider, host, masked, outcome"""
 _PAIRS: Final = """SELECT sum(kept + escalated), sum(has_left) FROM sums
 WHERE width = ? AND tenant = ? AND source = ? AND at >= ?"""
 _DENIED: Final = """SELECT code, sum(pairs) AS pairs FROM denials
 WHERE width = ? AND tenant = ? AND source = ? AND at >= ? GROUP BY code ORDER BY pairs DESC"""
 
-_Route = tuple[str, str, str | None]
+_NO_FAILURE: Final = frozenset({"answered", "under way"})
 
 
 def privacy(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms: int) -> Privacy:
@@ -84,31 +78,19 @@ def privacy(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms: 
     width, count = SPANS[span]
     begin = now_ms - now_ms % width + width - width * count
     owner = (viewer.tenant, viewer.source)
-    given = (*owner, begin, now_ms)
-    masked = _by_route(connection.execute(_MASKED, given))
-    failed = _by_route(connection.execute(_FAILED, given))
+    calls = connection.execute(_CALLS, (*owner, begin, now_ms)).fetchall()
+    routes = sorted({(row["region"], row["provider"], row["host"] or "") for row in calls})
+    egress = [
+        _row(viewer.tenant, [row for row in calls if (row["region"], row["provider"], row["host"] or "") == route])
+        for route in routes
+    ]
     pairs, left = connection.execute(_PAIRS, (width, *owner, begin)).fetchone()
     verified = noted(connection, AUDIT)
     return Privacy(
         span=span,
         begin_ms=begin,
-        egress=tuple(
-            EgressRow(
-                tenant=viewer.tenant,
-                region=row["region"],
-                provider=row["provider"],
-                host=row["host"],
-                calls=row["calls"],
-                bytes_out=row["bytes_out"],
-                input_tokens=row["input_tokens"],
-                output_tokens=row["output_tokens"],
-                cost_eur=row["cost_eur"],
-                masked=_added(masked[row["region"], row["provider"], row["host"]]),
-                failures=failed[row["region"], row["provider"], row["host"]],
-            )
-            for row in connection.execute(_CALLS, given)
-        ),
-        masked=_added(*masked.values()),
+        egress=tuple(sorted(egress, key=lambda row: -row.calls)),
+        masked=_masked(calls),
         denied=dict(connection.execute(_DENIED, (width, *owner, begin)).fetchall()),
         inside=(pairs or 0) - (left or 0),
         left=left or 0,
@@ -117,17 +99,29 @@ def privacy(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms: 
     )
 
 
-def _by_route(rows: Iterable[sqlite3.Row]) -> defaultdict[_Route, dict[str, int]]:
-    found: defaultdict[_Route, dict[str, int]] = defaultdict(dict)
-    for region, provider, host, what, count in rows:
-        found[region, provider, host][what] = count
-    return found
+def _row(tenant: str, calls: Sequence[sqlite3.Row]) -> EgressRow:
+    failures: Counter[str] = Counter()
+    for row in calls:
+        if row["outcome"] not in _NO_FAILURE:
+            failures[row["outcome"]] += row["calls"]
+    return EgressRow(
+        tenant=tenant,
+        region=calls[0]["region"],
+        provider=calls[0]["provider"],
+        host=calls[0]["host"],
+        calls=sum(row["calls"] for row in calls),
+        bytes_out=sum(row["bytes_out"] for row in calls),
+        input_tokens=sum(row["input_tokens"] for row in calls),
+        output_tokens=sum(row["output_tokens"] for row in calls),
+        cost_eur=sum(row["cost_eur"] for row in calls),
+        masked=_masked(calls),
+        failures=dict(failures.most_common()),
+    )
 
 
-def _added(*masked: dict[str, int]) -> dict[str, int]:
-    """Return the masked items by type; each key is the JSON of the counts of that many calls."""
+def _masked(calls: Iterable[sqlite3.Row]) -> dict[str, int]:
+    """Return the masked items by type: a row holds the JSON of the counts of each of so many calls."""
     total: Counter[str] = Counter()
-    for counts in masked:
-        for given, calls in counts.items():
-            total.update({kind: calls * items for kind, items in json.loads(given).items()})
+    for row in calls:
+        total.update({kind: row["calls"] * items for kind, items in json.loads(row["masked"]).items()})
     return dict(total.most_common())

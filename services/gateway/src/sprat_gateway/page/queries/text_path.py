@@ -202,7 +202,7 @@ def _hops(stored: Stored) -> Iterable[Hop]:
     ]
     steps += [step for call in stored.calls for step in _call_steps(call, identity)]
     steps += [_letter_step(letter, identity) for letter in stored.letters]
-    for root in trace_trees(steps):
+    for root in trace_trees({step.place: step for step in steps}.values()):
         yield from _with_causes(root, text["at"], 0)
 
 
