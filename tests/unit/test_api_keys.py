@@ -192,3 +192,15 @@ def test_a_file_that_cannot_be_used_lets_nobody_in(path, spoil):
     path.write_bytes(good)
     clock.now_s += REREAD_S
     assert ring.find(key)
+
+
+@pytest.mark.parametrize(("source", "warned"), [("/web/bank", False), ("/web", True)])
+def test_a_key_whose_texts_the_policy_refuses_is_added_with_a_warning(run, path, monkeypatch, tmp_path, source, warned):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tenants: {bank: {signing_keys: ['${K}'], door_sources: [/web/bank], door_keys: ['${D}']}}\n")
+    monkeypatch.setenv("SPRAT_POLICY", str(policy))
+    added = run("add", "--tenant", "bank", "--source", source, "--file", path)
+    assert (
+        "the door refuses its texts (403) until the policy is changed: source of the API key: " in added.stderr
+    ) is (warned)
+    assert len(read_keys(path)) == 1

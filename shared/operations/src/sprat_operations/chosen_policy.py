@@ -1,13 +1,15 @@
 """Which policy and which task files a command reads: the one it is given, else those of the services' variables."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic_settings import SettingsConfigDict
 
+from sprat.base.errors import UserError
 from sprat.base.settings import VariableSettings
 from sprat_operations import local_run
 from sprat_operations.local_run import LocalRun
-from sprat_policy import TASKS_FOLDER, TaskFiles, load_task_files, tasks_folder
+from sprat_policy import TASKS_FOLDER, DoorSigner, TaskFiles, load_policy, load_task_files, tasks_folder
 
 
 class _PolicyVariable(VariableSettings):
@@ -66,3 +68,17 @@ def changed_since(run: LocalRun) -> list[Path]:
         return []
     now = run.files_now()
     return [Path(path) for path in sorted({*run.files, *now}) if run.files.get(path) != now.get(path)]
+
+
+def refusal_of_door(tenant: str, source: str) -> str | None:
+    """Return why the gateway could send no text of a tenant from a source, by the policy that its services read.
+
+    None where it could, and where no policy is known here, or it is not valid: the services say so.
+    """
+    path, runs = chosen_policy(None), local_run.for_commands()
+    if path is None and len(runs) == 1 and runs[0].policy:
+        path = Path(runs[0].policy)
+    refusal = None
+    with suppress(UserError):
+        refusal = None if path is None else DoorSigner(load_policy(path), {}).refusal(tenant, source)
+    return None if refusal is None else refusal.detail

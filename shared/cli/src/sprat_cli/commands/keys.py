@@ -7,6 +7,7 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Json, argument, option
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
 from sprat_operations.api_keys import ROLES, ApiKey, add_key, check_source, chosen_file, read_keys, revoke_key
+from sprat_operations.chosen_policy import refusal_of_door
 
 _ADD = """\b
 Examples:
@@ -76,6 +77,8 @@ def add(
         say_json(_as_json(entry) | {"key": key})
         return
     say(key)
+    if refusal := refusal_of_door(tenant, source):
+        remark(f"the door refuses its texts (403) until the policy is changed: {refusal}")
     remark(f"key {entry.id} of tenant {printable(tenant)}, source {printable(source)}: {_roles(entry)}; in {path}")
     remark("it is shown once: keep it where no log and no address has it")
 
