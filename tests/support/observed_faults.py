@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 import httpx
 from confluent_kafka import Producer
 
-from sprat_local.installation.gateway import new_key
 from sprat_operations.services import GATEWAY
 from support.faulty_service import BREAKING_TEXT, MASKING, PUBLISHING
 from support.observed import SOURCE, ObservedRun, frozen, wait_until
@@ -121,14 +120,15 @@ def faulty(name: str) -> Fault:
 def unacknowledged(run: ObservedRun) -> Iterator[None]:
     """Let Kafka acknowledge nothing of some services, one of them a gateway that is asked all the time."""
     run.installation.start_service(GATEWAY)
-    key, _ = new_key(run.installation.options, run.installation.folder)
+    gateway = run.installation.gateway
+    assert gateway is not None
     over = threading.Event()
 
     def ask() -> None:
-        address = f"http://127.0.0.1:{run.installation.gateway_port}/v1/texts"
         text = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
         while not over.wait(0.5):
-            httpx.post(address, json=text, headers={"authorization": f"Bearer {key}", "prefer": "wait=0"}, timeout=20)
+            headers = {"authorization": f"Bearer {gateway.key}", "prefer": "wait=0"}
+            httpx.post(f"{gateway.address}/v1/texts", json=text, headers=headers, timeout=20)
 
     asking = threading.Thread(target=ask)
     asking.start()

@@ -53,7 +53,7 @@ def test_the_users_default_language_is_that_of_all_services(monkeypatch: pytest.
         KafkaSettings(), "redis://127.0.0.1:1/0", "s" * 32, Path("policy.yaml"), embedded=True
     )
     builder = LaunchBuilder(Options(), tmp_path)
-    builder.share(shared, {}, 0)
+    builder.share(shared, {})
     launched = [builder.build(spec(name), name, {}).environment for name in ("router", "intent", "frontier")]
 
     assert [each["SPRAT_DEFAULT_LANGUAGE"] for each in launched] == ["de"] * 3
@@ -182,7 +182,8 @@ def test_the_gateway_gets_no_secret_and_no_key_of_a_tenant_or_a_provider(
     )
     options = Options(policy=policy, environment={"SPRAT_SECRET": "of all services"})
     builder = LaunchBuilder(options, tmp_path / "logs")
-    builder.share(shared, {"SPRAT_AUDIT__KEY_FILE": "audit.key"}, 8088)
+    builder.share(shared, {"SPRAT_AUDIT__KEY_FILE": "audit.key"})
+    builder.gateway_port = 8088
     launched = {name: builder.build(spec(name), name, {}).environment for name in ("gateway", "router")}
 
     assert not {*private, "SPRAT_AUDIT__KEY_FILE"} & launched["gateway"].keys()
@@ -201,8 +202,8 @@ def test_of_the_keys_that_are_made_at_each_start_the_last_two_are_valid(tmp_path
     policy = tmp_path / "policy.yaml"
     policy.write_text("tasks: {intent: {keep_at: 1}}\ntenants: {acme: {frontier: deny}}\n")
     _, other = api_keys.add_key(tmp_path / "api-keys.json", "acme", "/crm")
-    made = [gateway.new_key(Options(policy=policy), tmp_path) for _ in range(4)]
+    made = [gateway.make_gateway(Options(policy=policy), tmp_path, 8088).entry for _ in range(4)]
 
-    assert {entry.tenant for _, entry in made} == {"acme"}, "the policy knows no other"
+    assert {entry.tenant for entry in made} == {"acme"}, "the policy knows no other"
     left = {each.id for each in api_keys.read_keys(tmp_path / "api-keys.json")}
-    assert left == {other.id, made[-1][1].id, made[-2][1].id}
+    assert left == {other.id, made[-1].id, made[-2].id}

@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +15,12 @@ LOG_WIDTH = 110
 """Columns without a terminal: a log should not be wrapped at 80."""
 WRONG_RATE = 0.05
 """Share of the simulated frontier's answers that are wrong on purpose, so that the summary has something to count."""
+_TENANT = "acme-bank"
+"""Of most sample texts: the page shows these."""
 EPILOG = """\b
 Examples:
   sprat demo
+  sprat demo --page
   sprat demo --running --bootstrap 127.0.0.1:9092
   sprat demo --json figures.json && jq '.texts, .lost, .tasks' figures.json
 
@@ -36,6 +41,12 @@ def demo(
             "have the samples' policy, and the simulator as its frontier. Texts of others may go through it meanwhile.",
         ),
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page", help="Afterwards leave everything running, and print the address of the page, until Ctrl-C."
+        ),
+    ] = False,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
     json_file: Annotated[
@@ -45,15 +56,20 @@ def demo(
 ) -> None:
     """Start everything on free ports, publish the sample texts, wait for every Result, print a summary, stop.
 
+    With --page it stops when you say so: the page shows the texts and what became of them.
+
     The frontier is simulated: nothing leaves this machine.
     """
     from rich.console import Console  # noqa: PLC0415 - heavy, and not needed by the other commands
 
     from sprat.base.errors import UserError  # noqa: PLC0415 - as above
     from sprat_cli.options import kafka_settings  # noqa: PLC0415 - as above
-    from sprat_local.demo.report import DemoSummary  # noqa: PLC0415 - as above
+    from sprat_local.demo.records import SOURCE  # noqa: PLC0415 - as above
+    from sprat_local.demo.report import DemoReport, DemoSummary  # noqa: PLC0415 - as above
     from sprat_local.demo.session import run_demo  # noqa: PLC0415 - as above
+    from sprat_local.demo.target import DemoTarget  # noqa: PLC0415 - as above
     from sprat_local.installation.options import Options, Simulation  # noqa: PLC0415 - as above
+    from sprat_operations.services import GATEWAY  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -62,6 +78,8 @@ def demo(
         raise UserError(
             "--bootstrap and --prefix need --running: without it, the demo starts an installation of its own"
         )
+    if running and page:
+        raise UserError("--page starts an installation of its own: leave out --running, or open the page of that one")
     if json_file is not None and not os.access(
         json_file if json_file.exists() else json_file.absolute().parent, os.W_OK
     ):
@@ -69,8 +87,17 @@ def demo(
     kafka = kafka_settings(bootstrap, prefix) if running else None
     # One that runs already answers whoever tries it, so nothing is wrong on purpose there.
     simulation = Simulation(wrong_rate=0.0 if running else WRONG_RATE)
-    report = run_demo(Options(simulation=simulation), console, kafka)
-    DemoSummary(report, console, simulation).print()
+
+    def show(report: DemoReport, target: DemoTarget) -> None:
+        DemoSummary(report, console, simulation).print()
+        if target.gateway is not None:
+            whose = f"texts of {target.gateway.entry.tenant}, for one browser"
+            typer.echo(f"\nThe page ({whose}):  {target.gateway.page()}\nCtrl-C stops everything")
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+
+    options = Options(simulation=simulation, on_request=(GATEWAY,) * page, key_of=(_TENANT, SOURCE))
+    report = run_demo(options, console, kafka, show)
     if json_file is not None:
         json_file.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     raise typer.Exit(0 if report.ok else 1)

@@ -37,13 +37,19 @@ OnCount = Callable[[int, int], None]
 """Receives how many of how many expected Results and dead letters have arrived."""
 
 
-def run_demo(options: Options, console: Console, running: KafkaSettings | None = None) -> DemoReport:
+def run_demo(
+    options: Options,
+    console: Console,
+    running: KafkaSettings | None = None,
+    then: Callable[[DemoReport, DemoTarget], None] = lambda _report, _target: None,
+) -> DemoReport:
     """Run it on an installation of its own, which is stopped afterwards, or on one that runs already.
 
     Args:
         options: of an installation of its own.
         console: for what happens meanwhile.
         running: the Kafka of an installation that runs already; None: start one.
+        then: called with what came of it, while the installation still runs.
 
     Raises:
         UserError: it cannot start, or the broker becomes unreachable.
@@ -56,9 +62,12 @@ def run_demo(options: Options, console: Console, running: KafkaSettings | None =
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     found = _started(options, say) if running is None else _running(running, say)
     try:
-        with found as target, ProgressBar() as bar:
-            samples = load_samples(DEMO_FOLDER)
-            return asyncio.run(Demo(target, samples, lambda *count: bar.show("Results", *count)).run())
+        with found as target:
+            with ProgressBar() as bar:
+                samples = load_samples(DEMO_FOLDER)
+                report = asyncio.run(Demo(target, samples, lambda *count: bar.show("Results", *count)).run())
+            then(report, target)
+            return report
     except KafkaError as error:
         raise UserError(f"the broker became unreachable during the demo: {type(error).__name__}") from None
 

@@ -12,6 +12,7 @@ from sprat.base.model import DEFAULT_MODEL
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.lag import LagMeter
 from sprat_contracts import Topics
+from sprat_local.installation.gateway import LocalGateway
 from sprat_local.installation.lifecycle import Installation
 from sprat_operations.services import SERVICES
 from sprat_operations.topics import list_topics
@@ -32,6 +33,8 @@ class DemoTarget:
     """Phase of the start → seconds until its end, where the demo started it."""
     alone: bool = False
     """Whether nobody else publishes to it."""
+    gateway: LocalGateway | None = None
+    """Where its page is, where the demo started one."""
 
     @property
     def topics(self) -> Topics:
@@ -48,6 +51,7 @@ class DemoTarget:
             tuple(group for group in groups if group),
             installation.phases,
             alone=True,
+            gateway=installation.gateway,
         )
 
     @classmethod

@@ -175,21 +175,15 @@ class LaunchBuilder:
         self._options = options
         self._logs = logs
         self._simulator_port = free_port()
-        self._gateway_port = 0
+        self.gateway_port = 0
+        """Where the gateway serves, also after a restart."""
         self._shared = single_threaded()
         self._audit: dict[str, str] = {}
 
-    def share(self, variables: Mapping[str, str], audit: Mapping[str, str], gateway_port: int) -> None:
-        """Set the variables of all services that are started from now on, and those of the one that asks a provider.
-
-        Args:
-            variables: of all services.
-            audit: of the one that asks a provider.
-            gateway_port: where the gateway serves; it stays the same after a restart.
-        """
+    def share(self, variables: Mapping[str, str], audit: Mapping[str, str]) -> None:
+        """Set the variables of all services that are started from now on, and those of the one that asks a provider."""
         self._shared = dict(variables)
         self._audit = dict(audit)
-        self._gateway_port = gateway_port
 
     def build(self, spec: ServiceSpec, process_name: str, env: Mapping[str, str]) -> LaunchSpec:
         """Return how to start a service. Variables for one service override those for all."""
@@ -210,7 +204,7 @@ class LaunchBuilder:
         own = self._options.service_environment.get(process_name, {})
         variables = {**self._shared, **special, **self._options.environment, **spec.environment, **own, **env}
         if spec.name == GATEWAY:
-            variables = gateway_variables(variables, self._options, self._logs.parent, self._gateway_port)
+            variables = gateway_variables(variables, self._options, self._logs.parent, self.gateway_port)
         return LaunchSpec(
             name=process_name,
             module=self._options.modules.get(spec.name) or spec.module,

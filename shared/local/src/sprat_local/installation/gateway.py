@@ -2,23 +2,26 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sprat.base.errors import UserError
+from sprat.base.settings import environment
+from sprat_cli.commands.send.submission import SOURCE
 from sprat_local.installation.options import Options
+from sprat_local.processes.ports import HOST
 from sprat_operations import api_keys
 from sprat_operations.local_run import GATEWAY_DATA
+from sprat_operations.page_login import make_login
 from sprat_policy import load_policy, variable_of
 
 USUAL_PORT: Final = 8088
 """Where programs and browsers look for it, if it is free."""
-SOURCE: Final = "/sprat-up"
-"""Of the texts that are sent with the user's key."""
 TENANT: Final = "default"
-"""Of these texts, unless the policy names others alone."""
+"""Of the texts that are sent with the user's key, unless the policy names others alone."""
 
-_ROLES: Final = ("send", "read-texts", "label")
+_ROLES: Final = frozenset({"send", "read-texts", "label"})
 _KNOWN: Final = tuple(
     f"SPRAT_{name}"
     for name in (
@@ -36,6 +39,33 @@ _KNOWN: Final = tuple(
     )
 )
 """How the variables of Sprat begin that it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalGateway:
+    """Where the gateway serves, and the key that was made for the user of this installation."""
+
+    port: int
+    folder: Path
+    """Of the installation."""
+    key: str = field(repr=False)
+    entry: api_keys.ApiKey
+    """Of the key in the file of keys."""
+
+    @property
+    def address(self) -> str:
+        """The address, without a path."""
+        return f"http://{HOST}:{self.port}"
+
+    def page(self) -> str | None:
+        """Return an address that opens the page once, in one browser; None where the page is off.
+
+        Raises:
+            UserError: the token cannot be written.
+        """
+        if environment().get("SPRAT_GATEWAY__PAGE", "on") != "on":
+            return None
+        return f"{self.address}/page/sign-in?token={make_login(keys_file(self.folder), self.entry.id)}"
 
 
 def keys_file(folder: Path) -> Path:
@@ -61,17 +91,24 @@ def gateway_variables(shared: Mapping[str, str], options: Options, folder: Path,
     }
 
 
-def new_key(options: Options, folder: Path) -> tuple[str, api_keys.ApiKey]:
-    """Return a key for the user, and its entry; the one of the last run in this folder stays valid, older ones do not.
+def make_gateway(options: Options, folder: Path, port: int) -> LocalGateway:
+    """Return the gateway of an installation that starts, with a new key.
+
+    The key of the last run in this folder stays valid, those of earlier ones do not.
 
     Raises:
         UserError: the file of keys is not valid, or cannot be written.
     """
-    path, tenant = keys_file(folder), tenant_of(options)
-    mine = [each for each in api_keys.read_keys(path) if (each.tenant, each.source) == (tenant, SOURCE)]
-    for each in sorted(mine, key=lambda one: one.created)[: len(mine) + 1 - api_keys.MAX_VALID]:
+    path = keys_file(folder)
+    tenant, source = options.key_of or (tenant_of(options), SOURCE)
+    same = [each for each in api_keys.read_keys(path) if each.source == source]
+    mine = sorted(
+        (each for each in same if (each.tenant, each.roles) == (tenant, _ROLES)), key=lambda each: each.created
+    )
+    earlier = mine[: len(mine) + 1 - api_keys.MAX_VALID]
+    for each in (*earlier, *(each for each in same if each.tenant != tenant)):  # a source is one tenant's
         api_keys.revoke_key(path, each.id)
-    return api_keys.add_key(path, tenant, SOURCE, _ROLES)
+    return LocalGateway(port, folder, *api_keys.add_key(path, tenant, source, sorted(_ROLES)))
 
 
 def tenant_of(options: Options) -> str:

@@ -16,8 +16,9 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.membership import drop_members, leave_groups, take_members
 from sprat_contracts import Topics
-from sprat_local.installation import environment, gateway
+from sprat_local.installation import environment
 from sprat_local.installation.environment import LaunchBuilder, members_file
+from sprat_local.installation.gateway import USUAL_PORT, LocalGateway, make_gateway
 from sprat_local.installation.options import Options, choose_services, model_names, service_table
 from sprat_local.installation.servers import BackingServers
 from sprat_local.observe.stack import Observers, Target
@@ -36,7 +37,7 @@ from sprat_local.processes.notices import (
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
-from sprat_operations.services import ServiceSpec, instance_name
+from sprat_operations.services import GATEWAY, ServiceSpec, instance_name
 from sprat_operations.topics import TopicState, create_topics, keep_current
 
 _PREFIX = "sprat-run-"
@@ -90,8 +91,8 @@ class Installation:
                 restart=self.options.restart,
             )
         self._launch_builder: LaunchBuilder | None = None
-        self.gateway_port = 0
-        """Where the gateway serves HTTP."""
+        self.gateway: LocalGateway | None = None
+        """Texts by HTTP, and the page; None without."""
         self._changing = threading.Lock()
         """Held between the stop of a service and its next start."""
         self._stopping = False
@@ -188,7 +189,7 @@ class Installation:
             self.observers.stop(grace_s=_OBSERVERS_GRACE_S)
         if self._folder is not None:
             self._folder.release()
-            self._folder = self._launch_builder = None
+            self._folder = self._launch_builder = self.gateway = None
 
     def start_service(
         self, name: str, *, instance: int = 1, env: Mapping[str, str] | None = None, wait: bool = True
@@ -198,8 +199,11 @@ class Installation:
         Raises:
             UserError: there is no such service, or it does not start.
         """
-        process_name = instance_name(name, instance)
-        launch = self._running_builder().build(self._spec(name), process_name, env or {})
+        process_name, builder = instance_name(name, instance), self._running_builder()
+        if name == GATEWAY and self.gateway is None:
+            port = builder.gateway_port = self._backing.usual(USUAL_PORT) or free_port()
+            self.gateway = make_gateway(self.options, self.folder, port)
+        launch = builder.build(self._spec(name), process_name, env or {})
         process = ServiceProcess(
             launch,
             self._on_notice,
@@ -306,9 +310,7 @@ class Installation:
             self.kafka, self.redis_url, secret, policy, embedded=embedded, tasks=tasks
         )
         observed = self.observers.variables() if self.observers is not None else {}
-        self.gateway_port = self._backing.usual(gateway.USUAL_PORT) or free_port()
-        audit = environment.audit_variables(self.folder)
-        self._running_builder().share(shared | observed, audit, self.gateway_port)
+        self._running_builder().share(shared | observed, environment.audit_variables(self.folder))
         for spec in specs:
             if spec.needs_kafka:
                 self.start_service(spec.name, wait=False)

@@ -73,6 +73,8 @@ class Options:
     """Names of services on request to run beside the others."""
     models: tuple[ServedModel, ...] = ()
     """The user's own models, which replace shipped ones or run beside them."""
+    key_of: tuple[str, str] | None = None
+    """Tenant and source of the texts that the user's key sends and sees; None: those of `sprat send`."""
     simulation: Simulation = field(default_factory=Simulation)
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for all services."""
