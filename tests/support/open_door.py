@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -81,7 +82,7 @@ async def answering_door(
     bootstrap: str, redis_url: str, prefix: str, folder: Path
 ) -> AsyncIterator[tuple[System, OpenDoor]]:
     """Run a door before real intents, languages and translations, and a simulated frontier."""
-    common = {
+    common: dict[str, Any] = {
         "kafka": KafkaSettings(bootstrap=bootstrap, prefix=prefix, partitions=2),
         "redis": RedisSettings(url=SecretStr(redis_url)),
         "secret": SecretStr(SECRET),

@@ -3,15 +3,18 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 from starlette.requests import Request
 
 from sprat_contracts.texts import LanguageDetected
 from sprat_gateway.http.problems import Problem
-from sprat_gateway.shapes import decisions, libretranslate, systemone
+from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
 from sprat_gateway.shapes.error_shapes import error_response
 from sprat_gateway.shapes.questions import AskedQuestion, answers, plan
+from support.front_door import admission, door_app
 from support.gateway_outcomes import UUID, outcome, result
 
 RECORDED = json.loads((Path(__file__).parents[1] / "data" / "http_bodies.json").read_text("utf-8"))
@@ -247,3 +250,32 @@ async def test_an_error_has_the_shape_of_its_path(path: str, body: dict[str, Any
     assert json.loads(response.body) == body
     assert response.status_code == (422 if path == "/v1/texts" else 400)
     assert response.headers["retry-after"] == "1"
+
+
+@pytest.fixture(scope="module")
+def openapi(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    document: dict[str, Any] = door_app(admission(tmp_path_factory.mktemp("keys") / "keys.json")).openapi()
+    return document
+
+
+@pytest.mark.parametrize("call", [each for each in RECORDED if each["method"] == "POST"])
+def test_the_openapi_document_allows_what_the_clients_send(openapi: dict[str, Any], call: dict[str, Any]) -> None:
+    content = openapi["paths"][call["path"]]["post"]["requestBody"]["content"]
+    schema = content[call["content_type"]]["schema"]
+    is_json = call["content_type"] == "application/json"
+    given = json.loads(call["body"]) if is_json else dict(parse_qsl(call["body"]))
+    Draft202012Validator(schema).validate(given)
+    with pytest.raises(ValidationError):
+        Draft202012Validator(schema).validate({})
+
+
+def test_the_openapi_document_says_what_a_text_and_its_answer_hold(openapi: dict[str, Any]) -> None:
+    text = openapi["paths"]["/v1/texts"]["post"]
+    for kind in ("application/json", "application/x-ndjson"):
+        Draft202012Validator(text["requestBody"]["content"][kind]["schema"]).validate(
+            {"text": "hi", "tasks": {"intent": {}}}
+        )
+    answer = text["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert set(openapi["components"]["schemas"][answer]["properties"]) == set(texts.body_of(outcome(result())))
+    assert openapi["security"] == [{"key": []}]
+    assert openapi["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

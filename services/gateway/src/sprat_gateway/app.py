@@ -19,6 +19,7 @@ from sprat_gateway.page.pages import Page
 from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
 from sprat_gateway.shapes.asking import Asking, DeadlineMs
 from sprat_gateway.shapes.error_shapes import error_response
+from sprat_gateway.shapes.openapi import describe_keys
 
 NO_TELEMETRY: Final[TelemetryConfig] = {
     "tracing": False,
@@ -59,6 +60,7 @@ def build_app(
     app.add_middleware(Measured)  # the last one added is the outermost
     for shape in (texts, decisions, systemone, libretranslate):
         app.include_router(shape.router)
+    describe_keys(app)  # before the page: its routes are for browsers
     if page is not None:
         app.state.page = page
         for part in (screens, sending, sign_in):

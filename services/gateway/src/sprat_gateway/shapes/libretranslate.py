@@ -16,8 +16,9 @@ from sprat_gateway.http.gate import content_type
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.replies.waiters import TextOutcome
 from sprat_gateway.shapes.asking import asking_of
+from sprat_gateway.shapes.openapi import described
 from sprat_gateway.shapes.questions import about, no_answer, why_no_answer
-from sprat_gateway.shapes.requests import RequestPart, described, read_fields
+from sprat_gateway.shapes.requests import RequestPart, read_fields
 
 router = APIRouter()
 
@@ -198,14 +199,14 @@ async def _asked(request: Request) -> _Asked:
 _Sent = Annotated[_Asked, Depends(_asked)]
 
 
-@router.post("/translate", openapi_extra=described(TranslateBody), summary="Translate texts")
+@router.post("/translate", openapi_extra=described(TranslateBody, _FORM), summary="Translate texts")
 async def translate(request: Request, sent: _Sent) -> dict[str, Any]:
     """Translate a text or several, as LibreTranslate does."""
     asked = read_translation(sent.fields)
     return translated(asked, await asking_of(request).submit(request, sent.caller, asked.bodies))
 
 
-@router.post("/detect", openapi_extra=described(DetectBody), summary="Detect a language")
+@router.post("/detect", openapi_extra=described(DetectBody, _FORM), summary="Detect a language")
 async def detect(request: Request, sent: _Sent) -> list[dict[str, Any]]:
     """Detect the language of a text, as LibreTranslate does."""
     (outcome,) = await asking_of(request).submit(request, sent.caller, [read_detection(sent.fields)])

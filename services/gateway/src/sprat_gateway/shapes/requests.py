@@ -74,20 +74,3 @@ def field_of(location: tuple[Any, ...]) -> str:
         location = location[:1]  # the second is a type that was tried
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return "".join(steps).removeprefix(".") or "body"
-
-
-def described(model: type[RequestPart]) -> dict[str, Any]:
-    """Return what OpenAPI says of a body that a route reads itself."""
-    schema = model.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inlined(schema, schema)}}}}
-
-
-def _inlined(part: Any, schema: dict[str, Any]) -> Any:
-    """Return a part of a schema with its definitions in their places: OpenAPI looks for them elsewhere."""
-    if isinstance(part, list):
-        return [_inlined(each, schema) for each in part]
-    if not isinstance(part, dict):
-        return part
-    if "$ref" in part:
-        return _inlined(schema["$defs"][part["$ref"].rpartition("/")[2]], schema)
-    return {name: _inlined(each, schema) for name, each in part.items() if name not in {"$defs", "discriminator"}}

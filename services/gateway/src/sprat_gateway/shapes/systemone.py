@@ -9,8 +9,9 @@ from pydantic import Field
 from sprat_gateway.http.callers import Caller, needs
 from sprat_gateway.replies.waiters import TextOutcome
 from sprat_gateway.shapes.asking import asking_of
+from sprat_gateway.shapes.openapi import described
 from sprat_gateway.shapes.questions import MAX_CHOICES, MIN_CHOICES, AskedQuestion, GivenAnswer, usage_of
-from sprat_gateway.shapes.requests import RequestPart, described, read, refused
+from sprat_gateway.shapes.requests import RequestPart, read, refused
 
 router = APIRouter()
 

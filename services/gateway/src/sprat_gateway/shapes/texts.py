@@ -10,13 +10,14 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
-from sprat_contracts import Traceparent
+from sprat_contracts import TextSubmitted, Traceparent
 from sprat_gateway.door import MAX_WAIT_S, Door
 from sprat_gateway.http.callers import Caller, admission_of, needs
 from sprat_gateway.http.gate import MAX_RECORD, NDJSON, check_depth, content_type
 from sprat_gateway.http.hang_ups import unless_gone
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.replies.waiters import TextOutcome
+from sprat_gateway.shapes.openapi import ANSWERS, described
 
 DEFAULT_WAIT_S: Final = 2.0
 MAX_LINES: Final = 1_000
@@ -71,7 +72,7 @@ def response_of(outcome: TextOutcome) -> Response:
     return Response(to_json(body), status, headers, "application/json")
 
 
-@router.post("/v1/texts")
+@router.post("/v1/texts", openapi_extra=described(TextSubmitted, NDJSON), responses=ANSWERS)
 async def submit(request: Request, caller: Sender) -> Response:
     """Publish a text, or one for each line of NDJSON, and wait for the Results."""
     body = await request.body()
@@ -82,7 +83,7 @@ async def submit(request: Request, caller: Sender) -> Response:
     return response_of(outcome)
 
 
-@router.get("/v1/texts/{uuid}")
+@router.get("/v1/texts/{uuid}", responses=ANSWERS)
 async def find(request: Request, uuid: str, caller: Sender) -> Response:
     """Return what is known of a text."""
     door: Door = request.app.state.door
