@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
@@ -17,7 +18,9 @@ from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
 from sprat.registry.announcements import IgnoredRecord
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace, ModelAnnounced, Record
+from sprat_operations.api_keys import FILE, add_key
 from sprat_operations.doctor import kafka
+from sprat_operations.doctor.gateway import check_gateway, keys_file
 from sprat_operations.doctor.groups import check_groups
 from sprat_operations.doctor.kafka import (
     ClockSkew,
@@ -451,3 +454,31 @@ def test_policy_check_names_a_frontier_of_the_settings_that_texts_of_deny_reach(
     asked = "frontier, vllm" if tiers else "the frontier"
     assert f"  vault       deny  nothing leaves; hard cases go to {asked}, inside the house" in said
     assert ("the model of the settings, inside the house" in said) is bool(tiers)
+
+
+BOUND = {"acme": {"frontier": "deny", "sources": ["/crm/*"]}, "default": {"frontier": "deny"}}
+
+
+def test_who_is_let_in_by_the_gateway_and_whose_texts_the_policy_refuses(tmp_path):
+    policy, path = Policy.model_validate({"tenants": BOUND}), Path(FILE)
+    states = []
+
+    def look(name: str) -> None:
+        states.append(told(f"gateway-{name}", check_gateway(path, policy)))
+
+    look("without-a-key")
+    add_key(path, "default", "/web")
+    add_key(path, "acme", "/web-of-acme")
+    look("with-keys")
+    path.write_text("{")
+    look("broken")
+    assert states == [[WARNING], [OK, WARNING], [BROKEN]]
+    assert [*check_gateway(None, policy)] == []
+
+
+def test_the_keys_of_the_gateway_are_those_of_the_users_own_one_else_of_the_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPRAT_GATEWAY__KEYS_FILE", "/etc/sprat/keys.json")
+    run = replace(RUN, folder=str(tmp_path))
+    assert [keys_file(run), keys_file(None)] == [None, Path("/etc/sprat/keys.json")]
+    add_key(tmp_path / FILE, "default", "/web")
+    assert keys_file(run) == tmp_path / FILE

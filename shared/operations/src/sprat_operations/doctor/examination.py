@@ -30,6 +30,10 @@ async def examine(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
         yield check
     for check in check_rights(kafka, run or local_run.find(settings.redis.url.get_secret_value())):
         yield check
+    from sprat_operations.doctor.gateway import check_gateway, keys_file  # noqa: PLC0415 - as above
+
+    for check in check_gateway(keys_file(run), rules):
+        yield check
     from sprat_operations.doctor.redis import check_redis  # noqa: PLC0415 - as above
 
     async for check in check_redis(settings.redis):
