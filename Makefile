@@ -11,7 +11,7 @@ MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-latency bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-latency bench-door bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -175,6 +175,9 @@ bench-guarantee: $(STAMP) ## draw rows again and again: does what is certified h
 
 bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads: docs/figures/latency.json and docs/images/latency.png; SPRAT_DATA as above; three minutes
 	$(BIN)/python -m tests.bench.latency
+
+bench-door: $(STAMP) $(KAFKA) ## the HTTP door beside a Kafka client at two loads, 2,000 open waits, kills under load; five minutes
+	$(BIN)/python -m tests.bench.door $(if $(JSON),--json $(JSON))
 
 bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the committed ones; three minutes; CHECK=--update commits to the new ones
 	$(BIN)/python -m tests.bench.check $(CHECK)

@@ -213,6 +213,12 @@ def test_the_example_and_the_first_test_of_the_page_pass(tmp_path: Path) -> None
     assert tests > 4
 
 
+def test_the_door_of_the_page_answers_over_http(sprat: Sprat) -> None:
+    namespace: dict[str, object] = {}
+    exec(programs()["testing-door"], namespace)
+    namespace["test_a_text_over_http"](sprat)  # type: ignore[operator]
+
+
 def test_the_context_manager_of_the_page_prints_the_label(
     sprat: Sprat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,8 +9,9 @@
 pytest has it as the fixture `sprat`.
 """
 
+from sprat_testing.http_door import HttpDoor
 from sprat_testing.outcomes import RecordPlace
 from sprat_testing.stack import Sprat
 from sprat_testing.texts import Text
 
-__all__ = ["RecordPlace", "Sprat", "Text"]
+__all__ = ["HttpDoor", "RecordPlace", "Sprat", "Text"]

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -20,6 +21,7 @@ from sprat_local.processes.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
 from sprat_testing.answers import FixedAnswer, FixedAnswers
 from sprat_testing.background_loop import BackgroundLoop
+from sprat_testing.http_door import HttpDoor, open_http_door
 from sprat_testing.outcomes import Of, Outcomes, RecordPlace
 from sprat_testing.texts import Text
 
@@ -115,6 +117,7 @@ class Sprat:
         self._outcomes = Outcomes()
         self._loop = BackgroundLoop()
         self._producer: AIOKafkaProducer | None = None
+        self._doors: AsyncExitStack | None = None
 
     def start(self) -> None:
         """Start it and return when texts are answered.
@@ -139,6 +142,9 @@ class Sprat:
 
     def stop(self) -> None:
         """Stop it, and remove all that it has written."""
+        if self._doors is not None:
+            self._loop.run(self._doors.aclose(), _CONNECT_S)
+            self._doors = None
         if self._producer is not None:
             self._loop.run(close_in_time(self._producer.stop), _CONNECT_S)
             self._producer = None
@@ -358,6 +364,19 @@ class Sprat:
             AssertionError: a group still has lag after `timeout` seconds.
         """
         self._loop.run(self._settle(timeout), timeout + _CONNECT_S)
+
+    def door(self, *, tenant: str = "default", source: str = "/tests") -> HttpDoor:
+        """Start the HTTP front door, and return where it serves and a key for it. It runs until this Sprat stops.
+
+        Args:
+            tenant: of the texts that are sent with the key.
+            source: of these texts.
+
+        Raises:
+            UserError: the front door is not installed.
+        """
+        self._doors = self._doors or AsyncExitStack()
+        return self._loop.run(open_http_door(self._doors, self.kafka, tenant, source), _CONNECT_S)
 
     def kill(self, service: str) -> None:
         """Kill a service as a power cut would; it is started again. With fixed answers, all of them are `router`."""
