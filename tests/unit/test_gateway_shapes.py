@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 from jsonschema import Draft202012Validator, ValidationError
 from starlette.requests import Request
 
@@ -14,6 +15,7 @@ from sprat_gateway.http.problems import Problem
 from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
 from sprat_gateway.shapes.error_shapes import error_response
 from sprat_gateway.shapes.questions import AskedQuestion, answers, plan
+from sprat_operations.api_keys import add_key
 from support.front_door import admission, door_app
 from support.gateway_outcomes import UUID, outcome, result
 
@@ -279,3 +281,28 @@ def test_the_openapi_document_says_what_a_text_and_its_answer_hold(openapi: dict
     assert set(openapi["components"]["schemas"][answer]["properties"]) == set(texts.body_of(outcome(result())))
     assert openapi["security"] == [{"key": []}]
     assert openapi["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+
+
+@pytest.mark.parametrize(("path", "fields"), [("/translate", {"q": "a"}), ("/detect", {"q": "a"}), ("/languages", {})])
+@pytest.mark.parametrize(
+    ("roles", "way", "status"),
+    [
+        (("label",), "field", 403),
+        (("label",), "header", 403),
+        (None, "field", 401),
+        (None, "none", 401),
+    ],
+)
+async def test_a_form_of_libretranslate_needs_a_key_that_may_send(
+    tmp_path: Path, path: str, fields: dict[str, str], roles: tuple[str, ...] | None, way: str, status: int
+) -> None:
+    file = tmp_path / "keys.json"
+    key = "sprat_000000000000_none" if roles is None else add_key(file, "acme", "/web", roles)[0]
+    headers = {"authorization": f"Bearer {key}"} if way == "header" else {}
+    data = fields | ({"api_key": key} if way == "field" else {})
+    transport = ASGITransport(door_app(admission(file)))
+    async with AsyncClient(transport=transport, base_url="http://localhost") as client:
+        method = "GET" if path == "/languages" else "POST"
+        answer = await client.request(method, path, data=data, headers=headers)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert key not in answer.text

@@ -60,9 +60,9 @@ def build_app(
     app.add_middleware(Measured)  # the last one added is the outermost
     for shape in (texts, decisions, systemone, libretranslate):
         app.include_router(shape.router)
-    describe_keys(app)  # before the page: its routes are for browsers
+    describe_keys(app)
     if page is not None:
         app.state.page = page
         for part in (screens, sending, sign_in):
-            app.include_router(part.router)
+            app.include_router(part.router, include_in_schema=False)
     return app
