@@ -127,6 +127,28 @@ async def test_the_newest_pairs_stay(tmp_path):
         assert (await filled.show(overview, OWN, "hour", NOW)).texts == 5
 
 
+async def test_a_file_that_grows_too_large_loses_its_oldest_texts(tmp_path):
+    async with filled_store(tmp_path) as filled:
+        for number in range(100):
+            text = TracedText(f"order-{number}")
+            text.place = (text.topics.texts, 0, number)
+            long = replace(text.text(), value=text.text().value.replace(SAID.encode(), b"long " * 3_000))
+            await filled.put(long, text.result(offset=number, decision="kept"))
+        await sweep_at(filled, NOW)
+        before = (tmp_path / FILE).stat().st_size
+        for _ in range(5):
+            await sweep_at(filled, NOW, most_bytes=700_000)
+        rows = await filled.show(lambda connection: connection.execute("SELECT text_id FROM texts").fetchall())
+        ids = [id for (id,) in rows]
+        assert ids == [f"order-{number}" for number in range(100 - len(ids), 100)]
+        assert 20 < len(ids) < 60
+        for number in range(100, 160):
+            text = TracedText(f"order-{number}")
+            text.place = (text.topics.texts, 0, number)
+            await filled.put(replace(text.text(), value=text.text().value.replace(SAID.encode(), b"long " * 3_000)))
+    assert (tmp_path / FILE).stat().st_size < before * 1.2  # what is free is used again
+
+
 async def test_a_redelivered_result_counts_once_and_one_with_an_output_wins(tmp_path):
     text = TracedText()
     none = text.result(offset=1, output=None, status="unanswered", source="none")

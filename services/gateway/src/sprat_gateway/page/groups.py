@@ -8,6 +8,7 @@ from sprat.base.retry import OnceAMinute
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import NO_ANSWER, client_arguments
 from sprat.kafka.lag import LagMeter, LagSnapshot
+from sprat.runtime import describe
 from sprat_gateway.page.notes import GROUPS, note
 from sprat_gateway.page.store import PageStore, now_ms
 from sprat_operations.lag import keeps_up, pace_between
@@ -27,9 +28,10 @@ async def watch_groups(kafka: KafkaSettings, store: PageStore, every_s: float = 
                 measured = await meter.with_ages(await meter.measure())
                 await store.write(note, GROUPS, _rows(before, measured))
                 before = measured
-            except NO_ANSWER as error:
+            except Exception as error:  # noqa: BLE001 - the page must not stop the door
                 if failed.due():
-                    log.warning("the page does not show lag: %s; it is tried again", type(error).__name__)
+                    what = type(error).__name__ if isinstance(error, NO_ANSWER) else describe(error)
+                    log.warning("the page does not show lag: %s; it is tried again", what)
             await asyncio.sleep(every_s)
 
 

@@ -12,6 +12,7 @@ from sprat.base.errors import UserError
 from sprat.base.retry import OnceAMinute
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import AUTHORISATION_ERRORS, NO_ANSWER, client_arguments
+from sprat.runtime import describe
 from sprat_contracts import KafkaRecord, Topics
 from sprat_gateway.page.cost import CostMeter
 from sprat_gateway.page.notes import STATE, State, note
@@ -93,9 +94,11 @@ class Ingestion:
                 self._denied |= _named(error)
                 log.warning("the page does not show all: Kafka denies %s", ", ".join(sorted(_named(error))))
                 await asyncio.sleep(_PAUSE_S)
-            except (*NO_ANSWER, UserError, sqlite3.Error) as error:
+            except Exception as error:  # noqa: BLE001 - the page must not stop the door
                 if self._failed.due():
-                    log.warning("the store is not kept up to date: %s; it is tried again", type(error).__name__)
+                    expected = isinstance(error, (*NO_ANSWER, UserError, sqlite3.Error))
+                    what = type(error).__name__ if expected else describe(error)
+                    log.warning("the page's store is not kept up to date: %s; it is tried again", what)
                 await asyncio.sleep(_PAUSE_S)
 
     async def _read(self, follower: TopicFollower, kept_ms: Mapping[str, int]) -> None:

@@ -1,5 +1,6 @@
 """What goes, and when: parts whose topic lets them go, texts beyond the newest pairs, and what is erased."""
 
+import math
 import sqlite3
 from typing import Final
 
@@ -8,6 +9,8 @@ from sprat_gateway.page.writing import Writer
 
 MOST_PAIRS: Final = 100_000
 """Of texts and tasks that are kept."""
+MOST_BYTES: Final = 1024**3
+"""Of the file: texts may be long."""
 _MOST_LETTERS: Final = 10_000
 _MOST_CALLS: Final = 50_000
 """Their sum is read in one query."""
@@ -22,18 +25,20 @@ _BARE: Final = """DELETE FROM texts WHERE id IN (
     SELECT id FROM texts WHERE at <= ? AND id NOT IN (SELECT text FROM records)
     AND id NOT IN (SELECT text FROM letters WHERE text IS NOT NULL))"""
 _BEYOND: Final = """DELETE FROM texts WHERE id <= (SELECT text FROM results ORDER BY seq DESC LIMIT 1 OFFSET ?)"""
+_OLDEST: Final = "DELETE FROM texts WHERE id IN (SELECT id FROM texts ORDER BY id LIMIT ?)"
 _CALLS_BEYOND: Final = "DELETE FROM calls WHERE rowid <= (SELECT rowid FROM calls ORDER BY rowid DESC LIMIT 1 OFFSET ?)"
 _LETTERS_BEYOND: Final = """DELETE FROM letters WHERE at < (SELECT at FROM letters ORDER BY at DESC LIMIT 1 OFFSET ?)"""
 
 
-def sweep(writer: Writer, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS) -> None:
-    """Delete what has expired at a time, and the oldest texts beyond the newest pairs.
+def sweep(writer: Writer, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS, most_bytes: int = MOST_BYTES) -> None:
+    """Delete what has expired at a time, and the oldest texts beyond the newest pairs or the size.
 
     Args:
         writer: of the store.
         now: epoch milliseconds.
         kept_ms: how long the topic of the texts keeps one: what identifies a text goes with it.
         most_pairs: how many pairs of a text and a task stay.
+        most_bytes: how large the file may get.
     """
     with writer.transaction() as connection:
         for statement in _PARTS:
@@ -41,6 +46,7 @@ def sweep(writer: Writer, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS) 
         connection.execute("UPDATE texts SET key = NULL WHERE at <= ? AND key IS NOT NULL", (now - kept_ms,))
         connection.execute(_BARE, (now - kept_ms,))
         connection.execute(_BEYOND, (most_pairs,))
+        _shrink(connection, most_bytes)
         connection.execute(_CALLS_BEYOND, (_MOST_CALLS,))
         connection.execute(_LETTERS_BEYOND, (_MOST_LETTERS,))
         for width, stays in WIDTHS.items():
@@ -48,6 +54,17 @@ def sweep(writer: Writer, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS) 
                 connection.execute(f"DELETE FROM {table} WHERE width = ? AND at < ?", (width, now - stays))  # noqa: S608
         writer.forget()
     overwrite(writer.connection)
+
+
+def _shrink(connection: sqlite3.Connection, most_bytes: int) -> None:
+    """Delete the oldest texts where the file is too large: as large a share of them as it is too large."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    used = (pages - free) * size
+    if used > most_bytes:
+        texts = connection.execute("SELECT count(*) FROM texts").fetchone()[0]
+        connection.execute(_OLDEST, (math.ceil(texts * (1 - most_bytes / used)),))
 
 
 def clear(writer: Writer) -> None:
