@@ -18,6 +18,8 @@ from sprat.audit.settings import AuditSettings
 from sprat.kafka.publisher import Publisher
 from sprat_contracts import Envelope, Traceparent, encode
 from sprat_frontier.egress_audit import KafkaEgressAudit
+from sprat_gateway.page.queries import Viewer, privacy
+from sprat_gateway.page.store import PageStore, now_ms
 from sprat_operations.doctor.kafka import check_checkpoints
 from sprat_operations.egress import recent_calls, recent_egress
 from support import frontier_parts as parts
@@ -95,9 +97,12 @@ async def administering(settings):
         await admin.close()
 
 
-async def test_what_two_replicas_have_written_verifies_and_it_says_what_was_checked(written, verify):
-    code, out, err = await verify()
+async def test_what_two_replicas_have_written_verifies_and_it_says_what_was_checked(written, verify, tmp_path):
+    async with PageStore(tmp_path / "door", whole=True) as store:  # the page shows when that was
+        code, out, err = await verify(SPRAT_GATEWAY__DATA=str(tmp_path / "door"))
+        seen = await store.read(privacy, Viewer("default", "/test"), "day", now_ms())
     assert (code, err) == (0, "")
+    assert (seen.verified.findings, seen.verified.at_ms <= now_ms()) == (0, True)
     assert "records of the audit: 16, of which unsigned: 0" in out
     assert "calls with attempt and outcome: 8" in out
     assert "answers and Results: 8, of which left: 8" in out

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import pytest
 
+from sprat.base.errors import UserError
 from sprat_contracts.ids import TEXT, derive
 from sprat_contracts.topics import DAY_MS
 from sprat_gateway.answers.kept import KeptText, digest_of
+from sprat_gateway.audit_note import note_verified
 from sprat_gateway.page.answers import PageAnswers
-from sprat_gateway.page.queries import LiveFilter, live, one_text, overview
+from sprat_gateway.page.queries import LiveFilter, live, one_text, overview, privacy
 from sprat_gateway.page.retention import sweep
 from sprat_gateway.page.schema import FILE
 from sprat_gateway.page.store import LIMIT_S, PageStore, QueryTooSlow
@@ -210,3 +212,19 @@ async def test_a_store_that_fails_is_a_text_that_is_not_found(tmp_path):
 async def test_an_address_is_a_uuid_in_its_usual_form(tmp_path, uuid):
     async with filled_store(tmp_path, *TracedText().whole()) as filled:
         assert await filled.show(one_text, OWN, uuid, NOW) is None
+
+
+async def test_notes_when_the_audit_was_verified_beside_a_running_door(tmp_path):
+    async with filled_store(tmp_path) as filled:
+        for findings in (3, 0):
+            note_verified(tmp_path, NOW, findings)
+        seen = await filled.show(privacy, OWN, "day", NOW)
+    assert (seen.verified.at_ms, seen.verified.findings) == (NOW, 0)
+
+
+async def test_where_there_is_no_store_no_verification_is_noted(tmp_path):
+    note_verified(tmp_path, NOW, 0)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / FILE).write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match="cannot be changed"):
+        note_verified(tmp_path, NOW, 0)

@@ -28,7 +28,8 @@ NOTED_S: Final = 24 * 3600
 """How long a note stands."""
 DATA: Final = "SPRAT_GATEWAY__DATA"
 PROGRAM: Final = "python -m sprat_gateway.erasure"
-_MODULE: Final = "erasure"
+_ERASE: Final = ("erasure", "erase")
+_NOTE: Final = ("audit_note", "note_verified")
 _AGAIN_S: Final = 1800.0
 _TIMEOUT_S: Final = 5.0
 
@@ -138,7 +139,9 @@ def erase_stores(
     for store, folder in here.items():
         try:
             # Another host may have the name of this one, as two containers do.
-            texts = _erase()(folder, key=key, text_id=text_id, tenant=tenant, identities=identities, dry_run=dry_run)
+            texts = _function(*_ERASE)(
+                folder, key=key, text_id=text_id, tenant=tenant, identities=identities, dry_run=dry_run
+            )
         except UserError as error:
             yield ErasedStore(store, problem=str(error))
         else:
@@ -149,8 +152,23 @@ def erase_stores(
     yield from (ErasedStore(each, problem="on another machine") for each in noted if each not in here)
 
 
-def _erase() -> Callable[..., int | None]:
-    """Return the gateway's function that deletes from its store.
+def note_verified(folders: Collection[Path], at_ms: int, findings: int) -> Iterator[str]:
+    """Note in the stores of this machine when the audit was verified; yield why one could not be changed.
+
+    Args:
+        folders: of this machine, with or without a store.
+        at_ms: when it was, epoch milliseconds.
+        findings: how many there were.
+    """
+    for folder in folders:
+        try:
+            _function(*_NOTE)(folder, at_ms, findings)
+        except UserError as error:
+            yield str(error)
+
+
+def _function(module: str, name: str) -> Callable[..., Any]:
+    """Return a function of the gateway that changes its store.
 
     Raises:
         UserError: the gateway is not installed here.
@@ -158,5 +176,5 @@ def _erase() -> Callable[..., int | None]:
     found = plugins.find(plugins.SERVICES, GATEWAY)
     if found is None:
         raise UserError("the gateway is not installed here")
-    erase: Callable[..., int | None] = import_module(f"{found.value}.{_MODULE}").erase
-    return erase
+    function: Callable[..., Any] = getattr(import_module(f"{found.value}.{module}"), name)
+    return function

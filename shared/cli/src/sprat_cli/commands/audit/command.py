@@ -1,6 +1,7 @@
 """`sprat audit` and `sprat audit verify`: what was sent to providers, and whether the record of it is whole."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field
 from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, PUBLIC_KEY, PublicKeys
 from sprat.audit.settings import AuditSettings
 from sprat.base.errors import UserError
-from sprat.base.settings import KafkaSettings, load_settings
+from sprat.base.settings import KafkaSettings, environment, load_settings
 from sprat_cli.app import make_app
 from sprat_cli.commands.audit.verify import exit_code, say_proof, say_proof_json
 from sprat_cli.options import (
@@ -27,7 +28,7 @@ from sprat_cli.options import (
 )
 from sprat_cli.render import cost
 from sprat_cli.terminal import faint, printable, remark, say, say_json, table
-from sprat_operations import local_run
+from sprat_operations import gateway_stores, local_run
 from sprat_operations.audit_verification import VerificationOptions, verify_audit
 from sprat_operations.connection import CommandSettings, explain_kafka_errors
 from sprat_operations.egress import EgressSum, EgressSums, read_egress
@@ -182,6 +183,9 @@ def verify(
         places = places.model_copy(update={"checkpoints": checkpoints, "kafka": None})
     with explain_kafka_errors(kafka):
         proof = asyncio.run(verify_audit(kafka, keys, places, options))
+    stores = gateway_stores.folders_here(kafka.bootstrap, environment())
+    for problem in gateway_stores.note_verified(stores, int(time.time() * 1000), len(proof.findings)):
+        remark(f"the gateway's page does not show this verification: {problem}")
     if as_json:
         say_proof_json(proof)
     else:
