@@ -49,7 +49,12 @@ async def decided(client: httpx.AsyncClient, *questions: dict[str, Any], text: s
 
 async def test_a_decision_is_what_the_small_model_says(installed: Installation) -> None:
     async with installed.door.client() as client:
-        body = await decided(client, question("balance", "transfer", name="intent"), question("en", "de"))
+        body = await decided(
+            client,
+            question("balance", "transfer", name="intent"),
+            question("en", "de"),
+            question("balance", "freeze_account"),
+        )
         again = await client.post(
             "/v1/systemone",
             json={
@@ -58,14 +63,16 @@ async def test_a_decision_is_what_the_small_model_says(installed: Installation) 
                 "questions": {"intent": {"type": "choice", "criteria": {"balance": None, "transfer": None}}},
             },
         )
-    intent, language = body["answers"]
+    intent, language, other = body["answers"]
     assert (intent["choice"], intent["name"], intent["sprat"]["status"]) == ("balance", "intent", "answered")
     assert intent["sprat"]["answered_by"] == "small"
     assert intent["confidence"] == intent["sprat"]["confidence"] > 0.9
     assert intent["sprat"]["level"] >= intent["sprat"]["goal"] == 0.97
     assert intent["probabilities"][0] == {"value": "balance", "probability": intent["confidence"]}
     assert {each["value"] for each in intent["probabilities"]} <= {"balance", "transfer"}
-    assert language["choice"] == "en"
+    assert (language["choice"], language["sprat"]["text"]) == ("en", intent["sprat"]["text"])
+    assert other["choice"] == "balance"
+    assert other["sprat"]["text"] != intent["sprat"]["text"], "a text asks a task once"
     assert body["usage"]["total_tokens"] == 0
     named = again.json()["answers"]["intent"]
     assert (named["choice"], named["confidence"]) == ("balance", intent["confidence"])
