@@ -46,7 +46,7 @@ PYTHON
 # compose.override.yaml. They depend on no secret.
 names() {
     SPRAT_SECRET=${SPRAT_SECRET:-unused} SPRAT_AUDIT__KEY=${SPRAT_AUDIT__KEY:-unused} GRAFANA_PASSWORD=${GRAFANA_PASSWORD:-unused} "$docker" compose \
-        --project-directory compose "$@" --profile simulator --profile tools config --images | sort --unique
+        --project-directory compose "$@" --profile simulator --profile gateway --profile tools config --images | sort --unique
 }
 
 collect_images() {

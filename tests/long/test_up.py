@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -18,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sprat_contracts import Topics
 from sprat_local.kafka.jars import kafka_dir
 from sprat_local.processes.ports import free_port
+from support.observed import wait_until
 from support.terminal import CLEARED, CTRL_C, Terminal, drawn
 from support.up_process import UpProcess, have_ended, is_port_released
 
@@ -149,25 +151,33 @@ def test_commands_that_are_told_nothing_find_the_users_own_one(tmp_path: Path) -
 
 
 @pytest.mark.timeout(180)
-def test_the_line_for_curl_answers_and_the_page_has_an_address(up: UpProcess) -> None:
+def test_the_line_for_curl_answers_and_the_page_shows_the_way_of_its_text(up: UpProcess) -> None:
     up.wait_ready()
     shown = re.search(r"  http +(curl (\S+)/v1/texts .*?)\n +\(", up.output, re.DOTALL)
     assert shown, up.output
     command, door = shown.groups()
     answered = subprocess.run(["bash", "-c", f"{command} --silent"], capture_output=True, text=True, check=True)
-    results = json.loads(answered.stdout)["results"]
-    assert results["intent"]["output"]["label"] == "transfer", answered.stdout
+    answer = json.loads(answered.stdout)
+    assert answer["results"]["intent"]["output"]["label"] == "transfer", answered.stdout
     gateway = next(child for child in up.children() if child.pid == up.pid_of("sprat_gateway"))
     assert not {"SPRAT_SECRET", "SPRAT_AUDIT__KEY_FILE"} & gateway.environ().keys()
 
     address = re.search(r"  page +(\S+)", up.output)
     assert address
-    assert address[1].startswith(f"{door}/page/")
+    with httpx.Client(base_url=door, timeout=20) as browser, httpx.Client(timeout=20) as other:
+        assert browser.get(address[1]).status_code == 200
+        assert other.get(address[1]).status_code == 401, "the address opens the page once"
+        page = f"/page/texts/{answer['uuid']}"
+        wait_until(lambda: TOPICS.results("intent") in browser.get(page).text, 20, lambda: browser.get(page).text)
+        assert TOPICS.predictions("intent") in browser.get(page).text
+        assert TEXT["text"] not in browser.get(page).text, "hidden until somebody asks for it"
+        assert other.get(f"{door}{page}").status_code == 401
+
     log = (up.run_folder / "logs" / "gateway.log").read_text()
-    key = re.search(r"Bearer (\S+?)'", command)
+    token, key = re.search(r"token=(\S+)", address[1]), re.search(r"Bearer (\S+?)'", command)
+    assert token
     assert key
-    assert key[1] not in log
-    assert TEXT["text"] not in log
+    assert [each for each in (token[1], key[1], TEXT["text"]) if each in log] == []
 
 
 def test_up_that_is_killed_leaves_no_process(up: UpProcess) -> None:
