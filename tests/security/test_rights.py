@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import shlex
+import sqlite3
 import subprocess
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -21,21 +22,23 @@ from aiokafka.errors import (
     for_code,
 )
 from confluent_kafka.admin import AclOperation, ResourceType
+from pydantic import SecretStr
+from redis.asyncio import Redis
 from typer.testing import CliRunner
 
-from sprat.base.settings import KafkaSettings
+from sprat.base.settings import KafkaSettings, RedisSettings
 from sprat.kafka.clients import client_arguments
 from sprat.kafka.cluster import Cluster
 from sprat.kafka.lag import LagMeter
 from sprat_cli.main import app
 from sprat_contracts import TASKS, Topics
-from sprat_gateway.page.ingest import Ingestion
-from sprat_gateway.page.store import PageStore
+from sprat_gateway.page import schema as page
 from sprat_gateway.runtime import open_door
 from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_local.kafka import jars, jvm
 from sprat_operations.acls import read_quotas, set_missing_quotas
 from sprat_operations.api_keys import FILE, add_key
+from sprat_operations.gateway_stores import GatewayStore
 from sprat_operations.rights import QuotaFinding
 from sprat_operations.topics import kept_for
 from support.cli_records import environment
@@ -286,25 +289,29 @@ async def test_the_door_and_the_page_measure_what_waits_and_know_how_long_their_
     assert {name for name, kept in (await kept_for(client(broker, role), watched)).items() if kept} == watched
 
 
-async def test_a_gateway_with_a_page_needs_no_more_than_both_roles(results, broker, tmp_path, caplog):
+async def test_a_gateway_with_a_page_needs_no_more_than_both_roles(results, broker, redis_server, tmp_path, caplog):
     key, _ = add_key(tmp_path / FILE, "acme-bank", "/web")
     section = GatewaySection(port=0, keys_file=tmp_path / FILE, data=tmp_path, page="on")
     kafka = kafka_settings(broker, GATEWAY)
-    settings = GatewaySettings(kafka=kafka, gateway=section, health_port=0, _env_file=None)
+    redis = RedisSettings(url=SecretStr(redis_server.url))
+    settings = GatewaySettings(kafka=kafka, redis=redis, gateway=section, health_port=0, _env_file=None)
     text = {"text": "hello door", "tasks": {"intent": {}}}
     caplog.set_level("WARNING", "sprat_gateway")
-    async with open_door(settings) as door, PageStore(tmp_path / "page", whole=True) as store:
-        ingestion = Ingestion(kafka, store, whole=True)
-        reading = asyncio.create_task(ingestion.run())
+    shown = RESULTS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.egress, TOPICS.models}
+
+    def read():
+        with sqlite3.connect(tmp_path / page.FILE) as store:
+            return {name for (name,) in store.execute("SELECT topic FROM offsets")}
+
+    async with open_door(settings) as door:
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as client:
             answer = await client.post(
                 f"http://127.0.0.1:{door.port}/v1/texts", json=text, headers={"Prefer": "wait=20"}
             )
-        await asyncio.wait_for(ingestion.caught_up.wait(), 20)
-        read = await store.read(lambda store: {name for (name,) in store.execute("SELECT topic FROM offsets")})
-        reading.cancel()
+        await eventually(lambda: read() >= shown, 20)
+        async with Redis.from_url(redis_server.url) as client:
+            assert await client.get(GatewayStore.here(tmp_path).note(PREFIX)[0]), "so that `sprat erase` can name it"
     assert (answer.status_code, [*answer.json()["results"]]) == (200, ["intent"])
-    assert read >= RESULTS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.egress}
     assert caplog.messages == [], "nothing is denied"
 
 

@@ -165,7 +165,7 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         stack.push_async_callback(publisher.stop)
         store = await stack.enter_async_context(running_store(settings))
         answers = _answers(stack, settings, store)
-        if section.data is not None and section.seal_key is not None:
+        if section.data is not None and "url" in settings.redis.model_fields_set:  # also where Results stand here alone
             _in_background(stack, keep_noted(settings.redis, settings.kafka.prefix, section.data))
         waiters = Waiters(section.max_waiting, 0 if answers is None else UNATTENDED)
         stack.callback(signals.GATEWAY_WAITING.watch(lambda: [(len(waiters), {})]))

@@ -51,7 +51,7 @@ _MASKED_ANSWERS: Final = (
     "SPRAT_FRONTIER__ANSWER_TTL_S"
 )
 _GATEWAYS: Final = (
-    "what a gateway has stored on another machine is named where that gateway uses Redis; else run there: "
+    "what a gateway has stored on another machine is named where that gateway has SPRAT_REDIS__URL; else run there: "
     f"{gateway_stores.PROGRAM}; what it has in memory, it answers for a minute more"
 )
 _RECENT: Final = "what is computed while this runs, or when a text in Kafka is read again, is stored anew"

@@ -1,6 +1,6 @@
 """The stores of gateways: which there are, and the deletion of what one on this machine holds of a person or a tenant.
 
-A gateway that uses Redis notes there that it has a store, so that `sprat erase` can name one that it cannot reach.
+A gateway that is told a Redis notes there that it has a store, so that `sprat erase` can name one that it cannot reach.
 """
 
 import asyncio
