@@ -82,8 +82,9 @@ def plan(questions: Sequence[AskedQuestion], labels: Mapping[str, Collection[str
     """
     texts: list[dict[str, Mapping[str, Any]]] = []
     places: list[AnswerPlace | str] = []
+    sets = {task: frozenset(known) for task, known in labels.items()}
     for question in questions:
-        task = _task_of(question, labels)
+        task = _task_of(question, sets)
         if task is None:
             places.append(CHOICES_ALONE if question.values is None else NO_TASK)
             continue
@@ -102,12 +103,12 @@ def plan(questions: Sequence[AskedQuestion], labels: Mapping[str, Collection[str
     return QuestionPlan(tuple(texts), tuple(places))
 
 
-def _task_of(question: AskedQuestion, labels: Mapping[str, Collection[str]]) -> str | None:
+def _task_of(question: AskedQuestion, labels: Mapping[str, frozenset[str]]) -> str | None:
     """Return the task that its name names, else the only one whose labels hold all choices; None: there is none."""
     asked = question.labels
     if asked is None:
         return None
-    able = [task for task, known in labels.items() if asked.issubset(known)]
+    able = [task for task, known in labels.items() if asked <= known]
     if question.name in able:
         return question.name
     if len(able) > 1:

@@ -61,7 +61,7 @@ def _told(error: Mapping[str, Any]) -> tuple[str, str]:
     """Return field and problem. Messages about a `type` quote what was given."""
     field = field_of(error["loc"])
     if error["type"] in _TAGGED:
-        return f"{field}.type", "no type of a question"
+        return f"{field}.type", "there is no such type of question"
     return field, error["msg"].removeprefix("Value error, ")
 
 
