@@ -12,6 +12,8 @@ from sprat.base.settings import KafkaSettings
 from sprat.kafka.cluster import ConsumerGroup
 from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag
 from sprat.kafka.publisher import Acknowledged, NotAcknowledged, OutRecord
+from sprat.processing.records import root_at
+from sprat.telemetry.spans import export_spans
 from sprat_contracts import DeadLetterReason, Envelope, Record, Result, TextSubmitted, Traceparent, decode
 from sprat_gateway.answers.kept import KeptText, TextStores
 from sprat_gateway.door import Door
@@ -25,6 +27,7 @@ from sprat_operations.dead_letters import read_dead_letter
 from sprat_operations.result_stream import SeenDeadLetter, StoredResult
 from sprat_policy import DoorSigner, Policy
 from support.door_stream import result_of
+from support.spans import Spans
 
 KAFKA = KafkaSettings()
 TOPICS = KAFKA.topics
@@ -172,6 +175,30 @@ async def test_who_waits_gets_the_result_and_it_is_kept() -> None:
     assert (await asking).complete
     await asyncio.sleep(0.01)
     assert house.kept.texts[waiter.outcome.uuid].outcome.complete
+
+
+@pytest.mark.parametrize("given", [None, Traceparent("1" * 32, "2" * 16)], ids=["no trace", "the client's trace"])
+async def test_the_span_of_a_text_belongs_to_its_trace(spans: Spans, given: Traceparent | None) -> None:
+    house = House()
+    await house.door.submit(OWN, BODY.replace(b"{}}", b'{}, "my secret": {}}'), id="t-1", wait_s=0, traceparent=given)
+    (span,) = spans.all
+    (record,) = house.publisher.published
+    said = Traceparent.of(record.headers)
+    root = Traceparent.root("/web", "t-1")
+    assert span.name == f"submit {TOPICS.texts}"
+    assert [*span.attributes["sprat.tasks"]] == ["intent"]
+    if given is None:
+        assert (said, span.parent.span_id) == (root, int(root_at(root, TOPICS.texts, 1, 7).parent_id, 16))
+    else:
+        assert (said.trace_id, int(said.parent_id, 16)) == (given.trace_id, span.context.span_id)
+        assert span.parent.span_id == int(given.parent_id, 16)
+
+
+async def test_without_an_export_the_trace_of_the_client_goes_on_as_it_came() -> None:
+    export_spans(None)
+    house, given = House(), Traceparent("1" * 32, "2" * 16)
+    await house.door.submit(OWN, BODY, id="t-1", wait_s=0, traceparent=given)
+    assert Traceparent.of(house.publisher.published[0].headers) == given
 
 
 async def test_what_is_late_is_not_waited_for() -> None:

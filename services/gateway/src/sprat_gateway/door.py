@@ -4,9 +4,10 @@ import asyncio
 import codecs
 import json
 import logging
+import time
 import uuid as uuids
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ from pydantic_core import from_json
 from sprat.base.errors import Fatal
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
+from sprat.processing.records import root_at
+from sprat.telemetry import signals
+from sprat.telemetry.instruments import Value
+from sprat.telemetry.spans import begin, ending, samples
 from sprat_contracts import (
     SIGNATURE_HEADER,
     Envelope,
@@ -51,6 +56,11 @@ class ValidText:
     """Without any Result."""
     groups: tuple[str, ...]
     """Of the models that it asks for, as `intent.default`."""
+
+    def continue_trace(self, traceparent: Traceparent) -> None:
+        """Name another span as the one that sends the text."""
+        others = [each for each in self.record.headers if each[0] != "traceparent"]
+        self.record.headers = [*others, ("traceparent", str(traceparent).encode())]
 
 
 class Door:
@@ -103,8 +113,7 @@ class Door:
         """
         if (refusal := self._signer.refusal(caller.tenant, caller.source)) is not None:
             raise Problem(403, refusal.code, refusal.detail)
-        if id is not None and not (0 < len(id) <= MAX_ID and id.isascii() and id.isprintable()):
-            raise Problem(400, "invalid_id", f"the id must be 1 to {MAX_ID} printable ASCII characters")
+        _check_id(id)
         source, id = caller.source, id or str(uuids.uuid4())
         envelope = Envelope(id=id, source=source, traceparent=traceparent or Traceparent.root(source, id))
         topic = self._kafka.topics.texts
@@ -143,22 +152,38 @@ class Door:
         Raises:
             Problem: it is refused, it cannot be published, or its id is that of another text (409).
         """
+        began_ns = time.time_ns()
         text = self.read(caller, body, id, traceparent)
+        topic, known = text.record.topic, text.outcome
+        about: dict[str, Value] = {"destination": topic, "message_id": known.id, "tenant": known.tenant}
+        about["tasks"] = tuple(each.partition(".")[0] for each in text.groups)  # the known ones: no words of the sender
+        if traceparent is not None:
+            with ending(begin(signals.SUBMIT, topic, traceparent, began_ns, about)) as span:
+                text.continue_trace(span.traceparent if span.recorded else traceparent)
+                return (await self._submit(caller, text, wait_s, is_named=id is not None)).outcome
+        waiter = await self._submit(caller, text, wait_s, is_named=id is not None)
+        root = Traceparent.root(known.source, known.id)
+        if waiter.place is not None and samples(signals.ACCEPT, root):  # the root is known by the text's place alone
+            begin(signals.SUBMIT, topic, root_at(root, topic, *waiter.place), began_ns, about).end()
+        return waiter.outcome
+
+    async def _submit(self, caller: Caller, text: ValidText, wait_s: float, *, is_named: bool) -> Waiter:
         digest = digest_of(text.record.value or b"")
-        found = None if id is None else await self._find(text.outcome.uuid, caller)
+        found = await self._find(text.outcome.uuid, caller) if is_named else None
         if found is not None and found.outcome.refused is not None:  # what was wrong may be repaired
             self._waiters.forget(text.outcome.uuid)
         elif found is not None:
             _check_same(found.digest, digest)
             async with self._waiting(found) as waiter:
-                return await self._wait(waiter, wait_s)
+                await self._wait(waiter, wait_s)
+                return waiter
         async with self._waiting(KeptText(text.outcome, digest)) as waiter:
             _check_same(waiter.digest, digest)
             await self._publish_once(waiter, text)
-            outcome = await self._wait(waiter, 0 if self._late(text.groups, wait_s) else wait_s)
-            if not outcome.complete:  # it is asked for later, perhaps at another instance
+            await self._wait(waiter, 0 if self._late(text.groups, wait_s) else wait_s)
+            if not waiter.outcome.complete:  # it is asked for later, perhaps at another instance
                 await self._keep()
-            return outcome
+            return waiter
 
     async def find(self, caller: Caller, uuid: str) -> TextOutcome | None:
         """Return what is known of a text; None where there is none, or it is another tenant's or source's.
@@ -253,15 +278,12 @@ class Door:
         waiter.place, waiter.appended_ms = (place.partition, place.offset), place.timestamp_ms
         self._changed(waiter)
 
-    async def _wait(self, waiter: Waiter, wait_s: float) -> TextOutcome:
-        """Return the outcome when it is complete, or after `wait_s`."""
-        try:
+    async def _wait(self, waiter: Waiter, wait_s: float) -> None:
+        """Return when the outcome is complete, or after `wait_s`."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 while not (waiter.outcome.complete or self._waiters.closed):
                     await waiter.changed.wait()
-        except TimeoutError:
-            pass
-        return waiter.outcome
 
     def _changed(self, waiter: Waiter) -> None:
         if not self._unkept:
@@ -307,6 +329,11 @@ def _of_tenant(body: bytes, tenant: str) -> bytes:
     if fields.get("tenant", tenant) not in (tenant, None):
         raise Problem(403, "foreign_tenant", "tenant: the key is for another one; leave it out", field="tenant")
     return json.dumps(fields | {"tenant": tenant}, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _check_id(id: str | None) -> None:
+    if id is not None and not (0 < len(id) <= MAX_ID and id.isascii() and id.isprintable()):
+        raise Problem(400, "invalid_id", f"the id must be 1 to {MAX_ID} printable ASCII characters")
 
 
 def _check_same(found: str | None, digest: str) -> None:

@@ -161,14 +161,14 @@ def trace_context(record: KafkaRecord, received: Received[Message] | None) -> tu
     context = envelope.traceparent
     is_text = isinstance(received.message, TextSubmitted)
     if given is None or (is_text and context == Traceparent.root(envelope.source, envelope.id)):
-        return replace(context, parent_id=_span_id(context.trace_id, record)), True
+        return root_at(context, record.topic, record.partition, record.offset), True
     return context, False
 
 
-def _span_id(trace_id: str, record: KafkaRecord) -> str:
-    """Return the span id, 16 hexadecimal digits, that every service derives alike from the place of a record."""
-    place = f"{trace_id} {record.topic} {record.partition} {record.offset}"
-    return blake2b(place.encode(), digest_size=8).hexdigest()
+def root_at(derived: Traceparent, topic: str, partition: int, offset: int) -> Traceparent:
+    """Return the root of a derived trace for the record in this place: every service derives the same span id."""
+    place = f"{derived.trace_id} {topic} {partition} {offset}"
+    return replace(derived, parent_id=blake2b(place.encode(), digest_size=8).hexdigest())
 
 
 def defect(error: BaseException) -> Rejected:

@@ -363,6 +363,13 @@ SEND = SpanType(
     "One record until Kafka has acknowledged it. The record's `traceparent` names this span.",
     (a.SYSTEM, a.OPERATION, a.OPERATION_TYPE, a.DESTINATION, a.PARTITION, a.OFFSET, a.MESSAGE_ID, a.PHASE, a.ERROR),
 )
+SUBMIT = SpanType(
+    "submit {messaging.destination.name}",
+    SpanKind.SERVER,
+    "One text that the HTTP front door takes, from its check until its answer or the end of the wait. Where the "
+    "request has a `traceparent`, the record's names this span; else it is a child of the root of the text's trace.",
+    (a.SYSTEM, a.DESTINATION, a.MESSAGE_ID, a.TENANT, a.TASKS, a.ERROR),
+)
 COMMIT = SpanType(
     "commit",
     SpanKind.CLIENT,
