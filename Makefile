@@ -11,7 +11,7 @@ MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-latency bench-door bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-latency bench-door bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -83,6 +83,10 @@ test-deploy: $(STAMP) $(KAFKA) ## docs/deploy: two versions side by side, backup
 test-page: $(STAMP) $(KAFKA) ## the page in a real browser, each screen, with and without script; needs Chromium
 	$(LOCKED) requirements/page.lock
 	$(BIN)/python -m pytest tests/page
+
+pictures: $(STAMP) $(KAFKA) ## pictures of all screens of the page into .cache/pictures, three into docs/images; needs Chromium
+	$(LOCKED) requirements/page.lock
+	PYTHONPATH=tests $(BIN)/python -m tests.page.pictures
 
 # The libraries come from their registries, at the versions of the lock files, into the user's caches.
 test-clients: $(STAMP) $(KAFKA) ## clients of Kafka in other languages, generated classes, and HTTP clients of others; needs Node, Go and a JDK

@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from sprat_contracts import Egress, Envelope, ModelAnnounced, ModelRef, Record, Traceparent, encode
+from sprat_operations.api_keys import add_key, revoke_key
 from support.measured import thresholds
-from support.page_door import Open, PageDoor, Stream, Text
+from support.page_door import SOURCE, TENANT, Open, PageDoor, Stream, Text
 
 SECRET = "my IBAN is DE89 3704 0044 0532 0130 00"
 SENT = "my IBAN is [IBAN_1]"
@@ -247,3 +248,27 @@ def test_nobody_without_a_session_sees_a_screen_and_a_key_opens_one(opened: Open
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.complaints.clear()  # the browser notes the 401
+
+
+def test_a_page_whose_key_is_revoked_gets_no_more_and_says_why(opened: Open, door: PageDoor, stream: Stream) -> None:
+    door.keys["revoked"] = add_key(door.keys_file, TENANT, SOURCE, ("send",))
+    page = opened("/live", key="revoked")
+    revoke_key(door.keys_file, door.keys["revoked"][1].id)
+    expect(page.get_by_text("Your session has ended")).to_be_visible(timeout=20_000)
+    unseen = stream.text()
+    stream.publish([kept_result(unseen)])
+    other = opened("/live")
+    expect(other.get_by_role("link", name=unseen.id, exact=True)).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("link", name=unseen.id, exact=True)).to_have_count(0)
+    page.complaints.clear()  # the browser notes the 401
+
+
+def test_what_a_reader_unfolds_stays_so_when_the_figures_are_renewed(opened: Open, shop: Shop) -> None:
+    page = opened("/?span=hour")
+    page.get_by_text("As a table").click()
+    table = page.get_by_role("table").filter(has_text="Texts and Results")
+    expect(table).to_be_visible()
+    with page.expect_response(re.compile("span=hour"), timeout=10_000):
+        pass
+    page.wait_for_timeout(300)
+    expect(table).to_be_visible()

@@ -43,6 +43,7 @@ ROUTES = {
     "POST /translate": Route(SEND, {"q": "x", "source": "en", "target": "de"}),
     "POST /detect": Route(SEND, {"q": "x"}),
     "GET /languages": Route(SEND),
+    "GET /": Route(ANYBODY),
     "GET /page/static/{name}": Route(ANYBODY),
     "GET /page/sign-in": Route(ANYBODY),
     "POST /page/sign-in": Route(ANYBODY),

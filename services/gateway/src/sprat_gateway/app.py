@@ -63,6 +63,7 @@ def build_app(
     describe_keys(app)
     if page is not None:
         app.state.page = page
+        app.include_router(screens.home)
         for part in (screens, sending, sign_in):
             app.include_router(part.router, include_in_schema=False)
     return app

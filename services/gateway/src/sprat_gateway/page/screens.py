@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _NO_TEXT: Final = "there is no text with this address, or it has expired"
 
 router = APIRouter(prefix=ROOT, route_class=PageRoute, include_in_schema=False)
+home = APIRouter(include_in_schema=False)
 Known = Annotated[Caller, Depends(caller)]
 
 
@@ -34,6 +35,12 @@ def wanted_rows(task: str = "", status: str = "", decision: str = "", reason: st
 
 Show = Literal["", "1"]
 Wanted = Annotated[LiveFilter, Depends(wanted_rows)]
+
+
+@home.get("/")
+async def lead_to_the_page() -> Response:
+    """Lead whoever types the door's address alone to the page."""
+    return RedirectResponse(f"{ROOT}/", 303)
 
 
 @router.get("/static/{name}")

@@ -5,6 +5,12 @@
   const LIVE_ROWS = 150;
   const drawn = new Map(); // frame -> { chart, table }
 
+  const unfolded = new Set(); // what the reader has opened stays open when its part of the screen is replaced
+  addEventListener("click", event => {
+    const fold = event.target.closest("summary")?.parentElement;
+    if (fold?.id) unfolded[fold.open ? "delete" : "add"](fold.id);
+  });
+
   // uPlot writes styles through the DOM alone, which the policy of contents allows.
   function resolved(name) { // a canvas does not know light-dark()
     const probe = document.createElement("span");
@@ -51,11 +57,11 @@
       if (!frame.isConnected) { chart.destroy(); drawn.delete(frame); }
     }
     for (const table of document.querySelectorAll("table[data-chart]")) {
-      const fold = table.closest("details");
       if (drawn.get(document.getElementById(table.dataset.chart))?.table === table) continue;
-      if (fold && !fold.dataset.seen) { fold.open = false; fold.dataset.seen = "1"; }
+      table.closest("details").open = false;
       draw(table);
     }
+    for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
   }
 
   const again = () => { for (const { table } of [...drawn.values()]) draw(table); };
