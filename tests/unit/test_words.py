@@ -6,7 +6,7 @@ from sprat.base.words import counted
 from sprat.kafka.publisher import NotAcknowledged, TooLarge
 from sprat_operations.dead_letter_payload import hex_dump
 from sprat_operations.doctor.groups import _counted
-from sprat_operations.record_summary import _short
+from sprat_operations.record_summary import short_answer
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ def test_messages_of_one_are_in_the_singular() -> None:
     assert str(TooLarge([0])).startswith("1 record above the size")
     assert _counted("router", 1, 1) == "router: 1 member, 1 record behind"
     assert list(hex_dump(b"x" * 17, 16))[-1] == "… 1 more byte"
-    assert _short({"entities": [{}]}, "ner") == "1 name"
+    assert short_answer({"entities": [{}]}, "ner") == "1 name"
