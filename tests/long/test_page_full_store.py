@@ -5,11 +5,11 @@ import pytest
 from sprat_contracts import Topics
 from sprat_contracts.ids import TEXT, derive
 from sprat_gateway.page.queries import LiveFilter, health, live, one_text, overview, privacy
-from sprat_gateway.page.records import RecordReader, Sample
+from sprat_gateway.page.records import RecordReader, TextSample
 from sprat_gateway.page.retention import MOST_PAIRS
 from sprat_gateway.page.schema import open_reader, open_writer
 from sprat_gateway.page.store import LIMIT_S
-from sprat_gateway.page.writing import Writer
+from sprat_gateway.page.writing import StoreWriter
 from support.page_store import OWN
 from support.speed import cpu_s
 from support.traced_records import BEGAN, TracedText
@@ -36,7 +36,7 @@ def written(number, topics):
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory):
     folder, topics = tmp_path_factory.mktemp("full"), Topics()
-    reader, writer = RecordReader(topics, {}, Sample()), Writer(open_writer(folder), whole=True)
+    reader, writer = RecordReader(topics, {}, TextSample()), StoreWriter(open_writer(folder), whole=True)
     for start in range(0, MOST_PAIRS, 500):
         records = (record for number in range(start, start + 500) for record in written(number, topics))
         writer.write([row for record in records for row in reader.read(record)], {})

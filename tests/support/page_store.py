@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 from sprat_contracts import Topics
 from sprat_gateway.page.queries import Viewer
-from sprat_gateway.page.records import RecordReader, Sample
+from sprat_gateway.page.records import RecordReader, TextSample
 from sprat_gateway.page.store import PageStore
 from support.traced_records import BEGAN
 
@@ -18,7 +18,7 @@ class FilledStore:
 
     def __init__(self, store, topics=None):
         self.store = store
-        self.sample = Sample()
+        self.sample = TextSample()
         self.reader = RecordReader(topics or Topics(), {}, self.sample)
 
     async def put(self, *records):

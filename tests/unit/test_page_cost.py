@@ -6,9 +6,9 @@ import pytest
 
 from sprat_contracts.topics import Topics
 from sprat_gateway.page.cost import BUDGET_S, CostMeter
-from sprat_gateway.page.records import RecordReader, Sample
+from sprat_gateway.page.records import RecordReader, TextSample
 from sprat_gateway.page.schema import open_writer
-from sprat_gateway.page.writing import Writer
+from sprat_gateway.page.writing import StoreWriter
 from support.speed import cpu_s
 from support.traced_records import TracedText
 
@@ -57,9 +57,9 @@ def test_what_1000_texts_cost(tmp_path, one_in, at_most_s):
         text.place = (text.topics.texts, number % 8, number)
         each = [text.text(), text.prediction(), text.result(decision="kept")]
         records += [replace(record, partition=number % 8, offset=number) for record in each]
-    sample = Sample()
+    sample = TextSample()
     sample.one_in = one_in
-    reader, writer = RecordReader(Topics(), {}, sample), Writer(open_writer(tmp_path), whole=True)
+    reader, writer = RecordReader(Topics(), {}, sample), StoreWriter(open_writer(tmp_path), whole=True)
 
     def work():
         for start in range(0, len(records), 300):

@@ -6,7 +6,7 @@ from pathlib import Path
 from sprat.base.errors import UserError
 from sprat_gateway.page.notes import AUDIT, note
 from sprat_gateway.page.schema import open_existing
-from sprat_gateway.page.writing import Writer
+from sprat_gateway.page.writing import StoreWriter
 
 
 def note_verified(folder: Path, at_ms: int, findings: int) -> None:
@@ -25,7 +25,7 @@ def note_verified(folder: Path, at_ms: int, findings: int) -> None:
         if connection is None:
             return
         try:
-            note(Writer(connection, whole=True), AUDIT, {"at_ms": at_ms, "findings": findings})
+            note(StoreWriter(connection, whole=True), AUDIT, {"at_ms": at_ms, "findings": findings})
         finally:
             connection.close()
     except (OSError, sqlite3.Error) as error:

@@ -15,7 +15,7 @@ from sprat_contracts import ReasonCode, Result
 from sprat_gateway.answers.kept import KeptText, digest_of
 from sprat_gateway.page.records import ROUTER, TextRef
 from sprat_gateway.page.store import PageStore, QueryTooSlow, now_ms, uuid_bytes
-from sprat_gateway.page.writing import Remembered, Writer
+from sprat_gateway.page.writing import Remembered, StoreWriter
 from sprat_gateway.replies.waiters import TextOutcome, TextRefusal
 from sprat_operations.record_summary import RecordKind
 
@@ -139,7 +139,7 @@ def _result(value: bytes) -> Result | None:
         return None
 
 
-def _remember(writer: Writer, texts: Sequence[Remembered]) -> None:
+def _remember(writer: StoreWriter, texts: Sequence[Remembered]) -> None:
     with writer.transaction():
         for each in texts:
             writer.remember(each)

@@ -16,10 +16,10 @@ from sprat.runtime import describe
 from sprat_contracts import KafkaRecord, Topics
 from sprat_gateway.page.cost import CostMeter
 from sprat_gateway.page.notes import STATE, State, note
-from sprat_gateway.page.records import Counted, RecordReader, Row, Sample
+from sprat_gateway.page.records import CountedText, RecordReader, Row, TextSample
 from sprat_gateway.page.retention import MOST_PAIRS, clear, sweep
 from sprat_gateway.page.store import PageStore, now_ms
-from sprat_gateway.page.writing import Offsets, Writer
+from sprat_gateway.page.writing import Offsets, StoreWriter
 from sprat_operations.topic_follower import Place, TopicFollower, Wanted
 from sprat_operations.topics import kept_for
 
@@ -71,7 +71,7 @@ class Ingestion:
         self._store = store
         self._whole = whole
         self._most_pairs = most_pairs
-        self._sample = Sample()
+        self._sample = TextSample()
         self._cost = CostMeter()
         self._denied: set[str] = set()
         self._read_ms: int | None = None
@@ -146,12 +146,12 @@ def _stored_offsets(connection: sqlite3.Connection) -> dict[tuple[str, int], int
     return {(topic, partition): next for topic, partition, next in connection.execute("SELECT * FROM offsets")}
 
 
-def _begin_anew(writer: Writer, offsets: Offsets) -> None:
+def _begin_anew(writer: StoreWriter, offsets: Offsets) -> None:
     clear(writer)
     writer.write([], offsets)
 
 
-def _write(writer: Writer, reader: RecordReader, found: Found, cost: CostMeter) -> None:
+def _write(writer: StoreWriter, reader: RecordReader, found: Found, cost: CostMeter) -> None:
     began = time.thread_time()
     rows = [row for records in found.values() for record in records for row in reader.read(record)]
     offsets = {place: records[-1].offset + 1 for place, records in found.items()}
@@ -159,11 +159,11 @@ def _write(writer: Writer, reader: RecordReader, found: Found, cost: CostMeter) 
         writer.write(rows, offsets)
     except _BAD_ROW:
         _write_each(writer, rows, offsets)
-    texts = sum(isinstance(row, Counted) for row in rows)
+    texts = sum(isinstance(row, CountedText) for row in rows)
     cost.add(texts, sum(map(len, found.values())), time.thread_time() - began)
 
 
-def _write_each(writer: Writer, rows: Iterable[Row], offsets: Offsets) -> None:
+def _write_each(writer: StoreWriter, rows: Iterable[Row], offsets: Offsets) -> None:
     left_out = 0
     for row in rows:
         try:

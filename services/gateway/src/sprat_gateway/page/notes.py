@@ -5,7 +5,7 @@ import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sprat_gateway.page.writing import Writer
+from sprat_gateway.page.writing import StoreWriter
 
 STATE: Final = "state"
 GROUPS: Final = "groups"
@@ -28,7 +28,7 @@ class State:
         return asdict(self)
 
 
-def note(writer: Writer, name: str, value: Any) -> None:
+def note(writer: StoreWriter, name: str, value: Any) -> None:
     """Replace a note."""
     with writer.transaction() as connection:
         connection.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)", (name, json.dumps(value)))

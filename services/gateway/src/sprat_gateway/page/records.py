@@ -33,7 +33,7 @@ class TextRef(NamedTuple):
     id: str
 
 
-class Place(NamedTuple):
+class KeptPlace(NamedTuple):
     """Where a record is, when it came, and until when its topic keeps it: epoch milliseconds."""
 
     topic: str
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 class StepRow(NamedTuple):
     """A record that a text caused, or the text itself."""
 
-    place: Place
+    place: KeptPlace
     kind: str
     text: TextRef
     task: str | None
@@ -67,7 +67,7 @@ class TextRow(NamedTuple):
     key: bytes | None
 
 
-class Counted(NamedTuple):
+class CountedText(NamedTuple):
     """A text that came, for the sums."""
 
     text: TextRef
@@ -105,7 +105,7 @@ class ResultRow(NamedTuple):
 class CallRow(NamedTuple):
     """One of the two records of a call; it holds no text."""
 
-    place: Place
+    place: KeptPlace
     trace: str | None
     value: Mapping[str, Any]
     is_attempt: bool
@@ -114,7 +114,7 @@ class CallRow(NamedTuple):
 class LetterRow(NamedTuple):
     """A dead letter, without the record in it."""
 
-    place: Place
+    place: KeptPlace
     text: TextRef | None
     """None where its tenant or its text cannot be read."""
     reason: DeadLetterReason
@@ -133,11 +133,11 @@ class ModelRow(NamedTuple):
     value: Mapping[str, Any] | None
 
 
-Row = StepRow | TextRow | Counted | ResultRow | CallRow | LetterRow | ModelRow
-_Reading = Callable[[KafkaRecord, Place], Iterable[Row]]
+Row = StepRow | TextRow | CountedText | ResultRow | CallRow | LetterRow | ModelRow
+_Reading = Callable[[KafkaRecord, KeptPlace], Iterable[Row]]
 
 
-class Sample:
+class TextSample:
     """Which texts are read whole: one in so many, all records of it alike, by the id of its trace."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class Sample:
 class RecordReader:
     """Reads the records of an installation."""
 
-    def __init__(self, topics: Topics, kept_ms: Mapping[str, int], sample: Sample) -> None:
+    def __init__(self, topics: Topics, kept_ms: Mapping[str, int], sample: TextSample) -> None:
         """Read by the topics' own retention.
 
         Args:
@@ -191,10 +191,10 @@ class RecordReader:
         """Return how long a topic keeps a record."""
         return self._kept_ms[topic]
 
-    def _place(self, topic: str, partition: int, offset: int, at: int) -> Place:
-        return Place(topic, partition, offset, at, at + self._kept_ms[topic])
+    def _place(self, topic: str, partition: int, offset: int, at: int) -> KeptPlace:
+        return KeptPlace(topic, partition, offset, at, at + self._kept_ms[topic])
 
-    def _text(self, record: KafkaRecord, place: Place) -> Iterable[Row]:
+    def _text(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         identity, submitted = _opened(record)
         value = from_json(submitted)
         tenant = _tenant(value)
@@ -203,9 +203,9 @@ class RecordReader:
         text = TextRef(tenant, *identity)
         trace = _trace(record) or Traceparent.root(*identity).trace_id
         if not self._sample.holds(trace):
-            return (Counted(text, place.at),)
+            return (CountedText(text, place.at),)
         step = StepRow(place, RecordKind.text, text, None, identity[0], trace, submitted)
-        return TextRow(step, self._asked(value), record.key), Counted(text, place.at)
+        return TextRow(step, self._asked(value), record.key), CountedText(text, place.at)
 
     def _asked(self, submitted: Mapping[str, Any]) -> tuple[str, ...]:
         tasks = submitted.get("tasks")
@@ -213,14 +213,14 @@ class RecordReader:
             return ()
         return tuple(task for task, options in tasks.items() if task in self._tasks and isinstance(options, dict))
 
-    def _prediction(self, record: KafkaRecord, place: Place) -> Iterable[Row]:
+    def _prediction(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         if self._sample.one_in > 1 and not self._sample.holds(_trace(record)):
             return ()
         value = from_json(record.value or b"")
         kept = {name: each for name, each in value.items() if name not in _NAMES}
         return _step(record, place, RecordKind.prediction, value, kept)
 
-    def _request(self, record: KafkaRecord, place: Place) -> Iterable[Row]:
+    def _request(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         value = from_json(record.value or b"")
         prediction = value["prediction"]
         kept = {name: each for name, each in value.items() if name != "labels"}
@@ -236,11 +236,11 @@ class RecordReader:
         text = StepRow(place, RecordKind.text, step.text, None, step.text.source, step.trace, to_json(submitted))
         return TextRow(text, self._asked(submitted), key)
 
-    def _result(self, record: KafkaRecord, place: Place) -> Iterable[Row]:
+    def _result(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         whole = self._sample.one_in == 1 or self._sample.holds(_trace(record))
         return (_result(record, place, from_json(record.value or b""), whole=whole),)
 
-    def _letter(self, record: KafkaRecord, place: Place) -> Iterable[Row]:
+    def _letter(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
         kind = self._kinds.get(reason.topic)
         identity: tuple[str, str] | None = None
@@ -308,7 +308,7 @@ _NAMES: Final = frozenset({"submitted", "text_id", "text_source", "origin", "tex
 
 
 def _step(
-    record: KafkaRecord, place: Place, kind: RecordKind, prediction: Mapping[str, Any], kept: Mapping[str, Any]
+    record: KafkaRecord, place: KeptPlace, kind: RecordKind, prediction: Mapping[str, Any], kept: Mapping[str, Any]
 ) -> tuple[StepRow, ...]:
     tenant = _tenant(prediction["submitted"])
     if tenant is None:
@@ -326,7 +326,7 @@ def _service(record: KafkaRecord) -> str:
     return "unknown"
 
 
-def _answer(record: KafkaRecord, place: Place) -> Iterable[Row]:
+def _answer(record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
     value = from_json(record.value or b"")
     prediction = value["request"]["prediction"]
     # The output of the small model says of which form an answer of this task is.
@@ -337,12 +337,12 @@ def _answer(record: KafkaRecord, place: Place) -> Iterable[Row]:
     return [step._replace(calls=calls) for step in _step(record, place, RecordKind.answer, prediction, kept)]
 
 
-def _call(record: KafkaRecord, place: Place) -> Iterable[Row]:
+def _call(record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
     value = from_json(record.value or b"")
     return (CallRow(place, _trace(record), value, value["phase"] == ATTEMPT),)
 
 
-def _result(record: KafkaRecord, place: Place, value: Mapping[str, Any], *, whole: bool) -> ResultRow:
+def _result(record: KafkaRecord, place: KeptPlace, value: Mapping[str, Any], *, whole: bool) -> ResultRow:
     route, egress = value["route"], value.get("egress") or {}
     text = TextRef(value["tenant"], value["text_source"], value["text_id"])
     task, arrived = value["task"], value["origin"]["appended_at"]
@@ -373,7 +373,7 @@ def _result(record: KafkaRecord, place: Place, value: Mapping[str, Any], *, whol
     )
 
 
-def _model(record: KafkaRecord, _: Place) -> Iterable[Row]:
+def _model(record: KafkaRecord, _: KeptPlace) -> Iterable[Row]:
     task, model = (record.key or b"").decode().split("/", 1)
     if not record.value:
         return (ModelRow(task, model, record.timestamp, None),)

@@ -5,7 +5,7 @@ import sqlite3
 from typing import Final
 
 from sprat_gateway.page.sums import WIDTHS
-from sprat_gateway.page.writing import Writer
+from sprat_gateway.page.writing import StoreWriter
 
 MOST_PAIRS: Final = 100_000
 """Of texts and tasks that are kept."""
@@ -30,7 +30,9 @@ _CALLS_BEYOND: Final = "DELETE FROM calls WHERE rowid <= (SELECT rowid FROM call
 _LETTERS_BEYOND: Final = """DELETE FROM letters WHERE at < (SELECT at FROM letters ORDER BY at DESC LIMIT 1 OFFSET ?)"""
 
 
-def sweep(writer: Writer, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS, most_bytes: int = MOST_BYTES) -> None:
+def sweep(
+    writer: StoreWriter, now: int, kept_ms: int, most_pairs: int = MOST_PAIRS, most_bytes: int = MOST_BYTES
+) -> None:
     """Delete what has expired at a time, and the oldest texts beyond the newest pairs or the size.
 
     Args:
@@ -67,7 +69,7 @@ def _shrink(connection: sqlite3.Connection, most_bytes: int) -> None:
         connection.execute(_OLDEST, (math.ceil(texts * (1 - most_bytes / used)),))
 
 
-def clear(writer: Writer) -> None:
+def clear(writer: StoreWriter) -> None:
     """Delete everything but what the door itself has to remember of its sources: it is read again."""
     with writer.transaction() as connection:
         for table in ("texts", "calls", "letters", "models", "withdrawn", *_BY_TIME, "offsets"):

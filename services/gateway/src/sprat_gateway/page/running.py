@@ -14,7 +14,7 @@ from sprat_gateway.settings import GatewaySettings
 
 @asynccontextmanager
 async def running_store(settings: GatewaySettings) -> AsyncIterator[PageStore | None]:
-    """Give the store in the door's folder, which follows the topics; None where the door has no folder.
+    """Run the store in the door's folder, which follows the topics; None where the door has no folder.
 
     Raises:
         UserError: the page is on, and there is no folder for what it shows.

@@ -15,7 +15,7 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 from sprat_gateway.page.schema import open_reader, open_writer
-from sprat_gateway.page.writing import Writer
+from sprat_gateway.page.writing import StoreWriter
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class PageStore:
         self._reading = ThreadPoolExecutor(_READERS, "page-reader")
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
-        self._writer: Writer | None = None
+        self._writer: StoreWriter | None = None
 
     async def __aenter__(self) -> Self:
         self._writer = await self._in(self._writing, self._open)
@@ -62,7 +62,7 @@ class PageStore:
             reader.close()
         self._writing.shutdown()
 
-    async def write(self, work: Callable[Concatenate[Writer, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def write(self, work: Callable[Concatenate[StoreWriter, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `work` returns, which may write: it runs in the thread that writes, one after the other.
 
         Raises:
@@ -105,8 +105,8 @@ class PageStore:
             self._readers.append(connection)
         return connection
 
-    def _open(self) -> Writer:
-        return Writer(open_writer(self.folder), whole=self._whole)
+    def _open(self) -> StoreWriter:
+        return StoreWriter(open_writer(self.folder), whole=self._whole)
 
     def _close(self) -> None:
         if self._writer is not None:

@@ -10,7 +10,17 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import to_json
 
 from sprat_contracts import ids
-from sprat_gateway.page.records import CallRow, Counted, LetterRow, ModelRow, ResultRow, Row, StepRow, TextRef, TextRow
+from sprat_gateway.page.records import (
+    CallRow,
+    CountedText,
+    LetterRow,
+    ModelRow,
+    ResultRow,
+    Row,
+    StepRow,
+    TextRef,
+    TextRow,
+)
 from sprat_gateway.page.sums import Sums
 from sprat_operations.record_summary import RecordKind
 
@@ -74,7 +84,7 @@ class Remembered(NamedTuple):
 _UNANSWERED: Final = "unanswered"
 
 
-class _Batch:
+class _PendingRows:
     """What is written at the end of a batch."""
 
     def __init__(self) -> None:
@@ -86,7 +96,7 @@ class _Batch:
         self.calls: list[tuple[str, str]] = []
 
 
-class Writer:
+class StoreWriter:
     """Writes over one connection, in one thread."""
 
     def __init__(self, connection: sqlite3.Connection, *, whole: bool) -> None:
@@ -136,7 +146,7 @@ class Writer:
 
     def write(self, rows: Iterable[Row], offsets: Offsets) -> None:
         """Write a batch, and where to go on reading after it."""
-        batch = _Batch()
+        batch = _PendingRows()
         with self.transaction() as connection:
             for row in rows:
                 match row:
@@ -146,7 +156,7 @@ class Writer:
                         self._step(row, batch)
                     case TextRow():
                         self._text(row, batch)
-                    case Counted():
+                    case CountedText():
                         batch.sums.add_text(row.text, row.at)
                     case CallRow():
                         batch.calls.append(self._call(row))
@@ -157,7 +167,7 @@ class Writer:
             self._flush(batch)
             connection.executemany(_OFFSET, [(topic, partition, each) for (topic, partition), each in offsets.items()])
 
-    def _flush(self, batch: "_Batch") -> None:
+    def _flush(self, batch: "_PendingRows") -> None:
         connection = self.connection
         connection.executemany(_STEP, batch.records)
         known = connection.total_changes
@@ -209,7 +219,7 @@ class Writer:
         self._texts[text] = number
         return number, asks
 
-    def _text(self, row: TextRow, batch: "_Batch") -> None:
+    def _text(self, row: TextRow, batch: "_PendingRows") -> None:
         step = row.step
         asked = (row.key, json.dumps(row.tasks), None)
         number, asks = self._add(step.text, step.place.at, step.trace, asked)
@@ -217,7 +227,7 @@ class Writer:
             batch.open[number] += len(row.tasks)
         self._record(number, step, batch)
 
-    def _step(self, row: StepRow, batch: "_Batch") -> None:
+    def _step(self, row: StepRow, batch: "_PendingRows") -> None:
         number = self._number(row.text, row.place.at, row.trace)
         self._record(number, row, batch)
         if row.kind == RecordKind.request:
@@ -226,7 +236,7 @@ class Writer:
             owned = [(call, row.text.tenant, row.text.source) for call in row.calls]
             self.connection.executemany(_OWNED, owned)
 
-    def _record(self, number: int, row: StepRow, batch: "_Batch") -> None:
+    def _record(self, number: int, row: StepRow, batch: "_PendingRows") -> None:
         place = row.place
         topic = self._topics.get(place.topic) or self._topic(place.topic)
         where = (place.partition, place.offset)
@@ -240,7 +250,7 @@ class Writer:
         number = self._topics[name] = int(found.fetchone()[0])
         return number
 
-    def _result(self, row: ResultRow, batch: "_Batch") -> None:
+    def _result(self, row: ResultRow, batch: "_PendingRows") -> None:
         step, text, place = row.step, row.step.text, row.step.place
         if not row.whole and (text.tenant, text.source) not in self._own:
             batch.sums.add_result(row)
@@ -288,7 +298,7 @@ class Writer:
         self.connection.execute(_OUTCOME, (*name, place.expires, value.get("outcome"), cost, *tokens, *ended))
         return name
 
-    def _letter(self, row: LetterRow, batch: "_Batch") -> None:
+    def _letter(self, row: LetterRow, batch: "_PendingRows") -> None:
         place, reason, text = row.place, row.reason, row.text
         number = None if text is None else self._number(text, reason.timestamp_ms)
         owner = (number, None, None) if text is None else (number, text.tenant, text.source)

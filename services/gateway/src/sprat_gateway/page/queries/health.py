@@ -24,7 +24,7 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRow:
+class LetterSum:
     """Dead letters of one reason from one service."""
 
     code: str
@@ -60,7 +60,7 @@ class Health:
     """The screen."""
 
     groups: tuple[GroupRow, ...]
-    letters: tuple[LetterRow, ...]
+    letters: tuple[LetterSum, ...]
     unattributed: dict[str, int]
     """Code → dead letters whose tenant nobody can read; counts alone."""
     store: StoreState
@@ -80,7 +80,7 @@ def health(connection: sqlite3.Connection, viewer: Viewer, now_ms: int) -> Healt
         groups=tuple(GroupRow(**each) for each in noted(connection, GROUPS) or ()),
         letters=tuple(
             # SQLite takes the other columns from the row of the maximum.
-            LetterRow(
+            LetterSum(
                 code=row["code"],
                 service=row["service"],
                 count=row["letters"],

@@ -45,7 +45,7 @@ class CertificateView:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class AnnouncedVersion:
     """A version of a model, as announced."""
 
     version: str
@@ -57,7 +57,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class CardScore:
     """A figure of a model's card."""
 
     name: str
@@ -72,18 +72,18 @@ class ModelView:
 
     task: str
     model: str
-    current: Version
+    current: AnnouncedVersion
     owns_from_ms: int | None
     """None: it is not serving yet."""
     licence: str | None
-    scores: tuple[Score, ...]
+    scores: tuple[CardScore, ...]
     goal: float | None
     """That the thresholds recommend."""
     right: str | None
     """What is called right of an answer."""
     curves: tuple[Curve, ...]
     certificate: CertificateView | None
-    before: Version | None
+    before: AnnouncedVersion | None
     """The version that was announced before; None where the store has seen none."""
     members: int | None
     """Processes that serve it; None: not known."""
@@ -136,9 +136,9 @@ def _view(
     )
 
 
-def _version(at: int, announced: Mapping[str, Any]) -> Version:
+def _version(at: int, announced: Mapping[str, Any]) -> AnnouncedVersion:
     labels = announced.get("labels")
-    return Version(
+    return AnnouncedVersion(
         version=announced["version"],
         thresholds=(announced.get("thresholds") or {}).get("thresholds_version"),
         announced_ms=at,
@@ -148,11 +148,11 @@ def _version(at: int, announced: Mapping[str, Any]) -> Version:
     )
 
 
-def _scores(scores: Any) -> Iterable[Score]:
+def _scores(scores: Any) -> Iterable[CardScore]:
     for each in scores if isinstance(scores, list) else ():
         value = each.get("value") if isinstance(each, dict) else None
         if isinstance(value, int | float):
-            yield Score(str(each.get("name")), float(value), str(each.get("protocol") or ""))
+            yield CardScore(str(each.get("name")), float(value), str(each.get("protocol") or ""))
 
 
 def _curve(cell: Mapping[str, Any]) -> Curve:

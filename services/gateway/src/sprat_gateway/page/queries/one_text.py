@@ -32,7 +32,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class SmallModel:
+class SmallModelView:
     """What the small model said of a task."""
 
     model: str | None
@@ -51,7 +51,7 @@ class SmallModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResultView:
     """The Result of a task."""
 
     status: str
@@ -85,9 +85,9 @@ class TaskPath:
     task: str
     model: str
     """That the text asked for."""
-    small: SmallModel | None
+    small: SmallModelView | None
     """None where no prediction was seen, or it has expired."""
-    answer: Answer | None
+    answer: ResultView | None
     """None while it is under way."""
     waits_for: str | None
     """The service that has to act next: the task's own, router or frontier; None where nothing is to come."""

@@ -20,7 +20,7 @@ _CALLS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class PairCounts:
     """Results of pairs of a text and a task. `kept + escalated` is all; degraded and unanswered are escalated ones."""
 
     kept: int = 0
@@ -45,7 +45,7 @@ class Moment:
     at_ms: int
     """Its beginning."""
     texts: int
-    counted: Counted
+    counted: PairCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Overview:
     begin_ms: int
     end_ms: int
     texts: int
-    counted: Counted
-    tasks: dict[str, Counted]
+    counted: PairCounts
+    tasks: dict[str, PairCounts]
     p50_ms: int | None
     """From a text's arrival to its Result, by the broker's clock; None where there is none."""
     p99_ms: int | None
@@ -132,10 +132,10 @@ def _texts(rows: Iterable[sqlite3.Row]) -> int:
     return sum(row["texts"] for row in rows)
 
 
-def _counted(rows: Sequence[sqlite3.Row], prices: Mapping[str, float]) -> Counted:
+def _counted(rows: Sequence[sqlite3.Row], prices: Mapping[str, float]) -> PairCounts:
     kept = [(row["task"], row["kept"]) for row in rows if row["kept"]]
     priced = [count * prices[task] for task, count in kept if task in prices]
-    return Counted(
+    return PairCounts(
         kept=sum(row["kept"] for row in rows),
         escalated=sum(row["escalated"] for row in rows),
         degraded=sum(row["degraded"] for row in rows),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sprat_gateway.page.queries.health import replay_command
 from sprat_gateway.page.queries.left import calls_of, left_of
-from sprat_gateway.page.queries.one_text import Answer, Hop, OneText, Rejection, SmallModel, TaskPath
+from sprat_gateway.page.queries.one_text import Hop, OneText, Rejection, ResultView, SmallModelView, TaskPath
 from sprat_gateway.page.queries.viewer import HiddenText, Viewer
 from sprat_gateway.page.store import uuid_bytes
 from sprat_operations.record_summary import OUTCOME, RecordKind, RecordSummary, short_answer, summarise
@@ -134,12 +134,12 @@ def _waits_for(stored: Stored, task: str) -> str:
     return "router" if stored.of(RecordKind.prediction, task) else task
 
 
-def _small(stored: Stored, task: str) -> SmallModel | None:
+def _small(stored: Stored, task: str) -> SmallModelView | None:
     value = next(reversed(stored.of(RecordKind.prediction, task)), None)
     if value is None:
         return None
     model, accuracy, declined = value.get("model") or {}, value.get("accuracy") or {}, value.get("declined")
-    return SmallModel(
+    return SmallModelView(
         model=model.get("name"),
         version=model.get("version"),
         stage=model.get("stage"),
@@ -152,11 +152,11 @@ def _small(stored: Stored, task: str) -> SmallModel | None:
     )
 
 
-def _answer(row: sqlite3.Row, value: Mapping[str, Any], arrived: int, *, texts: bool) -> Answer:
+def _answer(row: sqlite3.Row, value: Mapping[str, Any], arrived: int, *, texts: bool) -> ResultView:
     route, model, output = value["route"], value.get("model") or {}, value["output"]
     declined = value.get("declined")
     causes = [] if declined is None else declined.get("causes") or [declined]
-    return Answer(
+    return ResultView(
         status=value["status"],
         decision=route["decision"],
         reason=route["reason"],
