@@ -249,6 +249,23 @@ OPERATIONS = Dashboard(
                 decimals=0,
                 needs="a gateway whose stream was opened",
             ),
+            lines(
+                "Records before the store",
+                "What the page does not show yet, and a repeat does not find. A line that only grows: the store does "
+                "not keep up.",
+                "short",
+                now(s.STORE_WAITING),
+                decimals=0,
+                needs="a gateway with a store",
+            ),
+            lines(
+                "One of so many texts is kept",
+                "Above 1, the page shows a sample of what does not come through the gateway.",
+                "short",
+                now(s.STORE_SAMPLE),
+                decimals=0,
+                needs="a gateway with a store",
+            ),
         ),
     ),
 )

@@ -159,7 +159,7 @@ async def measure(system: System, folder: Path) -> None:
 def door_settings(system: System, redis_url: str, keys: Path) -> GatewaySettings:
     kafka = KafkaSettings(bootstrap=system.bootstrap, prefix=system.topics.prefix, partitions=2)
     redis = RedisSettings(url=SecretStr(redis_url))
-    section = GatewaySection(port=0, keys_file=keys, seal_key=SecretStr("s" * 32))
+    section = GatewaySection(port=0, keys_file=keys, data=keys.parent / "store", page="on")
     return GatewaySettings(kafka=kafka, redis=redis, gateway=section, _env_file=None)
 
 
@@ -176,8 +176,14 @@ async def ask_the_gateway(port: int, key: str) -> None:
 
 
 async def keep_and_cache(system: System) -> None:
-    kept = [await ask(system, text("please move 100 euros to my savings")) for _ in range(2)]
-    assert [(result.route.decision, result.cached) for result in kept] == [("kept", False), ("kept", True)]
+    same = text("please move 100 euros to my savings")
+    kept = await ask(system, same)
+    assert (kept.route.decision, kept.cached) == ("kept", False)
+
+    async def is_cached() -> bool:  # on a busy machine Redis may not answer in time
+        return (await ask(system, same)).cached
+
+    await eventually(is_cached)
 
 
 async def escalate(system: System) -> None:
@@ -337,7 +343,7 @@ async def test_no_planted_value_is_in_a_log_line(run: Run) -> None:
 
 LIFECYCLE = (
     *("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.base", "sprat_router.group_metrics"),
-    *("sprat_frontier.egress_audit", "sprat_inference.serving", "sprat_gateway.runtime"),
+    *("sprat_frontier.egress_audit", "sprat_inference.serving", "sprat_gateway"),
 )
 """Loggers of what is about a service, not about records; and of forged ones, whose trace is somebody else's."""
 

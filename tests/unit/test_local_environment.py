@@ -207,3 +207,11 @@ def test_of_the_keys_that_are_made_at_each_start_the_last_two_are_valid(tmp_path
     assert {entry.tenant for entry in made} == {"acme"}, "the policy knows no other"
     left = {each.id for each in api_keys.read_keys(tmp_path / "api-keys.json")}
     assert left == {other.id, made[-1].id, made[-2].id}
+
+
+def test_the_port_of_the_gateway_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = {}
+    for named in ("9443", "", "none", "70000"):
+        monkeypatch.setenv("SPRAT_GATEWAY__PORT", named)
+        ports[named] = gateway.wanted_port()
+    assert ports == {"9443": 9443, "": 8088, "none": 8088, "70000": 8088}

@@ -13,6 +13,7 @@ from sprat.base.retry import OnceAMinute
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import AUTHORISATION_ERRORS, NO_ANSWER, client_arguments
 from sprat.runtime import describe
+from sprat.telemetry import signals
 from sprat_contracts import KafkaRecord, Topics
 from sprat_gateway.page.cost import CostMeter
 from sprat_gateway.page.notes import STATE, State, note
@@ -132,6 +133,8 @@ class Ingestion:
         waiting, results = await follower.waiting()
         state = State(waiting, self._read_ms, self._sample.one_in, now_ms())
         await self._store.write(note, STATE, state.as_json())
+        signals.STORE_WAITING.set(waiting)
+        signals.STORE_SAMPLE.set(state.one_in)
         return results
 
     async def _kept_ms(self, names: Iterable[str]) -> dict[str, int]:

@@ -269,6 +269,14 @@ HTTP_SERVER_SECONDS = Histogram(
 )
 GATEWAY_WAITING = Gauge("sprat.gateway.waiting", "{text}", "Texts whose Results somebody waits for.")
 GATEWAY_STREAMS = Gauge("sprat.gateway.streams", "{stream}", "Streams of events that are open.")
+STORE_WAITING = Gauge(
+    "sprat.gateway.store.waiting", "{record}", "Records that the gateway's store has not read yet, of all topics."
+)
+STORE_SAMPLE = Gauge(
+    "sprat.gateway.store.sample",
+    "{text}",
+    "Of how many texts that came from elsewhere the gateway's store keeps one: 1, or more where too many come.",
+)
 
 # The installation as one reader sees it: the router that holds partition 0 of the texts.
 

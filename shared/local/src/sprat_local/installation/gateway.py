@@ -68,6 +68,12 @@ class LocalGateway:
         return f"{self.address}/page/sign-in?token={make_login(keys_file(self.folder), self.entry.id)}"
 
 
+def wanted_port() -> int:
+    """Return the port that `SPRAT_GATEWAY__PORT` names, also in `.env`; else the usual one."""
+    named = environment().get("SPRAT_GATEWAY__PORT", "")
+    return int(named) if named.isdecimal() and 0 < int(named) < 65_536 else USUAL_PORT
+
+
 def keys_file(folder: Path) -> Path:
     """Return the file of API keys in the folder of an installation."""
     return folder / api_keys.FILE
@@ -76,7 +82,7 @@ def keys_file(folder: Path) -> Path:
 def gateway_variables(shared: Mapping[str, str], options: Options, folder: Path, port: int) -> dict[str, str]:
     """Return the variables of the gateway: neither the secret nor a key of a provider or a tenant is among them.
 
-    What the user has set for it stays, its port and its files apart.
+    What the user has set for it stays, its files apart; of ports, one that is free.
     """
     foreign = _signing_keys(options)
     variables = {

@@ -18,7 +18,7 @@ from sprat.kafka.membership import drop_members, leave_groups, take_members
 from sprat_contracts import Topics
 from sprat_local.installation import environment
 from sprat_local.installation.environment import LaunchBuilder, members_file
-from sprat_local.installation.gateway import USUAL_PORT, LocalGateway, make_gateway
+from sprat_local.installation.gateway import LocalGateway, make_gateway, wanted_port
 from sprat_local.installation.options import Options, choose_services, model_names, service_table
 from sprat_local.installation.servers import BackingServers
 from sprat_local.observe.stack import Observers, Target
@@ -201,7 +201,7 @@ class Installation:
         """
         process_name, builder = instance_name(name, instance), self._running_builder()
         if name == GATEWAY and self.gateway is None:
-            port = builder.gateway_port = self._backing.usual(USUAL_PORT) or free_port()
+            port = builder.gateway_port = self._backing.usual(wanted_port()) or free_port()
             self.gateway = make_gateway(self.options, self.folder, port)
         launch = builder.build(self._spec(name), process_name, env or {})
         process = ServiceProcess(
