@@ -278,14 +278,15 @@ def measure(seconds: float, rounds: int) -> dict[str, Any]:
         options, services=(*(options.services or ()), GATEWAY), service_environment={GATEWAY: _LIMITS}, restart=True
     )
     with Installation(options) as installation:
-        key, _ = gateway.new_key(options, installation.folder)
-        return {"machine": machine_facts(TASK)} | asyncio.run(_all(installation, key, seconds, rounds))
+        return {"machine": machine_facts(TASK)} | asyncio.run(_all(installation, seconds, rounds))
 
 
-async def _all(installation: Installation, key: str, seconds: float, rounds: int) -> dict[str, Any]:
-    texts = Texts()
-    async with HttpClient(installation.gateway_port, key) as client, KafkaClient(installation, texts) as kafka:
-        measured = Measured(installation, key, client, kafka)
+async def _all(installation: Installation, seconds: float, rounds: int) -> dict[str, Any]:
+    texts, door = Texts(), installation.gateway
+    if door is None:
+        raise SystemExit("the installation has no gateway")
+    async with HttpClient(door.port, door.key) as client, KafkaClient(installation, texts) as kafka:
+        measured = Measured(installation, door.key, client, kafka)
         for _ in range(128):  # a warm-up
             await measured.by_http(texts.next())
         found = await measured.loads(seconds, rounds)

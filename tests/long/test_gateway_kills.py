@@ -35,8 +35,9 @@ def installation() -> Iterator[Installation]:
 
 @pytest.fixture
 async def client(installation: Installation) -> AsyncIterator[HttpClient]:
-    key, _ = gateway.new_key(installation.options, installation.folder)
-    async with HttpClient(installation.gateway_port, key) as client:
+    door = installation.gateway
+    assert door is not None
+    async with HttpClient(door.port, door.key) as client:
         await eventually(lambda: takes(client))
         yield client
 

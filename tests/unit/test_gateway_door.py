@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -118,6 +119,17 @@ async def test_nobody_sees_anothers_text(caller: Caller, *, restarted: bool) -> 
     assert await house.door.find(OWN, uuid) is not None
     assert await house.door.find(caller, uuid) is None
     assert [each async for each in house.door.events(caller, uuid)] == []
+
+
+async def test_what_the_store_knows_better_than_the_door_is_found() -> None:
+    house = House()
+    asked = await house.submit()
+    known = with_seen(asked, None, seen_result(), TOPICS)
+    house.kept.texts[asked.uuid] = KeptText(known, house.kept.texts[asked.uuid].digest)
+    found = await house.door.find(OWN, asked.uuid)
+    assert found is not None
+    assert found.complete
+    assert (await house.submit()).complete
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["followed", "from the store"])
@@ -276,15 +288,23 @@ def lag(name: str, committed: int, end: int, at_s: float) -> LagSnapshot:
     ("before", "after", "expected"),
     [
         pytest.param((0, 100), (20, 200), {"router": 18.0}, id="lag over rate"),
-        pytest.param((0, 100), (0, 200), {"router": float("inf")}, id="it stands"),
+        pytest.param((0, 100), (0, 200), {"router": 2.0}, id="it stands, for as long again"),
         pytest.param((0, 0), (0, 5), {}, id="what has just arrived"),
         pytest.param((0, 100), (100, 100), {}, id="no lag"),
     ],
 )
 def test_when_a_group_reads_what_arrives_now(before: Any, after: Any, expected: dict[str, float]) -> None:
     first, second = lag("router", *before, 0.0), lag("router", *after, 2.0)
-    assert waits_s(first, second, {"router"}) == expected
-    assert waits_s(first, second, {"intent.default"}) == {}
+    assert waits_s(first, second, {"router"}, {}) == expected
+    assert waits_s(first, second, {"intent.default"}, {}) == {}
+
+
+def test_a_group_that_stands_longer_is_expected_to_stand_longer_until_it_goes_on() -> None:
+    measured = [lag("router", 0, 9, 0.0), lag("router", 0, 9, 2.0), lag("router", 0, 9, 4.0), lag("router", 3, 9, 6.0)]
+    standing: dict[str, float] = {}
+    found = [waits_s(before, after, {"router"}, standing)["router"] for before, after in pairwise(measured)]
+    assert found == [2.0, 4.0, 4.0]
+    assert standing == {}
 
 
 @pytest.mark.parametrize(

@@ -224,14 +224,20 @@ class Door:
     async def _find(self, uuid: str, caller: Caller) -> KeptText | None:
         """Return what is known of a text of the caller's."""
         waiter = self._waiters.find(uuid)
-        if waiter is not None and waiter.is_published:
-            return _kept(waiter) if caller.may_see(waiter.outcome.tenant, waiter.outcome.source) else None
-        if self._answers is None:
+        if waiter is None or not waiter.is_published:
+            found = await self._stored(uuid, caller)
+            return found if found is None or found.outcome.complete else await self._searched(found)
+        if not caller.may_see(waiter.outcome.tenant, waiter.outcome.source):
             return None
-        found = await self._answers.find(uuid, caller.tenant, caller.source)
+        if not waiter.outcome.complete and (found := await self._stored(uuid, caller)) is not None:
+            self._waiters.update(waiter, waiter.outcome.merged(found.outcome))  # it may know what was not read here
+        return _kept(waiter)
+
+    async def _stored(self, uuid: str, caller: Caller) -> KeptText | None:
+        found = None if self._answers is None else await self._answers.find(uuid, caller.tenant, caller.source)
         if found is None or not caller.may_see(found.outcome.tenant, found.outcome.source):
             return None
-        return found if found.outcome.complete else await self._searched(found)
+        return found
 
     async def _searched(self, found: KeptText) -> KeptText:
         """Return a text with what was decided while no instance told this one's store; from now on it is followed."""

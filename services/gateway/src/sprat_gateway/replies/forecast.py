@@ -70,25 +70,40 @@ class Forecast:
 
     async def _follow(self, meter: LagMeter) -> None:
         before: LagSnapshot | None = None
+        standing: dict[str, float] = {}
         while self._clock() - self._asked_s < _ASKED_S:
             measured = await meter.measure()
             if before is not None:
-                self._waits_s = waits_s(before, measured, {ROUTER, *self._serving()})
+                self._waits_s = waits_s(before, measured, {ROUTER, *self._serving()}, standing)
             before = measured
             await asyncio.sleep(_EVERY_S)
         self._asked.clear()
 
 
-def waits_s(before: LagSnapshot, after: LagSnapshot, groups: Collection[str]) -> dict[str, float]:
-    """Return for each of these groups in how many seconds it reads what is appended now; infinite where it stands.
+def waits_s(
+    before: LagSnapshot, after: LagSnapshot, groups: Collection[str], standing: dict[str, float]
+) -> dict[str, float]:
+    """Return for each of these groups in how many seconds it reads what is appended now.
 
-    What has arrived since the first measurement alone says nothing: a group without a lag then is not slow.
+    One that commits nothing is expected to stand for as long again as it has stood. What has arrived since the first
+    measurement alone says nothing: a group without a lag then is not slow.
+
+    Args:
+        before: the measurement before.
+        after: the present one.
+        groups: those that count.
+        standing: since when groups with a lag have committed nothing; it is brought up to date.
     """
     found: dict[str, float] = {}
     for name, group in after.groups.items():
         earlier = before.groups.get(name)
         if name not in groups or earlier is None or not earlier.lag or not group.lag:
+            standing.pop(name, None)
             continue
         pace = pace_between(earlier.partitions, group.partitions, after.at_s - before.at_s)
-        found[name] = pace.lag / pace.committed if pace.committed else math.inf
+        if pace.committed:
+            standing.pop(name, None)
+            found[name] = pace.lag / pace.committed
+        else:
+            found[name] = after.at_s - standing.setdefault(name, before.at_s)
     return found

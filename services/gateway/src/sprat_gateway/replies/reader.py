@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 _POLL_S: Final = 1.0
 _PAUSE_S: Final = 1.0
+_OVERLAP_S: Final = 60.0
+"""What may lie between this machine's clock and the broker's, and between the last read and the failure."""
 
 
 class ReplyReader:
@@ -29,7 +32,8 @@ class ReplyReader:
         """Set while it reads: what is published now will be seen."""
 
     async def run(self) -> None:
-        """Read until cancelled; connect again after a failure."""
+        """Read until cancelled; after a failure connect again, and read on from the time of the failure."""
+        since_ms: int | None = None
         while True:
             stream = ResultStream(
                 self._kafka,
@@ -40,12 +44,14 @@ class ReplyReader:
                 without_new=True,
             )
             try:
-                await stream.start()
+                await stream.start(since_ms)
+                since_ms = None
                 self.reading.set()
                 while True:
                     for seen in await stream.read(_POLL_S):
                         self._take(seen)
             except NO_ANSWER as error:
+                since_ms = since_ms or int((time.time() - _OVERLAP_S) * 1000)
                 log.warning("results are not read: %s; trying again", type(error).__name__)
                 await asyncio.sleep(_PAUSE_S)
             finally:
