@@ -29,7 +29,7 @@ async def door(kafka: Kafka, redis_server: Redis, tmp_path_factory: pytest.TempP
 
 async def said(door: OpenDoor, command: Sequence[str | Path]) -> str:
     """Run a command as the page says, and return what it prints."""
-    environment = os.environ | {"SPRAT_URL": door.url, "SPRAT_KEY": door.keys[DEFAULT]}
+    environment = os.environ | {"DOOR_URL": door.url, "DOOR_KEY": door.keys[DEFAULT]}
     environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     done = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, text=True, check=False, timeout=120

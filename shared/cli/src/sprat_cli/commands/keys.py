@@ -13,7 +13,7 @@ _ADD = """\b
 Examples:
   sprat keys add --tenant acme --source /web
   sprat keys add --tenant acme --source /desk --role send --role read-texts
-  SPRAT_KEY=$(sprat keys add --tenant acme --source /web --json | jq -r .key)
+  DOOR_KEY=$(sprat keys add --tenant acme --source /web --json | jq -r .key)
 
 \b
 Roles:
