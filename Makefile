@@ -180,7 +180,7 @@ bench-guarantee: $(STAMP) ## draw rows again and again: does what is certified h
 bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads: docs/figures/latency.json and docs/images/latency.png; SPRAT_DATA as above; three minutes
 	$(BIN)/python -m tests.bench.latency
 
-bench-door: $(STAMP) $(KAFKA) ## the HTTP door beside a Kafka client at two loads, 2,000 open waits, kills under load; five minutes
+bench-door: $(STAMP) $(KAFKA) ## the HTTP door beside a Kafka client at two loads, ten open pages, 2,000 open waits, kills under load; seven minutes
 	$(BIN)/python -m tests.bench.door $(if $(JSON),--json $(JSON))
 
 bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the committed ones; three minutes; CHECK=--update commits to the new ones

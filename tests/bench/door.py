@@ -29,6 +29,7 @@ from sprat_local.bench.open_loop import LatencyQuantiles, poisson_arrivals, publ
 from sprat_local.bench.options import bench_options
 from sprat_local.installation import gateway
 from sprat_local.installation.lifecycle import Installation
+from sprat_operations.api_keys import add_key
 from sprat_operations.services import GATEWAY
 from tests.bench.arguments import write_json
 from tests.bench.benchmarks_page import ROOT
@@ -41,6 +42,7 @@ WAITS: Final = 2_000
 _AT_ONCE: Final = 64
 _WAIT_S: Final = 20.0
 _KILLS: Final = 3
+_PAGES: Final = 10
 _LIMITS: Final = {"SPRAT_GATEWAY__REQUESTS_A_MINUTE": "10000000", "SPRAT_GATEWAY__CONNECTIONS_A_KEY": "10000"}
 
 Ask = Callable[[int], Awaitable[None]]
@@ -180,6 +182,29 @@ class Measured:
             found.append(load)
         return {"most_per_s": most, "kafka_most_per_s": most_kafka, "loads": found}
 
+    async def pages(self, per_s: float, seconds: float, rounds: int) -> dict[str, Any]:
+        """Return the times of answers without and with ten open pages that show each Result, in turns."""
+        door = self.installation.gateway
+        assert door is not None
+        second, _ = add_key(gateway.keys_file(door.folder), door.entry.tenant, door.entry.source)  # 8 streams a key
+        keys = [(self.key, second)[number % 2] for number in range(_PAGES)]
+        await asyncio.sleep(6)  # the door reads its keys again within 5 s
+        without, beside = [], []
+        for _ in range(rounds):
+            without.append(await latencies(self.by_http, self.texts, per_s, seconds))
+            pages = [asyncio.create_task(_show_live(door.port, key)) for key in keys]
+            await asyncio.sleep(1)
+            beside.append(await latencies(self.by_http, self.texts, per_s, seconds))
+            ended = [page for page in pages if page.done()]
+            for page in pages:
+                page.cancel()
+            await asyncio.gather(*pages, return_exceptions=True)
+            if ended:
+                raise SystemExit(f"{len(ended)} pages ended")
+        found = {"without_ms": quantiles(without), "beside_ms": quantiles(beside)}
+        ratio = {name: found["beside_ms"][name] / found["without_ms"][name] for name in ("p50", "p99")}
+        return {"pages": _PAGES, "per_s": per_s, **found, "ratio": ratio}
+
     async def waits(self, per_s: float, seconds: float) -> dict[str, Any]:
         """Return what 2,000 open waits cost the others, and what remains when their clients hang up."""
         before_mb = self.rss_mb()
@@ -271,6 +296,20 @@ class Measured:
         return [each for each in found if each.startswith(start)]
 
 
+async def _show_live(port: int, key: str) -> None:
+    """Keep a page of live rows open, as a browser does."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET /page/live/rows HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        status = (await reader.readline()).split()[1]
+        if status != b"200":
+            raise SystemExit(f"a page got {status.decode()}")
+        while await reader.read(65_536):
+            pass
+    finally:
+        writer.transport.abort()
+
+
 def measure(seconds: float, rounds: int) -> dict[str, Any]:
     """Measure all in one installation."""
     options = bench_options(TASK, Path(tempfile.mkdtemp(prefix="sprat-door-")))
@@ -290,6 +329,8 @@ async def _all(installation: Installation, seconds: float, rounds: int) -> dict[
         for _ in range(128):  # a warm-up
             await measured.by_http(texts.next())
         found = await measured.loads(seconds, rounds)
+        found["pages"] = await measured.pages(SHARES[0] * found["most_per_s"], seconds, rounds)
+        print(json.dumps(found["pages"]), flush=True)
         found["waits"] = await measured.waits(SHARES[0] * found["most_per_s"], min(seconds, 15))
         print(json.dumps(found["waits"]), flush=True)
         found["kills"] = await measured.kills(SHARES[1] * found["most_per_s"], seconds)
