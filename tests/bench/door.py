@@ -161,8 +161,17 @@ class Measured:
         if reply.status != 200:
             raise SystemExit(f"a text got {reply.status}: {reply.body[:300]!r}")
 
+    @property
+    def process(self) -> psutil.Process:
+        """The door's."""
+        return psutil.Process(self.installation.processes[GATEWAY].pid)
+
     def rss_mb(self) -> float:
-        return psutil.Process(self.installation.processes[GATEWAY].pid).memory_info().rss / 1e6
+        return self.process.memory_info().rss / 1e6
+
+    def cpu_s(self) -> float:
+        times = self.process.cpu_times()
+        return times.user + times.system
 
     async def loads(self, seconds: float, rounds: int) -> dict[str, Any]:
         """Return the times at each load, of both clients in turns."""
@@ -172,11 +181,15 @@ class Measured:
         found = []
         for share in SHARES:
             http, kafka = [], []
+            spent_s = 0.0
             for _ in range(rounds):
+                before_s = self.cpu_s()
                 http.append(await latencies(self.by_http, self.texts, share * most, seconds))
+                spent_s += self.cpu_s() - before_s
                 kafka.append(await latencies(self.kafka.ask, self.texts, share * most, seconds))
             load = {"share": share, "per_s": share * most, "texts": round(share * most * seconds) * rounds}
             load |= {"http_ms": quantiles(http), "kafka_ms": quantiles(kafka)}
+            load["door_cpu_ms_per_text"] = 1000 * spent_s / load["texts"]
             load["ratio"] = {name: load["http_ms"][name] / load["kafka_ms"][name] for name in ("p50", "p99")}
             print(json.dumps(load), flush=True)
             found.append(load)
@@ -208,6 +221,8 @@ class Measured:
     async def waits(self, per_s: float, seconds: float) -> dict[str, Any]:
         """Return what 2,000 open waits cost the others, and what remains when their clients hang up."""
         before_mb = self.rss_mb()
+        self.client.hang_up()
+        await self._until_open(0)
         async with HttpClient(self.client.port, self.key) as waiting:
             # No service of this installation answers this task.
             asked = [
@@ -222,6 +237,7 @@ class Measured:
             finally:
                 began = time.monotonic()
                 waiting.hang_up()
+                self.client.hang_up()
                 await asyncio.gather(*asked, return_exceptions=True)
             await self._until_open(0)
         return {
@@ -232,19 +248,16 @@ class Measured:
         }
 
     async def _until_open(self, connections: int) -> None:
-        """Wait until the door has so many connections beside the idle ones of this client."""
-        process = psutil.Process(self.installation.processes[GATEWAY].pid)
-        port = self.client.port
-        ends = time.monotonic() + 30
+        """Wait until the door has so many connections."""
+        port, ends = self.client.port, time.monotonic() + 30
 
-        def others() -> int:
-            mine = len(self.client._open)
-            held = [each for each in process.net_connections("tcp") if each.laddr.port == port and each.raddr]
-            return len([each for each in held if each.status == psutil.CONN_ESTABLISHED]) - mine
+        def opened() -> int:
+            held = [each for each in self.process.net_connections("tcp") if each.laddr.port == port and each.raddr]
+            return len([each for each in held if each.status == psutil.CONN_ESTABLISHED])
 
-        while (others() < connections) if connections else (others() > 0):
+        while (opened() < connections) if connections else (opened() > 0):
             if time.monotonic() > ends:
-                raise SystemExit(f"{others()} connections are open, not {connections}")
+                raise SystemExit(f"{opened()} connections are open, not {connections}")
             await asyncio.sleep(0.1)
 
     async def kills(self, per_s: float, seconds: float) -> dict[str, Any]:

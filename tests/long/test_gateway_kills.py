@@ -21,6 +21,7 @@ from support.stream import eventually, read_all
 
 KILLS = 3
 TEXTS = 300
+WAITS = 2_000
 BODY = {"text": "Where is my order?", "tasks": {"language-id": {}}, "language": "en"}
 UNANSWERED: dict[str, Any] = {"text": "Where is my order?", "tasks": {"ner": {}}, "language": "en"}
 """No service of these installations answers it."""
@@ -28,7 +29,8 @@ UNANSWERED: dict[str, Any] = {"text": "Where is my order?", "tasks": {"ner": {}}
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    options = Options(partitions=2, services=("router", "language-id", GATEWAY))
+    limit = {"SPRAT_GATEWAY__MAX_WAITING": str(WAITS)}
+    options = Options(partitions=2, services=("router", "language-id", GATEWAY), service_environment={GATEWAY: limit})
     with Installation(options) as running:
         yield running
 
@@ -82,6 +84,25 @@ async def test_a_door_killed_under_load_loses_no_acknowledged_text(
     uuid = ids.derive(ids.TEXT, gateway.SOURCE, sent[0])
     again = await client.get(f"/v1/texts/{uuid}")
     assert (again.status, again.json()["complete"]) == (200, True)
+
+
+async def test_as_many_wait_as_may_and_make_room_when_they_hang_up(
+    installation: Installation, client: HttpClient
+) -> None:
+    async with HttpClient(client.port, client.key) as others:
+        asked = [asyncio.create_task(others.post(UNANSWERED, f"waits-{number}", 30)) for number in range(WAITS)]
+
+        async def is_full() -> bool:
+            reply = await client.post(UNANSWERED, "one-more", 0)
+            assert not any(each.done() for each in asked)
+            return reply.status == 429 and reply.json()["code"] == "queue_full"
+
+        await eventually(is_full, 25)
+        began_mb = psutil.Process(installation.processes[GATEWAY].pid).memory_info().rss / 1e6
+        others.hang_up()
+        await asyncio.gather(*asked, return_exceptions=True)
+    await eventually(lambda: takes(client))
+    assert began_mb < 300
 
 
 async def test_a_stop_answers_what_is_waited_for(installation: Installation, client: HttpClient) -> None:
