@@ -16,7 +16,7 @@ from sprat.base.errors import UserError
 from sprat.telemetry.logs import TextFormatter
 from sprat_gateway.http import gate, server
 from sprat_gateway.http.gate import MAX_DEPTH, MAX_RECORD
-from sprat_gateway.http.limits import Held, KeyLimits
+from sprat_gateway.http.limits import KeyLimits, RequestHold
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.http.server import tls_context
 from sprat_gateway.settings import GatewaySection
@@ -347,7 +347,7 @@ async def test_each_key_has_requests_a_minute_of_its_own(keys_file, key):
 def test_requests_of_a_key_come_back_with_time_and_what_is_open_does_not():
     clock = Clock()
     limits = KeyLimits(60, 2, 1, clock)
-    held = [Held(), Held(), Held()]
+    held = [RequestHold(), RequestHold(), RequestHold()]
     limits.enter(held[0], "a")
     limits.enter(held[1], "a")
     with pytest.raises(Problem, match="open requests"):

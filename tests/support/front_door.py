@@ -15,7 +15,7 @@ from sprat_gateway.answers.kept import TextStore
 from sprat_gateway.app import build_app
 from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import Door
-from sprat_gateway.http.callers import Admission
+from sprat_gateway.http.callers import RequestAdmission
 from sprat_gateway.http.limits import KeyLimits
 from sprat_gateway.http.server import HttpServer
 from sprat_gateway.http.sessions import Sessions
@@ -26,12 +26,16 @@ from sprat_policy import DoorSigner, Policy, TaskFiles
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
-def admission(keys_file: Path, *, a_minute: int = 100_000, at_a_time: int = 1_000, streams: int = 8) -> Admission:
+def admission(
+    keys_file: Path, *, a_minute: int = 100_000, at_a_time: int = 1_000, streams: int = 8
+) -> RequestAdmission:
     """Return what lets requests in by the keys of a file."""
-    return Admission(KeyRing(keys_file, lambda _: None), KeyLimits(a_minute, at_a_time, streams), Sessions(b"k" * 32))
+    return RequestAdmission(
+        KeyRing(keys_file, lambda _: None), KeyLimits(a_minute, at_a_time, streams), Sessions(b"k" * 32)
+    )
 
 
-def door_app(admitting: Admission, answers: TextStore | None = None, **more: Any) -> Any:
+def door_app(admitting: RequestAdmission, answers: TextStore | None = None, **more: Any) -> Any:
     """Return the door's application; what would be published is not. `more` are arguments of `build_app`."""
     kafka = KafkaSettings()
     door = Door(kafka, Publisher(kafka, "test"), Waiters(10), DoorSigner(Policy(), {}), answers)

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 
 from sprat_gateway.catalogue import Catalogue
 from sprat_gateway.door import Door
-from sprat_gateway.http.callers import Admission
-from sprat_gateway.http.gate import Gate
+from sprat_gateway.http.callers import RequestAdmission
+from sprat_gateway.http.gate import RequestGate
 from sprat_gateway.http.measure import Measured
 from sprat_gateway.http.problems import Problem, http_error, invalid_response
 from sprat_gateway.page import screens, sending, sign_in
@@ -33,7 +33,7 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 
 def build_app(
     door: Door,
-    admission: Admission,
+    admission: RequestAdmission,
     hosts: Collection[str],
     catalogue: Catalogue,
     deadline_ms: DeadlineMs,
@@ -56,7 +56,7 @@ def build_app(
     app.add_exception_handler(Problem, error_response)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_response)
-    app.add_middleware(Gate, hosts=hosts, limits=admission.limits, respond=error_response)
+    app.add_middleware(RequestGate, hosts=hosts, limits=admission.limits, respond=error_response)
     app.add_middleware(Measured)  # the last one added is the outermost
     for shape in (texts, decisions, systemone, libretranslate):
         app.include_router(shape.router)

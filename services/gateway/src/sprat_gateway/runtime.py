@@ -27,7 +27,7 @@ from sprat_gateway.answers.redis import RedisAnswers
 from sprat_gateway.app import build_app
 from sprat_gateway.catalogue import Catalogue, follow
 from sprat_gateway.door import Door
-from sprat_gateway.http.callers import Admission
+from sprat_gateway.http.callers import RequestAdmission
 from sprat_gateway.http.limits import KeyLimits
 from sprat_gateway.http.server import HttpServer, tls_context
 from sprat_gateway.http.sessions import Sessions, session_key
@@ -85,7 +85,7 @@ async def _run(settings: GatewaySettings, version: str, telemetry: Telemetry) ->
     return 0
 
 
-def build_admission(section: GatewaySection) -> Admission:
+def build_admission(section: GatewaySection) -> RequestAdmission:
     """Return what lets requests in.
 
     Raises:
@@ -94,7 +94,7 @@ def build_admission(section: GatewaySection) -> Admission:
     if section.keys_file is None or not read_keys(section.keys_file):
         log.warning("nobody is let in: there is no API key; `sprat keys add` makes one")
     seal_key = None if section.seal_key is None else section.seal_key.get_secret_value().encode()
-    return Admission(
+    return RequestAdmission(
         KeyRing(section.keys_file, lambda error: log.error("nobody is let in: %s", error)),
         KeyLimits(section.requests_a_minute, section.connections_a_key),
         Sessions(session_key(section.data, seal_key)),

@@ -265,7 +265,7 @@ def _digest(key: str) -> str:
 
 @contextmanager
 def _changed(path: Path) -> Iterator[list[ApiKey]]:
-    """Give the keys of a file, and write them at the end; meanwhile no other command changes them."""
+    """Yield the keys of a file, and write them at the end; meanwhile no other command changes them."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

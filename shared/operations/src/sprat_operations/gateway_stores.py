@@ -22,12 +22,13 @@ from sprat.base.channels import GATEWAY
 from sprat.base.errors import UserError
 from sprat.base.settings import RedisSettings
 from sprat_operations import local_run
+from sprat_operations.services import module_of
 from sprat_operations.trace_records import Identity
 
 NOTED_S: Final = 24 * 3600
 """How long a note stands."""
 DATA: Final = "SPRAT_GATEWAY__DATA"
-PROGRAM: Final = "python -m sprat_gateway.erasure"
+PROGRAM: Final = f"python -m {module_of(GATEWAY)}.erasure"
 _ERASE: Final = ("erasure", "erase")
 _NOTE: Final = ("audit_note", "note_verified")
 _AGAIN_S: Final = 1800.0

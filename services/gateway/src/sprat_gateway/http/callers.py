@@ -38,7 +38,7 @@ class Caller:
         return (tenant, source) == (self.tenant, self.source)
 
 
-class Admission:
+class RequestAdmission:
     """Lets requests in: by a key or a cookie, within the limits of the key.
 
     Args:
@@ -130,7 +130,7 @@ async def caller(request: Request) -> Caller:
     """Return who a request comes from; a dependency of routes.
 
     Raises:
-        Problem: as `Admission.of`.
+        Problem: as `RequestAdmission.of`.
     """
     return await admission_of(request).of(request)
 
@@ -158,10 +158,10 @@ def check_role(found: Caller, role: Role) -> None:
         raise Problem(403, "role", _ROLE.format(role))
 
 
-def admission_of(request: Request) -> Admission:
+def admission_of(request: Request) -> RequestAdmission:
     """Return what lets requests in."""
     admission: Any = request.app.state.admission
-    return cast("Admission", admission)
+    return cast("RequestAdmission", admission)
 
 
 async def _next(events: AsyncIterator[T]) -> T:

@@ -51,7 +51,7 @@ _STRICT_TRANSPORT: Final = "max-age=31536000"
 Respond = Callable[[Request, Exception], Awaitable[Response]]
 
 
-class Gate:
+class RequestGate:
     """ASGI middleware around all routes.
 
     Args:
@@ -132,7 +132,7 @@ class Gate:
 
 
 class _Body:
-    """Gives the body to the routes: whole, but for NDJSON; within its time, size and depth."""
+    """Passes the body on to the routes: whole, but for NDJSON; within its time, size and depth."""
 
     def __init__(self, receive: Receive, headers: Headers, hold: Callable[[int], None]) -> None:
         self._receive = receive

@@ -23,7 +23,7 @@ class _Use:
 
 
 @dataclass(slots=True)
-class Held:
+class RequestHold:
     """What one request holds of its key's limits; it stands in the request's scope until its end."""
 
     caller: object = None
@@ -52,7 +52,7 @@ class KeyLimits:
     def __post_init__(self) -> None:
         self._uses = defaultdict(lambda: _Use(float(self.a_minute), self.clock()))
 
-    def enter(self, held: Held, key_id: str) -> None:
+    def enter(self, held: RequestHold, key_id: str) -> None:
         """Count a request of a key, until `leave`.
 
         Raises:
@@ -81,7 +81,7 @@ class KeyLimits:
             raise Problem(429, "too_many_requests", detail, headers={"Retry-After": str(after_s)})
         use.tokens -= count
 
-    def enter_stream(self, held: Held) -> None:
+    def enter_stream(self, held: RequestHold) -> None:
         """Count a stream of events of a request that has entered, until `leave`.
 
         Raises:
@@ -94,8 +94,8 @@ class KeyLimits:
         use.streams += 1
         held.streams += 1
 
-    def leave(self, held: Held) -> None:
-        """Give back what a request holds."""
+    def leave(self, held: RequestHold) -> None:
+        """Release what a request holds."""
         if held.key_id is not None:
             use = self._uses[held.key_id]
             use.requests -= 1
@@ -103,9 +103,9 @@ class KeyLimits:
             held.key_id, held.streams = None, 0
 
 
-def held_of(scope: dict[str, object]) -> Held:
+def held_of(scope: dict[str, object]) -> RequestHold:
     """Return what a request holds; nothing yet, where it is asked first."""
-    held = scope.setdefault(_HELD, Held())
-    if not isinstance(held, Held):
+    held = scope.setdefault(_HELD, RequestHold())
+    if not isinstance(held, RequestHold):
         raise TypeError(_HELD)
     return held

@@ -137,7 +137,7 @@ class BoundedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Give the client time for a head from its first byte on."""
+        """Limit the time for a head from its first byte on."""
         if self.transport.is_closing():
             return
         if self.conn.their_state is h11.IDLE and self._asking is None:
@@ -147,7 +147,7 @@ class BoundedConnection(H11Protocol):
             self._asked()
 
     def pause_writing(self) -> None:
-        """Give the client time to read what waits for it."""
+        """Limit the time in which the client reads what waits for it."""
         super().pause_writing()
         self._reading = self._reading or self.loop.call_later(WRITE_S, self.transport.abort)
 

@@ -48,7 +48,7 @@ class Sessions:
         self.clock = clock
 
     def open(self, request: Request, response: Response, key_id: str) -> None:
-        """Give the browser a cookie that stands for a key."""
+        """Set a cookie in the browser that stands for a key."""
         said = f"{key_id}.{int(self.clock()) + SESSION_S}.{secrets.token_urlsafe(16)}"
         response.set_cookie(
             _name(request),

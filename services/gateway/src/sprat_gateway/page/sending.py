@@ -30,7 +30,7 @@ Known = Annotated[Caller, Depends(caller)]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class TriedText:
     """What stands in the form."""
 
     text: str = ""
@@ -50,7 +50,7 @@ class Given:
 @router.get("/try")
 async def form(request: Request, known: Known) -> Response:
     """Show the form."""
-    return _form(request, known, Given())
+    return _form(request, known, TriedText())
 
 
 @router.post("/try")
@@ -69,18 +69,18 @@ async def send(request: Request, known: Known) -> Response:
     return RedirectResponse(f"{ROOT}/texts/{outcome.uuid}", 303)
 
 
-def _form(request: Request, known: Caller, given: Given, problem: Problem | None = None) -> Response:
+def _form(request: Request, known: Caller, given: TriedText, problem: Problem | None = None) -> Response:
     page = page_of(request)
     tasks = [*BUILT_IN, *sorted(set(page.tasks) - set(BUILT_IN))]
     values: dict[str, Any] = {"given": given, "tasks": tasks, "may_send": "send" in known.roles, "problem": problem}
     return page.screen(request, known, "try", values, 200 if problem is None else problem.status)
 
 
-def _given(body: bytes) -> Given:
+def _given(body: bytes) -> TriedText:
     """Return the fields of a form; of those that are no text, what the contract then refuses."""
     fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100)
     named = dict(fields)
-    return Given(
+    return TriedText(
         named.get("text", "").replace("\r\n", "\n"),
         tuple(value for name, value in fields if name == "task"),
         named.get("language", "").strip(),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sprat.base.errors import UserError
-from sprat_gateway.http.callers import Admission, admission_of
+from sprat_gateway.http.callers import RequestAdmission, admission_of
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.http.sessions import check_origin
 from sprat_gateway.page.pages import PageRoute
@@ -65,7 +65,7 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
-def _redeemed(admission: Admission, token: str) -> str | None:
+def _redeemed(admission: RequestAdmission, token: str) -> str | None:
     path = admission.keys.path
     try:
         return None if path is None else redeem_login(path, token)
@@ -74,7 +74,7 @@ def _redeemed(admission: Admission, token: str) -> str | None:
         return None
 
 
-def _signed_in(admission: Admission, request: Request, key: ApiKey, response: Response) -> Response:
+def _signed_in(admission: RequestAdmission, request: Request, key: ApiKey, response: Response) -> Response:
     admission.sessions.open(request, response, key.id)
     log.info("a browser has signed in", extra={"key_id": key.id})
     return response

@@ -57,7 +57,10 @@ def _inlined(part: Any, schema: dict[str, Any]) -> Any:
 
 
 def describe_keys(app: FastAPI) -> None:
-    """Say that every route needs a key. The document is made when it is first asked for, in a tenth of a second."""
+    """Describe in the document that every route needs a key.
+
+    It is made when it is first asked for, in a tenth of a second.
+    """
     make = app.openapi
 
     def with_keys() -> dict[str, Any]:

@@ -54,10 +54,10 @@ def _problem_in(error: ValidationError) -> Problem:
     (first, *_) = error.errors(include_url=False, include_context=False, include_input=False)
     if first["type"] == "json_invalid":
         return Problem(400, "invalid_json", "the body is no JSON")
-    return refused(*_told(dict(first)))
+    return refused(*_problem_of(dict(first)))
 
 
-def _told(error: Mapping[str, Any]) -> tuple[str, str]:
+def _problem_of(error: Mapping[str, Any]) -> tuple[str, str]:
     """Return field and problem. Messages about a `type` quote what was given."""
     field = field_of(error["loc"])
     if error["type"] in _TAGGED:
