@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from sprat.base.errors import Retryable, UserError
+from sprat.base.exit_code import exit_code_of
 from sprat.base.retry import retry_until
 from sprat.base.settings import environment
-from sprat.kafka.clients import NO_ANSWER, client_arguments
+from sprat.kafka.clients import CONNECT_S, NO_ANSWER, client_arguments
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.lag import LagMeter
 from sprat.kafka.publisher import Publisher
-from sprat.runtime import CONNECT_S, exit_code_of
 from sprat.telemetry import signals
 from sprat.telemetry.health import HealthServer, LoopProgress
 from sprat.telemetry.logs import configure_logs

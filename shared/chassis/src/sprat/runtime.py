@@ -6,22 +6,22 @@ import logging
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
-from sprat.base.errors import Fatal, Retryable, SpratError, UserError
+from sprat.base.errors import Fatal, Retryable, UserError
+from sprat.base.exit_code import describe, exit_code_of
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.retry import Deadline, retry_until
 from sprat.base.sealing import Seal
 from sprat.base.settings import ServiceSettings, asked_for_help, load_settings
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.bounded_records import install_bounded_records
-from sprat.kafka.clients import AUTHORISATION_ERRORS
+from sprat.kafka.clients import AUTHORISATION_ERRORS, CONNECT_S
 from sprat.kafka.compat import on_consumer_created
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
@@ -46,7 +46,6 @@ Build = Callable[[ServiceContext, S], Awaitable[Subscription]]
 
 _COLLECT_AFTER = 5_000, 20, 20
 """Thresholds of the garbage collector: new objects, collections of the first generation, and of the second."""
-CONNECT_S = 120.0
 CLOSE_S = 8.0
 """How long closing the connections may take after the drain: an unresponsive broker must not block a stop."""
 
@@ -92,18 +91,6 @@ def run_service(
         logging.shutdown()
         os._exit(code)
     return code
-
-
-def exit_code_of(running: Coroutine[Any, Any, int]) -> int:
-    """Run a service to its end and return its exit code: 1 where something in it, as `sys.exit`, ends the event loop.
-
-    Nothing is drained or committed then.
-    """
-    try:
-        return asyncio.run(running)
-    except (KeyboardInterrupt, SystemExit) as error:
-        log.error("stopping: %s", describe(error))  # noqa: TRY400 - without its message
-        return 1
 
 
 def _collect_seldom() -> None:
@@ -326,10 +313,3 @@ def _refused(settings: ServiceSettings, refusal: Refusal) -> UserError:
 
 def _not_allowed(error: BaseException) -> Fatal:
     return Fatal(f"Kafka does not let this service in: {type(error).__name__}; check the ACLs")
-
-
-def describe(error: BaseException) -> str:
-    """Return an error's description without any text: Sprat's own by message, others by type and stack trace."""
-    if isinstance(error, SpratError):
-        return str(error)
-    return f"{type(error).__name__} (a defect)\n{''.join(traceback.format_tb(error.__traceback__))}"

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from sprat.base.channels import Channels
 from sprat.base.errors import Rejected
+from sprat.base.exit_code import describe
 from sprat.base.labels import refuse_asked
 from sprat.base.model import DEFAULT_MODEL, Answer
 from sprat.base.settings import load_settings
 from sprat.context import ServiceContext, Subscription
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
 from sprat.registry.announcements import announcement_record
-from sprat.runtime import describe
 from sprat.telemetry.health import HealthServer, LoopProgress
 from sprat.telemetry.logs import configure_logs
 from sprat_contracts import (

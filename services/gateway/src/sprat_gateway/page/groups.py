@@ -4,11 +4,11 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from sprat.base.exit_code import describe
 from sprat.base.retry import OnceAMinute
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import NO_ANSWER, client_arguments
 from sprat.kafka.lag import LagMeter, LagSnapshot
-from sprat.runtime import describe
 from sprat_gateway.page.notes import GROUPS, note
 from sprat_gateway.page.store import PageStore, now_ms
 from sprat_operations.lag import keeps_up, pace_between

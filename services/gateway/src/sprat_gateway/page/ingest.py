@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Final
 
 from sprat.base.errors import UserError
+from sprat.base.exit_code import describe
 from sprat.base.retry import OnceAMinute
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import AUTHORISATION_ERRORS, NO_ANSWER, client_arguments
-from sprat.runtime import describe
 from sprat.telemetry import signals
 from sprat_contracts import KafkaRecord, Topics
 from sprat_gateway.page.cost import CostMeter

@@ -33,6 +33,9 @@ AUTHORISATION_ERRORS: Final = (
 NO_ANSWER: Final = (KafkaError, OSError, TimeoutError)
 """What a client raises while Kafka is away, or where it refuses."""
 
+CONNECT_S: Final = 120.0
+"""How long a service that starts waits for Kafka."""
+
 CLOSE_S = 1.0
 """A client of an unreachable broker would take up to 40 s to close."""
 
