@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
+from sprat.base.exit_code import describe
 from sprat.base.retry import OnceAMinute
 from sprat.kafka.clients import NO_ANSWER, cancel_requests
 from sprat.kafka.connection_errors import may_be_refused
 from sprat.kafka.lag import REQUIRED_GROUPS, LagMeter, LagSnapshot, StableOffsets, limit_to_owned
 from sprat.registry.model_table import ModelTable
-from sprat.runtime import describe
 from sprat.telemetry.signals import GROUP_AGE, GROUP_LAG, GROUP_MEMBERS, HELD_BACK, KAFKA_REACHABLE
 
 log = logging.getLogger(__name__)
