@@ -3,19 +3,23 @@
 import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from conftest import Kafka, Redis
+from sprat_local.processes.ports import free_port
 from support.http_clients import clients_python
 from support.open_door import DEFAULT, OpenDoor, answering_door
 from support.programs import needs
 from support.readme import commands, programs
+from support.stream import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
@@ -63,6 +67,40 @@ async def test_node(door: OpenDoor, tmp_path: Path) -> None:
 async def test_litellm(door: OpenDoor) -> None:
     choice, confidence = (await said(door, [clients_python(), "-c", programs()["http-litellm"]])).split()
     assert (choice, float(confidence) > 0.9) == ("balance", True)
+
+
+async def test_the_proxy_of_litellm(door: OpenDoor, tmp_path: Path) -> None:
+    config, port, master = tmp_path / "config.yaml", free_port(), f"sk-{secrets.token_hex(16)}"
+    config.write_text(programs()["http-litellm-proxy"], "utf-8")
+    environment = os.environ | {"SPRAT_API": f"{door.url}/v1", "SPRAT_KEY": door.keys[DEFAULT]}
+    environment |= {"LITELLM_MASTER_KEY": master, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    program = [clients_python().with_name("litellm"), "--config", config, "--host", "127.0.0.1", "--port", str(port)]
+    log = tmp_path / "proxy.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(program, env=environment, stdout=output, stderr=output, cwd=tmp_path)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+
+            async def up() -> bool:
+                assert process.poll() is None, log.read_text("utf-8")
+                try:
+                    return (await client.get("/health/liveliness")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await eventually(up, 240)
+            choices = [{"value": "balance"}, {"value": "transfer"}]
+            question = {"type": "choice", "name": "intent", "instructions": "What?", "choices": choices}
+            answer = await client.post(
+                "/v1/decisions",
+                json={"model": "intents", "input": "what is my balance", "questions": [question]},
+                headers={"authorization": f"Bearer {master}"},
+            )
+    finally:
+        process.terminate()
+        process.wait(30)
+    (choice,) = answer.json()["answers"]
+    assert (choice["choice"], choice["confidence"] > 0.9) == ("balance", True)
 
 
 @needs("bash", "curl")
