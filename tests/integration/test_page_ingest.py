@@ -152,8 +152,8 @@ async def test_without_a_page_it_holds_results_ids_and_digests_alone(settings, t
     letter = rejected.letter(rejected.text(), code="invalid_text")
     await produce(settings, *whole(1, topics), letter)
     async with reading(settings, tmp_path, whole=False) as store:
-        found = await PageAnswers(store, topics.tasks).find(uuid_of(1))
-        refused = await PageAnswers(store, topics.tasks).find(uuid_of(2))
+        found = await PageAnswers(store, topics.tasks).find(uuid_of(1), "acme", "/crm")
+        refused = await PageAnswers(store, topics.tasks).find(uuid_of(2), "acme", "/crm")
         kinds = await store.read(lambda connection: connection.execute("SELECT DISTINCT kind FROM records").fetchall())
     assert (found.outcome.tasks, found.outcome.complete) == (("intent",), True)
     assert found.outcome.results["intent"].output.label == "transfer"

@@ -14,11 +14,14 @@ from pydantic import ValidationError
 
 from sprat.base.errors import UserError
 from sprat.telemetry.logs import TextFormatter
+from sprat_contracts import BUILT_IN
 from sprat_gateway.http import gate, server
 from sprat_gateway.http.gate import MAX_DEPTH, MAX_RECORD
 from sprat_gateway.http.limits import KeyLimits, RequestHold
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.http.server import tls_context
+from sprat_gateway.page.pages import Page
+from sprat_gateway.page.store import PageStore
 from sprat_gateway.settings import GatewaySection
 from sprat_operations.api_keys import add_key
 from support.certificates import self_signed
@@ -151,6 +154,12 @@ def nested(depth):
         (b"x" * (MAX_RECORD + 1), {}, 413, "too_large"),
         (nested(MAX_DEPTH), {}, 422, "invalid_text"),
         (nested(MAX_DEPTH + 1), {}, 400, "too_deep"),
+        (
+            nested(MAX_DEPTH + 1),
+            {"content-type": "application/x-www-form-urlencoded"},
+            400,
+            "too_deep",
+        ),  # as of curl -d
         (b"[" * MAX_RECORD, {}, 400, "too_deep"),
         (json.dumps({"text": "[" * 100 + '\\"' + "[" * 100, "tasks": 5}).encode(), {}, 422, "invalid_text"),
     ],
@@ -166,6 +175,28 @@ async def test_bodies_are_bounded(keys_file, key, body, headers, status, code):
             assert (answer.status_code, answer.json()["code"]) == (status, code)
         answer = await client.post("/v1/texts", content=b"{}", headers=bearer(key))
         assert answer.status_code == 422  # the door goes on
+
+
+HIDDEN = '["\u0122",'  # in UTF-16, a byte of this letter is that of a quotation mark
+FORM = "application/x-www-form-urlencoded"
+STRANGE = [
+    pytest.param(
+        "/translate", rb'{"api_key": "\ud800", "q": "x"}', "application/json", 401, id="half a character as key"
+    ),
+    pytest.param("/translate", b"[" * 60_000, "multipart/form-data; boundary=x", 400, id="deep, said to be a form"),
+    pytest.param("/translate", (HIDDEN + "[" * 60_000).encode("utf-16"), "application/json", 400, id="deep in UTF-16"),
+    pytest.param("/page/sign-in", b"&".join(b"a%d=1" % n for n in range(50)), FORM, 401, id="more fields than read"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "kind", "status"), STRANGE)
+async def test_no_body_without_a_key_makes_the_door_fail(keys_file, tmp_path, caplog, path, body, kind, status):
+    headers = {"content-type": kind, "sec-fetch-site": "same-origin"}
+    async with PageStore(tmp_path / "store", whole=True) as store:
+        app = door_app(admission(keys_file), page=Page(store, BUILT_IN))
+        async with served(app) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            answer = await client.post(path, content=body, headers=headers)
+    assert (answer.status_code, caplog.text) == (status, "")
 
 
 async def test_a_large_body_without_a_key_is_answered_and_not_cut_off(keys_file):

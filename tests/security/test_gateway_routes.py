@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -199,3 +199,18 @@ async def test_a_key_speaks_for_its_tenant_alone(tmp_path, body):
     async with door(tmp_path) as open_:
         answer = await open_.client.post("/v1/texts", content=json.dumps(body), headers=open_.bearer("own"))
         assert (answer.status_code, answer.json()["code"]) == (403, "foreign_tenant")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/page/live/rows?after=99999999999999999999", {}),
+        (f"/page/texts/{UUID}/changes?seq=99999999999999999999", {}),
+        ("/page/live/rows?after=0", {"last-event-id": "9999999999999999999"}),
+    ],
+)
+async def test_a_place_that_is_no_number_of_the_store_does_not_make_it_fail(tmp_path, caplog, path, headers):
+    async with door(tmp_path) as open_:
+        with suppress(httpx.TimeoutException):
+            await open_.client.get(path, headers={**headers, **open_.bearer("own")}, timeout=1)
+    assert "failed" not in caplog.text

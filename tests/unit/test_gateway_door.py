@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ from sprat_gateway.answers.kept import KeptText, TextStores
 from sprat_gateway.door import Door
 from sprat_gateway.http.callers import Caller
 from sprat_gateway.http.problems import Problem
+from sprat_gateway.replies import waiters as waiters_module
 from sprat_gateway.replies.forecast import waits_s
 from sprat_gateway.replies.reader import with_seen
 from sprat_gateway.replies.waiters import TextOutcome, TextRefusal, Waiters
@@ -219,6 +221,61 @@ async def test_what_is_late_is_not_waited_for() -> None:
     body = b'{"text": "hi", "tasks": {"intent": {"model": "hr"}, "ner": {}}}'
     assert not (await house.submit(body, wait_s=30)).complete
     assert asked == [(("intent.hr", "ner.default"), 30)]
+
+
+async def test_what_was_rejected_under_an_id_is_not_said_of_its_repaired_text() -> None:
+    house = House()
+    uuid = (await house.submit()).uuid
+    kept = house.kept.texts[uuid]
+    rejected = replace(kept.outcome, rejected=(TextRefusal("foreign_source", "the detail"),))
+    house.kept.texts[uuid] = replace(kept, outcome=rejected, digest="of the text before")
+    found = await house.door.find(OWN, uuid)
+    assert found is not None
+    assert found.refused is None
+
+
+async def test_two_tenants_of_one_source_do_not_wait_for_each_others_text() -> None:
+    house = House()
+    globex = replace(OWN, key_id="k9", tenant="globex")
+    theirs = house.door.read(globex, BODY, "t-1").outcome
+    house.kept.texts[theirs.uuid] = KeptText(theirs, "theirs")
+    mine = house.door.read(OWN, BODY, "t-1").outcome
+    waiter = house.waiters.register(mine, "mine")
+    waiter.publishing = asyncio.ensure_future(asyncio.sleep(1))
+    with pytest.raises(Problem) as caught:
+        [each async for each in house.door.events(globex, theirs.uuid)]
+    assert caught.value.status == 409
+    waiter.publishing.cancel()
+
+
+async def test_a_repeat_after_kafka_was_away_is_tried_also_where_the_client_had_hung_up() -> None:
+    house = House()
+    house.publisher.is_there = False
+    asking = asyncio.create_task(house.submit())
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await asyncio.sleep(0.01)
+    (held,) = house.publisher.published
+    assert held.sending is not None
+    held.sending.set_result(None)
+    house.publisher.is_there = True
+    assert (await house.submit()).id == "t-1"
+
+
+async def test_a_text_that_nobody_waits_for_is_not_followed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiters_module, "FOLLOWED_S", 0.05)
+    monkeypatch.setattr(waiters_module, "_LOOKS_S", 0.02)
+    house = House()
+    await house.submit()
+    assert len(house.waiters.all()) == 1
+    await asyncio.sleep(0.2)
+    assert house.waiters.all() == ()
+
+
+def test_a_rejection_beside_a_result_is_of_another_record() -> None:
+    answered = with_seen(outcome(tasks=("intent", "ner")), (1, 7), seen_result(), TOPICS)
+    assert with_seen(answered, None, seen_letter(), TOPICS).refused is None
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,37 @@ async def test_the_digest_of_a_text_that_came_by_kafka_is_that_of_the_door(tmp_p
     assert (found.digest, found.outcome.tasks, found.place[0]) == (digest_of(text.text().value), ("intent",), 0)
 
 
+@pytest.mark.parametrize("order", ["before", "after"])
+async def test_a_dead_letter_of_another_record_with_its_id_does_not_end_a_text(tmp_path, order):
+    """Its cause may have been repaired; and whoever may write texts can make one."""
+    text, other = TracedText(), TracedText()
+    other.place = (other.topics.texts, 0, 40 if order == "before" else 42)
+    forged = replace(
+        other.text(after_ms=-5 if order == "before" else 5), value=other.text().value.replace(b"words", b"lies")
+    )
+    letter = other.letter(forged, code="bad_signature")
+    sent = KeptText(TextOutcome(UUID, text.source, text.id, text.tenant, text.tasks), digest_of(text.text().value))
+    async with filled_store(tmp_path) as filled:
+        answers = PageAnswers(filled.store, text.topics.tasks, lambda: NOW)
+        await answers.keep([sent])
+        await filled.put(text.text(), forged, letter)
+        waits = await answers.find(UUID, "acme", "/crm")
+        await filled.put(text.result())
+        done = await answers.find(UUID, "acme", "/crm")
+    assert (waits.outcome.refused, waits.outcome.complete, waits.place) == (None, False, (0, 41))
+    assert (done.outcome.refused, done.outcome.complete) == (None, True)
+
+
+async def test_another_text_under_the_same_id_has_its_own_digest(tmp_path):
+    text = TracedText()
+    async with filled_store(tmp_path) as filled:
+        answers = PageAnswers(filled.store, text.topics.tasks, lambda: NOW)
+        for digest in ("first", "second"):
+            await answers.keep([KeptText(TextOutcome(UUID, "/crm", "order-7", "acme", ("intent",)), digest)])
+        found = await answers.find(UUID, "acme", "/crm")
+    assert found.digest == "second"
+
+
 async def test_a_store_that_fails_is_a_text_that_is_not_found(tmp_path):
     async with PageStore(tmp_path, whole=True) as store:
         await store.read(lambda connection: connection.execute("SELECT 1"))

@@ -229,7 +229,8 @@ class Door:
             return found if found is None or found.outcome.complete else await self._searched(found)
         if not caller.may_see(waiter.outcome.tenant, waiter.outcome.source):
             return None
-        if not waiter.outcome.complete and (found := await self._stored(uuid, caller)) is not None:
+        found = None if waiter.outcome.complete else await self._stored(uuid, caller)
+        if found is not None and found.digest == waiter.digest:  # else it is what was rejected under the same id
             self._waiters.update(waiter, waiter.outcome.merged(found.outcome))  # it may know what was not read here
         return _kept(waiter)
 
@@ -257,13 +258,15 @@ class Door:
             detail = "as many texts are waited for as may be; try again later"
             raise Problem(429, "queue_full", detail, headers={"Retry-After": "1"}) from None
         try:
+            if waiter.outcome.tenant != kept.outcome.tenant:  # keys of two tenants have one source
+                raise Problem(409, "another_text", "the id is that of another text; use a new one")
             yield waiter
         finally:
             self._waiters.release(waiter)
 
     async def _publish_once(self, waiter: Waiter, text: ValidText) -> None:
         """Publish a text, also where its client hangs up; several that send the same share it."""
-        if waiter.publishing is None:
+        if waiter.publishing is None or (waiter.publishing.done() and not waiter.is_published):
             waiter.publishing = self._in_background(self._publish(waiter, text))
         await asyncio.shield(waiter.publishing)
 

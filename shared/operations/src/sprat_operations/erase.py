@@ -52,7 +52,7 @@ _MASKED_ANSWERS: Final = (
 )
 _GATEWAYS: Final = (
     "what a gateway has stored on another machine is named where that gateway has SPRAT_REDIS__URL; else run there: "
-    f"{gateway_stores.PROGRAM}; what it has in memory, it answers for a minute more"
+    f"{gateway_stores.PROGRAM}; what it has in memory, it answers for ten minutes more"
 )
 _RECENT: Final = "what is computed while this runs, or when a text in Kafka is read again, is stored anew"
 _OLD_TEXTS: Final = (

@@ -32,7 +32,7 @@ BODY_S: Final = 10.0
 NDJSON: Final = "application/x-ndjson"
 
 _MAX_DISCARDED: Final = 4 * 1024 * 1024
-_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORM: Final = "application/x-www-form-urlencoded"
 _KEY: Final = re.compile(rb"sprat_[0-9a-f]{12}_")
 # Possessive: otherwise a string of 512 KiB takes 60 MB to match.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -161,7 +161,7 @@ class _Body:
                 return message
             pieces.append(message.get("body", b""))
         whole = b"".join(pieces)
-        if content_type(self._headers) not in _FORMS:
+        if content_type(self._headers) != _FORM or whole.lstrip()[:1] in (b"{", b"["):
             check_depth(whole)
         return {"type": "http.request", "body": whole, "more_body": False}
 

@@ -153,5 +153,7 @@ async def _csrf_field(request: Request) -> str:
     """Return the token of a form that was sent without script; empty where there is none."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         return ""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=100)
+    fields: dict[str, list[str]] = {}
+    with suppress(ValueError):  # too many: no form of the page
+        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=100)
     return fields.get(CSRF_FIELD, [""])[0]

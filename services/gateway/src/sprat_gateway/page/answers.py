@@ -23,15 +23,14 @@ log = logging.getLogger(__name__)
 
 _KNOWN: Final = 10_000
 _TEXT: Final = "SELECT * FROM texts WHERE uuid = ? AND tenant = ? AND source = ?"
-_RECORD: Final = """SELECT partition, offset, at, value FROM records
-WHERE text = ? AND kind = ? AND expires > ? ORDER BY at DESC LIMIT 1"""
+_RECORDS: Final = """SELECT partition, offset, at, value FROM records
+WHERE text = ? AND kind = ? AND expires > ? ORDER BY at DESC"""
 _RESULTS: Final = """SELECT records.value FROM results
 JOIN records ON records.text = results.text AND records.task = results.task AND records.kind = ?
 AND records.partition = results.partition AND records.offset = results.offset
 WHERE results.text = ? AND records.expires > ?"""
-_LETTERS: Final = (
-    "SELECT code, detail, ends_text FROM letters WHERE text = ? AND service = ? AND expires > ? ORDER BY at"
-)
+_LETTERS: Final = """SELECT code, detail, ends_text, origin_partition, origin_offset FROM letters
+WHERE text = ? AND service = ? AND expires > ? ORDER BY at"""
 
 
 class PageAnswers:
@@ -47,8 +46,8 @@ class PageAnswers:
         self._store = store
         self._tasks = tasks
         self._clock = clock
-        self._kept: dict[str, None] = {}
-        """Texts that stand there already, the oldest first."""
+        self._kept: dict[str, str | None] = {}
+        """Texts that stand there already, the oldest first, with their digests."""
         self._failed = OnceAMinute()
 
     async def find(self, uuid: str, tenant: str, source: str) -> KeptText | None:
@@ -62,7 +61,7 @@ class PageAnswers:
 
     async def keep(self, changed: Sequence[KeptText]) -> None:
         """Keep addresses and digests; the Results come over their topics."""
-        new = [each for each in changed if each.outcome.uuid not in self._kept]
+        new = [each for each in changed if self._kept.get(each.outcome.uuid, ...) != each.digest]
         if not new:
             return
         try:
@@ -70,7 +69,7 @@ class PageAnswers:
         except sqlite3.Error as error:
             self._warn(error)
             return
-        self._kept |= dict.fromkeys(each.outcome.uuid for each in new)
+        self._kept |= {each.outcome.uuid: each.digest for each in new}
         while len(self._kept) > _KNOWN:
             del self._kept[next(iter(self._kept))]
 
@@ -118,17 +117,20 @@ def _stored(connection: sqlite3.Connection, uuid: str, tenant: str, source: str,
     row = None if key is None else connection.execute(_TEXT, (key, tenant, source)).fetchone()
     if row is None:
         return None
-    record = connection.execute(_RECORD, (row["id"], RecordKind.text, now)).fetchone()
+    # Others may have published a record with its id. What the door itself has sent is known by its digest.
+    records = connection.execute(_RECORDS, (row["id"], RecordKind.text, now))
+    record = next((each for each in records if row["digest"] in (None, "", digest_of(each["value"]))), None)
+    place = None if record is None else (record["partition"], record["offset"])
     letters = connection.execute(_LETTERS, (row["id"], ROUTER, now)).fetchall()
     return _Stored(
         uuid=str(UUID(bytes=row["uuid"])),
         text=TextRef(row["tenant"], row["source"], row["text_id"]),
         digest=row["digest"] or ("" if record is None else digest_of(record["value"])),
         tasks=tuple(json.loads(row["tasks"] or "[]")),
-        place=None if record is None else (record["partition"], record["offset"]),
+        place=place,
         at=None if record is None else record["at"],
         results=[value for (value,) in connection.execute(_RESULTS, (RecordKind.result, row["id"], now))],
-        letters=[tuple(each) for each in letters],
+        letters=[tuple(said) for *said, partition, offset in letters if place in (None, (partition, offset))],
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from sprat_contracts import ids
@@ -34,6 +34,7 @@ def wanted_rows(task: str = "", status: str = "", decision: str = "", reason: st
 
 
 Show = Literal["", "1"]
+Place = Annotated[int | None, Query(ge=-1, lt=2**63)]
 Wanted = Annotated[LiveFilter, Depends(wanted_rows)]
 
 
@@ -73,7 +74,7 @@ async def live(request: Request, known: Known, wanted: Wanted) -> Response:
 
 
 @router.get("/live/rows")
-async def live_rows(request: Request, known: Known, wanted: Wanted, after: int | None = None) -> Response:
+async def live_rows(request: Request, known: Known, wanted: Wanted, after: Place = None) -> Response:
     """Stream the rows that come: at most 20 a second, and how many there were."""
     place = _last_event(request, after)
     events = live_events(page_of(request), viewer_of(known), wanted, place)
@@ -105,7 +106,7 @@ async def text(request: Request, known: Known, uuid: str, show: Show = "") -> Re
 
 
 @router.get("/texts/{uuid}/changes")
-async def text_changes(request: Request, known: Known, uuid: str, seq: int | None = None, show: Show = "") -> Response:
+async def text_changes(request: Request, known: Known, uuid: str, seq: Place = None, show: Show = "") -> Response:
     """Stream the path of a text that is under way, until it is complete."""
     page, shown = page_of(request), show == "1" and may_read(known)
     seen = await page.read(queries.one_text, viewer_of(known), uuid, now_ms())
@@ -144,7 +145,7 @@ async def health(request: Request, known: Known) -> Response:
 def _last_event(request: Request, given: int | None) -> int | None:
     """Return the place after which a stream goes on: the last one that this browser got, else the page's own."""
     last = request.headers.get("last-event-id", "")
-    return int(last) if last.isascii() and last.isdigit() and len(last) < 20 else given
+    return int(last) if last.isascii() and last.isdigit() and len(last) < 19 else given
 
 
 def _note_look(known: Caller, seen: OneText) -> None:

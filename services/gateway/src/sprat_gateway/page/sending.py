@@ -77,8 +77,15 @@ def _form(request: Request, known: Caller, given: TriedText, problem: Problem | 
 
 
 def _given(body: bytes) -> TriedText:
-    """Return the fields of a form; of those that are no text, what the contract then refuses."""
-    fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100)
+    """Return the fields of a form; of those that are no text, what the contract then refuses.
+
+    Raises:
+        Problem: 400, there are too many.
+    """
+    try:
+        fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise Problem(400, "too_many_fields", "the form has more fields than the page's own") from None
     named = dict(fields)
     return TriedText(
         named.get("text", "").replace("\r\n", "\n"),

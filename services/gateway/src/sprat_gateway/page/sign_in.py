@@ -1,6 +1,7 @@
 """How a browser signs in: by the address that `sprat up` prints, once, or by an API key in a form."""
 
 import logging
+from contextlib import suppress
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -48,7 +49,9 @@ async def by_key(request: Request) -> Response:
     """Open a session by a key that was typed into the form."""
     check_origin(request)
     admission = admission_of(request)
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
+    fields: dict[str, list[str]] = {}
+    with suppress(ValueError):  # too many: no form of this page
+        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
     found = admission.keys.find(fields.get("key", [""])[0].strip())
     if found is None:
         raise Problem(401, "no_key", "this key is not valid; `sprat keys list` shows which ones are")

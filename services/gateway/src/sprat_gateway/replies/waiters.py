@@ -11,6 +11,9 @@ UNATTENDED: Final = 1_000
 """Texts that nobody waits for any more and that are still followed."""
 _AFTERWARDS_S: Final = 60.0
 """How long an outcome that is complete stays: the store may be behind."""
+FOLLOWED_S: Final = 600.0
+"""How long a text that nobody waits for is followed: it must not stand here when its topics have let it go."""
+_LOOKS_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,9 @@ class TextOutcome:
 
     @property
     def refused(self) -> TextRefusal | None:
-        """Why the whole text has no Result; None where it is not refused."""
+        """Why the whole text has no Result; None where it is not refused: a Result says that the router took it."""
+        if self.results:
+            return None
         return next((each for each in self.rejected if each.task is None), None)
 
     @property
@@ -59,8 +64,10 @@ class TextOutcome:
         if self.complete or other == self:
             return self
         known = {each.task for each in self.rejected}
-        rejected = (*self.rejected, *(each for each in other.rejected if each.task not in known))
-        return replace(self, results={**other.results, **self.results}, rejected=rejected)
+        new = tuple(each for each in other.rejected if each.task not in known)
+        if not new and self.results.keys() >= other.results.keys():
+            return self
+        return replace(self, results={**other.results, **self.results}, rejected=(*self.rejected, *new))
 
 
 class TableFull(Exception):
@@ -79,6 +86,8 @@ class Waiter:
         """Set at each change, and replaced by a new one."""
         self.users = 0
         """How many wait at present."""
+        self.left_s = 0.0
+        """When the last one left, by the clock of the event loop."""
         self.publishing: asyncio.Task[None] | None = None
         """Publishes the text; None where another has published it."""
         self.place = place
@@ -114,6 +123,7 @@ class Waiters:
         self._by_result: dict[str, str] = {}
         """Id of the event of a Result → uuid of the text."""
         self._by_text: dict[tuple[str, str], str] = {}
+        self._looking: asyncio.TimerHandle | None = None
         self.closed = False
         """Whether nobody should wait any longer."""
         self.on_change: Callable[[Waiter], None] = lambda _: None
@@ -156,11 +166,14 @@ class Waiters:
         if failed or not self._most_unattended or self._by_uuid.get(waiter.outcome.uuid) is not waiter:
             self._forget(waiter)
             return
+        loop = asyncio.get_running_loop()
+        waiter.left_s = loop.time()
         self._unattended[waiter.outcome.uuid] = waiter
+        self._looking = self._looking or loop.call_later(_LOOKS_S, self._forget_old)
         if len(self._unattended) > self._most_unattended:
             self._forget(next(iter(self._unattended.values())))
         elif waiter.outcome.complete:
-            asyncio.get_running_loop().call_later(_AFTERWARDS_S, self._forget_if_left, waiter)
+            loop.call_later(_AFTERWARDS_S, self._forget_if_left, waiter)
 
     def find(self, uuid: str) -> Waiter | None:
         """Return the waiter of a text; None where it is not followed."""
@@ -198,6 +211,13 @@ class Waiters:
         """Forget a text; those who wait for it get no more of it."""
         if (waiter := self._by_uuid.get(uuid)) is not None:
             self._forget(waiter)
+
+    def _forget_old(self) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time() - FOLLOWED_S
+        for waiter in [each for each in self._unattended.values() if each.left_s <= before]:
+            self._forget(waiter)
+        self._looking = loop.call_later(_LOOKS_S, self._forget_old) if self._unattended else None
 
     def _forget_if_left(self, waiter: Waiter) -> None:
         if self._unattended.get(waiter.outcome.uuid) is waiter:

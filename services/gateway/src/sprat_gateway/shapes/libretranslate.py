@@ -83,7 +83,7 @@ def fields_of(kind: str, body: bytes) -> Fields:
         if kind == _FORM:
             return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
         fields = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # in UTF-16, brackets can be hidden from `check_depth`
         raise Problem(400, "invalid_json", f"the body is neither JSON nor {_FORM}") from None
     if not isinstance(fields, dict):
         raise Problem(400, "invalid_json", "the body is no JSON object")
@@ -153,11 +153,11 @@ def languages(pairs: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
 
 
 def _result_of(outcome: TextOutcome, task: str) -> Result:
+    if task in outcome.results:
+        return outcome.results[task]
     for rejection in outcome.rejected:
         raise Problem(400, rejection.code, rejection.detail)
-    if task not in outcome.results:
-        raise no_answer(outcome)
-    return outcome.results[task]
+    raise no_answer(outcome)
 
 
 def _translation(result: Result) -> str:

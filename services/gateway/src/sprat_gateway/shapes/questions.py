@@ -131,9 +131,8 @@ def answers(
         Problem: 422, a text was rejected; 504, questions were sent, and none of them has a Result.
     """
     for outcome in outcomes:
-        for rejection in outcome.rejected:
-            if rejection.task is None:
-                raise Problem(422, rejection.code, rejection.detail)
+        if (refused := outcome.refused) is not None:
+            raise Problem(422, refused.code, refused.detail)
     if outcomes and not any(outcome.results or outcome.rejected for outcome in outcomes):
         raise no_answer(outcomes[0])
     return tuple(
