@@ -124,6 +124,9 @@ class BoundedConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Answer at once where there are too many; else give the client time for a head."""
+        # Head and body of a response are two writes. asyncio sets this on sockets of protocol 6 alone, not 0, which a
+        # listener of `create_server` has: then the body waits 40 ms for the client's delayed acknowledgement.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         if len(self.connections) > self._most:
             self._end(_BUSY)
