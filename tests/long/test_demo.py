@@ -3,12 +3,15 @@
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -165,3 +168,22 @@ async def test_beside_other_traffic_the_demo_counts_its_own_texts_alone(kafka: K
         others = [event for _, event in system.results if event.message.text_source == "/tests/others"]
         assert len(others) > TEXTS / 4
         assert len(system.letters) > 2 * BROKEN
+
+
+@pytest.mark.timeout(300)
+def test_with_page_everything_runs_on_until_ctrl_c_and_the_page_shows_the_samples() -> None:
+    command = [sys.executable, "-m", "sprat_cli", "demo", "--page"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = list(takewhile(lambda line: "Ctrl-C stops" not in line, process.stdout))
+            address = re.search(r"(http://\S+)/page/\S+", lines[-1])
+            assert address, "".join(lines)
+            with httpx.Client(base_url=address[1], timeout=20) as browser:
+                assert browser.get(address[0]).status_code == 200
+                overview = browser.get("/page/").text
+            assert re.search(r"\b192\b", re.sub(r"<[^>]*>", " ", overview)), overview
+        finally:
+            process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 0
