@@ -173,12 +173,11 @@ def test_a_text_of_another_source_does_not_exist(opened: Open, shop: Shop) -> No
     page = opened()
     find(page, shop.escalated)
     address = page.url
-    other = opened(key="other")
+    other = opened(key="other", expected="404")
     other.goto(address)
     expect(other.get_by_role("heading", name="Not found")).to_be_visible()
     other.goto(address.rpartition("/texts/")[0] + "/live")
     expect(other.get_by_role("link", name=shop.escalated.id, exact=True)).to_have_count(0)
-    other.complaints.clear()  # the browser notes the 404
 
 
 def test_a_dead_letter_says_why_and_how_to_replay_it(opened: Open, shop: Shop) -> None:
@@ -214,6 +213,7 @@ def test_a_text_that_is_tried_fills_its_path_while_it_is_under_way(opened: Open,
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text("under way").first).to_be_visible()
     id = page.get_by_role("heading", level=1).inner_text()
+    expect(page.get_by_role("list").filter(has_text="texts.v1")).to_be_visible(timeout=10_000)
     place = re.search(r"partition (\d+), offset (\d+)", page.content())
     assert place is not None
     sent = Text(id=id, topics=stream.topics)
@@ -227,18 +227,17 @@ def test_a_text_that_is_tried_fills_its_path_while_it_is_under_way(opened: Open,
 
 
 def test_a_text_that_is_refused_stays_in_the_form(opened: Open, shop: Shop) -> None:
-    page = opened("/try")
+    page = opened("/try", expected="422")
     page.get_by_label("Text", exact=True).fill("where is my money")
     page.get_by_label("translation").check()
     page.get_by_label("Translate into").fill("no language at all")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("alert")).to_contain_text("translation")
     expect(page.get_by_label("Text", exact=True)).to_have_value("where is my money")
-    page.complaints.clear()  # the browser notes the 422
 
 
 def test_nobody_without_a_session_sees_a_screen_and_a_key_opens_one(opened: Open, door: PageDoor, shop: Shop) -> None:
-    page = opened()
+    page = opened(expected="401")
     page.context.clear_cookies()
     page.goto(f"{door.url}/health")
     page.get_by_label("API key").fill(door.keys["sender"][0])
@@ -247,12 +246,11 @@ def test_nobody_without_a_session_sees_a_screen_and_a_key_opens_one(opened: Open
     assert door.keys["sender"][0] not in json.dumps(page.context.cookies())
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    page.complaints.clear()  # the browser notes the 401
 
 
 def test_a_page_whose_key_is_revoked_gets_no_more_and_says_why(opened: Open, door: PageDoor, stream: Stream) -> None:
     door.keys["revoked"] = add_key(door.keys_file, TENANT, SOURCE, ("send",))
-    page = opened("/live", key="revoked")
+    page = opened("/live", key="revoked", expected="401")
     revoke_key(door.keys_file, door.keys["revoked"][1].id)
     expect(page.get_by_text("Your session has ended")).to_be_visible(timeout=20_000)
     unseen = stream.text()
@@ -260,7 +258,6 @@ def test_a_page_whose_key_is_revoked_gets_no_more_and_says_why(opened: Open, doo
     other = opened("/live")
     expect(other.get_by_role("link", name=unseen.id, exact=True)).to_be_visible(timeout=10_000)
     expect(page.get_by_role("link", name=unseen.id, exact=True)).to_have_count(0)
-    page.complaints.clear()  # the browser notes the 401
 
 
 def test_what_a_reader_unfolds_stays_so_when_the_figures_are_renewed(opened: Open, shop: Shop) -> None:

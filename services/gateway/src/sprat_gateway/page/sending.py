@@ -97,9 +97,12 @@ def _given(body: bytes) -> TriedText:
 
 
 async def _arrived(request: Request, known: Caller, uuid: str) -> None:
-    """Wait until the store has read a text; not for ever, as it may read behind."""
+    """Wait until the store has read a text from its topic; not for ever, as it may read behind."""
     page = page_of(request)
     with suppress(TimeoutError):
         async with asyncio.timeout(_ARRIVES_S):
-            while await page.read(one_text, viewer_of(known), uuid, now_ms()) is None:  # noqa: ASYNC110 - a database
+            while True:
+                seen = await page.read(one_text, viewer_of(known), uuid, now_ms())
+                if seen is not None and seen.hops:
+                    return
                 await asyncio.sleep(_LOOKS_S)
