@@ -11,9 +11,10 @@ import pytest
 from sprat.base.errors import UserError
 from sprat_contracts import TextSubmitted
 from sprat_gateway.erasure import erase, main
+from sprat_gateway.page import schema
 from sprat_gateway.page.schema import FILE
 from support.page_store import filled_store
-from support.traced_records import TracedText
+from support.traced_records import SAID, TracedText
 
 WHOSE = {"order-7": ("anna", "acme"), "order-8": ("ben", "acme"), "order-9": ("anna", "nordic")}
 TABLES = ("texts", "records", "results", "calls", "letters")
@@ -70,6 +71,19 @@ def written(folder: Path) -> bytes:
 
 def given(key=None, text_id=None, tenant=None):
     return {"key": key, "text_id": text_id, "tenant": tenant}
+
+
+async def test_what_still_stands_in_the_log_is_not_said_to_be_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(schema, "_BUSY_S", 0.1)
+    async with filled_store(tmp_path, *TracedText().whole()):
+        reader = schema.open_reader(tmp_path)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM texts").fetchone()
+        with pytest.raises(UserError, match="run this again"):
+            erase(tmp_path, key=None, text_id="order-7", tenant=None)
+        reader.execute("ROLLBACK")
+        assert erase(tmp_path, key=None, text_id="order-7", tenant=None) == 0
+    assert not any(SAID.encode() in file.read_bytes() for file in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -318,3 +318,12 @@ async def test_models_with_the_version_before(tmp_path):
     assert (shown.command, shown.licence, shown.goal) == ("sprat promote hr --back", "MIT", 0.97)
     assert [(curve.says, curve.estimated) for curve in shown.curves] == [("some", (Point(0.6, 0.9),))]
     assert [(score.name, score.value) for score in shown.scores] == [("accuracy", 0.95)]
+
+
+async def test_an_announcement_that_is_none_does_not_hide_the_others(tmp_path):
+    broken = b'{"task": "intent", "version": "v1", "thresholds": {"cells": [{}]}}'
+    whole = b'{"task": "ner", "version": "v1"}'
+    records = [Record(Topics().models, 0, 0, BEGAN, b"intent/default", broken, ())]
+    records.append(Record(Topics().models, 0, 1, BEGAN, b"ner/default", whole, ()))
+    async with filled_store(tmp_path, *records) as filled:
+        assert [each.task for each in (await filled.show(models)).models] == ["ner"]

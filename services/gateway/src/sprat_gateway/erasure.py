@@ -85,7 +85,8 @@ def _erase(
         for table in _OF_TENANT:
             connection.execute(f"DELETE FROM {table} WHERE tenant = ?", (tenant,))  # noqa: S608 - of the names above
     connection.execute("COMMIT")
-    overwrite(connection)
+    if not overwrite(connection):
+        raise sqlite3.OperationalError("it is deleted, but stands in the log, which somebody reads: run this again")
     return int(texts)
 
 

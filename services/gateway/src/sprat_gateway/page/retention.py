@@ -78,6 +78,10 @@ def clear(writer: StoreWriter) -> None:
     overwrite(writer.connection)
 
 
-def overwrite(connection: sqlite3.Connection) -> None:
-    """Put the log into the file, and empty it: what was deleted stands in neither any more."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def overwrite(connection: sqlite3.Connection) -> bool:
+    """Put the log into the file, and empty it: what was deleted stands in neither any more.
+
+    Returns False where somebody has read for so long that the log could not be emptied.
+    """
+    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy

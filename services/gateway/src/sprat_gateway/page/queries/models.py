@@ -109,7 +109,18 @@ def models(connection: sqlite3.Connection) -> Models:
     versions: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = {}
     for row in connection.execute(_ANNOUNCED):
         versions.setdefault((row["task"], row["model"]), []).append((row["at"], json.loads(row["value"])))
-    return Models(tuple(_view(name, each, members) for name, each in versions.items()))
+    views = (_view_or_none(name, each, members) for name, each in versions.items())
+    return Models(tuple(view for view in views if view is not None))
+
+
+def _view_or_none(
+    name: tuple[str, str], versions: list[tuple[int, Mapping[str, Any]]], members: Mapping[str, int]
+) -> ModelView | None:
+    """Return a model; None for an announcement that does not fit its topic: it must not hide the others."""
+    try:
+        return _view(name, versions, members)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _view(
