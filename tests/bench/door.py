@@ -41,6 +41,7 @@ SHARES: Final = (0.1, 0.5)
 WAITS: Final = 2_000
 _AT_ONCE: Final = 64
 _WAIT_S: Final = 20.0
+_QUICK_S: Final = 0.25
 _KILLS: Final = 3
 _PAGES: Final = 10
 _LIMITS: Final = {"SPRAT_GATEWAY__REQUESTS_A_MINUTE": "10000000", "SPRAT_GATEWAY__CONNECTIONS_A_KEY": "10000"}
@@ -232,6 +233,7 @@ class Measured:
             try:
                 await self._until_open(WAITS)
                 open_mb = self.rss_mb()
+                await self._until_quick()
                 beside = await latencies(self.by_http, self.texts, per_s, seconds)
                 still = sum(not each.done() for each in asked)
             finally:
@@ -246,6 +248,14 @@ class Measured:
             "beside_ms": quantiles([beside]),
             "gone_after_s": time.monotonic() - began,
         }
+
+    async def _until_quick(self) -> None:
+        """Wait until the router has taken the texts that wait: what comes after them is answered at once."""
+        for _ in range(40):
+            began = time.monotonic()
+            await self.by_http(self.texts.next())
+            if time.monotonic() - began < _QUICK_S:
+                return
 
     async def _until_open(self, connections: int) -> None:
         """Wait until the door has so many connections."""
