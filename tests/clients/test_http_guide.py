@@ -72,7 +72,7 @@ async def test_litellm(door: OpenDoor) -> None:
 async def test_the_proxy_of_litellm(door: OpenDoor, tmp_path: Path) -> None:
     config, port, master = tmp_path / "config.yaml", free_port(), f"sk-{secrets.token_hex(16)}"
     config.write_text(programs()["http-litellm-proxy"], "utf-8")
-    environment = os.environ | {"SPRAT_API": f"{door.url}/v1", "SPRAT_KEY": door.keys[DEFAULT]}
+    environment = os.environ | {"DOOR_URL": door.url, "DOOR_KEY": door.keys[DEFAULT]}
     environment |= {"LITELLM_MASTER_KEY": master, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     program = [clients_python().with_name("litellm"), "--config", config, "--host", "127.0.0.1", "--port", str(port)]
     log = tmp_path / "proxy.log"
