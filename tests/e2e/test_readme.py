@@ -215,7 +215,7 @@ async def test_a_text_that_asks_for_some_labels_gets_one_of_them(system: System)
     assert (beside.output.label in {"transfer", "pay_bill", None}, beside.renormalised) == (True, True)
     unknown = await deny("balance", "weathers")
     assert (unknown.status, unknown.declined.code, unknown.cost_eur) == ("unanswered", "labels", 0)
-    assert unknown.declined.detail.endswith("the first is 1; did you mean weather?")
+    assert unknown.declined.detail.endswith("the first is no. 2 in the list; did you mean weather?")
 
 
 @needs("kcat")

@@ -61,6 +61,7 @@ async def test_a_text_is_answered_with_the_results_of_all_tasks(door: FrontDoor,
     }
     results = answer.json()["results"]
     assert set(results) == {"intent", "translation"}
+    assert answer.content.endswith(b"}\n")
     assert (results["intent"]["output"]["label"], results["intent"]["tenant"]) == ("balance", "acme-bank")
 
 
@@ -97,6 +98,8 @@ async def test_a_text_that_is_not_valid_is_refused_and_not_published(
     answer = await door.post(body, idempotency_key=key)
     assert (answer.status_code, answer.json()["code"], answer.json().get("field")) == (status, code, field)
     assert answer.headers["content-type"] == "application/problem+json"
+    assert "record" not in answer.json()["detail"]
+    assert answer.content.endswith(b"}\n")
     await door.post(BODY, idempotency_key=f"{key}-2", prefer="wait=20")
     assert not door.router.by_id(key)
 

@@ -1,19 +1,24 @@
 """axe-core finds nothing on any screen, light and dark; all fits from 360 px to 4k; the keyboard is enough."""
 
+import re
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from support.page_door import Open, PageDoor, Stream
+from support.shipped_models import announcements
 
 SCREENS = ("/", "/live", "/models", "/privacy", "/health", "/try", "text", "sign-in")
 
 
 @pytest.fixture(scope="module")
 def address(stream: Stream) -> str:
-    """Return the id of a text that left."""
+    """Return the id of a text that left, whose reference has long names; the shipped models are announced."""
     text = stream.text()
-    stream.publish(text.whole())
+    text.reference = {"the_name_of_a_field_of_the_system_that_sent_this_text_is_long": "CRM-4711"}
+    stream.publish_text(text)
+    stream.publish([*text.whole(), *announcements(stream.topics)])
     return text.id
 
 
@@ -43,6 +48,44 @@ def test_axe_finds_nothing_on(screen: str, scheme: str, opened: Open, door: Page
 def test_nothing_sticks_out_of(screen: str, width: int, opened: Open, door: PageDoor, address: str) -> None:
     page = at(opened, door, screen, address, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+@pytest.mark.parametrize("screen", ["/models", "text"])
+def test_no_value_is_squeezed_on(screen: str, width: int, opened: Open, door: PageDoor, address: str) -> None:
+    """With all unfolded: the scores of the shipped models have long names and long sentences."""
+    page = at(opened, door, screen, address, viewport={"width": width, "height": 800})
+    if screen == "/models":
+        expect(page.get_by_role("region", name="ner default", exact=True)).to_be_visible()
+    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    if screen == "/models":
+        expect(page.get_by_role("row", name=re.compile("^f1_uner_ewt"))).to_be_visible()
+    narrow = page.evaluate(
+        """[...document.querySelectorAll('.facts dd, td.text, .facts pre')]
+            .filter(each => each.clientWidth < Math.min(0.4 * innerWidth, 160)).map(each => each.textContent)"""
+    )
+    assert narrow == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+NARROW = {"/": ("By task", ["Task", "Kept", "Unanswered"]), "/live": ("Results", ["Text", "Answer", "Decision"])}
+
+
+@pytest.mark.parametrize("screen", NARROW)
+def test_a_phone_shows_what_matters_first_and_says_that_there_is_more(
+    screen: str, opened: Open, door: PageDoor, address: str
+) -> None:
+    page = at(opened, door, screen, address, viewport={"width": 360, "height": 800})
+    name, wanted = NARROW[screen]
+    frame = page.get_by_role("region", name=name)
+    expect(frame.get_by_role("row")).not_to_have_count(1, timeout=10_000)
+    right = frame.bounding_box()["x"] + frame.bounding_box()["width"]
+    heads = frame.get_by_role("columnheader").all()
+    seen = [head.inner_text() for head in heads if head.bounding_box()["x"] + head.bounding_box()["width"] <= right]
+    assert seen[: len(wanted)] == wanted
+    expect(page.get_by_text("scroll it sideways").first).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(page.get_by_text("scroll it sideways").first).to_be_hidden()
 
 
 def test_the_keyboard_is_enough(opened: Open, address: str) -> None:

@@ -117,6 +117,7 @@ def test_the_live_screen_pauses(opened: Open, stream: Stream, shop: Shop) -> Non
     expect(other.get_by_role("link", name=unseen.id, exact=True)).to_be_visible(timeout=10_000)
     expect(page.get_by_role("link", name=unseen.id, exact=True)).to_have_count(0)
     page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("what comes meanwhile is not shown")).to_have_count(0)
     seen = stream.text()
     stream.publish([kept_result(seen)])
     expect(page.get_by_role("link", name=seen.id, exact=True)).to_be_visible(timeout=10_000)

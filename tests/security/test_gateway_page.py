@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx
 import pytest
 
-from sprat_contracts import BUILT_IN, TASKS, Egress, IntentOutput, ids
+from sprat_contracts import BUILT_IN, TASKS, Declined, Egress, IntentOutput, NerOutput, ids
 from sprat_gateway.page.answers import PageAnswers
 from sprat_gateway.page.pages import Page
+from sprat_gateway.page.render import euro
 from sprat_operations.api_keys import add_key
 from support.front_door import admission, door_app, served
 from support.page_store import filled_store
@@ -123,6 +124,70 @@ async def test_an_address_with_a_part_that_does_not_fit_says_so_as_a_page(tmp_pa
         answer = await get("/page/?span=year")
     assert answer.status_code == 422
     assert answer.headers["content-type"].startswith("text/html")
+    assert "span: input should be" in answer.read_text
+
+
+async def test_a_part_of_an_address_is_not_quoted(tmp_path):
+    way, uuid = text()
+    async with page_of(tmp_path, way.text()) as get:
+        answer = await get(f"/page/texts/{uuid}?show={EVIL}")
+    assert answer.status_code == 422
+    assert "show: input should be" in answer.read_text
+    assert "alert(1)" not in answer.read_text
+
+
+async def test_the_address_of_the_door_alone_leads_to_the_page(tmp_path):
+    async with page_of(tmp_path) as get:
+        answer = await get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/page/")
+
+
+async def test_words_of_an_error_show_a_command_as_one(tmp_path):
+    async with page_of(tmp_path) as get:
+        answer = await get("/page/sign-in?token=used")
+    assert answer.status_code == 401
+    assert "<code>sprat up</code>" in answer.read_text
+    assert "`" not in answer.read_text
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [("answered", "answered"), ("degraded", "degraded"), ("unanswered", "unanswered")],
+)
+async def test_the_head_of_a_text_says_the_worst_that_became_of_a_task(tmp_path, status, shown):
+    way, uuid = text(tasks=("intent", "ner"))
+    other = {"status": status} | ({} if status == "answered" else {"declined": Declined(code="policy")})
+    output = None if status == "unanswered" else NerOutput(entities=())
+    results = way.result(), way.result(300, "ner", 6, output=output, **other)
+    async with page_of(tmp_path, way.text(), *results) as get:
+        head = (await get(f"/page/texts/{uuid}")).read_text.partition("</h1>")[2]
+    assert head.strip().startswith(f'<span class="tag {shown}">{shown}</span>')
+
+
+async def test_the_card_of_a_text_says_the_same_cost_as_its_path_and_what_else_left(tmp_path):
+    way, uuid = text()
+    left = Egress(left=True, provider="mistral", region="eu", call_id="call-1")
+    done = way.call("outcome", 190, offset=5, cost_eur=0.000342)
+    async with page_of(tmp_path, *escalated(way), done, way.result(egress=left, cost_eur=0.000342)) as get:
+        shown = (await get(f"/page/texts/{uuid}")).read_text
+    assert shown.count("€0.000342") == 3  # the card, the call and the path
+    assert "€0.0003<" not in shown
+    assert "instructions, the labels to choose from" in shown
+
+
+async def test_a_text_that_is_not_read_yet_is_not_said_to_be_thrown_away(tmp_path):
+    way, uuid = text()
+    async with page_of(tmp_path, way.prediction()) as get:
+        shown = (await get(f"/page/texts/{uuid}")).read_text
+    assert "not read yet" in shown
+    assert "not kept" not in shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [(0, "€0.00"), (1.5, "€1.50"), (0.05, "€0.0500"), (0.000342, "€0.000342")]
+)
+def test_amounts(amount, shown):
+    assert euro(amount) == shown
 
 
 async def test_htmx_gets_the_part_that_changes(tmp_path):

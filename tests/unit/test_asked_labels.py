@@ -183,9 +183,21 @@ def test_other_labels_are_another_question_to_the_cache() -> None:
 @pytest.mark.parametrize(
     ("asked", "known", "said"),
     [
-        (["transfers", "balance"], LABELS, "1 of 2 are no labels of the model, the first is 0; did you mean transfer?"),
-        (["balance", "Anna Berg", "x"], LABELS, "2 of 3 are no labels of the model, the first is 1; ask for some of "),
-        (["balance"], (), "1 of 1 are no labels of the model, the first is 0; ask for some of its 0 labels"),
+        (
+            ["transfers", "balance"],
+            LABELS,
+            "1 of 2 are no labels of the model, the first is no. 1 in the list; did you mean transfer?",
+        ),
+        (
+            ["balance", "Anna Berg", "x"],
+            LABELS,
+            "2 of 3 are no labels of the model, the first is no. 2 in the list; ask for some of ",
+        ),
+        (
+            ["balance"],
+            (),
+            "1 of 1 are no labels of the model, the first is no. 1 in the list; ask for some of its 0 labels",
+        ),
         (["balance"], None, "the answer to this task is no label; leave them out"),
     ],
 )

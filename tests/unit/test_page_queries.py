@@ -19,6 +19,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.ids import TEXT, derive
 from sprat_contracts.thresholds import Cell, Step, Thresholds
+from sprat_gateway.page.notes import GROUPS, note
 from sprat_gateway.page.queries import LiveFilter, Viewer, health, live, models, one_text, overview, privacy
 from sprat_gateway.page.queries.models import Point
 from support.page_store import NOW, OWN, filled_store
@@ -257,13 +258,16 @@ async def test_egress_by_region_and_what_was_not_let_out(tmp_path):
         text.call("attempt", 10, "call-0", offset=80, masked={"IBAN": 1}),
         text.call("outcome", 20, "call-0", offset=81, outcome="provider", cost_eur=0.0),
     ]
+    mistaken = numbered(5)
+    unasked = mistaken.result(*(210, "intent", 53), declined=Declined(code="target"), status="degraded")
     records = [text.text(), text.request(), *failed, *escalated(text)[3:], denied.text(), refused, *kept(4)]
+    records += [mistaken.text(), unasked]
     async with filled_store(tmp_path, *records) as filled:
         shown = await filled.show(privacy, OWN, "day", NOW)
     (row,) = shown.egress
     assert (row.tenant, row.region, row.provider, row.calls, row.bytes_out) == ("acme", "eu", "mistral", 2, 2468)
     assert (row.masked, row.failures) == ({"PERSON": 2, "IBAN": 1}, {"provider": 1})
-    assert (shown.denied, shown.left, shown.inside) == ({"policy": 1}, 1, 2)
+    assert (shown.denied, shown.unasked, shown.left, shown.inside) == ({"policy": 1}, {"target": 1}, 1, 3)
     assert shown.verified is None
 
 
@@ -283,6 +287,15 @@ async def test_dead_letters_by_reason_with_the_command_that_replays_them(tmp_pat
     assert shown.unattributed == {"invalid_json": 1}
     assert (path.complete, path.tasks[0].waits_for) == (True, None)
     assert [each.whole for each in path.rejections] == [True, False, True]
+
+
+async def test_health_says_when_nobody_knows_it_any_more(tmp_path):
+    group = {"name": "router", "members": 1, "lag": 0, "oldest_s": None, "keeps_up": True, "measured_ms": NOW}
+    async with filled_store(tmp_path) as filled:
+        assert (await filled.show(health, OWN, NOW)).measured_ms is None
+        await filled.store.write(note, GROUPS, [group])
+        assert (await filled.show(health, OWN, NOW + 30_000)).measured_ms is None
+        assert (await filled.show(health, OWN, NOW + 61_000)).measured_ms == NOW
 
 
 async def test_a_rejected_text_waits_for_nothing(tmp_path):

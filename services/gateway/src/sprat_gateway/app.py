@@ -13,7 +13,7 @@ from sprat_gateway.door import Door
 from sprat_gateway.http.callers import RequestAdmission
 from sprat_gateway.http.gate import RequestGate
 from sprat_gateway.http.measure import Measured
-from sprat_gateway.http.problems import Problem, http_error, invalid_response
+from sprat_gateway.http.problems import Json, Problem, http_error, invalid_response
 from sprat_gateway.page import screens, sending, sign_in
 from sprat_gateway.page.pages import Page
 from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
@@ -49,7 +49,7 @@ def build_app(
         deadline_ms: returns how long a hard case of a tenant may wait.
         page: what its screens share; None: there is no page.
     """
-    app = FastAPI(title="Sprat", docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
+    app = FastAPI(title="Sprat", docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY, default_response_class=Json)
     app.state.door = door
     app.state.asking = Asking(door, catalogue, deadline_ms)
     app.state.admission = admission

@@ -23,6 +23,7 @@ from sprat.telemetry.spans import begin, ending, samples
 from sprat_contracts import (
     SIGNATURE_HEADER,
     Envelope,
+    ReasonCode,
     Record,
     TextSubmitted,
     Traceparent,
@@ -332,6 +333,8 @@ def _of_tenant(body: bytes, tenant: str) -> bytes:
         fields = from_json(body.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
     except ValueError:
         fields = None
+    if not body:
+        raise WireError(ReasonCode.EMPTY_VALUE, "the request has no body: send a JSON object with text and tasks")
     if not isinstance(fields, dict):
         decode(Record("", 0, 0, 0, None, body, ()), TextSubmitted)  # says what is wrong
         raise WireError("invalid_json", "the body must be an object")

@@ -4,9 +4,18 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+
+
+class Json(JSONResponse):
+    """JSON with a newline at its end, so that a shell's prompt does not stick to it."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return to_json(content) + b"\n"
 
 
 class Problem(HTTPException):
@@ -55,4 +64,4 @@ async def problem_response(_: Request, error: Exception) -> JSONResponse:
     """Return the response to a `Problem`."""
     if not isinstance(error, Problem):
         raise error
-    return JSONResponse(error.body, error.status, headers=error.headers, media_type="application/problem+json")
+    return Json(error.body, error.status, headers=error.headers, media_type="application/problem+json")

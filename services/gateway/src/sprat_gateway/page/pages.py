@@ -25,7 +25,13 @@ T = TypeVar("T")
 REFRESH_S: Final = 5
 """How often a screen of figures asks for new ones."""
 _NEVER_KEPT: Final = {"Cache-Control": "no-store"}
-_HEADINGS: Final = {401: "Sign in", 403: "Not for this key", 404: "Not found", 429: "Too many requests"}
+_HEADINGS: Final = {
+    401: "Sign in",
+    403: "Not for this key",
+    404: "Not found",
+    422: "Address not valid",
+    429: "Too many requests",
+}
 
 
 @dataclass(frozen=True)
@@ -99,14 +105,20 @@ class PageRoute(APIRoute):
         async def handled(request: Request) -> Response:
             try:
                 return await handle(request)
-            except RequestValidationError:
-                problem = Problem(422, "invalid_parameters", "this address has a part that does not fit")
+            except RequestValidationError as error:
+                problem = Problem(422, "invalid_parameters", _unfit(error))
             except Problem as raised:
                 problem = raised
             caller = None if problem.status == 401 else await _known_caller(request)
             return page_of(request).problem(problem, caller)
 
         return handled
+
+
+def _unfit(error: RequestValidationError) -> str:
+    """Return which parts of the address do not fit, and why; nothing of what they are."""
+    parts = [f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors()]
+    return f"This address has a part that does not fit. {'; '.join(parts)}."
 
 
 async def _known_caller(request: Request) -> Caller | None:

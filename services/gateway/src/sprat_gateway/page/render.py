@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from sprat_gateway.page.queries.models import Curve
 
@@ -24,6 +26,9 @@ SCREENS: Final = (
 )
 """Name, path and key."""
 _KINDS: Final = (".css", ".js", ".svg")
+_CENTS: Final = 4
+"""Digits of an amount below one euro; more where they are not 0."""
+_CODE: Final = re.compile("`([^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ def environment(static: Mapping[str, StaticFile]) -> Environment:
         "counts": counts,
         "pretty": pretty,
         "steps": steps,
+        "with_code": with_code,
     }
     return made
 
@@ -117,7 +123,8 @@ def euro(amount: float | None) -> str:
     sign, amount = "-" if amount < 0 else "", abs(amount)
     if amount == 0 or amount >= 1:
         return f"{sign}€{amount:,.2f}"
-    return f"{sign}€{amount:.4f}" if amount >= 0.0001 else f"{sign}€{amount:.6f}"
+    whole, _, digits = f"{amount:.6f}".partition(".")
+    return f"{sign}€{whole}.{digits[:_CENTS]}{digits[_CENTS:].rstrip('0')}"
 
 
 def share(value: float | None) -> str:
@@ -152,6 +159,11 @@ def counts(found: Mapping[str, Any]) -> str:
 def pretty(output: Mapping[str, Any]) -> str:
     """Return an output as JSON that a person reads."""
     return json.dumps(output, ensure_ascii=False, indent=2)
+
+
+def with_code(words: str) -> Markup:
+    """Return words in which what stands in back quotes is code; all else is escaped."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(words))))  # noqa: S704 - escaped before
 
 
 def steps(curve: Curve) -> list[tuple[float, float | None, float | None]]:

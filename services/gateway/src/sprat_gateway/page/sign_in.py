@@ -23,7 +23,8 @@ _SIGN_IN: Final = "/page/sign-in"
 _SIGNED_IN: Final = f"""<!doctype html><title>Sprat</title><link rel="icon" href="/page/static/icon.svg">
 <p>Signed in. <a href="{_HOME}">Open the page</a>."""
 _USED_UP: Final = (
-    "sign in with an API key; the address that `sprat up` prints signs in once, and this one is used up or none"
+    "This address signs in once: it has been used, is too old, or a newer one has replaced it. "
+    "Sign in with an API key, or start `sprat up` again: it prints a new address."
 )
 
 router = APIRouter(prefix="/page", route_class=PageRoute, include_in_schema=False)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from sprat_gateway.http.problems import Problem, problem_response
+from sprat_gateway.http.problems import Json, Problem, problem_response
 
 _TYPES: Final = {
     401: "authentication_error",
@@ -50,4 +50,4 @@ async def error_response(request: Request, error: Exception) -> JSONResponse:
     shape = _SHAPES.get(request.scope["path"])
     if shape is None or not isinstance(error, Problem):
         return await problem_response(request, error)
-    return JSONResponse(shape(error), _STATUS.get(error.status, error.status), headers=error.headers)
+    return Json(shape(error), _STATUS.get(error.status, error.status), headers=error.headers)

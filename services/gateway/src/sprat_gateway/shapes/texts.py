@@ -15,7 +15,7 @@ from sprat_gateway.door import MAX_WAIT_S, Door
 from sprat_gateway.http.callers import Caller, admission_of, needs
 from sprat_gateway.http.gate import MAX_RECORD, NDJSON, check_depth, content_type
 from sprat_gateway.http.hang_ups import unless_gone
-from sprat_gateway.http.problems import Problem
+from sprat_gateway.http.problems import Json, Problem
 from sprat_gateway.replies.waiters import TextOutcome
 from sprat_gateway.shapes.openapi import ANSWERS, described
 
@@ -69,7 +69,7 @@ def response_of(outcome: TextOutcome) -> Response:
     """Return 200 with all Results, 202 with where they will be, or the error of a text that was rejected."""
     status, body = answer_of(outcome)
     headers = {"Location": f"/v1/texts/{outcome.uuid}", "Retry-After": "1"} if status == 202 else None
-    return Response(to_json(body), status, headers, "application/json")
+    return Json(body, status, headers)
 
 
 @router.post("/v1/texts", openapi_extra=described(TextSubmitted, NDJSON), responses=ANSWERS)

@@ -64,5 +64,6 @@ def refuse_asked(task: str, asked: Sequence[str], known: Iterable[str] | None) -
     first = asked[unknown[0]]
     near = get_close_matches(first, islice(own, _COMPARED), n=1) if len(first) <= MAX_LABEL else []
     hint = f"did you mean {near[0]}?" if near else f"ask for some of its {len(own)} labels, or for none to get any"
-    detail = f"{where}: {len(unknown)} of {len(asked)} are no labels of the model, the first is {unknown[0]}; {hint}"
+    first_of = f"the first is no. {unknown[0] + 1} in the list"
+    detail = f"{where}: {len(unknown)} of {len(asked)} are no labels of the model, {first_of}; {hint}"
     return Declined(code=ReasonCode.LABELS, detail=detail)

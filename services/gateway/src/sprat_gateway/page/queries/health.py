@@ -60,12 +60,16 @@ class Health:
     """The screen."""
 
     groups: tuple[GroupRow, ...]
+    measured_ms: int | None
+    """When the groups were measured last, if that is so long ago that nobody knows how they are; else None."""
     letters: tuple[LetterSum, ...]
     unattributed: dict[str, int]
     """Code → dead letters whose tenant nobody can read; counts alone."""
     store: StoreState
 
 
+_OLD_MS: Final = 60_000
+"""Groups are measured four times as often as long as Kafka answers."""
 _LETTERS: Final = """SELECT code, service, count(*) AS letters, max(at) AS last, detail FROM letters
 WHERE tenant = ? AND source = ? AND expires > ? GROUP BY code, service ORDER BY last DESC"""
 _UNATTRIBUTED: Final = "SELECT code, count(*) FROM letters WHERE tenant IS NULL AND expires > ? GROUP BY code"
@@ -76,8 +80,11 @@ _FIRST: Final = "SELECT at FROM results WHERE tenant = ? AND source = ? ORDER BY
 def health(connection: sqlite3.Connection, viewer: Viewer, now_ms: int) -> Health:
     """Return the screen. Groups are those of all; dead letters are the viewer's own."""
     owner = (viewer.tenant, viewer.source)
+    groups = tuple(GroupRow(**each) for each in noted(connection, GROUPS) or ())
+    measured = max((each.measured_ms for each in groups), default=now_ms)
     return Health(
-        groups=tuple(GroupRow(**each) for each in noted(connection, GROUPS) or ()),
+        groups=groups,
+        measured_ms=measured if now_ms - measured > _OLD_MS else None,
         letters=tuple(
             # SQLite takes the other columns from the row of the maximum.
             LetterSum(

@@ -1,9 +1,11 @@
 """Screen 3: the path of one text, also while it is under way, and what of it left the house."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sprat_gateway.page.queries.viewer import HiddenText
+
+_WORST_FIRST: Final = ("unanswered", "degraded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +160,11 @@ class OneText:
     rejections: tuple[Rejection, ...]
     seq: int
     """Grows with each further record."""
+
+    @property
+    def status(self) -> str:
+        """The worst of its tasks; `rejected` where the whole text was."""
+        if any(each.whole for each in self.rejections):
+            return "rejected"
+        found = {"unanswered" if each.answer is None else each.answer.status for each in self.tasks}
+        return next((each for each in _WORST_FIRST if each in found), "answered")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sprat_contracts import ReasonCode
 from sprat_gateway.page.notes import AUDIT, noted
 from sprat_gateway.page.queries.overview import SPANS, Span
 from sprat_gateway.page.queries.viewer import Viewer
@@ -49,7 +50,9 @@ class Privacy:
     masked: dict[str, int]
     """Type of personal data → items, in all calls."""
     denied: dict[str, int]
-    """Code of the reason (policy, masking, budget, deadline, …) → escalated pairs for which nothing left."""
+    """Code of the reason → escalated pairs that the policy did not let out."""
+    unasked: dict[str, int]
+    """The same for other reasons (no such model, deadline, …): nothing left, and not because of the policy."""
     inside: int
     """Pairs of a text and a task that were answered without anything leaving."""
     left: int
@@ -70,6 +73,8 @@ WHERE width = ? AND tenant = ? AND source = ? AND at >= ?"""
 _DENIED: Final = """SELECT code, sum(pairs) AS pairs FROM denials
 WHERE width = ? AND tenant = ? AND source = ? AND at >= ? GROUP BY code ORDER BY pairs DESC"""
 
+_BY_POLICY: Final = frozenset({ReasonCode.POLICY, ReasonCode.MASKING, ReasonCode.QUOTA})
+"""The policy denies it, or wants it masked and it cannot be, or its share of this minute is used up."""
 _NO_FAILURE: Final = frozenset({"answered", "under way"})
 
 
@@ -84,6 +89,7 @@ def privacy(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms: 
         _row(viewer.tenant, [row for row in calls if (row["region"], row["provider"], row["host"] or "") == route])
         for route in routes
     ]
+    stayed = dict(connection.execute(_DENIED, (width, *owner, begin)).fetchall())
     pairs, left = connection.execute(_PAIRS, (width, *owner, begin)).fetchone()
     verified = noted(connection, AUDIT)
     return Privacy(
@@ -91,7 +97,8 @@ def privacy(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms: 
         begin_ms=begin,
         egress=tuple(sorted(egress, key=lambda row: -row.calls)),
         masked=_masked(calls),
-        denied=dict(connection.execute(_DENIED, (width, *owner, begin)).fetchall()),
+        denied={code: count for code, count in stayed.items() if code in _BY_POLICY},
+        unasked={code: count for code, count in stayed.items() if code not in _BY_POLICY},
         inside=(pairs or 0) - (left or 0),
         left=left or 0,
         verified=None if verified is None else AuditVerified(verified["at_ms"], verified["findings"]),

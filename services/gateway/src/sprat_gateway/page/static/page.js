@@ -86,7 +86,7 @@
     button.setAttribute("aria-pressed", String(!paused()));
     button.textContent = paused() ? "Go on" : "Pause";
     const counted = document.getElementById("counted");
-    if (paused() && counted) counted.textContent = "Paused: what comes meanwhile is not shown.";
+    if (counted) counted.textContent = paused() ? "Paused: what comes meanwhile is not shown." : "What comes from now on is shown.";
   });
   document.addEventListener("htmx:sse:before:message", event => { if (paused()) event.preventDefault(); });
 
