@@ -16,6 +16,7 @@ from conftest import Kafka, Redis
 from sprat_contracts import TextSubmitted, Topics, decode, ids
 from sprat_operations.topics import create_topics
 from support.door_stream import BODY, FrontDoor, answering, door_settings, serving
+from support.metrics import Metrics
 from support.stream import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -230,7 +231,10 @@ async def test_a_door_that_keeps_nothing_says_so_and_publishes_a_repeat(
         await router.came("t-1", 2)
 
 
-async def test_lines_get_a_status_each_in_their_order(door: FrontDoor, key: str) -> None:
+STATUSES = ("200", "202", "403", "422")
+
+
+async def test_lines_get_a_status_each_in_their_order(door: FrontDoor, key: str, metrics: Metrics) -> None:
     door.router.answers = lambda text_id, _: text_id != f"{key}/4"
     lines = [json.dumps(BODY), "{", json.dumps(BODY | {"tenant": "globex"}), json.dumps(BODY), "", json.dumps(BODY)]
     headers = {"idempotency_key": key, "prefer": "wait=1", "content_type": "application/x-ndjson"}
@@ -239,6 +243,8 @@ async def test_lines_get_a_status_each_in_their_order(door: FrontDoor, key: str)
     found = [json.loads(line) for line in answer.text.splitlines()]
     assert [(each["line"], each["status"]) for each in found] == [(1, 200), (2, 422), (3, 403), (4, 202), (6, 200)]
     assert (found[1]["code"], found[3]["id"], found[4]["complete"]) == ("invalid_json", f"{key}/4", True)
+    counted = [metrics.value("sprat.gateway.requests", route="/v1/texts line", http_result=each) for each in STATUSES]
+    assert counted == [2, 1, 1, 1]
     again = await door.post("\n".join(lines).encode(), **headers)
     assert again.text.splitlines()[0] == answer.text.splitlines()[0]
     too_many = await door.post(b"{}\n" * 1001, content_type="application/x-ndjson")

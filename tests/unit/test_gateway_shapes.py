@@ -190,7 +190,9 @@ def test_translations_have_the_form_of_their_request() -> None:
     assert body["detectedLanguage"] == [{"language": "en", "confidence": 98.7}] * 2
 
 
-@pytest.mark.parametrize(("code", "status"), [("target", 400), ("language", 400), ("provider", 500)])
+@pytest.mark.parametrize(
+    ("code", "status"), [("target", 400), ("language", 400), ("no_service", 501), ("provider", 502)]
+)
 def test_a_text_without_a_translation_is_an_error(code: str, status: int) -> None:
     asked = libretranslate.read_translation({"q": "Hello", "source": "en", "target": "xx"})
     declined = {"code": code, "detail": "it is not served"}

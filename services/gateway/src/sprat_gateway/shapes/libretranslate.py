@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
-from sprat_contracts import IntentOutput, Result, TranslationOutput
+from sprat_contracts import IntentOutput, ReasonCode, Result, TranslationOutput
 from sprat_contracts.languages import AUTO, LANGUAGE_NAMES, is_auto, primary_subtag
 from sprat_gateway.http.callers import Caller, admission_of, check_role
 from sprat_gateway.http.gate import content_type
@@ -168,7 +168,9 @@ def _translation(result: Result) -> str:
 
 def _unanswered(result: Result) -> Problem:
     code = result.declined.code if result.declined else "unanswered"
-    return Problem(400 if code in _OF_THE_REQUEST else 500, code, why_no_answer(result))
+    # Never 500, which says that the gateway has a defect, and wakes somebody.
+    status = 501 if code == ReasonCode.NO_SERVICE else 400 if code in _OF_THE_REQUEST else 502
+    return Problem(status, code, why_no_answer(result))
 
 
 def _detected(result: Result) -> dict[str, Any]:

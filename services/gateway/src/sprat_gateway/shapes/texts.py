@@ -10,6 +10,7 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
+from sprat.telemetry import signals
 from sprat_contracts import TextSubmitted, Traceparent
 from sprat_gateway.door import MAX_WAIT_S, Door
 from sprat_gateway.http.callers import Caller, admission_of, needs
@@ -23,6 +24,8 @@ DEFAULT_WAIT_S: Final = 2.0
 MAX_LINES: Final = 1_000
 """Texts of one request."""
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?=$|[,;\s])")
+_LINE: Final = "/v1/texts line"
+"""In metrics, the route of one line of NDJSON: the response itself has begun with 200."""
 _ALIVE_S: Final = 15.0
 """A stream without an event for so long has a comment: proxies close connections that are silent."""
 
@@ -148,6 +151,7 @@ def _lines_response(request: Request, caller: Caller, body: bytes) -> Response:
             status, answer = answer_of(await _submit(request, caller, line, id))
         except Problem as problem:
             status, answer = problem.status, problem.body
+        signals.GATEWAY_REQUESTS.add(1, route=_LINE, http_result=str(status))
         return to_json({"line": number, "status": status, **_without_status(answer)}) + b"\n"
 
     async def written() -> AsyncIterator[bytes]:

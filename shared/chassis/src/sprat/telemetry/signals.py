@@ -257,7 +257,7 @@ MASKING_SECONDS = Histogram(
 GATEWAY_REQUESTS = Counter(
     "sprat.gateway.requests",
     "{request}",
-    "Requests that have ended, streams among them.",
+    "Requests that have ended, streams among them, and lines of NDJSON, each by the status of its own.",
     (a.ROUTE, a.HTTP_RESULT),
 )
 HTTP_SERVER_SECONDS = Histogram(
