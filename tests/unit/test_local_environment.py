@@ -213,5 +213,5 @@ def test_the_port_of_the_gateway_is_the_one_that_is_named(monkeypatch: pytest.Mo
     ports = {}
     for named in ("9443", "", "none", "70000"):
         monkeypatch.setenv("SPRAT_GATEWAY__PORT", named)
-        ports[named] = gateway.wanted_port()
+        ports[named] = gateway.named_port()
     assert ports == {"9443": 9443, "": 8088, "none": 8088, "70000": 8088}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sprat_local.installation.servers import wanted_ports
 from sprat_local.processes.ports import HOST, PortClaims, free_port
 
 
@@ -52,3 +53,21 @@ def test_a_lock_file_that_is_a_link_is_not_followed(
     lock.symlink_to(tmp_path / "elsewhere")
     assert not claims.claim(port)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "named", "wanted"),
+    [
+        (None, 8088, (8088,)),
+        ("17282", 8088, (17282, 8088)),
+        ("17282", 9000, (9000, 17282)),
+        ("no port", 8088, (8088,)),
+        ("0", 8088, (8088,)),
+    ],
+)
+def test_the_port_of_the_last_run_comes_before_the_usual_one(
+    tmp_path: Path, written: str | None, named: int, wanted: tuple[int, ...]
+) -> None:
+    if written is not None:
+        (tmp_path / "port").write_text(written, "utf-8")
+    assert wanted_ports(tmp_path / "port", named, 8088) == wanted

@@ -68,7 +68,7 @@ class LocalGateway:
         return f"{self.address}/page/sign-in?token={make_login(keys_file(self.folder), self.entry.id)}"
 
 
-def wanted_port() -> int:
+def named_port() -> int:
     """Return the port that `SPRAT_GATEWAY__PORT` names, also in `.env`; else the usual one."""
     named = environment().get("SPRAT_GATEWAY__PORT", "")
     return int(named) if named.isdecimal() and 0 < int(named) < 65_536 else USUAL_PORT

@@ -18,9 +18,9 @@ from sprat.kafka.membership import drop_members, leave_groups, take_members
 from sprat_contracts import Topics
 from sprat_local.installation import environment
 from sprat_local.installation.environment import LaunchBuilder, members_file
-from sprat_local.installation.gateway import LocalGateway, make_gateway, wanted_port
+from sprat_local.installation.gateway import USUAL_PORT, LocalGateway, make_gateway, named_port
 from sprat_local.installation.options import Options, choose_services, model_names, service_table
-from sprat_local.installation.servers import BackingServers
+from sprat_local.installation.servers import BackingServers, wanted_ports
 from sprat_local.observe.stack import Observers, Target
 from sprat_local.processes import private
 from sprat_local.processes.background import in_background
@@ -41,6 +41,7 @@ from sprat_operations.services import GATEWAY, ServiceSpec, instance_name
 from sprat_operations.topics import TopicState, create_topics, keep_current
 
 _PREFIX = "sprat-run-"
+_GATEWAY_PORT_FILE = "gateway-port"
 _SERVICES_GRACE_S = 2.5
 _OBSERVERS_GRACE_S = 0.3
 """Together with the grace of Kafka and Redis, below the 5 s that a stop may take."""
@@ -201,7 +202,11 @@ class Installation:
         """
         process_name, builder = instance_name(name, instance), self._running_builder()
         if name == GATEWAY and self.gateway is None:
-            port = builder.gateway_port = self._backing.usual(wanted_port()) or free_port()
+            file = self.folder / _GATEWAY_PORT_FILE
+            port = self._backing.usual(*wanted_ports(file, named_port(), USUAL_PORT)) or free_port()
+            builder.gateway_port = port
+            if self.options.data is not None:
+                private.write_text(file, str(port))
             self.gateway = make_gateway(self.options, self.folder, port)
         launch = builder.build(self._spec(name), process_name, env or {})
         process = ServiceProcess(

@@ -51,7 +51,7 @@ class BackingServers:
         """Begin to start what is embedded, and return at once."""
         self._folder = folder
         if self._options.bootstrap is None:
-            port = self.usual(*self._kafka_ports())
+            port = self.usual(*wanted_ports(folder / _KAFKA_PORT_FILE, self._options.kafka_port, USUAL_KAFKA_PORT))
             self._kafka = EmbeddedKafka(folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
             self._starts.begin("kafka", self._kafka)
         if self._options.redis is None:
@@ -99,17 +99,6 @@ class BackingServers:
             self._kafka.stop(grace_s=_KAFKA_GRACE_S)
         self._claims.release()
 
-    def _kafka_ports(self) -> tuple[int, ...]:
-        """Return the ports for Kafka, the preferred one first: what is named, where it was in the last run, the usual.
-
-        Programs that were told the address of the last run find it there.
-        """
-        named, last = self._options.kafka_port, 0
-        with suppress(OSError, ValueError):
-            last = int((self._folder / _KAFKA_PORT_FILE).read_text("utf-8"))
-        wanted = (named, last) if named != USUAL_KAFKA_PORT else (last, named)
-        return tuple(port for port in wanted if 0 < port < 65_536)
-
     def usual(self, *ports: int) -> int | None:
         """Return the first of these ports that is free, if they are wanted; None: any port, chosen at the start."""
         if self._options.usual_ports:
@@ -117,3 +106,20 @@ class BackingServers:
                 if self._claims.claim(port):
                     return port
         return free_port() if self._options.early else None  # the services must know it before
+
+
+def wanted_ports(file: Path, named: int, usual: int) -> tuple[int, ...]:
+    """Return the ports for a server, the preferred one first: what is named, where it was in the last run, the usual.
+
+    Programs that were told the address of the last run, and browsers with its cookie, find it there.
+
+    Args:
+        file: has the port of the last run.
+        named: by the user; `usual` where none is.
+        usual: that of the server.
+    """
+    last = 0
+    with suppress(OSError, ValueError):
+        last = int(file.read_text("utf-8"))
+    wanted = (named, last) if named != usual else (last, named)
+    return tuple(port for port in wanted if 0 < port < 65_536)
