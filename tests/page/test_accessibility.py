@@ -19,6 +19,8 @@ def address(stream: Stream) -> str:
     text.reference = {"the_name_of_a_field_of_the_system_that_sent_this_text_is_long": "CRM-4711"}
     stream.publish_text(text)
     stream.publish([*text.whole(), *announcements(stream.topics)])
+    dear = stream.text()
+    stream.publish([dear.result(cost_eur=1_234.5678)])
     return text.id
 
 
@@ -66,6 +68,18 @@ def test_no_value_is_squeezed_on(screen: str, width: int, opened: Open, door: Pa
     )
     assert narrow == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 1024, 1280, 2560])
+def test_a_figure_stands_on_one_line_in_its_frame(width: int, opened: Open, door: PageDoor, address: str) -> None:
+    page = opened("/?span=hour", viewport={"width": width, "height": 800})
+    expect(page.get_by_text("€1,234.57").first).to_be_visible(timeout=10_000)
+    page.evaluate("for (const each of document.querySelectorAll('.figures dt + dd')) each.textContent = '€0.000342'")
+    out = page.evaluate(
+        """[...document.querySelectorAll('.figures dd')]
+            .filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"""
+    )
+    assert out == []
 
 
 NARROW = {"/": ("By task", ["Task", "Kept", "Unanswered"]), "/live": ("Results", ["Text", "Answer", "Decision"])}

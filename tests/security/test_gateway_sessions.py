@@ -126,7 +126,10 @@ async def test_a_key_in_the_form_signs_in(keys_file):
         said = (await browser.get("/who")).json()
         assert said["key"] == entry.id
         assert (await browser.post("/page/sign-out", headers=own)).status_code == 403
+        kept = dict(browser.cookies)
         await browser.post("/page/sign-out", data={"csrf": said["csrf"]}, headers=own)
+        assert (await browser.get("/who")).status_code == 401
+        browser.cookies.update(kept)  # somebody has copied it
         assert (await browser.get("/who")).status_code == 401
 
 

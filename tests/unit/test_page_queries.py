@@ -208,6 +208,7 @@ async def test_sums_of_a_span_and_what_keeping_saved(tmp_path):
     assert shown.counted.saved_eur == pytest.approx(2 * 0.01)  # the call with the median tokens
     assert shown.tasks["intent"].kept == 2
     assert (shown.oldest.id, shown.oldest.tasks, shown.oldest.at_ms) == ("order-9", ("intent",), BEGAN + 500)
+    assert shown.oldest.for_ms == NOW - BEGAN - 500
     assert shown.p50_ms == pytest.approx(210, rel=0.05)
     assert (minute.texts, len(minute.moments), len(shown.moments)) == (6, 6, 60)
     assert sum(moment.texts for moment in shown.moments) == 6

@@ -1,7 +1,8 @@
 """Sessions of browsers: a signed cookie stands for a key, until the key is revoked or the cookie expires.
 
 The cookie says which key and until when, under an HMAC of the door's own: nothing is stored, so a session outlives a
-restart of the door. Every write by cookie needs the page's own origin and a token that only the page's own forms have.
+restart of the door; that one was signed out, this process alone remembers. Every write by cookie needs the page's own
+origin and a token that only the page's own forms have.
 """
 
 import base64
@@ -45,6 +46,7 @@ class Sessions:
 
     def __init__(self, key: bytes, clock: Callable[[], float] = time.time) -> None:
         self._key = key
+        self._closed: dict[str, float] = {}
         self.clock = clock
 
     def open(self, request: Request, response: Response, key_id: str) -> None:
@@ -60,7 +62,11 @@ class Sessions:
         )
 
     def close(self, request: Request, response: Response) -> None:
-        """Take the cookie back."""
+        """Take the cookie back, and refuse it from now on."""
+        if (session := self.read(request)) is not None:
+            now = self.clock()
+            self._closed = {cookie: until for cookie, until in self._closed.items() if until > now}
+            self._closed[request.cookies[_name(request)]] = session[1]
         response.delete_cookie(_name(request), httponly=True, samesite="strict")
 
     def read(self, request: Request) -> tuple[str, float] | None:
@@ -70,6 +76,7 @@ class Sessions:
         if (
             not said
             or len(cookie) > _MAX_COOKIE
+            or cookie in self._closed
             or not hmac.compare_digest(signature.encode(), self._sign("session", said).encode())
         ):
             return None

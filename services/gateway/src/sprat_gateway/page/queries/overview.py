@@ -56,6 +56,8 @@ class Waiting:
     id: str
     at_ms: int
     """When the broker appended it."""
+    for_ms: int
+    """Since then."""
     tasks: tuple[str, ...]
     """Tasks without a Result."""
 
@@ -120,7 +122,7 @@ def overview(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms:
         p99_ms=_percentile(buckets, 0.99),
         timed=sum(results for _, results in buckets),
         waiting=connection.execute(_WAITING, owner).fetchone()[0],
-        oldest=_oldest(connection, owner),
+        oldest=_oldest(connection, owner, now_ms),
         moments=tuple(
             Moment(at, _texts(by_moment[at]), _counted(by_moment[at], prices)) for at in range(begin, end, width)
         ),
@@ -170,10 +172,10 @@ def _percentile(buckets: Sequence[tuple[int, int]], share: float) -> int | None:
     return None
 
 
-def _oldest(connection: sqlite3.Connection, owner: tuple[str, str]) -> Waiting | None:
+def _oldest(connection: sqlite3.Connection, owner: tuple[str, str], now_ms: int) -> Waiting | None:
     row = connection.execute(_OLDEST, owner).fetchone()
     if row is None:
         return None
     done = {task for (task,) in connection.execute("SELECT task FROM results WHERE text = ?", (row["id"],))}
     tasks = tuple(task for task in json.loads(row["tasks"] or "[]") if task not in done)
-    return Waiting(str(UUID(bytes=row["uuid"])), row["text_id"], row["at"], tasks)
+    return Waiting(str(UUID(bytes=row["uuid"])), row["text_id"], row["at"], max(0, now_ms - row["at"]), tasks)
