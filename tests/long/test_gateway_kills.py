@@ -29,7 +29,7 @@ UNANSWERED: dict[str, Any] = {"text": "Where is my order?", "tasks": {"ner": {}}
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    limit = {"SPRAT_GATEWAY__MAX_WAITING": str(WAITS)}
+    limit = {"SPRAT_GATEWAY__MAX_WAITING": str(2 * WAITS)}  # half of it for each key
     options = Options(partitions=2, services=("router", "language-id", GATEWAY), service_environment={GATEWAY: limit})
     with Installation(options) as running:
         yield running

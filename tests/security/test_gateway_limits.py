@@ -16,7 +16,7 @@ from sprat.base.errors import UserError
 from sprat.telemetry.logs import TextFormatter
 from sprat_contracts import BUILT_IN
 from sprat_gateway.http import gate, server
-from sprat_gateway.http.gate import MAX_DEPTH, MAX_RECORD
+from sprat_gateway.http.gate import MAX_DEPTH, MAX_RECORD, MAX_UNKNOWN
 from sprat_gateway.http.limits import KeyLimits, RequestHold
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.http.server import tls_context
@@ -184,7 +184,7 @@ STRANGE = [
         "/translate", rb'{"api_key": "\ud800", "q": "x"}', "application/json", 401, id="half a character as key"
     ),
     pytest.param("/translate", b"[" * 60_000, "multipart/form-data; boundary=x", 400, id="deep, said to be a form"),
-    pytest.param("/translate", (HIDDEN + "[" * 60_000).encode("utf-16"), "application/json", 400, id="deep in UTF-16"),
+    pytest.param("/translate", (HIDDEN + "[" * 20_000).encode("utf-16"), "application/json", 400, id="deep in UTF-16"),
     pytest.param("/page/sign-in", b"&".join(b"a%d=1" % n for n in range(50)), FORM, 401, id="more fields than read"),
 ]
 
@@ -209,7 +209,8 @@ async def test_a_large_body_without_a_key_is_answered_and_not_cut_off(keys_file)
 
 async def test_an_address_with_a_key_is_refused_wherever_it_leads(keys_file, key):
     async with door(keys_file) as (client, _):
-        for path in (f"/v1/texts?api_key={key}", f"/{key}/texts"):
+        encoded = "".join(f"%{byte:02x}" for byte in key.encode())
+        for path in (f"/v1/texts?api_key={key}", f"/{key}/texts", f"/v1/texts?api_key={encoded}", f"/{encoded}/texts"):
             assert (await client.get(path)).json()["code"] == "key_in_address"
 
 
@@ -227,6 +228,43 @@ async def test_bodies_in_all_are_bounded_and_given_back(keys_file, key, monkeypa
             await asyncio.sleep(0.3)
             answer = await client.post("/v1/texts", content=b" " * 100_000, headers=bearer(key))
             assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("given", ["", "Authorization: Bearer wrong\r\n", "Cookie: sprat_80=x\r\n"])
+async def test_bodies_without_a_valid_key_take_no_room_from_others(keys_file, key, monkeypatch, given):
+    monkeypatch.setattr(gate, "MAX_HELD", 150_000)
+    monkeypatch.setattr(gate, "MAX_HELD_UNKNOWN", 100_000)
+    head = f"POST /translate HTTP/1.1\r\nHost: localhost\r\n{given}Content-Length: 60000\r\n\r\n".encode()
+    async with door(keys_file) as (client, port):
+        writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(5)]
+        for writer in writers:
+            writer.write(head + b" " * 59_000)
+        await asyncio.sleep(0.3)
+        answer = await client.post("/v1/texts", content=b" " * 100_000, headers=bearer(key))
+        assert answer.status_code == 422
+        for writer in writers:
+            writer.close()
+        await asyncio.sleep(0.3)
+        answer = await client.post("/translate", json={"api_key": key, "q": ""})
+        assert answer.status_code == 400  # their room is given back
+
+
+async def test_a_body_whose_key_stands_in_it_is_small(keys_file, key):
+    body = json.dumps({"api_key": key, "q": "x" * MAX_UNKNOWN}).encode()
+    async with door(keys_file) as (client, _):
+        answer = await client.post("/translate", content=body)
+        assert answer.status_code == 413
+        assert "Authorization" in answer.text
+        answer = await client.post("/translate", content=body, headers=bearer(key))
+        assert answer.status_code == 400  # of the text's length
+
+
+async def test_more_lines_than_a_key_may_send_in_a_minute_are_not_told_to_wait(keys_file, key):
+    headers = {**bearer(key), "content-type": "application/x-ndjson"}
+    async with door(keys_file, limits={"a_minute": 3}) as (client, _):
+        answer = await client.post("/v1/texts", content=b"[]\n" * 4, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_lines")
+    assert "3 requests a minute" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/v1/texts", "/nothing", "/fails"])
@@ -304,7 +342,7 @@ async def test_a_client_that_asks_again_slowly_on_the_same_connection_is_let_go(
     async with door(keys_file, head_s=0.5) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 404")
+        assert (await reader.readuntil(b"}\n")).startswith(b"HTTP/1.1 404")
         answer = asyncio.create_task(read_all(reader))
         for _ in range(50):
             if answer.done():

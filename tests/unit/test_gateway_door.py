@@ -240,12 +240,32 @@ async def test_two_tenants_of_one_source_do_not_wait_for_each_others_text() -> N
     theirs = house.door.read(globex, BODY, "t-1").outcome
     house.kept.texts[theirs.uuid] = KeptText(theirs, "theirs")
     mine = house.door.read(OWN, BODY, "t-1").outcome
-    waiter = house.waiters.register(mine, "mine")
+    waiter = house.waiters.register(OWN.key_id, mine, "mine")
     waiter.publishing = asyncio.ensure_future(asyncio.sleep(1))
     with pytest.raises(Problem) as caught:
         [each async for each in house.door.events(globex, theirs.uuid)]
     assert caught.value.status == 409
     waiter.publishing.cancel()
+
+
+async def test_a_key_waits_for_half_of_the_table_at_most() -> None:
+    house = House(most=4)
+    other = replace(OWN, key_id="k9", tenant="globex", source="/app")
+    asked = [asyncio.create_task(house.submit(id=f"t-{number}", wait_s=5)) for number in range(3)]
+    theirs = [asyncio.create_task(house.door.submit(other, BODY, id=f"o-{number}", wait_s=5)) for number in range(2)]
+    await asyncio.sleep(0.05)
+    assert [each.done() for each in (*asked, *theirs)] == [False, False, True, False, False]
+    with pytest.raises(Problem, match="this key") as caught:
+        asked[2].result()
+    assert (caught.value.status, caught.value.code) == (429, "queue_full")
+    for each in asked[:2]:
+        each.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert (await house.submit(id="t-4")).id == "t-4"  # its room is given back
+    house.waiters.close()
+    for each in theirs:
+        each.cancel()
+    await asyncio.gather(*theirs, return_exceptions=True)
 
 
 async def test_a_repeat_after_kafka_was_away_is_tried_also_where_the_client_had_hung_up() -> None:

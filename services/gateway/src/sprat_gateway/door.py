@@ -175,10 +175,10 @@ class Door:
             self._waiters.forget(text.outcome.uuid)
         elif found is not None:
             _check_same(found.digest, digest)
-            async with self._waiting(found) as waiter:
+            async with self._waiting(caller, found) as waiter:
                 await self._wait(waiter, wait_s)
                 return waiter
-        async with self._waiting(KeptText(text.outcome, digest)) as waiter:
+        async with self._waiting(caller, KeptText(text.outcome, digest)) as waiter:
             _check_same(waiter.digest, digest)
             await self._publish_once(waiter, text)
             await self._wait(waiter, 0 if self._late(text.groups, wait_s) else wait_s)
@@ -209,7 +209,7 @@ class Door:
         if found.outcome.complete:
             yield found.outcome
             return
-        async with self._waiting(found) as waiter:
+        async with self._waiting(caller, found) as waiter:
             while True:
                 changed, outcome = waiter.changed, waiter.outcome
                 yield outcome
@@ -227,7 +227,7 @@ class Door:
         waiter = self._waiters.find(uuid)
         if waiter is None or not waiter.is_published:
             found = await self._stored(uuid, caller)
-            return found if found is None or found.outcome.complete else await self._searched(found)
+            return found if found is None or found.outcome.complete else await self._searched(caller, found)
         if not caller.may_see(waiter.outcome.tenant, waiter.outcome.source):
             return None
         found = None if waiter.outcome.complete else await self._stored(uuid, caller)
@@ -241,22 +241,23 @@ class Door:
             return None
         return found
 
-    async def _searched(self, found: KeptText) -> KeptText:
+    async def _searched(self, caller: Caller, found: KeptText) -> KeptText:
         """Return a text with what was decided while no instance told this one's store; from now on it is followed."""
         if self._search is None or found.appended_ms is None:
             return found
-        async with self._waiting(found) as waiter:
+        async with self._waiting(caller, found) as waiter:
             known = await self._search.complete(found.outcome, found.place, found.appended_ms)
             self._waiters.update(waiter, waiter.outcome.merged(known))
             return _kept(waiter)
 
     @asynccontextmanager
-    async def _waiting(self, kept: KeptText) -> AsyncIterator[Waiter]:
+    async def _waiting(self, caller: Caller, kept: KeptText) -> AsyncIterator[Waiter]:
         """Register before anything is published: an answer may come before the acknowledgement."""
         try:
-            waiter = self._waiters.register(kept.outcome, kept.digest, kept.place, kept.appended_ms)
-        except TableFull:
-            detail = "as many texts are waited for as may be; try again later"
+            waiter = self._waiters.register(caller.key_id, kept.outcome, kept.digest, kept.place, kept.appended_ms)
+        except TableFull as full:
+            whose = "this key waits for as many texts as one may" if full.of_key else "all wait for as many as may be"
+            detail = f"{whose}: try again later, or wait for a shorter time"
             raise Problem(429, "queue_full", detail, headers={"Retry-After": "1"}) from None
         try:
             if waiter.outcome.tenant != kept.outcome.tenant:  # keys of two tenants have one source

@@ -9,14 +9,15 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
+from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sprat_gateway.http.limits import KeyLimits, held_of
+from sprat_gateway.http.limits import KeyLimits, RequestHold, held_of
 from sprat_gateway.http.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,10 @@ MAX_NDJSON: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 64
 MAX_HELD: Final = 128 * 1024 * 1024
 """Bytes of the bodies of all requests that are open."""
+MAX_UNKNOWN: Final = 64 * 1024
+"""Bytes of a body that is read before it is known whose it is: the key may stand in it."""
+MAX_HELD_UNKNOWN: Final = 16 * 1024 * 1024
+"""Bytes of such bodies of all requests that are open: who has no key takes no room from those who have one."""
 BODY_S: Final = 10.0
 """How long a client may keep the door waiting for the body, in all."""
 NDJSON: Final = "application/x-ndjson"
@@ -51,6 +56,10 @@ _STRICT_TRANSPORT: Final = "max-age=31536000"
 Respond = Callable[[Request, Exception], Awaitable[Response]]
 
 
+class _Hold(Protocol):
+    def __call__(self, size: int, *, is_known: bool) -> None: ...
+
+
 class RequestGate:
     """ASGI middleware around all routes.
 
@@ -66,6 +75,7 @@ class RequestGate:
         self._hosts = frozenset(each.lower() for each in hosts)
         self._limits = limits
         self._held_bytes = 0
+        self._held_unknown = 0
         self._respond = respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,9 +84,9 @@ class RequestGate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        body = _Body(receive, headers, self._hold)
-        response = _Response(send, body, secure=scope["scheme"] == "https")
         held = held_of(cast("dict[str, object]", scope))
+        body = _Body(receive, headers, held, self._hold)
+        response = _Response(send, body, secure=scope["scheme"] == "https")
         try:
             try:
                 self._check(scope, headers)
@@ -91,16 +101,20 @@ class RequestGate:
                 await self._refuse(defect, scope, body, response)
         finally:
             self._held_bytes -= body.held
+            self._held_unknown -= body.held_unknown
             self._limits.leave(held)
 
-    def _hold(self, size: int) -> None:
+    def _hold(self, size: int, *, is_known: bool) -> None:
         """Count bytes of a body until the end of its request.
 
         Raises:
             Problem: 503, there is no room for more.
         """
-        self._held_bytes += size
-        if self._held_bytes > MAX_HELD:
+        if is_known:
+            self._held_bytes += size
+        else:
+            self._held_unknown += size
+        if (self._held_bytes > MAX_HELD) if is_known else (self._held_unknown > MAX_HELD_UNKNOWN):
             raise Problem(503, "busy", "the door holds as much as it may: try again", headers={"Retry-After": "1"})
 
     def _check(self, scope: Scope, headers: Headers) -> None:
@@ -119,7 +133,7 @@ class RequestGate:
             raise Problem(
                 415, "compressed", "Content-Encoding: send the body as it is", headers={"Accept-Encoding": "identity"}
             )
-        if _KEY.search(scope["query_string"]) or _KEY.search(scope.get("raw_path", b"")):
+        if any(_KEY.search(unquote_to_bytes(part)) for part in (scope["query_string"], scope.get("raw_path", b""))):
             detail = "an API key stands in the address, which logs and histories keep: send it as a header, revoke it"
             raise Problem(400, "key_in_address", detail)
         if int(headers.get("content-length", "0")) > most_bytes(headers):
@@ -134,8 +148,9 @@ class RequestGate:
 class _Body:
     """Passes the body on to the routes: whole, but for NDJSON; within its time, size and depth."""
 
-    def __init__(self, receive: Receive, headers: Headers, hold: Callable[[int], None]) -> None:
+    def __init__(self, receive: Receive, headers: Headers, request: RequestHold, hold: "_Hold") -> None:
         self._receive = receive
+        self._request = request
         self._hold = hold
         self._headers = headers
         self._most = most_bytes(headers)
@@ -144,6 +159,8 @@ class _Body:
         self._discarding = False
         self.held = 0
         """Bytes that were counted by `hold`."""
+        self.held_unknown = 0
+        """The same, before it was known whose they are."""
         self.ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
     async def __call__(self) -> Message:
@@ -189,11 +206,21 @@ class _Body:
         size = len(message.get("body", b""))
         self._size += size
         if not self._discarding:
-            self.held += size
-            self._hold(size)
+            self._count(size)
         if self._size > self._most:
             raise _too_large(self._headers)
         return message
+
+    def _count(self, size: int) -> None:
+        is_known = self._request.caller is not None
+        if is_known:
+            self.held += size
+        else:
+            self.held_unknown += size
+        self._hold(size, is_known=is_known)
+        if not is_known and self._size > MAX_UNKNOWN:
+            detail = f"a body without the header Authorization may have {MAX_UNKNOWN // 1024} KiB: send the key in it"
+            raise Problem(413, "too_large", detail)
 
 
 class _Response:

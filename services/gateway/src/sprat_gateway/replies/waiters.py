@@ -1,6 +1,7 @@
 """Who waits for which Results: a bounded table, by the ids that Results will have."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -71,7 +72,15 @@ class TextOutcome:
 
 
 class TableFull(Exception):
-    """So many texts are waited for that no more may be."""
+    """So many texts are waited for that no more may be.
+
+    Args:
+        of_key: whether one key has its share; others still have room.
+    """
+
+    def __init__(self, *, of_key: bool) -> None:
+        super().__init__()
+        self.of_key = of_key
 
 
 class Waiter:
@@ -86,6 +95,8 @@ class Waiter:
         """Set at each change, and replaced by a new one."""
         self.users = 0
         """How many wait at present."""
+        self.holder = ""
+        """The id of the key whose share it takes: of the first who waits."""
         self.left_s = 0.0
         """When the last one left, by the clock of the event loop."""
         self.publishing: asyncio.Task[None] | None = None
@@ -110,12 +121,14 @@ class Waiters:
     """The table. It is used on one event loop alone.
 
     Args:
-        most: texts that somebody waits for.
+        most: texts that somebody waits for; half of them may be those of one key.
         unattended: texts that are followed after that, the oldest of which makes way; 0: none.
     """
 
     def __init__(self, most: int, unattended: int = 0) -> None:
         self._most = most
+        self._most_of_key = (most + 1) // 2
+        self._of_key: Counter[str] = Counter()
         self._most_unattended = unattended
         self._by_uuid: dict[str, Waiter] = {}
         self._unattended: dict[str, Waiter] = {}
@@ -135,25 +148,32 @@ class Waiters:
 
     def register(
         self,
+        key_id: str,
         outcome: TextOutcome,
         digest: str | None,
         place: tuple[int, int] | None = None,
         appended_ms: int | None = None,
     ) -> Waiter:
-        """Return the waiter of a text: one that is there, else a new one. `release` gives it back.
+        """Return the waiter of a text for a key: one that is there, else a new one. `release` gives it back.
 
         Raises:
-            TableFull: there are as many as there may be.
+            TableFull: there are as many as there may be, in all or of this key.
         """
         waiter = self._by_uuid.get(outcome.uuid)
-        if (waiter is None or not waiter.users) and len(self) >= self._most:
-            raise TableFull
+        if waiter is None or not waiter.users:
+            if self._of_key[key_id] >= self._most_of_key:
+                raise TableFull(of_key=True)
+            if len(self) >= self._most:
+                raise TableFull(of_key=False)
         if waiter is None:
             waiter = self._by_uuid[outcome.uuid] = Waiter(outcome, digest, place, appended_ms)
             self._by_text[outcome.source, outcome.id] = outcome.uuid
             for task in outcome.tasks:
                 self._by_result[result_id(outcome, task)] = outcome.uuid
         self._unattended.pop(outcome.uuid, None)
+        if not waiter.users:
+            waiter.holder = key_id
+            self._of_key[key_id] += 1
         waiter.users += 1
         return waiter
 
@@ -162,6 +182,9 @@ class Waiters:
         waiter.users -= 1
         if waiter.users > 0:
             return
+        self._of_key[waiter.holder] -= 1
+        if not self._of_key[waiter.holder]:
+            del self._of_key[waiter.holder]
         failed = waiter.publishing is not None and waiter.publishing.done() and not waiter.is_published
         if failed or not self._most_unattended or self._by_uuid.get(waiter.outcome.uuid) is not waiter:
             self._forget(waiter)

@@ -190,8 +190,11 @@ class _Asked:
 
 async def _asked(request: Request) -> _Asked:
     """Return the fields, and who sends them: by a header, else by `api_key`, as clients of LibreTranslate have it."""
+    admission = admission_of(request)
+    if "authorization" in request.headers:
+        await admission.of(request)  # before the body: it may then be as large as others
     fields = fields_of(content_type(request.headers), await request.body())
-    admission, key = admission_of(request), fields.get("api_key")
+    key = fields.get("api_key")
     by_field = isinstance(key, str) and "authorization" not in request.headers
     caller = admission.by_key(request, str(key)) if by_field else await admission.of(request)
     check_role(caller, "send")

@@ -141,7 +141,11 @@ def _lines_response(request: Request, caller: Caller, body: bytes) -> Response:
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
     if len(lines) > MAX_LINES:
         raise Problem(413, "too_many_lines", f"the body has {len(lines)} texts; send at most {MAX_LINES} at once")
-    admission_of(request).limits.spend(caller.key_id, max(0, len(lines) - 1))
+    limits = admission_of(request).limits
+    if len(lines) > limits.a_minute:  # no waiting would help
+        detail = f"the body has {len(lines)} texts; this key may send {limits.a_minute} requests a minute, each counts"
+        raise Problem(413, "too_many_lines", detail)
+    limits.spend(caller.key_id, max(0, len(lines) - 1))
     key = id_of(request)
 
     async def answered(number: int, line: bytes) -> bytes:
