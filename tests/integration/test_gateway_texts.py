@@ -203,6 +203,27 @@ async def test_another_instance_and_a_later_one_know_the_text_from_redis(
         assert (await later.post(TWO | {"text": "another"}, idempotency_key=key)).status_code == 409
 
 
+async def test_a_text_that_was_rejected_and_replayed_while_no_door_listened_has_its_result(
+    door: FrontDoor, key: str
+) -> None:
+    door.router.answers = lambda *_: False
+    async with serving(door.settings, door.router) as first:
+        asking = asyncio.create_task(first.post(BODY, idempotency_key=key, prefer="wait=20"))
+        record = await door.router.came(key)
+        await door.router.reject(record, "foreign_source", "source: not one of the tenant's")
+        assert (await asking).status_code == 422
+    place = f"/v1/texts/{ids.derive(ids.TEXT, '/web', key)}"
+    async with serving(door.settings, door.router) as second:
+        assert (await second.get(place)).status_code == 422
+    await door.router.answer(record, "intent")
+    async with serving(door.settings, door.router) as third:
+
+        async def is_answered() -> bool:
+            return (await third.get(place)).status_code == 200
+
+        await eventually(is_answered)
+
+
 async def test_what_stands_in_redis_is_sealed(door: FrontDoor, redis_server: Redis, key: str) -> None:
     await door.post(TWO | {"reference": {"ticket": "a secret reference"}}, idempotency_key=key, prefer="wait=20")
     uuid, another = (str(ids.derive(ids.TEXT, "/web", each)) for each in (key, f"{key}-2"))

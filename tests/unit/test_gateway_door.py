@@ -134,6 +134,24 @@ async def test_what_the_store_knows_better_than_the_door_is_found() -> None:
     assert (await house.submit()).complete
 
 
+async def test_a_refused_text_that_was_replayed_has_its_result_also_where_redis_alone_keeps_it() -> None:
+    house = House()
+    asked = await house.submit()
+    kept = house.kept.texts[asked.uuid]
+    refused = replace(asked, rejected=(TextRefusal("foreign_source", "the detail"),))
+    house.kept.texts[asked.uuid] = replace(kept, outcome=refused)
+
+    class Search:
+        async def complete(self, outcome: TextOutcome, place: object, _since_ms: int) -> TextOutcome:
+            return with_seen(outcome, kept.place, seen_result(), TOPICS)
+
+    later = House(search=Search())
+    later.kept.texts |= house.kept.texts
+    found = await later.door.find(OWN, asked.uuid)
+    assert found is not None
+    assert (found.refused, [*found.results]) == (None, ["intent"])
+
+
 @pytest.mark.parametrize("restarted", [False, True], ids=["followed", "from the store"])
 async def test_an_id_with_another_text_is_409_and_published_once(*, restarted: bool) -> None:
     house = House()

@@ -220,6 +220,44 @@ async def test_a_dead_letter_of_another_record_with_its_id_does_not_end_a_text(t
     assert (done.outcome.refused, done.outcome.complete) == (None, True)
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["page", "no page"])
+async def test_the_place_that_kafka_acknowledged_says_which_letter_is_the_texts(tmp_path, whole):
+    """Also where the record beside it says the same, and where texts are not read."""
+    text, other = TracedText(), TracedText()
+    other.place = (other.topics.texts, 0, 42)
+    forged = other.text(after_ms=5)
+    sent = TextOutcome(UUID, text.source, text.id, text.tenant, text.tasks)
+    async with filled_store(tmp_path, whole=whole) as filled:
+        answers = PageAnswers(filled.store, text.topics.tasks, lambda: NOW)
+        await answers.keep([KeptText(sent, digest_of(forged.value))])  # before it was acknowledged
+        await answers.keep([KeptText(sent, digest_of(forged.value), (0, 41), BEGAN)])
+        if whole:
+            await filled.put(text.text(), forged)
+        await filled.put(other.letter(forged, code="bad_signature"))
+        waits = await answers.find(UUID, "acme", "/crm")
+        await filled.put(text.letter(text.text(), code="bad_signature", offset=8))
+        refused = await answers.find(UUID, "acme", "/crm")
+    assert (waits.outcome.refused, waits.place) == (None, (0, 41))
+    assert refused.outcome.refused.code == "bad_signature"
+
+
+@pytest.mark.parametrize("known_by", ["Kafka's acknowledgement", "a Result"])
+async def test_a_forged_record_with_its_id_is_not_shown_as_the_text(tmp_path, known_by):
+    text, other = TracedText(), TracedText()
+    other.place = (other.topics.texts, 0, 42)
+    forged = replace(other.text(after_ms=5), value=other.text().value.replace(SAID.encode(), b"a lie"))
+    async with filled_store(tmp_path) as filled:
+        if known_by != "a Result":
+            sent = TextOutcome(UUID, text.source, text.id, text.tenant, text.tasks)
+            answers = PageAnswers(filled.store, text.topics.tasks, lambda: NOW)
+            await answers.keep([KeptText(sent, digest_of(text.text().value), (0, 41), BEGAN)])
+        await filled.put(text.text(), forged, other.letter(forged, code="bad_signature"))
+        if known_by == "a Result":
+            await filled.put(text.result())
+        shown = await filled.show(one_text, OWN, UUID, NOW)
+    assert (shown.text, shown.rejections) == (SAID, ())
+
+
 async def test_another_text_under_the_same_id_has_its_own_digest(tmp_path):
     text = TracedText()
     async with filled_store(tmp_path) as filled:

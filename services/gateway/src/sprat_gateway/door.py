@@ -227,7 +227,8 @@ class Door:
         waiter = self._waiters.find(uuid)
         if waiter is None or not waiter.is_published:
             found = await self._stored(uuid, caller)
-            return found if found is None or found.outcome.complete else await self._searched(caller, found)
+            ended = found is None or (found.outcome.complete and found.outcome.refused is None)
+            return found if found is None or ended else await self._searched(caller, found)
         if not caller.may_see(waiter.outcome.tenant, waiter.outcome.source):
             return None
         found = None if waiter.outcome.complete else await self._stored(uuid, caller)

@@ -46,8 +46,8 @@ class PageAnswers:
         self._store = store
         self._tasks = tasks
         self._clock = clock
-        self._kept: dict[str, str | None] = {}
-        """Texts that stand there already, the oldest first, with their digests."""
+        self._kept: dict[str, tuple[object, ...]] = {}
+        """Texts that stand there already, the oldest first, with their digests and places."""
         self._failed = OnceAMinute()
 
     async def find(self, uuid: str, tenant: str, source: str) -> KeptText | None:
@@ -61,7 +61,7 @@ class PageAnswers:
 
     async def keep(self, changed: Sequence[KeptText]) -> None:
         """Keep addresses and digests; the Results come over their topics."""
-        new = [each for each in changed if self._kept.get(each.outcome.uuid, ...) != each.digest]
+        new = [each for each in changed if self._kept.get(each.outcome.uuid) != (each.digest, each.place)]
         if not new:
             return
         try:
@@ -69,7 +69,7 @@ class PageAnswers:
         except sqlite3.Error as error:
             self._warn(error)
             return
-        self._kept |= {each.outcome.uuid: each.digest for each in new}
+        self._kept |= {each.outcome.uuid: (each.digest, each.place) for each in new}
         while len(self._kept) > _KNOWN:
             del self._kept[next(iter(self._kept))]
 
@@ -77,7 +77,7 @@ class PageAnswers:
         outcome = kept.outcome
         text = TextRef(outcome.tenant, outcome.source, outcome.id)
         ending = sum(task in self._tasks for task in outcome.tasks)
-        return Remembered(text, kept.appended_ms or self._clock(), outcome.tasks, ending, kept.digest or "")
+        return Remembered(text, kept.appended_ms or self._clock(), outcome.tasks, ending, kept.digest or "", kept.place)
 
     def _read(self, stored: "_Stored") -> KeptText | None:
         results = {result.task: result for result in map(_result, stored.results) if result is not None}
@@ -117,10 +117,12 @@ def _stored(connection: sqlite3.Connection, uuid: str, tenant: str, source: str,
     row = None if key is None else connection.execute(_TEXT, (key, tenant, source)).fetchone()
     if row is None:
         return None
-    # Others may have published a record with its id. What the door itself has sent is known by its digest.
+    # Others may have published a record with its id. What the door has sent is known by its place, or its digest.
     records = connection.execute(_RECORDS, (row["id"], RecordKind.text, now))
     record = next((each for each in records if row["digest"] in (None, "", digest_of(each["value"]))), None)
     place = None if record is None else (record["partition"], record["offset"])
+    if row["sent_offset"] is not None:
+        place = (row["sent_partition"], row["sent_offset"])
     letters = connection.execute(_LETTERS, (row["id"], ROUTER, now)).fetchall()
     return _Stored(
         uuid=str(UUID(bytes=row["uuid"])),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 FILE: Final = "page.sqlite3"
-VERSION: Final = 1
+VERSION: Final = 2
 """A store of another version is made anew from the topics."""
 _BUSY_S: Final = 10.0
 """How long a writer waits for another one: `sprat erase` is one."""
@@ -20,7 +20,7 @@ CREATE TABLE texts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, uuid BLOB NOT NULL,
     tenant TEXT NOT NULL, source TEXT NOT NULL, text_id TEXT NOT NULL,
     at INTEGER NOT NULL, trace TEXT, escalated INTEGER NOT NULL DEFAULT 0, key BLOB, tasks TEXT,
-    open INTEGER NOT NULL DEFAULT 0, digest TEXT, UNIQUE (uuid, tenant)
+    open INTEGER NOT NULL DEFAULT 0, digest TEXT, sent_partition INTEGER, sent_offset INTEGER, UNIQUE (uuid, tenant)
 );
 CREATE INDEX texts_by_trace ON texts (trace) WHERE escalated;
 CREATE INDEX texts_waiting ON texts (tenant, source, at) WHERE open > 0;

@@ -34,6 +34,8 @@ _TEXT = """INSERT OR IGNORE INTO texts (id, uuid, tenant, source, text_id, at, t
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _ASKED = """UPDATE texts SET at = ?, trace = coalesce(?, trace), key = ?, tasks = coalesce(tasks, ?),
 digest = coalesce(digest, ?) WHERE id = ?"""
+_SENT = """UPDATE texts SET open = open + ?, digest = coalesce(nullif(?, ''), digest),
+sent_partition = coalesce(?, sent_partition), sent_offset = coalesce(?, sent_offset) WHERE id = ?"""
 _ESCALATED = "UPDATE texts SET escalated = 1, trace = coalesce(trace, ?) WHERE id = ?"
 _STEP = """INSERT OR IGNORE INTO records (text, topic, partition, offset, kind, task, at, expires, service, value)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -79,6 +81,8 @@ class Remembered(NamedTuple):
     ending: int
     """How many of them are to end in a Result."""
     digest: str
+    place: tuple[int, int] | None = None
+    """Partition and offset that Kafka has acknowledged; None where they are not known."""
 
 
 _UNANSWERED: Final = "unanswered"
@@ -193,10 +197,8 @@ class StoreWriter:
             self._own.add((ref.tenant, ref.source))
             self.connection.execute("INSERT OR IGNORE INTO own (tenant, source) VALUES (?, ?)", ref[:2])
         number, asks = self._add(ref, text.at, None, (ref.id.encode(), json.dumps(text.tasks), text.digest))
-        if asks:
-            self.connection.execute("UPDATE texts SET open = open + ? WHERE id = ?", (text.ending, number))
-        elif text.digest:
-            self.connection.execute("UPDATE texts SET digest = ? WHERE id = ?", (text.digest, number))
+        place = text.place or (None, None)
+        self.connection.execute(_SENT, (text.ending if asks else 0, text.digest, *place, number))
 
     def _number(self, text: TextRef, at: int, trace: str | None = None) -> int:
         """Return the number of a text in the store; it is new where no record of it was seen yet."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from sprat.base.errors import UserError
@@ -38,13 +39,18 @@ class ReplySearch:
             place: partition and offset of the text; None where they are not known.
             since_ms: when the text was appended.
         """
+        given, known = outcome, tuple(each for each in outcome.rejected if each.task is not None)
+        if given.refused is not None:  # it may have been replayed since: a Result counts more
+            outcome = replace(outcome, rejected=known)
         missing = [each for each in outcome.tasks if each not in outcome.results and each in self._kafka.topics.tasks]
         wanted = {result_id(outcome, task) for task in missing}
 
         def is_wanted(headers: Mapping[str, str]) -> bool:
             return headers.get("ce_id") in wanted
 
-        stream = ResultStream(self._kafka, missing, dead_letters=True, wanted=is_wanted, without_new=True)
+        stream = ResultStream(
+            self._kafka, missing, dead_letters=given.refused is None, wanted=is_wanted, without_new=True
+        )
         try:
             async with self._turn, asyncio.timeout(_LONGEST_S):
                 await stream.start(since_ms)
@@ -58,4 +64,4 @@ class ReplySearch:
             log.warning("what came before this door listened is not found: %s", type(error).__name__)
         finally:
             await stream.stop()
-        return outcome
+        return outcome if outcome.results or given.refused is None else given

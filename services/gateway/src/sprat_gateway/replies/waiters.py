@@ -61,8 +61,8 @@ class TextOutcome:
         return replace(self, results={**self.results, result.task: result})
 
     def merged(self, other: "TextOutcome") -> "TextOutcome":
-        """Return what either knows; what is known here counts."""
-        if self.complete or other == self:
+        """Return what either knows; what is known here counts, but a Result more than a rejection."""
+        if other == self or (self.complete and not (self.refused and other.results)):
             return self
         known = {each.task for each in self.rejected}
         new = tuple(each for each in other.rejected if each.task not in known)

@@ -36,6 +36,30 @@ class Stored:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Task → partition and offset of the Result that counts."""
 
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Partition and offset of the text: others may have published a record with its id. None: not known."""
+        if self.text["sent_offset"] is not None:
+            return self.text["sent_partition"], self.text["sent_offset"]
+        origin = next((value["origin"] for value in self.of(RecordKind.result)), None)
+        return None if origin is None else (origin["partition"], origin["offset"])
+
+    @property
+    def submitted(self) -> Mapping[str, Any]:
+        """What the text submits: the newest where its place is not known; nothing where it is not here."""
+        texts = [(row, value) for row, value in self.records if row["kind"] == RecordKind.text]
+        own = [value for row, value in texts if self.place in (None, (row["partition"], row["offset"]))]
+        return own[-1] if own else {}
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """The dead letters of the text and of what it caused."""
+        return tuple(
+            _rejection(each)
+            for each in self.letters
+            if not each["ends_text"] or self.place in (None, (each["origin_partition"], each["origin_offset"]))
+        )
+
     def of(self, kind: RecordKind, task: str | None = None) -> list[Mapping[str, Any]]:
         """Return the values of a kind, of one task where it is given, the oldest first."""
         return [value for row, value in self.records if row["kind"] == kind and task in (None, row["task"])]
@@ -65,8 +89,7 @@ def one_text(connection: sqlite3.Connection, viewer: Viewer, uuid: str, now_ms: 
     calls = calls_of(connection, row, answers, now_ms)
     counts = {task: (partition, offset) for task, partition, offset in connection.execute(_FIRST, (row["id"],))}
     stored = Stored(row, records, letters, calls, counts)
-    submitted: Mapping[str, Any] = next(reversed(stored.of(RecordKind.text)), {})
-    rejections = tuple(map(_rejection, letters))
+    submitted, rejections = stored.submitted, stored.rejections
     tasks = tuple(_task(stored, submitted, task, viewer, rejections) for task in _tasks(stored))
     text = submitted.get("text")
     results = stored.of(RecordKind.result)
