@@ -52,9 +52,10 @@ async def produce(settings, *records):
             )
 
 
-def whole(number, topics):
-    """All that an escalated text causes."""
+def whole(number, topics, offset=0):
+    """All that an escalated text causes, which is at this offset."""
     text = TracedText(f"order-{number}", topics=topics)
+    text.place = (topics.texts, 0, offset)
     calls = [text.call(phase, 0, f"call-{number}") for phase in ("attempt", "outcome")]
     return [text.text(), text.prediction(), text.request(), *calls, text.answer(), text.result()]
 
@@ -101,7 +102,7 @@ async def groups_of(settings):
 
 
 async def test_reads_what_a_text_causes_and_goes_on_where_it_ended(settings, topics, tmp_path):
-    await produce(settings, *unfit(topics), *whole(1, topics))
+    await produce(settings, *unfit(topics), *whole(1, topics, offset=2))  # behind two that do not fit
     async with reading(settings, tmp_path) as store:
         text = await shown(store, 1)
         kinds = ["text", "text", "prediction", "request", "egress", "egress", "answer", "result"]

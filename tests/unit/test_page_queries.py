@@ -1,5 +1,6 @@
 """What the screens of the page show of records, without a broker."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -303,6 +304,40 @@ async def test_a_rejected_text_waits_for_nothing(tmp_path):
     text = TracedText()
     async with filled_store(tmp_path, text.letter(text.text()), text.text()) as filled:
         assert (await filled.show(overview, OWN, "hour", NOW)).waiting == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"confidence": "abc"},
+        {"warnings": [1]},
+        {"reference": [1]},
+        {"language_detected": {"language": 5, "confidence": 1}},
+        {"origin": {"partition": 0, "offset": 41, "appended_at": 10**17}},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+async def test_a_result_of_wrong_types_is_left_out_and_counted(tmp_path, wrong):
+    text = TracedText()
+    good = text.result()
+    broken = replace(good, value=json.dumps(json.loads(good.value) | wrong).encode())
+    async with filled_store(tmp_path, text.text(), broken) as filled:
+        assert (await filled.show(live, OWN, LiveFilter(), None, NOW)).rows == ()
+        assert [
+            hop.kind for hop in (await filled.show(one_text, OWN, str(derive(TEXT, "/crm", "order-7")), NOW)).hops
+        ] == ["text"]
+        assert filled.reader.left_out == 1
+
+
+async def test_an_announcement_for_a_time_that_cannot_be_shown_is_left_out(tmp_path):
+    value = {"task": "intent", "model": "hr", "version": "v1", "card": {}, "owns_from": 10**17}
+    records = [
+        Record(Topics().models, 0, offset, BEGAN, b"intent/hr", json.dumps(value | changed).encode(), ())
+        for offset, changed in enumerate([{}, {"version": "v0", "owns_from": BEGAN}])
+    ]
+    async with filled_store(tmp_path, *records) as filled:
+        shown = (await filled.show(models)).models
+        assert ([each.owns_from_ms for each in shown], filled.reader.left_out) == ([BEGAN], 1)
 
 
 async def test_models_with_the_version_before(tmp_path):

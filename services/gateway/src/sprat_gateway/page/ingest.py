@@ -156,7 +156,10 @@ def _begin_anew(writer: StoreWriter, offsets: Offsets) -> None:
 
 def _write(writer: StoreWriter, reader: RecordReader, found: Found, cost: CostMeter) -> None:
     began = time.thread_time()
+    left_out = reader.left_out
     rows = [row for records in found.values() for record in records for row in reader.read(record)]
+    if reader.left_out > left_out:
+        log.warning("the page leaves out %d records that do not fit their topics", reader.left_out - left_out)
     offsets = {place: records[-1].offset + 1 for place, records in found.items()}
     try:
         writer.write(rows, offsets)

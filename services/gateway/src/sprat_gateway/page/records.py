@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json, to_json
 
 from sprat.base.model import DEFAULT_MODEL
-from sprat_contracts import KafkaRecord, ReasonCode, Topics, Traceparent
+from sprat_contracts import KafkaRecord, ModelAnnounced, ReasonCode, Result, Topics, Traceparent
 from sprat_contracts.dead_letters import DeadLetterReason
 from sprat_contracts.headers import decoded
 from sprat_contracts.topics import DAY_MS
@@ -23,6 +23,8 @@ _DEFAULT_TENANT: Final = "default"
 ROUTER: Final = "router"
 _ENDLESS_MS: Final = 400 * DAY_MS
 """How long parts stand here whose topic keeps them without end."""
+_LAST_MS: Final = 253_402_300_799_999
+"""The last moment that can be shown as a date: the end of the year 9999."""
 
 
 class TextRef(NamedTuple):
@@ -176,6 +178,8 @@ class RecordReader:
         }
         self._readings = {topic: by_kind[kind] for topic, kind in self._kinds.items() if kind in by_kind}
         self._readings[topics.models] = _model
+        self.left_out = 0
+        """Records of services that did not fit their topics; of senders, dead letters tell."""
 
     def read(self, record: KafkaRecord) -> Iterable[Row]:
         """Return the rows of a record; none of one that does not fit its topic."""
@@ -185,6 +189,7 @@ class RecordReader:
         try:
             return reading(record, self._place(record.topic, record.partition, record.offset, record.timestamp))
         except (KeyError, TypeError, ValueError, AttributeError):
+            self.left_out += record.topic != self._topics.texts
             return ()
 
     def kept_ms(self, topic: str) -> int:
@@ -238,7 +243,9 @@ class RecordReader:
 
     def _result(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         whole = self._sample.one_in == 1 or self._sample.holds(_trace(record))
-        return (_result(record, place, from_json(record.value or b""), whole=whole),)
+        value = record.value or b""
+        Result.model_validate_json(value)  # screens show its fields as they are
+        return (_result(record, place, from_json(value), whole=whole),)
 
     def _letter(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         reason = DeadLetterReason.from_headers((name, value or b"") for name, value in record.headers)
@@ -345,7 +352,7 @@ def _call(record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
 def _result(record: KafkaRecord, place: KeptPlace, value: Mapping[str, Any], *, whole: bool) -> ResultRow:
     route, egress = value["route"], value.get("egress") or {}
     text = TextRef(value["tenant"], value["text_source"], value["text_id"])
-    task, arrived = value["task"], value["origin"]["appended_at"]
+    task, arrived = value["task"], _in_time(value["origin"]["appended_at"])
     model, declined, output = value.get("model"), value.get("declined"), value["output"]
     kept = next((each["tier"] for each in value.get("tiers") or () if each["outcome"] == "kept"), None)
     return ResultRow(
@@ -377,5 +384,18 @@ def _model(record: KafkaRecord, _: KeptPlace) -> Iterable[Row]:
     task, model = (record.key or b"").decode().split("/", 1)
     if not record.value:
         return (ModelRow(task, model, record.timestamp, None),)
+    announced = ModelAnnounced.model_validate_json(record.value)
+    _in_time(announced.owns_from or 0)
     value = from_json(record.value)
     return (ModelRow(value["task"], value.get("model") or DEFAULT_MODEL, record.timestamp, value),)
+
+
+def _in_time(epoch_ms: int) -> int:
+    """Return a time that can be shown.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if epoch_ms > _LAST_MS:
+        raise ValueError(epoch_ms)
+    return epoch_ms
