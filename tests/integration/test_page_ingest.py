@@ -55,7 +55,7 @@ async def produce(settings, *records):
 def whole(number, topics, offset=0):
     """All that an escalated text causes, which is at this offset."""
     text = TracedText(f"order-{number}", topics=topics)
-    text.place = (topics.texts, 0, offset)
+    text.place, text.began = (topics.texts, 0, offset), now_ms()
     calls = [text.call(phase, 0, f"call-{number}") for phase in ("attempt", "outcome")]
     return [text.text(), text.prediction(), text.request(), *calls, text.answer(), text.result()]
 
