@@ -16,7 +16,7 @@ from sprat_gateway.answers.kept import KeptText, digest_of
 from sprat_gateway.audit_note import note_verified
 from sprat_gateway.page.answers import PageAnswers
 from sprat_gateway.page.queries import LiveFilter, live, one_text, overview, privacy
-from sprat_gateway.page.retention import sweep
+from sprat_gateway.page.retention import clear, sweep
 from sprat_gateway.page.schema import FILE
 from sprat_gateway.page.store import LIMIT_S, PageStore, QueryTooSlow
 from sprat_gateway.replies.waiters import TextOutcome
@@ -160,6 +160,19 @@ async def test_a_redelivered_result_counts_once_and_one_with_an_output_wins(tmp_
         sums = await filled.show(overview, OWN, "hour", NOW)
     assert (shown.tasks[0].answer.status, shown.tasks[0].answer.decision) == ("answered", "escalated")
     assert (sums.counted.results, sums.waiting) == (1, 0)
+
+
+async def test_a_text_that_is_published_again_is_one_text_until_the_store_is_made_anew(tmp_path):
+    text, again = TracedText(), TracedText()
+    again.place = (again.topics.texts, 0, 50)
+    async with filled_store(tmp_path) as filled:
+        filled.sample.one_in = 64
+        await filled.put(text.text(), again.text(after_ms=5))
+        await filled.put(again.text(after_ms=6))
+        assert (await filled.show(overview, OWN, "hour", NOW)).texts == 1
+        await filled.store.write(clear)
+        await filled.put(text.text())
+        assert (await filled.show(overview, OWN, "hour", NOW)).texts == 1
 
 
 async def test_texts_beyond_the_sample_are_counted_and_what_escalates_is_whole(tmp_path):

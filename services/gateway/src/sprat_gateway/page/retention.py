@@ -55,6 +55,7 @@ def sweep(
             for table in _BY_TIME:
                 connection.execute(f"DELETE FROM {table} WHERE width = ? AND at < ?", (width, now - stays))  # noqa: S608
         writer.forget()
+        writer.counted.clear()
     overwrite(writer.connection)
 
 
@@ -75,6 +76,7 @@ def clear(writer: StoreWriter) -> None:
         for table in ("texts", "calls", "letters", "models", "withdrawn", *_BY_TIME, "offsets"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
         writer.forget()
+        writer.counted.clear()
     overwrite(writer.connection)
 
 

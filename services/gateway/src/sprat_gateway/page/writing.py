@@ -97,6 +97,8 @@ class _PendingRows:
         self.open: defaultdict[int, int] = defaultdict(int)
         """Text → how many more pairs of it have no Result; most texts end in the batch in which they come."""
         self.sums = Sums()
+        self.counted: dict[TextRef, None] = {}
+        """Texts that are in the sums."""
         self.calls: list[tuple[str, str]] = []
 
 
@@ -120,6 +122,8 @@ class StoreWriter:
         self._own: set[tuple[str, str]] = set()
         """Tenant and source of what the door has sent: who sent it may ask for each Result."""
         self._data_version = -1
+        self.counted: dict[TextRef, None] = {}
+        """Texts that were counted last, the oldest first: one that is published again is the same text."""
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -161,7 +165,7 @@ class StoreWriter:
                     case TextRow():
                         self._text(row, batch)
                     case CountedText():
-                        batch.sums.add_text(row.text, row.at)
+                        self._count(row, batch)
                     case CallRow():
                         batch.calls.append(self._call(row))
                     case LetterRow():
@@ -170,6 +174,17 @@ class StoreWriter:
                         self._model(row)
             self._flush(batch)
             connection.executemany(_OFFSET, [(topic, partition, each) for (topic, partition), each in offsets.items()])
+        self._remember_counted(batch)
+
+    def _count(self, row: CountedText, batch: "_PendingRows") -> None:
+        if row.text not in self.counted and row.text not in batch.counted:
+            batch.counted[row.text] = None
+            batch.sums.add_text(row.text, row.at)
+
+    def _remember_counted(self, batch: "_PendingRows") -> None:
+        self.counted |= batch.counted
+        while len(self.counted) > _KNOWN_TEXTS:
+            del self.counted[next(iter(self.counted))]
 
     def _flush(self, batch: "_PendingRows") -> None:
         connection = self.connection
