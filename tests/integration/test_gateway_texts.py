@@ -353,6 +353,7 @@ async def test_where_the_lag_says_that_no_answer_comes_in_time_it_is_202_at_once
             group_id=f"{topics.prefix}.router",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            isolation_level="read_committed",
         )
         await group.start()
         try:

@@ -339,7 +339,7 @@ def _of_tenant(body: bytes, tenant: str) -> bytes:
         raise WireError(ReasonCode.EMPTY_VALUE, "the request has no body: send a JSON object with text and tasks")
     if not isinstance(fields, dict):
         decode(Record("", 0, 0, 0, None, body, ()), TextSubmitted)  # says what is wrong
-        raise WireError("invalid_json", "the body must be an object")
+        raise WireError(ReasonCode.INVALID_JSON, "the body must be an object")
     if fields.get("tenant", tenant) not in (tenant, None):
         raise Problem(403, "foreign_tenant", "tenant: the key is for another one; leave it out", field="tenant")
     return json.dumps(fields | {"tenant": tenant}, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
