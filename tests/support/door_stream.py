@@ -136,7 +136,9 @@ async def answering(bootstrap: str, topics: Topics) -> AsyncIterator[Answering]:
     """Run a router that answers every text at once, until the test says otherwise."""
     async with AsyncExitStack() as stack:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=0)
-        consumer = AIOKafkaConsumer(topics.texts, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(
+            topics.texts, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+        )
         for client in (producer, consumer):
             await client.start()
             stack.push_async_callback(client.stop)
