@@ -66,9 +66,11 @@ class UpProcess:
         return Path(self._greeting_value("logs")).parent
 
     def wait_ready(self, within_s: float = 60) -> None:
+        """Wait until everything is ready, the gateway too, which starts after the others."""
         self.wait_for(lambda: "is ready after" in self.output and "Ctrl-C" in self.output, within_s)
+        self.wait_for(lambda: re.search(r"  http  |gateway: |not installed: gateway", self.output), within_s)
 
-    def wait_for(self, reached: Callable[[], bool], within_s: float) -> None:
+    def wait_for(self, reached: Callable[[], object], within_s: float) -> None:
         deadline = time.monotonic() + within_s
         while not reached():
             assert self.process.poll() is None, self.output

@@ -220,6 +220,23 @@ class Installation:
             self.wait_ready(process_name)
         return process
 
+    def start_afterwards(self) -> tuple[str, ...]:
+        """Start what the options leave for when everything else runs, and return the names once they are ready.
+
+        Nothing is started where the installation stops meanwhile.
+
+        Raises:
+            UserError: one does not start.
+        """
+        names = tuple(spec.name for spec in choose_services(self.options)[0] if spec.name in self.options.afterwards)
+        with self._changing:
+            if self._stopping or not names:
+                return ()
+            for name in names:
+                self.start_service(name, wait=False)
+        self.wait_ready(*names)
+        return names
+
     def stop_service(self, process_name: str, *, grace_s: float = 30.0) -> None:
         """Stop one service without a restart: SIGTERM, SIGKILL after `grace_s`."""
         self._supervisor.stop_services([process_name], grace_s)
@@ -317,7 +334,7 @@ class Installation:
         observed = self.observers.variables() if self.observers is not None else {}
         self._running_builder().share(shared | observed, environment.audit_variables(self.folder))
         for spec in specs:
-            if spec.needs_kafka:
+            if spec.needs_kafka and spec.name not in self.options.afterwards:
                 self.start_service(spec.name, wait=False)
 
     def _leave_groups(self, process_name: str, members_path: Path) -> None:

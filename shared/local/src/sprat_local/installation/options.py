@@ -71,6 +71,8 @@ class Options:
     """Names of the services to run; None: all that are installed but those on request."""
     on_request: tuple[str, ...] = ()
     """Names of services on request to run beside the others."""
+    afterwards: tuple[str, ...] = ()
+    """Names of services that are not started with the others: `Installation.start_afterwards` starts them."""
     models: tuple[ServedModel, ...] = ()
     """The user's own models, which replace shipped ones or run beside them."""
     key_of: tuple[str, str] | None = None

@@ -15,6 +15,7 @@ T = TypeVar("T")
 def in_background(call: Callable[[], T], name: str) -> Future[T]:
     """Call it on a daemon thread: the process can exit before its end. The threads of a pool would be joined then."""
     future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # who no longer waits for it cannot cancel it
 
     def run() -> None:
         try:

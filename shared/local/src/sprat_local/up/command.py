@@ -159,6 +159,7 @@ def up(
         kafka_port=named_kafka_port(),
         models=served_models(model or (), files.table),
         on_request=(*(with_service or ()), *((GATEWAY,) if with_gateway else ())),
+        afterwards=(GATEWAY,),  # nobody waits for it longer than for all others
         observability=Observability() if observe else None,
     )
     if start_timeout is not None:

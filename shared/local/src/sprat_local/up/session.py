@@ -28,6 +28,7 @@ from sprat_local.installation.rollout import ModelRollout
 from sprat_local.installation.servers import PASSWORD_FILE
 from sprat_local.observe.programs import HOW_TO_GET
 from sprat_local.observe.stack import Observers
+from sprat_local.processes.background import in_background
 from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import HOST
 from sprat_local.processes.signals import Interrupted, StopSignals
@@ -131,23 +132,27 @@ class UpSession:
         async with Traffic(installation.kafka, groups) as traffic:
             announced = await self._announced_models()
             self._print(f"Sprat is ready after {time.monotonic() - began:.1f} s", style="bold")
-            for line in greeting(installation, announced, self._front_door()):
+            for line in greeting(installation, announced):
                 self._print(line)
+            opening = asyncio.create_task(self._open_door())
             self._rollout.start()
             updating = asyncio.create_task(self._update(traffic))
             await asyncio.wait({updating, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
             if updating.done():
                 updating.result()
+            opening.cancel()
             updating.cancel()  # a broker that does not answer must not delay the stop
             await asyncio.wait({updating}, timeout=CLOSE_S)
 
-    def _front_door(self) -> Sequence[str]:
-        """Return what is printed of the gateway; nobody needs it to start everything else."""
+    async def _open_door(self) -> None:
+        """Start the gateway, and print how it is used once it answers: everything else is ready without it."""
+        installation = self._installation
         try:
-            return tuple(front_door(self._installation, _TEXT, None if not _in_english() else _LANGUAGE))
+            await asyncio.wrap_future(in_background(installation.start_afterwards, "sprat-start-gateway"))
+            for line in front_door(installation, _TEXT, None if not _in_english() else _LANGUAGE):
+                self._print(line)
         except UserError as error:
-            self._show_notice(Notice(GATEWAY, "error", f"no API key was made: {error}"))
-            return ()
+            self._show_notice(Notice(GATEWAY, "error", f"it does not serve: {error}"))
 
     async def _update(self, traffic: Traffic) -> None:
         redis = RedisWatch(self._installation.redis_url, self._show_notice)
@@ -190,15 +195,12 @@ class UpSession:
         self._board.print(Text(line, style=style))
 
 
-def greeting(
-    installation: Installation, announced: Sequence[ModelAnnounced] = (), door: Iterable[str] = ()
-) -> Iterator[str]:
+def greeting(installation: Installation, announced: Sequence[ModelAnnounced] = ()) -> Iterator[str]:
     """Return what `sprat up` prints when everything runs.
 
     Args:
         installation: it runs.
         announced: models; it says what is kept of their answers.
-        door: the lines on the gateway.
     """
     frontier = installation.options.frontier
     yield f"  Kafka     {installation.bootstrap}"
@@ -232,7 +234,6 @@ def greeting(
         yield f"            after sprat models retire {name} new ones are escalated"
     for name in installation.missing:
         yield f"  not installed: {name}"
-    yield from door
     yield f"  try       {example(installation)}"
     yield "  Ctrl-C stops everything\n"
 
