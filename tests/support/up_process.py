@@ -68,7 +68,7 @@ class UpProcess:
     def wait_ready(self, within_s: float = 60) -> None:
         """Wait until everything is ready, the gateway too, which starts after the others."""
         self.wait_for(lambda: "is ready after" in self.output and "Ctrl-C" in self.output, within_s)
-        self.wait_for(lambda: re.search(r"  http  |gateway: |not installed: gateway", self.output), within_s)
+        self.wait_for(lambda: re.search(r"opens the page once|gateway: |not installed: gateway", self.output), within_s)
 
     def wait_for(self, reached: Callable[[], object], within_s: float) -> None:
         deadline = time.monotonic() + within_s
