@@ -26,6 +26,8 @@ from support.up_process import UpProcess, have_ended, is_port_released
 TOPICS = Topics()
 TEXT = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}}
 WIDE, NARROW = 100, 60
+LAST_LINES = ("Ctrl-C stops everything", "(opens the page once, in one browser)")
+"""Of the greeting: that of the gateway comes when it is ready."""
 MODULES = (
     "sprat_simulator",
     "sprat_router",
@@ -218,7 +220,7 @@ def test_up_kills_at_once_when_it_is_interrupted_twice(up: UpProcess) -> None:
 def table(lines: list[str]) -> list[str]:
     """Return what was drawn below the greeting since it was printed last, without notices: the terminal wraps these."""
     shown = [line for line in drawn(lines) if not re.match(r"\S+: ", line)]
-    below = [row for row, line in enumerate(shown, 1) if line.strip() == "Ctrl-C stops everything"]
+    below = [row for row, line in enumerate(shown, 1) if line.strip() in LAST_LINES]
     return shown[below[-1] :] if below else []
 
 
