@@ -364,7 +364,7 @@ async def test_models_with_the_version_before(tmp_path):
         await filled.put(Record(Topics().models, 0, 10, BEGAN + 10, b"intent/hr", None, ()))
         assert (await filled.show(models)).models == ()
     assert (shown.current.version, shown.before.version, shown.owns_from_ms) == ("v2", "v1", BEGAN)
-    assert (shown.command, shown.licence, shown.goal) == ("sprat promote hr --back", "MIT", 0.97)
+    assert (shown.command, shown.licence, shown.goal) == ("sprat promote DIR --back", "MIT", 0.97)
     assert [(curve.says, curve.estimated) for curve in shown.curves] == [("some", (Point(0.6, 0.9),))]
     assert [(score.name, score.value) for score in shown.scores] == [("accuracy", 0.95)]
 

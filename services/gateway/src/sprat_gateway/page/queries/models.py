@@ -1,7 +1,6 @@
 """Screen 6: which models serve, from which confidence on their answers are how often right, and the one before."""
 
 import json
-import shlex
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -143,7 +142,7 @@ def _view(
         certificate=None if certificate is None else _certificate(certificate),
         before=before,
         members=members.get(f"{task}.{model}"),
-        command=None if before is None else shlex.join(["sprat", "promote", model, "--back"]),
+        command=None if before is None else "sprat promote DIR --back",
     )
 
 
