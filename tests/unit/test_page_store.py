@@ -168,6 +168,7 @@ async def test_a_text_that_is_published_again_is_one_text_until_the_store_is_mad
     async with filled_store(tmp_path) as filled:
         filled.sample.one_in = 64
         await filled.put(text.text(), again.text(after_ms=5))
+        await filled.store.write(sweep, NOW, 7 * DAY_MS)
         await filled.put(again.text(after_ms=6))
         assert (await filled.show(overview, OWN, "hour", NOW)).texts == 1
         await filled.store.write(clear)

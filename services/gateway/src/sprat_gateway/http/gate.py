@@ -95,7 +95,7 @@ class RequestGate:
                 await self._refuse(problem, scope, body, response)
             except ClientDisconnect:
                 pass
-            except Exception:
+            except Exception:  # of any route: its client gets a response, and the log the place without a text
                 log.exception("a request failed: %s", _route(scope))
                 defect = Problem(500, "defect", "the door failed; its log says where")
                 await self._refuse(defect, scope, body, response)

@@ -122,6 +122,7 @@ class BoundedConnection(H11Protocol):
         self._asking: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
 
+    # uvicorn narrows the type in the same way.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Answer at once where there are too many; else give the client time for a head."""
         # Head and body of a response are two writes. asyncio sets this on sockets of protocol 6 alone, not 0, which a

@@ -138,7 +138,7 @@ class StoreWriter:
         try:
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever ends the block, a lock that stays would stop every later batch
             self._data_version = -1
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -69,4 +69,4 @@ def describe_keys(app: FastAPI) -> None:
         document["security"] = [{"key": []}]
         return document
 
-    app.openapi = with_keys  # type: ignore[method-assign]
+    app.openapi = with_keys  # type: ignore[method-assign]  # FastAPI documents it so

@@ -80,7 +80,7 @@ AND (:status IS NULL OR results.status = :status) AND (:decision IS NULL OR resu
 AND (:reason IS NULL OR results.reason = :reason) AND (:model IS NULL OR results.model = :model)"""
 _ROWS: Final = f"""SELECT results.*, texts.uuid, texts.text_id FROM results JOIN texts ON texts.id = results.text
 WHERE {_FITS} ORDER BY results.seq DESC LIMIT :most"""  # noqa: S608 - of the conditions above
-_COUNT: Final = f"SELECT count(*) FROM results WHERE {_FITS}"  # noqa: S608
+_COUNT: Final = f"SELECT count(*) FROM results WHERE {_FITS}"  # noqa: S608 - as above
 _LAST: Final = "SELECT seq FROM results WHERE tenant = ? AND source = ? ORDER BY seq DESC LIMIT 1"
 _TEXT: Final = "SELECT value FROM records WHERE text = ? AND kind = ? AND expires > ? ORDER BY at DESC LIMIT 1"
 
