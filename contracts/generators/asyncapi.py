@@ -28,7 +28,10 @@ _TOPIC_DESCRIPTIONS = {
     "models": "Which model serves which texts, compacted by `task/model`; a tombstone retires a model.",
     "dead-letters": "Records that could not be handled: key, value and headers unchanged, and the reason.",
     "audit.egress": "What left the perimeter: one record before each call, one after it. No text.",
-    "feedback": "Corrections of Results.",
+    "feedback": "Corrections of Results, and answers to reviews.",
+    "reviews": "Kept answers that were drawn at random to be reviewed, each with the whole prediction.",
+    "reviews.closed": "How each draw ended, without the text. Count the first record of each.",
+    "alarms": "Alarms of what is kept, compacted by kind, task, tenant and language.",
 }
 
 

@@ -1,8 +1,10 @@
 """An example of every message: one text on its way through the whole system; and of thresholds."""
 
 from functools import cache
+from typing import Any
 
 from sprat_contracts import (
+    AlarmRaised,
     Alternative,
     Declined,
     Egress,
@@ -17,9 +19,13 @@ from sprat_contracts import (
     Origin,
     Prediction,
     Result,
+    ReviewAsked,
+    ReviewCell,
+    ReviewClosed,
     Route,
     TaskOptions,
     Tasks,
+    TextName,
     TextSubmitted,
     Usage,
 )
@@ -90,7 +96,7 @@ def examples() -> dict[str, Message]:
         timings_ms={"frontier": 412.0, "frontier_call": 398.5},
     )
     messages = (submitted, prediction, request, answer, _result(answer), _announcement(), _egress_record(), _feedback())
-    return {message.event_type: message for message in messages}
+    return {message.event_type: message for message in (*messages, *_reviews(prediction))}
 
 
 def thresholds() -> Thresholds:
@@ -203,3 +209,45 @@ def _egress_record() -> EgressRecord:
 
 def _feedback() -> FeedbackGiven:
     return FeedbackGiven(text_id=TEXT_ID, text_source=TEXT_SOURCE, task="intent", output=_RIGHT, by="agent-17")
+
+
+def _reviews(prediction: Prediction) -> tuple[Message, ...]:
+    """Return the draw of a prediction that was kept, how it ended, and an alarm."""
+    accuracy = thresholds().accuracy(0.93, "en", SOME)
+    kept = prediction.model_copy(update={"confidence": 0.93, "accuracy": accuracy})
+    cell = ReviewCell(tenant="shop", language="en")
+    drawn: dict[str, Any] = {"hash": "0147ae147ae147ae", "share": 0.01, "least_share": 0.01}
+    route: dict[str, Any] = {"goal": 0.97, "evidence": "estimated", "level": 0.97}
+    asked = ReviewAsked(prediction=kept, cell=cell, **route, **drawn, token="6b" * 32)
+    closed = ReviewClosed(
+        text_id=TEXT_ID,
+        text_source=TEXT_SOURCE,
+        task="intent",
+        cell=cell,
+        model=_SMALL,
+        says=SOME,
+        confidence=0.93,
+        **route,
+        **drawn,
+        drawn_at=APPENDED_AT,
+        verdict="wrong",
+        by="agent-17",
+    )
+    alarm = AlarmRaised(
+        kind="errors",
+        task="intent",
+        cell=cell,
+        number=1,
+        steps=1,
+        model=_SMALL,
+        goal=0.97,
+        evidence="estimated",
+        e_value=71.4,
+        needed=65.8,
+        reviews=93,
+        errors=11,
+        since=APPENDED_AT - 86_400_000,
+        raised_at=APPENDED_AT + 60_000,
+        texts=(TextName(text_source=TEXT_SOURCE, text_id=TEXT_ID),),
+    )
+    return asked, closed, alarm

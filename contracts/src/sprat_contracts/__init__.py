@@ -2,7 +2,7 @@
 
 Read `texts`, `predictions`, `frontier` and `results` in the order of a text's way; then `wire` (records), `structured`,
 `text_warnings`, `ids`, `signing`, `trace_context`, `topics`, `dead_letters`, `codes`, `kept`, `thresholds`,
-`announcements` and `languages`.
+`announcements`, `reviews` and `languages`.
 """
 
 from sprat_contracts.announcements import ModelAnnounced
@@ -39,6 +39,7 @@ from sprat_contracts.predictions import (
     TranslationOutput,
 )
 from sprat_contracts.results import FeedbackGiven, Result, Route, SmallAnswer
+from sprat_contracts.reviews import AlarmRaised, ReviewAsked, ReviewCell, ReviewClosed, TextName
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
 from sprat_contracts.tasks import BUILT_IN, TaskTable
 from sprat_contracts.texts import LanguageDetected, TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
@@ -54,6 +55,7 @@ __all__ = [
     "SIGNATURE_HEADER",
     "TASKS",
     "Accuracy",
+    "AlarmRaised",
     "Alternative",
     "Cause",
     "Cell",
@@ -86,6 +88,9 @@ __all__ = [
     "ReasonCode",
     "Record",
     "Result",
+    "ReviewAsked",
+    "ReviewCell",
+    "ReviewClosed",
     "Route",
     "ScoredLabel",
     "SmallAnswer",
@@ -93,6 +98,7 @@ __all__ = [
     "TaskOptions",
     "TaskTable",
     "Tasks",
+    "TextName",
     "TextOutput",
     "TextSignature",
     "TextSubmitted",

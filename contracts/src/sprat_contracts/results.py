@@ -122,7 +122,7 @@ class Result(Message):
 
 
 class FeedbackGiven(Message):
-    """A correction of one Result: what the right answer is."""
+    """A correction of one Result: what the right answer is; or, with `of: review`, the answer to a review."""
 
     event_type: ClassVar[str] = "dev.sprat.feedback.given.v1"
 
@@ -133,3 +133,15 @@ class FeedbackGiven(Message):
     by: Annotated[
         str, Field(min_length=1, max_length=256, description="Who corrects it: a pseudonym or a system's name.")
     ]
+    of: Annotated[
+        str | None,
+        Field(description="`review`: it answers a draw; null: somebody picked the text."),
+    ] = None
+    token: Annotated[str | None, Field(description="Of the `ReviewAsked` that it answers.")] = None
+    verdict: Annotated[
+        str | None,
+        Field(
+            description="Of a review: `right`, `wrong` or `cannot_tell`, where somebody judged the small "
+            "model's answer; then `output` is that answer. Null: `output` is compared with it."
+        ),
+    ] = None

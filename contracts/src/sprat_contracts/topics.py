@@ -8,6 +8,7 @@ from sprat_contracts.base import Message
 from sprat_contracts.frontier import EgressRecord, FrontierAnswered, FrontierRequested
 from sprat_contracts.predictions import Prediction
 from sprat_contracts.results import FeedbackGiven, Result
+from sprat_contracts.reviews import AlarmRaised, ReviewAsked, ReviewClosed
 from sprat_contracts.tasks import BUILT_IN, TaskTable
 from sprat_contracts.texts import TextSubmitted
 
@@ -63,8 +64,8 @@ class Topic:
 class Topics:
     """The names of all topics under a prefix, and the table of their settings.
 
-    Texts, predictions and results have equal partition counts (`partitions`), which must never change. `models` has
-    one, so that announcements have one order.
+    Texts, predictions and results have equal partition counts (`partitions`), which must never change. `models`,
+    `alarms` and the topics of reviews have one, so that their records have one order.
     """
 
     prefix: str = DEFAULT_PREFIX
@@ -112,8 +113,23 @@ class Topics:
 
     @property
     def feedback(self) -> str:
-        """Corrections of Results."""
+        """Corrections of Results, and answers to reviews."""
         return f"{self.prefix}.feedback.v1"
+
+    @property
+    def reviews(self) -> str:
+        """Kept answers that were drawn to be reviewed. One partition, so that draws have one order."""
+        return f"{self.prefix}.reviews.v1"
+
+    @property
+    def reviews_closed(self) -> str:
+        """How each draw ended; one partition, like the draws."""
+        return f"{self.prefix}.reviews.closed.v1"
+
+    @property
+    def alarms(self) -> str:
+        """Alarms of what is kept; compacted."""
+        return f"{self.prefix}.alarms.v1"
 
     def table(self) -> tuple[Topic, ...]:
         """Return every topic with its settings."""
@@ -131,4 +147,7 @@ class Topics:
             delete(self.dead_letters, None, 14, 3072),
             delete(self.egress, EgressRecord, 400, 1024),
             delete(self.feedback, FeedbackGiven, 400, 1024),
+            Topic(self.reviews, ReviewAsked, "delete", 7 * DAY_MS, 2048 * KIB, 1),
+            Topic(self.reviews_closed, ReviewClosed, "delete", 400 * DAY_MS, 64 * KIB, 1),
+            Topic(self.alarms, AlarmRaised, "compact", None, 64 * KIB, 1),
         )

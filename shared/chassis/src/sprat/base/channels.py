@@ -11,13 +11,17 @@ from operator import or_
 from typing import Any, Final
 
 from sprat_contracts import (
+    AlarmRaised,
     EgressRecord,
+    FeedbackGiven,
     FrontierAnswered,
     FrontierRequested,
     Message,
     ModelAnnounced,
     Prediction,
     Result,
+    ReviewAsked,
+    ReviewClosed,
     TextSubmitted,
     Topics,
 )
@@ -25,6 +29,7 @@ from sprat_contracts import (
 ROUTER: Final = "router"
 FRONTIER: Final = "frontier"
 GATEWAY: Final = "gateway"
+GUARDIAN: Final = "guardian"
 STRICT_TEXTS: Final = ".strict"
 """Ends the client id of a router that is strict with texts."""
 
@@ -60,10 +65,11 @@ def router_channels(topics: Topics) -> Channels:
             **{topics.predictions(task): Prediction for task in topics.tasks},
             topics.frontier_answers: FrontierAnswered,
         },
-        follows={topics.models: ModelAnnounced},
+        follows={topics.models: ModelAnnounced, topics.alarms: AlarmRaised},
         writes={
             **{topics.results(task): Result for task in topics.tasks},
             topics.frontier_requests: FrontierRequested,
+            topics.reviews: ReviewAsked,
             topics.dead_letters: None,
         },
     )
@@ -94,6 +100,23 @@ def frontier_channels(topics: Topics) -> Channels:
     )
 
 
+def guardian_channels(topics: Topics) -> Channels:
+    """Return the topics that the guardian reads and writes."""
+    return Channels(
+        service=GUARDIAN,
+        description="Closes reviews of kept answers, and raises an alarm where more are wrong than the goal allows.",
+        reads={topics.reviews: ReviewAsked},
+        follows={
+            topics.models: ModelAnnounced,
+            topics.reviews_closed: ReviewClosed,
+            topics.alarms: AlarmRaised,
+            topics.feedback: FeedbackGiven,
+        },
+        watches={topics.results(task): Result for task in topics.tasks},
+        writes={topics.reviews_closed: ReviewClosed, topics.alarms: AlarmRaised, topics.dead_letters: None},
+    )
+
+
 def gateway_channels(topics: Topics, *, page: bool = True) -> Channels:
     """Return the topics that the HTTP front door reads and writes; without its page, it reads fewer."""
     answers: dict[str, type[Message] | None] = {topics.results(task): Result for task in topics.tasks}
@@ -117,4 +140,4 @@ def gateway_channels(topics: Topics, *, page: bool = True) -> Channels:
 def service_channels(topics: Topics) -> tuple[Channels, ...]:
     """Return the channels of every service with a consumer group."""
     specialists = (specialist_channels(task, topics) for task in topics.tasks)
-    return (*specialists, router_channels(topics), frontier_channels(topics))
+    return (*specialists, router_channels(topics), frontier_channels(topics), guardian_channels(topics))
