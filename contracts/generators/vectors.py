@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from sprat_contracts import Traceparent, ids, sign
+from pydantic import SecretStr
+
+from sprat.base.keys import Keys
+from sprat.base.review_tokens import ReviewTokens
+from sprat_contracts import ReviewCell, Traceparent, ids, sign
 
 _DERIVED = (
     (ids.RESULT, "/shop/chat", "order-4711/message-3", "intent"),
@@ -33,6 +37,12 @@ _SIGNED = (
     ("acme-bank", "/crm/mail", "mail-4711", ""),
 )
 _SIGNING_KEYS = ("thirty-two bytes are the least of", "Schlüssel: öffentlich, nur für Beispiele")
+_DRAWS = (
+    ("/shop/chat", "order-4711/message-3", "intent", ReviewCell(tenant="default", language="en")),
+    ("/shop/chat", "order-4711/message-3", "intent", ReviewCell(tenant="acme-bank", language="en")),
+    ("/büro/Köln", "Straße-ß-日本語-🐟", "ner", ReviewCell(tenant="Bücher & Köln", language="und")),
+    ('say "hi"\n', "back\\slash", "intent", ReviewCell()),
+)
 _PLAIN = (("sprat.texts.v1", 3, 41, 1_767_225_600_000), ("acme.texts.v1", 0, 0, 0))
 
 
@@ -61,6 +71,13 @@ def vectors() -> dict[str, Any]:
             "the id in UTF-8, and of the value's bytes (here in UTF-8).",
             "signed": [_signed(key, *text) for key in _SIGNING_KEYS for text in _SIGNED],
         },
+        "reviews": {
+            "about": "Key of a purpose = HMAC-SHA-256 with the secret's UTF-8 over the purpose and a zero byte. Hash "
+            "of a draw = the first 16 digits of the lower-case hex of HMAC-SHA-256 with the key of `review draw` over "
+            "the JSON array [source, id, task], written as names of ids are; token = the whole hex, with the key of "
+            "`review token`, over [source, id, task, tenant of the cell, its language, hash]; null is an empty string.",
+            "drawn": [_drawn(secret, *draw) for secret in _SIGNING_KEYS for draw in _DRAWS],
+        },
         "traceparent": [
             {"source": source, "id": id_, "traceparent": str(Traceparent.root(source, id_))}
             for _, source, id_, _ in _DERIVED[4:6]
@@ -71,6 +88,14 @@ def vectors() -> dict[str, Any]:
 def _signed(key: str, tenant: str, source: str, id: str, value: str) -> dict[str, str]:
     signature = sign(key.encode(), tenant, source, id, value.encode()).decode()
     return {"key": key, "tenant": tenant, "source": source, "id": id, "value": value, "signature": signature}
+
+
+def _drawn(secret: str, source: str, id: str, task: str, cell: ReviewCell) -> dict[str, Any]:
+    tokens = ReviewTokens(Keys(SecretStr(secret)))
+    hash_ = tokens.hash(source, id, task)
+    token = tokens.token(source, id, task, cell, hash_)
+    named = {"source": source, "id": id, "task": task, "tenant": cell.tenant, "language": cell.language}
+    return {"secret": secret, **named, "hash": hash_, "token": token}
 
 
 def _plain(topic: str, partition: int, offset: int, timestamp_ms: int) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""Which kept answers are drawn for review, and the token by which an answer to a draw counts.
+
+Both are keyed, so nobody upstream can choose what is drawn, and nobody outside the installation can answer for a draw.
+The hash depends on source, id and task alone: the same text has the same draw, whatever it says and whatever the
+confidence of its answer.
+"""
+
+import hmac
+from typing import Final
+
+from sprat.base.keys import KeyedHash, Keys
+from sprat_contracts import Prediction, ReviewAsked, ReviewCell, ReviewClosed
+from sprat_contracts.languages import is_auto, primary_subtag
+
+DRAW: Final = "review draw"
+TOKEN: Final = "review token"  # noqa: S105 - the name of a purpose
+UNDETERMINED: Final = "und"
+"""The language of a cell, as BCP 47 writes it, where that of the text is not known."""
+_DIGITS: Final = 16
+"""Of a hash: 64 bits in hex."""
+_ALL: Final = 1 << 64
+
+
+class ReviewTokens:
+    """Hashes and tokens of draws, by the keys of an installation."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._draw = KeyedHash(keys.current(DRAW))
+        self._tokens = tuple(map(KeyedHash, keys.accepted(TOKEN)))
+
+    def hash(self, source: str, id: str, task: str) -> str:
+        """Return the hash that decides whether a kept answer is drawn: 64 bits in hex."""
+        return self._draw(source, id, task)[:_DIGITS]
+
+    def token(self, source: str, id: str, task: str, cell: ReviewCell, hash: str) -> str:
+        """Return the token of a draw, with the current secret."""
+        return self._tokens[0](*_covered(source, id, task, cell, hash))
+
+    def is_of(self, draw: ReviewAsked | ReviewClosed, token: str | None) -> bool:
+        """Return whether a token is that of a draw, with either secret that is valid."""
+        of = draw.prediction if isinstance(draw, ReviewAsked) else draw
+        covered = _covered(of.text_source, of.text_id, of.task, draw.cell, draw.hash)
+        given = (token or "").encode()
+        return any(hmac.compare_digest(each(*covered).encode(), given) for each in self._tokens)
+
+
+def is_drawn(hash: str, share: float) -> bool:
+    """Return whether a hash is among the given share of all."""
+    return int(hash, 16) < share * _ALL
+
+
+def cell_of(prediction: Prediction, tenant: str) -> ReviewCell:
+    """Return the cell of an answer; `tenant` is the one of the policy."""
+    language = primary_subtag(prediction.text_language)
+    return ReviewCell(tenant=tenant, language=language if _is_known(language) else UNDETERMINED)
+
+
+def _is_known(language: str) -> bool:
+    return len(language) > 1 and not is_auto(language)
+
+
+def _covered(source: str, id: str, task: str, cell: ReviewCell, hash: str) -> tuple[str, ...]:
+    return source, id, task, cell.tenant or "", cell.language or "", hash
