@@ -70,6 +70,9 @@ async def test_a_correction_is_published_as_the_contract_says(kafka, topics, run
         "task": "intent",
         "output": {"label": "transfer", "alternatives": []},
         "by": "qa",
+        "of": None,
+        "token": None,
+        "verdict": None,
     }
 
 

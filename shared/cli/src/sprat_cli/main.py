@@ -33,6 +33,7 @@ COMMANDS = {
     "trace": "Show every record that a text caused, across all topics.",
     "dlq": "Show what could not be handled, and replay it.",
     "feedback": "Publish corrections; export them as a training file.",
+    "review": "Review kept answers that were drawn, one key a label.",
     "train": "Fit a model on labels of your own.",
     "policy": "Check a policy file, and say what it allows.",
     "task": "Add tasks of your own: each is a file beside the policy.",

@@ -12,6 +12,7 @@ from sprat_contracts import (
     LabelsOutput,
     MaskedOutput,
     NerOutput,
+    Output,
     ReasonCode,
     Result,
     TextOutput,
@@ -46,11 +47,15 @@ def when(epoch_ms: int) -> str:
 
 def answer(result: Result, limit: int | None = None) -> str:
     """Return the answer in words, at most `limit` characters with an ellipsis; or, in full, why there is none."""
-    output = result.output
-    if output is None:
+    if result.output is None:
         return printable(f"no answer: {_why(result.declined)}") if result.declined else "—"
+    return said_by(result.output, result.task, limit)
+
+
+def said_by(output: Output, task: str, limit: int | None = None) -> str:
+    """Return an output in words, at most `limit` characters with an ellipsis."""
     if isinstance(output, IntentOutput):
-        outside = "none of the known intents" if result.task == "intent" else f"outside every label of {result.task}"
+        outside = "none of the known intents" if task == "intent" else f"outside every label of {task}"
         said = output.label or outside
     elif isinstance(output, LabelsOutput):
         said = ", ".join(each.label for each in output.labels) or "none of the labels"
