@@ -169,6 +169,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(
         {"text_id": "t-1", "label": "transfer"},
         {"text_id": "t-1", "label": "balance"},
         {"text_id": "t-2", "label": None},
+        {"text_id": "t-2", "label": "transfer", "of": "review", "token": "0" * 64},
         {"text_id": "odd", "label": "transfer"},
         {"text_id": "formula", "label": "transfer"},
         {"text_id": plain_id, "text_source": plain_source, "label": "balance"},
@@ -190,7 +191,7 @@ async def test_corrections_are_joined_with_their_texts_and_the_rest_is_counted(
         "labels": {"balance": 2, "transfer": 1},
         "authors": {"qa": 4},
         "conflicts": 0,
-        "left_out": {"unreadable": 1, "superseded": 1, "not_found": 1, "untrainable": 1},
+        "left_out": {"unreadable": 1, "review": 1, "superseded": 1, "not_found": 1, "untrainable": 1},
         "new_labels": {},
         "texts_not_found": [{"text_id": "never", "text_source": "/crm"}],
     }

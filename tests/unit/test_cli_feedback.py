@@ -114,6 +114,15 @@ def test_corrections_of_another_task_or_kind_are_not_taken():
     assert corrections.left_out == {"wrong_output": 1, "unreadable": 1}
 
 
+def test_an_answer_to_a_review_is_no_correction_and_supersedes_none():
+    corrections = Corrections("intent", IntentOutput)
+    corrections.add(record(0, 1_000, output={"label": "a"}))
+    corrections.add(record(1, 2_000, output={"label": "b"}, of="review", token="0" * 64))
+    ((_, last),) = corrections.latest.items()
+    assert last.output == IntentOutput(label="a")
+    assert corrections.left_out == {"review": 1}
+
+
 @pytest.fixture
 def joined(monkeypatch):
     """Replace what Kafka holds: call it with the corrections and their texts."""

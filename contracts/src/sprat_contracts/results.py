@@ -1,7 +1,7 @@
 """`Result`: the end of a text and a task, written by the router alone; `FeedbackGiven`: a correction of one."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -9,6 +9,9 @@ from sprat_contracts.base import Message, Part, Probability, TaskName, TimingsMs
 from sprat_contracts.frontier import Egress, TierStep, Usage
 from sprat_contracts.predictions import Declined, ModelRef, Origin, Output, TextId, TextSource
 from sprat_contracts.texts import LanguageDetected, TextWarning
+
+OF_REVIEW: Final = "review"
+"""What an answer to a review is `of`."""
 
 
 class Route(Part):
@@ -145,3 +148,8 @@ class FeedbackGiven(Message):
             "model's answer; then `output` is that answer. Null: `output` is compared with it."
         ),
     ] = None
+
+    @property
+    def is_review(self) -> bool:
+        """Whether it answers a draw: then it corrects nothing."""
+        return self.of == OF_REVIEW

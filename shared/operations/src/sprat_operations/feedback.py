@@ -38,11 +38,13 @@ SOURCE: Final = "/sprat/feedback"
 SUPERSEDED: Final = "superseded"
 UNREADABLE: Final = "unreadable"
 WRONG_OUTPUT: Final = "wrong_output"
+REVIEW: Final = "review"
 EXPIRED: Final = "expired"
 NOT_FOUND: Final = "not_found"
 INVALID_TEXT: Final = "invalid_text"
 
 WHY: Final[Mapping[str, str]] = {
+    REVIEW: "answers to reviews, which measure and train nothing",
     SUPERSEDED: "corrected again later",
     UNREADABLE: "records that are no correction",
     WRONG_OUTPUT: "the output is not one of the task",
@@ -164,6 +166,9 @@ class Corrections:
             self.left_out[UNREADABLE] += 1
             return
         if message.task != self.task:
+            return
+        if message.is_review:  # its text was drawn to measure the model: what trains on it can no longer be measured
+            self.left_out[REVIEW] += 1
             return
         if not isinstance(message.output, self.form):
             self.left_out[WRONG_OUTPUT] += 1

@@ -41,7 +41,8 @@ Examples:
 \b
 Of each text the last correction counts. Its text is looked for on the topic of texts, all of which is read; texts are
 kept there for 7 days by default, so export more often than that. What cannot be joined is counted
-with the reason, and up to five ids that no text has are named. Where the texts asked for several models of the task,
+with the reason, and up to five ids that no text has are named; so are answers to reviews, which measure a model and
+never train it. Where the texts asked for several models of the task,
 --model names one: each has labels of its own.
 A label that no announced model knows, nor the task's file, is left out, because whoever may write corrections can make
 one up: it is named with its authors, and --allow-new-label takes it. Authors are what corrections say.
