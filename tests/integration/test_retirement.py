@@ -254,7 +254,7 @@ async def test_a_topic_of_models_that_cannot_be_read_stops_no_service(
                 assert follower.owns(text)
             finally:
                 broker.resume()
-            assert caplog.text.count("the models topic cannot be read: TimeoutError") == 1
+            assert caplog.text.count(f"{prefix}.models.v1 cannot be read: TimeoutError") == 1
             now[0] += 11
             await follower.refresh()
             assert not follower.owns(text)

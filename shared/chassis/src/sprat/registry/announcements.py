@@ -1,19 +1,18 @@
 """The compacted `models` topic: announcing a model, and reading what others announce."""
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
 
 from sprat.base.errors import Fatal, Retryable
 from sprat.base.retry import OnceAMinute
 from sprat.base.settings import KafkaSettings
-from sprat.kafka.clients import make_consumer
+from sprat.kafka.log_reader import CATCH_UP_S, LogReader
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat.kafka.signatures import Refusal, Signatures, Verdict
 from sprat.registry.model_table import model_key
@@ -23,7 +22,6 @@ from sprat_contracts.ids import derive
 
 log = logging.getLogger(__name__)
 
-_CATCH_UP_S = 10.0
 _STALE_MS = 60_000
 """A first announcement that no second one follows within this time belongs to a failed start."""
 
@@ -79,9 +77,6 @@ class Ownership:
 class ModelsReader:
     """Reads the models topic from its beginning; each `catch_up` reads to the end at that moment.
 
-    In between, its partitions are paused: a broker answers the requests of a connection in order, so a request for the
-    end would wait behind a fetch that waits for records.
-
     Args:
         settings: of Kafka.
         signatures: verify the records; None: all are read as they are, by tools that decide nothing.
@@ -103,17 +98,8 @@ class ModelsReader:
         self._topic = settings.topics.models
         self._signatures = signatures
         self._apply = apply
-        self._consumer = make_consumer(
-            settings.client(),
-            self._topic,
-            group_id=None,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=100,
-            # aiokafka asks this long for a topic that does not exist before it raises.
-            request_timeout_ms=5_000,
-        )
-        self._partitions: list[TopicPartition] = []
         self._retirements: dict[bytes | None, Retirement] = {}
+        self._log = LogReader(settings, (self._topic,), self._take, self._retirements.clear)
         self._ignored: dict[bytes | None, IgnoredRecord] = {}
         """Since the last reading, the last one under each key, unless a valid one has come since: then it stays until
         compaction removes it."""
@@ -124,37 +110,16 @@ class ModelsReader:
         Raises:
             Fatal: the topic does not exist.
         """
-        try:
-            await self._consumer.start()
-        except UnknownTopicOrPartitionError:
-            raise Fatal(f"topic {self._topic} does not exist: run `sprat topics create`") from None
-        self._partitions = list(self._consumer.assignment())
+        await self._log.start()
         await self.catch_up()
 
-    async def catch_up(self, within_s: float = _CATCH_UP_S) -> None:
+    async def catch_up(self, within_s: float = CATCH_UP_S) -> None:
         """Read to the current end of the topic.
 
         Raises:
             Retryable: Kafka does not answer within `within_s`.
         """
-        try:
-            async with asyncio.timeout(within_s):
-                await self._read_to_the_end()
-        except (KafkaError, TimeoutError) as error:
-            raise Retryable(f"the models topic cannot be read: {type(error).__name__}") from None
-
-    async def _read_to_the_end(self) -> None:
-        ends = await self._consumer.end_offsets(self._partitions)
-        for partition, end in ends.items():
-            if await self._consumer.position(partition) > end:  # the topic was deleted and created again
-                self._consumer.seek(partition, 0)
-                self._retirements.clear()
-            while await self._consumer.position(partition) < end:
-                self._consumer.resume(partition)
-                for records in (await self._consumer.getmany(partition, timeout_ms=200)).values():
-                    for record in records:
-                        self._take(record)
-            self._consumer.pause(partition)
+        await self._log.catch_up(within_s)
         ignored = tuple(self._ignored.values())
         self._ignored.clear()
         self._on_ignored(ignored)
@@ -179,7 +144,7 @@ class ModelsReader:
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        await self._log.stop()
 
     def _take(self, record: ConsumerRecord) -> None:
         verdict = None if self._signatures is None else self._signatures.verdict(record)
