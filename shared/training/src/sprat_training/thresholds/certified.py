@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from sprat.base.binomial import at_most
 from sprat_contracts.thresholds import CERTAINTY, LEAST_THRESHOLD, NONE, SOME, Says, Step
 from sprat_training.thresholds.rows import Doubles, Flags, Integers, Purpose, Rows
 
@@ -117,17 +118,6 @@ def certify(confidence: Doubles, right: Flags, goal: float, spend: float, steps:
         return None
     right_ones = certified - int(wrong[certified - 1])
     return Step(accuracy=goal, threshold=float(confidence[certified - 1]), kept=certified, right=right_ones)
-
-
-def at_most(errors: int, rows: int, risk: float) -> float:
-    """Return the chance of at most so many errors in so many rows, of which each is wrong with this risk: exact."""
-    if errors >= rows:
-        return 1.0
-    numbers = np.arange(1, errors + 1)
-    ratios = np.log((rows - numbers + 1) / numbers) + math.log(risk / (1 - risk))
-    logs = rows * math.log1p(-risk) + np.concatenate([[0.0], np.cumsum(ratios)])
-    most = float(logs.max())
-    return min(math.exp(most) * float(np.exp(logs - most).sum()), 1.0)
 
 
 def places(confidence: Doubles, least: int, steps: int = STEPS) -> Integers:
