@@ -42,8 +42,9 @@ _WHY: Final = {
     "SPRAT_UNSIGNED_RECORDS=accept until they are replaced",
     "invalid": "it is ignored: its signature is not this installation's; services have different SPRAT_SECRETs, or "
     "somebody else writes to this topic",
-    "outdated": "it is ignored: it withdraws an announcement that another has followed; where nobody has just "
-    "withdrawn the model while its service started, somebody else has written an old withdrawal once more",
+    "outdated": "it is ignored: it withdraws an announcement that another has followed, or is an alarm with a number "
+    "below the last; where nobody has just withdrawn the model while its service started, somebody else has written an "
+    "old record once more",
     "replay": "it names one service, as a replay does, without the signature of `sprat dlq replay`: it is for all",
 }
 
