@@ -1,0 +1,140 @@
+"""The tests of a task's reviews: which are open, what each has counted, and when one raises its alarm.
+
+Everything follows from the `ReviewClosed` of the draws, in their order: counted again, they give the same tests in the
+same order, with the same alarms.
+
+A year's false alarms are bounded for each task. In a calendar year (UTC), half of δ is for the tests of the whole task
+and half for those of its cells. Each half is shared in the order in which the tests open: the k-th has 6/(π²k²) of it,
+and these shares add up to 1. What opens a test, and which test a draw is of, is decided before its answer is known.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from sprat_contracts import ReviewCell, ReviewClosed, TextName
+from sprat_contracts.reviews import RIGHT, WRONG
+from sprat_guardian.evidence import evidence
+
+DELTA: Final = 0.05
+"""The chance of a false alarm that a task may have in a calendar year."""
+LEAST_REVIEWS: Final = 50
+"""A cell with fewer raises no alarm of its own: its reviews count for the whole task."""
+ALL_CELLS: Final = ReviewCell()
+"""The place of the tests of a whole task."""
+_TEXTS: Final = 5
+"""An alarm names so many texts with a wrong answer, the latest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessKey:
+    """What distinguishes one test from another: a change in any of it opens a new one, its return continues the old."""
+
+    task: str
+    cell: ReviewCell
+    """`ALL_CELLS` for a test of the whole task."""
+    model: tuple[str, str] | None
+    """Name and version of the model that answered."""
+    goal: float
+    clears: int
+    """How many alarms of this place were cleared before."""
+    year: int
+    """The calendar year (UTC) in which its draws were drawn."""
+
+    @property
+    def is_pooled(self) -> bool:
+        """Return whether it is a test of the whole task."""
+        return self.cell == ALL_CELLS
+
+
+@dataclass(slots=True)
+class Process:
+    """A test and what it has counted so far."""
+
+    key: ProcessKey
+    place: int
+    """It is the k-th that was opened of its task, year and half."""
+    reviews: int = 0
+    errors: int = 0
+    since_ms: int | None = None
+    """When the first of its draws was drawn."""
+    wrong: deque[TextName] = field(default_factory=lambda: deque(maxlen=_TEXTS))
+    """The latest texts with a wrong answer."""
+    is_raised: bool = False
+    """An alarm is raised once."""
+
+    @property
+    def needed(self) -> float:
+        """The evidence from which on the alarm is raised: 1/δ_k."""
+        return 1 / share_of_delta(self.place)
+
+    @property
+    def evidence(self) -> float:
+        """The evidence against its goal so far."""
+        return evidence(self.reviews, self.errors, 1 - self.key.goal)
+
+    def count(self, closed: ReviewClosed) -> bool:
+        """Count one more answered draw and return whether the alarm is raised by it."""
+        self.since_ms = closed.drawn_at if self.since_ms is None else self.since_ms
+        self.reviews += 1
+        if closed.verdict == WRONG:
+            self.errors += 1
+            self.wrong.append(TextName(text_source=closed.text_source, text_id=closed.text_id))
+        has_enough = self.key.is_pooled or self.reviews >= LEAST_REVIEWS
+        raises = not self.is_raised and has_enough and self.evidence >= self.needed
+        self.is_raised |= raises
+        return raises
+
+
+class Processes:
+    """All tests, of all tasks and years."""
+
+    def __init__(self) -> None:
+        self._processes: dict[ProcessKey, Process] = {}
+        self._opened: dict[tuple[str, int, bool], int] = {}
+        """Task, year, and whether of the whole task → tests opened so far."""
+
+    def __iter__(self) -> Iterator[Process]:
+        """Yield all, in the order in which they opened."""
+        return iter(self._processes.values())
+
+    def count(self, closed: ReviewClosed) -> list[Process]:
+        """Count a closed draw in its two tests, and return those that raise their alarm by it.
+
+        Call it once for each draw, in the order of the draws. What was not answered, or could not be told, and what was
+        kept without a goal, is left out.
+        """
+        if closed.verdict not in {RIGHT, WRONG} or closed.disputed:
+            return []
+        return [process for key in keys_of(closed) if (process := self._process(key)).count(closed)]
+
+    def steps(self, process: Process) -> int:
+        """Return how many alarms its place has had since its last clear: `tighten` raises the goal so often."""
+        place = (process.key.task, process.key.cell, process.key.clears)
+        keys = (each.key for each in self._processes.values() if each.is_raised)
+        return sum((key.task, key.cell, key.clears) == place for key in keys)
+
+    def _process(self, key: ProcessKey) -> Process:
+        if key not in self._processes:
+            half = (key.task, key.year, key.is_pooled)
+            self._opened[half] = place = self._opened.get(half, 0) + 1
+            self._processes[key] = Process(key, place)
+        return self._processes[key]
+
+
+def keys_of(closed: ReviewClosed) -> tuple[ProcessKey, ...]:
+    """Return the tests that a draw counts for: of its task and of its cell; none where it was kept without a goal."""
+    if closed.goal is None or not 0 < closed.goal < 1:
+        return ()
+    model = None if closed.model is None else (closed.model.name, closed.model.version)
+    year = datetime.fromtimestamp(closed.drawn_at / 1000, UTC).year
+    pooled = ProcessKey(closed.task, ALL_CELLS, model, closed.goal, closed.pooled_clears, year)
+    return pooled, replace(pooled, cell=closed.cell, clears=closed.clears)
+
+
+def share_of_delta(place: int) -> float:
+    """Return δ_k: the chance of a false alarm that the k-th test of a task's half of a year has."""
+    return DELTA / 2 * 6 / (math.pi**2 * place**2)

@@ -1,0 +1,193 @@
+"""The evidence against a goal, and the tests that a draw counts for."""
+
+import math
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+
+import pytest
+
+from sprat_contracts import ModelRef, ReviewCell, ReviewClosed
+from sprat_contracts.reviews import CANNOT_TELL, RIGHT, UNANSWERED, WRONG
+from sprat_guardian.evidence import BETS, evidence
+from sprat_guardian.processes import ALL_CELLS, DELTA, LEAST_REVIEWS, Process, Processes, share_of_delta
+
+pytestmark = pytest.mark.unit
+
+SHOP_EN = ReviewCell(tenant="shop", language="en")
+SHOP_DE = ReviewCell(tenant="shop", language="de")
+JUNE = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)
+NEW_YEAR = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
+TEXTS = count()
+
+
+def closed(verdict: str = RIGHT, cell: ReviewCell = SHOP_EN, version: str = "1", **changed) -> ReviewClosed:
+    given = {
+        "text_id": f"text-{next(TEXTS)}",
+        "text_source": "/shop",
+        "task": "intent",
+        "cell": cell,
+        "model": ModelRef(name="m", version=version),
+        "says": "some",
+        "confidence": 0.9,
+        "goal": 0.98,
+        "hash": "0" * 16,
+        "share": 0.01,
+        "least_share": 0.01,
+        "drawn_at": JUNE,
+        "verdict": verdict,
+    }
+    return ReviewClosed(**given | changed)
+
+
+wrong = partial(closed, WRONG)
+
+
+def until_alarm(processes: Processes, of=wrong, most: int = 1000) -> tuple[int, list[Process]]:
+    """Count draws until an alarm; return after how many, and what raises it."""
+    for number in range(1, most + 1):
+        if raised := processes.count(of()):
+            return number, raised
+    raise AssertionError("no alarm")
+
+
+def chance(reviews: int, errors: int, of_an_error: float) -> float:
+    return math.comb(reviews, errors) * of_an_error**errors * (1 - of_an_error) ** (reviews - errors)
+
+
+@pytest.mark.parametrize("allowed", [0.005, 0.02, 0.2])
+def test_at_the_allowed_chance_of_an_error_the_evidence_is_one_on_average_and_below_it_less(allowed: float) -> None:
+    def average(of_an_error: float) -> float:
+        return sum(chance(40, errors, of_an_error) * evidence(40, errors, allowed) for errors in range(41))
+
+    assert average(allowed) == pytest.approx(1)
+    assert average(allowed * 0.9) < 1 < average(allowed * 1.1)
+
+
+def test_the_evidence_is_the_stake_of_bets_at_each_review_in_any_order() -> None:
+    allowed, answers = 0.02, [0, 0, 1, 0, 1, 1, 0]
+    stakes = dict(BETS)
+    for answer in answers:
+        for odds in stakes:
+            bet = (odds - 1) / (1 + (odds - 1) * allowed)
+            stakes[odds] *= 1 + bet * (answer - allowed)
+
+    assert math.isclose(sum(BETS.values()), 1)
+    assert evidence(len(answers), sum(answers), allowed) == pytest.approx(sum(stakes.values()))
+
+
+def test_the_evidence_of_very_many_reviews_is_a_number() -> None:
+    assert evidence(10**7, 10**7, 0.005) > 1e300
+    assert math.isfinite(evidence(10**7, 10**7, 0.005))
+    assert evidence(10**9, 0, 0.2) < 1e-300
+
+
+def test_the_shares_of_all_tests_of_a_task_and_year_are_no_more_than_delta() -> None:
+    shares = [share_of_delta(place) for place in range(1, 10_000)]
+
+    assert shares[0] == pytest.approx(0.025 * 6 / math.pi**2)
+    assert shares[3] == pytest.approx(shares[0] / 16)
+    assert 0.999 * DELTA < 2 * sum(shares) < DELTA
+
+
+def test_the_whole_task_alarms_before_a_cell_with_fewer_than_fifty_reviews() -> None:
+    processes = Processes()
+
+    first, (pooled,) = until_alarm(processes)
+    more, (cell,) = until_alarm(processes)
+
+    assert (pooled.key.cell, cell.key.cell) == (ALL_CELLS, SHOP_EN)
+    assert first < 10
+    assert evidence(first - 1, first - 1, 0.02) < 1 / share_of_delta(1) <= evidence(first, first, 0.02)
+    assert first + more == LEAST_REVIEWS
+
+
+def test_an_alarm_is_raised_once_and_names_the_latest_five_texts_with_a_wrong_answer() -> None:
+    processes = Processes()
+    given = [closed(drawn_at=JUNE + 1), *(wrong() for _ in range(9))]
+    raised = [process for each in given for process in processes.count(each)]
+
+    (alarm,) = raised
+    assert alarm.is_raised
+    assert alarm.since_ms == JUNE + 1
+    assert [each.text_id for each in alarm.wrong] == [each.text_id for each in given[-5:]]
+    assert (alarm.reviews, alarm.errors) == (10, 9)
+
+
+def test_a_version_a_goal_a_clear_and_a_year_open_tests_and_a_returned_version_continues_its_own() -> None:
+    processes = Processes()
+    for each in (
+        closed(),
+        closed(version="2"),
+        closed(goal=0.97),
+        closed(clears=1),
+        closed(pooled_clears=1),
+        closed(),
+        closed(drawn_at=NEW_YEAR - 1),
+        closed(drawn_at=NEW_YEAR),
+        closed(task="ner"),
+    ):
+        assert processes.count(each) == []
+
+    def places(*, pooled: bool) -> list[tuple[str, int, int, int]]:
+        keyed = [(each.key, each) for each in processes if each.key.is_pooled is pooled]
+        return [(key.task, key.year, each.place, each.reviews) for key, each in keyed]
+
+    first_pooled, first_cell = 4, 4  # of the first version: three in June and one in December, less what a clear opened
+    assert places(pooled=True) == [
+        ("intent", 2026, 1, first_pooled),
+        ("intent", 2026, 2, 1),
+        ("intent", 2026, 3, 1),
+        ("intent", 2026, 4, 1),
+        ("intent", 2027, 1, 1),
+        ("ner", 2026, 1, 1),
+    ]
+    assert places(pooled=False) == [
+        ("intent", 2026, 1, first_cell),
+        ("intent", 2026, 2, 1),
+        ("intent", 2026, 3, 1),
+        ("intent", 2026, 4, 1),
+        ("intent", 2027, 1, 1),
+        ("ner", 2026, 1, 1),
+    ]
+
+
+def test_a_later_test_needs_more_evidence() -> None:
+    def reviews_until_the_cell_alarms(*before: ReviewClosed) -> float:
+        processes = Processes()
+        for each in before:
+            processes.count(each)
+        raised = [until_alarm(processes)[1] for _ in range(2)]
+        return raised[-1][0].needed
+
+    alone = reviews_until_the_cell_alarms()
+    third = reviews_until_the_cell_alarms(closed(cell=SHOP_DE), closed(version="2"))
+    assert third == pytest.approx(9 * alone)
+
+
+def test_draws_without_an_answer_or_a_goal_and_disputed_records_count_for_no_test() -> None:
+    processes = Processes()
+
+    for each in (
+        closed(UNANSWERED),
+        closed(CANNOT_TELL),
+        closed("what a later version says"),
+        wrong(disputed=True),
+        wrong(goal=None),
+        wrong(goal=1.0),
+    ):
+        assert processes.count(each) == []
+
+    assert list(processes) == []
+
+
+def test_steps_are_the_alarms_of_a_place_since_its_last_clear() -> None:
+    processes = Processes()
+
+    def alarmed(**changed) -> int:
+        _, (pooled,) = until_alarm(processes, partial(wrong, **changed))
+        return processes.steps(pooled)
+
+    assert [alarmed(), alarmed(goal=0.985), alarmed(goal=0.985, version="2")] == [1, 2, 3]
+    assert alarmed(pooled_clears=1, clears=1) == 1
+    assert alarmed(task="ner") == 1
