@@ -29,7 +29,7 @@ def error_of(path: Path) -> str:
         pytest.param(
             "tasks:\n  intent:\n    models:\n      hr:\n        keepat: 0.5\n",
             ":5:9: tasks.intent.models.hr.keepat: no such field; did you mean keep_at? "
-            "known here: goal, evidence, keep_at, uncalibrated, uncalibrated_keep_at, languages, ",
+            "known here: goal, evidence, keep_at, uncalibrated, uncalibrated_keep_at, review, on_alarm, languages, ",
             id="a typo below a model",
         ),
         pytest.param(

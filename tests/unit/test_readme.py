@@ -15,7 +15,7 @@ from sprat_inference.artefact import load_artefact
 from sprat_inference.serving import Specialist
 from sprat_intent.__main__ import SERVICE as INTENT
 from sprat_ner.__main__ import SERVICE as NER
-from sprat_policy import load_guarded_policy, load_policy
+from sprat_policy import ReviewPolicy, load_guarded_policy, load_policy
 from sprat_translation.__main__ import SERVICE as TRANSLATION
 from support.readme import CONFIGURATION, DOCS, PAGES, documented_settings, programs, section, settings
 from tests.bench import benchmarks_page
@@ -63,6 +63,13 @@ def test_the_policy_shown_is_valid_and_does_what_its_comments_say(tmp_path: Path
     assert (rules.rule("hr", "en").evidence, policy.tenant("acme-bank").frontier) == ("certified", "allow")
     assert policy.task("translation").rule("default", "en").keep_at == 0.63
     assert policy.tenant("somebody else").frontier == "deny"
+
+
+def test_the_policy_of_reviews_is_valid_and_shows_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(programs()["policy-reviews"], "utf-8")
+    rule = load_policy(file).task("intent").rule("default", "en")
+    assert (rule.review, rule.on_alarm) == (ReviewPolicy(share=0.01), "tighten")
 
 
 def test_the_policy_of_tenants_is_valid_and_does_what_its_comments_say(tmp_path: Path) -> None:

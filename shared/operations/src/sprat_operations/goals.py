@@ -84,18 +84,34 @@ def _certified(rule: KeepRule) -> str:
 
 
 def rules_in_words(rules: TaskRules) -> Iterator[str]:
-    """Return which answers of a task are kept: by its default model, in a language and by a model with other rules."""
+    """Return which answers of a task are kept: by its default model, in a language and by a model with other rules.
+
+    Then which of these are reviewed, and what an alarm does.
+    """
     general = rules.rule(DEFAULT_MODEL, "")
     yield f"kept by {_words(general)}"
     for language in rules.named_languages(DEFAULT_MODEL):
         yield f"in {language} by {_words(rules.rule(DEFAULT_MODEL, language))}"
     for model in rules.named_models:
         its = rules.rule(model, "")
-        if its != general:
+        if _words(its) != _words(general):
             yield f"{model} by {_words(its)}"
         for language in rules.named_languages(model):
-            if (own := rules.rule(model, language)) not in (its, rules.rule(DEFAULT_MODEL, language)):
-                yield f"{model} in {language} by {_words(own)}"
+            others = (_words(its), _words(rules.rule(DEFAULT_MODEL, language)))
+            if (own := _words(rules.rule(model, language))) not in others:
+                yield f"{model} in {language} by {own}"
+    yield from _reviews(general)
+    for model in rules.named_models:
+        its = rules.rule(model, "")
+        if (its.review, its.on_alarm) != (general.review, general.on_alarm):
+            yield from (f"{model}: {words}" for words in _reviews(its))
+
+
+def _reviews(rule: KeepRule) -> Iterator[str]:
+    if rule.review is not None and rule.review.share:
+        yield str(rule.review)
+    if rule.on_alarm != "tell":
+        yield f"{rule.on_alarm} on an alarm"
 
 
 def _words(rule: KeepRule) -> str:

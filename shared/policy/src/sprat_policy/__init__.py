@@ -3,6 +3,7 @@
 from sprat_policy.door_signer import DoorSigner
 from sprat_policy.edit import set_task_model
 from sprat_policy.load import load_door_policy, load_guarded_policy, load_policy
+from sprat_policy.review_policy import OnAlarm, ReviewPolicy
 from sprat_policy.rules import (
     ALL_OTHERS,
     PatternRule,
@@ -70,9 +71,11 @@ __all__ = [
     "LanguagePolicy",
     "ModelPolicy",
     "NoneGoal",
+    "OnAlarm",
     "PatternRule",
     "Policy",
     "PrivacyPolicy",
+    "ReviewPolicy",
     "TaskFile",
     "TaskFiles",
     "TaskFilesSettings",

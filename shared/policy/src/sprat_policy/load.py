@@ -89,7 +89,8 @@ def load_door_policy(
 def _read_policy(raw: bytes, path: Path | str, tasks: Collection[str] | None = None) -> tuple[Policy, Document]:
     policy, document = section_of(raw, path, Policy)
     unknown = () if tasks is None else _unknown_tasks(policy, tasks, document, path)
-    _refuse(path, [*_shared_sources(policy, document, path), *_bad_tiers(policy, document, path), *unknown])
+    beside = (_shared_sources, _bad_tiers, _bad_reviewers)
+    _refuse(path, [*(line for check in beside for line in check(policy, document, path)), *unknown])
     return policy, document
 
 
@@ -142,6 +143,16 @@ def _bad_tiers(policy: Policy, document: Document, path: Path | str) -> Iterator
     for place, problem in policy.tier_problems():
         location: Location = ("tiers", place)
         yield _line(path, document.values[location], f"{_dotted(location)}: {problem}")
+
+
+def _bad_reviewers(policy: Policy, document: Document, path: Path | str) -> Iterator[str]:
+    """Return a line for each review by somebody whom the policy does not name."""
+    own = {name: getattr(policy.tasks, name) for name in TaskPolicies.model_fields}
+    for name, rules in (own | dict(policy.tasks.of_files)).items():
+        for below, review in rules.reviews():
+            location: Location = ("tasks", name, *below, "by")
+            if problem := policy.problem_of_reviewer(name, review.by):
+                yield _line(path, document.values[location], f"{_dotted(location)}: {_shorten(review.by)}: {problem}")
 
 
 def _unknown_tasks(policy: Policy, tasks: Collection[str], document: Document, path: Path | str) -> Iterator[str]:

@@ -10,13 +10,15 @@ import re2  # type: ignore[import-untyped]  # google-re2 carries no types
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from sprat.base.errors import UserError
 from sprat_contracts import TASKS, ModelAnnounced
+from sprat_contracts.reviews import PEOPLE
 from sprat_contracts.texts import FrontierRule
 from sprat_policy.section import HostName, PolicySection, variable_of
 from sprat_policy.source_globs import Claim
 from sprat_policy.task_policy import TaskPolicies, TaskRules
 from sprat_policy.tenant_policy import TenantPolicy
-from sprat_policy.tiers import INSIDE, MAX_TIERS, TierPolicy, is_relayed
+from sprat_policy.tiers import FRONTIER, INSIDE, MAX_TIERS, TierPolicy, is_relayed
 
 STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
@@ -198,6 +200,8 @@ class Policy(PolicySection):
                 yield place, f"another tier is called {tier.label}; give this one a `name`"
             if tier.group is not None and tier.group in groups[:-1] and groups[-1] != tier.group:
                 yield place, f"another tier stands between those of the group {tier.group}; put them together"
+            if tier.label == PEOPLE:
+                yield place, f"{PEOPLE} review what is kept; give the tier another `name`"
             names.add(tier.label)
             groups.append(tier.group)
             yield from ((place, problem) for problem in self._problems_of(tier))
@@ -219,6 +223,16 @@ class Policy(PolicySection):
         for name, tenant in self.tenants.items():
             if variable in tenant.key_variables:
                 yield f"{variable} is a signing key of tenant {name!r}, which no provider may know; name another one"
+
+    def problem_of_reviewer(self, task: str, by: str) -> str | None:
+        """Return why it cannot be reviewed by this one; None where it can be."""
+        if by == PEOPLE:
+            return None
+        tiers = self.tiers or (TierPolicy(preset=FRONTIER),)
+        tier = next((each for each in tiers if each.label == by), None)
+        if tier is None:
+            return f"no tier is called so; expected: {', '.join((PEOPLE, *(each.label for each in tiers)))}"
+        return None if not tier.tasks or task in tier.tasks else f"this tier is not for the task {task}; add it there"
 
     @property
     def named_tenants(self) -> tuple[str, ...]:
@@ -242,7 +256,15 @@ class Policy(PolicySection):
     _added: Mapping[str, TaskRules] = PrivateAttr({})
 
     def with_added(self, tasks: Mapping[str, TaskRules]) -> Self:
-        """Return this policy with those of tasks from files of their own, below the sections that it has for them."""
+        """Return this policy with those of tasks from files of their own, below the sections that it has for them.
+
+        Raises:
+            UserError: a file names a reviewer that the policy does not have.
+        """
+        for name, rules in tasks.items():
+            for path, review in rules.reviews():
+                if problem := self.problem_of_reviewer(name, review.by):
+                    raise UserError(f"the file of the task {name}: {'.'.join(path)}.by: {review.by!r}: {problem}")
         copy = self.model_copy()
         sections = self.tasks.of_files
         copy._added = {name: rules.below(sections.get(name)) for name, rules in tasks.items()}  # noqa: SLF001 - its own

@@ -24,6 +24,7 @@ from sprat_contracts import TASKS
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.texts import ModelName
 from sprat_contracts.thresholds import nearest_levels
+from sprat_policy.review_policy import ON_ALARM, REVIEW, OnAlarm, ReviewPolicy
 from sprat_policy.section import PolicySection, wrong
 
 GOAL: Final = "the share right that is wanted of the answers kept: 0.80 to 0.995 in steps of 0.005, as 0.97"
@@ -38,7 +39,9 @@ _UNCALIBRATED: Final = (
     "sure it is; keep: a number decides, keep_at or uncalibrated_keep_at"
 )
 _UNCALIBRATED_KEEP_AT: Final = "beside `uncalibrated: keep`: the keep_at of such an answer where it was not measured"
-TASK_FIELDS: Final = "the fields goal, evidence, keep_at, languages, uncalibrated, uncalibrated_keep_at, models"
+TASK_FIELDS: Final = (
+    "the fields goal, evidence, keep_at, languages, uncalibrated, uncalibrated_keep_at, review, on_alarm, models"
+)
 _LANGUAGES: Final = "a section for each language with rules of its own, without region, as de: {goal: 0.95}"
 BY_MODEL: Final = "a section for each model that has its own name, as hr, with what differs"
 MODEL_NAME: Final = (
@@ -92,6 +95,12 @@ class KeepRule:
     uncalibrated: Literal["escalate", "keep"] = "escalate"
     uncalibrated_keep_at: float | None = None
     """The `keep_at` of a model without a calibration that was not measured; None where none of its answers is kept."""
+    review: ReviewPolicy | None = None
+    """Which of the kept answers are reviewed; None: none."""
+    review_model: str | None = None
+    """The model whose own section has that review; None: all models without one share it."""
+    on_alarm: OnAlarm = "tell"
+    """What an alarm does to its answers."""
 
     def __str__(self) -> str:
         """Return it in words, as `goal 0.97, certified`."""
@@ -135,6 +144,8 @@ class _Rules(KeepSection):
 
     uncalibrated: Annotated[Literal["escalate", "keep"] | None, Field(description=_UNCALIBRATED)] = None
     uncalibrated_keep_at: Annotated[KeepAt | None, Field(description=_UNCALIBRATED_KEEP_AT)] = None
+    review: Annotated[ReviewPolicy | None, Field(description=REVIEW)] = None
+    on_alarm: Annotated[OnAlarm | None, Field(description=ON_ALARM)] = None
 
     @property
     def by_language(self) -> Mapping[str, KeepSection]:
@@ -247,6 +258,7 @@ class TaskRules(_Rules):
         outside: Literal["keep", "escalate"] | NoneGoal = next(filter(None, given), "keep")
         unfitted = next((place for place in places if place.uncalibrated is not None), None)
         keeps = unfitted is not None and unfitted.uncalibrated == "keep"
+        reviewed = next((place for place in places if place.review is not None), None)
         return KeepRule(
             goal=found.goal,
             evidence=found.evidence or "estimated",
@@ -255,7 +267,18 @@ class TaskRules(_Rules):
             out_of_scope="keep" if isinstance(outside, NoneGoal) else outside,
             uncalibrated="keep" if keeps else "escalate",
             uncalibrated_keep_at=_number(unfitted) if keeps else None,
+            review=None if reviewed is None else reviewed.review,
+            review_model=model if isinstance(reviewed, ModelPolicy) else None,
+            on_alarm=next((place.on_alarm for place in places if place.on_alarm is not None), "tell"),
         )
+
+    def reviews(self) -> Iterator[tuple[tuple[str, ...], ReviewPolicy]]:
+        """Return the reviews of this section, each with the path of its own section below this one."""
+        if self.review is not None:
+            yield ("review",), self.review
+        for name, model in self.models.items():
+            if model.review is not None:
+                yield ("models", name, "review"), model.review
 
     def _places(self, model: str) -> Iterator[_Rules]:
         """Return the places that speak of a model, the narrowest first."""
