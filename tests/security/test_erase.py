@@ -23,6 +23,7 @@ from sprat_cli.main import app
 from sprat_contracts import Origin, Record, TextSubmitted, Topics
 from sprat_contracts.ids import TEXT, derive
 from sprat_operations.gateway_stores import GatewayStore, gateway_namespace, keep_noted
+from sprat_operations.record_summary import RecordKind
 from sprat_operations.topics import create_topics
 from support.cli_records import environment
 from support.page_store import filled_store
@@ -72,7 +73,11 @@ class PersonsText(TracedText):
             *(replace(record, key=self.key.encode()) for record in keyed),
             replace(self.request(), key=b"a hash of tenant and question"),
             attempt,
+            replace(self.review(), key=b"intent"),
             self.feedback(),
+            self.reviewed(),
+            self.review_closed(),
+            self.alarm(PersonsText(self.topics, f"{self.id}-x", self.key, self.tenant)),
         ]
 
 
@@ -191,9 +196,7 @@ async def test_it_lists_all_records_of_a_person_and_deletes_the_answers_to_the_t
     assert (code, err) == (0, "")
     expected = {place for id in whose for place in installation.places[id]}
     assert listed(rows) == expected
-    assert {row["kind"] for row in rows[:-1]} == (
-        {"text", "prediction", "request", "answer", "result", "dead_letter", "feedback", "egress"} if whose else set()
-    )
+    assert {row["kind"] for row in rows[:-1]} == ({str(kind) for kind in RecordKind} if whose else set())
     assert rows[-1]["redis"] == {"searched": True, "found": 2 * len(whose), "deleted": 0}
     assert await left(installation, client) == ALL, "a dry run deletes nothing"
     code, rows, _ = await installation.run(*arguments)
@@ -249,9 +252,13 @@ async def test_each_record_has_the_time_until_which_it_stands(installation: Inst
     _, rows, _ = await installation.run("--text-id", "order-7", "--dry-run")
     days = {
         "text": 7, "prediction": 2, "request": 2, "answer": 2, "result": 7, "dead_letter": 14, "feedback": 400,
-        "egress": 400,
+        "egress": 400, "review": 7, "review_closed": 400,
     }  # fmt: skip
+    (alarm,) = (row for row in rows[:-1] if row["kind"] == "alarm")
+    assert alarm["expires_at"] is None, "until the next alarm of its place"
     for row in rows[:-1]:
+        if row is alarm:
+            continue
         assert row["expires_at"] - row["appended_at"] == days[row["kind"]] * DAY_MS
         assert row["gone_by"] > row["expires_at"]
     assert rows[-1]["not_found"], "it says what it does not find"

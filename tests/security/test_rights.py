@@ -58,6 +58,7 @@ USERS = {
     "translation": "the-translation",
     "language-id": "the-language-id",
     "frontier": "the-frontier",
+    "guardian": "the-guardian",
     "door": "the-door",
     "page": "the-page",
     "consumer": "billing",
@@ -71,29 +72,33 @@ OWNERS = [*USERS.items(), ("door", GATEWAY), ("page", GATEWAY)]
 PRINCIPALS = [word for role, user in OWNERS for word in ("--principal", f"{role}=User:{user}")]
 RESULTS = {TOPICS.results(task) for task in TASKS}
 PREDICTIONS = {TOPICS.predictions(task) for task in TASKS}
+MEASURED = {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.reviews}
+"""Of these the age of what waits is measured."""
 ALL = {topic.name for topic in TOPICS.table()}
 # Written by hand, and not with the code under test.
 WRITES = {
     "upstream": {TOPICS.texts},
-    "router": RESULTS | {TOPICS.frontier_requests, TOPICS.dead_letters},
+    "router": RESULTS | {TOPICS.frontier_requests, TOPICS.reviews, TOPICS.dead_letters},
     **{task: {TOPICS.predictions(task), TOPICS.models, TOPICS.dead_letters} for task in TASKS},
     "frontier": {TOPICS.frontier_answers, TOPICS.egress, TOPICS.dead_letters},
+    "guardian": {TOPICS.reviews_closed, TOPICS.alarms, TOPICS.dead_letters},
     "door": {TOPICS.texts},
     "page": set(),
     "consumer": set(),
     "reviewer": {TOPICS.feedback},
     "auditor": set(),
-    "operator": ALL - RESULTS - {TOPICS.dead_letters, TOPICS.egress},
+    "operator": ALL - RESULTS - {TOPICS.dead_letters, TOPICS.egress, TOPICS.reviews_closed},
 }
 READS = {
     "upstream": set(),
-    "router": PREDICTIONS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.models},
+    "router": PREDICTIONS | MEASURED | {TOPICS.models, TOPICS.alarms},
     **{task: {TOPICS.texts, TOPICS.models} for task in TASKS},
     "frontier": {TOPICS.frontier_requests},
+    "guardian": RESULTS | {TOPICS.reviews, TOPICS.reviews_closed, TOPICS.alarms, TOPICS.models, TOPICS.feedback},
     "door": RESULTS | {TOPICS.dead_letters, TOPICS.models},
-    "page": PREDICTIONS | {TOPICS.texts, TOPICS.frontier_requests, TOPICS.frontier_answers, TOPICS.egress},
+    "page": PREDICTIONS | MEASURED | {TOPICS.egress},
     "consumer": RESULTS,
-    "reviewer": set(),
+    "reviewer": {TOPICS.reviews, TOPICS.reviews_closed, TOPICS.feedback},
     "auditor": {TOPICS.egress},
     "operator": ALL,
 }
@@ -102,6 +107,7 @@ GROUPS = {
     "router": {"rights.router"},
     **{task: {f"rights.{task}.other"} for task in TASKS},
     "frontier": {"rights.frontier"},
+    "guardian": {"rights.guardian"},
     "door": set(),
     "page": set(),
     "consumer": {"billing", "billing.second"},
@@ -397,7 +403,7 @@ def test_a_role_neither_changes_rights_nor_topics(role, services, run, broker):
 
 def test_what_was_granted_is_right_and_what_is_added_is_found(granted, run, broker):
     good = run("operator", "acls", "check", *PRINCIPALS)
-    assert "14 users have what their roles need" in said(good)
+    assert "15 users have what their roles need" in said(good)
     assert good.exit_code == 0
     added = [
         broker.add_acl(ResourceType.TOPIC, "*", AclOperation.WRITE, "User:crm"),
@@ -425,7 +431,12 @@ def test_quotas_are_set_and_one_of_a_service_is_found(granted, run, broker):
     quotas = asyncio.run(read_quotas(client(broker, "operator")))
     writes, reads = {"producer_byte_rate": 2**20}, {"consumer_byte_rate": 8 * 2**20}
     share = {"request_percentage": 25}
-    assert quotas == {"crm": writes | share, "agent": writes | share, "billing": reads | share, "audit": reads | share}
+    assert quotas == {
+        "crm": writes | share,
+        "agent": writes | reads | share,
+        "billing": reads | share,
+        "audit": reads | share,
+    }
     assert run("operator", "acls", "check", *PRINCIPALS).exit_code == 0
     for role in USERS:
         with pytest.raises(ClusterAuthorizationFailedError):
@@ -453,7 +464,7 @@ def test_without_the_right_to_read_quotas_the_rest_is_compared_and_it_is_said(gr
     assert "excessive  User:crm: " in said(compared)
     assert (unread["type"], unread["what"], unread["needs"]["operation"]) == ("unread", "quotas", "DescribeConfigs")
     assert (found["type"], found["principal"], found["name"]) == ("excessive", "User:crm", "*")
-    assert "14 users have what their roles need, quotas not compared" in said(alone)
+    assert "15 users have what their roles need, quotas not compared" in said(alone)
     assert (compared.exit_code, alone.exit_code, nothing.exit_code) == (1, 1, 1), "what nobody has read is not right"
 
 

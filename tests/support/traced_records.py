@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from sprat_contracts import (
+    AlarmRaised,
     DeadLetterReason,
     Declined,
     Egress,
@@ -18,7 +19,11 @@ from sprat_contracts import (
     Prediction,
     Record,
     Result,
+    ReviewAsked,
+    ReviewCell,
+    ReviewClosed,
     Route,
+    TextName,
     TextSubmitted,
     Topics,
     Traceparent,
@@ -146,6 +151,40 @@ class TracedText:
     def feedback(self, after_ms=9_000, task="intent", offset=6):
         given = FeedbackGiven(text_id=self.id, text_source=self.source, task=task, output=TRANSFER, by="agent-3")
         return self._record(self.topics.feedback, offset, after_ms, given, "desk", f"feedback-{task}")
+
+    def drawn(self):
+        cell = ReviewCell(tenant="default", language="en")
+        return {"cell": cell, "hash": "0" * 16, "share": 0.01, "least_share": 0.01}
+
+    def review(self, after_ms=215, task="intent", offset=8):
+        asked = ReviewAsked(prediction=self.predicted(task), token="0" * 64, **self.drawn())
+        return self._record(self.topics.reviews, offset, after_ms, asked, "router", f"review-{task}")
+
+    def reviewed(self, after_ms=8_000, task="intent", offset=9, **changes):
+        fields = {"of": "review", "token": "0" * 64, "by": "agent-3", "output": TRANSFER}
+        given = FeedbackGiven(text_id=self.id, text_source=self.source, task=task, **(fields | changes))
+        return self._record(self.topics.feedback, offset, after_ms, given, "desk", f"reviewed-{task}")
+
+    def review_closed(self, after_ms=8_010, task="intent", offset=10, **changes):
+        fields = {
+            "text_id": self.id,
+            "text_source": self.source,
+            "task": task,
+            "model": ModelRef(name="en-fast", version="v1"),
+            "says": "some",
+            "confidence": 0.71,
+            "drawn_at": self.began,
+            "verdict": "right",
+            "by": "agent-3",
+        }
+        closed = ReviewClosed(**(fields | self.drawn() | changes))
+        return self._record(self.topics.reviews_closed, offset, after_ms, closed, "guardian", f"closed-{task}")
+
+    def alarm(self, *others, after_ms=8_020, task="intent", offset=11):
+        named = tuple(TextName(text_source=each.source, text_id=each.id) for each in (self, *others))
+        alarm = AlarmRaised(kind="errors", task=task, number=1, raised_at=self.began, texts=named)
+        record = self._record(self.topics.alarms, offset, after_ms, alarm, "guardian", f"alarm-{task}")
+        return replace(record, key=alarm.key)
 
     def letter(self, record, code="invalid_text", service="router", after_ms=30, offset=7, value=...):
         place = (record.topic, record.partition, record.offset, record.timestamp)

@@ -78,7 +78,7 @@ def test_services_and_checks_are_found_by_their_entry_points_alone(monkeypatch):
     assert checks["services"].status is CheckStatus.warning
     assert checks["services"].finding.startswith("installed here: intent")
     others = [spec.name for spec in SERVICES if spec.name != "intent"]
-    assert {"simulator", "router", "frontier", "gateway", *TASKS} == {"intent", *others}
+    assert {"simulator", "router", "frontier", "guardian", "gateway", *TASKS} == {"intent", *others}
     assert checks["services"].fix.endswith(
         " ".join(["pip install --find-links dist", *(f"sprat-{each}" for each in others)])
     )

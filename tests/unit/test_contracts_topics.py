@@ -16,6 +16,9 @@ TABLE = {
     "dead-letters.v1": ("delete", 14, 3 * MIB),
     "audit.egress.v1": ("delete", 400, 1 * MIB),
     "feedback.v1": ("delete", 400, 1 * MIB),
+    "reviews.v1": ("delete", 7, 2 * MIB),
+    "reviews.closed.v1": ("delete", 400, 64 * KIB),
+    "alarms.v1": ("compact", None, 64 * KIB),
 }
 
 
@@ -40,13 +43,16 @@ def test_names_are_those_of_the_table() -> None:
         topics.dead_letters,
         topics.egress,
         topics.feedback,
+        topics.reviews,
+        topics.reviews_closed,
+        topics.alarms,
     ]
     assert [topic.name for topic in topics.table()] == named
 
 
-def test_texts_predictions_and_results_have_equally_many_partitions_and_models_has_one() -> None:
+def test_texts_predictions_and_results_have_equally_many_partitions_and_what_needs_one_order_has_one() -> None:
     partitions = {topic.name: topic.partitions for topic in Topics(partitions=12).table()}
-    assert partitions.pop("sprat.models.v1") == 1
+    assert {partitions.pop(f"sprat.{name}.v1") for name in ("models", "reviews", "reviews.closed", "alarms")} == {1}
     assert set(partitions.values()) == {12}
     assert Topics().partitions == 8
 
@@ -75,6 +81,7 @@ def test_a_tombstone_outlives_the_texts_before_it_and_the_offsets_of_its_group()
     offsets_ms = 7 * DAY_MS  # the default of offsets.retention.minutes, from the day on which the service stops
 
     assert int(kept_ms.pop("sprat.models.v1") or 0) > (texts_ms or 0) + offsets_ms
+    kept_ms.pop("sprat.alarms.v1")  # like every compacted topic; an alarm has no tombstone
     assert set(kept_ms.values()) == {None}
 
 

@@ -28,6 +28,7 @@ def test_the_group_of_a_service_has_the_name_of_its_model(monkeypatch: pytest.Mo
         "router",
         *(f"{task}.{'hr' if task == 'intent' else 'default'}" for task in TASKS),
         "frontier",
+        "guardian",
         None,
     ]
 
@@ -38,6 +39,6 @@ def test_a_service_on_request_runs_only_where_it_is_named() -> None:
         assert missing == ()
         return {spec.name for spec in services}
 
-    assert chosen() == {spec.name for spec in SERVICES} - {"language-id", "gateway"}
-    assert chosen(on_request=("language-id", "gateway")) == {spec.name for spec in SERVICES}
+    assert chosen() == {spec.name for spec in SERVICES} - {"language-id", "guardian", "gateway"}
+    assert chosen(on_request=("language-id", "guardian", "gateway")) == {spec.name for spec in SERVICES}
     assert chosen(services=("language-id",)) == {"language-id"}

@@ -56,7 +56,7 @@ def test_a_topic_that_a_service_declares_tomorrow_is_among_its_rights(monkeypatc
 
 def test_every_service_that_uses_kafka_has_a_role() -> None:
     assert {channels.service for channels in service_channels(TOPICS)} <= ROLES.keys()
-    assert ROLES.keys() - {"router", "frontier", *TASKS} == {
+    assert ROLES.keys() - {"router", "frontier", "guardian", *TASKS} == {
         *("upstream", "door", "page", "consumer", "reviewer", "auditor", "operator"),
     }
 
@@ -170,7 +170,7 @@ def test_a_user_with_two_roles_has_the_rights_of_both_and_the_larger_quota() -> 
 
 
 def test_services_and_operators_have_no_quota() -> None:
-    services = {"router", "frontier", "door", "page", *TASKS}
+    services = {"router", "frontier", "guardian", "door", "page", *TASKS}
     assert {name for name, role in ROLES.items() if role.quota is None} == services | {"operator"}
     (mixed,) = parse_principals(["upstream=User:x", "operator=User:x"], TOPICS)
     assert quota_command(mixed, "kafka:9092") is None

@@ -76,6 +76,15 @@ async def test_an_escalated_text_is_a_tree_from_cause_to_effect():
     assert tasks_without_result(found.steps) == ()
 
 
+async def test_a_review_hangs_below_the_prediction_its_answer_and_its_end_below_the_review():
+    way = TracedText()
+    told = [way.text(), way.prediction(), way.result(decision="kept"), way.review()]
+    found = await find(*told, way.reviewed(), way.feedback(), way.review_closed(), way.alarm(TracedText("order-8")))
+    assert shape(trace_trees(found.steps)) == [
+        ("text", [("prediction", [("result", ["feedback"]), ("review", ["feedback", "review_closed"])])])
+    ], "a correction that somebody picked belongs to the Result; an alarm to no text"
+
+
 async def test_a_step_says_who_wrote_it_what_it_says_and_why_but_never_the_text():
     found = await find(*TracedText().whole())
     steps = {(step.kind, step.summary.decision): step for step in found.steps}
@@ -381,6 +390,11 @@ async def test_what_a_record_says_is_told_in_words():
             declined=Declined(code=GONE.code, detail=GONE.detail, causes=(GONE, DENIED)),
             warnings=(TextWarning(code="unknown_field", detail="tenent, did you mean tenant?"),),
         ),
+        way.review(),
+        way.reviewed(),
+        way.reviewed(verdict="cannot_tell"),
+        way.review_closed(verdict="wrong", disputed=True),
+        way.review_closed(verdict="unanswered", by=None),
     ]
     said = []
     for record in records:

@@ -9,7 +9,7 @@ from sprat_contracts.predictions import OUTPUTS, Output
 RESERVED: Final = frozenset(
     {
         *("upstream", "router", "frontier", "consumer", "reviewer", "auditor", "operator", "door", "page"),
-        *("all", "classify", "gateway", "kafka", "redis", "simulator"),
+        *("all", "classify", "gateway", "guardian", "kafka", "redis", "simulator"),
     }
 )
 """What no added task can be called: the roles of Kafka's users, and the services and processes of an installation."""

@@ -39,11 +39,18 @@ HOLDS: Final[Mapping[RecordKind, str]] = {
     RecordKind.answer: "the text, also as it left, and the answers of both models",
     RecordKind.result: "the answer, the reference of the upstream system",
     RecordKind.dead_letter: "a record that could not be handled, as it was",
-    RecordKind.feedback: "a person's correction",
+    RecordKind.review: "the text and the small model's answer",
+    RecordKind.feedback: "a person's correction, or answer to a review",
+    RecordKind.review_closed: "source and id of the text, who reviewed it; no text",
+    RecordKind.alarm: "source and id of up to five texts; no text",
     RecordKind.egress: "a keyed hash of the text, counts and cost; no text",
 }
 """What of a person stands in the records of each kind."""
 
+_BY_TEXT_ALONE: Final = frozenset({RecordKind.feedback, RecordKind.review_closed, RecordKind.alarm})
+"""Kinds that name neither the key nor the tenant of a text."""
+_KEYED_OTHERWISE: Final = _BY_TEXT_ALONE | {RecordKind.request, RecordKind.review}
+"""Kinds whose records have another key than the text."""
 _PATHS: Final = (("submitted",), ("prediction", "submitted"), ("request", "prediction", "submitted"))
 """Where in a record what was submitted is; a text is it itself."""
 _MASKED_ANSWERS: Final = (
@@ -59,7 +66,8 @@ _OLD_TEXTS: Final = (
     "answers to texts that no topic holds any more are found by tenant alone and expire after SPRAT_REDIS__TTL_S"
 )
 _FEEDBACK: Final = (
-    "corrections name no key and no tenant: found by --text-id, or while another record of their text stands"
+    "corrections, closed reviews and alarms name no key and no tenant: found by --text-id, or while another record of "
+    "their text stands"
 )
 _DEFAULT_TENANT: Final = "default"
 _SCAN: Final = 1000
@@ -94,12 +102,12 @@ class StoredRecord:
     identity: Identity | None
     """Source and id of the text."""
     tenant: str | None
-    """None where it cannot be read; corrections name none."""
+    """None where it cannot be read, or where its kind names none."""
 
     @property
     def tenant_unknown(self) -> bool:
         """Whether it may be any tenant's, because the tenant cannot be read."""
-        return self.tenant is None and self.kind is not RecordKind.feedback
+        return self.tenant is None and self.kind not in _BY_TEXT_ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +237,9 @@ async def erase(
 
 
 class _StockSearch:
-    """Collects the records of a selection. Feedback and egress records name no key: they are looked at last."""
+    """Collects the records of a selection. Those that name no key are looked at last."""
 
-    _LATER: Final = frozenset({RecordKind.feedback, RecordKind.egress})
+    _LATER: Final = _BY_TEXT_ALONE | {RecordKind.egress}
 
     def __init__(self, kafka: KafkaSettings, selection: Selection, hashes: Sequence[KeyedHash]) -> None:
         self.kinds = record_kinds(kafka.topics)
@@ -266,21 +274,29 @@ class _StockSearch:
             tenant = _tenant(submitted, step.tenant, headers)
             if of_text and readable is None:
                 tenant = None
-            stored = StoredRecord(
-                kind, record.topic, record.partition, record.offset, record.timestamp, step.identity, tenant
-            )
-            verdicts = tuple(self._verdicts(kind, record, value, step.identity, tenant))
-            if kind is RecordKind.egress:
-                if str(value.get("text_hash")) in self._hashes_of_texts() or (
-                    self._selection.is_tenant and all(verdicts)
-                ):
-                    self._records.append(stored)
-            elif all(verdicts):
+            for identity in _named_in(value) if kind is RecordKind.alarm else (step.identity,):
+                place = (record.topic, record.partition, record.offset)
+                stored = StoredRecord(kind, *place, record.timestamp, identity, tenant)
+                self._judge(stored, record, value, submitted)
+
+    def _judge(
+        self,
+        stored: StoredRecord,
+        record: ConsumerRecord,
+        value: Mapping[str, Any],
+        submitted: Mapping[str, Any] | None,
+    ) -> None:
+        """Keep a record, or keep it in mind, by what it says of itself."""
+        verdicts = tuple(self._verdicts(stored.kind, record, value, stored.identity, stored.tenant))
+        if stored.kind is RecordKind.egress:
+            if str(value.get("text_hash")) in self._hashes_of_texts() or (self._selection.is_tenant and all(verdicts)):
                 self._records.append(stored)
-                if submitted is not None and isinstance(submitted.get("text"), str) and tenant is not None:
-                    self.texts.add((tenant, submitted["text"]))
-            elif False not in verdicts:
-                self._unsure.append(stored)
+        elif all(verdicts):
+            self._records.append(stored)
+            if submitted is not None and isinstance(submitted.get("text"), str) and stored.tenant is not None:
+                self.texts.add((stored.tenant, submitted["text"]))
+        elif False not in verdicts:
+            self._unsure.append(stored)
 
     def found(self) -> list[StoredRecord]:
         """Return all records, those included whose text is one that was found."""
@@ -296,7 +312,9 @@ class _StockSearch:
 
     def _in_order(self, records: Iterable[StoredRecord]) -> list[StoredRecord]:
         order = {topic: number for number, topic in enumerate(self.kinds)}
-        return sorted(records, key=lambda each: (order[each.topic], each.partition, each.offset))
+        # An alarm that names several of the texts is one record.
+        once = {(each.topic, each.partition, each.offset): each for each in records}
+        return sorted(once.values(), key=lambda each: (order[each.topic], each.partition, each.offset))
 
     def _verdicts(
         self,
@@ -310,12 +328,12 @@ class _StockSearch:
         selection = self._selection
         if selection.key is not None:
             key = selection.key.encode()
-            known = kind not in {RecordKind.request, RecordKind.feedback}
+            known = kind not in _KEYED_OTHERWISE
             yield (record.key == key if known else None) or _origin_key(value) == key or (False if known else None)
         if self._query is not None:
             yield self._query.matches(identity) if identity is not None else None
         if selection.tenant is not None:
-            unknown = None if selection.is_tenant or kind is RecordKind.feedback else True
+            unknown = None if selection.is_tenant or kind in _BY_TEXT_ALONE else True
             yield unknown if tenant is None else tenant == selection.tenant
 
     def _hashes_of_texts(self) -> frozenset[str]:
@@ -324,6 +342,15 @@ class _StockSearch:
                 hash("egress-text", tenant, text) for hash in self._hashes for tenant, text in self.texts
             )
         return self._text_hashes
+
+
+def _named_in(alarm: Mapping[str, Any]) -> Iterator[Identity]:
+    """Yield source and id of the texts that an alarm names."""
+    texts = alarm.get("texts")
+    for each in texts if isinstance(texts, list) else ():
+        source, id = (each.get("text_source"), each.get("text_id")) if isinstance(each, dict) else (None, None)
+        if isinstance(source, str) and isinstance(id, str):
+            yield source, id
 
 
 def _json(value: bytes | None) -> Mapping[str, Any] | None:

@@ -21,13 +21,18 @@ class RecordKind(StrEnum):
     answer = "answer"
     result = "result"
     dead_letter = "dead_letter"
+    review = "review"
     feedback = "feedback"
+    review_closed = "review_closed"
+    alarm = "alarm"
 
 
 ATTEMPT = "attempt"
 """The phase of an egress record that is written before the call."""
 OUTCOME = "outcome"
 """That of the one after it."""
+REVIEWED = "reviewed"
+"""The decision of feedback that answers a review."""
 
 TIER_ANSWERED = frozenset({"kept", ReasonCode.UNSURE})
 """Outcomes of tiers that gave an answer."""
@@ -62,7 +67,10 @@ def record_kinds(topics: Topics) -> dict[str, RecordKind]:
         topics.frontier_answers: RecordKind.answer,
         **{topics.results(task): RecordKind.result for task in topics.tasks},
         topics.dead_letters: RecordKind.dead_letter,
+        topics.reviews: RecordKind.review,
         topics.feedback: RecordKind.feedback,
+        topics.reviews_closed: RecordKind.review_closed,
+        topics.alarms: RecordKind.alarm,
     }
 
 
@@ -192,10 +200,24 @@ def _source(value: Mapping[str, Any]) -> str:
     return str(value["source"]) if tier is None or value["source"] == "small" else f"tier {tier}"
 
 
+def _review(value: Mapping[str, Any]) -> RecordSummary:
+    return RecordSummary(f"drawn to be reviewed by {value['by']}, share {percent(value['share'])}", "drawn")
+
+
 def _feedback(value: Mapping[str, Any]) -> RecordSummary:
-    return RecordSummary(
-        f"right would be: {short_answer(value['output'], value['task'])}", "corrected", f"by {value['by']}"
-    )
+    by, said = f"by {value['by']}", short_answer(value["output"], value["task"])
+    if value.get("of") != "review":
+        return RecordSummary(f"right would be: {said}", "corrected", by)
+    return RecordSummary(f"review: {_verdict(value) or said}", REVIEWED, by)
+
+
+def _review_closed(value: Mapping[str, Any]) -> RecordSummary:
+    by, other = value.get("by"), ", another answer differs" * bool(value.get("disputed"))
+    return RecordSummary(f"review closed: {_verdict(value)}{other}", "closed", f"by {by}" if by else "")
+
+
+def _verdict(value: Mapping[str, Any]) -> str:
+    return (value.get("verdict") or "").replace("_", " ")
 
 
 def short_answer(output: Mapping[str, Any] | None, task: str) -> str:
@@ -220,5 +242,7 @@ _SUMMARISERS: Mapping[RecordKind, Callable[[Mapping[str, Any]], RecordSummary]] 
     RecordKind.egress: _egress,
     RecordKind.answer: _answer,
     RecordKind.result: _result,
+    RecordKind.review: _review,
     RecordKind.feedback: _feedback,
+    RecordKind.review_closed: _review_closed,
 }

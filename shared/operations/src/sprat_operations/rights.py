@@ -8,17 +8,19 @@ applies.
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, permutations
 from typing import Final, Literal
 
 from sprat.base.channels import (
     FRONTIER,
     GATEWAY,
+    GUARDIAN,
     ROUTER,
     Channels,
     frontier_channels,
     gateway_channels,
+    guardian_channels,
     router_channels,
     service_channels,
     specialist_channels,
@@ -117,6 +119,7 @@ of the largest size still passes in half a second."""
 READERS: Final = Quota(consumer_byte_rate=8 * _MIB, request_percentage=25)
 """8 MiB/s is some thousands of Results a second: a consumer that starts again reads a day's in minutes, and leaves most
 of a network of 1 Gbit/s to the services."""
+REVIEWERS: Final = replace(WRITERS, consumer_byte_rate=READERS.consumer_byte_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,10 @@ def _frontier(topics: Topics, _: str) -> Iterator[Right]:
     yield from _service(frontier_channels(topics), Right("group", f"{topics.prefix}.{FRONTIER}", "Read"))
 
 
+def _guardian(topics: Topics, _: str) -> Iterator[Right]:
+    yield from _service(guardian_channels(topics), Right("group", f"{topics.prefix}.{GUARDIAN}", "Read"))
+
+
 def _door(topics: Topics, _: str) -> Iterator[Right]:
     yield from _service(gateway_channels(topics, page=False))
     yield from _counting(topics)
@@ -197,6 +204,8 @@ def _consumer(topics: Topics, user: str) -> Iterator[Right]:
 
 
 def _reviewer(topics: Topics, _: str) -> Iterator[Right]:
+    # What somebody else has answered is not asked again, also while the guardian holds it back.
+    yield from _on_topics([topics.reviews, topics.reviews_closed, topics.feedback], "Read")
     yield from _on_topics([topics.feedback], "Write")
 
 
@@ -208,9 +217,9 @@ def _operator(topics: Topics, _: str) -> Iterator[Right]:
     names = [topic.name for topic in topics.table()]
     yield from _measuring(topics)
     yield from _on_topics(names, "Read", "DescribeConfigs", "Create")
-    # What `dlq replay` sends again, `models retire` withdraws, and `feedback` corrects.
+    # What `dlq replay` sends again, `models retire` withdraws, `feedback` corrects, and `alarms clear` clears.
     replayed = [name for channels in service_channels(topics) for name in channels.reads]
-    yield from _on_topics([*replayed, topics.models, topics.feedback], "Write")
+    yield from _on_topics([*replayed, topics.models, topics.feedback, topics.alarms], "Write")
     yield Right("cluster", CLUSTER, "DescribeConfigs")
 
 
@@ -224,12 +233,17 @@ ROLES: Final[dict[str, Role]] = {
     ROUTER: Role("the router: reads texts, predictions and answers, writes Results, measures all groups", _router),
     **{task: _specialist(task) for task in BUILT_IN},
     FRONTIER: Role("the frontier service: reads hard cases, writes answers and the record of what left", _frontier),
+    GUARDIAN: Role(
+        "the guardian: reads reviews, their answers and Results, writes how reviews end, and alarms", _guardian
+    ),
     "door": Role("the gateway: writes texts, reads Results, dead letters and announcements, counts what waits", _door),
     "page": Role("the gateway's page: reads, beside what the door reads, all but corrections", _page),
     "consumer": Role("a system that reads Results, in groups NAME and NAME.… of its own", _consumer, READERS),
-    "reviewer": Role("who corrects Results", _reviewer, WRITERS),
+    "reviewer": Role("who reviews what is kept and corrects Results", _reviewer, REVIEWERS),
     "auditor": Role("who reads what left: sprat audit, audit verify --no-reconcile", _auditor, READERS),
-    "operator": Role("who runs the commands of sprat: doctor, lag, trace, dlq, models retire, topics", _operator),
+    "operator": Role(
+        "who runs the commands of sprat: doctor, lag, trace, dlq, alarms, models retire, topics", _operator
+    ),
 }
 """Those of every installation, by name."""
 

@@ -14,7 +14,7 @@ CLASSIFY: Final = "classify"
 DEFAULT_FRONTIER_HOST: Final = "api.mistral.ai"
 """The host that the frontier service asks where its settings name none."""
 
-_OWN_PROGRAMS: Final = frozenset({"router", "frontier", "gateway", "simulator"})
+_OWN_PROGRAMS: Final = frozenset({"router", "frontier", "guardian", "gateway", "simulator"})
 
 
 def program_of(service: str) -> str:
@@ -112,6 +112,7 @@ class ServiceSpec:
 
 SIMULATOR = "simulator"
 FRONTIER = "frontier"
+GUARDIAN = "guardian"
 GATEWAY = "gateway"
 
 ON_REQUEST = tuple(name for name, task in OWN_TASKS.items() if task.on_request)
@@ -128,6 +129,8 @@ SERVICES = (
     ServiceSpec("router", "router", essential=True),
     *(ServiceSpec(name, f"{name}.{{model}}", on_request=task.on_request) for name, task in OWN_TASKS.items()),
     ServiceSpec(FRONTIER, "frontier", essential=True),
+    # Nothing is reviewed unless the policy says so.
+    ServiceSpec(GUARDIAN, "guardian", on_request=True),
     # No group: each reads all Results by itself.
     ServiceSpec(GATEWAY, on_request=True),
 )

@@ -14,6 +14,7 @@ from sprat_contracts.structured import data_in, event_in, identity_in
 from sprat_operations.record_summary import (
     ATTEMPT,
     CAUSAL_ORDER,
+    REVIEWED,
     RecordKind,
     RecordSummary,
     requested_model_names,
@@ -30,6 +31,7 @@ _PLAIN_ID = re.compile(r"(\d{1,19})-(\d{1,19})")
 _INSIDE: Mapping[RecordKind, tuple[str, ...]] = {
     RecordKind.request: ("prediction",),
     RecordKind.answer: ("request", "prediction"),
+    RecordKind.review: ("prediction",),
 }
 """The path in a value to the prediction that names the text."""
 
@@ -41,7 +43,10 @@ _CAUSES: Mapping[RecordKind, tuple[RecordKind, ...]] = {
     RecordKind.request: (RecordKind.prediction, RecordKind.text),
     RecordKind.answer: (RecordKind.request,),
     RecordKind.result: (RecordKind.answer, RecordKind.prediction, RecordKind.request, RecordKind.text),
-    RecordKind.feedback: (RecordKind.result, RecordKind.text),
+    RecordKind.review: (RecordKind.prediction, RecordKind.text),
+    RecordKind.feedback: (RecordKind.review, RecordKind.result, RecordKind.text),
+    RecordKind.review_closed: (RecordKind.review, RecordKind.text),
+    RecordKind.alarm: (),
 }
 """Kinds that can have caused a record, the likeliest first."""
 
@@ -306,6 +311,8 @@ def cause_of(step: TraceStep, ordered: Sequence[TraceStep]) -> TraceStep | None:
     if step.kind is RecordKind.result and step.summary.decision == "kept":
         # An answer belongs to another delivery of the text, which was escalated.
         causes = tuple(kind for kind in causes if kind is not RecordKind.answer)
+    if step.kind is RecordKind.feedback and step.summary.decision != REVIEWED:
+        causes = tuple(kind for kind in causes if kind is not RecordKind.review)
     found = ([each for each in ordered if each.kind is kind and _fits(step, each)] for kind in causes)
     return next((_nearest(step, fitting, ordered) for fitting in found if fitting), None)
 
