@@ -70,7 +70,7 @@ def test_messages_are_frozen_and_keep_what_they_do_not_know(message: type[Messag
 
 def test_every_message_has_its_own_type() -> None:
     types = [message.event_type for message in MESSAGES]
-    assert len(set(types)) == len(types) == 8
+    assert len(set(types)) == len(types) == 11
     assert all(name.startswith("dev.sprat.") and name.endswith(".v1") for name in types)
 
 

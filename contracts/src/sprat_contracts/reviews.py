@@ -74,19 +74,19 @@ class ReviewClosed(Message):
 
     text_id: TextId
     text_source: TextSource
-    task: TaskName
+    task: Annotated[TaskName, Field(description="Of the answer that was reviewed.")]
     cell: Annotated[ReviewCell, Field(description="As it was drawn.")]
     model: Annotated[ModelRef | None, Field(description="The model whose answer was reviewed.")]
     asked_model: Annotated[str, Field(min_length=1, description="The model that the text asks for.")] = "default"
     says: Annotated[str, Field(description="`some` or `none`: whether the answer names something.")]
-    confidence: Probability
-    goal: Annotated[float | None, Field(ge=0, le=1)] = None
-    evidence: str | None = None
-    level: Annotated[float | None, Field(ge=0, le=1)] = None
+    confidence: Annotated[Probability, Field(description="Of the answer that was reviewed.")]
+    goal: Annotated[float | None, Field(ge=0, le=1, description="As it was drawn.")] = None
+    evidence: Annotated[str | None, Field(description="As it was drawn.")] = None
+    level: Annotated[float | None, Field(ge=0, le=1, description="As it was drawn.")] = None
     hash: Annotated[str, Field(pattern=_HASH, description="Of the draw.")]
     share: Annotated[_Share, Field(description="That was applied to it.")]
     least_share: Annotated[_Share, Field(description="As it was drawn.")]
-    full: bool = False
+    full: Annotated[bool, Field(description="As it was drawn.")] = False
     drawn_at: Annotated[EpochMs, Field(description="When it was drawn, by the broker's clock.")]
     verdict: Annotated[str, Field(description="`right`, `wrong`, `cannot_tell` or `unanswered`. Open list.")]
     by: Annotated[str | None, Field(description="Who answered: a pseudonym, or `tier:NAME`; null: nobody.")] = None
@@ -119,7 +119,7 @@ class AlarmRaised(Message):
             "escalations are not those of the measured rows; `too_few_reviews`. Open list."
         ),
     ]
-    task: TaskName
+    task: Annotated[TaskName, Field(description="Whose answers raised it.")]
     cell: Annotated[ReviewCell, Field(description="Null in both: the whole task.")] = ReviewCell()
     state: Annotated[str, Field(description="`raised` or `cleared`.")] = RAISED
     number: Annotated[
@@ -133,7 +133,7 @@ class AlarmRaised(Message):
     ] = 0
     model: Annotated[ModelRef | None, Field(description="The version whose answers raised it.")] = None
     goal: Annotated[float | None, Field(ge=0, le=1, description="The goal that is not kept.")] = None
-    evidence: str | None = None
+    evidence: Annotated[str | None, Field(description="Of the goal: `estimated` or `certified`.")] = None
     e_value: Annotated[float | None, Field(ge=0, description="The evidence against the goal.")] = None
     needed: Annotated[float | None, Field(ge=1, description="From which e-value on the alarm is raised.")] = None
     reviews: Annotated[int, Field(ge=0, description="Answered reviews since the test began.")] = 0
