@@ -13,17 +13,33 @@ from typing import Final
 from sprat.base.errors import UserError
 from sprat.base.settings import environment
 from sprat.base.words import counted
+from sprat_contracts import AlarmRaised
 from sprat_gateway.page.retention import overwrite
 from sprat_gateway.page.schema import FILE, open_existing
 from sprat_operations.gateway_stores import DATA
 
-_FOUND: Final = """INSERT INTO temp.erased SELECT id, tenant, trace FROM texts
-WHERE (:tenant IS NULL OR tenant = :tenant) AND (
+_SELECTED: Final = """(:tenant IS NULL OR tenant = :tenant) AND (
     ((:key IS NULL OR key = :key) AND (:text_id IS NULL OR text_id = :text_id))
     OR (source, text_id) IN (SELECT source, text_id FROM temp.named))"""
+_FOUND: Final = f"INSERT INTO temp.erased SELECT id, tenant, trace FROM texts WHERE {_SELECTED}"  # noqa: S608 - as above
+_NAMED: Final = (
+    """INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM texts
+    WHERE id IN (SELECT id FROM temp.erased)""",
+    f"INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM draws WHERE {_SELECTED}",  # noqa: S608
+    # How a draw ended stands for longer than the text, and without its key.
+    """INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM closed WHERE tenant IS NOT NULL
+    AND (:tenant IS NULL OR tenant = :tenant) AND ((:key IS NULL AND (:text_id IS NULL OR text_id = :text_id))
+    OR (source, text_id) IN (SELECT source, text_id FROM temp.named))""",
+)
+_REVIEWS: Final = (
+    "DELETE FROM draws WHERE (tenant, source, text_id) IN (SELECT tenant, source, text_id FROM temp.gone)",
+    """DELETE FROM closed WHERE (source, text_id) IN (SELECT source, text_id FROM temp.gone)
+    AND (tenant IS NULL OR (tenant, source, text_id) IN (SELECT tenant, source, text_id FROM temp.gone))""",
+    "DELETE FROM given WHERE (source, text_id) IN (SELECT source, text_id FROM temp.gone)",
+)
 _CALLS: Final = """DELETE FROM calls
 WHERE (trace, tenant) IN (SELECT trace, tenant FROM temp.erased WHERE trace IS NOT NULL)"""
-_OF_TENANT: Final = ("calls", "letters", "sums", "latencies", "denials")
+_OF_TENANT: Final = ("calls", "letters", "sums", "latencies", "denials", "alarms")
 
 
 def erase(
@@ -71,15 +87,21 @@ def _erase(
     key, text_id, tenant = given
     connection.execute("CREATE TEMP TABLE named (source TEXT, text_id TEXT, PRIMARY KEY (source, text_id))")
     connection.execute("CREATE TEMP TABLE erased (id INTEGER PRIMARY KEY, tenant TEXT, trace TEXT)")
+    unique = "UNIQUE (tenant, source, text_id)"
+    connection.execute(f"CREATE TEMP TABLE gone (tenant TEXT, source TEXT, text_id TEXT, {unique})")
     connection.executemany("INSERT OR IGNORE INTO temp.named VALUES (?, ?)", list(identities))
     connection.execute("BEGIN IMMEDIATE")
     fields = {"key": None if key is None else key.encode(), "text_id": text_id, "tenant": tenant}
     connection.execute(_FOUND, fields)
-    (texts,) = connection.execute("SELECT count(*) FROM temp.erased").fetchone()
+    for statement in _NAMED:
+        connection.execute(statement, fields)
+    (texts,) = connection.execute("SELECT count(*) FROM temp.gone").fetchone()
     if dry_run:
         connection.execute("ROLLBACK")
         return int(texts)
-    connection.execute(_CALLS)
+    for statement in (_CALLS, *_REVIEWS):
+        connection.execute(statement)
+    _erase_in_alarms(connection)
     connection.execute("DELETE FROM texts WHERE id IN (SELECT id FROM temp.erased)")  # a trigger deletes its parts
     if key is None and text_id is None:
         for table in _OF_TENANT:
@@ -88,6 +110,17 @@ def _erase(
     if not overwrite(connection):
         raise sqlite3.OperationalError("it is deleted, but stands in the log, which somebody reads: run this again")
     return int(texts)
+
+
+def _erase_in_alarms(connection: sqlite3.Connection) -> None:
+    """Take the names of erased texts out of alarms: an alarm is of many texts, and stays."""
+    gone = {tuple(each) for each in connection.execute("SELECT source, text_id FROM temp.gone")}
+    for key, value in connection.execute("SELECT key, value FROM alarms WHERE value IS NOT NULL").fetchall():
+        alarm = AlarmRaised.model_validate_json(value)
+        texts = tuple(each for each in alarm.texts if (each.text_source, each.text_id) not in gone)
+        if texts != alarm.texts:
+            left = alarm.model_copy(update={"texts": texts}).model_dump_json()
+            connection.execute("UPDATE alarms SET value = ? WHERE key = ?", (left, key))
 
 
 def main() -> int:

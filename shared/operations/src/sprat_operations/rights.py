@@ -188,8 +188,11 @@ def _door(topics: Topics, _: str) -> Iterator[Right]:
 
 def _page(topics: Topics, _: str) -> Iterator[Right]:
     of_door = gateway_channels(topics, page=False).watches
-    further = {name: kind for name, kind in gateway_channels(topics).watches.items() if name not in of_door}
-    yield from _service(Channels(GATEWAY, "", reads={}, writes={}, watches=further))
+    whole = gateway_channels(topics)
+    further = {name: kind for name, kind in whole.watches.items() if name not in of_door}
+    # What the door writes is no right of the page's: a text is sent in the name of a key.
+    answered = {name: kind for name, kind in whole.writes.items() if name != topics.texts}
+    yield from _service(Channels(GATEWAY, "", reads={}, writes=answered, watches=further))
     yield from _measuring(topics)
 
 
@@ -237,7 +240,7 @@ ROLES: Final[dict[str, Role]] = {
         "the guardian: reads reviews, their answers and Results, writes how reviews end, and alarms", _guardian
     ),
     "door": Role("the gateway: writes texts, reads Results, dead letters and announcements, counts what waits", _door),
-    "page": Role("the gateway's page: reads, beside what the door reads, all but corrections", _page),
+    "page": Role("the gateway's page: reads, beside what the door reads, all else; writes answers to reviews", _page),
     "consumer": Role("a system that reads Results, in groups NAME and NAME.… of its own", _consumer, READERS),
     "reviewer": Role("who reviews what is kept and corrects Results", _reviewer, REVIEWERS),
     "auditor": Role("who reads what left: sprat audit, audit verify --no-reconcile", _auditor, READERS),

@@ -19,6 +19,7 @@ from sprat_gateway.page.cost import CostMeter
 from sprat_gateway.page.notes import STATE, State, note
 from sprat_gateway.page.records import CountedText, RecordReader, Row, TextSample
 from sprat_gateway.page.retention import MOST_PAIRS, clear, sweep
+from sprat_gateway.page.reviews import review_readings
 from sprat_gateway.page.store import PageStore, now_ms
 from sprat_gateway.page.writing import Offsets, StoreWriter
 from sprat_operations.topic_follower import Place, TopicFollower, Wanted
@@ -53,7 +54,8 @@ def topics_read(topics: Topics, *, whole: bool) -> list[str]:
     if not whole:
         return answers
     steps = [topics.texts, *(topics.predictions(task) for task in topics.tasks)]
-    return [*steps, topics.frontier_requests, topics.frontier_answers, *answers, topics.egress, topics.models]
+    rest = [topics.frontier_requests, topics.frontier_answers, *answers, topics.egress, topics.models]
+    return [*steps, *rest, *review_readings(topics)]
 
 
 class Ingestion:
@@ -87,7 +89,12 @@ class Ingestion:
             topics = self._kafka.topics
             names = [name for name in topics_read(topics, whole=self._whole) if name not in self._denied]
             results = frozenset(topics.results(task) for task in topics.tasks)
-            wanted = Wanted(names, counted=results, whole=frozenset({topics.models}), most=self._most_pairs)
+            wanted = Wanted(
+                names,
+                counted=results,
+                whole=frozenset({topics.models, *review_readings(topics)}),
+                most=self._most_pairs,
+            )
             try:
                 async with TopicFollower(self._kafka, wanted) as follower:
                     await self._read(follower, await self._kept_ms(names))

@@ -15,6 +15,7 @@ from sprat_contracts import KafkaRecord, ModelAnnounced, ReasonCode, Result, Top
 from sprat_contracts.dead_letters import DeadLetterReason
 from sprat_contracts.headers import decoded
 from sprat_contracts.topics import DAY_MS
+from sprat_gateway.page.reviews import ReviewRow, review_readings
 from sprat_operations.record_summary import ATTEMPT, RecordKind, record_kinds, short_answer
 from sprat_operations.trace_records import submitted_in, text_identity
 
@@ -94,6 +95,8 @@ class ResultRow(NamedTuple):
     confidence: float | None
     level: float | None
     goal: float | None
+    evidence: str | None
+    asked_model: str
     cached: bool
     cost_eur: float
     arrived: int
@@ -135,7 +138,7 @@ class ModelRow(NamedTuple):
     value: Mapping[str, Any] | None
 
 
-Row = StepRow | TextRow | CountedText | ResultRow | CallRow | LetterRow | ModelRow
+Row = StepRow | TextRow | CountedText | ResultRow | CallRow | LetterRow | ModelRow | ReviewRow
 _Reading = Callable[[KafkaRecord, KeptPlace], Iterable[Row]]
 
 
@@ -178,14 +181,13 @@ class RecordReader:
         }
         self._readings = {topic: by_kind[kind] for topic, kind in self._kinds.items() if kind in by_kind}
         self._readings[topics.models] = _model
+        self._reviews = review_readings(topics)
         self.left_out = 0
         """Records of services that did not fit their topics; of senders, dead letters tell."""
 
     def read(self, record: KafkaRecord) -> Iterable[Row]:
         """Return the rows of a record; none of one that does not fit its topic."""
-        reading = self._readings.get(record.topic)
-        if reading is None:
-            return ()
+        reading = self._readings.get(record.topic, self._review)
         try:
             return reading(record, self._place(record.topic, record.partition, record.offset, record.timestamp))
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -198,6 +200,9 @@ class RecordReader:
 
     def _place(self, topic: str, partition: int, offset: int, at: int) -> KeptPlace:
         return KeptPlace(topic, partition, offset, at, at + self._kept_ms[topic])
+
+    def _review(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
+        return self._reviews[record.topic](record, place.expires)
 
     def _text(self, record: KafkaRecord, place: KeptPlace) -> Iterable[Row]:
         identity, submitted = _opened(record)
@@ -370,6 +375,8 @@ def _result(record: KafkaRecord, place: KeptPlace, value: Mapping[str, Any], *, 
         confidence=value.get("confidence"),
         level=route.get("level"),
         goal=route.get("goal"),
+        evidence=route.get("evidence"),
+        asked_model=value.get("asked_model") or DEFAULT_MODEL,
         cached=bool(value.get("cached")),
         cost_eur=float(value.get("cost_eur") or 0.0),
         arrived=arrived,

@@ -14,12 +14,18 @@ MOST_BYTES: Final = 1024**3
 _MOST_LETTERS: Final = 10_000
 _MOST_CALLS: Final = 50_000
 """Their sum is read in one query."""
+_MOST_REVIEWS: Final = 100_000
+"""Of draws, of their ends and of answers, each."""
 _BY_TIME: Final = ("sums", "latencies", "denials")
+_REVIEWS: Final = ("draws", "closed", "given")
 _PARTS: Final = (
     "DELETE FROM records WHERE expires <= ?",
     "DELETE FROM results WHERE expires <= ?",
     "DELETE FROM letters WHERE expires <= ?",
     "DELETE FROM calls WHERE expires <= ?",
+    "DELETE FROM draws WHERE expires <= ?",
+    "DELETE FROM closed WHERE expires <= ?",
+    "DELETE FROM given WHERE expires <= ?",
 )
 _BARE: Final = """DELETE FROM texts WHERE id IN (
     SELECT id FROM texts WHERE at <= ? AND id NOT IN (SELECT text FROM records)
@@ -27,7 +33,7 @@ _BARE: Final = """DELETE FROM texts WHERE id IN (
 _BEYOND: Final = """DELETE FROM texts WHERE id <= (SELECT text FROM results ORDER BY seq DESC LIMIT 1 OFFSET ?)"""
 _OLDEST: Final = "DELETE FROM texts WHERE id IN (SELECT id FROM texts ORDER BY id LIMIT ?)"
 _CALLS_BEYOND: Final = "DELETE FROM calls WHERE rowid <= (SELECT rowid FROM calls ORDER BY rowid DESC LIMIT 1 OFFSET ?)"
-_LETTERS_BEYOND: Final = """DELETE FROM letters WHERE at < (SELECT at FROM letters ORDER BY at DESC LIMIT 1 OFFSET ?)"""
+_AT_BEYOND: Final = "DELETE FROM {0} WHERE at < (SELECT at FROM {0} ORDER BY at DESC LIMIT 1 OFFSET ?)"
 
 
 def sweep(
@@ -50,7 +56,8 @@ def sweep(
         connection.execute(_BEYOND, (most_pairs,))
         _shrink(connection, most_bytes)
         connection.execute(_CALLS_BEYOND, (_MOST_CALLS,))
-        connection.execute(_LETTERS_BEYOND, (_MOST_LETTERS,))
+        for table, most in {"letters": _MOST_LETTERS, **dict.fromkeys(_REVIEWS, _MOST_REVIEWS)}.items():
+            connection.execute(_AT_BEYOND.format(table), (most,))
         for width, stays in WIDTHS.items():
             for table in _BY_TIME:
                 old = f"DELETE FROM {table} WHERE width = ? AND at < ?"  # noqa: S608 - of the names above
@@ -73,7 +80,7 @@ def _shrink(connection: sqlite3.Connection, most_bytes: int) -> None:
 def clear(writer: StoreWriter) -> None:
     """Delete everything but what the door itself has to remember of its sources: it is read again."""
     with writer.transaction() as connection:
-        for table in ("texts", "calls", "letters", "models", "withdrawn", *_BY_TIME, "offsets"):
+        for table in ("texts", "calls", "letters", "models", "withdrawn", *_REVIEWS, "alarms", *_BY_TIME, "offsets"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
         writer.forget()
         writer.counted.clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 FILE: Final = "page.sqlite3"
-VERSION: Final = 2
+VERSION: Final = 3
 """A store of another version is made anew from the topics."""
 _BUSY_S: Final = 10.0
 """How long a writer waits for another one: `sprat erase` is one."""
@@ -38,7 +38,8 @@ CREATE TABLE results (
     tenant TEXT NOT NULL, source TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
     at INTEGER NOT NULL, expires INTEGER NOT NULL,
     status TEXT NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL, answered_by TEXT NOT NULL, tier TEXT,
-    model TEXT, answer TEXT NOT NULL, declined TEXT, confidence REAL, level REAL, goal REAL, cached INTEGER NOT NULL,
+    model TEXT, answer TEXT NOT NULL, declined TEXT, confidence REAL, level REAL, goal REAL, evidence TEXT,
+    asked TEXT NOT NULL, cached INTEGER NOT NULL,
     cost_eur REAL NOT NULL, total_ms INTEGER NOT NULL, language TEXT NOT NULL, masked TEXT NOT NULL,
     has_left INTEGER NOT NULL, UNIQUE (text, task)
 );
@@ -82,6 +83,26 @@ CREATE TABLE latencies (
 CREATE TABLE denials (
     width INTEGER NOT NULL, tenant TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, code TEXT NOT NULL,
     pairs INTEGER NOT NULL, PRIMARY KEY (width, tenant, source, at, code)
+) WITHOUT ROWID;
+
+CREATE TABLE draws (
+    name BLOB PRIMARY KEY, tenant TEXT NOT NULL, source TEXT NOT NULL, text_id TEXT NOT NULL, task TEXT NOT NULL,
+    key BLOB, at INTEGER NOT NULL, expires INTEGER NOT NULL, by TEXT NOT NULL, token TEXT NOT NULL, value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX draws_by_owner ON draws (tenant, source, at);
+CREATE TABLE closed (
+    name BLOB PRIMARY KEY, tenant TEXT, source TEXT NOT NULL, text_id TEXT NOT NULL, task TEXT NOT NULL,
+    asked TEXT NOT NULL, version TEXT, cell_tenant TEXT, language TEXT, says TEXT NOT NULL, confidence REAL NOT NULL,
+    goal REAL, evidence TEXT, hash REAL NOT NULL, least REAL NOT NULL, full INTEGER NOT NULL,
+    at INTEGER NOT NULL, expires INTEGER NOT NULL, verdict TEXT NOT NULL, disputed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX closed_by_source ON closed (source, at);
+CREATE TABLE given (
+    name BLOB NOT NULL, token TEXT NOT NULL, source TEXT NOT NULL, text_id TEXT NOT NULL,
+    at INTEGER NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (name, token)
+) WITHOUT ROWID;
+CREATE TABLE alarms (
+    key BLOB PRIMARY KEY, number INTEGER NOT NULL, task TEXT NOT NULL, tenant TEXT, value TEXT
 ) WITHOUT ROWID;
 
 CREATE TABLE own (tenant TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (tenant, source)) WITHOUT ROWID;

@@ -21,6 +21,7 @@ from sprat_gateway.page.records import (
     TextRef,
     TextRow,
 )
+from sprat_gateway.page.reviews import ReviewRow
 from sprat_gateway.page.sums import Sums
 from sprat_operations.record_summary import RecordKind
 
@@ -41,8 +42,8 @@ _STEP = """INSERT OR IGNORE INTO records (text, topic, partition, offset, kind, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _RESULT = """INSERT OR IGNORE INTO results (text, task, tenant, source, partition, offset, at, expires,
 status, decision, reason, answered_by, tier, model, answer, declined,
-confidence, level, goal, cached, cost_eur, total_ms, language, masked, has_left)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+confidence, level, goal, evidence, asked, cached, cost_eur, total_ms, language, masked, has_left)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _RESULT_OF = "SELECT partition, offset, status FROM results WHERE text = ? AND task = ?"
 _ATTEMPT = """INSERT INTO calls (call_id, tenant, trace, task, provider, region, model, host, bytes_out, masked,
 at, topic, partition, offset, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -172,6 +173,8 @@ class StoreWriter:
                         self._letter(row, batch)
                     case ModelRow():
                         self._model(row)
+                    case ReviewRow():
+                        row.put(connection)
             self._flush(batch)
             connection.executemany(_OFFSET, [(topic, partition, each) for (topic, partition), each in offsets.items()])
         self._remember_counted(batch)
@@ -276,10 +279,11 @@ class StoreWriter:
         self._record(number, step, batch)
         where = (place.partition, place.offset, place.at, place.expires)
         said = row[3:11]
-        sure = (row.confidence, row.level, row.goal, row.cached, row.cost_eur, row.total_ms, row.language)
+        sure = (row.confidence, row.level, row.goal, row.evidence, row.asked_model)
+        took = (row.cached, row.cost_eur, row.total_ms, row.language)
         masked = json.dumps(row.masked) if row.masked else "{}"
         batch.results.append(
-            (row, (number, step.task, text.tenant, text.source, *where, *said, *sure, masked, row.left))
+            (row, (number, step.task, text.tenant, text.source, *where, *said, *sure, *took, masked, row.left))
         )
 
     def _better(self, results: Iterable[tuple[ResultRow, tuple[Any, ...]]]) -> list[ResultRow]:

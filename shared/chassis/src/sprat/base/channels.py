@@ -126,14 +126,20 @@ def gateway_channels(topics: Topics, *, page: bool = True) -> Channels:
         topics.frontier_requests: FrontierRequested,
         topics.frontier_answers: FrontierAnswered,
         topics.egress: EgressRecord,
+        topics.reviews: ReviewAsked,
+        topics.reviews_closed: ReviewClosed,
+        topics.alarms: AlarmRaised,
+        topics.feedback: FeedbackGiven,
     }
+    answered: dict[str, type[Message] | None] = {topics.feedback: FeedbackGiven} if page else {}
     return Channels(
         service=GATEWAY,
-        description="Publishes the texts of HTTP requests, returns their Results, and shows the stream on a page.",
+        description="Publishes the texts of HTTP requests, returns their Results, and shows the stream on a page, on "
+        "which people answer reviews.",
         reads={},
         follows={topics.models: ModelAnnounced},
         watches={**answers, topics.dead_letters: None, **(steps if page else {})},
-        writes={topics.texts: TextSubmitted},
+        writes={topics.texts: TextSubmitted, **answered},
     )
 
 

@@ -1,0 +1,150 @@
+"""What of reviews and alarms stands in the store: draws, how they ended, answers that came, and standing alarms.
+
+Signatures are not verified: the door has no secret. It decides nothing by them; the guardian and the router do.
+"""
+
+import sqlite3
+from abc import ABC, abstractmethod
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sprat_contracts import (
+    AlarmRaised,
+    FeedbackGiven,
+    KafkaRecord,
+    ReviewAsked,
+    ReviewClosed,
+    Topics,
+    ids,
+)
+from sprat_contracts.reviews import CLEARED
+from sprat_operations.reviews import REVIEW
+
+_DRAWN: Final = """INSERT OR IGNORE INTO draws (name, tenant, source, text_id, task, key, at, expires, by, token, value)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_CLOSED: Final = """INSERT OR IGNORE INTO closed (name, tenant, source, text_id, task, asked, version, cell_tenant,
+language, says, confidence, goal, evidence, hash, least, full, at, expires, verdict, disputed)
+VALUES (?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"""
+_WHOSE: Final = """UPDATE closed SET tenant = (SELECT tenant FROM draws WHERE draws.name = closed.name)
+WHERE name = ? AND tenant IS NULL"""
+_GIVEN: Final = "INSERT OR IGNORE INTO given (name, token, source, text_id, at, expires) VALUES (?, ?, ?, ?, ?, ?)"
+_ALARM: Final = """INSERT INTO alarms (key, number, task, tenant, value) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET number = excluded.number, value = excluded.value
+WHERE excluded.number > alarms.number"""
+_SCALE: Final = 2.0**64
+
+
+def draw_name(source: str, text_id: str, task: str) -> bytes:
+    """Return what names the draw of a text and a task: the bytes of the id of its `ReviewAsked`."""
+    return ids.derive(ids.REVIEW, source, text_id, task).bytes
+
+
+class ReviewRow(ABC):
+    """A row that a record of these topics makes."""
+
+    @abstractmethod
+    def put(self, connection: sqlite3.Connection) -> None:
+        """Write it; in a transaction. The first record of a draw counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn(ReviewRow):
+    """A kept answer that was drawn."""
+
+    asked: ReviewAsked
+    at: int
+    expires: int
+
+    def put(self, connection: sqlite3.Connection) -> None:
+        """Write it, and whose a review is that was closed before it was read."""
+        prediction, key = self.asked.prediction, self.asked.prediction.origin.key
+        name = draw_name(prediction.text_source, prediction.text_id, prediction.task)
+        of = (prediction.submitted.tenant, prediction.text_source, prediction.text_id, prediction.task)
+        when = (None if key is None else b64decode(key), self.at, self.expires)
+        value = self.asked.model_dump_json()
+        connection.execute(_DRAWN, (name, *of, *when, self.asked.by, self.asked.token, value))
+        connection.execute(_WHOSE, (name,))
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(ReviewRow):
+    """How a draw ended."""
+
+    closed: ReviewClosed
+    expires: int
+
+    def put(self, connection: sqlite3.Connection) -> None:
+        """Write it; a second record says that another answer came later."""
+        each = self.closed
+        name = draw_name(each.text_source, each.text_id, each.task)
+        if each.disputed:
+            connection.execute("UPDATE closed SET disputed = 1 WHERE name = ?", (name,))
+        of = (each.text_source, each.text_id, each.task, each.asked_model, each.model and each.model.version)
+        cell = (each.cell.tenant, each.cell.language, each.says, each.confidence, each.goal, each.evidence)
+        drawn = (int(each.hash, 16) / _SCALE, each.least_share, each.full, each.drawn_at)
+        connection.execute(_CLOSED, (name, *of, *cell, *drawn, self.expires, each.verdict))
+        connection.execute(_WHOSE, (name,))
+
+
+@dataclass(frozen=True, slots=True)
+class Given(ReviewRow):
+    """An answer to a review, or a correction, whose token is empty."""
+
+    given: FeedbackGiven
+    at: int
+    expires: int
+
+    def put(self, connection: sqlite3.Connection) -> None:
+        """Write that it came; what it says is not needed."""
+        each = self.given
+        name = draw_name(each.text_source, each.text_id, each.task)
+        token = (each.token or "") if each.of == REVIEW else ""
+        connection.execute(_GIVEN, (name, token, each.text_source, each.text_id, self.at, self.expires))
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm(ReviewRow):
+    """The last record of a place."""
+
+    key: bytes
+    raised: AlarmRaised | None
+    """None: it was deleted."""
+
+    def put(self, connection: sqlite3.Connection) -> None:
+        """Write it, unless it is out of date."""
+        each = self.raised
+        if each is None:
+            connection.execute("DELETE FROM alarms WHERE key = ?", (self.key,))
+            return
+        value = None if each.state == CLEARED else each.model_dump_json()
+        connection.execute(_ALARM, (self.key, each.number, each.task, each.cell.tenant, value))
+
+
+def review_readings(topics: Topics) -> Mapping[str, Callable[[KafkaRecord, int], Iterable[ReviewRow]]]:
+    """Return by topic what reads its records, and until when they stand.
+
+    Raises:
+        ValueError: by what it returns, for a record that does not fit its topic.
+    """
+    return {
+        topics.reviews: lambda record, expires: (
+            Drawn(ReviewAsked.model_validate_json(record.value or b""), record.timestamp, expires),
+        ),
+        topics.reviews_closed: lambda record, expires: (
+            Closed(ReviewClosed.model_validate_json(record.value or b""), expires),
+        ),
+        topics.feedback: lambda record, expires: (
+            Given(FeedbackGiven.model_validate_json(record.value or b""), record.timestamp, expires),
+        ),
+        topics.alarms: lambda record, _: (_alarm(record),),
+    }
+
+
+def _alarm(record: KafkaRecord) -> Alarm:
+    raised = None if not record.value else AlarmRaised.model_validate_json(record.value)
+    key = record.key or b""
+    if raised is not None and raised.key != key:
+        raise ValueError("its key is not that of its place")
+    return Alarm(key, raised)
