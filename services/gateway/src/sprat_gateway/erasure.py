@@ -26,9 +26,10 @@ _NAMED: Final = (
     """INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM texts
     WHERE id IN (SELECT id FROM temp.erased)""",
     f"INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM draws WHERE {_SELECTED}",  # noqa: S608
-    # How a draw ended stands for longer than the text, and without its key.
-    """INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM closed WHERE tenant IS NOT NULL
-    AND (:tenant IS NULL OR tenant = :tenant) AND ((:key IS NULL AND (:text_id IS NULL OR text_id = :text_id))
+    # How a draw ended stands for longer than the text, without its key; of one that was not read, without its tenant.
+    """INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM closed
+    WHERE (:tenant IS NULL OR coalesce(tenant, :tenant) = :tenant)
+    AND ((:key IS NULL AND (:text_id IS NULL OR text_id = :text_id))
     OR (source, text_id) IN (SELECT source, text_id FROM temp.named))""",
 )
 _REVIEWS: Final = (
