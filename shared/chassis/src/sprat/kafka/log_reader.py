@@ -65,14 +65,18 @@ class LogReader:
         self._partitions = list(self._consumer.assignment())
         self._consumer.pause(*self._partitions)
         if since_ms is not None:
+            ends = await self.ends()  # first: what is appended between the two requests must not be skipped
             found = await self._consumer.offsets_for_times(dict.fromkeys(self._partitions, since_ms))
-            ends = await self.ends()
             for partition in self._partitions:
                 place = found.get(partition)
                 self._consumer.seek(partition, ends[partition] if place is None else place.offset)
 
     async def ends(self) -> Ends:
-        """Return the present ends of all partitions."""
+        """Return the present ends of all partitions.
+
+        Raises:
+            KafkaError: Kafka does not answer.
+        """
         ends: Ends = await self._consumer.end_offsets(self._partitions)
         return ends
 

@@ -1,0 +1,39 @@
+"""What an answer to a review says of the answer that was drawn."""
+
+from collections.abc import Hashable
+
+from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, NerOutput, Output
+from sprat_contracts.reviews import CANNOT_TELL, RIGHT, WRONG
+
+OF_REVIEW = "review"
+"""`of` of a FeedbackGiven that answers a draw."""
+
+
+def verdict_of(drawn: Output, given: FeedbackGiven) -> str | None:
+    """Return whether the drawn answer is `right` or `wrong`, or that the reviewer `cannot_tell`.
+
+    Labels are right where they are those of the reviewer, names where all are the same with their types and none is
+    missed. Of other outputs many can be right: only a judgement counts.
+
+    Returns:
+        None where the answer cannot be compared with what was drawn.
+    """
+    if given.verdict is not None:
+        return given.verdict if given.verdict in {RIGHT, WRONG, CANNOT_TELL} else None
+    said, meant = _said(drawn), _said(given.output)
+    if said is None or meant is None or type(drawn) is not type(given.output):
+        return None
+    return RIGHT if said == meant else WRONG
+
+
+def _said(output: Output) -> Hashable:
+    """Return what an output says, so that equal answers are equal; None where equality is not what is right."""
+    match output:
+        case IntentOutput(label=label):
+            return (label,)
+        case LabelsOutput(labels=labels):
+            return frozenset(each.label for each in labels)
+        case NerOutput(entities=entities):
+            return frozenset((each.start, each.end, each.label) for each in entities)
+        case _:
+            return None

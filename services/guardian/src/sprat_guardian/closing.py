@@ -1,0 +1,192 @@
+"""Which draws are open, and how each ends.
+
+The draws of a task end in the order in which they were drawn, because how long an answer takes may depend on what it
+is: the first of the queue waits for its answer, and holds back those behind it. After its wait it is unanswered. So how
+a draw ends depends on the logs alone: on the first valid answer that was appended within its wait.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from sprat_contracts import FeedbackGiven, Output, ReviewAsked, ReviewClosed
+from sprat_contracts.predictions import Prediction
+from sprat_contracts.reviews import UNANSWERED
+from sprat_contracts.thresholds import says
+from sprat_contracts.topics import DAY_MS
+from sprat_guardian.answers import OF_REVIEW, verdict_of
+
+REMEMBERED_MS: Final = 8 * DAY_MS
+"""How long a draw is remembered: for longer than its topic keeps it, and than it may wait for its answer."""
+COUNTED: Final = "counted"
+
+
+class DrawName(NamedTuple):
+    """What is drawn. A text that comes again is the same draw."""
+
+    source: str
+    id: str
+    task: str
+
+    @classmethod
+    def of(cls, message: Prediction | FeedbackGiven | ReviewClosed) -> "DrawName":
+        """Return the name of the draw that a message is about."""
+        return cls(message.text_source, message.text_id, message.task)
+
+
+@dataclass(slots=True)
+class Draw:
+    """A draw, without its text."""
+
+    end: ReviewClosed
+    """How it ends as far as the answers are known: unanswered without any."""
+    output: Output
+    """What the model says."""
+    until: int
+    """An answer that is appended later does not count: epoch milliseconds, the broker's clock."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a valid answer has come."""
+        return self.end.verdict != UNANSWERED
+
+
+class ReviewQueue:
+    """The draws of all tasks. A draw is closed once its record is read from the log, not before.
+
+    Args:
+        wait_ms: returns how long a draw waits for its answer.
+        is_of: returns whether a token is that of a draw.
+    """
+
+    def __init__(
+        self, wait_ms: Callable[[ReviewAsked], int], is_of: Callable[[ReviewClosed, str | None], bool]
+    ) -> None:
+        self._wait_ms = wait_ms
+        self._is_of = is_of
+        self._draws: dict[DrawName, Draw] = {}
+        self._queues: dict[str, deque[DrawName]] = {}
+        """The open draws of each task."""
+        self._closed: dict[DrawName, ReviewClosed] = {}
+        """The first record of each draw, but for those that are forgotten."""
+        self._latest: dict[str, int] = {}
+        """When the last closed draw of each task was drawn."""
+        self._differing: set[DrawName] = set()
+        """Draws with a second answer that differs from the first, of which no record says so."""
+        self._disputed: set[DrawName] = set()
+
+    def ask(self, asked: ReviewAsked, drawn_at: int) -> None:
+        """Take a draw in the order of its topic. The first record of a text and task counts."""
+        name = DrawName.of(asked.prediction)
+        output = asked.prediction.output
+        if name in self._draws or output is None:
+            return
+        self._draws[name] = Draw(_unanswered(asked, output, drawn_at), output, drawn_at + self._wait_ms(asked))
+        if name not in self._closed:
+            self._queues.setdefault(name.task, deque()).append(name)
+
+    def answer(self, given: FeedbackGiven, given_at: int) -> str | None:
+        """Take an answer in the order of its topic.
+
+        Returns:
+            `counted`, or why it does not count; None where it is no answer to a review.
+        """
+        if given.of != OF_REVIEW:
+            return None
+        name = DrawName.of(given)
+        draw = self._draws.get(name)
+        if draw is None or not self._is_of(draw.end, given.token):
+            return "token"
+        if (verdict := verdict_of(draw.output, given)) is None:
+            return "output"
+        first = self._closed.get(name) or draw.end
+        if first.verdict != UNANSWERED:
+            if verdict != first.verdict and name not in self._disputed:
+                self._differing.add(name)
+            return "second"
+        if name in self._closed or given_at > draw.until:
+            return "late"
+        draw.end = draw.end.model_copy(update={"verdict": verdict, "by": given.by})
+        return COUNTED
+
+    def close(self, closed: ReviewClosed) -> bool:
+        """Take a record of the log of closed draws; return whether it is the first of its draw.
+
+        One that is much older than the last of its task is none: somebody has written it once more.
+        """
+        name = DrawName.of(closed)
+        latest = self._latest.get(name.task, 0)
+        if closed.disputed:
+            self._disputed.add(name)
+            self._differing.discard(name)
+            return False
+        is_old = name not in self._draws and closed.drawn_at < latest - REMEMBERED_MS
+        if name in self._closed or is_old:
+            return False
+        self._latest[name.task] = max(latest, closed.drawn_at)
+        self._closed[name] = closed
+        queue = self._queues.get(name.task)
+        if queue and name in queue:
+            queue.remove(name)  # the first one, unless another instance has closed it out of turn
+        return True
+
+    def due(self, now: int) -> Iterator[ReviewClosed]:
+        """Yield the records that are to be written now, in their order.
+
+        Args:
+            now: until when all answers are read: epoch milliseconds.
+        """
+        for queue in self._queues.values():
+            for name in queue:
+                draw = self._draws[name]
+                if not draw.is_answered and now <= draw.until:
+                    break
+                yield draw.end
+        for name in sorted(self._differing & self._closed.keys()):
+            yield self._closed[name].model_copy(update={"disputed": True})
+
+    @property
+    def oldest(self) -> int | None:
+        """When the oldest draw was drawn, also a closed one: a second answer to it may come."""
+        return min((draw.end.drawn_at for draw in self._draws.values()), default=None)
+
+    @property
+    def open(self) -> dict[str, int]:
+        """How many draws of each task are open."""
+        return {task: len(queue) for task, queue in self._queues.items()}
+
+    def forget(self) -> None:
+        """Forget what can come no more: closed draws that their topic does not keep any longer."""
+        old = [
+            name for name, closed in self._closed.items() if closed.drawn_at < self._latest[name.task] - REMEMBERED_MS
+        ]
+        for name in old:
+            del self._closed[name]
+            self._draws.pop(name, None)
+        self._disputed &= self._closed.keys()
+        self._differing &= self._closed.keys()
+
+
+def _unanswered(asked: ReviewAsked, output: Output, drawn_at: int) -> ReviewClosed:
+    prediction = asked.prediction
+    options = prediction.submitted.tasks.options(prediction.task)
+    return ReviewClosed(
+        text_id=prediction.text_id,
+        text_source=prediction.text_source,
+        task=prediction.task,
+        cell=asked.cell,
+        model=prediction.model,
+        asked_model="default" if options is None else options.model,
+        says=says(output),
+        confidence=prediction.confidence or 0.0,
+        goal=asked.goal,
+        evidence=asked.evidence,
+        level=asked.level,
+        hash=asked.hash,
+        share=asked.share,
+        least_share=asked.least_share,
+        full=asked.full,
+        drawn_at=drawn_at,
+        verdict=UNANSWERED,
+    )

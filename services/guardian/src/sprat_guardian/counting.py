@@ -1,0 +1,83 @@
+"""What the closed draws add up to: the alarms that follow from them, and whether enough of them have a verdict."""
+
+from collections.abc import Iterator
+
+from sprat.registry.alarms import AlarmBook
+from sprat_contracts import AlarmRaised, ModelRef, ReviewCell, ReviewClosed
+from sprat_contracts.reviews import CLEARED, ERRORS, TOO_FEW_REVIEWS
+from sprat_guardian.coverage import Coverage
+from sprat_guardian.processes import ALL_CELLS, Process, Processes
+
+
+class Counting:
+    """All that the log of closed draws says. Counted again, it gives the same alarms in the same order.
+
+    So an alarm that was not written, because the guardian died before, is written by the next one.
+    """
+
+    def __init__(self) -> None:
+        self.processes = Processes()
+        self._alarms: dict[tuple[str, ReviewCell], list[AlarmRaised]] = {}
+        """The alarms of errors of each place, in the order in which they follow from the log."""
+        self._coverage: dict[str, Coverage] = {}
+
+    def count(self, closed: ReviewClosed, at: int) -> None:
+        """Count the first record of a draw, in the order of the log; `at` is its time there, epoch milliseconds."""
+        self._coverage.setdefault(closed.task, Coverage(closed.task)).count(closed, at)
+        for process in self.processes.count(closed):
+            alarm = _alarm(process, closed, at)
+            self._alarms.setdefault((process.key.task, process.key.cell), []).append(alarm)
+
+    def missing(self, book: AlarmBook) -> Iterator[AlarmRaised]:
+        """Yield the alarms that follow from the log and are not on their topic, of each place the next one."""
+        for (task, cell), alarms in self._alarms.items():
+            written = _written(alarms, book.last(ERRORS, task, cell))
+            yield from alarms[written : written + 1]
+        for task, coverage in self._coverage.items():
+            last = book.last(TOO_FEW_REVIEWS, task, ALL_CELLS)
+            if last is not None and last.state == CLEARED:
+                coverage.forget(book.changed_at(last))
+            alarm = coverage.alarm()
+            if alarm is not None and (last is None or last.state == CLEARED):
+                yield alarm
+
+
+def _written(alarms: list[AlarmRaised], last: AlarmRaised | None) -> int:
+    """Return how many of the alarms of a place precede the last one on the topic, itself included.
+
+    A place is compacted to its last record, which also says when the draw that raised it was closed. Draws that were
+    written together have the same time: then model and goal tell their alarms apart.
+    """
+    if last is None:
+        return 0
+    same = [
+        number
+        for number, each in enumerate(alarms, 1)
+        if (each.raised_at, each.model, each.goal) == (last.raised_at, last.model, last.goal)
+    ]
+    return max(same, default=sum(each.raised_at <= last.raised_at for each in alarms))
+
+
+def _alarm(process: Process, closed: ReviewClosed, at: int) -> AlarmRaised:
+    """Return the alarm of a test that the evidence of this draw has raised; its place in its key is not known yet."""
+    key = process.key
+    model = None if closed.model is None else ModelRef(name=closed.model.name, version=closed.model.version)
+    whose = "all of the task" if key.cell == ALL_CELLS else "the cell"
+    return AlarmRaised(
+        kind=ERRORS,
+        task=key.task,
+        cell=key.cell,
+        number=1,
+        model=model,
+        goal=key.goal,
+        evidence=closed.evidence,
+        e_value=process.evidence,
+        needed=process.needed,
+        reviews=process.reviews,
+        errors=process.errors,
+        since=process.since_ms,
+        raised_at=at,
+        texts=tuple(process.wrong),
+        detail=f"{process.errors} of {process.reviews} reviewed answers of {whose} were wrong; the goal allows "
+        f"{100 * (1 - key.goal):g} %",
+    )

@@ -1,0 +1,139 @@
+"""What the guardian knows, all of it from logs, and what it writes next."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final, TypeVar
+
+from sprat.kafka.signatures import Signatures
+from sprat.registry.alarms import AlarmBook
+from sprat_contracts import (
+    AlarmRaised,
+    Event,
+    FeedbackGiven,
+    KafkaRecord,
+    Message,
+    ReviewAsked,
+    ReviewClosed,
+    Topics,
+    WireError,
+    decode,
+)
+from sprat_contracts.reviews import RAISED
+from sprat_contracts.topics import DAY_MS
+from sprat_guardian.answers import OF_REVIEW
+from sprat_guardian.closing import COUNTED, REMEMBERED_MS, ReviewQueue
+from sprat_guardian.counting import Counting
+from sprat_guardian.processes import ALL_CELLS
+
+M = TypeVar("M", bound=Message)
+_OF_REVIEW: Final = f'"{OF_REVIEW}"'.encode()
+OnIgnored = Callable[[KafkaRecord, str], object]
+"""Gets a record that does not count, and why."""
+
+
+class GuardianState:
+    """The state of the guardian. It changes by what is read from logs alone, also by its own records.
+
+    So whoever reads the same logs is in the same state: a guardian that starts after one that was killed, and one that
+    was stopped while another took over.
+
+    Args:
+        topics: of the installation.
+        signatures: verify what only services may write.
+        wait_ms: returns how long a draw waits for its answer.
+        is_of: returns whether a token is that of a draw.
+        on_ignored: told of each record that does not count.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        signatures: Signatures,
+        wait_ms: Callable[[ReviewAsked], int],
+        is_of: Callable[[ReviewClosed, str | None], bool],
+        on_ignored: OnIgnored = lambda _record, _why: None,
+    ) -> None:
+        self._signatures = signatures
+        self._on_ignored = on_ignored
+        self.queue = ReviewQueue(wait_ms, is_of)
+        self.counting = Counting()
+        self.book = AlarmBook(signatures)
+        self._warnings: dict[bytes, AlarmRaised] = {}
+        """Alarms that follow from no log, not written yet."""
+        self._takes: dict[str, Callable[[KafkaRecord], None]] = {
+            topics.reviews: self._asked,
+            topics.reviews_closed: self._closed,
+            topics.alarms: self.book.take,
+            topics.feedback: self._answered,
+        }
+
+    def take(self, record: KafkaRecord) -> None:
+        """Take a record of one of the topics, in its order."""
+        self._takes[record.topic](record)
+
+    def warn(self, alarm: AlarmRaised) -> None:
+        """Raise an alarm that follows from no log, unless it is raised for this version of the model already."""
+        if not self._is_raised(alarm):
+            self._warnings[alarm.key] = alarm
+
+    def due(self, now: int) -> Iterator[ReviewClosed | AlarmRaised]:
+        """Yield what is to be written now, in its order.
+
+        Args:
+            now: until when all answers are read: epoch milliseconds.
+        """
+        for closed in self.queue.due(now):
+            clears = self.book.clears(closed.task, closed.cell)
+            pooled = self.book.clears(closed.task, ALL_CELLS)
+            yield closed.model_copy(update={"clears": clears, "pooled_clears": pooled})
+        self._warnings = {key: alarm for key, alarm in self._warnings.items() if not self._is_raised(alarm)}
+        for alarm in (*self.counting.missing(self.book), *self._warnings.values()):
+            yield self.book.following(alarm)
+        yield from self.book.hidden()
+
+    def _is_raised(self, alarm: AlarmRaised) -> bool:
+        last = self.book.last(alarm.kind, alarm.task, alarm.cell)
+        return last is not None and last.state == RAISED and last.model == alarm.model
+
+    def _asked(self, record: KafkaRecord) -> None:
+        if not self._signatures.accepts(record):
+            return  # the group's handler has counted it
+        event = self._decoded(record, ReviewAsked)
+        if event is not None and _is_replayed(event.envelope.time, record.timestamp):
+            self._on_ignored(record, "replayed")
+        elif event is not None:
+            self.queue.ask(event.message, record.timestamp)
+
+    def _closed(self, record: KafkaRecord) -> None:
+        if not self._signatures.accepts(record):
+            self._signatures.refused(record)
+            return
+        event = self._decoded(record, ReviewClosed)
+        if event is not None and self.queue.close(event.message):
+            self.counting.count(event.message, record.timestamp)
+
+    def _answered(self, record: KafkaRecord) -> None:
+        if _OF_REVIEW not in (record.value or b""):
+            return  # a correction, of which there may be many
+        event = self._decoded(record, FeedbackGiven)
+        if event is not None and (why := self.queue.answer(event.message, record.timestamp)) not in {None, COUNTED}:
+            self._on_ignored(record, str(why))
+
+    def _decoded(self, record: KafkaRecord, message_type: type[M]) -> Event[M] | None:
+        try:
+            return decode(record, message_type)
+        except WireError:
+            self._on_ignored(record, "unreadable")
+            return None
+
+
+def _is_replayed(written: str | None, appended_at: int) -> bool:
+    """Return whether a draw was appended long after it was written, by the signed header that says when that was.
+
+    Whoever has an old draw could otherwise append it once more, after it is forgotten, with its old answer.
+    """
+    try:
+        written_at = datetime.fromisoformat(written or "").timestamp() * 1000
+    except ValueError:
+        return True
+    return appended_at - written_at > REMEMBERED_MS - 7 * DAY_MS

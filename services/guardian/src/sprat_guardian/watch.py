@@ -1,0 +1,99 @@
+"""One reading of the logs, from their beginnings on, with what follows from it: rounds of reading and writing."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sprat.base.retry import retry_until
+from sprat.base.settings import KafkaSettings
+from sprat.kafka.clients import close_in_time
+from sprat.kafka.log_reader import LogReader
+from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
+from sprat.processing.loop import count_retry
+from sprat_contracts import AlarmRaised, ReviewClosed
+from sprat_guardian.state import GuardianState
+from sprat_guardian.writing import RecordWriter
+
+_SLACK_MS: Final = 3_600_000
+"""What may lie between this machine's clock and the broker's."""
+_FORGET_EVERY_MS: Final = 3_600_000
+
+OnWritten = Callable[[Sequence[ReviewClosed | AlarmRaised]], object]
+"""Gets what is acknowledged."""
+
+
+class Watch:
+    """Reads the logs into a state and writes what is due.
+
+    What it writes changes the state when it is read again, in the order that all readers see.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        state: GuardianState,
+        writer: RecordWriter,
+        publisher: Publisher,
+        on_written: OnWritten = lambda _: None,
+    ) -> None:
+        topics = kafka.topics
+        self._give_up_s = kafka.give_up_s
+        self._state = state
+        self._writer = writer
+        self._publisher = publisher
+        self._on_written = on_written
+        self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), state.take)
+        self._answers = LogReader(kafka, (topics.feedback,), state.take)
+        self._forgot_at = 0
+
+    async def start(self) -> None:
+        """Read the logs to their ends, and answers from the oldest draw that is kept.
+
+        Raises:
+            Fatal: a topic does not exist.
+            Retryable: Kafka does not answer.
+        """
+        began = _now_ms()
+        await self._log.start()
+        await self._log.catch_up(self._give_up_s)
+        oldest = self._state.queue.oldest
+        await self._answers.start(began - _SLACK_MS if oldest is None else oldest)
+        await self._answers.catch_up(self._give_up_s)
+
+    async def round(self) -> bool:
+        """Read to the present ends, write what is due, and return whether there was any.
+
+        Answers are read to an end that was asked for before that of the draws: an answer never comes before its draw.
+
+        Raises:
+            Fatal: what is written is not acknowledged for as long as a service tries.
+            Retryable: Kafka does not answer.
+            KafkaError: likewise.
+        """
+        now = _now_ms()
+        ends = await self._answers.ends()
+        await self._log.catch_up()
+        await self._answers.catch_up(ends=ends)
+        if now - self._forgot_at > _FORGET_EVERY_MS:
+            self._state.queue.forget()
+            self._forgot_at = now
+        messages = [*self._state.due(now)]
+        await self._write([self._writer.record(each) for each in messages])
+        self._on_written(messages)
+        return bool(messages)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await close_in_time(self._log.stop, self._answers.stop)
+
+    async def _write(self, records: Sequence[OutRecord]) -> None:
+        """Write records and wait until they are acknowledged; the same ones again, as the producer may hold them."""
+
+        async def publish() -> None:
+            await self._publisher.publish(records)
+
+        await retry_until(publish, NotAcknowledged, self._give_up_s, "reviews and alarms", count_retry)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
