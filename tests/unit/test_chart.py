@@ -48,6 +48,8 @@ PAGE = (DOCS / "deploy" / "kubernetes.md").read_text("utf-8")
 DOCKERFILE = (ROOT / "compose" / "Dockerfile").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text("utf-8"))["services"]
 SERVICES = ("router", "frontier", "intent", "ner", "translation")
+GUARDIAN = "guardian"
+"""Has a fixed number of replicas, as the gateway has."""
 GATEWAY = "gateway"
 """Runs where it is enabled, as in `production.yaml`."""
 FREE = {"settings", "secrets", "resources", "scaling", "labels", "annotations", "tasks"}
@@ -221,6 +223,14 @@ CHANGED: dict[str, tuple[str, str]] = {
         'models.intent.thresholds="measured"',
         '"name":"SPRAT_INTENT__THRESHOLDS","value":"/etc/sprat/thresholds/thresholds.json"',
     ),
+    "guardian.tag": ('guardian.tag="0.0.4"', "/guardian:0.0.4"),
+    "guardian.replicas": ("guardian.replicas=5", "replicas: 5"),
+    "guardian.resources": ("guardian.resources.limits.cpu=11", '"cpu":11'),
+    "guardian.settings": ('guardian.settings.OTEL_SERVICE_VERSION="4"', "OTEL_SERVICE_VERSION"),
+    "guardian.secrets": (
+        'guardian.secrets.SPRAT_KAFKA__SASL_PASSWORD={"name": "guards", "key": "b"}',
+        '"name":"guards"',
+    ),
     "gateway.tag": ('gateway.tag="0.0.5"', "/gateway:0.0.5"),
     "gateway.replicas": ("gateway.replicas=3", "replicas: 3"),
     "gateway.keys.name": ('gateway.keys.name="callers"', "secretName: callers"),
@@ -264,6 +274,7 @@ CHANGED: dict[str, tuple[str, str]] = {
     "dashboards.annotations": ('dashboards.annotations.other="filed"', "other: filed"),
 }
 SWITCHED_OFF = {
+    "guardian.enabled": ("guardian.enabled=false", "image: sprat/guardian:"),
     "gateway.enabled": ("gateway.enabled=false", "image: sprat/gateway:"),
     "topics.create": ("topics.create=false", "kind: Job"),
     "autoscaling.enabled": ("autoscaling.enabled=false", "kind: ScaledObject"),
@@ -541,7 +552,7 @@ def test_each_service_that_is_never_without_a_pod_is_missed() -> None:
     objects = template("--values", str(PRODUCTION), "--set", "models.translation.replicas.min=0")
     (group,) = of_kind(objects, "PrometheusRule")[f"{RELEASE}-absent"]["spec"]["groups"]
     missed = {re.search(r'service_name="sprat-(\w+)"', rule["expr"])[1] for rule in group["rules"]}
-    assert missed == {*SERVICES, GATEWAY} - {"translation"}
+    assert missed == {*SERVICES, GUARDIAN, GATEWAY} - {"translation"}
     known = yaml.safe_load((ROOT / "observability/alerts/services.yml").read_text("utf-8"))["groups"][0]["rules"]
     down = next(each for each in known if each["alert"] == "SpratServiceDown")
     for rule in group["rules"]:
@@ -587,7 +598,8 @@ def test_each_service_scales_on_lag_and_on_age_between_its_bounds(production: li
     for name, each in scaled.items():
         assert each["spec"]["scaleTargetRef"] == {"name": name}
         assert "replicas" not in deployments[name]["spec"], "an upgrade would undo what KEDA has set"
-    assert deployments[f"{RELEASE}-{GATEWAY}"]["spec"]["replicas"] == 2, "it has no group, and no lag to scale on"
+    for name in (GUARDIAN, GATEWAY):
+        assert deployments[f"{RELEASE}-{name}"]["spec"]["replicas"] == 2, "it does not scale on lag"
     for name, each in scaled.items():
         *lags, age = each["spec"]["triggers"]
         service = name.removeprefix("sprat-")
@@ -632,11 +644,11 @@ _KAFKA = "settings.SPRAT_KAFKA__BOOTSTRAP=kafka:9092"
     [
         (["--set", "models.intent.tag=0.1.1"], {"intent"}),
         (["--set", "router.tag=0.1.1"], {"router"}),
-        (["--set", "images.tag=0.1.1"], set(SERVICES)),
-        (["--set", "policy=tasks: {}"], {"router", "frontier"}),
+        (["--set", "images.tag=0.1.1"], {*SERVICES, GUARDIAN}),
+        (["--set", "policy=tasks: {}"], {"router", "frontier", GUARDIAN}),
         (["--set", "models.ner.replicas.min=2"], set()),
         (["--set", "monitoring.enabled=true,dashboards.enabled=true,autoscaling.enabled=true"], set()),
-        (["--set", "settings.SPRAT_LOG_LEVEL=debug"], set(SERVICES)),
+        (["--set", "settings.SPRAT_LOG_LEVEL=debug"], {*SERVICES, GUARDIAN}),
         (["--set", "models.ner.settings.SPRAT_NER__THREADS=2"], {"ner"}),
     ],
 )
@@ -689,7 +701,9 @@ def test_in_production_each_service_is_a_user_of_kafka_of_its_own(production: li
     assert users["Deployment sprat-gateway"] == "sprat-gateway"
     for name, own in pods.items():
         assert own["SPRAT_KAFKA__SASL_PASSWORD"] == {"secretKeyRef": {"name": users[name], "key": "password"}}, name
-    roles_of = {role: [f"User:sprat-{role}"] for role in ("router", "frontier", "intent", "ner", "translation")}
+    roles_of = {
+        role: [f"User:sprat-{role}"] for role in ("router", "frontier", "guardian", "intent", "ner", "translation")
+    }
     roles_of["door"] = ["User:sprat-gateway"]
     shown = (ROOT / "docs/deploy/kubernetes.md").read_text("utf-8")
     for role, (user,) in (roles_of | {"operator": ["User:sprat-operator"]}).items():
@@ -804,7 +818,7 @@ def test_a_task_from_a_file_is_served_by_classify_and_known_to_all_that_read_the
     own = environment(desk)
     assert (own["SPRAT_CLASSIFY__TASK"], own["SPRAT_CLASSIFY__MODEL"]) == ("desk", "default")
     assert {each["mountPath"] for each in container["volumeMounts"]} >= {"/models", "/etc/sprat/tasks"}
-    readers = ("Deployment sprat-router", "Deployment sprat-frontier", "Deployment sprat-desk", "Job sprat-topics")
+    readers = (*(f"Deployment sprat-{name}" for name in ("router", "frontier", GUARDIAN, "desk")), "Job sprat-topics")
     config_maps = of_kind(objects, "ConfigMap")
     for name in readers:
         assert environment(pods[name])["SPRAT_TASKS"] == "/etc/sprat/tasks", name

@@ -30,7 +30,7 @@ def test_a_model_with_its_own_name_has_its_own_process_and_group(tmp_path: Path)
     table = service_table(chosen)
     names = [spec.name for spec in table]
     assert names[names.index("intent") :][:3] == ["intent", "intent.hr", "intent.it"]
-    on_request = {"language-id", "gateway"}
+    on_request = {"language-id", "guardian", "gateway"}
     assert [spec.name for spec in choose_services(chosen)[0]] == [name for name in names if name not in on_request]
     models = {"intent": "default", "intent.hr": "hr", "intent.it": "it"}
     groups = {spec.group_name(models.get(spec.name)) for spec in table}

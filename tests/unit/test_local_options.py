@@ -1,5 +1,7 @@
 """The table of services says what the services say of themselves."""
 
+from pathlib import Path
+
 import pytest
 
 from sprat.base.channels import service_channels
@@ -42,3 +44,16 @@ def test_a_service_on_request_runs_only_where_it_is_named() -> None:
     assert chosen() == {spec.name for spec in SERVICES} - {"language-id", "guardian", "gateway"}
     assert chosen(on_request=("language-id", "guardian", "gateway")) == {spec.name for spec in SERVICES}
     assert chosen(services=("language-id",)) == {"language-id"}
+
+
+def test_the_guardian_runs_where_the_policy_reviews_what_is_kept(tmp_path: Path) -> None:
+    def chosen(policy: str, **options: tuple[str, ...]) -> set[str]:
+        path = tmp_path / "policy.yaml"
+        path.write_text(policy, encoding="utf-8")
+        return {spec.name for spec in choose_services(Options(policy=path, **options))[0]}
+
+    reviewed = "tasks: {intent: {review: {share: 0.01}}}"
+    assert "guardian" in chosen(reviewed)
+    assert "guardian" not in chosen("tasks: {intent: {review: {share: 0}}}")
+    assert "guardian" not in chosen(reviewed, services=("router",)), "where others are named"
+    assert "guardian" not in chosen("tasks: ["), "the router says what is wrong with it"

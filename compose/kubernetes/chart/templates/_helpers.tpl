@@ -1,6 +1,6 @@
 {{/* All services as {"list": [...]}: the values of each, with its name, its image, its group and its labels. `policy`: it
 reads policy and task files, and `signs` the keys of the policy; so does `classify`, which masks by the policy's terms.
-`without`: settings of all services that it never gets: the gateway takes what comes from outside, and signs nothing of Sprat's. */}}
+`fixed`: it is not scaled. `without`: settings of all services that it never gets: the gateway takes what comes from outside, and signs nothing of Sprat's. */}}
 {{- define "sprat.services" -}}
 {{- $list := list -}}
 {{- range $name := list "router" "frontier" -}}
@@ -33,11 +33,16 @@ reads policy and task files, and `signs` the keys of the policy; so does `classi
 {{- fail (printf "%s: replicas.min: 0 needs autoscaling.enabled, or nothing would ever start it" $service.name) -}}
 {{- end -}}
 {{- end -}}
+{{- if .Values.guardian.enabled -}}
+{{- $service := deepCopy .Values.guardian -}}
+{{- $_ := set $service "replicas" (dict "min" .Values.guardian.replicas "max" .Values.guardian.replicas) -}}
+{{- $list = append $list (merge $service (dict "name" "guardian" "image" "guardian" "group" "guardian" "model" "" "policy" true "signs" false "fixed" true)) -}}
+{{- end -}}
 {{- if .Values.gateway.enabled -}}
 {{- $service := deepCopy .Values.gateway -}}
 {{- $_ := set $service "replicas" (dict "min" .Values.gateway.replicas "max" .Values.gateway.replicas) -}}
 {{- $_ := set $service "without" (list "SPRAT_SECRET" "SPRAT_PREVIOUS_SECRET") -}}
-{{- $list = append $list (merge $service (dict "name" "gateway" "image" "gateway" "group" "" "model" "" "policy" true "signs" false)) -}}
+{{- $list = append $list (merge $service (dict "name" "gateway" "image" "gateway" "group" "" "model" "" "policy" true "signs" false "fixed" true)) -}}
 {{- end -}}
 {{- toJson (dict "list" $list) -}}
 {{- end -}}

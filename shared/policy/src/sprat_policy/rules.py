@@ -275,6 +275,11 @@ class Policy(PolicySection):
         """The tasks with a policy: those of this version, then those from files."""
         return (*TaskPolicies.model_fields, *self._added)
 
+    @property
+    def reviewed_tasks(self) -> tuple[str, ...]:
+        """The tasks of which a share of the kept answers is reviewed."""
+        return tuple(name for name in self.task_names if any(each.share for _, each in self.task(name).reviews()))
+
     def task(self, name: str) -> TaskRules:
         """Return the policy for a task.
 

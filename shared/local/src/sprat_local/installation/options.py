@@ -14,8 +14,8 @@ from sprat_contracts.topics import DEFAULT_PARTITIONS, DEFAULT_PREFIX
 from sprat_local.observe.stack import Observability
 from sprat_local.processes.ports import HOST
 from sprat_operations.local_run import SIMULATED
-from sprat_operations.services import GATEWAY, SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
-from sprat_policy import TaskFiles
+from sprat_operations.services import GATEWAY, GUARDIAN, SERVICES, SIMULATOR, ServedModel, ServiceSpec, task_service
+from sprat_policy import TaskFiles, load_policy
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 """The packaged policy and samples of the demo."""
@@ -68,7 +68,8 @@ class Options:
     """Whether this user's commands use it where they are told no Kafka."""
     kafka_port: int = USUAL_KAFKA_PORT
     services: tuple[str, ...] | None = None
-    """Names of the services to run; None: all that are installed but those on request."""
+    """Names of the services to run; None: all that are installed but those on request. The guardian runs where the
+    policy lets answers be reviewed."""
     on_request: tuple[str, ...] = ()
     """Names of services on request to run beside the others."""
     afterwards: tuple[str, ...] = ()
@@ -181,4 +182,15 @@ def _is_wanted(spec: ServiceSpec, options: Options) -> bool:
         return True
     if options.services is not None:
         return spec.name in options.services
+    if spec.name == GUARDIAN and _reviews(options):
+        return True
     return not spec.on_request or spec.name in options.on_request
+
+
+def _reviews(options: Options) -> bool:
+    """Return whether a share of what is kept is reviewed."""
+    try:
+        policy = load_policy(options.policy, options.task_files.table).with_added(options.task_files)
+    except UserError:
+        return False  # the router says what is wrong with it
+    return bool(policy.reviewed_tasks)
