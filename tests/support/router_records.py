@@ -1,8 +1,14 @@
 """Records as the router receives them, and a router to receive them."""
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
+from pydantic import SecretStr
+
+from sprat.base.keys import Keys
+from sprat.base.review_tokens import ReviewTokens
 from sprat.processing.handler import Outcome, Received
 from sprat.registry.model_table import ModelTable, model_key
 from sprat_contracts import (
@@ -19,9 +25,11 @@ from sprat_contracts import (
     Traceparent,
 )
 from sprat_policy import Policy, TenantGuard
+from sprat_router.draws import Draws
 from sprat_router.handler import RouterHandler
 
 TOPICS = Topics()
+TOKENS = ReviewTokens(Keys(SecretStr("the secret of this installation")))
 APPENDED_AT = 1_700_000_000_000
 LABELS = ("balance", "transfer")
 INTENT = {"label": "transfer", "alternatives": [{"label": "transfer", "probability": 0.9}]}
@@ -67,10 +75,16 @@ def question_hash(*parts: str) -> str:
     return "|".join(parts)
 
 
-def router(*announced: ModelAnnounced, policy: Policy | None = None, strict_texts: bool = False) -> RouterHandler:
+def router(
+    *announced: ModelAnnounced,
+    policy: Policy | None = None,
+    strict_texts: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> RouterHandler:
     chosen = policy or Policy()
     guard = TenantGuard(chosen, {})
-    return RouterHandler(TOPICS, chosen, guard, table(*announced), question_hash, strict_texts=strict_texts)
+    draws = Draws(TOKENS, chosen.named_tenants, lambda task: 1.0, clock)
+    return RouterHandler(TOPICS, chosen, guard, table(*announced), question_hash, draws, strict_texts=strict_texts)
 
 
 def text(**fields: Any) -> TextSubmitted:

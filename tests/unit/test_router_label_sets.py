@@ -8,10 +8,12 @@ from sprat_contracts import FrontierAnswered, LabelsOutput, Prediction, Result, 
 from sprat_policy import Policy, TaskFile, TaskFiles, TaskPolicy, TenantGuard
 from sprat_router import decisions
 from sprat_router.decisions import decide
+from sprat_router.draws import Draws
 from sprat_router.handler import RouterHandler
 from support.router_records import (
     APPENDED_AT,
     MODEL,
+    TOKENS,
     announced,
     question_hash,
     received,
@@ -36,7 +38,8 @@ def router(*, served: bool = True, **file: Any) -> RouterHandler:
     policy = Policy().with_added(files)
     topics = Topics(tasks=files.table)
     models = table(announced("topics", labels=LABELS, label_set="h1")) if served else table()
-    return RouterHandler(topics, policy, TenantGuard(policy, {}), models, question_hash)
+    draws = Draws(TOKENS, (), lambda task: 1.0)
+    return RouterHandler(topics, policy, TenantGuard(policy, {}), models, question_hash, draws)
 
 
 def prediction(output: dict[str, Any] | None = None, confidence: float = 0.9) -> Prediction:

@@ -57,10 +57,15 @@ class ReviewAsked(Message):
     hash: Annotated[str, Field(pattern=_HASH, description="Keyed hash of source, id and task: 64 bits in hex.")]
     share: Annotated[_Share, Field(description="Drawn was what has a hash below this share of 2^64.")]
     least_share: Annotated[
-        _Share, Field(description="The least share that its router has applied to the task since its draw before.")
+        _Share,
+        Field(description="The least share that its router has applied to the task since the hour of its draw before."),
     ]
     full: Annotated[
-        bool, Field(description="True where its router draws nothing more in this hour: the hour certifies nothing.")
+        bool,
+        Field(
+            description="True where its router draws nothing more in this hour, of a tenant or of all: the hour "
+            "certifies nothing."
+        ),
     ] = False
     by: Annotated[str, Field(min_length=1, description="`people`, or the tier that reviews.")] = PEOPLE
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="An answer without it does not count.")]

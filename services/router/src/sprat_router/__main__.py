@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sprat.base.channels import STRICT_TEXTS, router_channels
+from sprat.base.review_tokens import ReviewTokens
 from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.lag import LagMeter
@@ -15,6 +16,7 @@ from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
 from sprat_policy import TaskSettings, load_guarded_policy
+from sprat_router.draws import Draws
 from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
 from sprat_router.policy_check import GRACE_S, PolicyCheck, measure_goals
@@ -55,8 +57,13 @@ async def build(
     context.stack.push_async_callback(reader.stop)
     await context.wait_for_topics(context.topics.models)
     await reader.start()
+    draws = Draws(
+        ReviewTokens(settings.keys),
+        policy.named_tenants,
+        lambda task: context.assigned_part(context.topics.predictions(task)),
+    )
     handler = RouterHandler(
-        context.topics, policy, guard, table, context.keyed_hash, strict_texts=settings.strict_texts
+        context.topics, policy, guard, table, context.keyed_hash, draws, strict_texts=settings.strict_texts
     )
     check = PolicyCheck(policy, table, grace_s=policy_check_grace_s)
 

@@ -20,6 +20,7 @@ from sprat_contracts import (
     Prediction,
     ReasonCode,
     Result,
+    ReviewAsked,
     Route,
     SmallAnswer,
     TaskOptions,
@@ -29,7 +30,7 @@ from sprat_contracts import (
     Topics,
     Usage,
 )
-from sprat_contracts.ids import REQUEST, RESULT, derive
+from sprat_contracts.ids import REQUEST, RESULT, REVIEW, derive
 from sprat_router.decisions import UNKNOWN_LABEL, RouteDecision, answer_of, labels_of
 
 TOO_LARGE = Declined(code=ReasonCode.TOO_LARGE, detail="the record would be larger than its topic allows")
@@ -180,6 +181,18 @@ def result_event(result: Result, topics: Topics) -> Emit:
         id=str(derive(RESULT, result.text_source, result.text_id, result.task)),
         message=result,
         extensions={"tenant": result.tenant, "status": result.status},
+    )
+
+
+def review_event(asked: ReviewAsked, topics: Topics) -> Emit:
+    """Return the event of a draw, keyed by its task."""
+    prediction = asked.prediction
+    return Emit(
+        topic=topics.reviews,
+        key=prediction.task.encode(),
+        id=str(derive(REVIEW, prediction.text_source, prediction.text_id, prediction.task)),
+        message=asked,
+        extensions={"tenant": prediction.submitted.tenant},
     )
 
 

@@ -16,6 +16,7 @@ from sprat_contracts import (
     Prediction,
     ReasonCode,
     Result,
+    ReviewAsked,
     TextSubmitted,
     TextWarning,
     Topics,
@@ -23,8 +24,9 @@ from sprat_contracts import (
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.text_warnings import warnings_of
-from sprat_policy import Policy, TaskFile, TenantGuard
+from sprat_policy import Policy, TaskFile, TenantGuard, effective_rule
 from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, unknown_tasks, unserved
+from sprat_router.draws import Draws
 from sprat_router.events import (
     QuestionHash,
     concluded,
@@ -33,6 +35,7 @@ from sprat_router.events import (
     request_event,
     requested_options,
     result_event,
+    review_event,
     too_large,
 )
 
@@ -43,9 +46,10 @@ _RULES = 1024
 
 
 class RouterHandler:
-    """Handles the router's records; the same record, policy and announcements give the same outcome.
+    """Handles the router's records; the same record, policy and announcements give the same Results.
 
-    With `strict_texts`, a text of which something is not understood is rejected; else its Results say so.
+    Which of the kept answers are drawn for review depends on what was kept before. With `strict_texts`, a text of which
+    something is not understood is rejected; else its Results say so.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class RouterHandler:
         guard: TenantGuard,
         models: ModelTable,
         question_hash: QuestionHash,
+        draws: Draws,
         *,
         strict_texts: bool = False,
     ) -> None:
@@ -63,6 +68,7 @@ class RouterHandler:
         self._guard = guard
         self._models = models
         self._question_hash = question_hash
+        self._draws = draws
         self._strict_texts = strict_texts
         self._types = router_channels(topics).reads
         self._rule = lru_cache(_RULES)(lambda task, model, language: policy.task(task).rule(model, language))
@@ -95,11 +101,13 @@ class RouterHandler:
         return Outcome(rejected=rejected)
 
     def oversized(self, received: Received[Message], emit: Emit) -> Outcome:
-        """Return an `unanswered` Result and a dead letter.
+        """Return an `unanswered` Result and a dead letter; without its draw, what is kept is as large as it was.
 
         For a text, every task that no model serves ends so: the text or its key made one request too large, and the
         other requests share them.
         """
+        if isinstance(emit.message, ReviewAsked):  # its Result stands
+            return self._route(emit.message.prediction, may_draw=False)
         rejected = Rejected(ReasonCode.TOO_LARGE, f"the resulting event is too large for the topic {emit.topic}")
         events = self.receive(received).events if isinstance(received.message, TextSubmitted) else (emit,)
         results = [
@@ -159,14 +167,20 @@ class RouterHandler:
             reason = unclear.code if unclear else None
         return None if reason is None else Outcome(skipped=reason)
 
-    def _route(self, prediction: Prediction) -> Outcome:
+    def _route(self, prediction: Prediction, *, may_draw: bool = True) -> Outcome:
         options = requested_options(prediction)
         rule = self._rule(prediction.task, options.model, prediction.text_language)
         form = self._topics.tasks[prediction.task]
         decision = decide(prediction, form, rule, self._models.labels(prediction.task, options.model))
-        if decision.kept:
-            return Outcome(events=(result_event(kept(prediction, decision, self._topics.tasks), self._topics),))
-        return Outcome(events=(self._escalate(prediction, decision),))
+        if not decision.kept:
+            return Outcome(events=(self._escalate(prediction, decision),))
+        result = result_event(kept(prediction, decision, self._topics.tasks), self._topics)
+        if rule.review is None or not may_draw:
+            return Outcome(events=(result,))
+        submitted = prediction.submitted
+        frontier = effective_rule(submitted.frontier, self._policy.tenant(submitted.tenant))
+        asked = self._draws.asked(prediction, decision, rule, frontier)
+        return Outcome(events=(result,) if asked is None else (result, review_event(asked, self._topics)))
 
     def _escalate(self, prediction: Prediction, decision: RouteDecision) -> Emit:
         rules = self._policy.task(prediction.task)

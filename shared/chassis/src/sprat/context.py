@@ -122,6 +122,11 @@ class ServiceContext:
         """Return whether the group has assigned this partition to this instance, as far as it knows."""
         return any(TopicPartition(topic, partition) in consumer.assignment() for consumer in self.consumers)
 
+    def assigned_part(self, topic: str) -> float:
+        """Return which part of a topic's partitions the group has assigned to this instance: one of them at least."""
+        own = [each for consumer in self.consumers for each in consumer.assignment() if each.topic == topic]
+        return min(1.0, max(1, len(own)) / self.topics.partitions)
+
     def batch_loop(
         self,
         handler: Handler | ModelHandler,
