@@ -1,6 +1,6 @@
 """Thresholds of a model that tests give it."""
 
-from datetime import date
+from datetime import UTC, datetime
 from string import ascii_lowercase
 from typing import Any
 
@@ -65,7 +65,7 @@ def thresholds_of(
         "right": "the label, or none",
         "recommended_goal": 0.97,
         "by": "evaluate",
-        "at": date(2026, 12, 1),
+        "at_ms": int(datetime(2026, 12, 1, tzinfo=UTC).timestamp() * 1000),
     }
     return measure(rows, purpose=purpose, previous=previous, **(about | changed))
 

@@ -1,7 +1,6 @@
 """The content of `thresholds.json`: cells, attempts, and what changes nothing."""
 
 from dataclasses import replace
-from datetime import date
 from itertools import pairwise
 
 import numpy as np
@@ -98,7 +97,7 @@ def test_an_attempt_is_counted_on_the_same_version_and_the_same_rows_change_noth
     assert first.certificate.spent == spend_of(1)
     shuffled = rows_of().where(np.random.default_rng(0).permutation(600))
     for same in (rows_of(), shuffled):
-        assert measured(same, previous=first, at=date(2026, 12, 2)) is first
+        assert measured(same, previous=first, at_ms=1_796_169_600_000) is first
         assert measured(same, Purpose((0.8,), "file"), previous=first) is first
     second = measured(rows_of(seed=1), previous=first)
     assert (second.certificate.attempt, second.certificate.spent) == (2, spend_of(2))

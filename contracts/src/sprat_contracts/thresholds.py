@@ -127,6 +127,7 @@ class Measurement(Part):
     """One measurement of a version."""
 
     at: Annotated[str, Field(description="Date, UTC, as 2026-12-01.")]
+    at_ms: Annotated[int | None, Field(ge=0, description="Epoch milliseconds; null from an earlier version.")] = None
     by: Annotated[str, Field(description="`train`, `evaluate` or `reviews`.")]
     rows: Annotated[int, Field(ge=0, description="Rows measured.")]
     outside: Annotated[int, Field(ge=0, description="Of these, the texts outside every label.")] = 0
@@ -200,6 +201,12 @@ class Thresholds(Part):
             for steps in cells
         )
         return min((each for each in found if each is not None), default=None)
+
+    @property
+    def certified_by(self) -> Measurement | None:
+        """The measurement that the certificate is of; None without one, and of what was announced."""
+        attempt = None if self.certificate is None else self.certificate.attempt
+        return next((each for each in reversed(self.measurements) if each.attempt == attempt), None)
 
     def cell(self, language: str | None, said: str) -> Cell | None:
         """Return the cell of a language without region, None: of all together; None where there is none."""

@@ -34,6 +34,7 @@ COMMANDS = {
     "dlq": "Show what could not be handled, and replay it.",
     "feedback": "Publish corrections; export them as a training file.",
     "review": "Review kept answers that were drawn, one key a label.",
+    "alarms": "Show the alarms of what is kept, explain one, clear one.",
     "train": "Fit a model on labels of your own.",
     "policy": "Check a policy file, and say what it allows.",
     "task": "Add tasks of your own: each is a file beside the policy.",

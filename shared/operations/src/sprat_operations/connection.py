@@ -136,13 +136,16 @@ def _secret_of(run: LocalRun | None) -> SecretStr:
         return SecretStr("")
 
 
-def writing_signatures() -> Signatures:
+def writing_signatures(kafka: KafkaSettings | None = None) -> Signatures:
     """Return what signs Sprat's own records.
+
+    Args:
+        kafka: where they are written, as for `reading_signatures`; None: SPRAT_SECRET must be set.
 
     Raises:
         UserError: this shell does not know the secret, or a variable is wrong.
     """
-    signatures = reading_signatures()
+    signatures = reading_signatures(kafka)
     if signatures is None:
         raise without_secret("services ignore what is not signed with it")
     return signatures

@@ -44,8 +44,6 @@ class AlarmBook:
         self._changed_at: dict[bytes, int] = {}
         self._hidden: set[bytes] = set()
         """Keys whose last record on the topic is not the one that counts, or will not be valid for long."""
-        self.ignored = 0
-        """How many records do not count."""
 
     def take(self, record: KafkaRecord) -> None:
         """Take a record of the topic. One whose number is not above the last valid one is out of date."""
@@ -57,7 +55,6 @@ class AlarmBook:
         if alarm is not None and (last is None or alarm.number > last.number):
             self._last[key], self._changed_at[key] = alarm, record.timestamp
         elif alarm is None or alarm != last:
-            self.ignored += 1
             if self._signatures is not None:
                 self._signatures.refused(record, "outdated" if alarm is not None else verdict)
             if last is not None:

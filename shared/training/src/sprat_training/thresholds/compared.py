@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from sprat_training.thresholds.certified import at_most
+from sprat.base.binomial import at_most
 from sprat_training.thresholds.rows import Flags, Integers
 
 Verdict = Literal["better", "worse", "not shown"]

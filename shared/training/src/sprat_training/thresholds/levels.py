@@ -1,9 +1,9 @@
 """Measure what the answers of a model are worth, and write it beside its card as `thresholds.json`."""
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -45,7 +45,7 @@ def measure_now(
     purpose: Purpose | None = None,
     previous: Thresholds | None = None,
     *,
-    by: Literal["train", "evaluate"],
+    by: Literal["train", "evaluate", "reviews"],
 ) -> Thresholds:
     """Measure thresholds today; see :func:`sprat_training.thresholds.measure`.
 
@@ -68,7 +68,7 @@ def measure_now(
         purpose=purpose,
         previous=previous,
         by=by,
-        at=datetime.now(UTC).date(),
+        at_ms=time.time_ns() // 1_000_000,
     )
 
 

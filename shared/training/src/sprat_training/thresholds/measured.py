@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def measure(
     purpose: Purpose | None,
     previous: Thresholds | None,
     by: str,
-    at: date,
+    at_ms: int,
     seed: int = 0,
 ) -> Thresholds:
     """Return the thresholds of a version; the previous ones where they were measured with the same rows.
@@ -54,7 +54,7 @@ def measure(
         purpose: what the rows are to certify, stated before; None: nothing.
         previous: that stand beside the model; those of another version say nothing.
         by: `train`, `evaluate` or `reviews`.
-        at: the day, UTC.
+        at_ms: when, epoch milliseconds.
         seed: of the choice among near doubles.
     """
     earlier = previous.measurements if previous is not None and previous.model_version == model_version else ()
@@ -79,7 +79,8 @@ def measure(
             also_chose=purpose.also_chose,
         )
     measurement = Measurement(
-        at=at.isoformat(),
+        at=datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat(),
+        at_ms=at_ms,
         by=by,
         rows=int(rows.real.sum()),
         outside=int((rows.outside & rows.real).sum()),

@@ -1,0 +1,69 @@
+"""Which certificate clears an alarm."""
+
+import pytest
+
+from sprat.base.errors import UserError
+from sprat_contracts import AlarmRaised, ModelAnnounced
+from sprat_contracts.reviews import ERRORS
+from sprat_operations.alarms import check_certificate_after, without_all
+from sprat_training.thresholds import Purpose, Rows
+from support.measured import thresholds_of
+
+AT_MS = 1_796_100_000_000
+
+
+def alarm(**changes):
+    return AlarmRaised(**{"kind": ERRORS, "task": "intent", "number": 1, "goal": 0.97, "raised_at": AT_MS} | changes)
+
+
+def certified(at_ms=AT_MS + 1, goal=0.97, **changes):
+    rows = Rows.of([0.9] * 400, [True] * 400, certifies=[True] * 400, outside=[number < 5 for number in range(400)])
+    return thresholds_of(rows, Purpose((goal,), "file"), at_ms=at_ms, **changes)
+
+
+def serving(thresholds):
+    return (ModelAnnounced(task="intent", version="v1", thresholds=thresholds.announced()),)
+
+
+def test_a_certificate_that_was_measured_after_it_and_is_served_clears_an_alarm():
+    found = certified()
+    assert check_certificate_after(alarm(), found, serving(found)) == found.thresholds_version
+
+
+@pytest.mark.parametrize(
+    ("found", "of", "said"),
+    [
+        (None, alarm(), "no certificate"),
+        (certified(AT_MS - 1), alarm(), "measured before the alarm"),
+        (certified(goal=0.9), alarm(), "the certificate is of 0.9, the goal that is not kept is 0.97"),
+        (certified(), alarm(task="ner"), "the certificate is of the task intent"),
+    ],
+    ids=["none", "before", "a lower goal", "another task"],
+)
+def test_another_one_does_not(found, of, said):
+    with pytest.raises(UserError, match=said):
+        check_certificate_after(of, found, serving(found or certified()))
+
+
+def test_nor_one_by_which_no_service_judges():
+    with pytest.raises(UserError, match="no service of intent judges by the thresholds"):
+        check_certificate_after(alarm(), certified(), serving(certified(AT_MS + 2)))
+
+
+def test_of_an_earlier_version_the_day_decides_and_one_of_the_same_day_came_before():
+    found = certified()
+    (measurement,) = found.measurements
+    for day, is_after in (("2026-11-30", False), (measurement.at, False), ("2026-12-02", True)):
+        old = found.model_copy(update={"measurements": (measurement.model_copy(update={"at": day, "at_ms": None}),)})
+        if is_after:
+            check_certificate_after(alarm(), old, serving(old))
+            continue
+        with pytest.raises(UserError, match="measured before the alarm, on"):
+            check_certificate_after(alarm(), old, serving(old))
+
+
+def test_a_name_leaves_out_what_stands_for_all_at_its_end():
+    assert [without_all(each) for each in ("errors/intent/*/*", "shift/ner/*/de")] == [
+        "errors/intent",
+        "shift/ner/*/de",
+    ]
