@@ -85,8 +85,8 @@ def waits_s(
 ) -> dict[str, float]:
     """Return for each of these groups in how many seconds it reads what is appended now.
 
-    One that commits nothing is expected to stand for as long again as it has stood. What has arrived since the first
-    measurement alone says nothing: a group without a lag then is not slow.
+    One that commits nothing is expected to stand for as long again as it has stood. A group that has committed all that
+    waited at the first measurement is not slow: it was not busy all the time, so it may work faster than it did.
 
     Args:
         before: the measurement before.
@@ -97,7 +97,8 @@ def waits_s(
     found: dict[str, float] = {}
     for name, group in after.groups.items():
         earlier = before.groups.get(name)
-        if name not in groups or earlier is None or not earlier.lag or not group.lag:
+        waited = {} if earlier is None else {each.partition: each.end for each in earlier.partitions}
+        if name not in groups or earlier is None or not group.until(waited):
             standing.pop(name, None)
             continue
         pace = pace_between(earlier.partitions, group.partitions, after.at_s - before.at_s)
