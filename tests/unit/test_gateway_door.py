@@ -385,7 +385,7 @@ def lag(name: str, committed: int, end: int, at_s: float) -> LagSnapshot:
         pytest.param((0, 100), (20, 200), {"router": 18.0}, id="lag over rate"),
         pytest.param((0, 100), (0, 200), {"router": 2.0}, id="it stands, for as long again"),
         pytest.param((0, 0), (0, 5), {}, id="what has just arrived"),
-        pytest.param((48, 49), (70, 842), {}, id="a burst: what waited before is done, so it was not busy all the time"),
+        pytest.param((48, 49), (70, 842), {}, id="a burst, after all that waited was done"),
         pytest.param((0, 100), (100, 100), {}, id="no lag"),
     ],
 )

@@ -282,6 +282,19 @@ async def test_another_text_under_the_same_id_has_its_own_digest(tmp_path):
     assert found.digest == "second"
 
 
+async def test_a_new_text_is_known_in_the_same_thread_also_while_the_store_is_locked(tmp_path, monkeypatch):
+    text = TracedText()
+    async with filled_store(tmp_path, text.text()) as filled:
+        answers = PageAnswers(filled.store, text.topics.tasks, lambda: NOW)
+        monkeypatch.setattr(filled.store, "_reading", None)
+        with sqlite3.connect(tmp_path / FILE, isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            assert await answers.find(str(derive(TEXT, "/crm", "another")), "acme", "/crm") is None
+            other.execute("ROLLBACK")
+        monkeypatch.undo()
+        assert (await answers.find(UUID, "acme", "/crm")).outcome.id == "order-7"
+
+
 async def test_a_store_that_fails_is_a_text_that_is_not_found(tmp_path):
     async with PageStore(tmp_path, whole=True) as store:
         await store.read(lambda connection: connection.execute("SELECT 1"))

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from sprat.base.errors import Retryable, UserError
 from sprat.base.exit_code import exit_code_of
+from sprat.base.garbage import collect_seldom
 from sprat.base.retry import retry_until
 from sprat.base.settings import environment
 from sprat.kafka.clients import CONNECT_S, NO_ANSWER, client_arguments
@@ -125,6 +126,7 @@ async def _serve(settings: GatewaySettings, version: str, telemetry: Telemetry) 
         )
         _in_background(stack, health.serve_bound())
         door = await stack.enter_async_context(open_door(settings))
+        collect_seldom()
         log.info("serving on port %d", door.port)
         progress.assigned = door.reads
         progress.started = True

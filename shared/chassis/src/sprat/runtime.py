@@ -1,7 +1,6 @@
 """The life of a service process: connect, build, consume, drain, stop. `__main__` passes a `build` function."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from sprat.base.errors import Fatal, Retryable, UserError
 from sprat.base.exit_code import describe, exit_code_of
+from sprat.base.garbage import collect_seldom
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.retry import Deadline, retry_until
 from sprat.base.sealing import Seal
@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 S = TypeVar("S", bound=ServiceSettings)
 Build = Callable[[ServiceContext, S], Awaitable[Subscription]]
 
-_COLLECT_AFTER = 5_000, 20, 20
-"""Thresholds of the garbage collector: new objects, collections of the first generation, and of the second."""
 CLOSE_S = 8.0
 """How long closing the connections may take after the drain: an unresponsive broker must not block a stop."""
 
@@ -80,7 +78,7 @@ def run_service(
         configure_logs(name, settings.log_level, settings.log_format, model)
         telemetry = configure_telemetry(name, version, model, settings.kafka.max_records)
         watch_process()
-        _collect_seldom()
+        collect_seldom()
         code = exit_code_of(_run(name, version, model, settings, build, telemetry))
     except UserError as error:
         print(f"sprat-{name}: {error}", file=sys.stderr)  # noqa: T201 - for the user, before there are logs
@@ -91,17 +89,6 @@ def run_service(
         logging.shutdown()
         os._exit(code)
     return code
-
-
-def _collect_seldom() -> None:
-    """Make the garbage collector run less often, and never on what was imported.
-
-    A batch makes thousands of objects that live until it is committed: with Python's thresholds, collections took an
-    eighth of the router's CPU, most of it for objects that are still in use.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def client_id(name: str, model: str | None) -> str:

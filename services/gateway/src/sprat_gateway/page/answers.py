@@ -52,6 +52,8 @@ class PageAnswers:
 
     async def find(self, uuid: str, tenant: str, source: str) -> KeptText | None:
         """Return what stands of a text; None where there is none of this tenant and source."""
+        if not self._store.may_hold(uuid):
+            return None
         try:
             found = await self._store.read(_stored, uuid, tenant, source, self._clock())
         except (sqlite3.Error, QueryTooSlow) as error:

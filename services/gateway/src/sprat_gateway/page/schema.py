@@ -156,10 +156,12 @@ def open_existing(folder: Path) -> sqlite3.Connection | None:
     return connection
 
 
-def open_reader(folder: Path) -> sqlite3.Connection:
-    """Return a connection that cannot write."""
+def open_reader(folder: Path, wait_s: float = _BUSY_S) -> sqlite3.Connection:
+    """Return a connection that cannot write, and waits for the lock of another so long."""
     path = (folder / FILE).resolve()
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode=ro", wait_s, uri=True, isolation_level=None, check_same_thread=False
+    )
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA query_only = ON")
     return connection

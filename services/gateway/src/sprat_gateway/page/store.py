@@ -25,6 +25,7 @@ T = TypeVar("T")
 LIMIT_S: Final = 0.2
 """How long a query may take."""
 _READERS: Final = 4
+_KNOWS: Final = "SELECT 1 FROM texts WHERE uuid = ?"
 _STEPS: Final = 2_000
 """Instructions of SQLite between two looks at the clock."""
 
@@ -49,10 +50,14 @@ class PageStore:
         self._reading = ThreadPoolExecutor(_READERS, "page-reader")
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._looking: sqlite3.Connection | None = None
+        """Of the thread of the event loop; it waits for nobody."""
         self._writer: StoreWriter | None = None
 
     async def __aenter__(self) -> Self:
         self._writer = await self._in(self._writing, self._open)
+        self._looking = open_reader(self.folder, wait_s=0)
+        self._readers.append(self._looking)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -82,6 +87,19 @@ class PageStore:
             sqlite3.Error: the file cannot be read.
         """
         return await self._in(self._reading, self._query, lambda reader: query(reader, *args, **kwargs))
+
+    def may_hold(self, uuid: str) -> bool:
+        """Return whether a text may stand here: False where it surely does not.
+
+        One look into an index in the caller's thread. Nearly every text is new, and to hand the question to another
+        thread takes ten times as long.
+        """
+        if self._looking is None:
+            return True
+        try:
+            return self._looking.execute(_KNOWS, (uuid_bytes(uuid),)).fetchone() is not None
+        except sqlite3.Error:
+            return True
 
     def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._reader()
