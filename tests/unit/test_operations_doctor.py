@@ -1,5 +1,6 @@
 """What `sprat doctor` finds: states here, and all that is said in one snapshot."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterable, Iterable
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ClusterAuthorizationFailedError
+from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from sprat.base.checks import Check, CheckStatus
@@ -18,9 +20,10 @@ from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
 from sprat.registry.announcements import IgnoredRecord
 from sprat_cli.main import app
 from sprat_contracts import ChainPlace, ModelAnnounced, Record
+from sprat_gateway.http.server import tls_context
 from sprat_operations.api_keys import FILE, add_key
 from sprat_operations.doctor import kafka
-from sprat_operations.doctor.gateway import check_gateway, keys_file
+from sprat_operations.doctor.gateway import address, check_gateway, keys_file
 from sprat_operations.doctor.groups import check_groups
 from sprat_operations.doctor.kafka import (
     ClockSkew,
@@ -34,12 +37,14 @@ from sprat_operations.doctor.kafka import (
 from sprat_operations.doctor.models import check_models, check_policy
 from sprat_operations.doctor.settings import check_settings, check_tenants, find_policy
 from sprat_operations.egress import recent_calls
-from sprat_operations.local_run import SIMULATED, LocalRun
+from sprat_operations.local_run import GATEWAY_PORT, SIMULATED, LocalRun
 from sprat_operations.models import RegisteredModels
 from sprat_operations.topics import Difference, TopicState
 from sprat_operations.transactions import OpenTransaction
 from sprat_policy import Policy, TaskFile
 from support.audit_log import attempt
+from support.certificates import self_signed
+from support.front_door import admission, door_app, served
 from support.measured import thresholds
 from support.snapshots import matches_snapshot
 
@@ -482,3 +487,30 @@ def test_the_keys_of_the_gateway_are_those_of_the_users_own_one_else_of_the_sett
     assert [keys_file(run), keys_file(None)] == [None, Path("/etc/sprat/keys.json")]
     add_key(tmp_path / FILE, "default", "/web")
     assert keys_file(run) == tmp_path / FILE
+
+
+def test_where_the_gateway_serves(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPRAT_GATEWAY__PORT", "8443")
+    run = replace(RUN, folder=str(tmp_path))
+    assert [address(run), address(None)] == [None, "http://127.0.0.1:8443"]
+    (tmp_path / GATEWAY_PORT).write_text("8089")
+    monkeypatch.setenv("SPRAT_GATEWAY__TLS_CERT", "cert.pem")
+    assert [address(run), address(None)] == ["http://127.0.0.1:8089", "https://127.0.0.1:8443"]
+
+
+async def test_whether_the_gateway_answers(tmp_path):
+    add_key(path := tmp_path / FILE, "default", "/web")
+
+    async def states(port: int, scheme: str = "http") -> list[tuple[CheckStatus, str]]:
+        where = f"{scheme}://127.0.0.1:{port}"
+        checks = await asyncio.to_thread(lambda: [*check_gateway(path, None, where)])
+        return [(each.status, each.finding.partition(" at ")[0]) for each in checks[:1]]
+
+    async with served(door_app(admission(path))) as port:
+        assert await states(port) == [(OK, "it answers")]
+    tls = tls_context(*self_signed(tmp_path / "door", "door", "127.0.0.1"))
+    async with served(door_app(admission(path)), tls=tls) as port:
+        assert await states(port, "https") == [(OK, "it answers")]
+    assert await states(port) == [(WARNING, "it does not answer")]
+    async with served(Starlette()) as port:  # 404
+        assert await states(port) == [(WARNING, "another program answers")]

@@ -17,6 +17,8 @@ SIMULATOR_HOST = "localhost"
 SIMULATOR_REGION = "local"
 GATEWAY_DATA = "gateway"
 """The folder of its gateway's store, in that of the installation."""
+GATEWAY_PORT = "gateway-port"
+"""The file with the port of its gateway, there, too."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _REDIS_PORT = 6379
 

@@ -37,11 +37,11 @@ from sprat_local.processes.notices import (
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import ServiceProcess
 from sprat_local.processes.supervisor import SupervisedServer, Supervisor
+from sprat_operations.local_run import GATEWAY_PORT
 from sprat_operations.services import GATEWAY, ServiceSpec, instance_name
 from sprat_operations.topics import TopicState, create_topics, keep_current
 
 _PREFIX = "sprat-run-"
-_GATEWAY_PORT_FILE = "gateway-port"
 _SERVICES_GRACE_S = 2.5
 _OBSERVERS_GRACE_S = 0.3
 """Together with the grace of Kafka and Redis, below the 5 s that a stop may take."""
@@ -202,11 +202,10 @@ class Installation:
         """
         process_name, builder = instance_name(name, instance), self._running_builder()
         if name == GATEWAY and self.gateway is None:
-            file = self.folder / _GATEWAY_PORT_FILE
+            file = self.folder / GATEWAY_PORT
             port = self._backing.usual(*wanted_ports(file, named_port(), USUAL_PORT)) or free_port()
             builder.gateway_port = port
-            if self.options.data is not None:
-                private.write_text(file, str(port))
+            private.write_text(file, str(port))
             self.gateway = make_gateway(self.options, self.folder, port)
         launch = builder.build(self._spec(name), process_name, env or {})
         process = ServiceProcess(

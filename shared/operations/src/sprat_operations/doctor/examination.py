@@ -30,9 +30,9 @@ async def examine(kafka: KafkaSettings, policy: Path | None) -> AsyncIterator[Ch
         yield check
     for check in check_rights(kafka, run or local_run.find(settings.redis.url.get_secret_value())):
         yield check
-    from sprat_operations.doctor.gateway import check_gateway, keys_file  # noqa: PLC0415 - as above
+    from sprat_operations.doctor import gateway  # noqa: PLC0415 - as above
 
-    for check in check_gateway(keys_file(run), rules):
+    for check in gateway.check_gateway(gateway.keys_file(run), rules, gateway.address(run)):
         yield check
     from sprat_operations.doctor.redis import check_redis  # noqa: PLC0415 - as above
 
