@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from sprat_cli.main import app
 MODELS = Path(__file__).parents[1] / "data" / "hub"
 COMMIT = "3f2a91c0d4e5b6a7988776655443322110ffeedd"
 TOKEN = "hf_consented"
+_CLIENT = "huggingface_hub"
 
 
 def expected(kind: str) -> list[dict]:
@@ -96,10 +96,32 @@ def _known(revision: str) -> bool:
 
 
 def add_model(hub: ModelHub, home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `sprat models add` with the real client, and `home` as its cache."""
-    environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_COLOR": "1"} | variables
-    command = [sys.executable, "-m", "sprat_cli", "models", "add", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    """Run `sprat models add` with the real client, and `home` as its cache.
+
+    The client reads its variables when it is imported, so it is imported anew. In a process of its own, all else would
+    be, too, which takes seconds.
+    """
+    command = ["models", "add", *arguments]
+    environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_COLOR": "1"} | variables
+    with _without(_CLIENT):
+        done = CliRunner().invoke(app, command, env=environment, catch_exceptions=False)
+    return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Let a package be imported anew until the block ends."""
+
+    def imported() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] == package]
+
+    before = {name: sys.modules.pop(name) for name in imported()}
+    try:
+        yield
+    finally:
+        for name in imported():
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 @contextmanager
