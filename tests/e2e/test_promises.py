@@ -432,6 +432,7 @@ def test_a_sure_text_is_kept_a_hard_one_leaves_masked_and_one_that_may_not_leave
     assert (refused.status, refused.declined.code, refused.egress.left) == ("degraded", "policy", False)
 
 
+@pytest.mark.long
 def test_services_that_are_killed_under_traffic_lose_nothing(system: Sprat) -> None:
     letters = len(system.dead_letters())
     allowed = {"tenant": ALLOWED, "frontier": "allow", "deadline_ms": 240_000}

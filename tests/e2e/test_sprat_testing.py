@@ -203,6 +203,7 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_example_and_the_first_test_of_the_page_pass(tmp_path: Path) -> None:
     folder = tmp_path / "consumer-tests"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".pytest_cache"))
@@ -247,6 +248,7 @@ TASK_FILES = {
 }
 
 
+@pytest.mark.long
 def test_tasks_from_files_are_answered_by_their_kind(tmp_path: Path) -> None:
     for name, content in TASK_FILES.items():
         (tmp_path / f"{name}.yaml").write_text(content, encoding="utf-8")

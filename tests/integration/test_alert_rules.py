@@ -18,8 +18,8 @@ from support.sources import ROOT
 OBSERVABILITY = ROOT / "observability"
 ALERTMANAGER_FILE = OBSERVABILITY / "alertmanager" / "alertmanager.yml"
 RULE_FILES = [*OBSERVABILITY.glob("alerts/*.yml"), *OBSERVABILITY.glob("prometheus/rules/*.yml")]
-LONG = {"objectives", "texts"}
-"""Tests of rules, beside those over days, that compute for a quarter of a minute or more."""
+LONG = {"frontier", "objectives", "quality", "services", "texts"}
+"""Tests of rules, beside those over days, that compute for five seconds or more."""
 ALERT_TESTS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.long] * (path.stem in LONG or path.stem.endswith("_over_days")))
     for path in sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))

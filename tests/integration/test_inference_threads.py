@@ -54,6 +54,7 @@ json.dump({"best": found.best.tolist(), "confidence": found.confidence.tolist()}
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not processor_flags() >= NEEDED, reason="this processor has no AVX-512 with VNNI")
 def test_the_instruction_set_is_used_and_changes_hardly_a_label() -> None:
     files = [DATA / f"queries_{language}.tsv" for language in ("de", "fr")]

@@ -12,6 +12,8 @@ from sprat_ner.model import NerModel
 FOLDER = Path(__file__).resolve().parents[2] / "services/ner/src/sprat_ner/artefacts/default"
 LONGEST = 20_000
 MOST_CPU_S = 10.0
+LONG = pytest.mark.long
+"""Those that are alike to others here: each takes a second."""
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +25,16 @@ def model() -> NerModel:
     "unit",
     [
         pytest.param("x", id="no space"),
-        pytest.param("Ab1-", id="no space, mixed"),
-        pytest.param("\n", id="line breaks alone"),
+        pytest.param("Ab1-", marks=LONG, id="no space, mixed"),
+        pytest.param("\n", marks=LONG, id="line breaks alone"),
         pytest.param("a\n", id="10,000 lines"),
         pytest.param("😀", id="emoji alone"),
-        pytest.param("e\u0301", id="accents in NFD"),
+        pytest.param("e\u0301", marks=LONG, id="accents in NFD"),
         pytest.param("한", id="Hangul"),
-        pytest.param("\ufdfa", id="ligatures of eighteen letters"),
-        pytest.param("Anna Schmidt met Siemens in München. ", id="names"),
+        pytest.param("\ufdfa", marks=LONG, id="ligatures of eighteen letters"),
+        pytest.param("Anna Schmidt met Siemens in München. ", marks=LONG, id="names"),
         pytest.param("<b class='x'>Anna</b> &amp; [x](y) ", id="markup"),
-        pytest.param("Anna писала 東京 في برلين ", id="mixed languages"),
+        pytest.param("Anna писала 東京 في برلين ", marks=LONG, id="mixed languages"),
         pytest.param("a@b.example +49 89 636 48018 https://a.example/x ", id="forms"),
     ],
 )
