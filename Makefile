@@ -11,7 +11,7 @@ MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-latency bench-door bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-guard bench-latency bench-door bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -176,6 +176,9 @@ bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmark
 
 bench-guarantee: $(STAMP) ## draw rows again and again: does what is certified hold? fills docs/benchmarks; SPRAT_DATA as above; five minutes
 	$(BIN)/python -m tests.bench.guarantee --save
+
+bench-guard: $(STAMP) $(KAFKA) ## how rare are false alarms of reviews, and how soon do real ones come? fills docs/benchmarks; SPRAT_DATA as above
+	$(BIN)/python -m tests.bench.guard --save
 
 bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads: docs/figures/latency.json and docs/images/latency.png; SPRAT_DATA as above; three minutes
 	$(BIN)/python -m tests.bench.latency

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import model_tables, privacy_tables, speed_tables, training_tables
+from tests.bench import guard_tables, model_tables, privacy_tables, speed_tables, training_tables
 from tests.bench.machine import processor
 from tests.bench.table import table
 
@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = (
     *(
         ROOT / f"docs/benchmarks/{page}.md"
-        for page in ("index", "speed", "intent", "names", "translation", "privacy", "training")
+        for page in ("index", "speed", "intent", "names", "translation", "privacy", "training", "guard")
     ),
     ROOT / "docs/deploy/sizing.md",
     ROOT / "docs/limits.md",
@@ -107,6 +107,8 @@ def generated() -> dict[str, str]:
         "training": training_tables.training(read("training")),
         "near-outside": training_tables.near_outside(read("near-outside")),
         "guarantee": training_tables.guarantee(read("guarantee")),
+        "false-alarms": guard_tables.false_alarms(read("guard")),
+        "until-alarm": guard_tables.until_alarm(read("guard")),
         **speed_tables.sizing(read("sizing")),
     }
 

@@ -1,0 +1,51 @@
+"""False alarms, and reviews until an alarm, as Markdown."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from tests.bench.guard_simulation import A_DAY, BOUNDED, DELTA, MARGIN, TESTS
+from tests.bench.table import Figures, lines, parts, percent
+
+TITLES: Final[Mapping[str, str]] = {
+    "anchor": "one test at δ 0.05",
+    "task": "the task as a whole, its first test",
+    "last_cell": "the twentieth cell",
+}
+"""Test → the title of its column."""
+
+
+def false_alarms(figures: Figures) -> str:
+    """Return in how many streams an alarm was raised, and the bound where there is one."""
+    head = ["chance of an error", "allowed, %", "cells", "streams", "with an alarm, %", "95 % interval up to", "bound"]
+    rows = (
+        [
+            one["stream"],
+            f"{100 * one['allowed']:.0f}",
+            f"{one['cells']}",
+            f"{one['streams']:,}",
+            percent(one["raised"] / one["streams"]),
+            percent(one["upper"]),
+            percent(DELTA + MARGIN) if one["stream"] in BOUNDED else "none",
+        ]
+        for one in figures["false_alarms"]
+    )
+    return lines(head, rows)
+
+
+def until_alarm(figures: Figures) -> str:
+    """Return reviews and days until the alarm."""
+    head = ["allowed, %", "wrong, %", *(f"{TITLES[name]}: reviews, days" for name in TESTS)]
+    rows = (
+        [
+            f"{100 * one['allowed']:.0f}",
+            f"{100 * one['allowed'] * one['times']:.0f}",
+            *(_reviews_and_days(one[name]) for name in TESTS),
+        ]
+        for one in figures["until_alarm"]
+    )
+    return parts(lines(head, rows))
+
+
+def _reviews_and_days(numbers: Mapping[str, int]) -> str:
+    median, most = numbers["median"], numbers["p90"]
+    return f"{median:,} ({most:,}); {median / A_DAY:.1f} ({most / A_DAY:.1f})"
