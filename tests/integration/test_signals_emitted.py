@@ -34,18 +34,23 @@ from sprat.telemetry.logs import JsonFormatter, OtlpHandler, configure_logs
 from sprat.telemetry.process import watch_process
 from sprat_gateway.runtime import open_door
 from sprat_gateway.settings import GatewaySection, GatewaySettings
+from sprat_guardian.__main__ import GuardianSettings
+from sprat_guardian.__main__ import build as build_guardian
 from sprat_inference.artefact import load_artefact
 from sprat_intent.__main__ import SHIPPED
 from sprat_local.redis import EmbeddedRedis
 from sprat_operations.api_keys import add_key
+from sprat_operations.feedback import feedback_record
+from sprat_testing.service import running
 from support.frontier_parts import CONTROL_TOKEN
 from support.logs import own_logs
 from support.measured import thresholds
 from support.metrics import Metrics
+from support.review_logs import answer_to, asked_record, drawn
 from support.secrets_generator import planted
 from support.spans import Spans
-from support.stream import SIGNATURES, eventually, publish
-from support.system import ALLOWED, System, whole_system
+from support.stream import SECRET, SIGNATURES, eventually, publish
+from support.system import ALLOWED, POLICY, System, whole_system
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -101,6 +106,7 @@ async def run(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         ):
             await measure(system, intents)
             await ask_the_gateway(door.port, key)
+            await review(system)
             await take_all_paths(system, redis)
             emitted = metrics.emitted()
             series = [labels for name in emitted for labels in metrics.series(name)]
@@ -156,8 +162,25 @@ async def measure(system: System, folder: Path) -> None:
     await eventually(has_level)
 
 
+async def review(system: System) -> None:
+    """Close draws until an alarm, by answers that count and by one that does not."""
+    draws = [drawn(id=f"{MARK}-{number}") for number in range(10)]
+    records = [asked_record(each, system.topics) for each in draws]
+    answers = [answer_to(each, "balance") for each in (*draws, draws[0])]
+    records += [feedback_record(each, system.topics.feedback) for each in answers]
+    settings = GuardianSettings(kafka=kafka_of(system), secret=SecretStr(SECRET), policy=POLICY, health_port=0)
+    async with running("guardian", settings, build_guardian):
+        for each in records:
+            await system.producer.send_and_wait(each.topic, each.value, each.key, headers=list(each.headers))
+        await eventually(lambda: signals.GUARDIAN_ALARMS.series and signals.REVIEWS_IGNORED.series)
+
+
+def kafka_of(system: System) -> KafkaSettings:
+    return KafkaSettings(bootstrap=system.bootstrap, prefix=system.topics.prefix, partitions=2)
+
+
 def door_settings(system: System, redis_url: str, keys: Path) -> GatewaySettings:
-    kafka = KafkaSettings(bootstrap=system.bootstrap, prefix=system.topics.prefix, partitions=2)
+    kafka = kafka_of(system)
     redis = RedisSettings(url=SecretStr(redis_url))
     section = GatewaySection(port=0, keys_file=keys, data=keys.parent / "store", page="on")
     return GatewaySettings(kafka=kafka, redis=redis, gateway=section, _env_file=None)
@@ -343,7 +366,7 @@ async def test_no_planted_value_is_in_a_log_line(run: Run) -> None:
 
 LIFECYCLE = (
     *("sprat.runtime", "sprat.kafka", "sprat.registry", "sprat.base", "sprat_router.group_metrics"),
-    *("sprat_frontier.egress_audit", "sprat_inference.serving", "sprat_gateway"),
+    *("sprat_frontier.egress_audit", "sprat_inference.serving", "sprat_gateway", "sprat_guardian"),
 )
 """Loggers of what is about a service, not about records; and of forged ones, whose trace is somebody else's."""
 

@@ -30,7 +30,7 @@ from sprat_contracts.ids import REVIEW, derive
 from sprat_guardian.state import GuardianState
 from sprat_guardian.writing import RecordWriter
 from sprat_operations.feedback import feedback_record
-from support.router_records import prediction
+from support.router_records import ALL_TASKS, prediction, text
 from support.stream import SECRET, SIGNATURES
 
 TOPICS = Topics("test")
@@ -42,7 +42,8 @@ WAIT_MS = 3 * 86_400_000
 def drawn(id: str = "t-1", task: str = "intent", tenant: str = "shop", **fields: Any) -> ReviewAsked:
     """Return a draw; without more fields, of the label `transfer` with a goal of 0.97."""
     route = {"goal": fields.pop("goal", 0.97), "evidence": "estimated", "level": 0.97}
-    kept = prediction(task, **fields).model_copy(update={"text_id": id})
+    submitted = text(language="en", tasks={task: ALL_TASKS[task]})
+    kept = prediction(task, **{"submitted": submitted} | fields).model_copy(update={"text_id": id})
     return asked_of(kept, tenant, **route)
 
 
@@ -121,9 +122,7 @@ class ReadingGuardian:
         self._logs = logs
         self._read = 0
         self.ignored: list[str] = []
-        self.state = GuardianState(
-            TOPICS, SIGNATURES, lambda _: WAIT_MS, TOKENS.is_of, lambda _, why: self.ignored.append(why)
-        )
+        self.state = GuardianState(TOPICS, SIGNATURES, lambda _: WAIT_MS, TOKENS.is_of, self.ignored.append)
         self._writer = RecordWriter(TOPICS, "guardian", SIGNATURES)
 
     def read(self) -> None:

@@ -16,6 +16,7 @@ from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat_contracts import ReviewAsked
 from sprat_guardian.guardian import ROUND_S, DrawHandler, Guardian
+from sprat_guardian.measure import count_ignored
 from sprat_guardian.state import GuardianState
 from sprat_guardian.watch import Watch
 from sprat_guardian.writing import RecordWriter
@@ -41,9 +42,10 @@ async def build(context: ServiceContext, settings: GuardianSettings, *, round_s:
     writer = RecordWriter(context.topics, context.name, context.signatures)
 
     def make_watch() -> Watch:
-        state = GuardianState(context.topics, context.signatures, wait_ms, tokens.is_of)
+        state = GuardianState(context.topics, context.signatures, wait_ms, tokens.is_of, count_ignored)
         return Watch(settings.kafka, state, writer, context.publisher)
 
+    context.name_tenants(given.named_tenants)
     channels = guardian_channels(context.topics)
     await context.wait_for_topics(*channels.follows)
     guardian = Guardian(context, make_watch, round_s)

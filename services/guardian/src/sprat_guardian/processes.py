@@ -96,6 +96,8 @@ class Processes:
         self._processes: dict[ProcessKey, Process] = {}
         self._opened: dict[tuple[str, int, bool], int] = {}
         """Task, year, and whether of the whole task → tests opened so far."""
+        self.current: dict[tuple[str, ReviewCell], Process] = {}
+        """Of each task and place, the test that has counted its last draw."""
 
     def __iter__(self) -> Iterator[Process]:
         """Yield all, in the order in which they opened."""
@@ -122,7 +124,8 @@ class Processes:
             half = (key.task, key.year, key.is_pooled)
             self._opened[half] = place = self._opened.get(half, 0) + 1
             self._processes[key] = Process(key, place)
-        return self._processes[key]
+        process = self.current[key.task, key.cell] = self._processes[key]
+        return process
 
 
 def keys_of(closed: ReviewClosed) -> tuple[ProcessKey, ...]:

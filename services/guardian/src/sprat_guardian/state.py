@@ -27,8 +27,8 @@ from sprat_guardian.processes import ALL_CELLS
 
 M = TypeVar("M", bound=Message)
 _OF_REVIEW: Final = f'"{OF_REVIEW}"'.encode()
-OnIgnored = Callable[[KafkaRecord, str], object]
-"""Gets a record that does not count, and why."""
+OnIgnored = Callable[[str], object]
+"""Gets why a record does not count."""
 
 
 class GuardianState:
@@ -51,7 +51,7 @@ class GuardianState:
         signatures: Signatures,
         wait_ms: Callable[[ReviewAsked], int],
         is_of: Callable[[ReviewClosed, str | None], bool],
-        on_ignored: OnIgnored = lambda _record, _why: None,
+        on_ignored: OnIgnored = lambda _: None,
     ) -> None:
         self._signatures = signatures
         self._on_ignored = on_ignored
@@ -100,7 +100,7 @@ class GuardianState:
             return  # the group's handler has counted it
         event = self._decoded(record, ReviewAsked)
         if event is not None and _is_replayed(event.envelope.time, record.timestamp):
-            self._on_ignored(record, "replayed")
+            self._on_ignored("replayed")
         elif event is not None:
             self.queue.ask(event.message, record.timestamp)
 
@@ -116,14 +116,15 @@ class GuardianState:
         if _OF_REVIEW not in (record.value or b""):
             return  # a correction, of which there may be many
         event = self._decoded(record, FeedbackGiven)
-        if event is not None and (why := self.queue.answer(event.message, record.timestamp)) not in {None, COUNTED}:
-            self._on_ignored(record, str(why))
+        why = None if event is None else self.queue.answer(event.message, record.timestamp)
+        if why is not None and why != COUNTED:
+            self._on_ignored(why)
 
     def _decoded(self, record: KafkaRecord, message_type: type[M]) -> Event[M] | None:
         try:
             return decode(record, message_type)
         except WireError:
-            self._on_ignored(record, "unreadable")
+            self._on_ignored("unreadable")
             return None
 
 

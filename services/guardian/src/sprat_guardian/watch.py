@@ -1,7 +1,7 @@
 """One reading of the logs, from their beginnings on, with what follows from it: rounds of reading and writing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sprat.base.retry import retry_until
@@ -10,16 +10,13 @@ from sprat.kafka.clients import close_in_time
 from sprat.kafka.log_reader import LogReader
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.processing.loop import count_retry
-from sprat_contracts import AlarmRaised, ReviewClosed
+from sprat_guardian.measure import count_written, show, show_nothing
 from sprat_guardian.state import GuardianState
 from sprat_guardian.writing import RecordWriter
 
 _SLACK_MS: Final = 3_600_000
 """What may lie between this machine's clock and the broker's."""
 _FORGET_EVERY_MS: Final = 3_600_000
-
-OnWritten = Callable[[Sequence[ReviewClosed | AlarmRaised]], object]
-"""Gets what is acknowledged."""
 
 
 class Watch:
@@ -34,14 +31,12 @@ class Watch:
         state: GuardianState,
         writer: RecordWriter,
         publisher: Publisher,
-        on_written: OnWritten = lambda _: None,
     ) -> None:
         topics = kafka.topics
         self._give_up_s = kafka.give_up_s
         self._state = state
         self._writer = writer
         self._publisher = publisher
-        self._on_written = on_written
         self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), state.take)
         self._answers = LogReader(kafka, (topics.feedback,), state.take)
         self._forgot_at = 0
@@ -79,11 +74,13 @@ class Watch:
             self._forgot_at = now
         messages = [*self._state.due(now)]
         await self._write([self._writer.record(each) for each in messages])
-        self._on_written(messages)
+        count_written(messages)
+        show(self._state)
         return bool(messages)
 
     async def stop(self) -> None:
-        """Disconnect."""
+        """Disconnect, and show nothing any more."""
+        show_nothing()
         await close_in_time(self._log.stop, self._answers.stop)
 
     async def _write(self, records: Sequence[OutRecord]) -> None:

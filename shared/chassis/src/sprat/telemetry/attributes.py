@@ -156,6 +156,33 @@ REGION = Attribute(
     examples=("eu", "local"),
 )
 VERSION = Attribute("version", "service.version", "The version of the service.", limit=20)
+CELL = Attribute(
+    "cell",
+    "sprat.review.cell",
+    "Whose reviews are counted together: tenant of the policy and language, or `all` of the task.",
+    limit=200,
+    examples=("acme-bank/de", "all"),
+)
+VERDICT = Attribute(
+    "verdict",
+    "sprat.review.verdict",
+    "How a draw ended.",
+    ("right", "wrong", "cannot_tell", "unanswered"),
+)
+ALARM_KIND = Attribute(
+    "kind",
+    "sprat.alarm.kind",
+    "What an alarm says: `errors`: more of what is kept is wrong than the goal allows; `shift`: confidences or "
+    "escalations are not those of the measured rows; `too_few_reviews`.",
+    ("errors", "shift", "too_few_reviews"),
+)
+IGNORED = Attribute(
+    "why",
+    "sprat.review.ignored",
+    "Why a record of reviews does not count: no draw has its `token`, its `output` cannot be compared, it is the "
+    "`second` answer, or too `late`, it was `replayed`, or is `unreadable`.",
+    ("token", "output", "second", "late", "replayed", "unreadable"),
+)
 
 # Attributes of spans alone.
 

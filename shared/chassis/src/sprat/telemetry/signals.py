@@ -278,6 +278,28 @@ STORE_SAMPLE = Gauge(
     "Of how many texts that came from elsewhere the gateway's store keeps one: 1, or more where too many come.",
 )
 
+# Reviews, as the active guardian sees them.
+
+REVIEWS_CLOSED = Counter(
+    "sprat.reviews.closed", "{review}", "Draws that the guardian has closed, each once.", (a.TASK, a.VERDICT)
+)
+REVIEWS_OPEN = Gauge(
+    "sprat.reviews.open", "{review}", "Draws that wait for an answer, or for one before them.", (a.TASK,)
+)
+REVIEWS_IGNORED = Counter(
+    "sprat.reviews.ignored", "{record}", "Draws and answers that do not count, by why; since the start.", (a.IGNORED,)
+)
+GUARDIAN_ALARMS = Gauge(
+    "sprat.guardian.alarms", "{alarm}", "Alarms that are raised and not cleared.", (a.ALARM_KIND, a.TASK, a.CELL)
+)
+GUARDIAN_EVIDENCE = Gauge(
+    "sprat.guardian.evidence",
+    "1",
+    "How far the evidence against a goal has come, on a scale of logarithms: 1 raises the alarm, 0 is none, and less "
+    "speaks for the goal. Of the tests of a cell, the one that has counted the last draw.",
+    (a.TASK, a.CELL),
+)
+
 # The installation as one reader sees it: the router that holds partition 0 of the texts.
 
 GROUP_LAG = Gauge("sprat.group.lag", "{record}", "Records that a group has not committed.", (a.GROUP, a.DESTINATION))
