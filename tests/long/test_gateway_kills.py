@@ -130,6 +130,7 @@ async def test_without_kafka_it_is_503_and_goes_on_afterwards() -> None:
             broker.pause()
             held = await door.post(idempotency_key="held")
             refused = await door.post(idempotency_key="refused")
+            await eventually(lambda: not door.opened.reads(), 30)  # it is not ready
             broker.resume()
             assert [(each.status_code, each.json()["code"]) for each in (held, refused)] == [(503, "kafka_away")] * 2
             assert (held.json()["id"], held.headers["retry-after"]) == ("held", "5")
@@ -138,4 +139,5 @@ async def test_without_kafka_it_is_503_and_goes_on_afterwards() -> None:
                 return (await door.post(idempotency_key="held", prefer="wait=5")).status_code == 200
 
             await eventually(answered, 60)
+            await eventually(door.opened.reads)
             assert not router.by_id("refused")

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 _POLL_S: Final = 1.0
 _PAUSE_S: Final = 1.0
+_LOOK_S: Final = 5.0
+"""How often it asks whether Kafka answers, and how long that may take."""
 _OVERLAP_S: Final = 60.0
 """What may lie between this machine's clock and the broker's, and between the last read and the failure."""
 
@@ -29,7 +31,7 @@ class ReplyReader:
         self._kafka = kafka
         self._waiters = waiters
         self.reading = asyncio.Event()
-        """Set while it reads: what is published now will be seen."""
+        """Set while it reads and Kafka answers: what is published now will be seen."""
 
     async def run(self) -> None:
         """Read until cancelled; after a failure connect again, and read on from the time of the failure."""
@@ -47,9 +49,14 @@ class ReplyReader:
                 await stream.start(since_ms)
                 since_ms = None
                 self.reading.set()
-                while True:
-                    for seen in await stream.read(_POLL_S):
-                        self._take(seen)
+                watching = asyncio.create_task(self._watch(stream))
+                try:
+                    while True:
+                        for seen in await stream.read(_POLL_S):
+                            self._take(seen)
+                finally:
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
             except NO_ANSWER as error:
                 since_ms = since_ms or int((time.time() - _OVERLAP_S) * 1000)
                 log.warning("results are not read: %s; trying again", type(error).__name__)
@@ -57,6 +64,15 @@ class ReplyReader:
             finally:
                 self.reading.clear()
                 await stream.stop()
+
+    async def _watch(self, stream: ResultStream) -> None:
+        """Note whether Kafka answers: a read that waits for it looks like one for which nothing has come."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if await stream.answers(_LOOK_S):
+                self.reading.set()
+            else:
+                self.reading.clear()
 
     def _wanted(self, headers: Mapping[str, str]) -> bool:
         return self._waiters.awaits(headers.get("ce_id"))

@@ -61,7 +61,7 @@ class ReplySearch:
                     if caught_up:
                         break
         except (UserError, *NO_ANSWER) as error:
-            log.warning("what came before this door listened is not found: %s", type(error).__name__)
+            log.warning("what came before this gateway listened is not found: %s", type(error).__name__)
         finally:
             await stream.stop()
         return outcome if outcome.results or given.refused is None else given
