@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sprat_contracts import (
+    BUILT_IN,
     Declined,
     Egress,
     Envelope,
@@ -21,6 +22,7 @@ from sprat_contracts import (
 from sprat_contracts.ids import TEXT, derive
 from sprat_contracts.thresholds import Cell, Step, Thresholds
 from sprat_gateway.page.notes import GROUPS, note
+from sprat_gateway.page.pages import Page
 from sprat_gateway.page.queries import LiveFilter, Viewer, health, live, models, one_text, overview, privacy
 from sprat_gateway.page.queries.models import Point
 from support.page_store import NOW, OWN, filled_store
@@ -68,6 +70,19 @@ async def test_shows_the_path_of_a_text(tmp_path):
     assert (task.small.model, task.small.confidence) == ("en-fast", 0.71)
     assert (task.answer.answer, task.answer.decision, task.answer.total_ms) == ("transfer", "escalated", 210)
     assert shown.complete
+
+
+async def test_shows_the_labels_asked_for_and_that_a_confidence_is_a_share_among_them(tmp_path):
+    text = TracedText()
+    text.options = {"intent": {"labels": ["transfer", "refund"]}}
+    result = text.result(decision="kept", reason="uncalibrated", confidence=0.6, renormalised=True)
+    async with filled_store(tmp_path, text.text(), text.prediction(), result) as filled:
+        shown = await filled.show(one_text, OWN, uuid_of(text), NOW)
+        html = Page(filled.store, BUILT_IN).html("_text.html", seen=shown, shown=False, may_read=True, trace_url=None)
+    (task,) = shown.tasks
+    assert (task.labels, task.answer.renormalised, task.small.renormalised) == (("transfer", "refund"), True, False)
+    assert "one of transfer, refund" in html
+    assert html.count("among the labels asked for, not calibrated") == 1
 
 
 async def test_shows_what_left_as_it_stood_in_the_request(tmp_path):

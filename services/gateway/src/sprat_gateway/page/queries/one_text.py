@@ -49,6 +49,8 @@ class SmallModelView:
     certified: float | None
     """The highest accuracy that is certified for its confidence."""
     estimated: float | None
+    renormalised: bool
+    """Whether the confidence is a share among the labels asked for, and not calibrated."""
     cached: bool
 
 
@@ -68,6 +70,8 @@ class ResultView:
     output: dict[str, Any] | None
     """The whole output; None without the role `read-texts`, where it may hold parts of the text."""
     confidence: float | None
+    renormalised: bool
+    """As of the small model."""
     level: float | None
     goal: float | None
     evidence: str | None
@@ -87,6 +91,8 @@ class TaskPath:
     task: str
     model: str
     """That the text asked for."""
+    labels: tuple[str, ...]
+    """To which the text limits the answer; empty where it does not, and where its record has expired."""
     small: SmallModelView | None
     """None where no prediction was seen, or it has expired."""
     answer: ResultView | None

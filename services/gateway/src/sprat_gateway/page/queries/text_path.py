@@ -146,7 +146,9 @@ def _task(
     asked = options.get("model") or ("default" if result is None else result[1].get("asked_model") or "default")
     answer = None if result is None else _answer(*result, stored.text["at"], texts=viewer.texts)
     ended = answer is not None or any(each.whole for each in rejections)
-    return TaskPath(task, asked, small, answer, None if ended else _waits_for(stored, task))
+    return TaskPath(
+        task, asked, tuple(options.get("labels") or ()), small, answer, None if ended else _waits_for(stored, task)
+    )
 
 
 def _waits_for(stored: Stored, task: str) -> str:
@@ -171,6 +173,7 @@ def _small(stored: Stored, task: str) -> SmallModelView | None:
         confidence=value.get("confidence"),
         certified=accuracy.get("certified"),
         estimated=accuracy.get("estimated"),
+        renormalised=bool(value.get("renormalised")),
         cached=bool(value.get("cached")),
     )
 
@@ -190,6 +193,7 @@ def _answer(row: sqlite3.Row, value: Mapping[str, Any], arrived: int, *, texts: 
         answer="" if output is None else short_answer(output, value["task"]),
         output=output if texts else None,
         confidence=value.get("confidence"),
+        renormalised=bool(value.get("renormalised")),
         level=route.get("level"),
         goal=route.get("goal"),
         evidence=route.get("evidence"),
