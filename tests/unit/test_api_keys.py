@@ -115,6 +115,9 @@ def test_without_a_file_it_is_that_of_the_variable_else_of_sprat_up(run, path, t
     monkeypatch.setattr("os.kill", lambda *_: None)
     run(*add)
     assert len(read_keys(data / "api-keys.json")) == 1
+    LocalRun(pid=2, folder=str(tmp_path / "more"), redis_url="", for_commands=True).announce()
+    said = run("list", code=2).stderr
+    assert all(f"--file {folder / 'api-keys.json'}" in said for folder in (data, tmp_path / "more")), said
     monkeypatch.setenv("SPRAT_GATEWAY__KEYS_FILE", str(path))
     run(*add)
     assert len(read_keys(path)) == 1
@@ -201,6 +204,6 @@ def test_a_key_whose_texts_the_policy_refuses_is_added_with_a_warning(run, path,
     monkeypatch.setenv("SPRAT_POLICY", str(policy))
     added = run("add", "--tenant", "bank", "--source", source, "--file", path)
     assert (
-        "the door refuses its texts (403) until the policy is changed: source of the API key: " in added.stderr
+        "the gateway refuses its texts (403) until the policy is changed: source of the API key: " in added.stderr
     ) is (warned)
     assert len(read_keys(path)) == 1

@@ -219,7 +219,7 @@ class Door:
 
     def _check_keeps(self) -> None:
         if self._answers is None:
-            detail = "this door keeps no Results: set SPRAT_GATEWAY__DATA, or SPRAT_GATEWAY__SEAL_KEY to use Redis"
+            detail = "this gateway keeps no Results: set SPRAT_GATEWAY__DATA, or SPRAT_GATEWAY__SEAL_KEY to use Redis"
             raise Problem(501, "not_kept", detail)
 
     async def _find(self, uuid: str, caller: Caller) -> KeptText | None:
@@ -283,7 +283,7 @@ class Door:
             raise Problem(413, "too_large", "the text's record is larger than its topic allows") from None
         except Fatal as error:
             log.warning("a text is not published: %s", error)
-            raise Problem(503, "kafka_refuses", "Kafka does not let this door write; its log says why") from None
+            raise Problem(503, "kafka_refuses", "Kafka does not let this gateway write; its log says why") from None
         except NotAcknowledged:
             self._held = text.record
             raise _kafka_away(text, "whether the text was published is not known") from None

@@ -240,7 +240,7 @@ async def _connect(settings: GatewaySettings, publisher: Publisher) -> None:
                 await publisher.start()
             except NO_ANSWER as error:
                 if captured.refusal is not None and captured.refusal.permanent:
-                    raise UserError(f"Kafka does not let the door in: {captured.refusal.reason}") from None
+                    raise UserError(f"Kafka does not let the gateway in: {captured.refusal.reason}") from None
                 raise Retryable(type(error).__name__) from None
 
         await retry_until(start, Retryable, CONNECT_S, f"Kafka at {settings.kafka.bootstrap}")

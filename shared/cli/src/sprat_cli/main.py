@@ -46,7 +46,7 @@ COMMANDS = {
     "audit": "Sum up what was sent to providers; compare attempts with outcomes.",
     "erase": "Delete a person's answers in Redis; list what stands in Kafka.",
     "topics": "Create the topics, or compare them with what they should be.",
-    "keys": "Add, list and revoke the API keys of the HTTP door.",
+    "keys": "Add, list and revoke the API keys of the gateway, Sprat's HTTP door.",
     "acls": "Print the least rights on Kafka by role, check or add them.",
     "models": "Show the models that are served, or add your own.",
     "lag": "Show the lag of each consumer group, and when it will be 0.",

@@ -103,7 +103,8 @@ def chosen_file(given: Path | None) -> Path:
     if len(runs) == 1:
         return Path(runs[0].folder) / FILE
     found = "more than one `sprat up` runs" if runs else "no `sprat up` of yours runs"
-    raise UserError(f"which file of keys? {found}: add --file FILE, or set SPRAT_GATEWAY__KEYS_FILE")
+    files = ", or ".join(f"--file {Path(each.folder) / FILE}" for each in runs) or "--file FILE"
+    raise UserError(f"which file of keys? {found}: add {files}; or set SPRAT_GATEWAY__KEYS_FILE")
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:

@@ -38,7 +38,7 @@ class RedisAnswers:
         try:
             found = None if value is None else _KEPT.validate_json(value)
         except ValidationError:
-            log.warning("Redis holds a text that another version of this door wrote; it counts as not found")
+            log.warning("Redis holds a text that another version of this gateway wrote; it counts as not found")
             return None
         owner = None if found is None else (found.outcome.tenant, found.outcome.source)
         return found if owner == (tenant, source) else None

@@ -97,7 +97,7 @@ class RequestGate:
                 pass
             except Exception:  # of any route: its client gets a response, and the log the place without a text
                 log.exception("a request failed: %s", _route(scope))
-                defect = Problem(500, "defect", "the door failed; its log says where")
+                defect = Problem(500, "defect", "the gateway failed; its log says where")
                 await self._refuse(defect, scope, body, response)
         finally:
             self._held_bytes -= body.held
@@ -115,7 +115,7 @@ class RequestGate:
         else:
             self._held_unknown += size
         if (self._held_bytes > MAX_HELD) if is_known else (self._held_unknown > MAX_HELD_UNKNOWN):
-            raise Problem(503, "busy", "the door holds as much as it may: try again", headers={"Retry-After": "1"})
+            raise Problem(503, "busy", "the gateway holds as much as it may: try again", headers={"Retry-After": "1"})
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Check what can be said before the body is read.
@@ -127,7 +127,7 @@ class RequestGate:
             detail = "Content-Length with Transfer-Encoding: two programs could see two different requests; send one"
             raise Problem(400, "framing", detail, headers={"Connection": "close"})
         if host_of(headers.get("host", "")) not in self._hosts:
-            detail = "Host: the door is not asked by this name; SPRAT_GATEWAY__HOSTS lists those that it has"
+            detail = "Host: the gateway is not asked by this name; SPRAT_GATEWAY__HOSTS lists those that it has"
             raise Problem(421, "host", detail)
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise Problem(

@@ -1,4 +1,4 @@
-"""`sprat keys add|list|revoke`: the API keys of the HTTP door."""
+"""`sprat keys add|list|revoke`: the API keys of the gateway."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ Examples:
 \b
 Roles:
   send        submit texts and read their Results
-  read-texts  see texts on the page; each look is one line in the door's log
+  read-texts  see texts on the page; each look is one line in the gateway's log
   label       publish corrections
 
 \b
@@ -44,12 +44,12 @@ Examples:
 
 \b
 Exit codes:
-  0  revoked: within 5 s the door refuses it and ends its streams
+  0  revoked: within 5 s the gateway refuses it and ends its streams
   2  wrong usage, no key has this id, or the file cannot be written"""
 
 app = make_app(
     no_args_is_help=True,
-    help="Add, list and revoke the API keys of the HTTP door.",
+    help="Add, list and revoke the API keys of the gateway, Sprat's HTTP door.",
     epilog=group_help("keys", "add --tenant acme --source /web", "list --json"),
 )
 
@@ -69,7 +69,7 @@ def add(
     file: File = None,
     as_json: Json = False,
 ) -> None:
-    """Add a key for one tenant and one source, and print it. The door accepts it within 5 s."""
+    """Add a key for one tenant and one source, and print it. The gateway accepts it within 5 s."""
     path = chosen_file(file)
     check_source(path, tenant, source)
     key, entry = add_key(path, tenant, source, role or ["send"])
@@ -78,7 +78,7 @@ def add(
         return
     say(key)
     if refusal := refusal_of_door(tenant, source):
-        remark(f"the door refuses its texts (403) until the policy is changed: {refusal}")
+        remark(f"the gateway refuses its texts (403) until the policy is changed: {refusal}")
     remark(f"key {entry.id} of tenant {printable(tenant)}, source {printable(source)}: {_roles(entry)}; in {path}")
     remark("it is shown once: keep it where no log and no address has it")
 
@@ -111,7 +111,7 @@ def revoke(
     file: File = None,
     as_json: Json = False,
 ) -> None:
-    """Revoke a key. Within 5 s the door refuses it and ends its streams; texts already accepted are answered."""
+    """Revoke a key. Within 5 s the gateway refuses it and ends its streams; texts already accepted are answered."""
     path = chosen_file(file)
     entry = revoke_key(path, id)
     if as_json:
