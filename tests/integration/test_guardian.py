@@ -13,11 +13,15 @@ import pytest
 
 from conftest import Kafka
 from sprat.kafka.publisher import OutRecord
+from sprat.registry.announcements import announcement_record
 from sprat_contracts import AlarmRaised, ReviewClosed, Topics, decode
+from sprat_guardian.shift import WINDOW
 from sprat_operations.feedback import feedback_record
+from support.even_results import even_thresholds, result_of
 from support.killed_guardian import MODULE, POINTS, killed
 from support.review_logs import answer_to, asked_record, drawn
-from support.stream import SECRET, eventually, lag, producing, read_all
+from support.router_records import announced
+from support.stream import SECRET, SIGNATURES, eventually, lag, producing, read_all
 
 POLICY = "tasks: {intent: {review: {share: 1, wait: 6d}}, ner: {review: {share: 1, wait: 2s}}}\n"
 SESSION_MS = 6_000
@@ -83,6 +87,7 @@ async def has_closed(kafka: Kafka, topics: Topics, count: int) -> None:
     await eventually(enough, WITHIN_S)
 
 
+@pytest.mark.long
 async def test_wherever_it_is_killed_each_draw_is_closed_once_and_in_order_and_an_alarm_is_raised_once(
     kafka: Kafka, topics: Topics, start: Start, tmp_path: Path
 ) -> None:
@@ -122,14 +127,28 @@ async def test_wherever_it_is_killed_each_draw_is_closed_once_and_in_order_and_a
     assert await lag(kafka.bootstrap, f"{topics.prefix}.guardian", [topics.reviews]) == 0
 
 
-async def test_a_draw_that_nobody_answers_is_closed_after_its_wait(kafka: Kafka, topics: Topics, start: Start) -> None:
+async def test_a_draw_that_nobody_answers_is_closed_after_its_wait_and_answers_unlike_the_rows_are_told(
+    kafka: Kafka, topics: Topics, start: Start, tmp_path: Path
+) -> None:
+    model = announced(thresholds=even_thresholds())
+    await write(kafka, [announcement_record(topics, model, "intent", None, SIGNATURES)])
     start("alone")
     await draw(kafka, topics, drawn(id="t-1", task="ner"), drawn(id="t-2"))
     await has_closed(kafka, topics, 1)
     (end,) = await closed(kafka, topics)
     assert (end.text_id, end.task, end.verdict, end.by) == ("t-1", "ner", "unanswered", None)
+    await eventually(lambda: "results are read" in (tmp_path / "alone.log").read_text())
+    await write(kafka, (OutRecord(topics.results("intent"), None, result_of(0.1)) for _ in range(WINDOW)))
+
+    async def is_told() -> bool:
+        return bool(await alarms(kafka, topics))
+
+    await eventually(is_told)
+    (alarm,) = await alarms(kafka, topics)
+    assert (alarm.kind, alarm.task, alarm.cell.language, alarm.model.version) == ("shift", "intent", "en", "v1")
 
 
+@pytest.mark.long
 async def test_while_one_hangs_another_takes_over_and_nothing_is_closed_twice(
     kafka: Kafka, topics: Topics, start: Start, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from sprat.runtime import run_service
 from sprat_contracts import ReviewAsked
 from sprat_guardian.guardian import ROUND_S, DrawHandler, Guardian
 from sprat_guardian.measure import count_ignored
+from sprat_guardian.results import ResultsReader
 from sprat_guardian.state import GuardianState
 from sprat_guardian.watch import Watch
 from sprat_guardian.writing import RecordWriter
@@ -43,7 +44,8 @@ async def build(context: ServiceContext, settings: GuardianSettings, *, round_s:
 
     def make_watch() -> Watch:
         state = GuardianState(context.topics, context.signatures, wait_ms, tokens.is_of, count_ignored)
-        return Watch(settings.kafka, state, writer, context.publisher)
+        results = ResultsReader(settings.kafka, context.signatures, state.warn)
+        return Watch(settings.kafka, state, writer, context.publisher, results)
 
     context.name_tenants(given.named_tenants)
     channels = guardian_channels(context.topics)

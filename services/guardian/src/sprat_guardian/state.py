@@ -12,6 +12,7 @@ from sprat_contracts import (
     FeedbackGiven,
     KafkaRecord,
     Message,
+    ModelRef,
     ReviewAsked,
     ReviewClosed,
     Topics,
@@ -60,6 +61,8 @@ class GuardianState:
         self.book = AlarmBook(signatures)
         self._warnings: dict[bytes, AlarmRaised] = {}
         """Alarms that follow from no log, not written yet."""
+        self._warned: set[tuple[bytes, ModelRef | None]] = set()
+        """Those that were written: several models answer a task, and the topic keeps the last of a place alone."""
         self._takes: dict[str, Callable[[KafkaRecord], None]] = {
             topics.reviews: self._asked,
             topics.reviews_closed: self._closed,
@@ -92,8 +95,14 @@ class GuardianState:
         yield from self.book.hidden()
 
     def _is_raised(self, alarm: AlarmRaised) -> bool:
+        warned = (alarm.key, alarm.model)
         last = self.book.last(alarm.kind, alarm.task, alarm.cell)
-        return last is not None and last.state == RAISED and last.model == alarm.model
+        if last is None or last.state != RAISED:
+            self._warned.discard(warned)
+            return False
+        if last.model == alarm.model:
+            self._warned.add(warned)
+        return warned in self._warned
 
     def _asked(self, record: KafkaRecord) -> None:
         if not self._signatures.accepts(record):

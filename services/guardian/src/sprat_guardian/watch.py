@@ -1,5 +1,6 @@
 """One reading of the logs, from their beginnings on, with what follows from it: rounds of reading and writing."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -11,6 +12,7 @@ from sprat.kafka.log_reader import LogReader
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.processing.loop import count_retry
 from sprat_guardian.measure import count_written, show, show_nothing
+from sprat_guardian.results import ResultsReader
 from sprat_guardian.state import GuardianState
 from sprat_guardian.writing import RecordWriter
 
@@ -23,6 +25,13 @@ class Watch:
     """Reads the logs into a state and writes what is due.
 
     What it writes changes the state when it is read again, in the order that all readers see.
+
+    Args:
+        kafka: how to reach it.
+        state: that has taken nothing yet.
+        writer: encodes what is written.
+        publisher: of the service.
+        results: read Results beside the logs, and warn.
     """
 
     def __init__(
@@ -31,6 +40,7 @@ class Watch:
         state: GuardianState,
         writer: RecordWriter,
         publisher: Publisher,
+        results: ResultsReader,
     ) -> None:
         topics = kafka.topics
         self._give_up_s = kafka.give_up_s
@@ -39,6 +49,8 @@ class Watch:
         self._publisher = publisher
         self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), state.take)
         self._answers = LogReader(kafka, (topics.feedback,), state.take)
+        self._results = results
+        self._reading: asyncio.Task[None] | None = None
         self._forgot_at = 0
 
     async def start(self) -> None:
@@ -54,6 +66,7 @@ class Watch:
         oldest = self._state.queue.oldest
         await self._answers.start(began - _SLACK_MS if oldest is None else oldest)
         await self._answers.catch_up(self._give_up_s)
+        self._reading = asyncio.create_task(self._results.run())
 
     async def round(self) -> bool:
         """Read to the present ends, write what is due, and return whether there was any.
@@ -65,6 +78,8 @@ class Watch:
             Retryable: Kafka does not answer.
             KafkaError: likewise.
         """
+        if self._reading is not None and self._reading.done():
+            self._reading.result()  # it only ends by a defect
         now = _now_ms()
         ends = await self._answers.ends()
         await self._log.catch_up()
@@ -81,6 +96,9 @@ class Watch:
     async def stop(self) -> None:
         """Disconnect, and show nothing any more."""
         show_nothing()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
         await close_in_time(self._log.stop, self._answers.stop)
 
     async def _write(self, records: Sequence[OutRecord]) -> None:

@@ -51,12 +51,13 @@ def is_drawn(hash: str, share: float) -> bool:
 
 def cell_of(prediction: Prediction, tenant: str) -> ReviewCell:
     """Return the cell of an answer; `tenant` is the one of the policy."""
-    language = primary_subtag(prediction.text_language)
-    return ReviewCell(tenant=tenant, language=language if _is_known(language) else UNDETERMINED)
+    return ReviewCell(tenant=tenant, language=language_of_cell(prediction.text_language))
 
 
-def _is_known(language: str) -> bool:
-    return len(language) > 1 and not is_auto(language)
+def language_of_cell(tag: str) -> str:
+    """Return the language of a cell, by that of a text, BCP 47."""
+    language = primary_subtag(tag)
+    return language if len(language) > 1 and not is_auto(language) else UNDETERMINED
 
 
 def _covered(source: str, id: str, task: str, cell: ReviewCell, hash: str) -> tuple[str, ...]:
