@@ -26,7 +26,7 @@ from sprat_contracts import (
 )
 from sprat_policy import Policy, TenantGuard
 from sprat_router.draws import Draws
-from sprat_router.handler import RouterHandler
+from sprat_router.handler import Alarms, RouterHandler
 
 TOPICS = Topics()
 TOKENS = ReviewTokens(Keys(SecretStr("the secret of this installation")))
@@ -80,11 +80,14 @@ def router(
     policy: Policy | None = None,
     strict_texts: bool = False,
     clock: Callable[[], float] = time.time,
+    alarms: Alarms | None = None,
 ) -> RouterHandler:
     chosen = policy or Policy()
     guard = TenantGuard(chosen, {})
     draws = Draws(TOKENS, chosen.named_tenants, lambda task: 1.0, clock)
-    return RouterHandler(TOPICS, chosen, guard, table(*announced), question_hash, draws, strict_texts=strict_texts)
+    return RouterHandler(
+        TOPICS, chosen, guard, table(*announced), question_hash, draws, alarms, strict_texts=strict_texts
+    )
 
 
 def text(**fields: Any) -> TextSubmitted:

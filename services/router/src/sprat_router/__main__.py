@@ -15,7 +15,8 @@ from sprat.kafka.lag import LagMeter
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
-from sprat_policy import TaskSettings, load_guarded_policy
+from sprat_policy import Policy, TaskSettings, load_guarded_policy
+from sprat_router.alarms import StandingAlarms
 from sprat_router.draws import Draws
 from sprat_router.group_metrics import GroupMetrics
 from sprat_router.handler import RouterHandler
@@ -62,13 +63,16 @@ async def build(
         policy.named_tenants,
         lambda task: context.assigned_part(context.topics.predictions(task)),
     )
+    alarms = await follow_alarms(context, settings, policy)
     handler = RouterHandler(
-        context.topics, policy, guard, table, context.keyed_hash, draws, strict_texts=settings.strict_texts
+        context.topics, policy, guard, table, context.keyed_hash, draws, alarms, strict_texts=settings.strict_texts
     )
     check = PolicyCheck(policy, table, grace_s=policy_check_grace_s)
 
     async def refresh() -> None:
         await reader.catch_up()
+        if alarms is not None:
+            await alarms.catch_up()
         check.run_when_due()
 
     if settings.lag_every_s:
@@ -81,6 +85,20 @@ async def build(
         loop.release,
         client_suffix=STRICT_TEXTS if settings.strict_texts else "",
     )
+
+
+async def follow_alarms(context: ServiceContext, settings: RouterSettings, policy: Policy) -> StandingAlarms | None:
+    """Read the topic of alarms to its end; None where no alarm changes what the router does."""
+    rules = [rule for task in policy.task_names for rule in policy.task(task).rules_by_model()]
+    if any(each.review for each in rules):
+        await context.wait_for_topics(context.topics.reviews)
+    if all(each.on_alarm == "tell" for each in rules):
+        return None
+    await context.wait_for_topics(context.topics.alarms)
+    alarms = StandingAlarms(settings.kafka, context.signatures)
+    context.stack.push_async_callback(alarms.stop)
+    await alarms.start()
+    return alarms
 
 
 def measure_groups(context: ServiceContext, settings: RouterSettings, models: ModelTable) -> None:

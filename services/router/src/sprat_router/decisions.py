@@ -26,9 +26,12 @@ from sprat_contracts.predictions import UNCHANGED, is_outside
 from sprat_contracts.texts import unknown_names
 from sprat_contracts.thresholds import NONE, recommended_goal, says, thousandths
 from sprat_policy import KeepRule, Policy
+from sprat_router.alarms import tightened_goal
 
+ALARM = "alarm"
 CERTIFIED = "certified"
 CONFIDENT = "confident"
+ESTIMATED = "estimated"
 DECLINED = "declined"
 LOW_CONFIDENCE = "low_confidence"
 NOT_CERTIFIED = "not_certified"
@@ -62,7 +65,7 @@ class RouteDecision:
 
 
 def decide(
-    prediction: Prediction, form: type[Output], rule: KeepRule, announced: AnnouncedLabels | None
+    prediction: Prediction, form: type[Output], rule: KeepRule, announced: AnnouncedLabels | None, steps: int = 0
 ) -> RouteDecision:
     """Decide whether a specialist's prediction is kept or escalated.
 
@@ -71,6 +74,7 @@ def decide(
         form: of the task's output.
         rule: of the policy, for the model that the text asks for and the text's language.
         announced: the labels of that model, whether it is calibrated, and what its card says of keeping its answers.
+        steps: of the alarms that stand where it belongs; 0: none stands.
     """
     output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
@@ -86,6 +90,8 @@ def decide(
         reasons.append(UNCALIBRATED)
     recommended = announced.recommended_goal if announced is not None else None
     judged = _judged(prediction, output, rule, own, recommended or recommended_goal(prediction.task))
+    if steps and rule.on_alarm != "tell" and not judged.reasons:
+        judged = _alarmed(prediction, output, rule, own, judged, steps)
     if reasons or judged.reasons:
         return replace(judged, reasons=(*reasons, *judged.reasons))
     return replace(judged, reasons=(OUT_OF_SCOPE if out_of_scope else CONFIDENT,), kept=True)
@@ -122,6 +128,23 @@ def _judged(
         return replace(asked, reasons=(NOT_MEASURED,))
     at = _at(prediction, max(keep_at, own.keep_at_outside) if is_outside(output) else keep_at)
     return replace(asked, threshold=at.threshold, reasons=at.reasons)
+
+
+def _alarmed(
+    prediction: Prediction, output: Output, rule: KeepRule, own: AnnouncedLabels | None, kept: RouteDecision, steps: int
+) -> RouteDecision:
+    """Return what an answer lacks under an alarm that would be kept without it.
+
+    Raising the goal claims nothing: the level of the answer is an estimate that the alarm speaks against.
+    """
+    raised: float | None = None
+    measured = None if own is None or prediction.renormalised else own.thresholds
+    accuracy = prediction.accuracy
+    if rule.on_alarm == "tighten" and kept.evidence == ESTIMATED and kept.goal is not None and measured is not None:
+        raised = tightened_goal(measured, kept.goal, steps, prediction.text_language, says(output))
+    if raised is None or accuracy is None:
+        return replace(kept, reasons=(ALARM,))
+    return _by_level(accuracy, raised, ESTIMATED)
 
 
 def _by_level(accuracy: Accuracy, goal: float, evidence: str) -> RouteDecision:

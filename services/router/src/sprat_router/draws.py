@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sprat.base.review_tokens import ReviewTokens, cell_of, is_drawn
-from sprat_contracts import Prediction, ReviewAsked
+from sprat_contracts import Prediction, ReviewAsked, ReviewCell
 from sprat_contracts.reviews import PEOPLE
 from sprat_contracts.texts import FrontierRule
 from sprat_policy import KeepRule, ReviewPolicy
@@ -126,6 +126,10 @@ class Draws:
         """Return under which name a tenant is counted."""
         return name if name in self._tenants else ALL_OTHERS
 
+    def cell(self, prediction: Prediction) -> ReviewCell:
+        """Return where the errors of an answer are counted."""
+        return cell_of(prediction, self.tenant(prediction.submitted.tenant))
+
     def asked(
         self, prediction: Prediction, decision: RouteDecision, rule: KeepRule, frontier: FrontierRule
     ) -> ReviewAsked | None:
@@ -141,7 +145,7 @@ class Draws:
         draw = self.take(rule, task, prediction.submitted.tenant, source, id)
         if draw is None or rule.review is None:
             return None
-        cell = cell_of(prediction, self.tenant(prediction.submitted.tenant))
+        cell = self.cell(prediction)
         return ReviewAsked(
             prediction=prediction,
             cell=cell,

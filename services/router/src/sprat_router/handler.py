@@ -4,6 +4,7 @@ Its only state is the table of models; every record holds what its next step nee
 """
 
 from functools import lru_cache
+from typing import Protocol
 
 from sprat.base.channels import router_channels
 from sprat.base.errors import Fatal, Rejected
@@ -17,6 +18,7 @@ from sprat_contracts import (
     ReasonCode,
     Result,
     ReviewAsked,
+    ReviewCell,
     TextSubmitted,
     TextWarning,
     Topics,
@@ -24,7 +26,7 @@ from sprat_contracts import (
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.text_warnings import warnings_of
-from sprat_policy import Policy, TaskFile, TenantGuard, effective_rule
+from sprat_policy import KeepRule, Policy, TaskFile, TenantGuard, effective_rule
 from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, unknown_tasks, unserved
 from sprat_router.draws import Draws
 from sprat_router.events import (
@@ -45,6 +47,18 @@ _RULES = 1024
 """Rules by task, model and language that are kept: working one out takes longer than to decide."""
 
 
+class Alarms(Protocol):
+    """The alarms that stand; `alarms.StandingAlarms` are."""
+
+    def steps(self, task: str, cell: ReviewCell) -> int:
+        """Return how many steps the alarms of a cell and of its whole task add up to; 0: none stands."""
+        ...
+
+    def __bool__(self) -> bool:
+        """Return whether any stands."""
+        ...
+
+
 class RouterHandler:
     """Handles the router's records; the same record, policy and announcements give the same Results.
 
@@ -60,6 +74,7 @@ class RouterHandler:
         models: ModelTable,
         question_hash: QuestionHash,
         draws: Draws,
+        alarms: Alarms | None = None,
         *,
         strict_texts: bool = False,
     ) -> None:
@@ -69,6 +84,7 @@ class RouterHandler:
         self._models = models
         self._question_hash = question_hash
         self._draws = draws
+        self._alarms = alarms
         self._strict_texts = strict_texts
         self._types = router_channels(topics).reads
         self._rule = lru_cache(_RULES)(lambda task, model, language: policy.task(task).rule(model, language))
@@ -171,7 +187,8 @@ class RouterHandler:
         options = requested_options(prediction)
         rule = self._rule(prediction.task, options.model, prediction.text_language)
         form = self._topics.tasks[prediction.task]
-        decision = decide(prediction, form, rule, self._models.labels(prediction.task, options.model))
+        announced = self._models.labels(prediction.task, options.model)
+        decision = decide(prediction, form, rule, announced, self._steps(prediction, rule))
         if not decision.kept:
             return Outcome(events=(self._escalate(prediction, decision),))
         result = result_event(kept(prediction, decision, self._topics.tasks), self._topics)
@@ -181,6 +198,12 @@ class RouterHandler:
         frontier = effective_rule(submitted.frontier, self._policy.tenant(submitted.tenant))
         asked = self._draws.asked(prediction, decision, rule, frontier)
         return Outcome(events=(result,) if asked is None else (result, review_event(asked, self._topics)))
+
+    def _steps(self, prediction: Prediction, rule: KeepRule) -> int:
+        """Return the steps of the alarms that change what becomes of a prediction."""
+        if not self._alarms or rule.on_alarm == "tell":
+            return 0
+        return self._alarms.steps(prediction.task, self._draws.cell(prediction))
 
     def _escalate(self, prediction: Prediction, decision: RouteDecision) -> Emit:
         rules = self._policy.task(prediction.task)

@@ -272,6 +272,10 @@ class TaskRules(_Rules):
             on_alarm=next((place.on_alarm for place in places if place.on_alarm is not None), "tell"),
         )
 
+    def rules_by_model(self) -> tuple[KeepRule, ...]:
+        """Return the rule of each model with rules of its own and that of all others, for texts in any language."""
+        return tuple(self.rule(model, "") for model in ("", *self.named_models))
+
     def reviews(self) -> Iterator[tuple[tuple[str, ...], ReviewPolicy]]:
         """Return the reviews of this section, each with the path of its own section below this one."""
         if self.review is not None:

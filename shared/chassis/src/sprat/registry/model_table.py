@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sprat.registry.retirement import Ends
 from sprat_contracts import ModelAnnounced
 from sprat_contracts.languages import primary_subtag
+from sprat_contracts.thresholds import Thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class AnnouncedLabels:
     """What its card says instead for a language, without region."""
     recommended_goal: float | None = None
     """Of its thresholds; None where it was announced without."""
+    thresholds: Thresholds | None = None
+    """As they are announced."""
 
     @classmethod
     def of(cls, announced: ModelAnnounced) -> "AnnouncedLabels":
@@ -43,6 +46,7 @@ class AnnouncedLabels:
             announced.keep_at,
             announced.keep_at_by_language,
             None if thresholds is None else thresholds.recommended_goal,
+            thresholds,
         )
 
     def keep_at_of(self, language: str) -> float | None:
