@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from sprat.base.keys import Keys
 from sprat.base.review_tokens import ReviewTokens
+from sprat.kafka.signatures import Signatures
 from sprat.processing.handler import Outcome, Received
 from sprat.registry.model_table import ModelTable, model_key
 from sprat_contracts import (
@@ -25,11 +26,14 @@ from sprat_contracts import (
     Traceparent,
 )
 from sprat_policy import Policy, TenantGuard
+from sprat_router.alarms import StandingAlarms
 from sprat_router.draws import Draws
-from sprat_router.handler import Alarms, RouterHandler
+from sprat_router.handler import RouterHandler
 
 TOPICS = Topics()
-TOKENS = ReviewTokens(Keys(SecretStr("the secret of this installation")))
+KEYS = Keys(SecretStr("the secret of this installation"))
+SIGNATURES = Signatures(KEYS)
+TOKENS = ReviewTokens(KEYS)
 APPENDED_AT = 1_700_000_000_000
 LABELS = ("balance", "transfer")
 INTENT = {"label": "transfer", "alternatives": [{"label": "transfer", "probability": 0.9}]}
@@ -80,13 +84,14 @@ def router(
     policy: Policy | None = None,
     strict_texts: bool = False,
     clock: Callable[[], float] = time.time,
-    alarms: Alarms | None = None,
+    alarms: StandingAlarms | None = None,
 ) -> RouterHandler:
     chosen = policy or Policy()
     guard = TenantGuard(chosen, {})
+    standing = alarms or StandingAlarms(SIGNATURES)
     draws = Draws(TOKENS, chosen.named_tenants, lambda task: 1.0, clock)
     return RouterHandler(
-        TOPICS, chosen, guard, table(*announced), question_hash, draws, alarms, strict_texts=strict_texts
+        TOPICS, chosen, guard, table(*announced), question_hash, draws, standing, strict_texts=strict_texts
     )
 
 

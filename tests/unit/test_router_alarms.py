@@ -7,14 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sprat.registry.alarms import alarm_record, cleared
 from sprat.registry.model_table import AnnouncedLabels
-from sprat_contracts import OUTPUTS, Prediction, ReviewCell
+from sprat_contracts import OUTPUTS, AlarmRaised, Prediction, Record, ReviewCell
 from sprat_contracts.thresholds import LEVELS, SOME, Cell, Step
 from sprat_policy import KeepRule, Policy
-from sprat_router.alarms import tightened_goal
+from sprat_router.alarms import StandingAlarms, tightened_goal
 from sprat_router.decisions import RouteDecision, decide
 from support.measured import thresholds
-from support.router_records import announced, prediction, received, requests, results, router, text, worth
+from support.router_records import (
+    SIGNATURES,
+    TOPICS,
+    announced,
+    prediction,
+    received,
+    requests,
+    results,
+    router,
+    text,
+    worth,
+)
 
 MEASURED = thresholds()
 """0.97 from a confidence of 0.6 on, 0.99 from 0.95 on."""
@@ -103,27 +115,48 @@ def test_each_step_keeps_fewer_and_after_three_nothing_is_kept(
         assert all(each is None or each == least[-1] for each in more)
 
 
-class Standing(dict[tuple[str, str | None, str | None], int]):
-    """Alarms that stand, by task, tenant and language."""
+def standing(*alarms: AlarmRaised) -> StandingAlarms:
+    """Return the alarms that stand after records, each written after the others."""
+    book = StandingAlarms(SIGNATURES)
+    for offset, alarm in enumerate(alarms):
+        out = alarm_record(TOPICS, alarm, "/sprat/guardian", SIGNATURES)
+        book.take(Record(out.topic, 0, offset, offset, out.key, out.value, tuple(out.headers)))
+    return book
 
-    def steps(self, task: str, cell: ReviewCell) -> int:
-        return self.get((task, cell.tenant, cell.language), 0) + self.get((task, None, None), 0)
+
+def alarm(tenant: str | None, language: str | None, number: int = 1, **fields: Any) -> AlarmRaised:
+    cell = ReviewCell(tenant=tenant, language=language)
+    known = {"kind": "errors", "task": "intent", "cell": cell, "number": number, "steps": 1, "raised_at": 1}
+    return AlarmRaised(**(known | fields))
+
+
+def test_the_steps_of_a_cell_and_of_its_task_add_up_until_they_are_cleared() -> None:
+    bank, german = (ReviewCell(tenant="bank", language=each) for each in ("en", "de"))
+    second = alarm("bank", "en", 2, steps=2)
+    alarms = standing(alarm("bank", "en"), second, alarm(None, None), alarm("bank", "de", kind="shift"))
+    assert [alarms.steps("intent", each) for each in (bank, german)] == [3, 1]
+    assert (bool(alarms), alarms.steps("ner", bank)) == (True, 0)
+    ends = (cleared(each, "lee", "a holiday", None) for each in (second, alarm(None, None)))
+    none = standing(second, alarm(None, None), *ends, second)
+    assert (bool(none), none.steps("intent", bank)) == (False, 0)
+    alarms.forget()
+    assert not alarms
 
 
 @pytest.mark.parametrize(
-    ("standing", "escalated"),
+    ("alarms", "escalated"),
     [
-        ({("intent", "bank", "de"): 1}, [("bank", "de-AT")]),
-        ({("intent", "default", "en"): 1}, [("other", "en")]),
-        ({("intent", None, None): 1}, [("bank", "de-AT"), ("bank", "en"), ("other", "en")]),
-        ({("ner", None, None): 1, ("intent", "bank", "fr"): 2}, []),
+        ([alarm("bank", "de")], [("bank", "de-AT")]),
+        ([alarm("default", "en")], [("other", "en")]),
+        ([alarm(None, None)], [("bank", "de-AT"), ("bank", "en"), ("other", "en")]),
+        ([alarm(None, None, task="ner"), alarm("bank", "fr")], []),
     ],
 )
 def test_an_alarm_is_for_its_tenant_and_language_or_for_the_whole_task(
-    standing: dict[tuple[str, str | None, str | None], int], escalated: list[tuple[str, str]]
+    alarms: list[AlarmRaised], escalated: list[tuple[str, str]]
 ) -> None:
     policy = Policy.model_validate({"tasks": {"intent": {"on_alarm": "escalate"}}, "tenants": {"bank": {}}})
-    handler = router(announced(), policy=policy, alarms=Standing(standing))
+    handler = router(announced(), policy=policy, alarms=standing(*alarms))
     cells = [("bank", "de-AT"), ("bank", "en"), ("other", "en")]
     made = {cell: prediction(submitted=text(tenant=cell[0], language=cell[1])) for cell in cells}
     outcomes = {cell: handler.receive(received(each)) for cell, each in made.items()}
@@ -133,6 +166,6 @@ def test_an_alarm_is_for_its_tenant_and_language_or_for_the_whole_task(
 
 def test_what_an_alarm_left_to_be_kept_is_reviewed_by_its_new_goal() -> None:
     policy = Policy.model_validate({"tasks": {"intent": {"goal": 0.97, "on_alarm": "tighten", "review": {"share": 1}}}})
-    handler = router(announced(thresholds=MEASURED), policy=policy, alarms=Standing({("intent", None, None): 1}))
+    handler = router(announced(thresholds=MEASURED), policy=policy, alarms=standing(alarm(None, None)))
     result, asked = handler.receive(received(prediction(accuracy=worth(0.99)))).events
     assert (result.message.route.goal, asked.message.goal, asked.message.level) == (0.975, 0.975, 0.99)

@@ -7,12 +7,14 @@ import pytest
 from sprat_contracts import FrontierAnswered, LabelsOutput, Prediction, Result, TaskTable, Topics
 from sprat_policy import Policy, TaskFile, TaskFiles, TaskPolicy, TenantGuard
 from sprat_router import decisions
+from sprat_router.alarms import StandingAlarms
 from sprat_router.decisions import decide
 from sprat_router.draws import Draws
 from sprat_router.handler import RouterHandler
 from support.router_records import (
     APPENDED_AT,
     MODEL,
+    SIGNATURES,
     TOKENS,
     announced,
     question_hash,
@@ -39,7 +41,9 @@ def router(*, served: bool = True, **file: Any) -> RouterHandler:
     topics = Topics(tasks=files.table)
     models = table(announced("topics", labels=LABELS, label_set="h1")) if served else table()
     draws = Draws(TOKENS, (), lambda task: 1.0)
-    return RouterHandler(topics, policy, TenantGuard(policy, {}), models, question_hash, draws)
+    return RouterHandler(
+        topics, policy, TenantGuard(policy, {}), models, question_hash, draws, StandingAlarms(SIGNATURES)
+    )
 
 
 def prediction(output: dict[str, Any] | None = None, confidence: float = 0.9) -> Prediction:

@@ -12,6 +12,7 @@ from sprat.base.review_tokens import ReviewTokens
 from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.lag import LagMeter
+from sprat.kafka.log_reader import LogReader
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
 from sprat.runtime import run_service
@@ -63,7 +64,8 @@ async def build(
         policy.named_tenants,
         lambda task: context.assigned_part(context.topics.predictions(task)),
     )
-    alarms = await follow_alarms(context, settings, policy)
+    alarms = StandingAlarms(context.signatures)
+    alarm_reader = await follow_alarms(context, settings, policy, alarms)
     handler = RouterHandler(
         context.topics, policy, guard, table, context.keyed_hash, draws, alarms, strict_texts=settings.strict_texts
     )
@@ -71,8 +73,8 @@ async def build(
 
     async def refresh() -> None:
         await reader.catch_up()
-        if alarms is not None:
-            await alarms.catch_up()
+        if alarm_reader is not None:
+            await alarm_reader.catch_up()
         check.run_when_due()
 
     if settings.lag_every_s:
@@ -87,7 +89,9 @@ async def build(
     )
 
 
-async def follow_alarms(context: ServiceContext, settings: RouterSettings, policy: Policy) -> StandingAlarms | None:
+async def follow_alarms(
+    context: ServiceContext, settings: RouterSettings, policy: Policy, alarms: StandingAlarms
+) -> LogReader | None:
     """Read the topic of alarms to its end; None where no alarm changes what the router does."""
     rules = [rule for task in policy.task_names for rule in policy.task(task).rules_by_model()]
     if any(each.review for each in rules):
@@ -95,10 +99,11 @@ async def follow_alarms(context: ServiceContext, settings: RouterSettings, polic
     if all(each.on_alarm == "tell" for each in rules):
         return None
     await context.wait_for_topics(context.topics.alarms)
-    alarms = StandingAlarms(settings.kafka, context.signatures)
-    context.stack.push_async_callback(alarms.stop)
-    await alarms.start()
-    return alarms
+    reader = LogReader(settings.kafka, (context.topics.alarms,), alarms.take, alarms.forget)
+    context.stack.push_async_callback(reader.stop)
+    await reader.start()
+    await reader.catch_up()
+    return reader
 
 
 def measure_groups(context: ServiceContext, settings: RouterSettings, models: ModelTable) -> None:

@@ -2,13 +2,9 @@
 
 from typing import Final
 
-from aiokafka import ConsumerRecord
-
-from sprat.base.settings import KafkaSettings
-from sprat.kafka.log_reader import LogReader
 from sprat.kafka.signatures import Signatures
 from sprat.registry.alarms import AlarmBook
-from sprat_contracts import ReviewCell
+from sprat_contracts import KafkaRecord, ReviewCell
 from sprat_contracts.reviews import ERRORS
 from sprat_contracts.thresholds import LEVELS, Says, Thresholds, thousandths
 
@@ -20,37 +16,23 @@ _ESTIMATED: Final = "estimated"
 class StandingAlarms:
     """How many alarms of errors a cell and its task have since their last clear; by the last valid record of each."""
 
-    def __init__(self, settings: KafkaSettings, signatures: Signatures) -> None:
+    def __init__(self, signatures: Signatures) -> None:
         self._book = AlarmBook(signatures)
-        self._reader = LogReader(settings, (settings.topics.alarms,), self._take, self._book.forget)
-        self._changed = False
         self._steps: dict[tuple[str, str | None, str | None], int] = {}
 
-    async def start(self) -> None:
-        """Connect and read to the end.
+    def take(self, record: KafkaRecord) -> None:
+        """Take a record of the topic of alarms."""
+        self._book.take(record)
+        self._steps = {
+            (each.task, each.cell.tenant, each.cell.language): each.steps
+            for each in self._book.standing()
+            if each.kind == ERRORS
+        }
 
-        Raises:
-            Fatal: the topic does not exist.
-            Retryable: Kafka does not answer.
-        """
-        await self._reader.start()
-        await self.catch_up()
-
-    async def catch_up(self) -> None:
-        """Read to the present end of the topic.
-
-        Raises:
-            Retryable: Kafka does not answer.
-        """
-        await self._reader.catch_up()
-        if self._changed:
-            self._changed = False
-            standing = (each for each in self._book.standing() if each.kind == ERRORS)
-            self._steps = {(each.task, each.cell.tenant, each.cell.language): each.steps for each in standing}
-
-    async def stop(self) -> None:
-        """Disconnect."""
-        await self._reader.stop()
+    def forget(self) -> None:
+        """Forget all: the topic was deleted and created again."""
+        self._book.forget()
+        self._steps = {}
 
     def steps(self, task: str, cell: ReviewCell) -> int:
         """Return how many steps the alarms of a cell and of its whole task add up to; 0: none stands."""
@@ -60,10 +42,6 @@ class StandingAlarms:
     def __bool__(self) -> bool:
         """Return whether any stands."""
         return bool(self._steps)
-
-    def _take(self, record: ConsumerRecord) -> None:
-        self._book.take(record)
-        self._changed = True
 
 
 def tightened_goal(thresholds: Thresholds, goal: float, steps: int, language: str, said: Says) -> float | None:

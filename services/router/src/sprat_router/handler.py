@@ -4,7 +4,6 @@ Its only state is the table of models; every record holds what its next step nee
 """
 
 from functools import lru_cache
-from typing import Protocol
 
 from sprat.base.channels import router_channels
 from sprat.base.errors import Fatal, Rejected
@@ -18,7 +17,6 @@ from sprat_contracts import (
     ReasonCode,
     Result,
     ReviewAsked,
-    ReviewCell,
     TextSubmitted,
     TextWarning,
     Topics,
@@ -27,6 +25,7 @@ from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.text_warnings import warnings_of
 from sprat_policy import KeepRule, Policy, TaskFile, TenantGuard, effective_rule
+from sprat_router.alarms import StandingAlarms
 from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, unknown_tasks, unserved
 from sprat_router.draws import Draws
 from sprat_router.events import (
@@ -47,18 +46,6 @@ _RULES = 1024
 """Rules by task, model and language that are kept: working one out takes longer than to decide."""
 
 
-class Alarms(Protocol):
-    """The alarms that stand; `alarms.StandingAlarms` are."""
-
-    def steps(self, task: str, cell: ReviewCell) -> int:
-        """Return how many steps the alarms of a cell and of its whole task add up to; 0: none stands."""
-        ...
-
-    def __bool__(self) -> bool:
-        """Return whether any stands."""
-        ...
-
-
 class RouterHandler:
     """Handles the router's records; the same record, policy and announcements give the same Results.
 
@@ -74,7 +61,7 @@ class RouterHandler:
         models: ModelTable,
         question_hash: QuestionHash,
         draws: Draws,
-        alarms: Alarms | None = None,
+        alarms: StandingAlarms,
         *,
         strict_texts: bool = False,
     ) -> None:

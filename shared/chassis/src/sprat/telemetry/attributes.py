@@ -68,6 +68,7 @@ REASON = Attribute(
         "low_confidence",
         "not_certified",
         "not_measured",
+        "alarm",
         "declined",
         "none",
         "invalid",
