@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sprat.base.review_tokens import is_drawn
 from sprat_policy import KeepRule, ReviewPolicy
-from sprat_router.draws import HOUR_S, Drawn, Draws, fair_parts, next_shares
+from sprat_router.draws import HOUR_S, DrawnAnswer, Draws, fair_parts, next_shares
 from support.router_records import TOKENS
 
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.001, 1e7), min_size=1)
@@ -53,22 +53,22 @@ class Traffic:
         self.draws = Draws(TOKENS, tenants, lambda task: own, lambda: self.now)
         self.ids = count()
 
-    def send(self, hour: int = 0, task: str = "intent", **kept: int) -> list[tuple[str, Drawn]]:
+    def send(self, hour: int = 0, task: str = "intent", **kept: int) -> list[tuple[str, DrawnAnswer]]:
         """Send an hour of texts, tenants in turns; return what is drawn, with its tenant."""
         start = (1_000 + hour) * HOUR_S
         turns = sorted((place / number, tenant) for tenant, number in kept.items() for place in range(number))
-        drawn: list[tuple[str, Drawn]] = []
+        drawn: list[tuple[str, DrawnAnswer]] = []
         for passed, tenant in turns:
             self.now = start + passed * HOUR_S
             draw = self.draws.take(self.rule, task, tenant, "/app", str(next(self.ids)))
             drawn += [] if draw is None else [(tenant, draw)]
         return drawn
 
-    def hours(self, number: int, **kept: int) -> Iterator[list[tuple[str, Drawn]]]:
+    def hours(self, number: int, **kept: int) -> Iterator[list[tuple[str, DrawnAnswer]]]:
         yield from (self.send(hour, **kept) for hour in range(number))
 
 
-def shares_of(drawn: list[tuple[str, Drawn]]) -> dict[str, set[float]]:
+def shares_of(drawn: list[tuple[str, DrawnAnswer]]) -> dict[str, set[float]]:
     """Return which shares were applied, by tenant."""
     applied: dict[str, set[float]] = {}
     for tenant, draw in drawn:

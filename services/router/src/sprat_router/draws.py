@@ -30,7 +30,7 @@ _LEAST_OBSERVED_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnAnswer:
     """A kept answer that is drawn."""
 
     hash: str
@@ -160,7 +160,7 @@ class Draws:
             token=self._tokens.token(source, id, task, cell, draw.hash),
         )
 
-    def take(self, rule: KeepRule, task: str, tenant: str, source: str, id: str) -> Drawn | None:
+    def take(self, rule: KeepRule, task: str, tenant: str, source: str, id: str) -> DrawnAnswer | None:
         """Take a kept answer into account, and return its draw; None where it is not drawn."""
         review = rule.review
         if review is None or review.share == 0:
@@ -178,7 +178,7 @@ class Draws:
             return None
         least.drawn = True
         hour.drawn[named] += 1
-        return Drawn(hash_, share, least.share, full=self._ends(hour, named, review, task))
+        return DrawnAnswer(hash_, share, least.share, full=self._ends(hour, named, review, task))
 
     def _hour(self, review: ReviewPolicy, task: str, model: str | None) -> _Hour:
         """Return the present hour; its shares follow from the one before."""
