@@ -114,7 +114,10 @@ class Certificate(Part):
     )
     attempt: Annotated[int, Field(ge=1, description="Which measurement of this version it is.")] = 1
     spent: Annotated[float, Field(gt=0, lt=1, description="What of 1 - certainty this attempt may spend.")]
-    drawn: Annotated[str, Field(description="`traffic`: a random share of what services got; `file`.")]
+    drawn: Annotated[
+        str,
+        Field(description="`traffic`: a random share of what services got; `reviews`: of what was kept; `file`."),
+    ]
     rows: Annotated[int, Field(ge=0, description="Real rows that certify, one of each group of near doubles.")]
     outside: Annotated[int, Field(ge=0, description="Of these, the texts outside every label.")]
     no_outside_texts: Annotated[
@@ -131,9 +134,9 @@ class Measurement(Part):
     by: Annotated[str, Field(description="`train`, `evaluate` or `reviews`.")]
     rows: Annotated[int, Field(ge=0, description="Rows measured.")]
     outside: Annotated[int, Field(ge=0, description="Of these, the texts outside every label.")] = 0
-    drawn: Annotated[str | None, Field(description="`traffic` or `file`; null where nothing was to be certified.")] = (
-        None
-    )
+    drawn: Annotated[
+        str | None, Field(description="`traffic`, `reviews` or `file`; null where nothing was to be certified.")
+    ] = None
     attempt: Annotated[int, Field(ge=0, description="Number of the attempt to certify; 0: none.")] = 0
     spent: Annotated[float, Field(ge=0, lt=1, description="What this attempt could spend.")] = 0.0
     data: Annotated[str, Field(pattern=VERSION, description="Hash of the rows: the same rows change nothing.")]

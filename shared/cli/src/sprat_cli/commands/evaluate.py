@@ -1,6 +1,8 @@
 """`sprat evaluate`: what a model keeps at the goal on labelled rows, beside another one, and its thresholds."""
 
+import asyncio
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,14 +10,26 @@ from typing import Annotated, Literal
 import typer
 
 from sprat.base.errors import UserError
-from sprat.base.settings import section_prefix
+from sprat.base.settings import KafkaSettings, section_prefix
 from sprat_cli.asked_tiers import DEFAULT_TENANT, egress_records, policy_for_masking
 from sprat_cli.decision_report import decision_html, decision_lines
-from sprat_cli.options import Json, LabelColumn, TextColumn, argument, check_goal, option
-from sprat_cli.progress import ProgressBar
+from sprat_cli.options import (
+    Json,
+    LabelColumn,
+    TextColumn,
+    argument,
+    check_goal,
+    kafka_settings,
+    option,
+    time_before_now,
+)
+from sprat_cli.progress import ProgressBar, read_progress
+from sprat_cli.review_report import review_json, review_lines
 from sprat_cli.terminal import remark, say, say_json
 from sprat_operations.chosen_policy import chosen_policy, chosen_tasks, tasks_beside
+from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.named_models import NamedModel, goal_of, named_model
+from sprat_operations.review_draws import read_draws
 from sprat_policy import TaskFiles
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.evaluation.cases import Asked, FileReading
@@ -23,6 +37,7 @@ from sprat_training.evaluation.decision import Goal
 from sprat_training.evaluation.evaluate import Evaluation, measured_of, so_far
 from sprat_training.evaluation.evaluate import evaluate as evaluate_model
 from sprat_training.evaluation.frontier import ask_frontier, read_answers, write_answers
+from sprat_training.evaluation.reviewed import Period, evaluate_reviews
 from sprat_training.thresholds.wording import PARAGRAPH
 
 EPILOG = f"""\b
@@ -31,6 +46,7 @@ Examples:
   sprat evaluate drawn.csv --model hr --drawn traffic --goal 0.97 --write
   sprat evaluate new.csv --model hr-2 --against hr
   sprat evaluate new.csv --model hr --frontier tiers --policy policy.yaml --tenant acme
+  sprat evaluate --from-reviews --model hr --period 30d..3d --write
 
 \b
 FILE has columns text and label (several labels: a|b), and may have `language`, else that is SPRAT_DEFAULT_LANGUAGE or
@@ -51,15 +67,26 @@ running service takes it over. A shipped model's go to thresholds/TASK.json besi
 SPRAT_<SERVICE>__THRESHOLDS.
 
 \b
+--from-reviews reads no file, but how people found the answers that were kept and drawn in a period: all draws that had
+the same chance. Name the period before you look at them. Unanswered, disputed and undecided ones count as wrong. Only
+thresholds at or above the served one are certified; what is estimated stays. It needs the services' secret.
+
+\b
 Exit codes:
   0  done, whatever was found
   2  an option, a model or a file is wrong, or --write would lose a certificate"""
 
 
 def evaluate(
-    files: Annotated[list[Path], argument("FILE...", "Rows with labels.")],
+    files: Annotated[list[Path] | None, argument("FILE...", "Rows with labels.")] = None,
     *,
     model: Annotated[str, option("M", "A folder, or the name of a model.")],
+    from_reviews: Annotated[
+        bool, typer.Option("--from-reviews", help="Certify from reviews of what was kept, in place of files.")
+    ] = False,
+    period: Annotated[
+        str, typer.Option(metavar="FROM..TO", help="In which the reviews were drawn: so long ago to so long ago.")
+    ] = "30d..3d",
     against: Annotated[str | None, option("OTHER", "Another version to compare it with.")] = None,
     goal: Annotated[float | None, option("SHARE", "Of kept answers right, as 0.97. [default: the policy's]")] = None,
     drawn: Annotated[
@@ -82,17 +109,21 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure what a model keeps at the goal on rows of yours, and compare it with another one."""
+    _check_source(files, (against, frontier, html, outside_label, no_outside_texts), from_reviews=from_reviews)
     tasks = chosen_tasks() if policy is None else tasks_beside(policy)
     named = named_model(model, tasks)
     other = None if against is None else named_model(against, tasks).model
     asked = _goal(named, goal, policy)
+    if from_reviews:
+        _from_reviews(named, asked, kafka_settings(None, None), period, write=write, force=force, as_json=as_json)
+        return
     if frontier == "tiers" and (policy := policy_for_masking(policy)) is None:
         raise UserError(
             "--frontier tiers sends texts to a provider: name the policy that allows it, with --policy FILE"
         )
     with ProgressBar() as bar:
         found = evaluate_model(
-            files,
+            files or [],
             named.model,
             asked,
             lambda done, total: bar.show("asking the model", done, total),
@@ -124,6 +155,49 @@ def evaluate(
         say(f"{html}: the report")
     if write and found.thresholds is not found.before:
         _say_written(named, found.write(force=force))
+
+
+def _check_source(files: list[Path] | None, of_files: Sequence[object], *, from_reviews: bool) -> None:
+    """Check that rows come from files or from reviews.
+
+    Args:
+        files: given.
+        of_files: options that go with files alone; empty where they are not given.
+        from_reviews: whether reviews are asked for.
+
+    Raises:
+        UserError: both or none are given, or an option of the other one.
+    """
+    if from_reviews == bool(files):
+        raise UserError("name the files with labelled rows, or --from-reviews: one of the two")
+    if from_reviews and any(of_files):
+        raise UserError("--from-reviews goes with --model, --goal, --policy, --period, --write and --force")
+
+
+def _from_reviews(
+    named: NamedModel,
+    goal: Goal,
+    kafka: KafkaSettings,
+    period: str,
+    *,
+    write: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Certify a model from the reviews of a period, and print what was found."""
+    begin, _, end = period.partition("..")
+    asked = Period(time_before_now(begin, "--period"), time_before_now(end or "0s", "--period"))
+    with explain_kafka_errors(kafka), read_progress("reviews") as progress:
+        draws = asyncio.run(read_draws(kafka, named.served.task, asked.since, progress=progress))
+    found = evaluate_reviews(draws, named.model, goal, asked, certify=write, force=force)
+    written = found.write() if write else None
+    if as_json:
+        say_json(review_json(found, None if written is None else str(written)))
+        return
+    for line in review_lines(found):
+        say(line)
+    if written is not None:
+        _say_written(named, written)
 
 
 def _goal(named: NamedModel, given: float | None, policy: Path | None) -> Goal:

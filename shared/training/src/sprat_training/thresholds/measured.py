@@ -52,7 +52,8 @@ def measure(
         right: what is called right of an answer.
         recommended_goal: the goal where a policy names none.
         purpose: what the rows are to certify, stated before; None: nothing.
-        previous: that stand beside the model; those of another version say nothing.
+        previous: that stand beside the model; those of another version say nothing. Rows that were drawn for reviews
+            are of kept answers alone, so they estimate nothing: what they do not certify stays as it was.
         by: `train`, `evaluate` or `reviews`.
         at_ms: when, epoch milliseconds.
         seed: of the choice among near doubles.
@@ -89,6 +90,10 @@ def measure(
         spent=spend_of(attempt, also_chose=purpose.also_chose) if purpose is not None and is_attempt else 0.0,
         data=data,
     )
+    cells = tuple(_cells(rows, certified, least_to_reach(recommended_goal)))
+    if purpose is not None and purpose.drawn == "reviews":
+        cells = _with_certified(() if previous is None else previous.cells, certified if certificate else {})
+        certificate = certificate or (previous.certificate if previous is not None else None)
     content: dict[str, Any] = {
         "format": FORMAT,
         "task": task,
@@ -97,7 +102,7 @@ def measure(
         "label_set": label_set,
         "right": right,
         "recommended_goal": recommended_goal,
-        "cells": tuple(_cells(rows, certified, least_to_reach(recommended_goal))),
+        "cells": cells,
         "certificate": certificate,
         "measurements": _last((*earlier, measurement)),
     }
@@ -127,6 +132,25 @@ def _cells(rows: Rows, certified: Mapping[Says, Mapping[float, Step]], least: in
                 estimated=_estimated(cell, steps),
                 certified=steps if language is None else (),
             )
+
+
+def _with_certified(cells: Sequence[Cell], certified: Mapping[Says, Mapping[float, Step]]) -> tuple[Cell, ...]:
+    """Return cells with other certified steps, as they are where none is given."""
+    if not certified:
+        return tuple(cells)
+    steps = {says: _inherited(found) for says, found in certified.items()}
+    found = [
+        each
+        if each.language is not None
+        else each.model_copy(update={"certified": steps[SOME if each.says == SOME else NONE]})
+        for each in cells
+    ]
+    missing = [
+        says
+        for says in (SOME, NONE)
+        if steps[says] and not any(each.says == says and each.language is None for each in cells)
+    ]
+    return (*found, *(Cell(says=says, rows=steps[says][0].kept, certified=steps[says]) for says in missing))
 
 
 def _inherited(certified: Mapping[float, Step]) -> tuple[Step, ...]:

@@ -113,8 +113,8 @@ class Purpose:
     """What the rows are to certify: stated before their labels are read."""
 
     goals: tuple[float, ...]
-    drawn: Literal["traffic", "file"]
-    """A random share of what services got; or another file."""
+    drawn: Literal["traffic", "file", "reviews"]
+    """A random share of what services got; another file; or a random share of what was kept, as reviewers found it."""
     no_outside_texts: bool = False
     """The owner states that no text of the traffic is outside every label."""
     also_chose: bool = False

@@ -13,9 +13,10 @@ PARAGRAPH: Final = (
 
 def paragraph(certificate: Certificate, goal: float) -> str:
     """Return what the certificate of a goal means, with its numbers."""
-    said = PARAGRAPH.replace("97 %", f"{goal * 100:.3g} %").replace(
-        "k of n", f"{certificate.outside:,} of {certificate.rows:,}"
-    )
+    drawn = f"{certificate.outside:,} of {certificate.rows:,} texts outside every label"
+    if certificate.drawn == "reviews":
+        drawn = f"{certificate.rows:,} reviews of what was kept"
+    said = PARAGRAPH.replace("97 %", f"{goal * 100:.3g} %").replace("k of n texts outside every label", drawn)
     if certificate.no_outside_texts:
         said += " Its owner states that no text is outside every label (--no-outside-texts)."
     if certificate.attempt > 1:
