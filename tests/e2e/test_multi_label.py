@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from conftest import Kafka, Redis
 from sprat_cli.main import app
 from sprat_contracts import FrontierRequested, LabelsOutput, Result, decode
 from sprat_inference.artefact import load_artefact
 from sprat_local.installation.lifecycle import Installation
-from sprat_local.installation.options import Options, Simulation
+from sprat_local.installation.options import Simulation
 from sprat_policy import load_task_files
 from support import label_sets, training_files
 from support.readme import commands, programs
-from support.running_task import SOURCE, RunningTask
+from support.running_task import SOURCE, RunningTask, shared
 from support.stream import read_all
 
 BOTH = "my laptop will not start since May and where is my payslip of May"
@@ -57,8 +58,10 @@ def test_the_card_says_what_the_model_is_and_how_sure_it_was_on_held_out_texts(f
 
 
 @pytest.fixture(scope="module")
-def running(folder: Path) -> Iterator[RunningTask]:
-    options = Options(
+def running(folder: Path, kafka: Kafka, redis_server: Redis) -> Iterator[RunningTask]:
+    options = shared(
+        kafka,
+        redis_server,
         policy=folder / "policy.yaml",
         task_files=load_task_files(folder / "tasks"),
         services=("simulator", "router", "desk-topics", "frontier"),

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from conftest import Kafka, Redis
 from sprat_cli.main import app
 from sprat_contracts import MaskedOutput
 from sprat_local.installation.lifecycle import Installation
-from sprat_local.installation.options import Options, Simulation
+from sprat_local.installation.options import Simulation
 from sprat_policy import load_task_files
 from support.readme import commands, programs
-from support.running_task import RunningTask
+from support.running_task import RunningTask, shared
 from support.stream import read_all
 
 NAME, MAIL, IBAN, PROJECT = "Anna Schmidt", "anna.schmidt@example.org", "DE89 3704 0044 0532 0130 00", "Project Heron"
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTask]:
+def running(tmp_path_factory: pytest.TempPathFactory, kafka: Kafka, redis_server: Redis) -> Iterator[RunningTask]:
     folder: Path = tmp_path_factory.mktemp("pii")
     (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     init, _ = commands(programs()["task-pii"])
@@ -39,7 +40,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTask]:
             done = CliRunner().invoke(app, shlex.split(command)[1:])
             assert done.exit_code == 0, done.output
     (folder / "tasks" / "strict.yaml").write_text("kind: pii\nkeep_at: 1.0\n", encoding="utf-8")
-    options = Options(
+    options = shared(
+        kafka,
+        redis_server,
         policy=folder / "policy.yaml",
         task_files=load_task_files(folder / "tasks"),
         services=("simulator", "router", "pii", "strict", "frontier"),

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Kafka, Redis
 from sprat_contracts import Result, decode
 from sprat_local.installation.lifecycle import Installation
-from sprat_local.installation.options import Options
 from support import frontier_parts as parts
+from support.running_task import shared
 from support.stream import eventually, read_all
 from support.traffic import record, submit
 
@@ -74,7 +75,7 @@ class Climb:
 
 
 @pytest.fixture(scope="module")
-def climb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Climb]:
+def climb(tmp_path_factory: pytest.TempPathFactory, kafka: Kafka, redis_server: Redis) -> Iterator[Climb]:
     with ExitStack() as stack:
         simulators = {name: stack.enter_context(parts.simulator()) for name in ("house", "cheap", "large")}
         urls = {name: each.base_url for name, each in simulators.items()}
@@ -82,7 +83,9 @@ def climb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Climb]:
         policy: Path = tmp_path_factory.mktemp("tiers") / "policy.yaml"
         price = "{input_eur: 1000, output_eur: 1000}"
         policy.write_text(POLICY.format(**(outside | {"house": urls["house"]}), price=price))
-        options = Options(
+        options = shared(
+            kafka,
+            redis_server,
             policy=policy,
             services=("router", "intent", "frontier"),
             environment={"SPRAT_KAFKA__SESSION_TIMEOUT_MS": "6000"},

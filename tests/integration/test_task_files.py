@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from conftest import Kafka, Redis
 from sprat_cli.main import app
 from sprat_contracts import FrontierRequested, Prediction, decode
 from sprat_local.installation.lifecycle import Installation
-from sprat_local.installation.options import Options, Simulation
+from sprat_local.installation.options import Simulation
 from sprat_operations.dead_letters import read_dead_letter
 from sprat_policy import load_task_file, load_task_files
 from support import training_files
 from support.readme import commands, programs
-from support.running_task import SOURCE, RunningTask
+from support.running_task import SOURCE, RunningTask, shared
 from support.stream import eventually, read_all
 
 POLICY = """\
@@ -53,8 +54,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(folder: Path) -> Iterator[RunningTask]:
-    options = Options(
+def running(folder: Path, kafka: Kafka, redis_server: Redis) -> Iterator[RunningTask]:
+    options = shared(
+        kafka,
+        redis_server,
         policy=folder / "policy.yaml",
         task_files=load_task_files(folder / "tasks"),
         services=("simulator", "router", "desk", "subject", "frontier"),
@@ -148,7 +151,7 @@ def test_the_commands_know_the_task(running: RunningTask, monkeypatch: pytest.Mo
     monkeypatch.chdir(running.folder)
     (send,) = commands(programs()["task-send"])
     assert '"label":"laptop"' in running.cli(*shlex.split(send)[1:], "--json")
-    assert "sprat.results.desk.v1" in running.cli("topics", "list", "--json")
+    assert running.installation.topics.results("desk") in running.cli("topics", "list", "--json")
     assert "desk.default" in running.cli("lag", "--over", "0.5", "--json")
     correct = ["feedback", "--task", "desk", "--text-id", "sure", "--source", SOURCE, "--by", "qa", "--label"]
     assert running.cli(*correct, "leave")
@@ -159,5 +162,7 @@ def test_the_commands_know_the_task(running: RunningTask, monkeypatch: pytest.Mo
     (said,) = (json.loads(line) for line in retrained if line.startswith("{"))
     assert (said["model"], said["folder"], said["decision"]["task"]) == ("desk", "desk-2", "intent")
     rights = running.cli("acls", "print", "--principal", "desk=User:desk")
-    assert "sprat.predictions.desk.v1" in rights
-    assert "sprat.results.desk.v1" in running.cli("acls", "print", "--principal", "consumer=User:shop")
+    assert running.installation.topics.predictions("desk") in rights
+    assert running.installation.topics.results("desk") in running.cli(
+        "acls", "print", "--principal", "consumer=User:shop"
+    )

@@ -1,5 +1,6 @@
 """An installation that serves tasks from files: texts are sent, Results read, and commands run beside its policy."""
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,21 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
+from conftest import Kafka, Redis
 from sprat_cli.main import app
 from sprat_contracts import Result, decode
 from sprat_local.installation.lifecycle import Installation
+from sprat_local.installation.options import Options
 from support.stream import eventually, read_all
 from support.traffic import record
 
 SOURCE = "/tests/tasks"
+
+
+def shared(kafka: Kafka, redis: Redis, **options: Any) -> Options:
+    """Return the options of an installation on the servers of all tests, beside the topics of others."""
+    prefix = f"t{secrets.token_hex(5)}"
+    return Options(bootstrap=kafka.bootstrap, redis=redis.url, prefix=prefix, partitions=2, **options)
 
 
 @dataclass
@@ -53,6 +62,8 @@ class RunningTask:
         environment = {
             "SPRAT_POLICY": str(self.folder / "policy.yaml"),
             "SPRAT_KAFKA__BOOTSTRAP": self.installation.bootstrap,
+            "SPRAT_KAFKA__PREFIX": self.installation.topics.prefix,
+            "SPRAT_KAFKA__PARTITIONS": str(self.installation.topics.partitions),
         }
         done = CliRunner().invoke(app, list(arguments), env=environment)
         assert done.exit_code == code, done.output
