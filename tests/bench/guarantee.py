@@ -17,14 +17,12 @@ import sprat_training  # noqa: F401 - before numpy, which it pins to one thread,
 
 # isort: split
 import numpy as np
-from scipy.stats import binomtest
 
 from sprat_contracts.thresholds import LEAST_THRESHOLD, NONE, SOME
 from sprat_training.thresholds import Purpose, Rows, estimate, walks_of
 from sprat_training.thresholds.certified import certify_cells, places, rows_that_certify
 from tests.bench.arguments import parser_of, write_json
 from tests.bench.benchmarks_page import save
-from tests.bench.guarantee_picture import draw
 from tests.bench.guarantee_populations import (
     At,
     Population,
@@ -84,6 +82,8 @@ class Tally:
 
     def figures(self, draws: int) -> dict[str, Any]:
         """Return the shares of the drawings, with the exact 95 % interval of the violations."""
+        from scipy.stats import binomtest  # noqa: PLC0415 - a second, which every worker of pytest would take
+
         interval = binomtest(self.violated, draws).proportion_ci(0.95)
         return {
             "claimed": len(self.right) / draws,
@@ -241,6 +241,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_json(options.json, figures)
     if options.save:
         save("guarantee", figures)
+        from tests.bench.guarantee_picture import draw  # noqa: PLC0415 - likewise
+
         draw(figures, PICTURE)
     lines = missed(figures)
     print("\n".join(lines) or "Every certificate holds, and the scan over all thresholds is found out.")

@@ -38,7 +38,6 @@ from sprat_local.bench.texts import BenchMessages, BenchRecord, BenchText
 from sprat_local.installation.lifecycle import Installation
 from tests.bench.arguments import write_json
 from tests.bench.benchmarks_page import ROOT, save
-from tests.bench.latency_picture import draw
 from tests.bench.machine import machine_facts
 from tests.bench.speed_tables import STAGES
 from tests.bench.stream_cost import TASK, clinc150_texts, measure_backlog
@@ -301,6 +300,8 @@ def main() -> int:
     if options.json:
         write_json(options.json, figures)
     else:
+        from tests.bench.latency_picture import draw  # noqa: PLC0415 - a second, which every worker of pytest would take
+
         draw(figures, ROOT / "docs/images/latency.png")
         save("latency", figures)
     return 0

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from sprat_local.observe.programs import ALERTMANAGER
 from sprat_local.observe.server import ObservingServer
 from sprat_local.processes.ports import free_port
 from support.programs import find
 from support.sources import ROOT
+from support.yaml_files import load_yaml
 
 OBSERVABILITY = ROOT / "observability"
 ALERTMANAGER_FILE = OBSERVABILITY / "alertmanager" / "alertmanager.yml"
@@ -128,7 +128,7 @@ def labels_of(alert: str) -> dict[str, str]:
     rules = (
         rule
         for path in RULE_FILES
-        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]
+        for group in load_yaml(path.read_text("utf-8"))["groups"]
         for rule in group["rules"]
         if rule.get("alert") == name
     )

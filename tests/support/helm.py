@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from support.readme import ROOT
+from support.yaml_files import LOADER
 
 FOLDER = ROOT / "compose" / "kubernetes"
 CHART = FOLDER / "chart"
@@ -21,9 +22,6 @@ VERSION = "1.37"
 """Of Kubernetes. Helm renders for an old one where nothing says which."""
 
 Object = dict[str, Any]
-
-# PyYAML's own loader takes a second for the dashboards and rules of one rendering.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @functools.cache

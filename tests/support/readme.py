@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def documented_settings(page: Path) -> list[tuple[str, str]]:
     return [(row["name"], row["default"].strip().strip("`")) for row in _ROW.finditer(page.read_text("utf-8"))]
 
 
+@cache
 def settings() -> dict[str, str]:
     """Return every variable that a service reads, with its default as the pages write it."""
     found: dict[str, str] = {}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sprat.telemetry import signals
 from sprat_cli.commands.lag import HEAD
 from sprat_cli.main import load
 from support.promql import declared, undeclared
 from support.sources import ROOT
+from support.yaml_files import load_yaml
 
 OBSERVABILITY = ROOT / "observability"
 RUNBOOKS = OBSERVABILITY / "runbooks"
@@ -27,7 +27,7 @@ ALERT_TESTS = sorted(OBSERVABILITY.glob("alerts/tests/*.yml"))
 
 def rules(files: list[Path]) -> Iterator[dict[str, Any]]:
     for path in files:
-        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
+        for group in load_yaml(path.read_text("utf-8"))["groups"]:
             yield from group["rules"]
 
 
@@ -144,7 +144,7 @@ def test_the_objective_in_seconds_is_a_bucket_as_its_comment_and_the_chart_say()
 def test_each_alert_is_tested_firing_and_silent() -> None:
     fires, silent = set(), set()
     for path in ALERT_TESTS:
-        for test in yaml.safe_load(path.read_text("utf-8"))["tests"]:
+        for test in load_yaml(path.read_text("utf-8"))["tests"]:
             checks = [
                 {name for sample in check["exp_samples"] for name in re.findall(r'alertname="(\w+)"', sample["labels"])}
                 for check in test["promql_expr_test"]

@@ -25,7 +25,6 @@ from sprat_contracts import TASKS, Topics
 from sprat_policy import load_task_file
 from support.helm import (
     CHART,
-    LOADER,
     RELEASE,
     VALUES,
     VERSION,
@@ -40,13 +39,14 @@ from support.helm import (
     template,
 )
 from support.readme import CONFIGURATION, DOCS, ROOT
+from support.yaml_files import LOADER, load_yaml
 
-DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+DEFAULTS: dict[str, Any] = load_yaml((CHART / "values.yaml").read_text("utf-8"))
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text("utf-8"))
 TEMPLATES = {path.name: path.read_text("utf-8") for path in sorted((CHART / "templates").iterdir())}
 PAGE = (DOCS / "deploy" / "kubernetes.md").read_text("utf-8")
 DOCKERFILE = (ROOT / "compose" / "Dockerfile").read_text("utf-8")
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text("utf-8"))["services"]
+COMPOSE: dict[str, Any] = load_yaml((ROOT / "compose" / "compose.yaml").read_text("utf-8"))["services"]
 SERVICES = ("router", "frontier", "intent", "ner", "translation")
 GUARDIAN = "guardian"
 """Has a fixed number of replicas, as the gateway has."""
@@ -150,7 +150,7 @@ def test_no_value_and_no_template_names_a_host_of_images() -> None:
         for image in re.findall(r"\bimage: (.*)", text):
             assert image.startswith('{{ include "sprat.image"'), f"{name}: {image}"
     for path in VALUES:
-        own = yaml.safe_load(path.read_text("utf-8"))
+        own = load_yaml(path.read_text("utf-8"))
         own.get("images", {}).pop("prefix", None)
         assert not re.search(r"registry\.|docker\.io|ghcr\.io|quay\.io", json.dumps(own)), path.name
 
@@ -508,7 +508,7 @@ def test_alerts_rules_and_dashboards_are_those_of_the_repository(production: lis
     files = [*(ROOT / "observability/alerts").glob("*.yml"), *(ROOT / "observability/prometheus/rules").glob("*.yml")]
     assert rules.keys() == {*(f"{RELEASE}-{path.stem}" for path in files), f"{RELEASE}-absent"}
     for path in files:
-        expected = yaml.safe_load(path.read_text("utf-8"))
+        expected = load_yaml(path.read_text("utf-8"))
         if path.name == "settings.yml":
             for rule in expected["groups"][0]["rules"]:
                 if rule["record"] == "sprat:runbooks":
@@ -553,7 +553,7 @@ def test_each_service_that_is_never_without_a_pod_is_missed() -> None:
     (group,) = of_kind(objects, "PrometheusRule")[f"{RELEASE}-absent"]["spec"]["groups"]
     missed = {re.search(r'service_name="sprat-(\w+)"', rule["expr"])[1] for rule in group["rules"]}
     assert missed == {*SERVICES, GUARDIAN, GATEWAY} - {"translation"}
-    known = yaml.safe_load((ROOT / "observability/alerts/services.yml").read_text("utf-8"))["groups"][0]["rules"]
+    known = load_yaml((ROOT / "observability/alerts/services.yml").read_text("utf-8"))["groups"][0]["rules"]
     down = next(each for each in known if each["alert"] == "SpratServiceDown")
     for rule in group["rules"]:
         promql_parser.parse(rule["expr"])
@@ -660,7 +660,7 @@ def test_an_upgrade_restarts_what_has_changed_and_nothing_else(options: list[str
 def test_a_new_version_of_the_chart_restarts_no_service_by_itself(tmp_path: Path) -> None:
     before = pod_templates(template("--set", _KAFKA))
     text = json.dumps(before)
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    chart = load_yaml((CHART / "Chart.yaml").read_text("utf-8"))
     assert f"{chart['name']}-{chart['version']}" not in text.replace(f":{chart['appVersion']}", "")
 
 

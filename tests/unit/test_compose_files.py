@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from compose.generate import generated
 from sprat.base.settings import section_field
@@ -17,11 +16,12 @@ from sprat_contracts import OWN_TASKS, TASKS, Topics
 from sprat_operations.rights import ROLES, parse_principals
 from support.compose import DOCKER
 from support.readme import CONFIGURATION, DOCS, ROOT
+from support.yaml_files import load_yaml
 
 FOLDER = ROOT / "compose"
 TLS = "compose.kafka-tls.yaml"
 FILES = {name: (FOLDER / name).read_text("utf-8") for name in ("compose.yaml", "compose.observability.yaml", TLS)}
-LOADED: dict[str, dict[str, Any]] = {name: yaml.safe_load(text) for name, text in FILES.items()}
+LOADED: dict[str, dict[str, Any]] = {name: load_yaml(text) for name, text in FILES.items()}
 PAGE = (DOCS / "deploy" / "compose.md").read_text("utf-8")
 EXAMPLE = (FOLDER / ".env.example").read_text("utf-8")
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
@@ -150,7 +150,7 @@ def test_ports_are_open_to_this_machine_alone_and_documented() -> None:
 
 
 def test_prometheus_reads_every_service_and_misses_none_whose_profile_is_not_named() -> None:
-    (job,) = yaml.safe_load((FOLDER / "observability" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    (job,) = load_yaml((FOLDER / "observability" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
     exported = {name for name in LOADED["compose.observability.yaml"]["services"] if name in SERVICES}
     on_request = {name for name in exported if "profiles" in LOADED["compose.yaml"]["services"][name]}
     assert on_request == {"classify", "gateway", *(name for name, task in OWN_TASKS.items() if task.on_request)}

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import opentelemetry.semconv
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from opentelemetry.metrics import CallbackOptions
 
@@ -27,6 +26,7 @@ from sprat_contracts import SIGNATURE_HEADER
 from sprat_contracts.dead_letters import OWN_HEADERS
 from sprat_contracts.wire import SIGNATURE
 from support.sources import ROOT
+from support.yaml_files import load_yaml
 
 CONVENTIONS = Path(opentelemetry.semconv.__path__[0])
 MOVED = "Deprecated: Moved to the [OpenTelemetry GenAI semantic conventions repository]"
@@ -317,7 +317,7 @@ MANIFEST = strictly(
 
 
 def registry_files() -> dict[str, Any]:
-    return {path.name: yaml.safe_load(text) for path, text in generated().items() if path.suffix == ".yaml"}
+    return {path.name: load_yaml(text) for path, text in generated().items() if path.suffix == ".yaml"}
 
 
 def registry_groups() -> list[dict[str, Any]]:

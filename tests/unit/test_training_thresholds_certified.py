@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from sprat_contracts.thresholds import NONE, SOME
 from sprat_training.thresholds import Purpose, Rows, certify, walks_of
 from sprat_training.thresholds.certified import STEPS, at_most, least_rows, rows_that_certify, spend_of
 
 SPEND = spend_of(1)
+
+
+@pytest.fixture(scope="module")
+def binom():
+    """Return scipy's: each worker of pytest would take a second for it to collect the tests."""
+    from scipy.stats import binom  # noqa: PLC0415
+
+    return binom
 
 
 def rows_of(count, wrong=()):
@@ -25,7 +32,7 @@ def rows_of(count, wrong=()):
 
 @pytest.mark.parametrize("rows", [1, 10, 697, 50_000])
 @pytest.mark.parametrize("risk", [0.005, 0.03, 0.2, 0.5])
-def test_the_chance_of_few_errors_is_exact(rows, risk):
+def test_the_chance_of_few_errors_is_exact(binom, rows, risk):
     for errors in sorted({0, 1, min(rows, 7), int(rows * risk / 2), int(rows * risk), rows - 1, rows}):
         exact = binom.cdf(errors, rows, risk)
         assert at_most(errors, rows, risk) == pytest.approx(exact, rel=1e-9, abs=1e-300)
@@ -91,7 +98,7 @@ def test_none_is_below_a_half():
     st.sampled_from([0.8, 0.85, 0.9]),
     st.randoms(use_true_random=False),
 )
-def test_what_is_certified_passes_its_test_in_any_order_of_the_rows(rows, goal, random):
+def test_what_is_certified_passes_its_test_in_any_order_of_the_rows(binom, rows, goal, random):
     found = []
     for many in (rows, random.sample(rows, len(rows))):
         confidence, right = (np.array(each) for each in zip(*many, strict=True))
@@ -163,14 +170,14 @@ def test_a_goal_is_a_level():
         Purpose((0.97, 0.971), "file")
 
 
-def test_in_few_draws_a_model_of_flat_risk_is_certified_for_more_than_it_is():
+def test_in_few_draws_a_model_of_flat_risk_is_certified_for_more_than_it_is(binom):
     random = np.random.default_rng(0)
     confidence, allowed = np.linspace(0.99, 0.51, 1500), 0.03
     draws = [certify(confidence, random.random(1500) >= 1.05 * allowed, 0.97, SPEND) for _ in range(400)]
     assert sum(step is not None for step in draws) <= binom.ppf(0.999, 400, SPEND)
 
 
-def test_where_each_threshold_is_tried_the_certificate_does_not_hold():
+def test_where_each_threshold_is_tried_the_certificate_does_not_hold(binom):
     random = np.random.default_rng(0)
     passed = 0
     for _ in range(200):

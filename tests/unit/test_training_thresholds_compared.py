@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import binomtest
 
 from sprat_training.thresholds import Kept, compare_at
 from sprat_training.thresholds.compared import paired_interval
+
+
+@pytest.fixture(scope="module")
+def scipy():
+    """Return it: each worker of pytest would take a second for it to collect the tests."""
+    import scipy.optimize  # noqa: PLC0415
+    import scipy.stats  # noqa: PLC0415
+
+    return scipy
 
 
 def kept(count, right, rows=1000):
@@ -16,13 +23,13 @@ def kept(count, right, rows=1000):
 
 
 @pytest.mark.parametrize(("gained", "lost"), [(0, 0), (5, 0), (6, 0), (12, 2), (30, 20), (40, 15)])
-def test_the_chance_is_that_of_the_exact_test(gained, lost):
+def test_the_chance_is_that_of_the_exact_test(scipy, gained, lost):
     place = np.arange(200)
     served = Kept(place >= gained, np.ones(200, bool))
     new = Kept((place < gained) | (place >= gained + lost), np.ones(200, bool))
     found = compare_at(served, new, goal=None)
     assert (found.gained, found.lost, found.rows) == (gained, lost, 200)
-    exact = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    exact = scipy.stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     assert found.chance == pytest.approx(exact)
     better = "better" if gained > lost else "worse"
     assert found.verdict == (better if exact <= 0.05 else "not shown")
@@ -32,7 +39,7 @@ def test_the_chance_is_that_of_the_exact_test(gained, lost):
 @pytest.mark.parametrize(
     ("gained", "lost", "rows"), [(12, 2, 50), (0, 0, 30), (5, 0, 100), (0, 7, 40), (30, 31, 1000), (1, 1, 2)]
 )
-def test_the_ends_of_the_interval_are_where_the_score_reaches_its_limit(gained, lost, rows):
+def test_the_ends_of_the_interval_are_where_the_score_reaches_its_limit(scipy, gained, lost, rows):
     """The score of Tango, worked out from the likelihood by a numeric search."""
 
     def score(difference):
@@ -42,14 +49,14 @@ def test_the_ends_of_the_interval_are_where_the_score_reaches_its_limit(gained, 
             return -float((counts * np.log(np.maximum(parts, 1e-300))).sum())
 
         least, most = max(0.0, -difference), (1 - difference) / 2
-        share = minimize_scalar(cost, bounds=(least, most), method="bounded", options={"xatol": 1e-12}).x
+        share = scipy.optimize.minimize_scalar(cost, bounds=(least, most), method="bounded", options={"xatol": 1e-12}).x
         variance = rows * (2 * share + difference * (1 - difference))
         return (gained - lost - rows * difference) / np.sqrt(variance)
 
     value = (gained - lost) / rows
     low, high = paired_interval(gained, lost, rows)
-    assert low == pytest.approx(brentq(lambda d: score(d) - 1.959964, -1 + 1e-9, value), abs=2e-4)
-    assert high == pytest.approx(brentq(lambda d: score(d) + 1.959964, value, 1 - 1e-9), abs=2e-4)
+    assert low == pytest.approx(scipy.optimize.brentq(lambda d: score(d) - 1.959964, -1 + 1e-9, value), abs=2e-4)
+    assert high == pytest.approx(scipy.optimize.brentq(lambda d: score(d) + 1.959964, value, 1 - 1e-9), abs=2e-4)
     assert -1 < low < value < high < 1
     assert paired_interval(lost, gained, rows) == pytest.approx((-high, -low))
 
