@@ -2,7 +2,7 @@
 
 The tagger, the validators and the client are the real ones, the provider is the simulator. A value with a checkable
 form must never leave, not even a large part of it. Names are found by a model, which misses some; each is listed.
-`make test` asks about the first 500 texts, `make test-long` about 2,000.
+`make test` asks about the first 250 texts, `make test-long` about 2,000.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from support.metrics import Metrics
 from support.secrets_generator import Planted, Secret, planted
 from support.spans import Spans
 
-TEXTS, SEED = int(os.environ.get("LEAK_TEXTS", "500")), 20_260
+TEXTS, SEED = int(os.environ.get("LEAK_TEXTS", "250")), 20_260
 MOST_NAMES = 0.01
 PART = 8
 """This many consecutive letters and digits of a number or a key are a leak."""

@@ -61,7 +61,9 @@ async def test_the_largest_record_of_any_topic_fits(kafka, prefix):
     await produce(kafka.bootstrap, prefix, bytes(3 * MIB - 200), max_request_size=3 * MIB)
 
 
-@pytest.mark.parametrize("end", ["kill", "stop"], ids=["killed", "stopped"])
+@pytest.mark.parametrize(
+    "end", [pytest.param("kill", id="killed"), pytest.param("stop", marks=pytest.mark.long, id="stopped")]
+)
 async def test_a_broker_that_comes_back_has_its_port_its_data_and_its_offsets(end):
     with EmbeddedKafka() as broker:
         address = broker.bootstrap
