@@ -162,6 +162,17 @@ async def test_a_redelivered_result_counts_once_and_one_with_an_output_wins(tmp_
     assert (sums.counted.results, sums.waiting) == (1, 0)
 
 
+async def test_a_redelivered_result_counts_once_also_beyond_the_sample(tmp_path):
+    text = TracedText()
+    async with filled_store(tmp_path) as filled:
+        filled.sample.one_in = 1 << 16
+        for offset in (5, 6):
+            await filled.put(text.result(decision="kept", offset=offset))
+        await filled.put(text.result(decision="kept", offset=7), text.result(decision="kept", offset=8))
+        sums = await filled.show(overview, OWN, "minute", NOW)
+    assert sums.counted.kept == 1
+
+
 async def test_a_text_that_is_published_again_is_one_text_until_the_store_is_made_anew(tmp_path):
     text, again = TracedText(), TracedText()
     again.place = (again.topics.texts, 0, 50)

@@ -98,8 +98,8 @@ class _PendingRows:
         self.open: defaultdict[int, int] = defaultdict(int)
         """Text → how many more pairs of it have no Result; most texts end in the batch in which they come."""
         self.sums = Sums()
-        self.counted: dict[TextRef, None] = {}
-        """Texts that are in the sums."""
+        self.counted: dict[int, None] = {}
+        """What is in the sums, by hash."""
         self.calls: list[tuple[str, str]] = []
 
 
@@ -123,8 +123,8 @@ class StoreWriter:
         self._own: set[tuple[str, str]] = set()
         """Tenant and source of what the door has sent: who sent it may ask for each Result."""
         self._data_version = -1
-        self.counted: dict[TextRef, None] = {}
-        """Texts that were counted last, the oldest first: one that is published again is the same text."""
+        self.counted: dict[int, None] = {}
+        """What was counted last and may stand in no row, by hash, the oldest first: it counts once."""
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -180,9 +180,16 @@ class StoreWriter:
         self._remember_counted(batch)
 
     def _count(self, row: CountedText, batch: "_PendingRows") -> None:
-        if row.text not in self.counted and row.text not in batch.counted:
-            batch.counted[row.text] = None
+        if self._is_new(row.text, None, batch):
             batch.sums.add_text(row.text, row.at)
+
+    def _is_new(self, text: TextRef, task: str | None, batch: "_PendingRows") -> bool:
+        """Return whether a text, or its Result of a task, was not counted lately; from now on it was."""
+        what = hash((text, task))  # the pair itself would be hashed four times on its way
+        if what in self.counted or what in batch.counted:
+            return False
+        batch.counted[what] = None
+        return True
 
     def _remember_counted(self, batch: "_PendingRows") -> None:
         self.counted |= batch.counted
@@ -273,7 +280,8 @@ class StoreWriter:
     def _result(self, row: ResultRow, batch: "_PendingRows") -> None:
         step, text, place = row.step, row.step.text, row.step.place
         if not row.whole and (text.tenant, text.source) not in self._own:
-            batch.sums.add_result(row)
+            if self._is_new(text, step.task, batch):
+                batch.sums.add_result(row)
             return
         number = self._number(text, row.arrived)
         self._record(number, step, batch)
