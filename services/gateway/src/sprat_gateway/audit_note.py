@@ -21,12 +21,8 @@ def note_verified(folder: Path, at_ms: int, findings: int) -> None:
         UserError: the store cannot be changed.
     """
     try:
-        connection = open_existing(folder)
-        if connection is None:
-            return
-        try:
-            note(StoreWriter(connection, whole=True), AUDIT, {"at_ms": at_ms, "findings": findings})
-        finally:
-            connection.close()
+        with open_existing(folder) as connection:
+            if connection is not None:
+                note(StoreWriter(connection, whole=True), AUDIT, {"at_ms": at_ms, "findings": findings})
     except (OSError, sqlite3.Error) as error:
         raise UserError(f"{folder}: it cannot be changed ({type(error).__name__})") from None

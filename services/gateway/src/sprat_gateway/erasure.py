@@ -66,13 +66,10 @@ def erase(
         UserError: the store cannot be changed, or is of another version.
     """
     try:
-        connection = open_existing(folder)
-        if connection is None:
-            return None
-        try:
+        with open_existing(folder) as connection:
+            if connection is None:
+                return None
             return _erase(connection, (key, text_id, tenant), identities, dry_run=dry_run)
-        finally:
-            connection.close()
     except (OSError, sqlite3.Error) as error:
         fix = f"stop its gateway and delete {folder / FILE}: a new one is read from the topics"
         raise UserError(f"its store cannot be changed ({type(error).__name__}: {error}); {fix}") from None

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -139,21 +141,22 @@ def open_writer(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_existing(folder: Path) -> sqlite3.Connection | None:
-    """Return a connection that may write, beside the instance's own; None where the folder has no store.
+@contextmanager
+def open_existing(folder: Path) -> Iterator[sqlite3.Connection | None]:
+    """Give a connection that may write, beside the instance's own; None where the folder has no store.
 
     Raises:
         sqlite3.Error: the file cannot be used, or is of another version.
     """
     path = folder / FILE
     if not path.is_file():
-        return None
-    connection = _connected(path)
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found != VERSION:
-        connection.close()
-        raise sqlite3.DatabaseError(f"it is of version {found}, and not {VERSION}")
-    return connection
+        yield None
+        return
+    with closing(_connected(path)) as connection:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found != VERSION:
+            raise sqlite3.DatabaseError(f"it is of version {found}, and not {VERSION}")
+        yield connection
 
 
 def open_reader(folder: Path, wait_s: float = _BUSY_S) -> sqlite3.Connection:
