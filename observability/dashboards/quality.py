@@ -146,5 +146,57 @@ MODELS = Dashboard(
                 needs="a model with thresholds",
             ),
         ),
+        row(
+            "Reviews of what is kept",
+            bars(
+                "Drawn to be reviewed",
+                "In each minute, by task.",
+                "short",
+                per_step(s.REVIEWS_DRAWN, a.TASK),
+                needs="a policy with a review",
+            ),
+            bars(
+                "How they ended",
+                "In each minute: `right` and `wrong` count as evidence, `cannot_tell` and `unanswered` do not.",
+                "short",
+                per_step(s.REVIEWS_CLOSED, a.TASK, a.VERDICT),
+                needs="a policy with a review",
+            ),
+            lines(
+                "Open reviews",
+                "Draws that wait for an answer, or for one before them. A line that only grows: nobody reviews.",
+                "short",
+                now(s.REVIEWS_OPEN, a.TASK, how="max"),
+                decimals=0,
+                needs="a policy with a review",
+            ),
+            lines(
+                "Evidence against the goal",
+                "On a scale of logarithms: 1 raises the alarm, below 0 the reviews speak for the goal. Of a task, "
+                "and of each cell.",
+                "short",
+                now(s.GUARDIAN_EVIDENCE, a.TASK, a.CELL, how="max"),
+                decimals=2,
+                needs="a policy with a review",
+            ),
+            table(
+                "Alarms that stand",
+                "Raised and not cleared: `sprat alarms explain` says why.",
+                "short",
+                Query(
+                    now(s.GUARDIAN_ALARMS, a.TASK, a.ALARM_KIND, a.CELL, how="max"),
+                    "{{sprat_task}} {{sprat_alarm_kind}} {{sprat_review_cell}}",
+                ),
+                decimals=0,
+                needs="an alarm",
+            ),
+            bars(
+                "Answers that do not count",
+                "In each minute, by why. Many of one kind: somebody answers what was not drawn, or twice.",
+                "short",
+                per_step(s.REVIEWS_IGNORED, a.IGNORED),
+                needs="an answer that does not count",
+            ),
+        ),
     ),
 )

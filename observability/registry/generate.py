@@ -27,7 +27,7 @@ _SECTIONS: Final[dict[Metric, str]] = {
     signals.CONSUMED: "What every service does with records",
     signals.PREDICTIONS: "Small models and caches",
     signals.ESCALATIONS: "The frontier: what leaves and what it costs",
-    signals.REVIEWS_CLOSED: "Reviews, as the active guardian sees them",
+    signals.REVIEWS_DRAWN: "Reviews of what is kept",
     signals.GROUP_LAG: "The installation, as one router sees it",
     signals.BUILD: "The process",
 }

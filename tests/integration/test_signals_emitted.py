@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+import yaml
 from aiokafka.structs import RecordMetadata
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LoggerProvider
@@ -100,13 +101,16 @@ async def run(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         shutil.copytree(SHIPPED, intents, ignore=shutil.ignore_patterns(THRESHOLDS))
         keys = tmp_path_factory.mktemp("gateway") / "keys.json"
         key, _ = add_key(keys, ALLOWED, "/test")
+        policy = reviewed(tmp_path_factory.mktemp("policy"))
         async with (
-            whole_system(kafka.bootstrap, redis.url, "emitted", exporting=True, intents=intents) as system,
+            whole_system(
+                kafka.bootstrap, redis.url, "emitted", exporting=True, intents=intents, policy=policy
+            ) as system,
             open_door(door_settings(system, redis.url, keys)) as door,
         ):
             await measure(system, intents)
             await ask_the_gateway(door.port, key)
-            await review(system)
+            await review(system, policy)
             await take_all_paths(system, redis)
             emitted = metrics.emitted()
             series = [labels for name in emitted for labels in metrics.series(name)]
@@ -162,17 +166,27 @@ async def measure(system: System, folder: Path) -> None:
     await eventually(has_level)
 
 
-async def review(system: System) -> None:
+def reviewed(folder: Path) -> Path:
+    """Return a policy that draws every kept answer, and waits for no review as long as a person needs."""
+    policy = yaml.safe_load(POLICY.read_text("utf-8"))
+    policy["tasks"]["intent"]["review"] = {"share": 1, "per_day": 1_000_000, "wait": "1s"}
+    path = folder / "policy.yaml"
+    path.write_text(yaml.safe_dump(policy), "utf-8")
+    return path
+
+
+async def review(system: System, policy: Path) -> None:
     """Close draws until an alarm, by answers that count and by one that does not."""
     draws = [drawn(id=f"{MARK}-{number}") for number in range(10)]
     records = [asked_record(each, system.topics) for each in draws]
     answers = [answer_to(each, "balance") for each in (*draws, draws[0])]
     records += [feedback_record(each, system.topics.feedback) for each in answers]
-    settings = GuardianSettings(kafka=kafka_of(system), secret=SecretStr(SECRET), policy=POLICY, health_port=0)
+    settings = GuardianSettings(kafka=kafka_of(system), secret=SecretStr(SECRET), policy=policy, health_port=0)
     async with running("guardian", settings, build_guardian):
         for each in records:
             await system.producer.send_and_wait(each.topic, each.value, each.key, headers=list(each.headers))
-        await eventually(lambda: signals.GUARDIAN_ALARMS.series and signals.REVIEWS_IGNORED.series)
+        shown = (signals.GUARDIAN_ALARMS, signals.GUARDIAN_EVIDENCE, signals.REVIEWS_IGNORED)
+        await eventually(lambda: all(each.series for each in shown))
 
 
 def kafka_of(system: System) -> KafkaSettings:

@@ -23,7 +23,7 @@ STEP = 15
 """Seconds between two samples."""
 
 SPECIALISTS = {"sprat-intent": "intent", "sprat-ner": "ner", "sprat-translation": "translation"}
-SERVICES = (*SPECIALISTS, "sprat-router", "sprat-frontier")
+SERVICES = (*SPECIALISTS, "sprat-router", "sprat-frontier", "sprat-guardian")
 
 VALUES: dict[str, tuple[str, ...]] = {
     "task": ("intent", "ner", "translation"),
@@ -48,6 +48,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "method": ("GET", "POST"),
     "route": ("/v1/texts", "/v1/texts/{uuid}"),
     "http_result": ("200", "202", "429"),
+    "cell": ("all", "acme-bank/de"),
 }
 """Values of attributes that have none declared, or of which a few are enough."""
 
@@ -107,6 +108,9 @@ PER_SECOND = {
     s.MODEL_TOKENS: 2_500.0,
     s.CPU_SECONDS: 0.4,
     s.MASKED_ITEMS: 0.3,
+    s.REVIEWS_DRAWN: 0.002,
+    s.REVIEWS_CLOSED: 0.002,
+    s.REVIEWS_IGNORED: 0.001,
     s.EGRESS_CALLS: 0.35,
 }
 MEDIANS = {
@@ -126,6 +130,8 @@ MEDIANS = {
 }
 """Of histograms; without an entry, it is the boundary in the middle."""
 LEVELS = {
+    s.GUARDIAN_ALARMS: 1,
+    s.GUARDIAN_EVIDENCE: 0.4,
     **dict.fromkeys((s.READY, s.KAFKA_REACHABLE, s.BUILD, s.POLICY_GOAL, s.THRESHOLDS, s.GROUP_MEMBERS), 1),
     s.MEMORY_BYTES: 210e6,
     s.HELD_BACK: 0,
@@ -168,13 +174,16 @@ def _labels(metric: Metric) -> Iterator[tuple[dict[str, str], float]]:
 def _services(metric: Metric) -> tuple[str, ...]:
     router = (s.PAIRS, s.RESULTS, s.RESULT_SECONDS, s.CONFIDENCE, s.OUTSIDE, s.GROUP_LAG, s.GROUP_AGE)
     judging = (s.NOT_MEASURED, s.POLICY_GOAL)
-    if metric in (*router, *judging, s.GROUP_MEMBERS, s.HELD_BACK, s.KAFKA_REACHABLE):
+    if metric in (*router, *judging, s.REVIEWS_DRAWN, s.GROUP_MEMBERS, s.HELD_BACK, s.KAFKA_REACHABLE):
         return ("sprat-router",)
     frontier = (s.ESCALATIONS, s.COST_EUR, s.PROVIDER_SECONDS, s.PROVIDER_TOKENS, s.BREAKER, s.EGRESS_CALLS)
     if metric in (*frontier, s.TIER_CASES, s.TIER_SECONDS, s.EGRESS_BYTES, s.MASKED_ITEMS, s.MASKING_SECONDS):
         return ("sprat-frontier",)
     if metric in (s.PREDICTIONS, s.STAGE_SECONDS, s.MODEL_SECONDS, s.MODEL_TOKENS, s.MODEL_TEXTS, s.THRESHOLDS):
         return tuple(SPECIALISTS)
+    reviews = (s.REVIEWS_CLOSED, s.REVIEWS_OPEN, s.REVIEWS_IGNORED)
+    if metric in (*reviews, s.GUARDIAN_ALARMS, s.GUARDIAN_EVIDENCE):
+        return ("sprat-guardian",)
     return SERVICES
 
 

@@ -11,7 +11,6 @@ from pydantic import Field
 from sprat.base.channels import GUARDIAN, guardian_channels
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.review_tokens import ReviewTokens
-from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.runtime import run_service
 from sprat_contracts import ReviewAsked
@@ -21,7 +20,7 @@ from sprat_guardian.results import ResultsReader
 from sprat_guardian.state import GuardianState
 from sprat_guardian.watch import Watch
 from sprat_guardian.writing import RecordWriter
-from sprat_policy import Policy, TaskSettings, load_guarded_policy
+from sprat_policy import Policy, TaskSettings, load_policy
 
 DEFAULT_WAIT_S: Final = 3 * 86_400
 
@@ -37,7 +36,7 @@ SETTINGS: Final = GuardianSettings
 
 async def build(context: ServiceContext, settings: GuardianSettings, *, round_s: float = ROUND_S) -> Subscription:
     """Read the policy, and watch from the moment that the group gives this instance the draws."""
-    given, _ = load_guarded_policy(settings.policy, environment(), settings.task_files.table)
+    given = load_policy(settings.policy, settings.task_files.table)
     tokens = ReviewTokens(settings.keys)
     wait_ms = wait_of(given.with_added(settings.task_files))
     writer = RecordWriter(context.topics, context.name, context.signatures)

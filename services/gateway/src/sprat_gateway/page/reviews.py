@@ -89,7 +89,7 @@ class Closed(ReviewRow):
 
 
 @dataclass(frozen=True, slots=True)
-class Given(ReviewRow):
+class GivenReview(ReviewRow):
     """An answer to a review, or a correction, whose token is empty."""
 
     given: FeedbackGiven
@@ -136,7 +136,7 @@ def review_readings(topics: Topics) -> Mapping[str, Callable[[KafkaRecord, int],
             Closed(ReviewClosed.model_validate_json(record.value or b""), expires),
         ),
         topics.feedback: lambda record, expires: (
-            Given(FeedbackGiven.model_validate_json(record.value or b""), record.timestamp, expires),
+            GivenReview(FeedbackGiven.model_validate_json(record.value or b""), record.timestamp, expires),
         ),
         topics.alarms: lambda record, _: (_alarm(record),),
     }

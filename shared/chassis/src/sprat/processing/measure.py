@@ -14,6 +14,7 @@ from sprat_contracts import (
     ModelRef,
     Prediction,
     Result,
+    ReviewAsked,
     Route,
     TaskTable,
     TextSubmitted,
@@ -100,6 +101,8 @@ def count_sent(message: Message, appended_ms: int | None, span: SpanContext) -> 
             _count_answer(message.prediction, "escalated", span, is_measured=measured)
         case Result():
             _count_result(message, appended_ms, span)
+        case ReviewAsked():
+            signals.REVIEWS_DRAWN.add(1, task=message.prediction.task, tenant=message.cell.tenant or NONE)
         case _:
             pass
 

@@ -278,7 +278,15 @@ STORE_SAMPLE = Gauge(
     "Of how many texts that came from elsewhere the gateway's store keeps one: 1, or more where too many come.",
 )
 
-# Reviews, as the active guardian sees them.
+# Reviews: the router draws, all else is as the active guardian sees it.
+
+REVIEWS_DRAWN = Counter(
+    "sprat.reviews.drawn",
+    "{review}",
+    "Kept answers that the router has drawn to be reviewed. The tenant is that of the cell: one of the policy, else "
+    "`default`.",
+    (a.TASK, a.TENANT),
+)
 
 REVIEWS_CLOSED = Counter(
     "sprat.reviews.closed", "{review}", "Draws that the guardian has closed, each once.", (a.TASK, a.VERDICT)
