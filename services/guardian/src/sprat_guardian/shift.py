@@ -92,7 +92,7 @@ def _said(result: Mapping[str, Any], small: Mapping[str, Any]) -> Says | None:
 
 
 @dataclass(slots=True)
-class Window:
+class AnswerWindow:
     """The last answers of a model in one language."""
 
     thresholds: Thresholds
@@ -179,7 +179,7 @@ class ShiftWatch:
 
     def __init__(self, models: ModelTable) -> None:
         self._models = models
-        self._windows: dict[tuple[str, str, str], Window] = {}
+        self._windows: dict[tuple[str, str, str], AnswerWindow] = {}
 
     def take(self, value: bytes, at: int) -> AlarmRaised | None:
         """Take a Result that was appended at `at`, epoch milliseconds; return the alarm of a window that shows a shift.
@@ -196,7 +196,7 @@ class ShiftWatch:
         key = (seen.task, seen.asked_model, seen.language)
         window = self._windows.get(key)
         if window is None or window.thresholds.thresholds_version != thresholds.thresholds_version:
-            window = self._windows[key] = Window(thresholds, seen.language, at)
+            window = self._windows[key] = AnswerWindow(thresholds, seen.language, at)
         window.add(seen)
         if window.count < WINDOW:
             return None
@@ -236,7 +236,7 @@ def share_from(cell: Cell, threshold: float) -> float | None:
     return (lower.kept + part * (upper.kept - lower.kept)) / cell.rows
 
 
-def _alarm(seen: SeenAnswer, window: Window, detail: str, at: int) -> AlarmRaised:
+def _alarm(seen: SeenAnswer, window: AnswerWindow, detail: str, at: int) -> AlarmRaised:
     thresholds = window.thresholds
     return AlarmRaised(
         kind=SHIFT,

@@ -143,7 +143,7 @@ def open_writer(folder: Path) -> sqlite3.Connection:
 
 @contextmanager
 def open_existing(folder: Path) -> Iterator[sqlite3.Connection | None]:
-    """Give a connection that may write, beside the instance's own; None where the folder has no store.
+    """Yield a connection that may write, beside the instance's own; None where the folder has no store.
 
     Raises:
         sqlite3.Error: the file cannot be used, or is of another version.

@@ -107,7 +107,7 @@ def list_(*, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix 
 
 @app.command(epilog=_EXPLAIN, short_help="Say in words what is known of one, and what to do.")
 def explain(name: Name, *, as_json: Json = False, bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
-    """Say what an alarm means, what it rests on, and what to do next."""
+    """Explain an alarm: what it means, what it rests on, and what to do next."""
     alarm = _known(kafka_settings(bootstrap, prefix)).named(name)
     if as_json:
         say_json(_as_json(alarm) | {"do": list(_next(alarm))})
