@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat_contracts import LabelsOutput, NerOutput, ScoredLabel
-from sprat_guardian.answers import verdict_of
+from sprat_guardian.answers import said_of, verdict_of
 from support.review_logs import WAIT_MS, ReviewLogs, answer_to, drawn
 from support.router_records import OUTPUTS_BY_TASK, prediction
 from support.stream import FORGED
@@ -139,7 +139,7 @@ def test_what_is_forged_or_written_once_more_closes_nothing_and_counts_nothing(l
     later = drawn(id="later")
     logs.draw(later)
     logs.answer(answer_to(later))
-    guardian.work().state.queue.forget()
+    guardian.work()
     for record in old:  # once more, with their signatures
         logs.append(record)
     guardian.work()
@@ -163,9 +163,9 @@ def test_what_is_forged_or_written_once_more_closes_nothing_and_counts_nothing(l
 def test_an_answer_is_compared_by_what_is_called_right(task, said, verdict) -> None:
     asked = drawn(task=task)
     given = answer_to(asked, prediction(task, output=said).output)
-    assert verdict_of(asked.prediction.output, given) == verdict
+    assert verdict_of(said_of(asked.prediction.output), given) == verdict
     for judged in ("right", "wrong", "cannot_tell"):
-        assert verdict_of(asked.prediction.output, given.model_copy(update={"verdict": judged})) == judged
+        assert verdict_of(said_of(asked.prediction.output), given.model_copy(update={"verdict": judged})) == judged
 
 
 def test_a_set_of_labels_is_right_as_a_whole() -> None:
@@ -173,9 +173,9 @@ def test_a_set_of_labels_is_right_as_a_whole() -> None:
         return LabelsOutput(labels=tuple(ScoredLabel(label=each) for each in names))
 
     asked = drawn()
-    assert verdict_of(labels("a", "b"), answer_to(asked, labels("b", "a"))) == "right"
-    assert verdict_of(labels("a", "b"), answer_to(asked, labels("a"))) == "wrong"
-    assert verdict_of(labels("a"), answer_to(asked, "a")) is None
+    assert verdict_of(said_of(labels("a", "b")), answer_to(asked, labels("b", "a"))) == "right"
+    assert verdict_of(said_of(labels("a", "b")), answer_to(asked, labels("a"))) == "wrong"
+    assert verdict_of(said_of(labels("a")), answer_to(asked, "a")) is None
 
 
 @given(

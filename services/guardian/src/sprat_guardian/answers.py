@@ -9,7 +9,11 @@ OF_REVIEW = "review"
 """`of` of a FeedbackGiven that answers a draw."""
 
 
-def verdict_of(drawn: Output, given: FeedbackGiven) -> str | None:
+Said = tuple[str, Hashable] | None
+"""What an output says, with its form; None where equality is not what is right."""
+
+
+def verdict_of(drawn: Said, given: FeedbackGiven) -> str | None:
     """Return whether the drawn answer is `right` or `wrong`, or that the reviewer `cannot_tell`.
 
     Labels are right where they are those of the reviewer, names where all are the same with their types and none is
@@ -20,20 +24,20 @@ def verdict_of(drawn: Output, given: FeedbackGiven) -> str | None:
     """
     if given.verdict is not None:
         return given.verdict if given.verdict in {RIGHT, WRONG, CANNOT_TELL} else None
-    said, meant = _said(drawn), _said(given.output)
-    if said is None or meant is None or type(drawn) is not type(given.output):
+    meant = said_of(given.output)
+    if drawn is None or meant is None or drawn[0] != meant[0]:
         return None
-    return RIGHT if said == meant else WRONG
+    return RIGHT if drawn == meant else WRONG
 
 
-def _said(output: Output) -> Hashable:
-    """Return what an output says, so that equal answers are equal; None where equality is not what is right."""
+def said_of(output: Output) -> Said:
+    """Return what an output says, so that equal answers are equal."""
     match output:
         case IntentOutput(label=label):
-            return (label,)
+            return "label", label
         case LabelsOutput(labels=labels):
-            return frozenset(each.label for each in labels)
+            return "labels", frozenset(each.label for each in labels)
         case NerOutput(entities=entities):
-            return frozenset((each.start, each.end, each.label) for each in entities)
+            return "entities", frozenset((each.start, each.end, each.label) for each in entities)
         case _:
             return None

@@ -15,7 +15,7 @@ from sprat_contracts.predictions import Prediction
 from sprat_contracts.reviews import UNANSWERED
 from sprat_contracts.thresholds import says
 from sprat_contracts.topics import DAY_MS
-from sprat_guardian.answers import OF_REVIEW, verdict_of
+from sprat_guardian.answers import OF_REVIEW, Said, said_of, verdict_of
 
 REMEMBERED_MS: Final = 8 * DAY_MS
 """How long a draw is remembered: for longer than its topic keeps it, and than it may wait for its answer."""
@@ -35,21 +35,33 @@ class DrawName(NamedTuple):
         return cls(message.text_source, message.text_id, message.task)
 
 
+class Closing(NamedTuple):
+    """What the first record of a closed draw adds to the draw."""
+
+    verdict: str
+    by: str | None
+    clears: int
+    pooled_clears: int
+
+
 @dataclass(slots=True)
 class Draw:
-    """A draw, without its text."""
+    """A draw, without its text. Many are kept, so it is small."""
 
-    end: ReviewClosed
-    """How it ends as far as the answers are known: unanswered without any."""
-    output: Output
+    unanswered: bytes
+    """Its record where nobody answers, as JSON."""
+    said: Said
     """What the model says."""
     until: int
     """An answer that is appended later does not count: epoch milliseconds, the broker's clock."""
+    verdict: str = UNANSWERED
+    """By the first valid answer."""
+    by: str | None = None
 
-    @property
-    def is_answered(self) -> bool:
-        """Whether a valid answer has come."""
-        return self.end.verdict != UNANSWERED
+    def end(self, **changed: object) -> ReviewClosed:
+        """Return the record that closes it."""
+        closed = ReviewClosed.model_validate_json(self.unanswered)
+        return closed.model_copy(update={"verdict": self.verdict, "by": self.by} | changed)
 
 
 class ReviewQueue:
@@ -68,10 +80,10 @@ class ReviewQueue:
         self._draws: dict[DrawName, Draw] = {}
         self._queues: dict[str, deque[DrawName]] = {}
         """The open draws of each task."""
-        self._closed: dict[DrawName, ReviewClosed] = {}
-        """The first record of each draw, but for those that are forgotten."""
-        self._latest: dict[str, int] = {}
-        """When the last closed draw of each task was drawn."""
+        self._closed: dict[DrawName, Closing] = {}
+        """How each draw ended, but for those that are forgotten."""
+        self._recent: dict[str, deque[tuple[int, DrawName]]] = {}
+        """The closed draws of each task in their order, with when they were drawn."""
         self._differing: set[DrawName] = set()
         """Draws with a second answer that differs from the first, of which no record says so."""
         self._disputed: set[DrawName] = set()
@@ -82,7 +94,8 @@ class ReviewQueue:
         output = asked.prediction.output
         if name in self._draws or output is None:
             return
-        self._draws[name] = Draw(_unanswered(asked, output, drawn_at), output, drawn_at + self._wait_ms(asked))
+        unanswered = _unanswered(asked, output, drawn_at).model_dump_json().encode()
+        self._draws[name] = Draw(unanswered, said_of(output), drawn_at + self._wait_ms(asked))
         if name not in self._closed:
             self._queues.setdefault(name.task, deque()).append(name)
 
@@ -96,18 +109,19 @@ class ReviewQueue:
             return None
         name = DrawName.of(given)
         draw = self._draws.get(name)
-        if draw is None or not self._is_of(draw.end, given.token):
+        if draw is None or not self._is_of(draw.end(), given.token):
             return "token"
-        if (verdict := verdict_of(draw.output, given)) is None:
+        if (verdict := verdict_of(draw.said, given)) is None:
             return "output"
-        first = self._closed.get(name) or draw.end
-        if first.verdict != UNANSWERED:
-            if verdict != first.verdict and name not in self._disputed:
+        closing = self._closed.get(name)
+        first = draw.verdict if closing is None else closing.verdict
+        if first != UNANSWERED:
+            if verdict != first and name not in self._disputed:
                 self._differing.add(name)
             return "second"
-        if name in self._closed or given_at > draw.until:
+        if closing is not None or given_at > draw.until:
             return "late"
-        draw.end = draw.end.model_copy(update={"verdict": verdict, "by": given.by})
+        draw.verdict, draw.by = verdict, given.by
         return COUNTED
 
     def close(self, closed: ReviewClosed) -> bool:
@@ -116,16 +130,18 @@ class ReviewQueue:
         One that is much older than the last of its task is none: somebody has written it once more.
         """
         name = DrawName.of(closed)
-        latest = self._latest.get(name.task, 0)
+        recent = self._recent.setdefault(name.task, deque())
         if closed.disputed:
             self._disputed.add(name)
             self._differing.discard(name)
             return False
-        is_old = name not in self._draws and closed.drawn_at < latest - REMEMBERED_MS
+        is_old = name not in self._draws and recent and closed.drawn_at < recent[-1][0] - REMEMBERED_MS
         if name in self._closed or is_old:
             return False
-        self._latest[name.task] = max(latest, closed.drawn_at)
-        self._closed[name] = closed
+        self._closed[name] = Closing(closed.verdict, closed.by, closed.clears, closed.pooled_clears)
+        recent.append((max(closed.drawn_at, recent[-1][0] if recent else 0), name))
+        while recent[0][0] < recent[-1][0] - REMEMBERED_MS:
+            self._forget(recent.popleft()[1])
         queue = self._queues.get(name.task)
         if queue and name in queue:
             queue.remove(name)  # the first one, unless another instance has closed it out of turn
@@ -140,32 +156,29 @@ class ReviewQueue:
         for queue in self._queues.values():
             for name in queue:
                 draw = self._draws[name]
-                if not draw.is_answered and now <= draw.until:
+                if draw.verdict == UNANSWERED and now <= draw.until:
                     break
-                yield draw.end
+                yield draw.end()
         for name in sorted(self._differing & self._closed.keys()):
-            yield self._closed[name].model_copy(update={"disputed": True})
+            yield self._draws[name].end(disputed=True, **self._closed[name]._asdict())
 
     @property
     def oldest(self) -> int | None:
         """When the oldest draw was drawn, also a closed one: a second answer to it may come."""
-        return min((draw.end.drawn_at for draw in self._draws.values()), default=None)
+        first = next(iter(self._draws.values()), None)
+        return None if first is None else first.end().drawn_at
 
     @property
     def open(self) -> dict[str, int]:
         """How many draws of each task are open."""
         return {task: len(queue) for task, queue in self._queues.items()}
 
-    def forget(self) -> None:
-        """Forget what can come no more: closed draws that their topic does not keep any longer."""
-        old = [
-            name for name, closed in self._closed.items() if closed.drawn_at < self._latest[name.task] - REMEMBERED_MS
-        ]
-        for name in old:
-            del self._closed[name]
-            self._draws.pop(name, None)
-        self._disputed &= self._closed.keys()
-        self._differing &= self._closed.keys()
+    def _forget(self, name: DrawName) -> None:
+        """Forget a closed draw that comes no more: its topic does not keep it any longer."""
+        del self._closed[name]
+        self._draws.pop(name, None)
+        self._disputed.discard(name)
+        self._differing.discard(name)
 
 
 def _unanswered(asked: ReviewAsked, output: Output, drawn_at: int) -> ReviewClosed:

@@ -18,7 +18,6 @@ from sprat_guardian.writing import RecordWriter
 
 _SLACK_MS: Final = 3_600_000
 """What may lie between this machine's clock and the broker's."""
-_FORGET_EVERY_MS: Final = 3_600_000
 
 
 class Watch:
@@ -51,7 +50,6 @@ class Watch:
         self._answers = LogReader(kafka, (topics.feedback,), state.take)
         self._results = results
         self._reading: asyncio.Task[None] | None = None
-        self._forgot_at = 0
 
     async def start(self) -> None:
         """Read the logs to their ends, and answers from the oldest draw that is kept.
@@ -84,9 +82,6 @@ class Watch:
         ends = await self._answers.ends()
         await self._log.catch_up()
         await self._answers.catch_up(ends=ends)
-        if now - self._forgot_at > _FORGET_EVERY_MS:
-            self._state.queue.forget()
-            self._forgot_at = now
         messages = [*self._state.due(now)]
         await self._write([self._writer.record(each) for each in messages])
         count_written(messages)
