@@ -21,9 +21,7 @@ def left_alone(*arguments: str, stream: str = "stdout", folder) -> tuple[int, by
     return process.wait(30), said
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["mask", "Anna", "--policy", POLICY], ["topics", "--help"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["mask", "Anna", "--policy", POLICY], ["topics", "--help"]])
 def test_a_reader_who_leaves_is_no_error(arguments, tmp_path):
     assert left_alone(*arguments, folder=tmp_path) == (0, b"")
 

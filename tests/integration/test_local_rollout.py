@@ -60,6 +60,12 @@ def watcher(installed: FakeInstallation, notices: list[str]) -> ModelRollout:
     return watcher
 
 
+@pytest.fixture
+def no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each model answer: a real probe takes a process of two seconds, and other tests here have it."""
+    monkeypatch.setattr(rollout, "probe_in_process", lambda *_: None)
+
+
 def write(folder: Path, **changes: object) -> str:
     card = load_artefact(folder).card.model_dump(mode="json")
     return write_artefact(folder, card | changes).version
@@ -125,6 +131,7 @@ def test_of_changed_thresholds_the_user_is_told_and_no_service_is_started_again(
     assert refused.startswith(f"warning: its thresholds are refused, and those before stay in use: {folder}/")
 
 
+@pytest.mark.usefixtures("no_probe")
 def test_a_new_version_brings_its_thresholds_along(
     watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
 ) -> None:
@@ -163,6 +170,7 @@ def test_a_folder_that_was_missing_is_reported_when_it_is_back(
     ]
 
 
+@pytest.mark.usefixtures("no_probe")
 def test_a_version_that_did_not_start_is_tried_again(
     watcher: ModelRollout, installed: FakeInstallation, notices: list[str], folder: Path
 ) -> None:

@@ -15,6 +15,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from sprat.audit.keys import SigningKey
 from sprat.audit.settings import AuditSettings
+from sprat.base.errors import UserError
 from sprat.kafka.publisher import Publisher
 from sprat_contracts import Envelope, Traceparent, encode
 from sprat_frontier.egress_audit import KafkaEgressAudit
@@ -234,20 +235,21 @@ async def test_checkpoints_on_another_kafka(settings, kafka, prefix, verify):
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("given", "said"),
     [
         ({}, "SPRAT_AUDIT__KEY_FILE or SPRAT_AUDIT__KEY is not set"),
-        ({"SPRAT_AUDIT__KEY_FILE": "/nowhere/key.pem"}, "/nowhere/key.pem: No such file or directory"),
-        (
-            {"SPRAT_AUDIT__KEY": parts.KEY.der_base64, "SPRAT_AUDIT__CHECKPOINTS": "/nowhere"},
-            "the checkpoints of the audit cannot be written: /nowhere: No such file or directory",
-        ),
+        ({"key_file": "/nowhere/key.pem"}, "/nowhere/key.pem: No such file or directory"),
     ],
-    ids=["no key", "no file", "no place"],
+    ids=["no key", "no file"],
 )
-async def test_a_frontier_that_cannot_sign_or_write_checkpoints_does_not_start(
-    variables, said, settings, kafka, prefix, tmp_path
-):
+async def test_an_audit_that_cannot_sign_is_not_opened(given, said, settings):
+    async with AsyncExitStack() as stack:
+        publisher = Publisher(settings.kafka, "test")
+        with pytest.raises(UserError, match=said):
+            await KafkaEgressAudit.open(publisher, settings.kafka.topics, "frontier", 30, AuditSettings(**given), stack)
+
+
+async def test_a_frontier_that_cannot_write_checkpoints_does_not_start(settings, kafka, prefix, tmp_path):
     await made_topics(settings)
     policy = tmp_path / "policy.yaml"
     policy.write_text("tenants: {}\n")
@@ -260,12 +262,14 @@ async def test_a_frontier_that_cannot_sign_or_write_checkpoints_does_not_start(
         "SPRAT_POLICY": str(policy),
         "SPRAT_FRONTIER__API_KEY": "k",
         "SPRAT_FRONTIER__PRICES": '{"mistral-medium-latest": {"input_eur": 0.4, "output_eur": 2}}',
+        "SPRAT_AUDIT__KEY": parts.KEY.der_base64,
+        "SPRAT_AUDIT__CHECKPOINTS": "/nowhere",
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sprat_frontier", env=os.environ | own | variables, cwd=tmp_path, stderr=subprocess.PIPE
+        sys.executable, "-m", "sprat_frontier", env=os.environ | own, cwd=tmp_path, stderr=subprocess.PIPE
     )
     _, err = await asyncio.wait_for(process.communicate(), 60)
     last = err.decode().splitlines()[-1]
     assert process.returncode == 2
-    assert said in last
+    assert "the checkpoints of the audit cannot be written: /nowhere: No such file or directory" in last
     assert parts.KEY.der_base64 not in err.decode()

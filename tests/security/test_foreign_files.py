@@ -262,10 +262,22 @@ def test_no_variable_is_read_from_a_file_of_another_user(
 
 
 @pytest.mark.parametrize("mode", [0o602, 0o666])
-def test_no_variable_is_read_from_a_file_that_others_can_write(tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_no_variable_is_read_from_a_file_that_others_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[], object], mode: int
+) -> None:
     file = tmp_path / ".env"
     file.write_text("SPRAT_SECRET=of another user, sixteen\n")
     file.chmod(mode)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"chmod go-w {file}"):
+        read()
+
+
+def test_a_program_beside_such_a_file_ends_with_code_2_and_says_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SPRAT_SECRET=of another user, sixteen\n")
+    file.chmod(0o602)
     for command in (["-m", "sprat_cli", "doctor"], ["-m", "sprat_router"]):
         ended = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ended.returncode == 2
