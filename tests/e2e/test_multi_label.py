@@ -23,7 +23,7 @@ from support.stream import read_all
 BOTH = "my laptop will not start since May and where is my payslip of May"
 UNSURE = "the computer shows no salary and I am away next week"
 GOLD = {"text": UNSURE, "gold": {"desk-topics": {"labels": ["laptop", "leave"]}}}
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -273,6 +273,7 @@ async def test_the_producer_that_init_writes_gets_its_result(system: System, tmp
     assert re.match(r'answered \{"label": "balance"', said)
 
 
+@pytest.mark.long
 @needs("bash")
 async def test_the_commands_do_what_is_said_of_them(system: System, redis_server: Redis) -> None:
     environment = {

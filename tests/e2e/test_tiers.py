@@ -135,6 +135,7 @@ async def test_a_denied_text_is_answered_inside_and_nothing_leaves(climb: Climb)
     assert await climb.audited() == before
 
 
+@pytest.mark.long
 async def test_a_service_killed_between_two_tiers_pays_nothing_twice(climb: Climb) -> None:
     """The first tier is paid for a label that is not sure, the second for nothing; then the service dies."""
     climb.simulators["house"].reset(confidence=0.4, **EUROS)

@@ -258,6 +258,7 @@ async def test_a_reader_that_loses_the_election_ends_its_gauges(kafka, topics, m
         await eventually(lambda: metrics.value(REACHABLE) is metrics.value(LAG) is metrics.value(HELD) is None)
 
 
+@pytest.mark.long
 async def test_a_broker_that_is_away_ends_lag_and_stops_nothing(prefix, metrics, caplog):
     topics = Topics(prefix, 2)
     with EmbeddedKafka() as broker:
