@@ -88,7 +88,7 @@ class Door:
         search: ReplySearch | None = None,
         late: Callable[[tuple[str, ...], float], bool] = lambda _groups, _wait_s: False,
     ) -> None:
-        self._kafka = kafka
+        self._topics = kafka.topics
         self._publisher = publisher
         self._waiters = waiters
         self._answers = answers
@@ -117,7 +117,7 @@ class Door:
         _check_id(id)
         source, id = caller.source, id or str(uuids.uuid4())
         envelope = Envelope(id=id, source=source, traceparent=traceparent or Traceparent.root(source, id))
-        topic = self._kafka.topics.texts
+        topic = self._topics.texts
         try:
             value = _of_tenant(body, caller.tenant)
             # What is published is what is checked. `ce_` headers: the value cannot be an event with its own identity.
@@ -129,7 +129,7 @@ class Door:
         _, headers = encode(message, envelope)
         if (signature := self._signer.sign(caller.tenant, source, id, value)) is not None:
             headers.append((SIGNATURE_HEADER, signature))
-        table = self._kafka.topics.tasks
+        table = self._topics.tasks
         known = message.tasks.known_to(table)
         tasks = (*known, *message.tasks.unknown_to(table))
         groups = tuple(f"{task}.{options.model}" for task, options in known.items())

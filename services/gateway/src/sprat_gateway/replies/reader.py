@@ -29,6 +29,7 @@ class ReplyReader:
 
     def __init__(self, kafka: KafkaSettings, waiters: Waiters) -> None:
         self._kafka = kafka
+        self._topics = kafka.topics
         self._waiters = waiters
         self.reading = asyncio.Event()
         """Set while it reads and Kafka answers: what is published now will be seen."""
@@ -39,7 +40,7 @@ class ReplyReader:
         while True:
             stream = ResultStream(
                 self._kafka,
-                tuple(self._kafka.topics.tasks),
+                tuple(self._topics.tasks),
                 dead_letters=True,
                 wanted=self._wanted,
                 wanted_letters=self._wanted_letter,
@@ -84,7 +85,7 @@ class ReplyReader:
         identity = _identity(seen)
         waiter = None if identity is None else self._waiters.waiter_of(*identity)
         if waiter is not None:
-            self._waiters.update(waiter, with_seen(waiter.outcome, waiter.place, seen, self._kafka.topics))
+            self._waiters.update(waiter, with_seen(waiter.outcome, waiter.place, seen, self._topics))
 
 
 def with_seen(outcome: TextOutcome, place: tuple[int, int] | None, seen: Seen, topics: Topics) -> TextOutcome:
