@@ -88,6 +88,7 @@ async def test_an_installation_that_is_well_has_nothing_broken(kafka, topics, ex
     assert checks["brokers"][0].finding == "7 settings that matter here are as they should be"
     assert checks["clock"][0].finding.startswith("as Kafka's, give or take ")
     assert checks["copies"][0].finding == "1 of each record on 1 broker"
+    assert [row.finding for row in checks["alarms"]] == ["none stands"]
     assert checks["redis"][0].status == checks["redis memory"][0].status == "ok"
 
 

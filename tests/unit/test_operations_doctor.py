@@ -19,7 +19,7 @@ from sprat.kafka.cluster import ConsumerGroup, GroupMember
 from sprat.kafka.lag import GroupLag, LagSnapshot, PartitionLag, limit_to_owned
 from sprat.registry.announcements import IgnoredRecord
 from sprat_cli.main import app
-from sprat_contracts import ChainPlace, ModelAnnounced, Record
+from sprat_contracts import AlarmRaised, ChainPlace, ModelAnnounced, Record, ReviewCell
 from sprat_gateway.http.server import tls_context
 from sprat_operations.api_keys import FILE, add_key
 from sprat_operations.doctor import kafka
@@ -35,6 +35,7 @@ from sprat_operations.doctor.kafka import (
     check_transactions,
 )
 from sprat_operations.doctor.models import check_models, check_policy
+from sprat_operations.doctor.reviews import check_alarms, check_guardian
 from sprat_operations.doctor.settings import check_settings, check_tenants, find_policy
 from sprat_operations.egress import recent_calls
 from sprat_operations.local_run import GATEWAY_PORT, SIMULATED, LocalRun
@@ -311,6 +312,23 @@ def announced(model="default", **fields):
 
 def ignored(key, why):
     return IgnoredRecord(Record("sprat.models.v1", 0, 0, 0, key, b"x", ()), why)
+
+
+def test_reviews_that_nobody_closes_and_errors_are_broken_and_other_alarms_are_warnings():
+    reviewed = Policy.model_validate({"tasks": {"intent": {"review": {"share": 0.01}}}})
+    alone, watched = measured(), measured(group("guardian"))
+    alarm = AlarmRaised(kind="errors", task="intent", number=1, raised_at=1, detail="11 of 93 were wrong")
+    shift = alarm.model_copy(update={"kind": "shift", "cell": ReviewCell(language="de"), "detail": ""})
+    checks = [
+        *check_guardian(Policy(), alone),
+        *check_guardian(reviewed, alone),
+        *check_guardian(reviewed, watched),
+        *check_alarms([]),
+        *check_alarms([alarm, shift]),
+    ]
+    assert told("reviews", checks) == [BROKEN, OK, OK, BROKEN, WARNING]
+    found = check_groups(measured(group("guardian", 0)), None)
+    assert [each.status for each in found if "guardian" in each.finding] == [OK], "it may be as the policy says"
 
 
 def test_models_that_nobody_serves_or_that_are_ignored_are_told():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 
-from sprat.base.channels import FRONTIER, ROUTER, STRICT_TEXTS
+from sprat.base.channels import FRONTIER, GUARDIAN, ROUTER, STRICT_TEXTS
 from sprat.base.checks import Check, broken, ok, some_of, warning
 from sprat.base.settings import KafkaSettings
 from sprat.base.words import counted
@@ -20,6 +20,8 @@ from sprat_operations.local_run import LocalRun
 from sprat_operations.models import RegisteredModels, group_of
 from sprat_operations.services import module_of
 
+_OWN_GROUPS = frozenset({*REQUIRED_GROUPS, GUARDIAN})
+"""Groups of Sprat's services that are named for no task."""
 _LOOK_S = 2.0
 _MOST_LOOKS = 5
 """After how many looks a member that has lag, and has committed nothing, counts as stalled."""
@@ -94,6 +96,8 @@ def _check_group(
         yield from _retired(name, members, lag, known=known, is_counted=is_counted)
     elif members:
         yield ok("groups", finding)
+    elif name == GUARDIAN:
+        yield ok("groups", f"{finding}: no guardian runs")  # whether one is needed, the policy says
     elif name in REQUIRED_GROUPS:
         yield broken("groups", finding, f"start it: `sprat up`, or python -m sprat_{name}; its records wait in Kafka")
     else:
@@ -124,7 +128,7 @@ def _stalled(
         )
         return warning("groups", finding, fix)
     service = name.partition(".")[0]
-    if service not in tasks and service != ROUTER:
+    if service not in tasks and service not in _OWN_GROUPS:
         return warning("groups", finding, "it is none of Sprat's services: look at whoever runs it")
     runbook = "observability/runbooks/SpratTextsWaitTooLong.md"
     if run is None:
@@ -144,7 +148,7 @@ def _unread(
     where = f"{counted(len(unread), 'partition')} of {some_of(topics)}"
     finding = f"{_counted(name, len(group.group.members), group.lag)}; no member reads {where}: what is there waits"
     service = name.partition(".")[0]
-    if service not in tasks and name not in REQUIRED_GROUPS:
+    if service not in tasks and name not in _OWN_GROUPS:
         return warning("groups", finding, "it is none of Sprat's services: look at whoever runs it")
     fix = "its members read the topics that they knew when they started, without those of a task that was added later: "
     if run is None:

@@ -21,10 +21,12 @@ from sprat.telemetry import signals
 from sprat_contracts import EgressRecord
 from sprat_contracts.topics import DAY_MS
 from sprat_operations import local_run
+from sprat_operations.alarms import read_alarms
 from sprat_operations.chosen_policy import chosen_tasks
 from sprat_operations.connection import UnreachableError, explain_kafka_errors, reading_signatures
 from sprat_operations.doctor.groups import check_groups, measure
 from sprat_operations.doctor.models import check_models, check_policy
+from sprat_operations.doctor.reviews import check_alarms, check_guardian
 from sprat_operations.egress import RecentCalls, recent_calls, recent_egress
 from sprat_operations.models import read_registered_models
 from sprat_operations.topics import IN_SYNC, SEGMENT, Difference, TopicState, fix, list_topics
@@ -68,6 +70,14 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     yield check_transactions(open_transactions)
     for check in await _egress(kafka, states):
         yield check
+    async for check in _check_services(kafka, policy, states):
+        yield check
+
+
+async def _check_services(
+    kafka: KafkaSettings, policy: Policy | None, states: Sequence[TopicState]
+) -> AsyncIterator[Check]:
+    """Check groups, reviews, alarms and models, the latter against the policy."""
     registered = None
     if _exists(states, kafka.topics.models):
         registered = await read_registered_models(kafka, reading_signatures(kafka))
@@ -75,13 +85,17 @@ async def _check(kafka: KafkaSettings, policy: Policy | None, admin: AIOKafkaAdm
     run = local_run.find_by_kafka(kafka.bootstrap)
     for check in check_groups(measured, registered, before, run, kafka.topics.tasks):
         yield check
+    rules = None if policy is None else policy.with_added(chosen_tasks(run))
+    for check in () if rules is None else check_guardian(rules, measured):
+        yield check
+    for check in await _alarms(kafka, states):
+        yield check
     if registered is None:
         return
     for check in check_models(registered, measured):
         yield check
-    if policy is not None:
-        for check in check_policy(policy.with_added(chosen_tasks(run)), registered.announced):
-            yield check
+    for check in () if rules is None else check_policy(rules, registered.announced):
+        yield check
 
 
 def _fields(broker: dict[str, Any]) -> tuple[int, str]:
@@ -289,9 +303,8 @@ async def check_topics(
 
 def _differences(kafka: KafkaSettings, states: Sequence[TopicState], different: Sequence[TopicState]) -> list[Check]:
     """Return a check for each setting that differs; a single one if only the partition count differs everywhere."""
-    counts = {
-        state.partitions for state in states if state.partitions is not None and state.name != kafka.topics.models
-    }
+    single = {topic.name for topic in kafka.topics.table() if topic.partitions == 1}
+    counts = {state.partitions for state in states if state.partitions is not None and state.name not in single}
     settings = {each.setting for state in different for each in state.differences}
     if settings == {"partitions"} and len(counts) == 1:
         (count,) = counts
@@ -357,6 +370,13 @@ async def _egress(kafka: KafkaSettings, states: Sequence[TopicState]) -> list[Ch
     except TopicAuthorizationFailedError:
         return [ok("checkpoints", f"not known here: this user may not read {kafka.topics.egress}")]
     return [check_checkpoints(records[-1] if records else None), *check_calls(recent_calls(records), time.time())]
+
+
+async def _alarms(kafka: KafkaSettings, states: Sequence[TopicState]) -> list[Check]:
+    try:
+        return [*check_alarms((await read_alarms(kafka)).standing)] if _exists(states, kafka.topics.alarms) else []
+    except TopicAuthorizationFailedError:
+        return [ok("alarms", f"not known here: this user may not read {kafka.topics.alarms}")]
 
 
 _FAILED: Final = 5
