@@ -7,9 +7,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from support.page_door import Open, PageDoor, Stream
+from support.page_reviews import alarm, draw
 from support.shipped_models import announcements
 
-SCREENS = ("/", "/live", "/models", "/privacy", "/health", "/try", "text", "sign-in")
+SCREENS = ("/", "/live", "/models", "/privacy", "/health", "/label", "/try", "text", "sign-in")
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,7 @@ def address(stream: Stream) -> str:
     text.reference = {"the_name_of_a_field_of_the_system_that_sent_this_text_is_long": "CRM-4711"}
     stream.publish_text(text)
     stream.publish([*text.whole(), *announcements(stream.topics)])
+    stream.publish([draw(stream.text("drawn, and " * 20)), alarm(text)])
     dear = stream.text()
     stream.publish([dear.result(cost_eur=1_234.5678)])
     return text.id
@@ -108,7 +110,14 @@ def test_the_keyboard_is_enough(opened: Open, address: str) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("main")).to_be_focused()
-    for key, heading in {"l": "Live", "m": "Models", "p": "Privacy", "h": "Health", "t": "Try it"}.items():
+    for key, heading in {
+        "l": "Live",
+        "m": "Models",
+        "p": "Privacy",
+        "h": "Health",
+        "r": "To label",
+        "t": "Try it",
+    }.items():
         page.evaluate("document.activeElement.blur()")
         page.keyboard.press(key)
         expect(page.get_by_role("heading", level=1, name=heading)).to_be_visible()

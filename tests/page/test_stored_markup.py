@@ -13,11 +13,13 @@ from sprat_contracts import (
     ModelAnnounced,
     ModelRef,
     Record,
+    ReviewCell,
     Traceparent,
     encode,
 )
 from sprat_operations.api_keys import add_key
 from support.page_door import Open, PageDoor, Stream
+from support.page_reviews import alarm, draw
 
 EVIL = "<script>window.hit=1</script><img src=x onerror='window.hit=1'>\"'><hx-partial hx-target='body'>x</hx-partial>"
 """It would run as a script, as an attribute, and as what htmx puts elsewhere."""
@@ -27,7 +29,7 @@ EVIL_TAG = "{{ 7 * 7 }}" + EVIL
 @pytest.fixture(scope="module")
 def text(door: PageDoor, stream: Stream):
     """Return a text of which everything is markup, and of whose tenant and source there is a key."""
-    door.keys["evil"] = add_key(door.keys_file, EVIL_TAG[:64], "/%3Cscript%3E", ("send", "read-texts"))
+    door.keys["evil"] = add_key(door.keys_file, EVIL_TAG[:64], "/%3Cscript%3E", ("send", "read-texts", "label"))
     evil = EVIL_TAG
     text = stream.text(evil, id=evil, source="/%3Cscript%3E", tenant=EVIL_TAG[:64])
     text.reference = {evil[:60]: evil}
@@ -46,13 +48,14 @@ def text(door: PageDoor, stream: Stream):
             text.letter(text.text(), code=evil, service=evil),
         ]
     )
+    stream.publish([draw(text, cell=ReviewCell(tenant=EVIL_TAG[:64])), alarm(text, cell=ReviewCell(), detail=evil)])
     announced = ModelAnnounced(task="intent", version=evil, labels=(evil,), owns_from=1, card={"licence": evil})
     value, headers = encode(announced, Envelope("announced", "/intent", Traceparent.root("/intent", "announced")))
     stream.publish([Record(stream.topics.models, 0, 0, 0, b"intent/default", value, tuple(headers))])
     return text
 
 
-@pytest.mark.parametrize("screen", ["/", "/live", "/models", "/privacy", "/health", "/try", "text"])
+@pytest.mark.parametrize("screen", ["/", "/live", "/models", "/privacy", "/health", "/label", "/try", "text"])
 def test_markup_stays_text_on(screen: str, opened: Open, text) -> None:
     page = opened("/live" if screen == "text" else screen, key="evil")
     if screen in {"/live", "text"}:
@@ -62,6 +65,13 @@ def test_markup_stays_text_on(screen: str, opened: Open, text) -> None:
         link.click()
         page.get_by_role("link", name="Show the text").click()
         expect(page.locator("pre").first).to_contain_text("<script>")
+    if screen == "/label":
+        for _ in range(50):  # until it is read from its topic
+            if page.locator("pre.said").count():
+                break
+            page.wait_for_timeout(200)
+            page.reload()
+        expect(page.locator("pre.said")).to_contain_text("<script>")
     page.wait_for_timeout(1500)  # a live part of the screen has been replaced
     assert page.evaluate("window.hit") is None
     assert page.locator("script:not([src])").count() == 0

@@ -9,16 +9,21 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from sprat.base.settings import KafkaSettings
+from sprat.kafka.publisher import Publisher
+from sprat.processing.leases import Leases
 from sprat_contracts import BUILT_IN, TASKS, ids
+from sprat_gateway.page.answer_desk import AnswerDesk, Labelling
 from sprat_gateway.page.answers import PageAnswers
 from sprat_gateway.page.pages import Page
 from sprat_operations.api_keys import ROLES, add_key
 from sprat_operations.page_login import make_login
 from support.front_door import admission, door_app, served
+from support.page_reviews import draw
 from support.page_store import filled_store
 from support.traced_records import SAID, TracedText
 
-ANYBODY, ANY_KEY, SEND = "anybody", "any key", "send"
+ANYBODY, ANY_KEY, SEND, LABEL = "anybody", "any key", "send", "label"
 TEXT = {"text": "x", "tasks": {"intent": {}}}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -57,6 +62,8 @@ ROUTES = {
     "GET /page/models": Route(ANY_KEY),
     "GET /page/privacy": Route(ANY_KEY),
     "GET /page/health": Route(ANY_KEY),
+    "GET /page/label": Route(ANY_KEY),
+    "POST /page/label": Route(LABEL, "verdict=right&text=UUID&task=intent"),
     "GET /page/try": Route(ANY_KEY),
     "POST /page/try": Route(SEND, "text=x&task=intent"),
 }
@@ -71,6 +78,7 @@ OWNERS = {
     "another source": ("acme", "/app", ROLES),
     "another tenant": ("globex", "/crm", ROLES),
     "no role to send": ("acme", "/crm", ("label",)),
+    "only to label": ("acme", "/crm", ("label", "read-texts")),
 }
 
 
@@ -89,7 +97,7 @@ class Door:
         route, (method, path) = ROUTES[name], name.split(" ")
         path = path.format(uuid=UUID, name="page.css") + route.query.replace("ID", OWN.id)
         if isinstance(route.body, str):
-            more["content"], headers = route.body, {**FORM, **dict(headers)}
+            more["content"], headers = route.body.replace("UUID", UUID), {**FORM, **dict(headers)}
         elif route.body is not None:
             more["json"] = route.body
         request = self.client.build_request(method, path, headers=dict(headers), **more)
@@ -115,8 +123,9 @@ async def door(folder):
     keys_file = folder / "keys.json"
     made = {who: add_key(keys_file, *owner) for who, owner in OWNERS.items()}
     async with AsyncExitStack() as stack:
-        filled = await stack.enter_async_context(filled_store(folder / "store", *way.whole()))
-        page = Page(filled.store, BUILT_IN)
+        filled = await stack.enter_async_context(filled_store(folder / "store", *way.whole(), draw(way)))
+        desk = AnswerDesk(Publisher(KafkaSettings(), "test"), "feedback")
+        page = Page(filled.store, BUILT_IN, labelling=Labelling(desk, Leases(None, "")))
         app = door_app(admission(keys_file), answers=PageAnswers(filled.store, TASKS), page=page)
         port = await stack.enter_async_context(served(app))
         client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20)
@@ -156,6 +165,8 @@ async def test_a_route_that_sends_needs_the_role(tmp_path):
     async with door(tmp_path) as open_:
         for name, route in GUARDED.items():
             status, _ = await open_.call(name, open_.bearer("no role to send"))
+            assert (status == 403) is (route.who in {SEND, LABEL}), (name, status)  # it has `label`, and reads no text
+            status, _ = await open_.call(name, open_.bearer("only to label"))
             assert (status == 403) is (route.who == SEND), (name, status)
 
 
@@ -180,6 +191,7 @@ async def test_nobody_sees_a_text_of_another_tenant_or_source(tmp_path):
     own = {name for name, (_, body) in seen["own"].items() if any(mark in body for mark in MARKS)}
     # The test would show nothing if the owner did not see it where it is shown.
     assert {"GET /v1/texts/{uuid}", "GET /v1/texts/{uuid}/events", "GET /page/texts/{uuid}", "GET /page/live"} <= own
+    assert SAID in seen["own"]["GET /page/label"][1]
     for who in ("another source", "another tenant"):
         for name, (status, body) in seen[who].items():
             asked_by_name = "{uuid}" in name or name == "GET /page/texts"
@@ -190,8 +202,15 @@ async def test_nobody_sees_a_text_of_another_tenant_or_source(tmp_path):
     assert not shown
     without_role = seen["no role to send"]["GET /page/texts/{uuid}"]
     assert without_role[0] == 200
-    assert SAID not in without_role[1]
+    assert SAID not in without_role[1] + seen["no role to send"]["GET /page/label"][1]
     assert SAID in seen["own"]["GET /page/texts/{uuid}"][1]
+
+
+async def test_a_review_is_answered_by_its_own_tenant_and_source_alone(tmp_path):
+    async with door(tmp_path) as open_:
+        for who, status in {"another source": 409, "another tenant": 409, "own": 303}.items():
+            answered = await open_.call("POST /page/label", open_.bearer(who))
+            assert answered[0] == status, (who, answered)
 
 
 @pytest.mark.parametrize("body", [{**TEXT, "tenant": "globex"}])

@@ -52,7 +52,7 @@ class PageDoor:
         self.keys = {
             name: add_key(self.keys_file, TENANT, source, roles)
             for name, source, roles in (
-                ("reader", SOURCE, ("send", "read-texts")),
+                ("reader", SOURCE, ("send", "read-texts", "label")),
                 ("sender", SOURCE, ("send",)),
                 ("other", "/elsewhere", ("send", "read-texts")),
             )

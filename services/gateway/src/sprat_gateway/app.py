@@ -14,7 +14,7 @@ from sprat_gateway.http.callers import RequestAdmission
 from sprat_gateway.http.gate import RequestGate
 from sprat_gateway.http.measure import Measured
 from sprat_gateway.http.problems import Json, Problem, http_error, invalid_response
-from sprat_gateway.page import screens, sending, sign_in
+from sprat_gateway.page import labelling, screens, sending, sign_in
 from sprat_gateway.page.pages import Page
 from sprat_gateway.shapes import decisions, libretranslate, systemone, texts
 from sprat_gateway.shapes.asking import Asking, DeadlineMs
@@ -64,6 +64,6 @@ def build_app(
     if page is not None:
         app.state.page = page
         app.include_router(screens.home)
-        for part in (screens, sending, sign_in):
+        for part in (screens, labelling, sending, sign_in):
             app.include_router(part.router, include_in_schema=False)
     return app

@@ -18,6 +18,7 @@ from sprat.kafka.clients import CONNECT_S, NO_ANSWER, client_arguments
 from sprat.kafka.connection_errors import capture_refusals
 from sprat.kafka.lag import LagMeter
 from sprat.kafka.publisher import Publisher
+from sprat.processing.leases import Leases
 from sprat.telemetry import signals
 from sprat.telemetry.health import HealthServer, LoopProgress
 from sprat.telemetry.logs import configure_logs
@@ -32,6 +33,7 @@ from sprat_gateway.http.callers import RequestAdmission
 from sprat_gateway.http.limits import KeyLimits
 from sprat_gateway.http.server import HttpServer, tls_context
 from sprat_gateway.http.sessions import Sessions, session_key
+from sprat_gateway.page.answer_desk import AnswerDesk, Labelling
 from sprat_gateway.page.answers import PageAnswers
 from sprat_gateway.page.pages import Page
 from sprat_gateway.page.running import running_store
@@ -42,7 +44,7 @@ from sprat_gateway.replies.search import ReplySearch
 from sprat_gateway.replies.waiters import UNATTENDED, Waiters
 from sprat_gateway.settings import GatewaySection, GatewaySettings
 from sprat_operations.api_keys import KeyRing, read_keys
-from sprat_operations.gateway_stores import keep_noted
+from sprat_operations.gateway_stores import keep_noted, leases_namespace
 from sprat_policy import DoorSigner, Policy, load_door_policy
 
 log = logging.getLogger(__name__)
@@ -188,7 +190,10 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         _in_background(stack, forecast.run())
         search = ReplySearch(settings.kafka) if section.data is None else None  # the store's ingestion reads on
         door = Door(settings.kafka, publisher, waiters, signer, answers, search=search, late=forecast.late)
-        page = Page(store, settings.task_files.table, settings.trace_url) if store and section.page == "on" else None
+        page = None
+        if store and section.page == "on":
+            labelling = await _labelling(stack, settings, publisher)
+            page = Page(store, settings.task_files.table, settings.trace_url, labelling)
         app = build_app(
             door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms, page
         )
@@ -202,6 +207,16 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
             await asyncio.wait({serving}, timeout=_STOP_S + 1)
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
+
+
+async def _labelling(stack: AsyncExitStack, settings: GatewaySettings, publisher: Publisher) -> Labelling:
+    """Return where the answers of people go."""
+    shared = settings.redis if "url" in settings.redis.model_fields_set else None
+    leases = Leases(shared, leases_namespace(settings.kafka.prefix))
+    stack.push_async_callback(leases.close)
+    desk = AnswerDesk(publisher, settings.kafka.topics.feedback)
+    stack.push_async_callback(desk.close)
+    return Labelling(desk, leases)
 
 
 def _answers(stack: AsyncExitStack, settings: GatewaySettings, store: PageStore | None) -> TextStore | None:

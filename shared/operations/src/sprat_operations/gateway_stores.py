@@ -68,6 +68,11 @@ def gateway_namespace(prefix: str) -> str:
     return f"{prefix}:door:"
 
 
+def leases_namespace(prefix: str) -> str:
+    """Return how the names begin under which gateways note in Redis who has a text in hand; no text follows."""
+    return f"{prefix}:label:"
+
+
 def notes(prefix: str) -> str:
     """Return how the names begin under which gateways note their stores in Redis."""
     return f"{prefix}:gateway-store:"

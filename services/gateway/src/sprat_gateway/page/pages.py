@@ -1,5 +1,6 @@
 """How a screen is answered: its template for a browser, a part of it for htmx, and an error as a page."""
 
+import logging
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ from starlette.responses import HTMLResponse, Response
 from sprat_contracts import TaskTable
 from sprat_gateway.http.callers import Caller, admission_of
 from sprat_gateway.http.problems import Problem
+from sprat_gateway.page.answer_desk import Labelling
 from sprat_gateway.page.queries.viewer import Viewer
 from sprat_gateway.page.render import ROOT, StaticFile, environment, static_files
 from sprat_gateway.page.store import PageStore, QueryTooSlow
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +45,8 @@ class Page:
     store: PageStore
     tasks: TaskTable
     trace_url: str | None = None
+    labelling: Labelling | None = None
+    """Where people's answers go; None: nowhere."""
     static: dict[str, StaticFile] = field(default_factory=static_files)
 
     def __post_init__(self) -> None:
@@ -142,3 +148,8 @@ def viewer_of(caller: Caller, *, texts: bool = False) -> Viewer:
 def may_read(caller: Caller) -> bool:
     """Return whether a key may read what texts say."""
     return "read-texts" in caller.roles
+
+
+def note_look(known: Caller, uuid: str) -> None:
+    """Log who reads what a text says: key, text and, as every line has it, the time."""
+    log.info("a text is shown", extra={"key_id": known.key_id, "text_uuid": uuid})

@@ -22,6 +22,7 @@ SCREENS: Final = (
     ("Models", "/models", "m"),
     ("Privacy", "/privacy", "p"),
     ("Health", "/health", "h"),
+    ("To label", "/label", "r"),
     ("Try it", "/try", "t"),
 )
 """Name, path and key."""

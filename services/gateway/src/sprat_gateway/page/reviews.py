@@ -22,8 +22,8 @@ from sprat_contracts import (
 from sprat_contracts.reviews import CLEARED
 from sprat_operations.reviews import REVIEW
 
-_DRAWN: Final = """INSERT OR IGNORE INTO draws (name, tenant, source, text_id, task, key, at, expires, by, token, value)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_DRAWN: Final = """INSERT OR IGNORE INTO draws (name, tenant, source, text_id, task, uuid, key, offset, at, expires, by,
+token, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _CLOSED: Final = """INSERT OR IGNORE INTO closed (name, tenant, source, text_id, task, asked, version, cell_tenant,
 language, says, confidence, goal, evidence, hash, least, full, at, expires, verdict, disputed)
 VALUES (?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"""
@@ -50,10 +50,12 @@ class ReviewRow(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn(ReviewRow):
+class DrawnRow(ReviewRow):
     """A kept answer that was drawn."""
 
     asked: ReviewAsked
+    offset: int
+    """Draws are in this order."""
     at: int
     expires: int
 
@@ -62,14 +64,15 @@ class Drawn(ReviewRow):
         prediction, key = self.asked.prediction, self.asked.prediction.origin.key
         name = draw_name(prediction.text_source, prediction.text_id, prediction.task)
         of = (prediction.submitted.tenant, prediction.text_source, prediction.text_id, prediction.task)
-        when = (None if key is None else b64decode(key), self.at, self.expires)
+        uuid = ids.derive(ids.TEXT, prediction.text_source, prediction.text_id).bytes
+        when = (uuid, None if key is None else b64decode(key), self.offset, self.at, self.expires)
         value = self.asked.model_dump_json()
         connection.execute(_DRAWN, (name, *of, *when, self.asked.by, self.asked.token, value))
         connection.execute(_WHOSE, (name,))
 
 
 @dataclass(frozen=True, slots=True)
-class Closed(ReviewRow):
+class ClosedRow(ReviewRow):
     """How a draw ended."""
 
     closed: ReviewClosed
@@ -89,7 +92,7 @@ class Closed(ReviewRow):
 
 
 @dataclass(frozen=True, slots=True)
-class GivenReview(ReviewRow):
+class AnswerRow(ReviewRow):
     """An answer to a review, or a correction, whose token is empty."""
 
     given: FeedbackGiven
@@ -105,7 +108,7 @@ class GivenReview(ReviewRow):
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm(ReviewRow):
+class AlarmRow(ReviewRow):
     """The last record of a place."""
 
     key: bytes
@@ -130,21 +133,21 @@ def review_readings(topics: Topics) -> Mapping[str, Callable[[KafkaRecord, int],
     """
     return {
         topics.reviews: lambda record, expires: (
-            Drawn(ReviewAsked.model_validate_json(record.value or b""), record.timestamp, expires),
+            DrawnRow(ReviewAsked.model_validate_json(record.value or b""), record.offset, record.timestamp, expires),
         ),
         topics.reviews_closed: lambda record, expires: (
-            Closed(ReviewClosed.model_validate_json(record.value or b""), expires),
+            ClosedRow(ReviewClosed.model_validate_json(record.value or b""), expires),
         ),
         topics.feedback: lambda record, expires: (
-            GivenReview(FeedbackGiven.model_validate_json(record.value or b""), record.timestamp, expires),
+            AnswerRow(FeedbackGiven.model_validate_json(record.value or b""), record.timestamp, expires),
         ),
         topics.alarms: lambda record, _: (_alarm(record),),
     }
 
 
-def _alarm(record: KafkaRecord) -> Alarm:
+def _alarm(record: KafkaRecord) -> AlarmRow:
     raised = None if not record.value else AlarmRaised.model_validate_json(record.value)
     key = record.key or b""
     if raised is not None and raised.key != key:
         raise ValueError("its key is not that of its place")
-    return Alarm(key, raised)
+    return AlarmRow(key, raised)

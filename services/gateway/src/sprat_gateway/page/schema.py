@@ -89,9 +89,11 @@ CREATE TABLE denials (
 
 CREATE TABLE draws (
     name BLOB PRIMARY KEY, tenant TEXT NOT NULL, source TEXT NOT NULL, text_id TEXT NOT NULL, task TEXT NOT NULL,
-    key BLOB, at INTEGER NOT NULL, expires INTEGER NOT NULL, by TEXT NOT NULL, token TEXT NOT NULL, value TEXT NOT NULL
+    uuid BLOB NOT NULL, key BLOB,
+    offset INTEGER NOT NULL, at INTEGER NOT NULL, expires INTEGER NOT NULL, by TEXT NOT NULL,
+    token TEXT NOT NULL, value TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX draws_by_owner ON draws (tenant, source, at);
+CREATE INDEX draws_by_owner ON draws (tenant, source, offset);
 CREATE TABLE closed (
     name BLOB PRIMARY KEY, tenant TEXT, source TEXT NOT NULL, text_id TEXT NOT NULL, task TEXT NOT NULL,
     asked TEXT NOT NULL, version TEXT, cell_tenant TEXT, language TEXT, says TEXT NOT NULL, confidence REAL NOT NULL,

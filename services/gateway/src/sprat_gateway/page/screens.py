@@ -1,6 +1,5 @@
 """The page: a route for each screen. Texts of another tenant or source do not exist for a key."""
 
-import logging
 from dataclasses import asdict
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
@@ -12,14 +11,12 @@ from sprat_contracts import ids
 from sprat_gateway.http.callers import Caller, admission_of, caller
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.page import queries
-from sprat_gateway.page.pages import PageRoute, may_read, page_of, viewer_of
-from sprat_gateway.page.queries import LiveFilter, OneText, Span
+from sprat_gateway.page.pages import PageRoute, may_read, note_look, page_of, viewer_of
+from sprat_gateway.page.queries import LiveFilter, Span
 from sprat_gateway.page.queries.overview import SPANS
 from sprat_gateway.page.render import ROOT
 from sprat_gateway.page.store import now_ms
 from sprat_gateway.page.streams import event_stream, live_events, text_events
-
-log = logging.getLogger(__name__)
 
 _NO_TEXT: Final = "there is no text with this address, or it has expired"
 
@@ -100,7 +97,7 @@ async def text(request: Request, known: Known, uuid: str, show: Show = "") -> Re
     if seen is None:
         raise Problem(404, "not_found", _NO_TEXT)
     if shown:
-        _note_look(known, seen)
+        note_look(known, seen.uuid)
     values = {"seen": seen, "shown": shown, "may_read": may_read(known), "trace_url": page.trace(seen.trace_id)}
     return page.screen(request, known, "text", values)
 
@@ -113,7 +110,7 @@ async def text_changes(request: Request, known: Known, uuid: str, seq: Place = N
     if seen is None:
         raise Problem(404, "not_found", _NO_TEXT)
     if shown:
-        _note_look(known, seen)
+        note_look(known, seen.uuid)
     values = {"shown": shown, "may_read": may_read(known)}
     events = text_events(page, viewer_of(known, texts=shown), uuid, _last_event(request, seq), values)
     return event_stream(admission_of(request).stream(request, known, events))
@@ -146,8 +143,3 @@ def _last_event(request: Request, given: int | None) -> int | None:
     """Return the place after which a stream goes on: the last one that this browser got, else the page's own."""
     last = request.headers.get("last-event-id", "")
     return int(last) if last.isascii() and last.isdigit() and len(last) < 19 else given
-
-
-def _note_look(known: Caller, seen: OneText) -> None:
-    """Log who reads what a text says: key, text and, as every line has it, the time."""
-    log.info("a text is shown", extra={"key_id": known.key_id, "text_uuid": seen.uuid})

@@ -11,6 +11,7 @@ from sprat_gateway.page.queries.one_text import OneText
 from sprat_gateway.page.queries.overview import Overview, Span, overview
 from sprat_gateway.page.queries.privacy import Privacy, privacy
 from sprat_gateway.page.queries.text_path import one_text
+from sprat_gateway.page.queries.to_label import Queue, ToLabel, to_label
 from sprat_gateway.page.queries.viewer import HiddenText, Viewer
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "OneText",
     "Overview",
     "Privacy",
+    "Queue",
     "Span",
+    "ToLabel",
     "Viewer",
     "health",
     "live",
@@ -30,4 +33,5 @@ __all__ = [
     "one_text",
     "overview",
     "privacy",
+    "to_label",
 ]

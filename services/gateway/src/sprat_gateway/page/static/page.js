@@ -71,11 +71,33 @@
 
   // The element with this key in aria-keyshortcuts is followed, pressed or focused.
   addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
     const found = document.querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
     if (!found) return;
     event.preventDefault();
     if (found.matches("input")) found.focus(); else found.click();
+  });
+
+  // A search among choices: the first nine that fit have the keys; Enter takes the first.
+  const fitting = box => [...document.getElementById(box.dataset.filter).querySelectorAll("button, label")].filter(each => !each.hidden);
+  addEventListener("input", event => {
+    const box = event.target.closest("[data-filter]");
+    if (!box) return;
+    const wanted = box.value.trim().toLowerCase();
+    let key = 0;
+    for (const choice of document.getElementById(box.dataset.filter).querySelectorAll("button, label")) {
+      const field = choice.querySelector("input") || choice;
+      choice.hidden = !field.value.toLowerCase().includes(wanted);
+      const own = choice.hidden || key === 9 ? "" : String(++key);
+      choice.querySelector("kbd").textContent = own;
+      if (own) field.setAttribute("aria-keyshortcuts", own); else field.removeAttribute("aria-keyshortcuts");
+    }
+  });
+  addEventListener("keydown", event => {
+    const box = event.key === "Enter" && event.target.closest("[data-filter]");
+    if (!box) return;
+    event.preventDefault();
+    if (box.value.trim()) fitting(box)[0]?.click();
   });
 
   const pause = () => document.getElementById("pause");
