@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat.base.review_tokens import is_drawn
+from sprat_contracts import Prediction
 from sprat_policy import KeepRule, ReviewPolicy
 from sprat_router.draws import HOUR_S, DrawnAnswer, Draws, fair_parts, next_shares
-from support.router_records import TOKENS
+from support.router_records import TOKENS, prediction, text
 
 COUNTS = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.001, 1e7), min_size=1)
 ANY_PART = st.floats(0.01, 1e4)
@@ -44,6 +46,11 @@ def test_the_next_hour_draws_the_part_at_most_and_the_share_of_the_policy_where_
         assert [*shares.values()] == [pytest.approx(share)] * len(kept)
 
 
+@cache
+def _of_tenant(tenant: str) -> Prediction:
+    return prediction(submitted=text(tenant=tenant))
+
+
 class Traffic:
     """Texts of tenants, one hour after another, through the draws of one router."""
 
@@ -51,7 +58,12 @@ class Traffic:
         self.now = 1_000 * HOUR_S + 0.0
         self.rule = KeepRule(review=ReviewPolicy(share=share, per_day=per_day))
         self.draws = Draws(TOKENS, tenants, lambda task: own, lambda: self.now)
-        self.ids = count()
+        self.ids = map(str, count())
+
+    def take(self, tenant: str, id: str, task: str = "intent") -> DrawnAnswer | None:
+        """Take one text that is kept."""
+        of = _of_tenant(tenant).model_copy(update={"text_id": id, "task": task})
+        return self.draws.take(of, self.rule)
 
     def send(self, hour: int = 0, task: str = "intent", **kept: int) -> list[tuple[str, DrawnAnswer]]:
         """Send an hour of texts, tenants in turns; return what is drawn, with its tenant."""
@@ -60,7 +72,7 @@ class Traffic:
         drawn: list[tuple[str, DrawnAnswer]] = []
         for passed, tenant in turns:
             self.now = start + passed * HOUR_S
-            draw = self.draws.take(self.rule, task, tenant, "/app", str(next(self.ids)))
+            draw = self.take(tenant, next(self.ids), task)
             drawn += [] if draw is None else [(tenant, draw)]
         return drawn
 
@@ -98,7 +110,7 @@ def test_an_hour_that_a_router_began_late_counts_as_a_whole_one() -> None:
     traffic = Traffic()
     traffic.now += HOUR_S - 600
     for number in range(1_000):  # in ten minutes
-        traffic.draws.take(traffic.rule, "intent", "a", "/app", f"early {number}")
+        traffic.take("a", f"early {number}")
     assert shares_of(traffic.send(1, a=300)) == {"a": {round(50 / 6_000, 9)}}
 
 
@@ -145,7 +157,7 @@ def test_the_least_share_also_names_hours_in_which_nothing_was_drawn() -> None:
     undrawn = (id for id in map(str, count()) if not is_drawn(TOKENS.hash("/app", id, "intent"), 0.05))
     for hour, kept in enumerate((10_000, 10)):
         traffic.now = (1_000.0 + hour) * HOUR_S
-        assert not any(traffic.draws.take(traffic.rule, "intent", "a", "/app", next(undrawn)) for _ in range(kept))
+        assert not any(traffic.take("a", next(undrawn)) for _ in range(kept))
     drawn = traffic.send(2, a=400)
     assert shares_of(drawn) == {"a": {0.05}}
     assert {draw.least_share for _, draw in drawn} == {1 / 10_000}
@@ -170,4 +182,4 @@ def test_a_clock_set_back_over_the_end_of_an_hour_does_not_begin_it_again() -> N
     traffic = Traffic(share=1.0)
     assert len(traffic.send(1, a=200)) == 100
     traffic.now = 1_001 * HOUR_S - 1
-    assert traffic.draws.take(traffic.rule, "intent", "a", "/app", "x") is None
+    assert traffic.take("a", "x") is None

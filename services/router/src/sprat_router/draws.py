@@ -14,8 +14,6 @@ from typing import Final
 
 from sprat.base.review_tokens import ReviewTokens, cell_of, is_drawn
 from sprat_contracts import Prediction, ReviewAsked, ReviewCell
-from sprat_contracts.reviews import PEOPLE
-from sprat_contracts.texts import FrontierRule
 from sprat_policy import KeepRule, ReviewPolicy
 from sprat_router.decisions import RouteDecision
 
@@ -130,42 +128,12 @@ class Draws:
         """Return where the errors of an answer are counted."""
         return cell_of(prediction, self.tenant(prediction.submitted.tenant))
 
-    def asked(
-        self, prediction: Prediction, decision: RouteDecision, rule: KeepRule, frontier: FrontierRule
-    ) -> ReviewAsked | None:
-        """Take a kept answer into account, and return that its review is asked for; None where it is not drawn.
-
-        Args:
-            prediction: that is kept.
-            decision: by which it is kept.
-            rule: of the policy, for its model.
-            frontier: what of its text may leave; where nothing may, people alone review it.
-        """
-        source, id, task = prediction.text_source, prediction.text_id, prediction.task
-        draw = self.take(rule, task, prediction.submitted.tenant, source, id)
-        if draw is None or rule.review is None:
-            return None
-        cell = self.cell(prediction)
-        return ReviewAsked(
-            prediction=prediction,
-            cell=cell,
-            goal=decision.goal,
-            evidence=decision.evidence,
-            level=decision.level,
-            hash=draw.hash,
-            share=draw.share,
-            least_share=draw.least_share,
-            full=draw.full,
-            by=PEOPLE if frontier == "deny" else rule.review.by,
-            token=self._tokens.token(source, id, task, cell, draw.hash),
-        )
-
-    def take(self, rule: KeepRule, task: str, tenant: str, source: str, id: str) -> DrawnAnswer | None:
+    def take(self, prediction: Prediction, rule: KeepRule) -> DrawnAnswer | None:
         """Take a kept answer into account, and return its draw; None where it is not drawn."""
         review = rule.review
         if review is None or review.share == 0:
             return None
-        named = self.tenant(tenant)
+        task, named = prediction.task, self.tenant(prediction.submitted.tenant)
         hour = self._hour(review, task, rule.review_model)
         hour.kept[named] += 1
         if named in hour.ended or None in hour.ended:
@@ -173,7 +141,7 @@ class Draws:
         share = hour.shares.get(named, review.share)
         least = self._least.setdefault(task, _Least())
         least.apply(share, hour.number)
-        hash_ = self._tokens.hash(source, id, task)
+        hash_ = self._tokens.hash(prediction.text_source, prediction.text_id, task)
         if not is_drawn(hash_, share):
             return None
         least.drawn = True
@@ -208,3 +176,28 @@ class Draws:
 
     def _most(self, part: float) -> float:
         return part / 2 if self._tenants else part
+
+    def asked(self, drawn: DrawnAnswer, prediction: Prediction, decision: RouteDecision, by: str) -> ReviewAsked:
+        """Return what asks for the review of a drawn answer.
+
+        Args:
+            drawn: its draw.
+            prediction: that is kept.
+            decision: by which it is kept.
+            by: who reviews it.
+        """
+        source, id, task = prediction.text_source, prediction.text_id, prediction.task
+        cell = self.cell(prediction)
+        return ReviewAsked(
+            prediction=prediction,
+            cell=cell,
+            goal=decision.goal,
+            evidence=decision.evidence,
+            level=decision.level,
+            hash=drawn.hash,
+            share=drawn.share,
+            least_share=drawn.least_share,
+            full=drawn.full,
+            by=by,
+            token=self._tokens.token(source, id, task, cell, drawn.hash),
+        )

@@ -23,8 +23,9 @@ from sprat_contracts import (
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.reviews import PEOPLE
 from sprat_contracts.text_warnings import warnings_of
-from sprat_policy import KeepRule, Policy, TaskFile, TenantGuard, effective_rule
+from sprat_policy import KeepRule, Policy, ReviewPolicy, TaskFile, TenantGuard, effective_rule
 from sprat_router.alarms import StandingAlarms
 from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, unknown_tasks, unserved
 from sprat_router.draws import Draws
@@ -179,16 +180,21 @@ class RouterHandler:
         if not decision.kept:
             return Outcome(events=(self._escalate(prediction, decision),))
         result = result_event(kept(prediction, decision, self._topics.tasks), self._topics)
-        if rule.review is None or not may_draw:
+        drawn = self._draws.take(prediction, rule) if rule.review is not None and may_draw else None
+        if drawn is None:
             return Outcome(events=(result,))
+        asked = self._draws.asked(drawn, prediction, decision, self._reviewer(prediction, rule.review))
+        return Outcome(events=(result, review_event(asked, self._topics)))
+
+    def _reviewer(self, prediction: Prediction, review: ReviewPolicy | None) -> str:
+        """Return who reviews an answer: of a text that may not leave, people alone."""
         submitted = prediction.submitted
-        frontier = effective_rule(submitted.frontier, self._policy.tenant(submitted.tenant))
-        asked = self._draws.asked(prediction, decision, rule, frontier)
-        return Outcome(events=(result,) if asked is None else (result, review_event(asked, self._topics)))
+        denied = effective_rule(submitted.frontier, self._policy.tenant(submitted.tenant)) == "deny"
+        return PEOPLE if review is None or denied else review.by
 
     def _steps(self, prediction: Prediction, rule: KeepRule) -> int:
         """Return the steps of the alarms that change what becomes of a prediction."""
-        if not self._alarms or rule.on_alarm == "tell":
+        if rule.on_alarm == "tell" or not self._alarms:
             return 0
         return self._alarms.steps(prediction.task, self._draws.cell(prediction))
 
