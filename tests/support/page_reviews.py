@@ -43,7 +43,7 @@ def closed(text, verdict="right", task="intent", offset=1, after_ms=9_000, **cha
         "text_id": text.id,
         "text_source": text.source,
         "task": task,
-        "cell": CELL,
+        "cell": ReviewCell(tenant=text.tenant, language="en"),
         "model": ModelRef(name="en-fast", version="v1"),
         "says": "some",
         "confidence": 0.97,

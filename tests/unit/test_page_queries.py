@@ -13,6 +13,7 @@ from sprat_contracts import (
     IntentOutput,
     ModelAnnounced,
     Record,
+    ReviewCell,
     TierStep,
     Topics,
     Traceparent,
@@ -20,11 +21,14 @@ from sprat_contracts import (
     encode,
 )
 from sprat_contracts.ids import TEXT, derive
+from sprat_contracts.reviews import TextName
 from sprat_contracts.thresholds import Cell, Step, Thresholds
 from sprat_gateway.page.notes import GROUPS, note
 from sprat_gateway.page.pages import Page
 from sprat_gateway.page.queries import LiveFilter, Viewer, health, live, models, one_text, overview, privacy
+from sprat_gateway.page.queries.alarms import ReviewCounts
 from sprat_gateway.page.queries.models import Point
+from support.page_reviews import alarm, closed
 from support.page_store import NOW, OWN, filled_store
 from support.traced_records import BEGAN, SAID, TracedText
 
@@ -229,6 +233,36 @@ async def test_sums_of_a_span_and_what_keeping_saved(tmp_path):
     assert (minute.texts, len(minute.moments), len(shown.moments)) == (6, 6, 60)
     assert sum(moment.texts for moment in shown.moments) == 6
     assert (later.texts, later.counted.results) == (0, 0)
+
+
+async def test_beside_what_was_saved_stands_what_reviews_found(tmp_path):
+    verdicts = ["right", "right", "wrong", "cannot_tell", "unanswered", "right"]
+    records = [closed(numbered(n), verdict, offset=n, after_ms=900) for n, verdict in enumerate(verdicts)]
+    records.append(closed(numbered(5), "wrong", offset=20, after_ms=950, disputed=True))
+    records.append(closed(numbered(9, tenant="globex"), "wrong", offset=21, after_ms=950))
+    async with filled_store(tmp_path, *records) as filled:
+        shown = await filled.show(overview, OWN, "hour", NOW)
+        later = await filled.show(overview, OWN, "hour", NOW + 2 * 3_600_000)
+        others = await filled.show(overview, replace(OWN, source="/shop"), "hour", NOW)
+    assert shown.reviewed == ReviewCounts(right=2, wrong=1, undecided=3)
+    assert (list(shown.tasks), shown.reviewed_tasks["intent"].decided) == (["intent"], 3)
+    assert later.reviewed == others.reviewed == ReviewCounts()
+
+
+async def test_alarms_that_stand_are_shown_to_whom_they_concern(tmp_path):
+    text = TracedText()
+    cells = [ReviewCell(), ReviewCell(tenant="default"), ReviewCell(tenant="acme", language="de")]
+    cells.append(ReviewCell(tenant="globex"))
+    names = (TextName(text_source="/crm", text_id=text.id), TextName(text_source="/shop", text_id="order-1"))
+    alarms = [alarm(text, offset=n, cell=cell, texts=names) for n, cell in enumerate(cells)]
+    async with filled_store(tmp_path, text.text(), *alarms) as filled:
+        shown = await filled.show(overview, OWN, "hour", NOW)
+        await filled.put(alarm(text, 2, offset=9, cell=ReviewCell(), state="cleared"))
+        then = await filled.show(overview, OWN, "hour", NOW)
+    names = [each.name for each in shown.alarms]
+    assert names == ["errors/intent", "errors/intent/acme/de", "errors/intent/default"]
+    assert [each.texts for each in shown.alarms] == [((uuid_of(text), text.id),)] * 3  # no text of another source
+    assert [each.name for each in then.alarms] == names[1:]
 
 
 async def test_what_keeping_saved_is_not_known_before_a_call(tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sprat_contracts import ReviewCell
 from sprat_contracts.reviews import TextName
 from sprat_contracts.topics import DAY_MS
 from sprat_gateway.erasure import erase
@@ -41,12 +42,12 @@ async def test_each_part_stands_as_long_as_its_topic_keeps_it(tmp_path):
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["drawn first", "closed first"])
 async def test_a_review_is_of_the_tenant_of_its_draw_also_after_that_has_expired(tmp_path, order):
     text = TracedText(tenant="globex")
-    records = [draw(text), closed(text)]
+    records = [draw(text), closed(text, cell=ReviewCell(tenant="default"))]
     async with filled_store(tmp_path) as filled:
         for number in order:
             await filled.put(records[number])
         await filled.store.write(sweep, BEGAN + 8 * DAY_MS, 7 * DAY_MS)
-    assert rows(tmp_path, "closed", "tenant, cell_tenant") == [("globex", "acme")]
+    assert rows(tmp_path, "closed", "tenant, cell_tenant") == [("globex", "default")]
 
 
 async def test_the_first_record_of_a_draw_counts_and_a_dispute_is_noted(tmp_path):

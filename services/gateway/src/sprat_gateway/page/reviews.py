@@ -25,8 +25,8 @@ from sprat_operations.reviews import REVIEW
 _DRAWN: Final = """INSERT OR IGNORE INTO draws (name, tenant, source, text_id, task, uuid, key, offset, at, expires, by,
 token, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _CLOSED: Final = """INSERT OR IGNORE INTO closed (name, tenant, source, text_id, task, asked, version, cell_tenant,
-language, says, confidence, goal, evidence, hash, least, full, at, expires, verdict, disputed)
-VALUES (?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"""
+language, says, confidence, goal, evidence, hash, least, full, at, ended, expires, verdict, disputed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"""
 _WHOSE: Final = """UPDATE closed SET tenant = (SELECT tenant FROM draws WHERE draws.name = closed.name)
 WHERE name = ? AND tenant IS NULL"""
 _GIVEN: Final = "INSERT OR IGNORE INTO given (name, token, source, text_id, at, expires) VALUES (?, ?, ?, ?, ?, ?)"
@@ -34,6 +34,8 @@ _ALARM: Final = """INSERT INTO alarms (key, number, task, tenant, value) VALUES 
 ON CONFLICT (key) DO UPDATE SET number = excluded.number, value = excluded.value
 WHERE excluded.number > alarms.number"""
 _SCALE: Final = 2.0**64
+OTHERS: Final = "default"
+"""The tenant of a cell of all whom the policy does not name."""
 
 
 def draw_name(source: str, text_id: str, task: str) -> bytes:
@@ -76,6 +78,7 @@ class ClosedRow(ReviewRow):
     """How a draw ended."""
 
     closed: ReviewClosed
+    ended: int
     expires: int
 
     def put(self, connection: sqlite3.Connection) -> None:
@@ -84,10 +87,12 @@ class ClosedRow(ReviewRow):
         name = draw_name(each.text_source, each.text_id, each.task)
         if each.disputed:
             connection.execute("UPDATE closed SET disputed = 1 WHERE name = ?", (name,))
-        of = (each.text_source, each.text_id, each.task, each.asked_model, each.model and each.model.version)
+        # A cell's tenant is the text's, but where the policy does not name that; then its draw does.
+        tenant = None if each.cell.tenant == OTHERS else each.cell.tenant
+        of = (tenant, each.text_source, each.text_id, each.task, each.asked_model, each.model and each.model.version)
         cell = (each.cell.tenant, each.cell.language, each.says, each.confidence, each.goal, each.evidence)
         drawn = (int(each.hash, 16) / _SCALE, each.least_share, each.full, each.drawn_at)
-        connection.execute(_CLOSED, (name, *of, *cell, *drawn, self.expires, each.verdict))
+        connection.execute(_CLOSED, (name, *of, *cell, *drawn, self.ended, self.expires, each.verdict))
         connection.execute(_WHOSE, (name,))
 
 
@@ -136,7 +141,7 @@ def review_readings(topics: Topics) -> Mapping[str, Callable[[KafkaRecord, int],
             DrawnRow(ReviewAsked.model_validate_json(record.value or b""), record.offset, record.timestamp, expires),
         ),
         topics.reviews_closed: lambda record, expires: (
-            ClosedRow(ReviewClosed.model_validate_json(record.value or b""), expires),
+            ClosedRow(ReviewClosed.model_validate_json(record.value or b""), record.timestamp, expires),
         ),
         topics.feedback: lambda record, expires: (
             AnswerRow(FeedbackGiven.model_validate_json(record.value or b""), record.timestamp, expires),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 FILE: Final = "page.sqlite3"
-VERSION: Final = 3
+VERSION: Final = 4
 """A store of another version is made anew from the topics."""
 _BUSY_S: Final = 10.0
 """How long a writer waits for another one: `sprat erase` is one."""
@@ -98,9 +98,10 @@ CREATE TABLE closed (
     name BLOB PRIMARY KEY, tenant TEXT, source TEXT NOT NULL, text_id TEXT NOT NULL, task TEXT NOT NULL,
     asked TEXT NOT NULL, version TEXT, cell_tenant TEXT, language TEXT, says TEXT NOT NULL, confidence REAL NOT NULL,
     goal REAL, evidence TEXT, hash REAL NOT NULL, least REAL NOT NULL, full INTEGER NOT NULL,
-    at INTEGER NOT NULL, expires INTEGER NOT NULL, verdict TEXT NOT NULL, disputed INTEGER NOT NULL
+    at INTEGER NOT NULL, ended INTEGER NOT NULL, expires INTEGER NOT NULL, verdict TEXT NOT NULL,
+    disputed INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX closed_by_source ON closed (source, at);
+CREATE INDEX closed_by_owner ON closed (tenant, source, ended);
 CREATE TABLE given (
     name BLOB NOT NULL, token TEXT NOT NULL, source TEXT NOT NULL, text_id TEXT NOT NULL,
     at INTEGER NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (name, token)

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from sprat_gateway.page.notes import state_of
+from sprat_gateway.page.queries.alarms import ReviewCounts, StandingAlarm, reviews_by_task, standing_alarms
 from sprat_gateway.page.queries.viewer import Viewer
 from sprat_gateway.page.sums import ms_of
 
@@ -82,6 +83,10 @@ class Overview:
     oldest: Waiting | None
     moments: tuple[Moment, ...]
     """6 of a minute, 60 of an hour, 96 of a day; those without a text, too."""
+    reviewed: ReviewCounts
+    """What the reviews found that ended in the span."""
+    reviewed_tasks: Mapping[str, ReviewCounts]
+    alarms: tuple[StandingAlarm, ...]
     one_in: int
     """Of the texts that came, one in so many was read whole: 1 is every one. Counts and euro are of all."""
 
@@ -106,6 +111,7 @@ def overview(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms:
     rows = connection.execute(_SUMS, (width, *owner, begin, end)).fetchall()
     prices = _median_costs(connection.execute(_PRICES, (*owner, _CALLS)))
     buckets = [(bucket, results) for bucket, results in connection.execute(_LATENCIES, (width, *owner, begin, end))]
+    reviews = reviews_by_task(connection, viewer, begin, end)
     by_task: defaultdict[str, list[sqlite3.Row]] = defaultdict(list)
     by_moment: defaultdict[int, list[sqlite3.Row]] = defaultdict(list)
     for row in rows:
@@ -117,7 +123,7 @@ def overview(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms:
         end_ms=end,
         texts=_texts(rows),
         counted=_counted(rows, prices),
-        tasks={task: _counted(each, prices) for task, each in sorted(by_task.items()) if task},
+        tasks={task: _counted(by_task[task], prices) for task in sorted({*by_task, *reviews}) if task},
         p50_ms=_percentile(buckets, 0.50),
         p99_ms=_percentile(buckets, 0.99),
         timed=sum(results for _, results in buckets),
@@ -126,6 +132,9 @@ def overview(connection: sqlite3.Connection, viewer: Viewer, span: Span, now_ms:
         moments=tuple(
             Moment(at, _texts(by_moment[at]), _counted(by_moment[at], prices)) for at in range(begin, end, width)
         ),
+        reviewed=sum(reviews.values(), ReviewCounts()),
+        reviewed_tasks=dict(reviews),
+        alarms=standing_alarms(connection, viewer),
         one_in=state_of(connection).one_in,
     )
 
