@@ -17,7 +17,6 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-import yaml
 from aiokafka.structs import RecordMetadata
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LoggerProvider
@@ -51,7 +50,7 @@ from support.review_logs import answer_to, asked_record, drawn
 from support.secrets_generator import planted
 from support.spans import Spans
 from support.stream import SECRET, SIGNATURES, eventually, publish
-from support.system import ALLOWED, POLICY, System, whole_system
+from support.system import ALLOWED, System, policy_with_reviews, whole_system
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -101,7 +100,7 @@ async def run(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         shutil.copytree(SHIPPED, intents, ignore=shutil.ignore_patterns(THRESHOLDS))
         keys = tmp_path_factory.mktemp("gateway") / "keys.json"
         key, _ = add_key(keys, ALLOWED, "/test")
-        policy = reviewed(tmp_path_factory.mktemp("policy"))
+        policy = policy_with_reviews(tmp_path_factory.mktemp("policy"))
         async with (
             whole_system(
                 kafka.bootstrap, redis.url, "emitted", exporting=True, intents=intents, policy=policy
@@ -164,15 +163,6 @@ async def measure(system: System, folder: Path) -> None:
     measured = thresholds(model_version=load_artefact(folder).card.version)
     write_thresholds(folder / THRESHOLDS, measured)
     await eventually(has_level)
-
-
-def reviewed(folder: Path) -> Path:
-    """Return a policy that draws every kept answer, and waits for no review as long as a person needs."""
-    policy = yaml.safe_load(POLICY.read_text("utf-8"))
-    policy["tasks"]["intent"]["review"] = {"share": 1, "per_day": 1_000_000, "wait": "1s"}
-    path = folder / "policy.yaml"
-    path.write_text(yaml.safe_dump(policy), "utf-8")
-    return path
 
 
 async def review(system: System, policy: Path) -> None:

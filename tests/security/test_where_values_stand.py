@@ -22,7 +22,7 @@ from support.metrics import Metrics
 from support.sources import ROOT
 from support.spans import Spans
 from support.stream import publish, read_all
-from support.system import ALLOWED, System, whole_system
+from support.system import ALLOWED, System, policy_with_reviews, whole_system
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -67,12 +67,15 @@ class Searched:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def searched(kafka: Kafka, redis_server: Redis) -> AsyncIterator[Searched]:
+async def searched(
+    kafka: Kafka, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Searched]:
     metrics, spans, written = Metrics(), Spans(), Written()
+    policy = policy_with_reviews(tmp_path_factory.mktemp("policy"))
     with own_logs():
         configure_logs("test", "debug", "json")
         logging.getLogger().addHandler(written)
-        async with whole_system(kafka.bootstrap, redis_server.url, PREFIX, exporting=True) as system:
+        async with whole_system(kafka.bootstrap, redis_server.url, PREFIX, exporting=True, policy=policy) as system:
             await take_all_ways(system)
             topics = {topic.name: await place(kafka.bootstrap, topic.name) for topic in system.topics.table()}
         async with Client.from_url(redis_server.url) as client:
@@ -91,7 +94,7 @@ async def stored(client: Client, name: bytes) -> bytes:
 
 
 async def take_all_ways(system: System) -> None:
-    """Keep, escalate, mask and decline a text of each rule; reject one; correct one."""
+    """Keep, escalate, mask and decline a text of each rule; draw one; reject one; correct one."""
     key = KEY.encode()
     places = []
     for rule, person in PERSONS.items():
@@ -102,6 +105,9 @@ async def take_all_ways(system: System) -> None:
     for place_ in places:
         for task in ("intent", "ner", "translation"):
             await system.result(place_, task)
+    drawn = {"text": "please move 100 euros to my savings", "tasks": {"intent": {}}, "reference": {"note": REFERENCE}}
+    kept = await system.result(await system.submit({"tenant": ALLOWED, **drawn}, key=key))
+    assert kept.route.decision == "kept", "so it is drawn to be reviewed"
     await system.letter(await system.submit(f"no JSON, says {BROKEN}".encode(), key=key))
     output = NerOutput(entities=(Entity(start=0, end=len(CORRECTED), text=CORRECTED, label="PER"),))
     given = FeedbackGiven(text_id="t-1", text_source="/test", task="ner", output=output, by="agent-3")
@@ -173,7 +179,7 @@ async def test_no_header_holds_a_value(searched: Searched) -> None:
 
 async def test_keys_are_the_upstreams_own_and_stand_where_its_texts_do(searched: Searched) -> None:
     holding = {generic(name) for name, place in searched.topics.items() if KEY.encode() in place.keys}
-    assert holding <= listed().keys() - {"feedback.v1", "frontier.requests.v1"}
+    assert holding <= listed().keys() - {"feedback.v1", "frontier.requests.v1", "reviews.v1"}
     assert {name for name, place in searched.topics.items() if found(place.keys)} == set()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
+import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import RecordMetadata
 from pydantic import SecretStr
@@ -115,6 +116,15 @@ async def simulating(**behaviour: object) -> AsyncIterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def policy_with_reviews(folder: Path) -> Path:
+    """Return a policy that draws every kept intent, and waits for no review as long as a person needs."""
+    policy = yaml.safe_load(POLICY.read_text("utf-8"))
+    policy["tasks"]["intent"]["review"] = {"share": 1, "per_day": 1_000_000, "wait": "1s"}
+    path = folder / "policy.yaml"
+    path.write_text(yaml.safe_dump(policy), "utf-8")
+    return path
 
 
 @asynccontextmanager
