@@ -178,6 +178,13 @@ def test_the_same_text_has_the_same_draw_and_without_a_share_there_is_none() -> 
     assert one.send(a=100) == []
 
 
+def test_a_text_that_comes_again_is_drawn_again_and_takes_nothing_from_the_others() -> None:
+    traffic = Traffic(share=1.0)
+    draws = [traffic.take("a", "the same") for _ in range(500)]
+    assert {draw and (draw.hash, draw.full) for draw in draws} == {(TOKENS.hash("/app", "the same", "intent"), False)}
+    assert len(traffic.send(a=200)) == 99
+
+
 def test_a_clock_set_back_over_the_end_of_an_hour_does_not_begin_it_again() -> None:
     traffic = Traffic(share=1.0)
     assert len(traffic.send(1, a=200)) == 100

@@ -69,6 +69,8 @@ class _Hour:
     shares: Mapping[str, float] = field(default_factory=dict)
     kept: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)
+    hashes: set[str] = field(default_factory=set)
+    """Of what was drawn: a text that comes again counts once."""
     ended: set[str | None] = field(default_factory=set)
     """The tenants of which nothing more is drawn; None: nothing at all."""
 
@@ -145,7 +147,9 @@ class Draws:
         if not is_drawn(hash_, share):
             return None
         least.drawn = True
-        hour.drawn[named] += 1
+        if hash_ not in hour.hashes:
+            hour.hashes.add(hash_)
+            hour.drawn[named] += 1
         return DrawnAnswer(hash_, share, least.share, full=self._ends(hour, named, review, task))
 
     def _hour(self, review: ReviewPolicy, task: str, model: str | None) -> _Hour:
