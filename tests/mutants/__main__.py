@@ -184,8 +184,8 @@ def tenth(mutants: Sequence[Mutant], commit: str) -> list[Mutant]:
     def rank(mutant: Mutant) -> bytes:
         return hashlib.sha256(f"{commit} {mutant.id}".encode()).digest()
 
-    chosen = sorted(mutants, key=rank)[: math.ceil(len(mutants) / 10)]
-    return [mutant for mutant in mutants if mutant in chosen]
+    chosen = {mutant.id for mutant in sorted(mutants, key=rank)[: math.ceil(len(mutants) / 10)]}
+    return [mutant for mutant in mutants if mutant.id in chosen]
 
 
 def time_unmutated(mutants: Sequence[Mutant], jobs: int) -> dict[tuple[str, ...], float]:

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ ALERTS = [rule for rule in rules(ALERT_FILES) if "alert" in rule]
 NAMES = sorted({rule["alert"] for rule in ALERTS})
 
 
+@cache
 def recorded() -> dict[str, frozenset[str]]:
     """Return what the recording rules make, with its labels: those that its expression groups by."""
     # `up` is on the right side of a many-to-one match, so what is grouped by need not be a label of its own.
