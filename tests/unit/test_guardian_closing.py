@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sprat_contracts import LabelsOutput, NerOutput, ScoredLabel
+from sprat.kafka.publisher import OutRecord
+from sprat_contracts import LabelsOutput, NerOutput, Record, ReviewClosed, ScoredLabel, decode
 from sprat_guardian.answers import said_of, verdict_of
-from support.review_logs import WAIT_MS, ReviewLogs, answer_to, drawn
+from sprat_guardian.writing import RecordWriter
+from support.review_logs import TOPICS, WAIT_MS, ReviewLogs, answer_to, drawn
 from support.router_records import OUTPUTS_BY_TASK, prediction
 from support.stream import FORGED
 
@@ -86,6 +88,7 @@ def test_a_correction_is_no_answer_even_with_the_token(logs: ReviewLogs) -> None
     asked = drawn(id="t-1")
     logs.draw(asked)
     logs.answer(answer_to(asked, "balance", of=None), answer_to(asked, "balance", of="something"))
+    logs.answer(answer_to(asked, "balance", of=None, by="review"))
     assert logs.guardian().work().ignored == []
     assert logs.closed() == []
 
@@ -147,6 +150,38 @@ def test_what_is_forged_or_written_once_more_closes_nothing_and_counts_nothing(l
     assert "replayed" in guardian.ignored
     for reader in (guardian, logs.guardian().work()):
         assert {each.reviews for each in reader.state.counting.processes} == {2}
+
+
+def test_a_closing_with_another_secret_closes_nothing(logs: ReviewLogs) -> None:
+    asked = drawn(id="t-1")
+    logs.draw(asked)
+    logs.answer(answer_to(asked))
+    (end,) = logs.guardian().due()
+    logs.append(RecordWriter(TOPICS, "guardian", FORGED).record(decode(record_of(end), ReviewClosed).message))
+    guardian = logs.guardian()
+    assert len(guardian.due()) == 1
+    assert list(guardian.state.counting.processes) == []
+
+
+def record_of(out: OutRecord) -> Record:
+    return Record(out.topic, 0, 0, 0, out.key, out.value, tuple(out.headers))
+
+
+def test_what_two_guardians_write_at_the_same_time_counts_once(logs: ReviewLogs) -> None:
+    """One that hung does not know at once that another has taken over."""
+    draws = [drawn(id=f"t-{number}") for number in range(60)]
+    logs.draw(*draws)
+    logs.answer(*(answer_to(each, "balance") for each in draws))
+    one, other = logs.guardian(), logs.guardian()
+    while due := (one.due(), other.due()):
+        if not any(due):
+            break
+        for each in due:
+            logs.append(*each)
+    assert [each for each, _ in logs.verdicts()] == 2 * [each.prediction.text_id for each in draws]
+    for reader in (one, other, logs.guardian().work()):
+        assert {each.reviews for each in reader.state.counting.processes} == {60}
+        assert {each.number for each in reader.state.book.all()} == {1}
 
 
 @pytest.mark.parametrize(

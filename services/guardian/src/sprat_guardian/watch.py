@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from sprat.base.errors import Fatal
 from sprat.base.retry import retry_until
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time
@@ -46,8 +47,8 @@ class Watch:
         self._state = state
         self._writer = writer
         self._publisher = publisher
-        self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), state.take)
-        self._answers = LogReader(kafka, (topics.feedback,), state.take)
+        self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), state.take, _recreated)
+        self._answers = LogReader(kafka, (topics.feedback,), state.take, _recreated)
         self._results = results
         self._reading: asyncio.Task[None] | None = None
 
@@ -103,6 +104,10 @@ class Watch:
             await self._publisher.publish(records)
 
         await retry_until(publish, NotAcknowledged, self._give_up_s, "reviews and alarms", count_retry)
+
+
+def _recreated() -> None:
+    raise Fatal("a topic of reviews was deleted and created again; the process must restart, to read all anew")
 
 
 def _now_ms() -> int:
