@@ -37,7 +37,7 @@ class Slow:
     def message_type(self, topic: str) -> type[Message]:
         return TextSubmitted
 
-    def malformed(self, rejected: Rejected) -> Outcome:
+    def malformed(self, rejected: Rejected, topic: str) -> Outcome:
         return Outcome(rejected=rejected)
 
     def oversized(self, received: Received, emit: Emit) -> Outcome:

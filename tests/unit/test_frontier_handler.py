@@ -304,7 +304,8 @@ async def test_an_oversized_answer_becomes_a_small_declined_one_and_a_dead_lette
 async def test_an_invalid_request_becomes_a_dead_letter(frontier):
     rejected = Rejected("invalid_json", "the value is not JSON")
     assert frontier.handler.message_type("sprat.frontier.requests.v1") is FrontierRequested
-    assert frontier.handler.malformed(rejected) == Outcome(rejected=rejected)
+    assert frontier.handler.malformed(rejected, "sprat.frontier.requests.v1") == Outcome(rejected=rejected)
+    assert frontier.handler.malformed(rejected, "sprat.reviews.v1") == Outcome(skipped="malformed")
 
 
 @pytest.mark.parametrize(("replay_for", "reason"), [(None, None), ("frontier", None), ("router", "replay")])

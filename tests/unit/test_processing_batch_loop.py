@@ -64,7 +64,7 @@ class Handler:
     def message_type(self, topic):
         return TextSubmitted
 
-    def malformed(self, rejected):
+    def malformed(self, rejected, topic):
         return Outcome(rejected=rejected)
 
     def receive(self, received):

@@ -215,7 +215,7 @@ def test_a_replay_for_a_model_that_serves_no_more_is_escalated_for_its_task_alon
 
 def test_what_cannot_be_decoded_is_rejected_as_it_was_found() -> None:
     rejected = Rejected("invalid_json", "at line 1")
-    assert router().malformed(rejected).rejected is rejected
+    assert router().malformed(rejected, "sprat.texts.v1").rejected is rejected
 
 
 def test_unknown_fields_survive_every_hop() -> None:

@@ -11,6 +11,7 @@ from sprat_contracts.ids import REVIEW, derive
 from sprat_policy import Policy
 from support.router_records import (
     ALL_TASKS,
+    LABELS,
     TOKENS,
     TOPICS,
     announced,
@@ -118,3 +119,10 @@ def test_a_kept_answer_of_any_task_can_be_drawn() -> None:
     for task in ALL_TASKS:
         (asked,) = drawn(router(policy=every).receive(received(prediction(task))))
         assert (asked.prediction.task, asked.goal, asked.level) == (task, None, None)
+
+
+def test_a_tier_that_reviews_gets_the_labels_to_choose_from_and_people_do_not() -> None:
+    kept = prediction(submitted=text(tenant="bank"))
+    for by, labels in (("cheap", tuple(LABELS)), ("people", None)):
+        (asked,) = drawn(router(announced(), policy=policy(by=by)).receive(received(kept)))
+        assert (asked.by, asked.labels, asked.label_set is None) == (by, labels, labels is None)

@@ -204,6 +204,9 @@ class EgressRecord(Message):
         str | None,
         Field(description="SHA-256 of the server's TLS certificate, in an outcome; null without TLS or an answer."),
     ] = None
+    purpose: Annotated[
+        str | None, Field(description="`review`: to review an answer that was kept; null: to answer a hard case.")
+    ] = None
     bytes_out: Annotated[int, Field(ge=0, description="Bytes of the request body.")]
     usage: Annotated[Usage | None, Field(description="Tokens; null in an attempt or without an answer.")] = None
     usage_capped: Annotated[

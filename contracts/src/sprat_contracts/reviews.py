@@ -14,6 +14,8 @@ from sprat_contracts.predictions import ModelRef, Prediction, TextId, TextSource
 
 PEOPLE: Final = "people"
 """Who reviews, unless the policy names a tier."""
+BY_TIER: Final = "tier:"
+"""Begins the author of a tier's answers, which are agreement with it."""
 RIGHT: Final = "right"
 WRONG: Final = "wrong"
 CANNOT_TELL: Final = "cannot_tell"
@@ -68,6 +70,11 @@ class ReviewAsked(Message):
         ),
     ] = False
     by: Annotated[str, Field(min_length=1, description="`people`, or the tier that reviews.")] = PEOPLE
+    labels: Annotated[
+        tuple[str, ...] | None,
+        Field(description="For a tier: the labels to choose from, as announced; null where none are announced."),
+    ] = None
+    label_set: Annotated[str | None, Field(description="For a tier: the hash of the labels.")] = None
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="An answer without it does not count.")]
 
 

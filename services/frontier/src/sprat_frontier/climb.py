@@ -6,7 +6,12 @@ from time import perf_counter
 from sprat.base.retry import FaultLog
 from sprat.telemetry import signals
 from sprat.telemetry.spans import child_span
-from sprat_contracts import FrontierAnswered, FrontierRequested
+from sprat_contracts import (
+    FrontierAnswered,
+    FrontierRequested,
+    Output,
+    ReviewAsked,
+)
 from sprat_frontier.errors import DeadlinePassedError, NotCalledError, ProviderError
 from sprat_frontier.escalation import CaseReader, Escalation
 from sprat_frontier.paid_calls import PaidCalls
@@ -14,6 +19,7 @@ from sprat_frontier.protocols import HashFunction, TextMasker
 from sprat_frontier.tier_steps import ClimbStep, concluded, failed, not_called, refused, restored
 from sprat_frontier.tiers import Tier, Tiers
 from sprat_frontier.waiting_cases import WaitingCases
+from sprat_policy import COMPARED
 from sprat_privacy import LanguageNotCovered, NotVerified, TextTooLong
 
 _REDELIVERED_S = 2.0
@@ -54,6 +60,7 @@ class Climb:
         self._calls = calls
         self._hash = hash
         self._no_probabilities = FaultLog("a tier tells no probability of its labels, so that it keeps nothing")
+        self._not_reviewed = FaultLog("a review gets no answer of its tier")
         self._masking_faults = FaultLog("a text could not be masked and stays here")
 
     async def answer(self, request: FrontierRequested) -> FrontierAnswered:
@@ -77,20 +84,9 @@ class Climb:
                 unmasked.bar(other) is None and other.problem(question) is None for other in tiers[place + 1 :]
             )
             case = unmasked.within(tier.rules.share) if followed else unmasked
-            if tier.masks(case.rule) and (tier.inside or case.rule != "deny"):
-                # Mask, once for all tiers. First, because stored answers are keyed by the masked text; masking is
-                # deterministic and sends nothing.
-                try:
-                    masked = masked or await self._masked(case)
-                except NotCalledError as error:
-                    steps.append(not_called(case, tier, error))
-                    _count_step(request, steps[-1])
-                    continue
-                case = replace(masked, deadline=case.deadline)
-            began_s = perf_counter()
-            steps.append(await self._step(case, tier, followed=followed))
-            _count_step(request, steps[-1], perf_counter() - began_s)
-            if steps[-1].declined is None:
+            step, masked = await self._at(case, tier, masked, followed=followed)
+            steps.append(step)
+            if step.declined is None:
                 break
         answered = concluded(unmasked, steps, reported=self._tiers.are_reported)
         if answered.declined is None:
@@ -98,6 +94,49 @@ class Climb:
         else:
             count(request, "declined", answered.declined.code)
         return answered
+
+    async def review(self, asked: ReviewAsked) -> Output | None:
+        """Return what a tier says of a text whose answer was kept, however sure it is; None where it says nothing.
+
+        A text under `deny` goes to no tier, not even to one inside the house: people alone review it.
+
+        Raises:
+            Retryable: the service is stopping; a redelivery tries again.
+            SpratError: as the audit raises it, when an egress record could not be written.
+        """
+        case = self._cases.read_review(asked)
+        tier = self._tiers.reviewer(asked.by, case.sender.section, case.question.task)
+        if tier is None or case.rule == "deny" or case.question.output not in COMPARED:
+            self._not_reviewed.add(f"no tier {asked.by} may see it")
+            return None
+        step, _ = await self._at(case, tier, None, followed=False)
+        if step.output is None:
+            self._not_reviewed.add("it gave none" if step.declined is None else step.declined.code)
+        return step.output
+
+    async def _at(
+        self, case: Escalation, tier: Tier, masked: Escalation | None, *, followed: bool
+    ) -> tuple[ClimbStep, Escalation | None]:
+        """Return what one tier says to a case, and the masked case, which is made once for all tiers.
+
+        Masking comes first, because stored answers are keyed by the masked text; it is deterministic and sends nothing.
+
+        Raises:
+            Retryable: the service is stopping.
+            SpratError: as the audit raises it, when an egress record could not be written.
+        """
+        if tier.masks(case.rule) and (tier.inside or case.rule != "deny"):
+            try:
+                masked = masked or await self._masked(case)
+            except NotCalledError as error:
+                step = not_called(case, tier, error)
+                _count_step(case.request, step)
+                return step, None
+            case = replace(masked, deadline=case.deadline)
+        began_s = perf_counter()
+        step = await self._step(case, tier, followed=followed)
+        _count_step(case.request, step, perf_counter() - began_s)
+        return step, masked
 
     async def _step(self, case: Escalation, tier: Tier, *, followed: bool) -> ClimbStep:
         """Return what one tier says to a case.

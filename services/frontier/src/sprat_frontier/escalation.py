@@ -3,9 +3,10 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from sprat.base.model import DEFAULT_MODEL
-from sprat_contracts import Declined, FrontierRequested, Output, Prediction, ReasonCode, ids
+from sprat_contracts import Declined, FrontierRequested, Output, Prediction, ReasonCode, ReviewAsked, ids
 from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_frontier.call_limiter import EscalationDeadline
 from sprat_frontier.fair_queue import Sender
@@ -16,6 +17,9 @@ from sprat_langid import language_detected
 from sprat_policy import ALL_OTHERS, TaskFile, effective_rule
 from sprat_privacy import MaskedText, restore
 from sprat_privacy.detectors.labels import numbered
+
+REVIEW: Final = "review"
+"""The reason of a case whose answer was kept, and is reviewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class Escalation:
     labels_to_keep: tuple[int, ...] = ()
     """Under `redact`: the labels that must not leave, counted from 1."""
     started_s: float = field(default_factory=time.perf_counter)
+
+    @property
+    def is_review(self) -> bool:
+        """Whether its answer was kept, and is reviewed."""
+        return self.request.reasons == (REVIEW,)
 
     @property
     def masked_counts(self) -> Mapping[str, int]:
@@ -153,6 +162,16 @@ class CaseReader:
             deadline=EscalationDeadline(min(prediction.origin.appended_at + wait_ms, latest_ms), self.clock),
             answer_id=str(ids.derive(ids.ANSWER, prediction.text_source, prediction.text_id, prediction.task)),
         )
+
+    def read_review(self, asked: ReviewAsked) -> Escalation:
+        """Return the case that a tier reviews: nobody waits for it, so it may wait as long as any case."""
+        request = FrontierRequested(
+            prediction=asked.prediction, reasons=(REVIEW,), labels=asked.labels, label_set=asked.label_set
+        )
+        prediction = asked.prediction
+        until = EscalationDeadline(self.clock.now_ms() + round(self.max_wait_s * 1000), self.clock)
+        own_id = str(ids.derive(ids.REVIEW, prediction.text_source, prediction.text_id, prediction.task))
+        return replace(self.read(request), deadline=until, answer_id=own_id)
 
 
 def _denied_by(prediction: Prediction, tenant_rule: str, section: str | None) -> str:

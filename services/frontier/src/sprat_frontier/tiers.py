@@ -156,6 +156,17 @@ class Tiers:
         groups = groupby(tiers, key=lambda tier: tier.rules.group or tier)
         return tuple(tier for _, group in groups for tier in sorted(group, key=lambda tier: tier.rank(question)))
 
+    def reviewer(self, name: str, section: str, task: str) -> Tier | None:
+        """Return the tier that reviews answers; None where the policy has none of this name for section and task.
+
+        Args:
+            name: of the tier; `frontier` without tiers in the policy.
+            section: name of the section of the policy.
+            task: name of the task.
+        """
+        named = (each for each in self._tiers if each.name == name or (name == FRONTIER and not self.are_reported))
+        return next((each for each in named if each.rules.takes(section, task)), None)
+
 
 def open_tiers(
     policy: Policy,

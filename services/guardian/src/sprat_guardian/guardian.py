@@ -103,7 +103,7 @@ class DrawHandler:
         """Return the message of the draws."""
         return ReviewAsked
 
-    def malformed(self, rejected: Rejected) -> Outcome:
+    def malformed(self, rejected: Rejected, topic: str) -> Outcome:
         """Reject what cannot be read: no other service does."""
         return Outcome(rejected=rejected)
 

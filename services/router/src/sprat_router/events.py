@@ -78,14 +78,9 @@ def frontier_request(
 ) -> FrontierRequested:
     """Return the request for a better answer, with the whole prediction, including fields unknown to this version.
 
-    The labels to choose from are those of the announced model, else `labels`; where the text asks for some, these.
+    The labels to choose from are those of `offered_labels`.
     """
-    options = requested_options(prediction)
-    known = models.labels(prediction.task, options.model)
-    offered = known.labels if known else labels
-    if options.labels is not None and offered is not None:
-        own = frozenset(offered)
-        offered = tuple(label for label in dict.fromkeys(options.labels) if label in own)
+    offered, label_set = offered_labels(prediction, models, labels)
     return FrontierRequested(
         prediction=prediction,
         reasons=decision.reasons,
@@ -94,8 +89,24 @@ def frontier_request(
         evidence=decision.evidence,
         level=decision.level,
         labels=offered,
-        label_set=known.label_set if known else None,
+        label_set=label_set,
     )
+
+
+def offered_labels(
+    prediction: Prediction, models: ModelTable, labels: tuple[str, ...] | None
+) -> tuple[tuple[str, ...] | None, str | None]:
+    """Return the labels for a large model to choose from, and the hash of all that its small model announces.
+
+    They are those of the announced model, else `labels`; where the text asks for some, these.
+    """
+    options = requested_options(prediction)
+    known = models.labels(prediction.task, options.model)
+    offered = known.labels if known else labels
+    if options.labels is not None and offered is not None:
+        own = frozenset(offered)
+        offered = tuple(label for label in dict.fromkeys(options.labels) if label in own)
+    return offered, known.label_set if known else None
 
 
 def requested_options(prediction: Prediction) -> TaskOptions:

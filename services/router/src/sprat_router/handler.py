@@ -34,6 +34,7 @@ from sprat_router.events import (
     concluded,
     frontier_request,
     kept,
+    offered_labels,
     request_event,
     requested_options,
     result_event,
@@ -100,7 +101,7 @@ class RouterHandler:
             case other:
                 raise Fatal(f"the router does not read {type(other).__name__}; check its topics")
 
-    def malformed(self, rejected: Rejected) -> Outcome:
+    def malformed(self, rejected: Rejected, topic: str) -> Outcome:
         """Reject the record: only the router rejects texts, and no other service reads its other topics."""
         return Outcome(rejected=rejected)
 
@@ -184,6 +185,9 @@ class RouterHandler:
         if drawn is None:
             return Outcome(events=(result,))
         asked = self._draws.asked(drawn, prediction, decision, self._reviewer(prediction, rule.review))
+        if asked.by != PEOPLE:
+            labels, label_set = offered_labels(prediction, self._models, self._labels_of_file(prediction.task))
+            asked = asked.model_copy(update={"labels": labels, "label_set": label_set})
         return Outcome(events=(result, review_event(asked, self._topics)))
 
     def _reviewer(self, prediction: Prediction, review: ReviewPolicy | None) -> str:
@@ -199,10 +203,14 @@ class RouterHandler:
         return self._alarms.steps(prediction.task, self._draws.cell(prediction))
 
     def _escalate(self, prediction: Prediction, decision: RouteDecision) -> Emit:
-        rules = self._policy.task(prediction.task)
-        labels = tuple(rules.labels) if isinstance(rules, TaskFile) and rules.has_labels else None
+        labels = self._labels_of_file(prediction.task)
         request = frontier_request(prediction, decision, self._models, labels)
         return request_event(request, self._topics, self._question_hash)
+
+    def _labels_of_file(self, task: str) -> tuple[str, ...] | None:
+        """Return the labels of a task's file; None where it has none."""
+        rules = self._policy.task(task)
+        return tuple(rules.labels) if isinstance(rules, TaskFile) and rules.has_labels else None
 
     def _not_requested(self, prediction: Prediction) -> Outcome | None:
         """Reject a prediction for a task that its text does not request: it gets no Result, and may have no topic."""

@@ -70,7 +70,7 @@ class SpecialistHandler:
         """Return the type of the records of `topic`: specialists read texts only."""
         return TextSubmitted
 
-    def malformed(self, rejected: Rejected) -> Outcome:
+    def malformed(self, rejected: Rejected, topic: str) -> Outcome:
         """Skip the record: the router writes the dead letter."""
         return Outcome(skipped="invalid")
 

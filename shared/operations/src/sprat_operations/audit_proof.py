@@ -29,8 +29,21 @@ _REPEATS: Final = 3
 """How often a record may stand there again. Kafka drops what its idempotent producer repeats, so once is rare; each
 more needs a producer that was replaced after an error, though the record had been written."""
 
-_REPEATED: Final = ("tenant", "task", "provider", "region", "model", "host", "bytes_out", "masked", "text_hash")
+_REPEATED: Final = (
+    "tenant",
+    "task",
+    "provider",
+    "region",
+    "model",
+    "host",
+    "purpose",
+    "bytes_out",
+    "masked",
+    "text_hash",
+)
 """Fields of an attempt that its outcome repeats."""
+REVIEW: Final = "review"
+"""Purpose of a call that reviews an answer."""
 _MISSING: Final = frozenset({"removed", "truncated", "no_attempt", "no_outcome", "no_call"})
 """Findings about records of the audit that are not there."""
 
@@ -466,6 +479,8 @@ class AuditProof:
         for call_id, call in self._calls.items():
             outcome = call.outcome
             if outcome is None or outcome.outcome != "answered" or outcome.chain is None or call_id in self._named:
+                continue
+            if outcome.purpose == REVIEW:  # its answer is a FeedbackGiven, which nobody signs: it proves nothing
                 continue
             if since_ms <= call.at_ms <= self._now_ms - self._grace_ms and outcome.chain.writer.startswith("frontier-"):
                 yield call

@@ -6,6 +6,7 @@ from sprat_policy.load import load_door_policy, load_guarded_policy, load_policy
 from sprat_policy.review_policy import OnAlarm, ReviewPolicy
 from sprat_policy.rules import (
     ALL_OTHERS,
+    COMPARED,
     PatternRule,
     Policy,
     PrivacyPolicy,
@@ -58,6 +59,7 @@ from sprat_policy.tiers import (
 
 __all__ = [
     "ALL_OTHERS",
+    "COMPARED",
     "FRONTIER",
     "INSIDE",
     "NO_FILES",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from sprat.base.errors import UserError
-from sprat_contracts import TASKS, ModelAnnounced
+from sprat_contracts import OUTPUTS, OWN_TASKS, TASKS, IntentOutput, LabelsOutput, ModelAnnounced, NerOutput, Output
 from sprat_contracts.reviews import PEOPLE
 from sprat_contracts.texts import FrontierRule
 from sprat_policy.section import HostName, PolicySection, variable_of
@@ -24,6 +24,8 @@ STRICTEST_FIRST: Final[tuple[FrontierRule, ...]] = ("deny", "redact", "allow")
 ALL_OTHERS: Final = "*"
 """The name of the policy for every tenant that has none of its own."""
 
+COMPARED: Final = frozenset({IntentOutput, LabelsOutput, NerOutput})
+"""Forms of which a tier's answer can be compared with the small model's."""
 MAX_WORD = 200
 MAX_PATTERN = 200
 _MAX_PROGRAM: Final = 1000
@@ -224,10 +226,19 @@ class Policy(PolicySection):
             if variable in tenant.key_variables:
                 yield f"{variable} is a signing key of tenant {name!r}, which no provider may know; name another one"
 
-    def problem_of_reviewer(self, task: str, by: str) -> str | None:
-        """Return why it cannot be reviewed by this one; None where it can be."""
+    def problem_of_reviewer(self, task: str, by: str, form: type[Output] | None = None) -> str | None:
+        """Return why it cannot be reviewed by this one; None where it can be.
+
+        Args:
+            task: whose answers are reviewed.
+            by: who reviews.
+            form: of its output; None: that of this version, or it is not known yet.
+        """
         if by == PEOPLE:
             return None
+        own = OWN_TASKS.get(task)
+        if (form or OUTPUTS.get(task, IntentOutput)) not in COMPARED or (own is not None and not own.asks_frontier):
+            return f"no tier reviews {task}: its answers cannot be compared, or no tier is asked; write {PEOPLE}"
         tiers = self.tiers or (TierPolicy(preset=FRONTIER),)
         tier = next((each for each in tiers if each.label == by), None)
         if tier is None:
@@ -259,14 +270,17 @@ class Policy(PolicySection):
         """Return this policy with those of tasks from files of their own, below the sections that it has for them.
 
         Raises:
-            UserError: a file names a reviewer that the policy does not have.
+            UserError: a file names a reviewer that the policy does not have, or that cannot review its answers.
         """
-        for name, rules in tasks.items():
-            for path, review in rules.reviews():
-                if problem := self.problem_of_reviewer(name, review.by):
-                    raise UserError(f"the file of the task {name}: {'.'.join(path)}.by: {review.by!r}: {problem}")
-        copy = self.model_copy()
         sections = self.tasks.of_files
+        for name, rules in tasks.items():
+            form = getattr(rules, "form", None)
+            found = [("the file of the task", each) for each in rules.reviews()]
+            found += [("the policy, tasks", each) for each in (sections[name].reviews() if name in sections else ())]
+            for where, (path, review) in found:
+                if problem := self.problem_of_reviewer(name, review.by, form):
+                    raise UserError(f"{where} {name}: {'.'.join(path)}.by: {review.by!r}: {problem}")
+        copy = self.model_copy()
         copy._added = {name: rules.below(sections.get(name)) for name, rules in tasks.items()}  # noqa: SLF001 - its own
         return copy
 

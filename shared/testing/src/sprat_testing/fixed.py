@@ -166,7 +166,7 @@ class FixedHandler:
         """Return the type of the records of `topic`: it reads texts only."""
         return TextSubmitted
 
-    def malformed(self, rejected: Rejected) -> Outcome:
+    def malformed(self, rejected: Rejected, topic: str) -> Outcome:
         """Skip the record: the router writes the dead letter."""
         return Outcome(skipped="invalid")
 

@@ -90,10 +90,11 @@ def frontier_channels(topics: Topics) -> Channels:
     """Return the topics that the frontier service reads and writes."""
     return Channels(
         service=FRONTIER,
-        description="Asks a frontier model about hard cases, within policy, budget and deadline.",
-        reads={topics.frontier_requests: FrontierRequested},
+        description="Asks a frontier model about hard cases, and reviews kept answers, within policy and budget.",
+        reads={topics.frontier_requests: FrontierRequested, topics.reviews: ReviewAsked},
         writes={
             topics.frontier_answers: FrontierAnswered,
+            topics.feedback: FeedbackGiven,
             topics.egress: EgressRecord,
             topics.dead_letters: None,
         },

@@ -90,8 +90,8 @@ class RecordHandler(Protocol):
         """Return the message that a topic of this service holds."""
         ...
 
-    def malformed(self, rejected: Rejected) -> Outcome:
-        """Decide on a record that cannot be decoded: one service per topic rejects it, the others skip it."""
+    def malformed(self, rejected: Rejected, topic: str) -> Outcome:
+        """Decide on a record that cannot be decoded: one service of its topic rejects it, the others skip it."""
         ...
 
     def oversized(self, received: Received[Any], emit: Emit) -> Outcome:

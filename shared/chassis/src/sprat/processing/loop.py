@@ -111,7 +111,7 @@ class LoopContext:
         try:
             item.received = self._authentic(record, self._with_language(receive(record, message_type)))
         except Rejected as rejected:
-            item.outcome = handler.malformed(rejected)
+            item.outcome = handler.malformed(rejected, record.topic)
         return item
 
     def _authentic(self, record: KafkaRecord, received: Received[Message]) -> Received[Message]:

@@ -15,7 +15,7 @@ from typing import Final
 from sprat.base.errors import UserError
 from sprat.base.review_tokens import is_drawn
 from sprat_contracts import ReviewAsked, ReviewClosed
-from sprat_contracts.reviews import RIGHT
+from sprat_contracts.reviews import BY_TIER, RIGHT
 from sprat_contracts.thresholds import NONE, SOME, Thresholds
 from sprat_training.evaluation.decision import Goal
 from sprat_training.evaluation.evaluate import check_unchanged, measured_of, so_far, store, why_nothing_certified
@@ -28,8 +28,6 @@ HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * HOUR_MS
 _LATE_MS: Final = 60_000
 """A draw of the last moment of an hour is on its topic at most so late in the next one."""
-BY_TIER: Final = "tier:"
-"""Begins the author of a tier's answers."""
 
 Draw = tuple[str, str, str]
 """Source, id and task of a text."""
