@@ -2,9 +2,19 @@
 
 import pytest
 
-from sprat_contracts import Topics
+from sprat_contracts import BUILT_IN, Topics
 from sprat_contracts.ids import TEXT, derive
-from sprat_gateway.page.queries import LiveFilter, health, live, one_text, overview, privacy
+from sprat_gateway.page.queries import (
+    LiveFilter,
+    WantedGoal,
+    health,
+    live,
+    one_text,
+    overview,
+    privacy,
+    to_label,
+    what_if,
+)
 from sprat_gateway.page.records import RecordReader, TextSample
 from sprat_gateway.page.retention import MOST_PAIRS
 from sprat_gateway.page.schema import open_reader, open_writer
@@ -55,6 +65,8 @@ QUERIES = {
     "a text": (one_text, OWN, str(derive(TEXT, "/crm", f"order-{MOST_PAIRS - 10}")), END),
     "privacy of a day": (privacy, OWN, "day", END),
     "health": (health, OWN, END),
+    "what waits for a label": (to_label, OWN, BUILT_IN, END),
+    "what another goal would keep": (what_if, OWN, WantedGoal(goal=0.9), END),
 }
 
 

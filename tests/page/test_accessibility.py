@@ -10,7 +10,7 @@ from support.page_door import Open, PageDoor, Stream
 from support.page_reviews import alarm, draw
 from support.shipped_models import announcements
 
-SCREENS = ("/", "/live", "/models", "/privacy", "/health", "/label", "/try", "text", "sign-in")
+SCREENS = ("/", "/live", "/models", "/what-if", "/privacy", "/health", "/label", "/try", "text", "sign-in")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,7 @@ def test_the_keyboard_is_enough(opened: Open, address: str) -> None:
     for key, heading in {
         "l": "Live",
         "m": "Models",
+        "w": "What if",
         "p": "Privacy",
         "h": "Health",
         "r": "To label",

@@ -55,7 +55,9 @@ def text(door: PageDoor, stream: Stream):
     return text
 
 
-@pytest.mark.parametrize("screen", ["/", "/live", "/models", "/privacy", "/health", "/label", "/try", "text"])
+@pytest.mark.parametrize(
+    "screen", ["/", "/live", "/models", "/what-if", "/privacy", "/health", "/label", "/try", "text"]
+)
 def test_markup_stays_text_on(screen: str, opened: Open, text) -> None:
     page = opened("/live" if screen == "text" else screen, key="evil")
     if screen in {"/live", "text"}:

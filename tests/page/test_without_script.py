@@ -27,7 +27,7 @@ def test_charts_are_tables(page: Page) -> None:
     expect(page.locator("canvas")).to_have_count(0)
 
 
-@pytest.mark.parametrize("screen", ["Live", "Models", "Privacy", "Health", "To label", "Try it"])
+@pytest.mark.parametrize("screen", ["Live", "Models", "What if", "Privacy", "Health", "To label", "Try it"])
 def test_every_screen_is_led_to_and_shows_itself(page: Page, screen: str) -> None:
     page.get_by_role("link", name=screen).first.click()
     expect(page.get_by_role("heading", level=1, name=screen)).to_be_visible()

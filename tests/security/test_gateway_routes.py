@@ -60,6 +60,7 @@ ROUTES = {
     "GET /page/texts/{uuid}": Route(ANY_KEY, query="?show=1"),
     "GET /page/texts/{uuid}/changes": Route(ANY_KEY, query="?show=1", streams=True),
     "GET /page/models": Route(ANY_KEY),
+    "GET /page/what-if": Route(ANY_KEY),
     "GET /page/privacy": Route(ANY_KEY),
     "GET /page/health": Route(ANY_KEY),
     "GET /page/label": Route(ANY_KEY),

@@ -1,6 +1,7 @@
 """Records of reviews and alarms about a `TracedText`, as the router, the guardian and reviewers write them."""
 
 from sprat_contracts import (
+    Accuracy,
     AlarmRaised,
     Envelope,
     FeedbackGiven,
@@ -10,6 +11,7 @@ from sprat_contracts import (
     ReviewAsked,
     ReviewCell,
     ReviewClosed,
+    Route,
     Traceparent,
     encode,
 )
@@ -32,6 +34,23 @@ def asked(text, task="intent", prediction=None, **changes):
         "token": TOKEN,
     }
     return ReviewAsked(**(fields | changes))
+
+
+def decided(text, estimated, *, certified=None, goal=0.95, reason=None, offset=0, **changes):
+    """Return prediction and Result of a text whose small answer reaches a level; None: it was not measured."""
+    worth = None if estimated is None else Accuracy(estimated=estimated, certified=certified, thresholds="0" * 16)
+    predicted = text.predicted().model_copy(update={"accuracy": worth})
+    kept = reason in (None, "confident") and estimated is not None and estimated >= goal
+    route = Route(
+        decision="kept" if kept else "escalated",
+        reason=reason or ("confident" if kept else "low_confidence"),
+        goal=goal,
+        evidence="estimated",
+        level=estimated,
+    )
+    cost = {} if kept else {"cost_eur": 0.01}
+    prediction = _record(text, text.topics.predictions("intent"), offset, 10, predicted)
+    return [prediction, text.result(40, offset=offset, route=route, **({"tenant": text.tenant} | cost | changes))]
 
 
 def draw(text, task="intent", offset=1, after_ms=300, **changes):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import mimetypes
 import re
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ SCREENS: Final = (
     ("Overview", "/", "o"),
     ("Live", "/live", "l"),
     ("Models", "/models", "m"),
+    ("What if", "/what-if", "w"),
     ("Privacy", "/privacy", "p"),
     ("Health", "/health", "h"),
     ("To label", "/label", "r"),
@@ -74,6 +76,7 @@ def environment(static: Mapping[str, StaticFile]) -> Environment:
         "duration": duration,
         "euro": euro,
         "share": share,
+        "share_up": share_up,
         "level": level,
         "size": size,
         "whole": whole,
@@ -131,6 +134,11 @@ def euro(amount: float | None) -> str:
 def share(value: float | None) -> str:
     """Return a probability or a share in per cent, rounded down: less than all is never shown as 100 %."""
     return "–" if value is None else f"{int(round(value * 1000, 6)) / 10:.1f} %"
+
+
+def share_up(value: float | None) -> str:
+    """Return a share of errors in per cent, rounded up: a bound is never shown lower than it is."""
+    return "–" if value is None else f"{math.ceil(round(value * 1000, 6)) / 10:.1f} %"
 
 
 def level(value: float | None) -> str:

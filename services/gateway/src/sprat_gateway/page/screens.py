@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from sprat_contracts import ids
+from sprat_contracts.thresholds import LEVELS
 from sprat_gateway.http.callers import Caller, admission_of, caller
 from sprat_gateway.http.problems import Problem
 from sprat_gateway.page import queries
 from sprat_gateway.page.pages import PageRoute, may_read, note_look, page_of, viewer_of
-from sprat_gateway.page.queries import LiveFilter, Span
+from sprat_gateway.page.queries import LiveFilter, Span, WantedGoal
 from sprat_gateway.page.queries.overview import SPANS
 from sprat_gateway.page.render import ROOT
 from sprat_gateway.page.store import now_ms
@@ -121,6 +122,21 @@ async def models(request: Request, known: Known) -> Response:
     """Screen 6: what serves, and from which confidence on its answers are how often right."""
     page = page_of(request)
     return page.screen(request, known, "models", {"seen": await page.read(queries.models)})
+
+
+@router.get("/what-if")
+async def what_if(
+    request: Request,
+    known: Known,
+    of: str | None = None,
+    goal: Annotated[float | None, Query(ge=LEVELS[0], le=LEVELS[-1])] = None,
+    evidence: Literal["estimated", "certified"] | None = None,
+    lines: Show = "",
+) -> Response:
+    """Screen 4: what another goal would keep, escalate and cost, beside today's."""
+    page, wanted = page_of(request), WantedGoal(of, goal, evidence)
+    seen = await page.read(queries.what_if, viewer_of(known), wanted, now_ms())
+    return page.screen(request, known, "what-if", {"seen": seen, "levels": LEVELS, "lines": lines == "1"})
 
 
 @router.get("/privacy")

@@ -13,6 +13,7 @@ from sprat_gateway.page.queries.privacy import Privacy, privacy
 from sprat_gateway.page.queries.text_path import one_text
 from sprat_gateway.page.queries.to_label import Queue, ToLabel, to_label
 from sprat_gateway.page.queries.viewer import HiddenText, Viewer
+from sprat_gateway.page.queries.what_if import WantedGoal, WhatIf, what_if
 
 __all__ = [
     "Health",
@@ -27,6 +28,8 @@ __all__ = [
     "Span",
     "ToLabel",
     "Viewer",
+    "WantedGoal",
+    "WhatIf",
     "health",
     "live",
     "models",
@@ -34,4 +37,5 @@ __all__ = [
     "overview",
     "privacy",
     "to_label",
+    "what_if",
 ]
