@@ -272,3 +272,19 @@ def test_tasks_from_files_are_answered_by_their_kind(tmp_path: Path) -> None:
         assert (topics.source, [each.label for each in topics.output.labels]) == ("frontier", ["billing", "delivery"])
         assert sprat.result(late, "clean").output.masked == "[PERSON_1] is late"
         assert sprat.result(late, "summary", timeout=30).output.content == "It is late."
+
+
+def test_a_kept_answer_is_drawn_where_the_policy_says_so(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "tasks: {intent: {review: {share: 1}}}\nregions: {}\ntenants: {default: {frontier: deny}}\n", "utf-8"
+    )
+    with Sprat(models="fixed", policy=policy, timeout=20) as sprat:
+        sprat.answer("card", intent="card_lost")
+        text = Text("I have lost my card")
+        sprat.publish(text)
+        sprat.expect_kept(text)
+        drawn = sprat.draw(text)
+        assert (drawn.prediction.output.label, drawn.share, drawn.by) == ("card_lost", 1.0, "people")
+        with pytest.raises(AssertionError, match=r"was not drawn after 0\.5 s"):
+            sprat.draw("another", timeout=0.5)

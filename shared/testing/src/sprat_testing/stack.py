@@ -15,10 +15,21 @@ from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.clients import close_in_time
 from sprat.kafka.lag import LagMeter
-from sprat_contracts import TASKS, IntentOutput, LabelsOutput, MaskedOutput, Output, Result, TextOutput, Topics
+from sprat_contracts import (
+    TASKS,
+    IntentOutput,
+    LabelsOutput,
+    MaskedOutput,
+    Output,
+    Result,
+    ReviewAsked,
+    TextOutput,
+    Topics,
+)
 from sprat_contracts.thresholds import LEVELS, nearest_levels, thousandths
 from sprat_local.processes.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
+from sprat_operations.reviews import read_waiting
 from sprat_testing.answers import FixedAnswer, FixedAnswers
 from sprat_testing.background_loop import BackgroundLoop
 from sprat_testing.http_door import HttpDoor, open_http_door
@@ -378,6 +389,22 @@ class Sprat:
         self._doors = self._doors or AsyncExitStack()
         return self._loop.run(open_http_door(self._doors, self.kafka, tenant, source), _CONNECT_S)
 
+    def draw(self, of: Text | str, task: str | None = None, *, timeout: float | None = None) -> ReviewAsked:
+        """Wait until a kept answer is drawn to be reviewed, and return the draw, as your own tool for reviews reads it.
+
+        The policy has `review: {share: 1}`, so that every kept answer is drawn.
+
+        Args:
+            of: the text, or its id.
+            task: the task, where the text asks for several.
+            timeout: seconds; None: that of this installation.
+
+        Raises:
+            AssertionError: it is not drawn in time.
+        """
+        id, timeout = of.id if isinstance(of, Text) else of, self._timeout if timeout is None else timeout
+        return self._loop.run(self._draw(id, task, timeout), timeout + _CONNECT_S)
+
     def kill(self, service: str) -> None:
         """Kill a service as a power cut would; it is started again. With fixed answers, all of them are `router`."""
         self._running.kill(service)
@@ -394,6 +421,20 @@ class Sprat:
         waiting.cancel()
         if follower.done():
             follower.result()
+
+    async def _draw(self, id: str, task: str | None, timeout_s: float) -> ReviewAsked:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    for each in await read_waiting(self.kafka, task):
+                        if each.asked.prediction.text_id == id:
+                            return each.asked
+                    await asyncio.sleep(_PAUSE_S)
+        except TimeoutError:
+            there = ", ".join(
+                f"{event.message.task}: {event.message.route.decision}" for event in self._outcomes.results(id)
+            )
+            raise AssertionError(f"{id} was not drawn after {timeout_s:g} s; its Results: {there or 'none'}") from None
 
     async def _settle(self, timeout_s: float) -> None:
         lag: Mapping[str, int] = {}
