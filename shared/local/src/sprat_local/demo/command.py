@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sprat_cli.app import make_app
-from sprat_cli.options import Bootstrap, Prefix, reject_misplaced_options
+from sprat_cli.options import Bootstrap, Json, Prefix, reject_misplaced_options
 
 LOG_WIDTH = 110
 """Columns without a terminal: a log should not be wrapped at 80."""
@@ -36,6 +36,7 @@ Exit codes:
 _GUARD = """\b
 Examples:
   sprat demo guard
+  sprat demo guard --json
 
 \b
 A small model is trained and certified, and serves. Then its traffic shifts. Half of what it keeps is drawn to be
@@ -132,12 +133,17 @@ def demo(
 
 
 @app.command("guard", epilog=_GUARD, short_help="Watch a certified model whose traffic shifts: reviews, an alarm.")
-def guard() -> None:
+def guard(*, as_json: Json = False) -> None:
     """Watch a certified model whose traffic shifts: reviews raise an alarm, and it falls back."""
-    from sprat_cli.terminal import say  # noqa: PLC0415 - as above
+    from dataclasses import asdict  # noqa: PLC0415 - as above
+
+    from sprat_cli.terminal import remark, say, say_json  # noqa: PLC0415 - as above
     from sprat_local.demo.guard import run_guard_demo  # noqa: PLC0415 - as above
 
-    seen = run_guard_demo(say)
+    seen = run_guard_demo(remark if as_json else say)
+    if as_json:
+        say_json({"type": "guard", **asdict(seen)})
+        return
     shares = " → ".join(f"{each:.0%}" for each in (seen.kept_before, seen.kept_in_alarm, seen.kept_after))
     say(
         f"\nKept: {shares} (before, in alarm, with the new version). The alarm came {seen.alarm_after_s:.0f} s "

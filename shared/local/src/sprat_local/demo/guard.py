@@ -82,7 +82,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Seen:
+class TrafficSeen:
     """What came of the traffic so far."""
 
     kept: deque[bool] = field(default_factory=lambda: deque(maxlen=_WINDOW))
@@ -142,16 +142,16 @@ def run_guard_demo(say: Say) -> GuardReport:
     """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # real failures arrive as exceptions
     with tempfile.TemporaryDirectory(prefix="sprat-guard-") as folder:
-        return _Run(Path(folder), say).run()
+        return _GuardRun(Path(folder), say).run()
 
 
-class _Run:
+class _GuardRun:
     """One run in a folder of its own."""
 
     def __init__(self, folder: Path, say: Say) -> None:
         self._folder = folder
         self._say = say
-        self._seen = Seen()
+        self._seen = TrafficSeen()
         self._train, self._traffic = desk_texts()
         self._desk_of: dict[str, str] = {}
         """The right desk by the id of a text."""
