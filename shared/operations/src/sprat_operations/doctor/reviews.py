@@ -9,6 +9,7 @@ from sprat.kafka.lag import LagSnapshot
 from sprat_contracts import AlarmRaised
 from sprat_contracts.reviews import ERRORS
 from sprat_operations.alarms import name_of
+from sprat_operations.services import module_of
 from sprat_policy import Policy
 
 
@@ -21,7 +22,7 @@ def check_guardian(policy: Policy, measured: LagSnapshot) -> Iterator[Check]:
         yield broken(
             "reviews",
             f"kept answers of {some_of(reviewed)} are drawn to be reviewed, and no guardian runs: no alarm is raised",
-            "start it: `sprat up`, or python -m sprat_guardian; draws wait in Kafka for 7 days",
+            f"start it: `sprat up`, or python -m {module_of(GUARDIAN)}; draws wait in Kafka for 7 days",
         )
     elif reviewed:
         yield ok("reviews", f"of {some_of(reviewed)}; the guardian has {counted(members, 'instance')}")
