@@ -3,14 +3,12 @@
 import math
 
 import numpy as np
-import pytest
 
 from sprat_contracts import ModelRef, ReviewCell, ReviewClosed
-from sprat_guardian import evidence as evidence_module
-from sprat_guardian.evidence import evidence
+from sprat_guardian import evidence
 from sprat_guardian.processes import DELTA, LEAST_REVIEWS, Processes, share_of_delta
 from tests.bench import guard_simulation
-from tests.bench.guard_simulation import BOUNDED, UNBOUNDED, alarms, always, false_alarms, limits, too_often
+from tests.bench.guard_simulation import BOUNDED, UNBOUNDED, always, false_alarms, first_alarms, too_often
 
 CELL = ReviewCell(tenant="shop", language="en")
 
@@ -34,45 +32,32 @@ def closed(number: int, *, wrong: bool) -> ReviewClosed:
 
 
 def test_a_simulated_alarm_comes_after_the_same_review_as_the_guardians() -> None:
-    errors = np.random.default_rng(1).random(400) < 0.15
+    errors = np.random.default_rng(1).random((400, 1)) < 0.15
     needed, allowed = 1 / share_of_delta(1), 1 - 0.95
     processes, raised = Processes(), {}
-    for number, wrong in enumerate(errors, 1):
+    for number, wrong in enumerate(errors[:, 0], 1):
         for process in processes.count(closed(number, wrong=bool(wrong))):
             raised[process.key.is_pooled] = number
 
-    assert raised == {
-        True: alarms(errors, limits(400, allowed, needed)),
-        False: alarms(errors, limits(400, allowed, needed, LEAST_REVIEWS)),
-    }
-
-
-@pytest.mark.parametrize("allowed", [0.01, 0.05])
-def test_an_alarm_needs_the_evidence_and_one_error_less_does_not_have_it(allowed: float) -> None:
-    for number, errors in enumerate(limits(500, allowed, 20), 1):
-        assert evidence(number, errors - 1, allowed) < 20 <= evidence(number, errors, allowed)
+    of_task, of_cell = first_alarms(errors, allowed, 1, (needed, 1), (needed, LEAST_REVIEWS))
+    assert raised == {True: of_task[0], False: of_cell[0]}
 
 
 def test_false_alarms_are_rare_and_evidence_that_is_too_large_is_found_out(monkeypatch) -> None:
     monkeypatch.setattr(guard_simulation, "ALLOWED", (0.02,))
     monkeypatch.setattr(guard_simulation, "CELLS", 3)
-    assert {one["stream"] for one in false_alarms(20, 500)} == BOUNDED.keys() | UNBOUNDED.keys()
+    assert {one["stream"] for one in false_alarms(20, 200)} == BOUNDED.keys() | UNBOUNDED.keys()
 
-    def raised() -> int:
-        errors = always(np.random.default_rng(2), 0.02, 400, 2_000)
-        return int(np.count_nonzero(alarms(errors, limits(2_000, 0.02, 1 / DELTA))))
+    def complaints() -> list[str]:
+        errors = always(np.random.default_rng(2), 0.02, 2_000, 400)
+        (alarms,) = first_alarms(errors, 0.02, 400, (1 / DELTA, 1))
+        share = guard_simulation._share(np.count_nonzero(alarms), 400)
+        return too_often([{"stream": "always the allowed chance", "cells": 1, "allowed": 0.02} | share])
 
-    def share(count: int) -> list[str]:
-        return too_often([{"stream": "always the allowed chance", "cells": 1, "allowed": 0.02, **upper(count)}])
-
-    def upper(count: int) -> dict[str, float]:
-        return guard_simulation._share(count, 400)
-
-    assert share(raised()) == []
-    # Bets that may be chosen after the answers: the evidence is that of the best one.
-    best = dict.fromkeys(evidence_module.BETS, 1.0)
-    monkeypatch.setattr(evidence_module, "BETS", best)
-    assert len(share(raised())) == 1
+    assert complaints() == []
+    # As if the best bet could be chosen after the answers.
+    monkeypatch.setattr(evidence, "BETS", dict.fromkeys(evidence.BETS, 1.0))
+    assert len(complaints()) == 1
 
 
 def test_what_breaks_the_hypothesis_has_no_bound() -> None:

@@ -1,15 +1,16 @@
 """The evidence against a goal, and the tests that a draw counts for."""
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count
+from itertools import count, pairwise, product
 
 import pytest
 
 from sprat_contracts import ModelRef, ReviewCell, ReviewClosed
 from sprat_contracts.reviews import CANNOT_TELL, RIGHT, UNANSWERED, WRONG
-from sprat_guardian.evidence import BETS, evidence
+from sprat_guardian.evidence import BETS, Evidence, unused_stake
 from sprat_guardian.processes import ALL_CELLS, DELTA, LEAST_REVIEWS, Process, Processes, share_of_delta
 
 pytestmark = pytest.mark.unit
@@ -19,6 +20,8 @@ SHOP_DE = ReviewCell(tenant="shop", language="de")
 JUNE = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)
 NEW_YEAR = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
 TEXTS = count()
+STREAMS = list(product([0, 1], repeat=8))
+"""All streams of eight reviews."""
 
 
 def closed(verdict: str = RIGHT, cell: ReviewCell = SHOP_EN, version: str = "1", **changed) -> ReviewClosed:
@@ -51,35 +54,53 @@ def until_alarm(processes: Processes, of=wrong, most: int = 1000) -> tuple[int, 
     raise AssertionError("no alarm")
 
 
-def chance(reviews: int, errors: int, of_an_error: float) -> float:
-    return math.comb(reviews, errors) * of_an_error**errors * (1 - of_an_error) ** (reviews - errors)
+def evidence(answers: Iterable[int], allowed: float) -> float:
+    found = Evidence(allowed)
+    for wrong in answers:
+        found.add(wrong)
+    return found.value
 
 
 @pytest.mark.parametrize("allowed", [0.005, 0.02, 0.2])
 def test_at_the_allowed_chance_of_an_error_the_evidence_is_one_on_average_and_below_it_less(allowed: float) -> None:
     def average(of_an_error: float) -> float:
-        return sum(chance(40, errors, of_an_error) * evidence(40, errors, allowed) for errors in range(41))
+        chances = ((of_an_error if wrong else 1 - of_an_error for wrong in each) for each in STREAMS)
+        return sum(math.prod(chance) * evidence(each, allowed) for chance, each in zip(chances, STREAMS, strict=True))
 
     assert average(allowed) == pytest.approx(1)
     assert average(allowed * 0.9) < 1 < average(allowed * 1.1)
 
 
-def test_the_evidence_is_the_stake_of_bets_at_each_review_in_any_order() -> None:
+def test_the_evidence_is_the_stake_of_bets_each_from_its_review_on() -> None:
     allowed, answers = 0.02, [0, 0, 1, 0, 1, 1, 0]
-    stakes = dict(BETS)
-    for answer in answers:
-        for odds in stakes:
-            bet = (odds - 1) / (1 + (odds - 1) * allowed)
-            stakes[odds] *= 1 + bet * (answer - allowed)
 
+    def won(odds: float, first: int) -> float:
+        bet = (odds - 1) / (1 + (odds - 1) * allowed)
+        return math.prod(1 + bet * (wrong - allowed) for wrong in answers[first:])
+
+    unused = [unused_stake(reviews) for reviews in range(len(answers) + 1)]
+    begun = [before - after for before, after in pairwise(unused)]
+    stakes = [part * stake * won(odds, first) for first, stake in enumerate(begun) for odds, part in BETS.items()]
     assert math.isclose(sum(BETS.values()), 1)
-    assert evidence(len(answers), sum(answers), allowed) == pytest.approx(sum(stakes.values()))
+    assert begun[0] == 0.5
+    assert min(begun) > 0
+    assert evidence(answers, allowed) == pytest.approx(sum(stakes) + unused[-1])
+
+
+def test_errors_after_many_good_reviews_are_found_nearly_as_soon_as_at_the_start() -> None:
+    def errors_until_an_alarm(good: int) -> int:
+        answers = [0] * good
+        while evidence(answers, 0.02) < 20:
+            answers += [1, 0, 0, 0, 0]
+        return sum(answers)
+
+    assert errors_until_an_alarm(0) == 4
+    assert errors_until_an_alarm(5_000) <= 13  # 154, were all bets made from the first review on
 
 
 def test_the_evidence_of_very_many_reviews_is_a_number() -> None:
-    assert evidence(10**7, 10**7, 0.005) > 1e300
-    assert math.isfinite(evidence(10**7, 10**7, 0.005))
-    assert evidence(10**9, 0, 0.2) < 1e-300
+    assert evidence([1] * 1_000, 0.005) == 1e300
+    assert 0 < evidence([0] * 20_000, 0.2) < 0.1
 
 
 def test_the_shares_of_all_tests_of_a_task_and_year_are_no_more_than_delta() -> None:
@@ -98,7 +119,7 @@ def test_the_whole_task_alarms_before_a_cell_with_fewer_than_fifty_reviews() -> 
 
     assert (pooled.key.cell, cell.key.cell) == (ALL_CELLS, SHOP_EN)
     assert first < 10
-    assert evidence(first - 1, first - 1, 0.02) < 1 / share_of_delta(1) <= evidence(first, first, 0.02)
+    assert evidence([1] * (first - 1), 0.02) < 1 / share_of_delta(1) <= evidence([1] * first, 0.02)
     assert first + more == LEAST_REVIEWS
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from sprat_contracts import ReviewCell, ReviewClosed, TextName
 from sprat_contracts.reviews import RIGHT, WRONG
-from sprat_guardian.evidence import evidence
+from sprat_guardian.evidence import Evidence
 
 DELTA: Final = 0.05
 """The chance of a false alarm that a task may have in a calendar year."""
@@ -65,6 +65,10 @@ class Process:
     """The latest texts with a wrong answer."""
     is_raised: bool = False
     """An alarm is raised once."""
+    _evidence: Evidence = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._evidence = Evidence(1 - self.key.goal)
 
     @property
     def needed(self) -> float:
@@ -74,12 +78,13 @@ class Process:
     @property
     def evidence(self) -> float:
         """The evidence against its goal so far."""
-        return evidence(self.reviews, self.errors, 1 - self.key.goal)
+        return self._evidence.value
 
     def count(self, closed: ReviewClosed) -> bool:
         """Count one more answered draw and return whether the alarm is raised by it."""
         self.since_ms = closed.drawn_at if self.since_ms is None else self.since_ms
         self.reviews += 1
+        self._evidence.add(closed.verdict == WRONG)
         if closed.verdict == WRONG:
             self.errors += 1
             self.wrong.append(TextName(text_source=closed.text_source, text_id=closed.text_id))
