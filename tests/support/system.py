@@ -118,10 +118,10 @@ async def simulating(**behaviour: object) -> AsyncIterator[str]:
         process.wait(10)
 
 
-def policy_with_reviews(folder: Path) -> Path:
+def policy_with_reviews(folder: Path, **review: object) -> Path:
     """Return a policy that draws every kept intent, and waits for no review as long as a person needs."""
     policy = yaml.safe_load(POLICY.read_text("utf-8"))
-    policy["tasks"]["intent"]["review"] = {"share": 1, "per_day": 1_000_000, "wait": "1s"}
+    policy["tasks"]["intent"]["review"] = {"share": 1, "per_day": 1_000_000, "wait": "1s"} | review
     path = folder / "policy.yaml"
     path.write_text(yaml.safe_dump(policy), "utf-8")
     return path
