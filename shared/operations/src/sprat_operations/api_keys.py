@@ -28,7 +28,7 @@ from sprat_contracts import TextSubmitted
 from sprat_operations import local_run
 
 Role = Literal["send", "read-texts", "label"]
-"""`send`: submit texts and read their Results. `read-texts`: see texts on the page. `label`: publish corrections."""
+"""`send`: submit texts and read their Results. `read-texts`: see texts on the page. `label`: answer reviews there."""
 ROLES: Final[tuple[Role, ...]] = ("send", "read-texts", "label")
 FILE: Final = "api-keys.json"
 """The file's name in the data folder of `sprat up`."""

@@ -19,7 +19,7 @@ Examples:
 Roles:
   send        submit texts and read their Results
   read-texts  see texts on the page; each look is one line in the gateway's log
-  label       publish corrections
+  label       answer reviews and correct texts on the page, with read-texts
 
 \b
 The key is shown once: the file holds its SHA-256 alone. Two keys of a tenant and source with the same roles can be
