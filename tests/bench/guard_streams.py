@@ -33,7 +33,7 @@ from sprat_contracts import (
     decode,
     encode,
 )
-from sprat_contracts.reviews import ERRORS, WRONG
+from sprat_contracts.reviews import ERRORS, SHIFT, WRONG
 from sprat_guardian.__main__ import GuardianSettings
 from sprat_guardian.__main__ import build as build_guardian
 from sprat_intent.__main__ import SERVICE as INTENT
@@ -55,7 +55,7 @@ BLOCK: Final = 250
 """Texts between two looks at the alarms."""
 MOST: Final = 4_000
 """Texts after the change; what is not found by then is not found."""
-_WITHIN_S: Final = 120
+_WITHIN_S: Final = 300
 _POLICY: Final = f"""
 tasks:
   intent:
@@ -147,19 +147,21 @@ async def _measure(shift: Shift, bootstrap: str, redis_url: str, prefix: str, po
     common |= {"drain_s": settings.drain_s, "_env_file": None}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
-            running("router", RouterSettings(policy=policy, lag_every_s=0, **common), build_router)
+            running("router", RouterSettings(policy=policy, lag_every_s=0, **common), build_router, timeout_s=_WITHIN_S)
         )
-        await stack.enter_async_context(running("guardian", GuardianSettings(policy=policy, **common), build_guardian))
+        await stack.enter_async_context(
+            running("guardian", GuardianSettings(policy=policy, **common), build_guardian, timeout_s=_WITHIN_S)
+        )
         stream = await stack.enter_async_context(_stream(bootstrap, topics))
         async with _intent(shift.model, common):
             await stream.send(_drawn(shift.usual, BEFORE, random), shift.language)
-            before = _counts(stream)
+            before, warned_before = _counts(stream), _is_warned(stream)
             if shift.promoted is None:
                 await _until_alarm(stream, shift, random)
         if shift.promoted is not None:
             async with _intent(shift.promoted, common):
                 await _until_alarm(stream, shift, random)
-    return _figures(shift, stream, before)
+    return _figures(shift, stream, before) | {"warned_before": warned_before, "warned": _is_warned(stream)}
 
 
 async def _until_alarm(stream: Stream, shift: Shift, random: np.random.Generator) -> None:
@@ -192,7 +194,7 @@ async def _stream(bootstrap: str, topics: Topics) -> AsyncIterator[Stream]:
 @asynccontextmanager
 async def _intent(model: Path, common: dict[str, Any]) -> AsyncIterator[None]:
     settings = INTENT.settings(intent={"artefact": model}, **common)
-    async with running("intent", settings, INTENT.build, model=DEFAULT_MODEL) as context:
+    async with running("intent", settings, INTENT.build, model=DEFAULT_MODEL, timeout_s=_WITHIN_S) as context:
         await eventually(lambda: context.consumers and context.consumers[0].assignment(), _WITHIN_S)
         yield
 
@@ -207,16 +209,21 @@ def _counts(stream: Stream) -> tuple[int, int, int]:
     return len(stream.closed), wrong, stream.kept + stream.escalated
 
 
+def _is_warned(stream: Stream) -> bool:
+    return any(each.kind == SHIFT for each in stream.alarms)
+
+
 def _figures(shift: Shift, stream: Stream, before: Sequence[int]) -> dict[str, Any]:
     closed, wrong, texts = before
     reviews, errors, all_texts = (now - then for now, then in zip(_counts(stream), before, strict=True))
     alarm = next((each for each in stream.alarms if each.kind == ERRORS), None)
-    after = None if alarm is None else alarm.reviews - (closed if shift.promoted is None else 0)
+    # Only a wrong answer raises an alarm, which names it last.
+    raised_by = None if alarm is None else alarm.texts[-1].text_id
+    after = next((place for place, each in enumerate(stream.closed, 1 - closed) if each.text_id == raised_by), None)
     return {
         "data": shift.data,
         "change": shift.name,
         "before": {"texts": texts, "reviews": closed, "errors": wrong},
         "then": {"texts": all_texts, "reviews": reviews, "errors": errors},
         "alarm_after": after,
-        "alarms": [f"{each.kind} {each.cell.language or '*'}" for each in stream.alarms],
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tests.bench.guard_simulation import A_DAY, BOUNDED, DELTA, MARGIN, TESTS
-from tests.bench.table import Figures, lines, parts, percent
+from tests.bench.table import Figures, lines, percent
 
 TITLES: Final[Mapping[str, str]] = {
     "anchor": "one test at δ 0.05",
@@ -34,18 +34,48 @@ def false_alarms(figures: Figures) -> str:
 
 def until_alarm(figures: Figures) -> str:
     """Return reviews and days until the alarm."""
-    head = ["allowed, %", "wrong, %", *(f"{TITLES[name]}: reviews, days" for name in TESTS)]
+    head = ["good reviews before", "allowed, %", "wrong, %", *(f"{TITLES[name]}: reviews, days" for name in TESTS)]
     rows = (
         [
+            f"{one['good']:,}",
             f"{100 * one['allowed']:.0f}",
             f"{100 * one['allowed'] * one['times']:.0f}",
             *(_reviews_and_days(one[name]) for name in TESTS),
         ]
         for one in figures["until_alarm"]
     )
-    return parts(lines(head, rows))
+    return lines(head, rows)
 
 
 def _reviews_and_days(numbers: Mapping[str, int]) -> str:
     median, most = numbers["median"], numbers["p90"]
     return f"{median:,} ({most:,}); {median / A_DAY:.1f} ({most / A_DAY:.1f})"
+
+
+def streams(figures: Figures) -> str:
+    """Return of each change in a real stream whether and when its errors were found."""
+    head = ["data", "change", "wrong before, % (reviews)", "wrong after, %", "reviews until the alarm"]
+    rows = (
+        [
+            one["data"],
+            one["change"],
+            f"{_wrong(one['before'])} ({one['before']['reviews']:,})",
+            _wrong(one["then"]),
+            _found(one),
+            _warned(one),
+        ]
+        for one in figures["streams"]
+    )
+    return lines([*head, "warned of a shift"], rows)
+
+
+def _wrong(counted: Mapping[str, int]) -> str:
+    return percent(counted["errors"] / counted["reviews"] if counted["reviews"] else None)
+
+
+def _found(one: Figures) -> str:
+    return f"none in {one['then']['reviews']:,}" if one["alarm_after"] is None else f"{one['alarm_after']:,}"
+
+
+def _warned(one: Figures) -> str:
+    return "before it" if one["warned_before"] else "yes" if one["warned"] else "no"
