@@ -2,20 +2,26 @@
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from conftest import Kafka
 from sprat.kafka.publisher import OutRecord
 from sprat.registry.announcements import announcement_record
-from sprat_contracts import AlarmRaised, ReviewClosed, Topics, decode
+from sprat_contracts import AlarmRaised, ReviewAsked, ReviewClosed, Topics, decode
+from sprat_contracts.reviews import RIGHT, WRONG
+from sprat_contracts.topics import DAY_MS
 from sprat_guardian.shift import WINDOW
+from sprat_guardian.writing import RecordWriter
 from sprat_operations.feedback import feedback_record
 from support.even_results import even_thresholds, result_of
 from support.killed_guardian import MODULE, POINTS, killed
@@ -169,3 +175,62 @@ async def test_while_one_hangs_another_takes_over_and_nothing_is_closed_twice(
     await asyncio.sleep(3)  # for what the one that hung would still write
     assert [each.text_id for each in await closed(kafka, topics)] == ["a", "b", "c"]
     assert all(process.poll() is None for process in processes.values())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_thousand_results_cost_at_most_60_ms_of_cpu_and_a_year_of_reviews_100_mb(
+    kafka: Kafka, topics: Topics, start: Start, tmp_path: Path
+) -> None:
+    """By a stream of 1,000 Results a second, with all that the guardian does meanwhile."""
+    writer = RecordWriter(topics, "guardian", SIGNATURES)
+    count, year_ms, now = 73_000, 365 * DAY_MS, int(time.time() * 1000)
+    one = closed_like(drawn())
+    ends = (
+        one.model_copy(
+            update={
+                "text_id": f"t-{number}",
+                "drawn_at": now - year_ms + number * year_ms // count,
+                "verdict": RIGHT if number % 50 else WRONG,
+            }
+        )
+        for number in range(count)
+    )
+    await write_fast(kafka, (writer.record(each) for each in ends))
+    await write(
+        kafka, [announcement_record(topics, announced(thresholds=even_thresholds()), "intent", None, SIGNATURES)]
+    )
+    process = psutil.Process(start("costs").pid)
+    await eventually(lambda: "results are read" in (tmp_path / "costs.log").read_text(), 120)
+    chance, seconds = random.Random(1), 20
+    results = [OutRecord(topics.results("intent"), None, result_of(chance.random())) for _ in range(1_000)]
+    before = cpu_s(process)
+    for _ in range(seconds):
+        began = time.monotonic()
+        await write_fast(kafka, results)
+        await asyncio.sleep(max(0, began + 1 - time.monotonic()))
+    await asyncio.sleep(2)
+    spent_ms = (cpu_s(process) - before) * 1000 / seconds
+    memory_mb = process.memory_info().rss / 1e6
+    assert (spent_ms <= 60, memory_mb <= 100) == (True, True), f"{spent_ms:.0f} ms, {memory_mb:.0f} MB"
+
+
+def cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def closed_like(asked: ReviewAsked) -> ReviewClosed:
+    of = asked.prediction
+    route = {
+        name: getattr(asked, name) for name in ("cell", "goal", "evidence", "level", "hash", "share", "least_share")
+    }
+    about = {"text_id": of.text_id, "text_source": of.text_source, "task": of.task, "model": of.model}
+    return ReviewClosed(**about, **route, says="some", confidence=0.9, drawn_at=0, verdict=RIGHT, by="agent-1")
+
+
+async def write_fast(kafka: Kafka, records: Iterable[OutRecord]) -> None:
+    async with producing(kafka.bootstrap) as producer:
+        for each in records:
+            await producer.send(each.topic, each.value, each.key, headers=list(each.headers))
+        await producer.flush()
