@@ -239,12 +239,16 @@ async def test_beside_what_was_saved_stands_what_reviews_found(tmp_path):
     verdicts = ["right", "right", "wrong", "cannot_tell", "unanswered", "right"]
     records = [closed(numbered(n), verdict, offset=n, after_ms=900) for n, verdict in enumerate(verdicts)]
     records.append(closed(numbered(5), "wrong", offset=20, after_ms=950, disputed=True))
+    records += [
+        closed(numbered(30 + n), verdict, offset=30 + n, after_ms=900, by="tier:large")
+        for n, verdict in enumerate(verdicts[:3])
+    ]
     records.append(closed(numbered(9, tenant="globex"), "wrong", offset=21, after_ms=950))
     async with filled_store(tmp_path, *records) as filled:
         shown = await filled.show(overview, OWN, "hour", NOW)
         later = await filled.show(overview, OWN, "hour", NOW + 2 * 3_600_000)
         others = await filled.show(overview, replace(OWN, source="/shop"), "hour", NOW)
-    assert shown.reviewed == ReviewCounts(right=2, wrong=1, undecided=3)
+    assert shown.reviewed == ReviewCounts(right=2, wrong=1, undecided=3, agreed=2, disagreed=1)
     assert (list(shown.tasks), shown.reviewed_tasks["intent"].decided) == (["intent"], 3)
     assert later.reviewed == others.reviewed == ReviewCounts()
 

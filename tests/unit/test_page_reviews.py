@@ -59,6 +59,14 @@ async def test_the_first_record_of_a_draw_counts_and_a_dispute_is_noted(tmp_path
     assert rows(tmp_path, "closed", "verdict, disputed") == [("right", 1)]
 
 
+async def test_a_review_is_a_tiers_where_that_was_asked_also_if_it_gave_no_answer(tmp_path):
+    text, other = TracedText(), TracedText("order-8")
+    records = [closed(text, "unanswered"), draw(text, by="large"), closed(other, by="tier:other", offset=2)]
+    async with filled_store(tmp_path, *records):
+        pass
+    assert sorted(rows(tmp_path, "closed", "tier")) == [("large",), ("other",)]
+
+
 async def test_an_alarm_that_is_out_of_date_changes_nothing(tmp_path):
     text = TracedText()
     records = [alarm(text, 1), alarm(text, 2, offset=2, state="cleared"), alarm(text, 1, offset=3)]

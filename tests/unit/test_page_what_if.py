@@ -130,6 +130,7 @@ async def test_errors_are_of_reviews_of_what_the_goal_keeps(tmp_path):
     [
         {"model": ModelRef(name="en-fast", version="v0")},
         {"full": True},
+        {"by": "tier:large"},
         {"goal": 0.99},
         {"goal": None, "evidence": None},
         {"hash": "9000000000000000", "share": 0.9},

@@ -19,21 +19,23 @@ from sprat_contracts import (
     Topics,
     ids,
 )
-from sprat_contracts.reviews import CLEARED
+from sprat_contracts.reviews import CLEARED, PEOPLE
 from sprat_operations.reviews import REVIEW
 
 _DRAWN: Final = """INSERT OR IGNORE INTO draws (name, tenant, source, text_id, task, uuid, key, offset, at, expires, by,
 token, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _CLOSED: Final = """INSERT OR IGNORE INTO closed (name, tenant, source, text_id, task, asked, version, cell_tenant,
-language, says, confidence, goal, evidence, hash, least, full, at, ended, expires, verdict, disputed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"""
-_WHOSE: Final = """UPDATE closed SET tenant = (SELECT tenant FROM draws WHERE draws.name = closed.name)
-WHERE name = ? AND tenant IS NULL"""
+language, says, confidence, goal, evidence, hash, least, full, at, ended, expires, verdict, disputed,
+tier) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"""
+_WHOSE: Final = """UPDATE closed SET tenant = coalesce(closed.tenant, draws.tenant),
+tier = coalesce(tier, nullif(draws.by, ?)) FROM draws WHERE closed.name = ? AND draws.name = closed.name"""
 _GIVEN: Final = "INSERT OR IGNORE INTO given (name, token, source, text_id, at, expires) VALUES (?, ?, ?, ?, ?, ?)"
 _ALARM: Final = """INSERT INTO alarms (key, number, task, tenant, value) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET number = excluded.number, value = excluded.value
 WHERE excluded.number > alarms.number"""
 _SCALE: Final = 2.0**64
+_TIER: Final = "tier:"
+"""Begins who has answered, where it is a tier."""
 OTHERS: Final = "default"
 """The tenant of a cell of all whom the policy does not name."""
 
@@ -70,7 +72,7 @@ class DrawnRow(ReviewRow):
         when = (uuid, None if key is None else b64decode(key), self.offset, self.at, self.expires)
         value = self.asked.model_dump_json()
         connection.execute(_DRAWN, (name, *of, *when, self.asked.by, self.asked.token, value))
-        connection.execute(_WHOSE, (name,))
+        connection.execute(_WHOSE, (PEOPLE, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,9 @@ class ClosedRow(ReviewRow):
         of = (tenant, each.text_source, each.text_id, each.task, each.asked_model, each.model and each.model.version)
         cell = (each.cell.tenant, each.cell.language, each.says, each.confidence, each.goal, each.evidence)
         drawn = (int(each.hash, 16) / _SCALE, each.least_share, each.full, each.drawn_at)
-        connection.execute(_CLOSED, (name, *of, *cell, *drawn, self.ended, self.expires, each.verdict))
-        connection.execute(_WHOSE, (name,))
+        tier = (each.by or "").removeprefix(_TIER) if (each.by or "").startswith(_TIER) else None
+        connection.execute(_CLOSED, (name, *of, *cell, *drawn, self.ended, self.expires, each.verdict, tier))
+        connection.execute(_WHOSE, (PEOPLE, name))
 
 
 @dataclass(frozen=True, slots=True)

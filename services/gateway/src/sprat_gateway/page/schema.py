@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 FILE: Final = "page.sqlite3"
-VERSION: Final = 4
+VERSION: Final = 5
 """A store of another version is made anew from the topics."""
 _BUSY_S: Final = 10.0
 """How long a writer waits for another one: `sprat erase` is one."""
@@ -99,7 +99,7 @@ CREATE TABLE closed (
     asked TEXT NOT NULL, version TEXT, cell_tenant TEXT, language TEXT, says TEXT NOT NULL, confidence REAL NOT NULL,
     goal REAL, evidence TEXT, hash REAL NOT NULL, least REAL NOT NULL, full INTEGER NOT NULL,
     at INTEGER NOT NULL, ended INTEGER NOT NULL, expires INTEGER NOT NULL, verdict TEXT NOT NULL,
-    disputed INTEGER NOT NULL
+    disputed INTEGER NOT NULL, tier TEXT
 ) WITHOUT ROWID;
 CREATE INDEX closed_by_owner ON closed (tenant, source, ended);
 CREATE TABLE given (

@@ -4,7 +4,7 @@ import shlex
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 from uuid import UUID
 
@@ -24,15 +24,23 @@ class ReviewCounts:
     wrong: int = 0
     undecided: int = 0
     """Nobody answered, nobody could tell, or two answers differ."""
+    agreed: int = 0
+    """Of those that a tier has answered: that is no accuracy."""
+    disagreed: int = 0
 
     @property
     def decided(self) -> int:
         """How many say whether the answer was right."""
         return self.right + self.wrong
 
+    @property
+    def any(self) -> bool:
+        """Whether one ended."""
+        return any(astuple(self))
+
     def __add__(self, other: "ReviewCounts") -> "ReviewCounts":
         """Return both together."""
-        return ReviewCounts(self.right + other.right, self.wrong + other.wrong, self.undecided + other.undecided)
+        return ReviewCounts(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,8 @@ class StandingAlarm:
     """Uuid and id of those with a wrong answer that are the viewer's own."""
 
 
-_ENDED: Final = """SELECT task, verdict, disputed, count(*) FROM closed
-WHERE tenant = ? AND source = ? AND ended >= ? AND ended < ? AND expires > ? GROUP BY task, verdict, disputed"""
+_ENDED: Final = """SELECT task, verdict, disputed, tier IS NOT NULL, count(*) FROM closed
+WHERE tenant = ? AND source = ? AND ended >= ? AND ended < ? AND expires > ? GROUP BY 1, 2, 3, 4"""
 _STANDING: Final = """SELECT value FROM alarms
 WHERE value IS NOT NULL AND (tenant IS NULL OR tenant IN (?, ?)) ORDER BY key"""
 _OWN: Final = "SELECT 1 FROM texts WHERE uuid = ? AND tenant = ? AND source = ?"
@@ -59,10 +67,13 @@ def reviews_by_task(
     """Return by task what the reviews found that ended in a span of time."""
     found: defaultdict[str, ReviewCounts] = defaultdict(ReviewCounts)
     span = (begin_ms, end_ms, begin_ms)
-    for task, verdict, disputed, count in connection.execute(_ENDED, (viewer.tenant, viewer.source, *span)):
-        right = verdict == RIGHT and not disputed
-        wrong = verdict == WRONG and not disputed
-        found[task] += ReviewCounts(count * right, count * wrong, count * (not right and not wrong))
+    for task, verdict, disputed, by_tier, count in connection.execute(_ENDED, (viewer.tenant, viewer.source, *span)):
+        if disputed or verdict not in {RIGHT, WRONG}:
+            found[task] += ReviewCounts(undecided=count)
+        elif by_tier:
+            found[task] += ReviewCounts(agreed=count * (verdict == RIGHT), disagreed=count * (verdict == WRONG))
+        else:
+            found[task] += ReviewCounts(count * (verdict == RIGHT), count * (verdict == WRONG))
     return found
 
 

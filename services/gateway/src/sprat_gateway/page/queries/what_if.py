@@ -123,7 +123,8 @@ _SERVING: Final = """SELECT version, json_extract(CAST(value AS TEXT), '$.thresh
 WHERE task = ? AND model = ?
 AND json_extract(CAST(value AS TEXT), '$.owns_from') IS NOT NULL ORDER BY at DESC LIMIT 1"""
 _CLOSED: Final = """SELECT language, says, confidence, goal, evidence, verdict, disputed, hash, least FROM closed
-WHERE tenant = ? AND source = ? AND task = ? AND asked = ? AND version = ? AND at >= ? AND expires > ? AND NOT full"""
+WHERE tenant = ? AND source = ? AND task = ? AND asked = ? AND version = ? AND at >= ? AND expires > ?
+AND NOT full AND tier IS NULL"""
 
 
 def what_if(connection: sqlite3.Connection, viewer: Viewer, wanted: WantedGoal, now_ms: int) -> WhatIf | None:
