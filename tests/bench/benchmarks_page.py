@@ -22,6 +22,7 @@ PAGES: Final = (
         for page in ("index", "speed", "intent", "names", "translation", "privacy", "training", "guard")
     ),
     ROOT / "docs/deploy/sizing.md",
+    ROOT / "docs/guides/promise.md",
     ROOT / "docs/limits.md",
     ROOT / "docs/privacy.md",
 )
@@ -75,9 +76,11 @@ def names(page: str) -> list[str]:
 
 def quoted() -> dict[str, str]:
     """Return every figure that a sentence quotes, by its name."""
-    return model_tables.quoted(read("models"), read("languages")) | privacy_tables.masked_queries(
-        read("masked-queries")
-    )
+    return {
+        **model_tables.quoted(read("models"), read("languages")),
+        **privacy_tables.masked_queries(read("masked-queries")),
+        **guard_tables.quoted(read("guard")),
+    }
 
 
 def generated() -> dict[str, str]:

@@ -47,6 +47,13 @@ def until_alarm(figures: Figures) -> str:
     return lines(head, rows)
 
 
+def quoted(figures: Figures) -> dict[str, str]:
+    """Return the reviews until a task's first test alarms, where three times the allowed 2 % are wrong."""
+    found = {one["good"]: one for one in figures["until_alarm"] if (one["allowed"], one["times"]) == (0.02, 3)}
+    at_first, later = (f"{found[good]['task']['median']:,}" for good in sorted(found))
+    return {"alarm-at-first": at_first, "alarm-later": later}
+
+
 def _reviews_and_days(numbers: Mapping[str, int]) -> str:
     median, most = numbers["median"], numbers["p90"]
     return f"{median:,} ({most:,}); {median / A_DAY:.1f} ({most / A_DAY:.1f})"
