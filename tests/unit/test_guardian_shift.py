@@ -1,7 +1,11 @@
 """Warnings without labels: answers that are not those of the measured rows, and none where they are."""
 
+import json
+import math
 import random
+import string
 from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -95,6 +99,33 @@ def test_what_is_no_result_or_has_no_calibrated_confidence_is_left_out() -> None
         assert seen_in(value) is None
     assert seen_in(result_of(0.9)) is not None
     assert alarms([result_of(0.9)] * WINDOW, ShiftWatch(table(announced()))) == [], "a model that was not measured"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"task": []},
+        {"asked_model": [1]},
+        {"language": "<b>\x1b[2J"},
+        {"confidence": "sure"},
+        {"confidence": math.inf},
+        {"model": {"name": "small", "version": []}},
+        {"route": {"decision": "kept", "reason": "confident", "goal": math.inf, "evidence": "estimated"}},
+        {"route": {"decision": "kept", "reason": "confident", "threshold": []}},
+        {"route": {"decision": "kept", "reason": []}},
+    ],
+)
+def test_a_forged_result_ends_nothing(changed: dict[str, Any]) -> None:
+    """Results are not signed."""
+    value = json.dumps(json.loads(result_of(0.9)) | changed).encode()
+    assert alarms([value] * WINDOW) == []
+
+
+def test_texts_in_ever_new_languages_take_no_more_memory() -> None:
+    watch = ShiftWatch(table(announced(thresholds=even_thresholds())))
+    languages = ["".join(each) for each in product(string.ascii_lowercase, repeat=3)][:1_500]
+    alarms((result_of(0.9, language=each) for each in languages), watch)
+    assert len(watch._windows) == 1_000
 
 
 def test_a_difference_counts_where_it_is_large_and_no_chance() -> None:

@@ -9,14 +9,16 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
+from pydantic import Field, TypeAdapter
 from pydantic_core import from_json
 
 from sprat.base.model import DEFAULT_MODEL
 from sprat.base.review_tokens import language_of_cell
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import AlarmRaised, ModelRef, ReviewCell, Thresholds
+from sprat_contracts.base import Probability
 from sprat_contracts.predictions import UNCHANGED
 from sprat_contracts.reviews import SHIFT
 from sprat_contracts.thresholds import NONE, SOME, Cell, Says
@@ -32,6 +34,8 @@ LEAST_DEVIATIONS: Final = 4.0
 _BY_POLICY: Final = frozenset({"out_of_scope", "uncalibrated", "unknown_label", "no_service", "alarm"})
 """Reasons of an escalation that say nothing of the confidence."""
 _END_OF_TIME: Final = 1 << 62
+_MOST_WINDOWS: Final = 1_000
+"""Whoever writes texts names their languages: with more of them, the oldest window begins anew."""
 
 
 class SeenAnswer(NamedTuple):
@@ -39,22 +43,26 @@ class SeenAnswer(NamedTuple):
 
     task: str
     asked_model: str
-    language: str
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,8}$")]
     version: str | None
     """Of the model; None where it gave no answer."""
     said: Says | None
     """None where the Result does not tell."""
-    confidence: float | None
+    confidence: Probability | None
     escalated: bool
-    kept_from: tuple[float | None, str | None, float | None]
+    kept_from: tuple[Probability | None, str | None, Probability | None]
     """Goal and evidence, or the confidence from which on an answer is kept."""
     reason: str
+
+
+_SEEN: Final = TypeAdapter(SeenAnswer)
 
 
 def seen_in(value: bytes) -> SeenAnswer | None:
     """Return what a Result says; None where it is none, or its confidence is not that of a model over all labels.
 
-    Of a Result little is needed: it is not validated, which would take most of the guardian's time.
+    Of a Result little is needed: the rest is not validated, which would take most of the guardian's time. What is
+    needed is: Results are not signed, and whoever writes to their topics could otherwise end the process.
     """
     try:
         result = from_json(value)
@@ -65,7 +73,7 @@ def seen_in(value: bytes) -> SeenAnswer | None:
         model = None if small is None else small["model"]
         if result.get("renormalised") or (model is not None and model.get("stage") == UNCHANGED):
             return None
-        return SeenAnswer(
+        seen = (
             result["task"],
             result.get("asked_model") or DEFAULT_MODEL,
             language_of_cell(language),
@@ -76,6 +84,7 @@ def seen_in(value: bytes) -> SeenAnswer | None:
             (route.get("goal"), route.get("evidence"), route.get("threshold")),
             route["reason"],
         )
+        return _SEEN.validate_python(seen)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -196,6 +205,8 @@ class ShiftWatch:
         key = (seen.task, seen.asked_model, seen.language)
         window = self._windows.get(key)
         if window is None or window.thresholds.thresholds_version != thresholds.thresholds_version:
+            if len(self._windows) >= _MOST_WINDOWS:
+                del self._windows[next(iter(self._windows))]
             window = self._windows[key] = AnswerWindow(thresholds, seen.language, at)
         window.add(seen)
         if window.count < WINDOW:
