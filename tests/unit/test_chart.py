@@ -605,7 +605,8 @@ def test_each_service_scales_on_lag_and_on_age_between_its_bounds(production: li
         service = name.removeprefix("sprat-")
         group = service if service in {"router", "frontier"} else f"{service}.default"
         topics = {lag["metadata"]["topic"] for lag in lags}
-        assert topics == set(topics_read_by(group, Topics()))
+        # Draws are in one partition: more pods would not read them sooner.
+        assert topics == set(topics_read_by(group, Topics())) - {Topics().reviews}
         assert len({lag["name"] for lag in lags}) == len(lags)
         assert {(lag["type"], lag["metadata"]["consumerGroup"]) for lag in lags} == {("kafka", f"sprat.{group}")}
         assert (age["type"], age["metricType"]) == ("prometheus", "Value")
