@@ -53,7 +53,7 @@ class Watch:
         self._reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read the logs to their ends, and answers from the oldest draw that is kept.
+        """Read the logs to their ends, and find where answers to the oldest draw begin.
 
         Raises:
             Fatal: a topic does not exist.
@@ -64,7 +64,6 @@ class Watch:
         await self._log.catch_up(self._give_up_s)
         oldest = self._state.queue.oldest
         await self._answers.start(began - _SLACK_MS if oldest is None else oldest)
-        await self._answers.catch_up(self._give_up_s)
         self._reading = asyncio.create_task(self._results.run())
 
     async def round(self) -> bool:
@@ -81,8 +80,8 @@ class Watch:
             self._reading.result()  # it only ends by a defect
         now = _now_ms()
         ends = await self._answers.ends()
-        await self._log.catch_up()
-        await self._answers.catch_up(ends=ends)
+        await self._log.catch_up(self._give_up_s)
+        await self._answers.catch_up(self._give_up_s, ends)
         messages = [*self._state.due(now)]
         await self._write([self._writer.record(each) for each in messages])
         count_written(messages)

@@ -101,6 +101,9 @@ class LogReader:
                 self._consumer.resume(partition)
                 for records in (await self._consumer.getmany(partition, timeout_ms=_POLL_MS)).values():
                     for record in records:
+                        if record.offset >= end:  # it came meanwhile: what it refers to may not be read yet
+                            self._consumer.seek(partition, record.offset)
+                            break
                         self._take(record)
             self._consumer.pause(partition)
 
