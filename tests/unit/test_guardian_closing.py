@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from sprat.kafka.publisher import OutRecord
 from sprat_contracts import LabelsOutput, NerOutput, Record, ReviewClosed, ScoredLabel, decode
+from sprat_guardian.__main__ import wait_of
 from sprat_guardian.answers import said_of, verdict_of
 from sprat_guardian.writing import RecordWriter
+from sprat_policy import Policy
 from support.review_logs import TOPICS, WAIT_MS, ReviewLogs, answer_to, drawn
-from support.router_records import OUTPUTS_BY_TASK, prediction
+from support.router_records import OUTPUTS_BY_TASK, prediction, text
 from support.stream import FORGED
 
 pytestmark = pytest.mark.unit
@@ -54,6 +56,16 @@ def test_answers_enter_in_the_order_of_the_draws_and_a_missing_one_holds_back_la
     assert guardian.ignored == ["late"]
     assert logs.guardian().work().ignored == ["late"]
     assert len(logs.closed()) == 4
+
+
+def test_how_long_a_draw_waits_is_what_the_policy_says_of_its_model() -> None:
+    sections = {"review": {"share": 0.1, "wait": "2h"}, "models": {"hr": {"review": {"share": 0.1, "wait": "30s"}}}}
+    wait_ms = wait_of(Policy.model_validate({"tasks": {"intent": sections}}))
+    by_name = drawn(submitted=text(tasks={"intent": {"model": "hr"}}))
+    assert [wait_ms(each) for each in (drawn(), by_name, drawn(task="ner"))] == [7_200_000, 30_000, WAIT_MS]
+    removed = drawn()
+    gone = removed.model_copy(update={"prediction": removed.prediction.model_copy(update={"task": "urgency"})})
+    assert wait_ms(gone) == WAIT_MS, "of a task that the guardian does not have"
 
 
 def test_a_task_does_not_wait_for_another(logs: ReviewLogs) -> None:

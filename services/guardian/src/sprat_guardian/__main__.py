@@ -73,7 +73,10 @@ def wait_of(policy: Policy) -> Callable[[ReviewAsked], int]:
         prediction = asked.prediction
         options = prediction.submitted.tasks.options(prediction.task)
         model = DEFAULT_MODEL if options is None else options.model
-        review = policy.task(prediction.task).rule(model, prediction.text_language).review
+        try:
+            review = policy.task(prediction.task).rule(model, prediction.text_language).review
+        except KeyError:  # its file was removed, or the router alone has it so far
+            review = None
         return 1000 * (DEFAULT_WAIT_S if review is None else review.wait_s)
 
     return wait_ms
