@@ -85,7 +85,9 @@ async def test_reviews_certify_and_each_look_that_is_written_is_an_attempt(kafka
     assert (code, "nothing is certified without --write" in out) == (0, True)
     assert not (model / THRESHOLDS).exists()
 
-    code, out, err = await run("--write", "--json")
+    code, _, err = await run("--write")
+    assert (code, "hr has no thresholds" in err) == (2, True), "a policy of estimated levels would keep nothing"
+    code, out, err = await run("--write", "--force", "--json")
     found = json.loads(out)
     assert (code, found["draws"], found["verdicts"], found["served"]) == (0, DRAWS, {"right": DRAWS}, 0.8), err
     assert found["certified"]["some"]["kept"] == DRAWS
@@ -103,7 +105,7 @@ async def test_a_draw_without_an_end_stops_it_and_no_answer_counts_as_wrong(kafk
     await send(
         kafka, topics, *(end(version, number, UNANSWERED if number % 10 == 0 else RIGHT) for number in range(DRAWS))
     )
-    code, out, _ = await run("--write")
+    code, out, _ = await run("--write", "--force")
     first, counts, *rest = out.splitlines()
     assert code == 0
     assert f"version {version}: 97 % is not certified from reviews" in first

@@ -97,6 +97,8 @@ def test_what_was_kept_by_earlier_thresholds_does_not_count():
     rows = Rows.of([0.9] * 300, [True] * 300, certifies=[True] * 300)
     file = thresholds_of(rows, None, at_ms=START + HOUR_MS)
     assert len(selected(closed(0), closed(1, at=START + 2 * HOUR_MS), file=file).rows) == 1
+    trained = thresholds_of(rows, None, by="train", at_ms=START + HOUR_MS)
+    assert len(selected(closed(0), closed(1), file=trained).rows) == 2, "no version served before it was trained"
     looked = thresholds_of(rows.where(rows.right), REVIEWS, None, by="reviews", at_ms=START + HOUR_MS)
     assert looked.certified_by is not None
     assert len(selected(closed(0), closed(1, at=START + 2 * HOUR_MS), file=looked).rows) == 1

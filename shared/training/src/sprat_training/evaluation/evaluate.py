@@ -55,7 +55,7 @@ class Evaluation:
         """
         path = self.model.thresholds
         self.model.check_version()
-        check_unchanged(path, _before(self.model)[0], self.before)
+        check_unchanged(path, thresholds_before(self.model)[0], self.before)
         if not force:
             check_certificate(path, self.before, self.thresholds)
         return store(path, self.thresholds)
@@ -270,11 +270,11 @@ def measure_on(
 
 
 def _found(model: SmallModel, rows: Rows, right: str, purpose: Purpose | None) -> _MeasuredModel:
-    before, problem = _before(model)
+    before, problem = thresholds_before(model)
     return _MeasuredModel(model, before, measure_on(rows, measured_of(model), right, purpose, before), problem)
 
 
-def _before(model: SmallModel) -> tuple[Thresholds | None, str]:
+def thresholds_before(model: SmallModel) -> tuple[Thresholds | None, str]:
     """Return the thresholds that hold now, and why those of the file cannot be used, if they cannot."""
     before, problem = so_far(model.thresholds_now, measured_of(model))
     if before is None and model.folder is None:

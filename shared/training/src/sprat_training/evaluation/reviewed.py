@@ -18,7 +18,13 @@ from sprat_contracts import ReviewAsked, ReviewClosed
 from sprat_contracts.reviews import BY_TIER, RIGHT
 from sprat_contracts.thresholds import NONE, SOME, Thresholds
 from sprat_training.evaluation.decision import Goal
-from sprat_training.evaluation.evaluate import check_unchanged, measured_of, so_far, store, why_nothing_certified
+from sprat_training.evaluation.evaluate import (
+    check_unchanged,
+    measured_of,
+    store,
+    thresholds_before,
+    why_nothing_certified,
+)
 from sprat_training.evaluation.models import SmallModel
 from sprat_training.thresholds import Purpose, Rows
 from sprat_training.thresholds.certified import rows_that_certify
@@ -145,7 +151,7 @@ class ReviewEvaluation:
             return None
         self.model.check_version()
         path = self.model.thresholds
-        check_unchanged(path, so_far(self.model.thresholds_now, measured_of(self.model))[0], self.before)
+        check_unchanged(path, thresholds_before(self.model)[0], self.before)
         return store(path, self.thresholds)
 
 
@@ -160,15 +166,21 @@ def evaluate_reviews(
         goal: named before.
         period: named before.
         certify: whether they certify: that is an attempt, so it is to be written.
-        force: also where the certificate so far rests on more rows.
+        force: also where the certificate so far rests on more rows, or nothing was measured before.
 
     Raises:
         UserError: there is no review of the version in the period, some have not ended, a tier has answered them, or
-            a certificate would rest on fewer rows.
+            a certificate would rest on fewer rows, or nothing was measured before.
     """
-    before, problem = so_far(model.thresholds_now, measured_of(model))
+    before, problem = thresholds_before(model)
     draws = select(found, model.card.version, before, period)
     certifying = len(rows_that_certify(draws.rows))
+    if certify and not force and before is None:
+        raise UserError(
+            f"{problem or f'{model.name} has no thresholds'}: reviews of what was kept estimate nothing, and a policy "
+            "that asks for `estimated` would keep nothing; measure it first, with sprat evaluate FILE --write, or "
+            "--force; no attempt was made"
+        )
     old = None if before is None else before.certificate
     if certify and not force and old is not None and old.rows > certifying:
         raise UserError(
@@ -270,8 +282,10 @@ def _changed(thresholds: Thresholds | None) -> int:
     """Return when the thresholds of a file last changed: what was kept before was kept by others."""
     if thresholds is None:
         return 0
-    certified = thresholds.certified_by
-    changes = [each for each in thresholds.measurements if each.by != "reviews" or each is certified]
+    certified, (first, *others) = thresholds.certified_by, thresholds.measurements or (None,)
+    # Those of its training came before the version served.
+    since = others if first is None or first.by == "train" else [first, *others]
+    changes = [each for each in since if each.by != "reviews" or each is certified]
     return max((_ended(each.at) if each.at_ms is None else each.at_ms for each in changes), default=0)
 
 
