@@ -47,6 +47,7 @@ class Watch:
         self._state = state
         self._writer = writer
         self._publisher = publisher
+        # Draws first: a draw that was forgotten by its closing would be taken for an open one, and closed once more.
         self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), state.take, _recreated)
         self._answers = LogReader(kafka, (topics.feedback,), state.take, _recreated)
         self._results = results

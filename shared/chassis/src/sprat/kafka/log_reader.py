@@ -26,7 +26,7 @@ class LogReader:
 
     Args:
         settings: of Kafka.
-        topics: what to read; the records of different partitions come in any order.
+        topics: what to read: each time one to its end before the next one, and its partitions one by one.
         take: gets each record in turn.
         on_recreated: called where a topic was deleted and created again, before it is read from its beginning.
     """
@@ -62,7 +62,7 @@ class LogReader:
             await self._consumer.start()
         except UnknownTopicOrPartitionError:
             raise Fatal(f"topic {' or '.join(self._topics)} does not exist: run `sprat topics create`") from None
-        self._partitions = list(self._consumer.assignment())
+        self._partitions = sorted(self._consumer.assignment(), key=lambda each: (self._topics.index(each[0]), each[1]))
         self._consumer.pause(*self._partitions)
         if since_ms is not None:
             ends = await self.ends()  # first: what is appended between the two requests must not be skipped
@@ -93,7 +93,8 @@ class LogReader:
             raise Retryable(f"{', '.join(self._topics)} cannot be read: {type(error).__name__}") from None
 
     async def _read_to(self, ends: Ends) -> None:
-        for partition, end in ends.items():
+        for partition in self._partitions:
+            end = ends[partition]
             if await self._consumer.position(partition) > end:
                 self._consumer.seek(partition, 0)
                 self._on_recreated()
