@@ -58,6 +58,10 @@ TALKING = {
     "audit": ("audit", "--json"),
     "audit verify": ("audit", "verify", "--public-key", PUBLIC_KEY, "--json"),
     "erase": ("erase", "--tenant", "acme-bank", "--dry-run", "--json"),
+    "alarms list": ("alarms", "list", "--json"),
+    "alarms explain": ("alarms", "explain", "errors/intent", "--json"),
+    "alarms clear": ("alarms", "clear", "errors/intent", "--because", "a test", "--by", "on-call", "--json"),
+    "review": ("review", "--list", "--json"),
 }
 """Every command that talks to Kafka, but for `doctor`, which goes on when it cannot, and `up`."""
 
