@@ -19,12 +19,12 @@ def logs() -> ReviewLogs:
     return ReviewLogs()
 
 
-def reviewed(logs: ReviewLogs, count: int, said: str = "balance", **fields) -> None:
+def reviewed(logs: ReviewLogs, count: int, said: str = "balance", by: str = "agent-1", **fields) -> None:
     """Draw so many answers of `transfer`, and answer each."""
     for number in range(count):
         asked = drawn(id=f"t-{len(logs.records)}-{number}", **fields)
         logs.draw(asked)
-        logs.answer(answer_to(asked, said))
+        logs.answer(answer_to(asked, said, by=by))
 
 
 def of_kind(logs: ReviewLogs, kind: str, cell: ReviewCell | None = None) -> list[AlarmRaised]:
@@ -48,6 +48,15 @@ def test_an_alarm_of_a_cell_says_what_raised_it(logs: ReviewLogs) -> None:
     reviewed(logs, 50)
     guardian.work()
     assert len(of_kind(logs, ERRORS, SHOP)) == 1, "it stands"
+
+
+def test_an_alarm_names_the_tiers_whose_answers_it_counts(logs: ReviewLogs) -> None:
+    reviewed(logs, 30, "transfer")
+    reviewed(logs, 20, by="tier:large")
+    logs.guardian().work()
+    (alarm,) = of_kind(logs, ERRORS, SHOP)
+    assert alarm.agreement == ("large",)
+    assert alarm.detail.endswith("allows 3 %; by agreement with large, which may be wrong itself")
 
 
 def test_a_cell_of_few_reviews_is_counted_with_the_whole_task_alone(logs: ReviewLogs) -> None:

@@ -150,6 +150,10 @@ class AlarmRaised(Message):
     needed: Annotated[float | None, Field(ge=1, description="From which e-value on the alarm is raised.")] = None
     reviews: Annotated[int, Field(ge=0, description="Answered reviews since the test began.")] = 0
     errors: Annotated[int, Field(ge=0, description="Of these, wrong answers.")] = 0
+    agreement: Annotated[
+        tuple[str, ...],
+        Field(description="The tiers that gave some of the answers: of these it is agreement with them, no accuracy."),
+    ] = ()
     since: Annotated[EpochMs | None, Field(description="When the first of these was drawn.")] = None
     raised_at: Annotated[EpochMs, Field(description="When the last of these was closed, epoch milliseconds.")]
     texts: Annotated[tuple[TextName, ...], Field(description="At most five texts with a wrong answer.")] = ()

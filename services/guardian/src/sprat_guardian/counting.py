@@ -62,6 +62,8 @@ def _alarm(process: Process, closed: ReviewClosed, at: int) -> AlarmRaised:
     """Return the alarm of a test that the evidence of this draw has raised; its place in its key is not known yet."""
     key = process.key
     model = None if closed.model is None else ModelRef(name=closed.model.name, version=closed.model.version)
+    names = ", ".join(sorted(process.tiers))
+    agreement = f"; by agreement with {names}, which may be wrong itself" if names else ""
     whose = "all of the task" if key.cell == ALL_CELLS else "the cell"
     return AlarmRaised(
         kind=ERRORS,
@@ -75,9 +77,10 @@ def _alarm(process: Process, closed: ReviewClosed, at: int) -> AlarmRaised:
         needed=process.needed,
         reviews=process.reviews,
         errors=process.errors,
+        agreement=tuple(sorted(process.tiers)),
         since=process.since_ms,
         raised_at=at,
         texts=tuple(process.wrong),
         detail=f"{process.errors} of {process.reviews} reviewed answers of {whose} were wrong; the goal allows "
-        f"{100 * (1 - key.goal):g} %",
+        f"{100 * (1 - key.goal):g} %{agreement}",
     )

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from sprat.base.words import printable
 from sprat_contracts import ReviewCell, ReviewClosed, TextName
-from sprat_contracts.reviews import RIGHT, WRONG
+from sprat_contracts.reviews import BY_TIER, RIGHT, WRONG
 from sprat_guardian.evidence import Evidence
+from sprat_policy.tiers import MAX_TIERS
 
 DELTA: Final = 0.05
 """The chance of a false alarm that a task may have in a calendar year."""
@@ -63,6 +65,8 @@ class Process:
     """When the first of its draws was drawn."""
     wrong: deque[TextName] = field(default_factory=lambda: deque(maxlen=_TEXTS))
     """The latest texts with a wrong answer."""
+    tiers: set[str] = field(default_factory=set)
+    """Those that gave some of the answers."""
     is_raised: bool = False
     """An alarm is raised once."""
     _evidence: Evidence = field(init=False, repr=False)
@@ -84,6 +88,8 @@ class Process:
         """Count one more answered draw and return whether the alarm is raised by it."""
         self.since_ms = closed.drawn_at if self.since_ms is None else self.since_ms
         self.reviews += 1
+        if closed.by is not None and closed.by.startswith(BY_TIER) and len(self.tiers) < MAX_TIERS:
+            self.tiers.add(printable(closed.by.removeprefix(BY_TIER), 64))
         self._evidence.add(closed.verdict == WRONG)
         if closed.verdict == WRONG:
             self.errors += 1

@@ -235,6 +235,11 @@ def _numbers(alarm: AlarmRaised) -> Iterator[str]:
         since = "" if alarm.since is None else f" since {when(alarm.since)}"
         share = 100 * alarm.errors / alarm.reviews
         yield f"known: {alarm.errors:,} of {counted(alarm.reviews, 'answered review')}{since} are wrong, {share:.2g} %"
+    if alarm.agreement:
+        yield (
+            f"some answers are those of the tier {', '.join(alarm.agreement)}: of these, wrong means that it says "
+            "something else, and it may be wrong itself"
+        )
     if alarm.e_value is not None and alarm.needed is not None:
         yield (
             f"evidence: an e-value of {alarm.e_value:,.4g}; the alarm is raised at {alarm.needed:,.4g}. If the goal "
