@@ -150,7 +150,7 @@ def test_a_version_a_goal_a_clear_and_a_year_open_tests_and_a_returned_version_c
     ):
         assert processes.count(each) == []
 
-    def places(*, pooled: bool) -> list[tuple[str, int, int, int]]:
+    def places(*, pooled: bool) -> list[tuple[str, int, int | None, int]]:
         keyed = [(each.key, each) for each in processes if each.key.is_pooled is pooled]
         return [(key.task, key.year, each.place, each.reviews) for key, each in keyed]
 
@@ -164,26 +164,33 @@ def test_a_version_a_goal_a_clear_and_a_year_open_tests_and_a_returned_version_c
         ("ner", 2026, 1, 1),
     ]
     assert places(pooled=False) == [
-        ("intent", 2026, 1, first_cell),
-        ("intent", 2026, 2, 1),
-        ("intent", 2026, 3, 1),
-        ("intent", 2026, 4, 1),
-        ("intent", 2027, 1, 1),
-        ("ner", 2026, 1, 1),
+        ("intent", 2026, None, first_cell),
+        ("intent", 2026, None, 1),
+        ("intent", 2026, None, 1),
+        ("intent", 2026, None, 1),
+        ("intent", 2027, None, 1),
+        ("ner", 2026, None, 1),
     ]
 
 
-def test_a_later_test_needs_more_evidence() -> None:
-    def reviews_until_the_cell_alarms(*before: ReviewClosed) -> float:
+def test_a_cell_opens_with_its_fiftieth_review_so_that_invented_languages_use_up_nothing() -> None:
+    def needed(*before: ReviewClosed) -> float:
         processes = Processes()
         for each in before:
             processes.count(each)
         raised = [until_alarm(processes)[1] for _ in range(2)]
         return raised[-1][0].needed
 
-    alone = reviews_until_the_cell_alarms()
-    third = reviews_until_the_cell_alarms(closed(cell=SHOP_DE), closed(version="2"))
-    assert third == pytest.approx(9 * alone)
+    invented = [
+        closed(cell=ReviewCell(tenant="default", language=f"x{letter}"))
+        for letter in "abcdefgh"
+        for _ in range(LEAST_REVIEWS - 1)
+    ]
+    alone = needed()
+    assert needed(*invented) == alone
+    opened = [closed(cell=cell) for cell in (SHOP_DE, invented[0].cell) for _ in range(LEAST_REVIEWS)]
+    assert needed(*opened) == pytest.approx(9 * alone)
+    assert needed(*opened[:-1]) == pytest.approx(4 * alone)
 
 
 def test_draws_without_an_answer_or_a_goal_and_disputed_records_count_for_no_test() -> None:

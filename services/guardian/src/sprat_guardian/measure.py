@@ -30,8 +30,9 @@ def show(state: GuardianState) -> None:
     )
     signals.GUARDIAN_EVIDENCE.replace(
         [
-            (_progress(each), {"task": task, "cell": _name(cell)})
+            (_progress(each, needed), {"task": task, "cell": _name(cell)})
             for (task, cell), each in state.counting.processes.current.items()
+            if (needed := each.needed) is not None
         ]
     )
 
@@ -42,8 +43,8 @@ def show_nothing() -> None:
         gauge.replace([])
 
 
-def _progress(process: Process) -> float:
-    return math.log(process.evidence or sys.float_info.min) / math.log(process.needed)
+def _progress(process: Process, needed: float) -> float:
+    return math.log(process.evidence or sys.float_info.min) / math.log(needed)
 
 
 def _name(cell: ReviewCell) -> str:

@@ -5,7 +5,9 @@ same order, with the same alarms.
 
 A year's false alarms are bounded for each task. In a calendar year (UTC), half of δ is for the tests of the whole task
 and half for those of its cells. Each half is shared in the order in which the tests open: the k-th has 6/(π²k²) of it,
-and these shares add up to 1. What opens a test, and which test a draw is of, is decided before its answer is known.
+and these shares add up to 1. The test of a cell opens with its 50th review, and has counted all of them: else whoever
+may write texts could use up the shares with languages that nobody speaks. When a test opens, and which test a draw is
+of, is decided by numbers alone, never by an answer.
 """
 
 import math
@@ -57,8 +59,8 @@ class Process:
     """A test and what it has counted so far."""
 
     key: ProcessKey
-    place: int
-    """It is the k-th that was opened of its task, year and half."""
+    place: int | None = None
+    """It is the k-th that was opened of its task, year and half; None: it has too few reviews to be open."""
     reviews: int = 0
     errors: int = 0
     since_ms: int | None = None
@@ -75,17 +77,22 @@ class Process:
         self._evidence = Evidence(1 - self.key.goal)
 
     @property
-    def needed(self) -> float:
-        """The evidence from which on the alarm is raised: 1/δ_k."""
-        return 1 / share_of_delta(self.place)
+    def needed(self) -> float | None:
+        """The evidence from which on the alarm is raised: 1/δ_k; None while it is not open."""
+        return None if self.place is None else 1 / share_of_delta(self.place)
 
     @property
     def evidence(self) -> float:
         """The evidence against its goal so far."""
         return self._evidence.value
 
-    def count(self, closed: ReviewClosed) -> bool:
-        """Count one more answered draw and return whether the alarm is raised by it."""
+    @property
+    def has_enough(self) -> bool:
+        """Whether it has reviews enough to be open."""
+        return self.reviews >= (1 if self.key.is_pooled else LEAST_REVIEWS)
+
+    def count(self, closed: ReviewClosed) -> None:
+        """Count one more answered draw."""
         self.since_ms = closed.drawn_at if self.since_ms is None else self.since_ms
         self.reviews += 1
         if closed.by is not None and closed.by.startswith(BY_TIER) and len(self.tiers) < MAX_TIERS:
@@ -94,8 +101,10 @@ class Process:
         if closed.verdict == WRONG:
             self.errors += 1
             self.wrong.append(TextName(text_source=closed.text_source, text_id=closed.text_id))
-        has_enough = self.key.is_pooled or self.reviews >= LEAST_REVIEWS
-        raises = not self.is_raised and has_enough and self.evidence >= self.needed
+
+    def raises(self) -> bool:
+        """Return whether it raises its alarm now, which it does once."""
+        raises = not self.is_raised and self.needed is not None and self.evidence >= self.needed
         self.is_raised |= raises
         return raises
 
@@ -111,7 +120,7 @@ class Processes:
         """Of each task and place, the test that has counted its last draw."""
 
     def __iter__(self) -> Iterator[Process]:
-        """Yield all, in the order in which they opened."""
+        """Yield all, in the order of their first draws."""
         return iter(self._processes.values())
 
     def count(self, closed: ReviewClosed) -> list[Process]:
@@ -122,7 +131,13 @@ class Processes:
         """
         if closed.verdict not in {RIGHT, WRONG} or closed.disputed:
             return []
-        return [process for key in keys_of(closed) if (process := self._process(key)).count(closed)]
+        counting = [self._process(key) for key in keys_of(closed)]
+        for process in counting:
+            process.count(closed)
+            if process.place is None and process.has_enough:
+                half = (process.key.task, process.key.year, process.key.is_pooled)
+                self._opened[half] = process.place = self._opened.get(half, 0) + 1
+        return [process for process in counting if process.raises()]
 
     def steps(self, process: Process) -> int:
         """Return how many alarms its place has had since its last clear: `tighten` raises the goal so often."""
@@ -131,11 +146,7 @@ class Processes:
         return sum((key.task, key.cell, key.clears) == place for key in keys)
 
     def _process(self, key: ProcessKey) -> Process:
-        if key not in self._processes:
-            half = (key.task, key.year, key.is_pooled)
-            self._opened[half] = place = self._opened.get(half, 0) + 1
-            self._processes[key] = Process(key, place)
-        process = self.current[key.task, key.cell] = self._processes[key]
+        process = self.current[key.task, key.cell] = self._processes.setdefault(key, Process(key))
         return process
 
 
