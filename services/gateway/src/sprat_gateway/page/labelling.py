@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, Output
+from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, MaskedOutput, NerOutput, Output, TextOutput
+from sprat_contracts.predictions import TranslationOutput
 from sprat_contracts.reviews import CANNOT_TELL, RIGHT, WRONG
 from sprat_gateway.http.callers import Caller, admission_of, caller, check_role
 from sprat_gateway.http.problems import Problem
@@ -128,7 +129,7 @@ def _given(item: ToLabel, fields: dict[str, list[str]], by: str) -> tuple[Feedba
 
 
 def _say(output: Output | None) -> str:
-    """Return an output with labels in words; of another one, nothing."""
+    """Return an output as a reviewer reads it."""
     match output:
         case IntentOutput(label=label):
             return label or "none of the labels"
@@ -136,8 +137,10 @@ def _say(output: Output | None) -> str:
             return ", ".join(sorted(each.label for each in labels)) or "none of the labels"
         case None:
             return "no answer"
-        case _:
-            return ""
+        case NerOutput(entities=entities):
+            return "\n".join(f"{each.text} ({each.label})" for each in entities) or "no names"
+        case TranslationOutput(text=text) | TextOutput(content=text) | MaskedOutput(masked=text):
+            return text
 
 
 def _fields(body: bytes) -> dict[str, list[str]]:

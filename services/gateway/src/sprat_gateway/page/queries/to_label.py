@@ -18,9 +18,9 @@ from sprat_operations.record_summary import RecordKind
 
 Form = Literal["label", "labels", "judge"]
 """How it is answered: by one label, by all that apply, or by a judgement of the model's answer."""
-_OFFERED: Final = 50
+_OFFERED: Final = 20
 """So many are looked through for one that nobody else has in hand."""
-_LOOKED_AT: Final = 200
+_LOOKED_AT: Final = 100
 """So many of the newest escalated Results are looked through for hard ones."""
 
 
@@ -74,7 +74,7 @@ AND results.expires > :now AND (:uuid IS NULL OR (texts.uuid = :uuid AND results
 ORDER BY results.seq DESC LIMIT {_LOOKED_AT}"""  # noqa: S608 - a number
 _CORRECTED: Final = "SELECT 1 FROM given WHERE name = ? AND token = ''"
 _TEXT: Final = "SELECT value FROM records WHERE text = ? AND kind = ? AND expires > ? ORDER BY at DESC LIMIT 1"
-_ANNOUNCED: Final = """SELECT value FROM models WHERE task = ? AND model = ?
+_ANNOUNCED: Final = """SELECT json_extract(CAST(value AS TEXT), '$.labels') FROM models WHERE task = ? AND model = ?
 ORDER BY version = ? DESC, at DESC LIMIT 1"""
 
 
@@ -99,20 +99,21 @@ def to_label(
     uuid, task = one or (None, None)
     given = {"tenant": viewer.tenant, "source": viewer.source, "now": now_ms, "uuid": uuid, "task": task, "by": PEOPLE}
     waiting = connection.execute(_COUNT, given).fetchone()[0]
-    reviews = [_review(connection, tasks, row) for row in connection.execute(_DRAWS, given).fetchall()]
+    labels = _Labels(connection)
+    items = [_review(labels, tasks, row) for row in connection.execute(_DRAWS, given).fetchall()]
     hard = _hard(connection, tasks, given | {"kind": RecordKind.result})
-    items = [*reviews, *(_hard_item(connection, each, now_ms) for each in hard[:_OFFERED])]
+    items += [_hard_item(connection, labels, each, now_ms) for each in hard[: _OFFERED - len(items)]]
     return Queue(tuple(each for each in items if each is not None), waiting, len(hard))
 
 
-def _review(connection: sqlite3.Connection, tasks: TaskTable, row: sqlite3.Row) -> ToLabel | None:
+def _review(announced: "_Labels", tasks: TaskTable, row: sqlite3.Row) -> ToLabel | None:
     try:
         asked = ReviewAsked.model_validate_json(row["value"])
     except ValidationError:  # of another version of the contract
         return None
     prediction = asked.prediction
     version = "" if prediction.model is None else prediction.model.version
-    labels = _labels(connection, prediction.task, prediction.submitted, version)
+    labels = announced.of(prediction.task, prediction.submitted, version)
     form = _form(tasks, prediction.task)
     return ToLabel(
         name=row["name"].hex(),
@@ -156,7 +157,7 @@ def _hard(connection: sqlite3.Connection, tasks: TaskTable, given: Mapping[str, 
     return sorted(found, key=lambda each: (not each.disagrees, each.result.status == "answered"))
 
 
-def _hard_item(connection: sqlite3.Connection, hard: _Hard, now_ms: int) -> ToLabel | None:
+def _hard_item(connection: sqlite3.Connection, announced: "_Labels", hard: _Hard, now_ms: int) -> ToLabel | None:
     row, result = hard.row, hard.result
     text = connection.execute(_TEXT, (row["text"], RecordKind.text, now_ms)).fetchone()
     try:
@@ -164,7 +165,7 @@ def _hard_item(connection: sqlite3.Connection, hard: _Hard, now_ms: int) -> ToLa
     except ValidationError:
         submitted = None
     version = "" if result.small is None else result.small.model.version
-    labels = () if submitted is None else _labels(connection, result.task, submitted, version)
+    labels = () if submitted is None else announced.of(result.task, submitted, version)
     if submitted is None or not labels:
         return None
     small = None if result.small is None else output_of(hard.form, result.small.labels)
@@ -204,12 +205,21 @@ def output_of(form: Form, labels: Iterable[str]) -> Output:
     return LabelsOutput.model_validate({"labels": [{"label": each} for each in chosen]})
 
 
-def _labels(connection: sqlite3.Connection, task: str, submitted: TextSubmitted, version: str) -> tuple[str, ...]:
-    """Return the labels to choose from: those that the text asks for, else those that its model has announced."""
-    options = submitted.tasks.options(task)
-    if options is not None and options.labels:
-        return options.labels
-    model = DEFAULT_MODEL if options is None else options.model
-    row = connection.execute(_ANNOUNCED, (task, model, version)).fetchone()
-    labels: Any = None if row is None else json.loads(row["value"]).get("labels")
-    return tuple(map(str, labels)) if isinstance(labels, list) else ()
+class _Labels:
+    """The labels to choose from; each model's are read once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._announced: dict[tuple[str, str, str], tuple[str, ...]] = {}
+
+    def of(self, task: str, submitted: TextSubmitted, version: str) -> tuple[str, ...]:
+        """Return those that the text asks for, else those that its model has announced."""
+        options = submitted.tasks.options(task)
+        if options is not None and options.labels:
+            return options.labels
+        name = (task, DEFAULT_MODEL if options is None else options.model, version)
+        if name not in self._announced:
+            row = self._connection.execute(_ANNOUNCED, name).fetchone()
+            labels: Any = json.loads((row and row[0]) or "[]")
+            self._announced[name] = tuple(map(str, labels)) if isinstance(labels, list) else ()
+        return self._announced[name]
