@@ -1,7 +1,10 @@
 """In which order the guardian reads its logs, so that no answer is lost and no draw closed twice."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+
+from aiokafka import AIOKafkaProducer
 
 from conftest import Kafka
 from sprat.kafka.log_reader import LogReader
@@ -13,7 +16,7 @@ from sprat_guardian.watch import Watch
 from sprat_guardian.writing import RecordWriter
 from sprat_operations.feedback import feedback_record
 from support.review_logs import TOKENS, WAIT_MS, answer_to, asked_record, drawn
-from support.stream import SIGNATURES, producing, read_all, settings_for
+from support.stream import SIGNATURES, eventually, producing, read_all, settings_for
 
 
 async def write(kafka: Kafka, *records: OutRecord) -> None:
@@ -22,13 +25,27 @@ async def write(kafka: Kafka, *records: OutRecord) -> None:
             await producer.send_and_wait(each.topic, each.value, each.key, headers=list(each.headers))
 
 
+@asynccontextmanager
+async def watching(kafka: Kafka, topics: Topics) -> AsyncIterator[tuple[Watch, GuardianState]]:
+    """Start a watch, and stop it."""
+    settings = settings_for(kafka.bootstrap, topics.prefix).kafka
+    state = GuardianState(topics, SIGNATURES, lambda _: WAIT_MS, TOKENS.is_of)
+    publisher = Publisher(settings, "guardian")
+    results = ResultsReader(settings, SIGNATURES, state.warn)
+    watch = Watch(settings, state, RecordWriter(topics, "guardian", SIGNATURES), publisher, results)
+    await publisher.start()
+    try:
+        await watch.start()
+        yield watch, state
+    finally:
+        await watch.stop()
+        await publisher.stop()
+
+
 async def test_a_draw_that_is_answered_while_the_guardian_starts_has_its_answer(
     kafka: Kafka, topics: Topics, monkeypatch: Any
 ) -> None:
     """A tier answers within milliseconds, and a start reads the closed draws of a year."""
-    settings = settings_for(kafka.bootstrap, topics.prefix).kafka
-    ignored: list[str] = []
-    state = GuardianState(topics, SIGNATURES, lambda _: WAIT_MS, TOKENS.is_of, ignored.append)
     start = LogReader.start
 
     async def late(self: LogReader, since_ms: int | None = None) -> None:
@@ -38,19 +55,31 @@ async def test_a_draw_that_is_answered_while_the_guardian_starts_has_its_answer(
         await start(self, since_ms)
 
     monkeypatch.setattr(LogReader, "start", late)
-    publisher = Publisher(settings, "guardian")
-    await publisher.start()
-    results = ResultsReader(settings, SIGNATURES, state.warn)
-    watch = Watch(settings, state, RecordWriter(topics, "guardian", SIGNATURES), publisher, results)
-    try:
-        await watch.start()
+    async with watching(kafka, topics) as (watch, _):
         assert await watch.round()
-    finally:
-        await watch.stop()
-        await publisher.stop()
     (record,) = await read_all(kafka.bootstrap, topics.reviews_closed)
     assert decode(record, ReviewClosed).message.verdict == "right"
-    assert ignored == []
+
+
+async def test_what_an_open_transaction_holds_back_is_written_once(kafka: Kafka, topics: Topics) -> None:
+    """Whoever may write to the topic can hold back what follows; it must not be filled meanwhile."""
+    asked = drawn()
+    await write(kafka, asked_record(asked, topics), feedback_record(answer_to(asked), topics.feedback))
+    attacker = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topics.prefix)
+    await attacker.start()
+    await attacker.begin_transaction()
+    await attacker.send_and_wait(topics.reviews_closed, b"{}")
+    async with watching(kafka, topics) as (watch, state):
+        written = [await watch.round() for _ in range(4)]
+        assert (written, state.queue.open) == ([True, False, False, False], {"intent": 1})
+        await attacker.abort_transaction()
+
+        async def is_read_back() -> bool:
+            return not await watch.round() and state.queue.open == {"intent": 0}
+
+        await eventually(is_read_back)
+    await attacker.stop()
+    assert len(await read_all(kafka.bootstrap, topics.reviews_closed)) == 1
 
 
 async def test_topics_are_read_in_the_order_that_is_asked_for(kafka: Kafka, topics: Topics) -> None:

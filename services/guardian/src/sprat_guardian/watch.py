@@ -12,6 +12,7 @@ from sprat.kafka.clients import close_in_time
 from sprat.kafka.log_reader import LogReader
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher
 from sprat.processing.loop import count_retry
+from sprat_contracts import KafkaRecord
 from sprat_guardian.measure import count_written, show, show_nothing
 from sprat_guardian.results import ResultsReader
 from sprat_guardian.state import GuardianState
@@ -48,10 +49,12 @@ class Watch:
         self._writer = writer
         self._publisher = publisher
         # Draws first: a draw that was forgotten by its closing would be taken for an open one, and closed once more.
-        self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), state.take, _recreated)
+        self._log = LogReader(kafka, (topics.reviews, topics.reviews_closed, topics.alarms), self._take, _recreated)
         self._answers = LogReader(kafka, (topics.feedback,), state.take, _recreated)
         self._results = results
         self._reading: asyncio.Task[None] | None = None
+        self._unread: set[tuple[str, bytes | None, bytes | None]] = set()
+        """What is acknowledged and not read back yet: somebody's open transaction holds back what follows it."""
 
     async def start(self) -> None:
         """Read the logs to their ends, and find where answers to the oldest draw begin.
@@ -83,8 +86,11 @@ class Watch:
         ends = await self._answers.ends()
         await self._log.catch_up(self._give_up_s)
         await self._answers.catch_up(self._give_up_s, ends)
-        messages = [*self._state.due(now)]
-        await self._write([self._writer.record(each) for each in messages])
+        due = [(each, self._writer.record(each)) for each in self._state.due(now)]
+        new = [(each, record) for each, record in due if _content(record) not in self._unread]
+        messages, records = [each for each, _ in new], [record for _, record in new]
+        await self._write(records)
+        self._unread |= {_content(record) for record in records}
         count_written(messages)
         show(self._state)
         return bool(messages)
@@ -97,6 +103,10 @@ class Watch:
             await asyncio.gather(self._reading, return_exceptions=True)
         await close_in_time(self._log.stop, self._answers.stop)
 
+    def _take(self, record: KafkaRecord) -> None:
+        self._unread.discard(_content(record))
+        self._state.take(record)
+
     async def _write(self, records: Sequence[OutRecord]) -> None:
         """Write records and wait until they are acknowledged; the same ones again, as the producer may hold them."""
 
@@ -104,6 +114,10 @@ class Watch:
             await self._publisher.publish(records)
 
         await retry_until(publish, NotAcknowledged, self._give_up_s, "reviews and alarms", count_retry)
+
+
+def _content(record: OutRecord | KafkaRecord) -> tuple[str, bytes | None, bytes | None]:
+    return record.topic, record.key, record.value
 
 
 def _recreated() -> None:
