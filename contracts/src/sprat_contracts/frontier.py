@@ -1,11 +1,14 @@
 """`FrontierRequested` and `FrontierAnswered`: a hard case and its answer; `EgressRecord`: the audit of a call."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field
 
 from sprat_contracts.base import EpochMs, Message, Part, Probability, TimingsMs
 from sprat_contracts.predictions import Declined, ModelRef, Output, Prediction
+
+FOR_REVIEW: Final = "review"
+"""The purpose of a call that reviews an answer which was kept, and the reason of its case."""
 
 
 class FrontierRequested(Message):

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from sprat.base.model import DEFAULT_MODEL
 from sprat_contracts import Declined, FrontierRequested, Output, Prediction, ReasonCode, ReviewAsked, ids
+from sprat_contracts.frontier import FOR_REVIEW
 from sprat_contracts.languages import DEFAULT_LANGUAGE
 from sprat_frontier.call_limiter import EscalationDeadline
 from sprat_frontier.fair_queue import Sender
@@ -17,9 +17,6 @@ from sprat_langid import language_detected
 from sprat_policy import ALL_OTHERS, TaskFile, effective_rule
 from sprat_privacy import MaskedText, restore
 from sprat_privacy.detectors.labels import numbered
-
-REVIEW: Final = "review"
-"""The reason of a case whose answer was kept, and is reviewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Escalation:
     @property
     def is_review(self) -> bool:
         """Whether its answer was kept, and is reviewed."""
-        return self.request.reasons == (REVIEW,)
+        return self.request.reasons == (FOR_REVIEW,)
 
     @property
     def masked_counts(self) -> Mapping[str, int]:
@@ -166,7 +163,7 @@ class CaseReader:
     def read_review(self, asked: ReviewAsked) -> Escalation:
         """Return the case that a tier reviews: nobody waits for it, so it may wait as long as any case."""
         request = FrontierRequested(
-            prediction=asked.prediction, reasons=(REVIEW,), labels=asked.labels, label_set=asked.label_set
+            prediction=asked.prediction, reasons=(FOR_REVIEW,), labels=asked.labels, label_set=asked.label_set
         )
         prediction = asked.prediction
         until = EscalationDeadline(self.clock.now_ms() + round(self.max_wait_s * 1000), self.clock)

@@ -11,9 +11,10 @@ from uuid import uuid4
 from sprat.base.errors import Retryable
 from sprat.telemetry import signals
 from sprat_contracts import Declined, EgressRecord, Output
+from sprat_contracts.frontier import FOR_REVIEW
 from sprat_frontier.answer_store import PaidAnswer, answer_key, read_answer
 from sprat_frontier.errors import AnswerTooLateError, DeadlinePassedError, NoAnswerError, ProviderError
-from sprat_frontier.escalation import REVIEW, Escalation
+from sprat_frontier.escalation import Escalation
 from sprat_frontier.protocols import AnswerStore, EgressAudit, HashFunction, PreparedRequest, ProviderAnswer
 from sprat_frontier.quota import SectionQuota
 from sprat_frontier.single_flight import SharedCall, SingleFlight
@@ -231,7 +232,7 @@ class PaidCalls:
             region=tier.provider.region,
             model=tier.provider.model,
             host=tier.settings.host,
-            purpose=REVIEW if case.is_review else None,
+            purpose=FOR_REVIEW if case.is_review else None,
             bytes_out=prepared.bytes_out,
             masked=dict(case.masked_counts),
             # Of the text as it was submitted, so that its owner finds the record.

@@ -5,10 +5,6 @@ from collections.abc import Hashable
 from sprat_contracts import FeedbackGiven, IntentOutput, LabelsOutput, NerOutput, Output
 from sprat_contracts.reviews import CANNOT_TELL, RIGHT, WRONG
 
-OF_REVIEW = "review"
-"""`of` of a FeedbackGiven that answers a draw."""
-
-
 Said = tuple[str, Hashable] | None
 """What an output says, with its form; None where equality is not what is right."""
 

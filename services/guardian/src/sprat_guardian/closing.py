@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 
 from sprat_contracts import FeedbackGiven, Output, ReviewAsked, ReviewClosed
 from sprat_contracts.predictions import Prediction
+from sprat_contracts.results import OF_REVIEW
 from sprat_contracts.reviews import UNANSWERED
 from sprat_contracts.thresholds import says
 from sprat_contracts.topics import DAY_MS
-from sprat_guardian.answers import OF_REVIEW, Said, said_of, verdict_of
+from sprat_guardian.answers import Said, said_of, verdict_of
 
 REMEMBERED_MS: Final = 8 * DAY_MS
 """How long a draw is remembered: for longer than its topic keeps it, and than it may wait for its answer."""

@@ -21,9 +21,9 @@ from sprat_contracts import (
     WireError,
     decode,
 )
+from sprat_contracts.results import OF_REVIEW
 from sprat_contracts.reviews import RAISED
 from sprat_contracts.topics import DAY_MS
-from sprat_guardian.answers import OF_REVIEW
 from sprat_guardian.closing import COUNTED, REMEMBERED_MS, ReviewQueue
 from sprat_guardian.counting import Counting
 from sprat_guardian.processes import ALL_CELLS

@@ -14,6 +14,7 @@ from sprat.audit.chain import Checkpoint, hash_of, signed_bytes
 from sprat.audit.keys import CHECKPOINT, RECORD, BadSignature, PublicKeys, UnknownKey
 from sprat.audit.places import StoredCheckpoint
 from sprat_contracts import ChainPlace, Egress, EgressRecord, KafkaRecord, TierStep, WireError, decode
+from sprat_contracts.frontier import FOR_REVIEW
 from sprat_contracts.topics import DAY_MS
 from sprat_contracts.wire import SIGNATURE
 from sprat_operations.audit_findings import FINDINGS, AuditFinding, Call, Link, Writer, WriterSummary
@@ -42,8 +43,6 @@ _REPEATED: Final = (
     "text_hash",
 )
 """Fields of an attempt that its outcome repeats."""
-REVIEW: Final = "review"
-"""Purpose of a call that reviews an answer."""
 _MISSING: Final = frozenset({"removed", "truncated", "no_attempt", "no_outcome", "no_call"})
 """Findings about records of the audit that are not there."""
 
@@ -480,7 +479,7 @@ class AuditProof:
             outcome = call.outcome
             if outcome is None or outcome.outcome != "answered" or outcome.chain is None or call_id in self._named:
                 continue
-            if outcome.purpose == REVIEW:  # its answer is a FeedbackGiven, which nobody signs: it proves nothing
+            if outcome.purpose == FOR_REVIEW:  # its answer is a FeedbackGiven, which nobody signs: it proves nothing
                 continue
             if since_ms <= call.at_ms <= self._now_ms - self._grace_ms and outcome.chain.writer.startswith("frontier-"):
                 yield call

@@ -20,13 +20,12 @@ from sprat_contracts import (
     WireError,
     decode,
 )
+from sprat_contracts.results import OF_REVIEW
 from sprat_contracts.reviews import CANNOT_TELL, PEOPLE, RIGHT, WRONG
 from sprat_contracts.topics import DAY_MS
 from sprat_operations.connection import reading_signatures
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
 
-REVIEW: Final = "review"
-"""`FeedbackGiven.of` of an answer to a draw."""
 _LONGEST_MS: Final = 8 * DAY_MS
 """No draw is older, and so no answer to one that still stands."""
 Draw = tuple[str, str, str]
@@ -86,7 +85,7 @@ class WaitingReviews:
                 self._closed.add((closed.text_source, closed.text_id, closed.task))
             else:
                 given = decode(record, FeedbackGiven).message
-                if given.of == REVIEW and given.token is not None:
+                if given.of == OF_REVIEW and given.token is not None:
                     self._answered.add(given.token)
         except WireError:
             return
@@ -147,7 +146,7 @@ def _given(asked: ReviewAsked, output: Output, by: str, verdict: str | None) -> 
         task=prediction.task,
         output=output,
         by=by,
-        of=REVIEW,
+        of=OF_REVIEW,
         token=asked.token,
         verdict=verdict,
     )

@@ -19,8 +19,8 @@ from sprat_contracts import (
     Topics,
     ids,
 )
-from sprat_contracts.reviews import CLEARED, PEOPLE
-from sprat_operations.reviews import REVIEW
+from sprat_contracts.results import OF_REVIEW
+from sprat_contracts.reviews import BY_TIER, CLEARED, PEOPLE
 
 _DRAWN: Final = """INSERT OR IGNORE INTO draws (name, tenant, source, text_id, task, uuid, key, offset, at, expires, by,
 token, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -34,8 +34,6 @@ _ALARM: Final = """INSERT INTO alarms (key, number, task, tenant, value) VALUES 
 ON CONFLICT (key) DO UPDATE SET number = excluded.number, value = excluded.value
 WHERE excluded.number > alarms.number"""
 _SCALE: Final = 2.0**64
-_TIER: Final = "tier:"
-"""Begins who has answered, where it is a tier."""
 OTHERS: Final = "default"
 """The tenant of a cell of all whom the policy does not name."""
 
@@ -94,7 +92,7 @@ class ClosedRow(ReviewRow):
         of = (tenant, each.text_source, each.text_id, each.task, each.asked_model, each.model and each.model.version)
         cell = (each.cell.tenant, each.cell.language, each.says, each.confidence, each.goal, each.evidence)
         drawn = (int(each.hash, 16) / _SCALE, each.least_share, each.full, each.drawn_at)
-        tier = (each.by or "").removeprefix(_TIER) if (each.by or "").startswith(_TIER) else None
+        tier = (each.by or "").removeprefix(BY_TIER) if (each.by or "").startswith(BY_TIER) else None
         connection.execute(_CLOSED, (name, *of, *cell, *drawn, self.ended, self.expires, each.verdict, tier))
         connection.execute(_WHOSE, (PEOPLE, name))
 
@@ -111,7 +109,7 @@ class AnswerRow(ReviewRow):
         """Write that it came; what it says is not needed."""
         each = self.given
         name = draw_name(each.text_source, each.text_id, each.task)
-        token = (each.token or "") if each.of == REVIEW else ""
+        token = (each.token or "") if each.of == OF_REVIEW else ""
         connection.execute(_GIVEN, (name, token, each.text_source, each.text_id, self.at, self.expires))
 
 
