@@ -8,10 +8,13 @@ from sprat.base.errors import UserError
 from sprat_contracts import ModelRef, ReviewCell, ReviewClosed
 from sprat_contracts.reviews import CANNOT_TELL, RIGHT, UNANSWERED, WRONG
 from sprat_contracts.thresholds import Certificate
+from sprat_operations.review_draws import take
 from sprat_training.evaluation.reviewed import HOUR_MS, DrawsOfTask, Period, select
 from sprat_training.thresholds import Purpose, Rows
 from sprat_training.thresholds.certified import spend_of
 from support.measured import MODEL_VERSION, thresholds, thresholds_of
+from support.review_logs import TOPICS, ReviewLogs, asked_record, drawn
+from support.stream import FORGED, SIGNATURES
 
 HOUR = 500_000
 START = HOUR * HOUR_MS
@@ -133,3 +136,15 @@ def test_a_look_that_certifies_nothing_is_an_attempt_and_keeps_the_certificate()
     assert [each.attempt for each in after.measurements] == [1, 2]
     third = thresholds_of(bad.where(bad.right), REVIEWS, after, by="reviews")
     assert (third.certificate.attempt, third.certificate.spent) == (3, spend_of(3))
+
+
+def test_an_old_draw_that_somebody_writes_once_more_counts_for_nothing():
+    """Each hour would be full, or a draw be open for ever: then nothing could be certified."""
+    logs = ReviewLogs()
+    logs.draw(drawn(id="new"))
+    logs.append(asked_record(drawn(id="old"), TOPICS, at=logs.now - 9 * 86_400_000))
+    logs.append(asked_record(drawn(id="forged"), TOPICS, FORGED, at=logs.now))
+    found = DrawsOfTask("intent")
+    for record in logs.records:
+        take(record, TOPICS, SIGNATURES, found)
+    assert [text_id for _, text_id, _ in found.asked] == ["new"]

@@ -1,11 +1,11 @@
 """What the guardian knows, all of it from logs, and what it writes next."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from sprat.base.review_tokens import is_replayed
 from sprat.kafka.signatures import Signatures
 from sprat.registry.alarms import AlarmBook
 from sprat_contracts import (
@@ -23,8 +23,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.results import OF_REVIEW
 from sprat_contracts.reviews import RAISED
-from sprat_contracts.topics import DAY_MS
-from sprat_guardian.closing import COUNTED, REMEMBERED_MS, ReviewQueue
+from sprat_guardian.closing import COUNTED, ReviewQueue
 from sprat_guardian.counting import Counting
 from sprat_guardian.processes import ALL_CELLS
 
@@ -113,7 +112,7 @@ class GuardianState:
         if not self._signatures.accepts(record):
             return  # the group's handler has counted it
         event = self._decoded(record, ReviewAsked)
-        if event is not None and _is_replayed(event.envelope.time, record.timestamp):
+        if event is not None and is_replayed(event.envelope.time, record.timestamp):
             self._on_ignored("replayed")
         elif event is not None:
             self.queue.ask(event.message, record.timestamp)
@@ -144,15 +143,3 @@ class GuardianState:
         except WireError:
             self._on_ignored("unreadable")
             return None
-
-
-def _is_replayed(written: str | None, appended_at: int) -> bool:
-    """Return whether a draw was appended long after it was written, by the signed header that says when that was.
-
-    Whoever has an old draw could otherwise append it once more, after it is forgotten, with its old answer.
-    """
-    try:
-        written_at = datetime.fromisoformat(written or "").timestamp() * 1000
-    except ValueError:
-        return True
-    return appended_at - written_at > REMEMBERED_MS - 7 * DAY_MS

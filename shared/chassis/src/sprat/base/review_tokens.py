@@ -6,11 +6,13 @@ confidence of its answer.
 """
 
 import hmac
+from datetime import datetime
 from typing import Final
 
 from sprat.base.keys import KeyedHash, Keys
 from sprat_contracts import Prediction, ReviewAsked, ReviewCell, ReviewClosed
 from sprat_contracts.languages import is_auto, primary_subtag
+from sprat_contracts.topics import DAY_MS
 
 DRAW: Final = "review draw"
 TOKEN: Final = "review token"  # noqa: S105 - the name of a purpose
@@ -47,6 +49,18 @@ class ReviewTokens:
 def is_drawn(hash: str, share: float) -> bool:
     """Return whether a hash is among the given share of all."""
     return int(hash, 16) < share * _ALL
+
+
+def is_replayed(written: str | None, appended_at: int) -> bool:
+    """Return whether a draw was appended long after it was written, by the signed header that says when that was.
+
+    Whoever has an old draw could otherwise append it once more, after its closing is forgotten, with its old answer.
+    """
+    try:
+        written_at = datetime.fromisoformat(written or "").timestamp() * 1000
+    except ValueError:
+        return True
+    return appended_at - written_at > DAY_MS
 
 
 def cell_of(prediction: Prediction, tenant: str) -> ReviewCell:
