@@ -130,6 +130,24 @@ def test_where_an_older_alarm_is_written_once_more_the_one_that_counts_is_writte
     assert len(of_kind(logs, ERRORS, SHOP)) == 6
 
 
+def test_a_cleared_alarm_does_not_come_back_where_the_topic_of_alarms_has_lost_it(logs: ReviewLogs) -> None:
+    """It was created again; or, while no guardian ran, forged records took their places and it was compacted."""
+    reviewed(logs, 50)
+    guardian = logs.guardian().work()
+    for alarm in logs.alarms():
+        clear(logs, alarm)
+    reviewed(logs, 10, "transfer")
+    guardian.work()
+    logs.records = [each for each in logs.records if each.topic != TOPICS.alarms]
+    guardian = logs.guardian().work()
+    assert logs.alarms() == []
+    reviewed(logs, 50)
+    guardian.work()
+    assert {(each.clears, each.pooled_clears) for each in logs.closed()[60:]} == {(1, 1)}
+    told = [(each.state, each.number, each.clears, each.steps) for each in logs.alarms()]
+    assert told == [("raised", 3, 1, 1)] * 2, "running routers know number 2"
+
+
 def test_too_few_answers_in_a_week_raise_an_alarm_until_it_is_cleared(logs: ReviewLogs) -> None:
     guardian = logs.guardian()
     reviewed(logs, 17, "transfer")

@@ -20,18 +20,27 @@ class Counting:
         self._alarms: dict[tuple[str, ReviewCell], list[AlarmRaised]] = {}
         """The alarms of errors of each place, in the order in which they follow from the log."""
         self._coverage: dict[str, Coverage] = {}
+        self._clears: dict[tuple[str, ReviewCell], int] = {}
+        """How many alarms of each place were cleared, as closed draws say."""
 
     def count(self, closed: ReviewClosed, at: int) -> None:
         """Count the first record of a draw, in the order of the log; `at` is its time there, epoch milliseconds."""
         self._coverage.setdefault(closed.task, Coverage(closed.task)).count(closed, at)
+        for cell, clears in ((closed.cell, closed.clears), (ALL_CELLS, closed.pooled_clears)):
+            place = (closed.task, cell)
+            self._clears[place] = max(clears, self._clears.get(place, 0))
         for process in self.processes.count(closed):
-            alarm = _alarm(process, closed, at)
-            self._alarms.setdefault((process.key.task, process.key.cell), []).append(alarm)
+            alarms = self._alarms.setdefault((process.key.task, process.key.cell), [])
+            alarms.append(_alarm(process, closed, at, 1 + len(alarms) + process.key.clears))
+
+    def clears(self, task: str, cell: ReviewCell, book: AlarmBook) -> int:
+        """Return how many alarms of errors were cleared in a place: also where the topic of alarms has lost them."""
+        return max(book.clears(task, cell), self._clears.get((task, cell), 0))
 
     def missing(self, book: AlarmBook) -> Iterator[AlarmRaised]:
         """Yield the alarms that follow from the log and are not on their topic, of each place the next one."""
         for (task, cell), alarms in self._alarms.items():
-            written = _written(alarms, book.last(ERRORS, task, cell))
+            written = _written(alarms, book.last(ERRORS, task, cell), self._clears[task, cell])
             yield from alarms[written : written + 1]
         for task, coverage in self._coverage.items():
             last = book.last(TOO_FEW_REVIEWS, task, ALL_CELLS)
@@ -42,14 +51,14 @@ class Counting:
                 yield alarm
 
 
-def _written(alarms: list[AlarmRaised], last: AlarmRaised | None) -> int:
+def _written(alarms: list[AlarmRaised], last: AlarmRaised | None, clears: int) -> int:
     """Return how many of the alarms of a place precede the last one on the topic, itself included.
 
     A place is compacted to its last record, which also says when the draw that raised it was closed. Draws that were
     written together have the same time: then model and goal tell their alarms apart.
     """
-    if last is None:
-        return 0
+    if last is None:  # none was written, or the topic has lost them: what was cleared does not come back
+        return sum(each.clears < clears for each in alarms)
     same = [
         number
         for number, each in enumerate(alarms, 1)
@@ -58,8 +67,8 @@ def _written(alarms: list[AlarmRaised], last: AlarmRaised | None) -> int:
     return max(same, default=sum(each.raised_at <= last.raised_at for each in alarms))
 
 
-def _alarm(process: Process, closed: ReviewClosed, at: int) -> AlarmRaised:
-    """Return the alarm of a test that the evidence of this draw has raised; its place in its key is not known yet."""
+def _alarm(process: Process, closed: ReviewClosed, at: int, number: int) -> AlarmRaised:
+    """Return the alarm of a test that the evidence of this draw has raised, with its number where none is written."""
     key = process.key
     model = None if closed.model is None else ModelRef(name=closed.model.name, version=closed.model.version)
     names = ", ".join(sorted(process.tiers))
@@ -69,7 +78,8 @@ def _alarm(process: Process, closed: ReviewClosed, at: int) -> AlarmRaised:
         kind=ERRORS,
         task=key.task,
         cell=key.cell,
-        number=1,
+        number=number,
+        clears=key.clears,
         model=model,
         goal=key.goal,
         evidence=closed.evidence,

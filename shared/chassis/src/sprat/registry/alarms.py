@@ -92,7 +92,7 @@ class AlarmBook:
         """Return an alarm that is raised, with its place in the order of its key."""
         last = self._last.get(alarm.key)
         if last is None:
-            return alarm.model_copy(update={"number": 1, "clears": 0, "steps": 1})
+            return alarm.model_copy(update={"steps": 1})
         steps = 1 if last.state == CLEARED else last.steps + 1
         return alarm.model_copy(update={"number": last.number + 1, "clears": last.clears, "steps": steps})
 
