@@ -23,6 +23,7 @@ def reviewed(logs: ReviewLogs, count: int, said: str = "balance", by: str = "age
     """Draw so many answers of `transfer`, and answer each."""
     for number in range(count):
         asked = drawn(id=f"t-{len(logs.records)}-{number}", **fields)
+        asked = asked.model_copy(update={"by": by.removeprefix("tier:") if by.startswith("tier:") else "people"})
         logs.draw(asked)
         logs.answer(answer_to(asked, said, by=by))
 

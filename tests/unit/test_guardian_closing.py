@@ -96,6 +96,17 @@ def test_an_answer_that_does_not_count_is_told_with_its_reason(logs: ReviewLogs,
     assert logs.closed() == []
 
 
+def test_who_was_not_asked_has_no_answer(logs: ReviewLogs) -> None:
+    """One answer of a tier refuses a certificate, and people's answers to what a tier was asked would certify."""
+    of_people, of_tier = drawn(id="t-1"), drawn(id="t-2").model_copy(update={"by": "house"})
+    logs.draw(of_people, of_tier)
+    logs.answer(answer_to(of_people, by="tier:house"), answer_to(of_tier))
+    assert logs.guardian().work().ignored == ["reviewer", "reviewer"]
+    logs.answer(answer_to(of_people), answer_to(of_tier, by="tier:house"))
+    logs.guardian().work()
+    assert [each.by for each in logs.closed()] == ["agent-1", "tier:house"]
+
+
 def test_a_correction_is_no_answer_even_with_the_token(logs: ReviewLogs) -> None:
     asked = drawn(id="t-1")
     logs.draw(asked)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sprat_contracts import FeedbackGiven, Output, ReviewAsked, ReviewClosed
 from sprat_contracts.predictions import Prediction
 from sprat_contracts.results import OF_REVIEW
-from sprat_contracts.reviews import UNANSWERED
+from sprat_contracts.reviews import BY_TIER, PEOPLE, UNANSWERED
 from sprat_contracts.thresholds import says
 from sprat_contracts.topics import DAY_MS
 from sprat_guardian.answers import Said, said_of, verdict_of
@@ -55,6 +55,8 @@ class Draw:
     """What the model says."""
     until: int
     """An answer that is appended later does not count: epoch milliseconds, the broker's clock."""
+    by_tier: bool
+    """Whether a tier was asked for it, not people."""
     verdict: str = UNANSWERED
     """By the first valid answer."""
     by: str | None = None
@@ -96,7 +98,8 @@ class ReviewQueue:
         if name in self._draws or output is None:
             return
         unanswered = _unanswered(asked, output, drawn_at).model_dump_json().encode()
-        self._draws[name] = Draw(unanswered, said_of(output), drawn_at + self._wait_ms(asked))
+        until = drawn_at + self._wait_ms(asked)
+        self._draws[name] = Draw(unanswered, said_of(output), until, by_tier=asked.by != PEOPLE)
         if name not in self._closed:
             self._queues.setdefault(name.task, deque()).append(name)
 
@@ -112,8 +115,10 @@ class ReviewQueue:
         draw = self._draws.get(name)
         if draw is None or not self._is_of(draw.end(), given.token):
             return "token"
-        if (verdict := verdict_of(draw.said, given)) is None:
-            return "output"
+        verdict = verdict_of(draw.said, given)
+        was_asked = given.by.startswith(BY_TIER) == draw.by_tier  # what a tier says certifies nothing
+        if verdict is None or not was_asked:
+            return "output" if was_asked else "reviewer"
         closing = self._closed.get(name)
         first = draw.verdict if closing is None else closing.verdict
         if first != UNANSWERED:

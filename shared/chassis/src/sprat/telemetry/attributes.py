@@ -180,9 +180,10 @@ ALARM_KIND = Attribute(
 IGNORED = Attribute(
     "why",
     "sprat.review.ignored",
-    "Why a record of reviews does not count: no draw has its `token`, its `output` cannot be compared, it is the "
+    "Why a record of reviews does not count: no draw has its `token`, its `reviewer` is a tier where people "
+    "were asked or the other way round, its `output` cannot be compared, it is the "
     "`second` answer, or too `late`, it was `replayed`, or is `unreadable`.",
-    ("token", "output", "second", "late", "replayed", "unreadable"),
+    ("token", "reviewer", "output", "second", "late", "replayed", "unreadable"),
 )
 
 # Attributes of spans alone.
