@@ -112,6 +112,7 @@ def generated() -> dict[str, str]:
         "guarantee": training_tables.guarantee(read("guarantee")),
         "false-alarms": guard_tables.false_alarms(read("guard")),
         "until-alarm": guard_tables.until_alarm(read("guard")),
+        "streams": guard_tables.streams(read("guard")),
         **speed_tables.sizing(read("sizing")),
     }
 

@@ -81,7 +81,9 @@ def _wrong(counted: Mapping[str, int]) -> str:
 
 
 def _found(one: Figures) -> str:
-    return f"none in {one['then']['reviews']:,}" if one["alarm_after"] is None else f"{one['alarm_after']:,}"
+    if one["alarm_after"] is not None:
+        return f"{one['alarm_after']:,}"
+    return f"none in {one['then']['reviews']:,}" if one["then"]["reviews"] else "nothing is kept"
 
 
 def _warned(one: Figures) -> str:
