@@ -33,18 +33,21 @@ def of_kind(logs: ReviewLogs, kind: str, cell: ReviewCell | None = None) -> list
 
 
 def test_an_alarm_of_a_cell_says_what_raised_it(logs: ReviewLogs) -> None:
-    reviewed(logs, 30, "transfer")
+    reviewed(logs, 50, "transfer")
     reviewed(logs, 20)
     guardian = logs.guardian().work()
     (alarm,) = of_kind(logs, ERRORS, SHOP)
     last = logs.records[-1]
     assert (alarm.task, alarm.cell, alarm.state, alarm.number, alarm.steps) == ("intent", SHOP, "raised", 1, 1)
-    assert (alarm.reviews, alarm.errors, alarm.goal, alarm.evidence) == (50, 20, 0.97, "estimated")
+    assert (alarm.reviews, alarm.goal, alarm.evidence) == (50 + alarm.errors, 0.97, "estimated")
+    assert 3 < alarm.errors < 12
     assert alarm.e_value >= alarm.needed > 20
     assert alarm.since == logs.closed()[0].drawn_at
-    assert [each.text_id for each in alarm.texts] == [each.text_id for each in logs.closed()[-5:]]
+    raised_by = logs.closed()[: alarm.reviews]
+    assert [each.text_id for each in alarm.texts] == [each.text_id for each in raised_by[-5:]]
     assert (alarm.model.name, alarm.model.version) == ("en-fast", "v1")
-    assert alarm.detail == "20 of 50 reviewed answers of the cell were wrong; the goal allows 3 %"
+    counted = f"{alarm.errors} of {alarm.reviews}"
+    assert alarm.detail == f"{counted} reviewed answers of the cell were wrong; the goal allows 3 %"
     assert alarm.raised_at < last.timestamp
     reviewed(logs, 50)
     guardian.work()
@@ -52,7 +55,7 @@ def test_an_alarm_of_a_cell_says_what_raised_it(logs: ReviewLogs) -> None:
 
 
 def test_an_alarm_names_the_tiers_whose_answers_it_counts(logs: ReviewLogs) -> None:
-    reviewed(logs, 30, "transfer")
+    reviewed(logs, 50, "transfer")
     reviewed(logs, 20, by="tier:large")
     logs.guardian().work()
     (alarm,) = of_kind(logs, ERRORS, SHOP)
@@ -75,13 +78,13 @@ def test_what_was_kept_without_a_goal_is_closed_and_raises_nothing(logs: ReviewL
 
 
 def test_a_clear_opens_a_new_test_and_the_next_alarm_of_the_place_has_the_next_number(logs: ReviewLogs) -> None:
-    reviewed(logs, 50)
+    reviewed(logs, 70)
     guardian = logs.guardian().work()
     (first,) = of_kind(logs, ERRORS, SHOP)
     clear(logs, first)
-    reviewed(logs, 50)
+    reviewed(logs, 70)
     guardian.work()
-    assert {each.clears for each in logs.closed()[50:]} == {1}
+    assert {each.clears for each in logs.closed()[70:]} == {1}
     assert {each.pooled_clears for each in logs.closed()} == {0}
     numbers = [(each.state, each.number, each.clears, each.steps) for each in of_kind(logs, ERRORS, SHOP)]
     assert numbers == [("raised", 1, 0, 1), ("cleared", 2, 1, 0), ("raised", 3, 1, 1)]
@@ -90,7 +93,7 @@ def test_a_clear_opens_a_new_test_and_the_next_alarm_of_the_place_has_the_next_n
 def test_a_tightened_goal_opens_a_new_test_whose_alarm_is_the_next_step(logs: ReviewLogs) -> None:
     guardian = logs.guardian()
     for goal in (0.97, 0.98, 0.985):
-        reviewed(logs, 50, goal=goal)
+        reviewed(logs, 70, goal=goal)
         guardian.work()
     assert [(each.goal, each.steps) for each in of_kind(logs, ERRORS, SHOP)] == [(0.97, 1), (0.98, 2), (0.985, 3)]
 
@@ -98,8 +101,8 @@ def test_a_tightened_goal_opens_a_new_test_whose_alarm_is_the_next_step(logs: Re
 def test_an_alarm_that_was_not_written_is_written_by_the_next_guardian(logs: ReviewLogs) -> None:
     steady = ReviewLogs()
     for each in (logs, steady):
-        reviewed(each, 50)
-        reviewed(each, 50, goal=0.98)
+        reviewed(each, 70)
+        reviewed(each, 70, goal=0.98)
     steady.guardian().work()
     deaths = 0
     while due := (guardian := logs.guardian()).due():
@@ -117,7 +120,7 @@ def clear(logs: ReviewLogs, alarm: AlarmRaised) -> None:
 
 
 def test_where_an_older_alarm_is_written_once_more_the_one_that_counts_is_written_again(logs: ReviewLogs) -> None:
-    reviewed(logs, 50)
+    reviewed(logs, 70)
     guardian = logs.guardian().work()
     old = next(each for each in logs.records if each.key == b"errors/intent/shop/en")
     (alarm,) = of_kind(logs, ERRORS, SHOP)
@@ -133,7 +136,7 @@ def test_where_an_older_alarm_is_written_once_more_the_one_that_counts_is_writte
 
 def test_a_cleared_alarm_does_not_come_back_where_the_topic_of_alarms_has_lost_it(logs: ReviewLogs) -> None:
     """It was created again; or, while no guardian ran, forged records took their places and it was compacted."""
-    reviewed(logs, 50)
+    reviewed(logs, 70)
     guardian = logs.guardian().work()
     for alarm in logs.alarms():
         clear(logs, alarm)
@@ -142,9 +145,9 @@ def test_a_cleared_alarm_does_not_come_back_where_the_topic_of_alarms_has_lost_i
     logs.records = [each for each in logs.records if each.topic != TOPICS.alarms]
     guardian = logs.guardian().work()
     assert logs.alarms() == []
-    reviewed(logs, 50)
+    reviewed(logs, 70)
     guardian.work()
-    assert {(each.clears, each.pooled_clears) for each in logs.closed()[60:]} == {(1, 1)}
+    assert {(each.clears, each.pooled_clears) for each in logs.closed()[80:]} == {(1, 1)}
     told = [(each.state, each.number, each.clears, each.steps) for each in logs.alarms()]
     assert told == [("raised", 3, 1, 1)] * 2, "running routers know number 2"
 

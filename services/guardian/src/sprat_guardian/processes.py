@@ -5,9 +5,8 @@ same order, with the same alarms.
 
 A year's false alarms are bounded for each task. In a calendar year (UTC), half of δ is for the tests of the whole task
 and half for those of its cells. Each half is shared in the order in which the tests open: the k-th has 6/(π²k²) of it,
-and these shares add up to 1. The test of a cell opens with its 50th review, and has counted all of them: else whoever
-may write texts could use up the shares with languages that nobody speaks. When a test opens, and which test a draw is
-of, is decided by numbers alone, never by an answer.
+and these shares add up to 1. The test of a cell opens after its 50th review: else whoever may write texts could use up
+the shares with languages that nobody speaks. It bets from then on, because its share may depend on what came before.
 """
 
 import math
@@ -86,18 +85,14 @@ class Process:
         """The evidence against its goal so far."""
         return self._evidence.value
 
-    @property
-    def has_enough(self) -> bool:
-        """Whether it has reviews enough to be open."""
-        return self.reviews >= (1 if self.key.is_pooled else LEAST_REVIEWS)
-
     def count(self, closed: ReviewClosed) -> None:
         """Count one more answered draw."""
         self.since_ms = closed.drawn_at if self.since_ms is None else self.since_ms
         self.reviews += 1
         if closed.by is not None and closed.by.startswith(BY_TIER) and len(self.tiers) < MAX_TIERS:
             self.tiers.add(printable(closed.by.removeprefix(BY_TIER), 64))
-        self._evidence.add(closed.verdict == WRONG)
+        if self.place is not None:
+            self._evidence.add(closed.verdict == WRONG)
         if closed.verdict == WRONG:
             self.errors += 1
             self.wrong.append(TextName(text_source=closed.text_source, text_id=closed.text_id))
@@ -133,10 +128,11 @@ class Processes:
             return []
         counting = [self._process(key) for key in keys_of(closed)]
         for process in counting:
-            process.count(closed)
-            if process.place is None and process.has_enough:
+            least = 0 if process.key.is_pooled else LEAST_REVIEWS
+            if process.place is None and process.reviews >= least:
                 half = (process.key.task, process.key.year, process.key.is_pooled)
                 self._opened[half] = process.place = self._opened.get(half, 0) + 1
+            process.count(closed)
         return [process for process in counting if process.raises()]
 
     def steps(self, process: Process) -> int:
