@@ -31,19 +31,20 @@ Errors = NDArray[np.bool_]
 Stream = Callable[[np.random.Generator, float, int, int], Errors]
 """Random numbers, the allowed chance, reviews and streams → the errors."""
 Test = tuple[Any, int]
-"""The evidence that it needs, of all streams or of each, and from how many reviews on it raises its alarm."""
+"""The evidence that it needs, of all streams or of each, and after how many reviews it opens."""
 
 
 def first_alarms(errors: Iterable[Errors], allowed: float, streams: int, *tests: Test) -> list[NDArray[np.int64]]:
     """Return of each test after how many reviews each stream's alarm is raised; 0 for never."""
-    evidence = Evidence(allowed)
+    evidence = {after: Evidence(allowed) for _, after in tests}
     found = [np.zeros(streams, np.int64) for _ in tests]
     with np.errstate(over="ignore"):
         for number, wrong in enumerate(errors, 1):
-            evidence.add(wrong)  # type: ignore[arg-type]  # of all streams at once
-            for alarms, (needed, least) in zip(found, tests, strict=True):
-                if number >= least:
-                    alarms[(alarms == 0) & (evidence.unbounded >= needed)] = number
+            for after, each in evidence.items():
+                if number > after:
+                    each.add(wrong)  # type: ignore[arg-type]  # of all streams at once
+            for alarms, (needed, after) in zip(found, tests, strict=True):
+                alarms[(alarms == 0) & (evidence[after].unbounded >= needed)] = number
             if number % 100 == 0 and all(each.all() for each in found):
                 break
     return found
@@ -94,7 +95,7 @@ def false_alarms(streams: int = STREAMS, reviews: int = REVIEWS) -> list[dict[st
     found = []
     for allowed in ALLOWED:
         for name, stream in (BOUNDED | UNBOUNDED).items():
-            (alarms,) = first_alarms(stream(random, allowed, reviews, streams), allowed, streams, (1 / DELTA, 1))
+            (alarms,) = first_alarms(stream(random, allowed, reviews, streams), allowed, streams, (1 / DELTA, 0))
             about = {"stream": name, "cells": 1, "allowed": allowed}
             found.append(about | _share(np.count_nonzero(alarms), streams))
     for name, stream in (BOUNDED | UNBOUNDED).items():
@@ -109,7 +110,7 @@ def _of_many_cells(random: np.random.Generator, stream: Stream, allowed: float, 
     needed = np.repeat([1 / share_of_delta(place) for place in range(1, CELLS + 1)], streams)
     (of_cells,) = first_alarms(errors, allowed, CELLS * streams, (needed, LEAST_REVIEWS))
     by_turns = errors.reshape(reviews * CELLS, streams)
-    (of_task,) = first_alarms(by_turns, allowed, streams, (1 / share_of_delta(1), 1))
+    (of_task,) = first_alarms(by_turns, allowed, streams, (1 / share_of_delta(1), 0))
     return int(np.count_nonzero(of_cells.reshape(CELLS, streams).any(0) | (of_task > 0)))
 
 
@@ -128,8 +129,8 @@ def too_often(found: list[dict[str, Any]]) -> list[str]:
 
 
 TESTS: Final[Mapping[str, Test]] = {
-    "anchor": (1 / DELTA, 1),
-    "task": (1 / share_of_delta(1), 1),
+    "anchor": (1 / DELTA, 0),
+    "task": (1 / share_of_delta(1), 0),
     "last_cell": (1 / share_of_delta(CELLS), LEAST_REVIEWS),
 }
 """One cell at δ, the task as a whole, the twentieth cell."""

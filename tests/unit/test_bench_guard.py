@@ -39,7 +39,7 @@ def test_a_simulated_alarm_comes_after_the_same_review_as_the_guardians() -> Non
         for process in processes.count(closed(number, wrong=bool(wrong))):
             raised[process.key.is_pooled] = number
 
-    of_task, of_cell = first_alarms(errors, allowed, 1, (needed, 1), (needed, LEAST_REVIEWS))
+    of_task, of_cell = first_alarms(errors, allowed, 1, (needed, 0), (needed, LEAST_REVIEWS))
     assert raised == {True: of_task[0], False: of_cell[0]}
 
 
@@ -50,7 +50,7 @@ def test_false_alarms_are_rare_and_evidence_that_is_too_large_is_found_out(monke
 
     def complaints() -> list[str]:
         errors = always(np.random.default_rng(2), 0.02, 2_000, 400)
-        (alarms,) = first_alarms(errors, 0.02, 400, (1 / DELTA, 1))
+        (alarms,) = first_alarms(errors, 0.02, 400, (1 / DELTA, 0))
         share = guard_simulation._share(np.count_nonzero(alarms), 400)
         return too_often([{"stream": "always the allowed chance", "cells": 1, "allowed": 0.02} | share])
 
