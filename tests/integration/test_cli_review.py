@@ -74,10 +74,23 @@ class Sitting:
         await eventually(lambda: what.encode() in self.seen, 60)
 
 
+def announced_with(topics, *labels):
+    return announcement_record(topics, announcement(card(labels=labels), "default"), "test", None, SIGNATURES)
+
+
+async def test_a_label_is_found_by_its_beginning_however_quickly_it_is_typed(kafka, topics, prefix):
+    labels = (*(f"pay_{number}" for number in range(9)), "pin_change")
+    await put(kafka, announced_with(topics, *labels), draw_record(drawn("a"), topics, SIGNATURES))
+    async with Sitting(kafka, prefix, "--by", "agent-17") as person:
+        await person.sees("type the beginning of one of 10")
+        await person.press("pin", "[pin]   1 pin_change")
+        await person.press("1", "1 answers published")
+    (given,) = [decode(each, FeedbackGiven).message for each in await read_all(kafka.bootstrap, topics.feedback)]
+    assert given.output.label == "pin_change"
+
+
 async def test_a_person_answers_with_one_key_and_takes_the_last_answer_back(kafka, topics, prefix):
-    announced = announcement_record(
-        topics, announcement(card(labels=("balance", "transfer")), "default"), "test", None, SIGNATURES
-    )
+    announced = announced_with(topics, "balance", "transfer")
     forged = draw_record(drawn("forged"), topics, FORGED)
     draws = [drawn("a", f"first{ESCAPE} text"), drawn("b", "second text"), drawn("c", "third text")]
     tier = drawn("t", "the tier's text", by="large")

@@ -6,6 +6,7 @@ import os
 import sys
 import termios
 import tty
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
@@ -51,6 +52,8 @@ _KEYS: Final = "123456789"
 _NONE: Final = "0"
 _CANNOT_TELL: Final = "?"
 _ACKNOWLEDGE_S: Final = 20.0
+_TYPED: Final = deque[str]()
+"""Keys that were read and not taken yet: a terminal hands on several at once."""
 
 
 class _Undo(Exception):
@@ -310,11 +313,14 @@ def _key(choices: str, keys: str) -> str:
 
 
 def _read_key() -> str:
-    """Return what one key sends; empty at the end of the input. Keys that send several bytes are ignored."""
-    while True:
+    """Return one key; empty at the end of the input. Keys that send several bytes, such as arrows, are ignored."""
+    while not _TYPED:
         read = os.read(sys.stdin.fileno(), 32)
+        if not read:
+            return ""
         if not read.startswith(b"\x1b"):
-            return read.decode("utf-8", "ignore")[:1]
+            _TYPED.extend(read.decode("utf-8", "ignore"))
+    return _TYPED.popleft()
 
 
 @contextlib.contextmanager
