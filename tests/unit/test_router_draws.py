@@ -149,7 +149,22 @@ def test_the_least_share_is_that_since_the_hour_of_the_draw_before() -> None:
     assert {draw.least_share for _, draw in lowered[1:]} == {0.005}, "also that of another tenant"
     after = traffic.send(2, bank=500, shop=20)
     assert shares_of(after) == {"bank": {0.05}, "shop": {0.5}}
-    assert after[-1][1].least_share == 0.05
+    assert {draw.least_share for _, draw in after} == {0.005}, "also of the whole hour before"
+    assert traffic.send(3, shop=20)[-1][1].least_share == 0.05
+
+
+def test_the_least_share_names_one_that_was_applied_after_the_last_draw_of_its_hour() -> None:
+    traffic = Traffic("bank", share=0.5, per_day=2_400)
+    traffic.send(0, bank=10_000, shop=20)
+    low = next(id for id in map(str, count()) if is_drawn(TOKENS.hash("/app", id, "intent"), 0.005))
+    high = next(id for id in map(str, count()) if not is_drawn(TOKENS.hash("/app", id, "intent"), 0.5))
+    traffic.now = 1_001.0 * HOUR_S
+    told = traffic.take("shop", low)
+    assert told is not None
+    assert told.least_share == 0.5
+    assert traffic.take("bank", high) is None  # at 0.005, and nothing is drawn after it
+    after = traffic.send(2, shop=20)
+    assert {draw.least_share for _, draw in after} == {0.005}
 
 
 def test_the_least_share_also_names_hours_in_which_nothing_was_drawn() -> None:

@@ -60,7 +60,10 @@ class ReviewAsked(Message):
     share: Annotated[_Share, Field(description="Drawn was what has a hash below this share of 2^64.")]
     least_share: Annotated[
         _Share,
-        Field(description="The least share that its router has applied to the task since the hour of its draw before."),
+        Field(
+            description="The least share that its router has applied to the task since its last earlier hour with a "
+            "draw, that whole hour included."
+        ),
     ]
     full: Annotated[
         bool,

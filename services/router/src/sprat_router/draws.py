@@ -82,19 +82,25 @@ class _Hour:
 
 @dataclass(slots=True)
 class _Least:
-    """The least share applied to a task since the hour of the draw before."""
+    """The least share applied to a task since the last earlier hour with a draw, that whole hour included."""
 
-    share: float = 1.0
     hour: int = 0
-    """In which the share was applied last."""
+    """The present one."""
     drawn: bool = False
-    """Whether something was drawn in that hour."""
+    """Whether something was drawn in it."""
+    present: float = 1.0
+    """The least share of it."""
+    before: float = 1.0
+    """The least share of the last earlier hour with a draw, and of the hours since: of what no draw has told yet."""
 
     def apply(self, share: float, hour: int) -> None:
-        if self.drawn and hour != self.hour:
-            self.share, self.drawn = 1.0, False
-        self.hour = hour
-        self.share = min(self.share, share)
+        if hour > self.hour:
+            self.before = self.present if self.drawn else min(self.before, self.present)
+            self.hour, self.drawn, self.present = hour, False, 1.0
+        self.present = min(self.present, share)
+
+    def share(self) -> float:
+        return min(self.before, self.present)
 
 
 class Draws:
@@ -150,7 +156,7 @@ class Draws:
         if hash_ not in hour.hashes:
             hour.hashes.add(hash_)
             hour.drawn[named] += 1
-        return DrawnAnswer(hash_, share, least.share, full=self._ends(hour, named, review, task))
+        return DrawnAnswer(hash_, share, least.share(), full=self._ends(hour, named, review, task))
 
     def _hour(self, review: ReviewPolicy, task: str, model: str | None) -> _Hour:
         """Return the present hour; its shares follow from the one before."""
