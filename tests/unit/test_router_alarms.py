@@ -130,11 +130,13 @@ def alarm(tenant: str | None, language: str | None, number: int = 1, **fields: A
     return AlarmRaised(**(known | fields))
 
 
-def test_the_steps_of_a_cell_and_of_its_task_add_up_until_they_are_cleared() -> None:
+def test_of_the_steps_of_a_cell_and_of_its_task_the_more_count_until_they_are_cleared() -> None:
     bank, german = (ReviewCell(tenant="bank", language=each) for each in ("en", "de"))
     second = alarm("bank", "en", 2, steps=2)
     alarms = standing(alarm("bank", "en"), second, alarm(None, None), alarm("bank", "de", kind="shift"))
-    assert [alarms.steps("intent", each) for each in (bank, german)] == [3, 1]
+    assert [alarms.steps("intent", each) for each in (bank, german)] == [2, 1]
+    task = standing(alarm("bank", "en"), alarm(None, None, steps=2))
+    assert [task.steps("intent", each) for each in (bank, german)] == [2, 2]
     assert (bool(alarms), alarms.steps("ner", bank)) == (True, 0)
     ends = (cleared(each, "lee", "a holiday", None) for each in (second, alarm(None, None)))
     none = standing(second, alarm(None, None), *ends, second)

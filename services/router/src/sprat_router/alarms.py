@@ -35,9 +35,12 @@ class StandingAlarms:
         self._steps = {}
 
     def steps(self, task: str, cell: ReviewCell) -> int:
-        """Return how many steps the alarms of a cell and of its whole task add up to; 0: none stands."""
+        """Return how many alarms a cell or its whole task has had, whichever had more; 0: none stands.
+
+        They do not add up: of one tenant and one language, the same reviews raise both.
+        """
         own = self._steps.get((task, cell.tenant, cell.language), 0)
-        return own + self._steps.get((task, None, None), 0)
+        return max(own, self._steps.get((task, None, None), 0))
 
     def __bool__(self) -> bool:
         """Return whether any stands."""
