@@ -1,10 +1,14 @@
 """Which alarms follow from the logs of reviews, in their order, and that none is lost or raised twice."""
 
+import random
+import tracemalloc
+
 import pytest
 
 from sprat.registry.alarms import alarm_record, cleared
 from sprat_contracts import AlarmRaised, ReviewCell
 from sprat_contracts.reviews import ERRORS, SHIFT, TOO_FEW_REVIEWS
+from sprat_guardian.counting import HashSet
 from sprat_guardian.processes import ALL_CELLS
 from support.review_logs import TOPICS, ReviewLogs, answer_to, drawn
 from support.stream import FORGED, SIGNATURES
@@ -69,6 +73,37 @@ def test_a_cell_of_few_reviews_is_counted_with_the_whole_task_alone(logs: Review
     logs.guardian().work()
     (alarm,) = logs.alarms()
     assert (alarm.cell, alarm.key) == (ALL_CELLS, b"errors/intent/*/*")
+
+
+def test_texts_that_are_sent_again_count_once_however_much_later(logs: ReviewLogs) -> None:
+    """They have the same draws; an error that is known would be counted again with each batch."""
+    batch = [drawn(id=f"t-{number}") for number in range(30)]
+    guardian = logs.guardian()
+    for _ in range(10):
+        reviewed(logs, 1, "transfer")
+        guardian.work()
+        logs.draw(*batch)
+        logs.answer(*(answer_to(each, "balance" if each is batch[0] else "transfer") for each in batch))
+        guardian.work()
+        logs.wait(9 * 86_400_000)
+    assert len(logs.closed()) == 310, "each time they are asked and closed"
+    for reader in (guardian, logs.guardian().work()):
+        assert {(each.reviews, each.errors) for each in reader.state.counting.processes} == {(40, 1)}
+    assert logs.alarms() == []
+
+
+def test_a_year_of_hashes_is_remembered_in_little_memory() -> None:
+    hashes = random.Random(1)
+    tracemalloc.start()
+    seen = HashSet()
+    drawn_hashes = [f"{hashes.getrandbits(64):016x}" for _ in range(1_000)]
+    before, _ = tracemalloc.get_traced_memory()
+    assert all(seen.add(each) for each in drawn_hashes)
+    assert all(seen.add(f"{hashes.getrandbits(64):016x}") for _ in range(79_000))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1_500_000, "200 draws a day, for 400 days"
+    assert not any(seen.add(each) for each in drawn_hashes)
 
 
 def test_what_was_kept_without_a_goal_is_closed_and_raises_nothing(logs: ReviewLogs) -> None:

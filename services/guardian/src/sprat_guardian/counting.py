@@ -1,5 +1,7 @@
 """What the closed draws add up to: the alarms that follow from them, and whether enough of them have a verdict."""
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from sprat.registry.alarms import AlarmBook
@@ -7,6 +9,23 @@ from sprat_contracts import AlarmRaised, ModelRef, ReviewCell, ReviewClosed
 from sprat_contracts.reviews import CLEARED, ERRORS, TOO_FEW_REVIEWS
 from sprat_guardian.coverage import Coverage
 from sprat_guardian.processes import ALL_CELLS, Process, Processes
+
+
+class HashSet:
+    """Hashes of 64 bits, in 8 bytes each: a year's draws of a task, in places by their last byte."""
+
+    def __init__(self) -> None:
+        self._places = [array("Q") for _ in range(256)]
+
+    def add(self, hash: str) -> bool:
+        """Add a hash, in hex, and return whether it is new."""
+        number = int(hash, 16)
+        among = self._places[number & 0xFF]
+        place = bisect_left(among, number)
+        if place < len(among) and among[place] == number:
+            return False
+        among.insert(place, number)
+        return True
 
 
 class Counting:
@@ -17,6 +36,8 @@ class Counting:
 
     def __init__(self) -> None:
         self.processes = Processes()
+        self._hashes: dict[str, HashSet] = {}
+        """Of all draws of each task that the log keeps."""
         self._alarms: dict[tuple[str, ReviewCell], list[AlarmRaised]] = {}
         """The alarms of errors of each place, in the order in which they follow from the log."""
         self._coverage: dict[str, Coverage] = {}
@@ -24,7 +45,13 @@ class Counting:
         """How many alarms of each place were cleared, as closed draws say."""
 
     def count(self, closed: ReviewClosed, at: int) -> None:
-        """Count the first record of a draw, in the order of the log; `at` is its time there, epoch milliseconds."""
+        """Count a closed draw, in the order of the log; `at` is its time there, epoch milliseconds.
+
+        A text that comes again, however much later, has the same hash: it is drawn again, and closed again where its
+        first draw is forgotten. It counts once: of an error that is known, a test must not be sure again and again.
+        """
+        if not self._hashes.setdefault(closed.task, HashSet()).add(closed.hash):
+            return
         self._coverage.setdefault(closed.task, Coverage(closed.task)).count(closed, at)
         for cell, clears in ((closed.cell, closed.clears), (ALL_CELLS, closed.pooled_clears)):
             place = (closed.task, cell)
