@@ -70,6 +70,8 @@ async def test_an_alarm_is_listed_explained_and_cleared(kafka, topics, run):
     assert "are wrong, 7.9 %" in out
     assert "an e-value of 81.25; the alarm is raised at 65.8. If the goal were kept" in out
     assert "  sprat trace 'order 4711' --source /crm\n" in out
+    assert "with new rows of this tenant and language, labelled by people: sprat evaluate FILE" in out
+    assert "--from-reviews" not in out, "reviews do not clear the alarm of a cell"
     assert f"sprat alarms clear {NAME} --certificate MODEL" in out
 
     code, _, err = await run("clear", NAME)

@@ -87,6 +87,7 @@ async def test_reviews_certify_and_each_look_that_is_written_is_an_attempt(kafka
 
     code, _, err = await run("--write")
     assert (code, "hr has no thresholds" in err) == (2, True), "a policy of estimated levels would keep nothing"
+    asked = time.time_ns() // 1_000_000
     code, out, err = await run("--write", "--force", "--json")
     found = json.loads(out)
     assert (code, found["draws"], found["verdicts"], found["served"]) == (0, DRAWS, {"right": DRAWS}, 0.8), err
@@ -94,6 +95,8 @@ async def test_reviews_certify_and_each_look_that_is_written_is_an_attempt(kafka
     written = read_thresholds(model / THRESHOLDS, model_version=version)
     assert (written.certificate.drawn, written.certificate.attempt) == ("reviews", 1)
     assert (written.measurements[-1].by, written.cell(None, "some").estimated) == ("reviews", ())
+    began = written.measurements[-1].drawn_since
+    assert asked <= began + 3_600_000 <= written.measurements[-1].at_ms, "an hour before: the period says so"
 
     code, _, err = await run("--write")
     assert (code, "no review of version" in err) == (2, True), "what the earlier thresholds kept does not count"

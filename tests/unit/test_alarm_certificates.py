@@ -3,7 +3,7 @@
 import pytest
 
 from sprat.base.errors import UserError
-from sprat_contracts import AlarmRaised, ModelAnnounced
+from sprat_contracts import AlarmRaised, ModelAnnounced, ReviewCell
 from sprat_contracts.reviews import ERRORS
 from sprat_operations.alarms import check_certificate_after, without_all
 from sprat_training.thresholds import Purpose, Rows
@@ -19,6 +19,12 @@ def alarm(**changes):
 def certified(at_ms=AT_MS + 1, goal=0.97, **changes):
     rows = Rows.of([0.9] * 400, [True] * 400, certifies=[True] * 400, outside=[number < 5 for number in range(400)])
     return thresholds_of(rows, Purpose((goal,), "file"), at_ms=at_ms, **changes)
+
+
+def reviewed(drawn_since):
+    rows = Rows.of([0.9] * 400, [True] * 400, certifies=[True] * 400)
+    purpose = Purpose((0.97,), "reviews", can_be_outside=False, drawn_since=drawn_since)
+    return thresholds_of(rows, purpose, at_ms=AT_MS + 1_000)
 
 
 def serving(thresholds):
@@ -48,6 +54,22 @@ def test_another_one_does_not(found, of, said):
 def test_nor_one_by_which_no_service_judges():
     with pytest.raises(UserError, match="no service of intent judges by the thresholds"):
         check_certificate_after(alarm(), certified(), serving(certified(AT_MS + 2)))
+
+
+def test_reviews_clear_an_alarm_of_the_whole_task_where_all_were_drawn_after_it():
+    after = reviewed(AT_MS)
+    assert check_certificate_after(alarm(), after, serving(after)) == after.thresholds_version
+    for before in (reviewed(AT_MS - 1), reviewed(None)):
+        with pytest.raises(UserError, match="may have been drawn before the alarm"):
+            check_certificate_after(alarm(), before, serving(before))
+
+
+@pytest.mark.parametrize("cell", [{"tenant": "acme"}, {"language": "de"}, {"tenant": "acme", "language": "de"}])
+def test_the_alarm_of_a_cell_is_cleared_by_rows_that_people_chose_and_not_by_reviews_of_other_cells(cell):
+    of, after, file = alarm(cell=ReviewCell(**cell)), reviewed(AT_MS), certified()
+    with pytest.raises(UserError, match="rows of these, labelled by people, with sprat evaluate FILE"):
+        check_certificate_after(of, after, serving(after))
+    assert check_certificate_after(of, file, serving(file)) == file.thresholds_version
 
 
 def test_of_an_earlier_version_the_day_decides_and_one_of_the_same_day_came_before():

@@ -137,6 +137,10 @@ class Measurement(Part):
     drawn: Annotated[
         str | None, Field(description="`traffic`, `reviews` or `file`; null where nothing was to be certified.")
     ] = None
+    drawn_since: Annotated[
+        int | None,
+        Field(ge=0, description="Of `reviews`: none was drawn before, epoch milliseconds; null of any other."),
+    ] = None
     attempt: Annotated[int, Field(ge=0, description="Number of the attempt to certify; 0: none.")] = 0
     spent: Annotated[float, Field(ge=0, lt=1, description="What this attempt could spend.")] = 0.0
     data: Annotated[str, Field(pattern=VERSION, description="Hash of the rows: the same rows change nothing.")]

@@ -11,7 +11,7 @@ from sprat.kafka.log_reader import LogReader
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.signatures import Signatures
 from sprat.registry.alarms import AlarmBook, alarm_record, cleared
-from sprat_contracts import AlarmRaised, ModelAnnounced
+from sprat_contracts import AlarmRaised, ModelAnnounced, ReviewCell
 from sprat_contracts.reviews import RAISED
 from sprat_contracts.thresholds import Thresholds, thousandths
 from sprat_operations.connection import reading_signatures
@@ -102,6 +102,8 @@ def check_certificate_after(
 ) -> str:
     """Return the version of thresholds whose certificate was measured after an alarm, and by which a service judges.
 
+    One from reviews clears an alarm of a whole task, where all of them were drawn after it.
+
     Args:
         alarm: that stands.
         thresholds: beside the model; None: it has none.
@@ -112,7 +114,7 @@ def check_certificate_after(
     """
     or_else = "or say why with --because"
     if thresholds is None or (certificate := thresholds.certificate) is None:
-        raise UserError(f"the model has no certificate: sprat evaluate --from-reviews --write, {or_else}")
+        raise UserError(f"the model has no certificate: sprat evaluate FILE --write, {or_else}")
     if thresholds.task != alarm.task:
         raise UserError(f"the certificate is of the task {thresholds.task}, the alarm of {alarm.task}")
     highest = max(certificate.goals)
@@ -122,6 +124,8 @@ def check_certificate_after(
     if measurement is None or not _is_after(measurement.at, measurement.at_ms, alarm.raised_at):
         at = "an unknown day" if measurement is None else measurement.at
         raise UserError(f"the certificate was measured before the alarm, on {at}: measure again, {or_else}")
+    if certificate.drawn == "reviews":
+        _check_reviews_after(alarm, measurement.drawn_since, or_else)
     announced = [each.thresholds for each in serving if each.task == alarm.task and each.thresholds is not None]
     if thresholds.thresholds_version not in {each.thresholds_version for each in announced}:
         raise UserError(
@@ -129,6 +133,27 @@ def check_certificate_after(
             f"promote the version, or wait until its service has taken them over; {or_else}"
         )
     return thresholds.thresholds_version
+
+
+def _check_reviews_after(alarm: AlarmRaised, drawn_since: int | None, or_else: str) -> None:
+    """Check that reviews which certify say something of what raised an alarm.
+
+    While an alarm stands, possibly nothing of its cell is kept, so possibly none of the reviews is of it.
+
+    Raises:
+        UserError: some may have been drawn before it, or in other cells alone.
+    """
+    if alarm.cell != ReviewCell():
+        raise UserError(
+            "the certificate is from reviews of the whole task, possibly without one of this tenant and language: "
+            f"measure rows of these, labelled by people, with sprat evaluate FILE --write, {or_else}"
+        )
+    if drawn_since is None or drawn_since < alarm.raised_at:
+        raise UserError(
+            "the certificate is from reviews that may have been drawn before the alarm: sprat evaluate --from-reviews "
+            "with a --period that begins after it, or, where nothing was kept since, sprat evaluate FILE --write with "
+            f"new rows labelled by people; {or_else}"
+        )
 
 
 def _is_after(day: str, at_ms: int | None, raised_at: int) -> bool:

@@ -15,7 +15,7 @@ from sprat_cli.app import group_help, make_app
 from sprat_cli.options import Bootstrap, Json, Prefix, argument, kafka_settings, option
 from sprat_cli.render import when
 from sprat_cli.terminal import faint, paint, printable, remark, say, say_json, table
-from sprat_contracts import AlarmRaised
+from sprat_contracts import AlarmRaised, ReviewCell
 from sprat_contracts.reviews import ERRORS, RAISED, SHIFT, TOO_FEW_REVIEWS
 from sprat_operations.alarms import (
     MAX_BECAUSE,
@@ -66,7 +66,8 @@ Examples:
 What an alarm changed ends with it: a raised goal, or that nothing of the cell is kept. A new test begins with the next
 review, and spends a further part of the false alarms that a year allows. MODEL is a folder or a name, as hr; its
 certificate must have been measured after the alarm, for a goal at or above the one that is not kept, and its service
-must judge by it. WHY stands in the topic for as long as the alarm does: no text and no name in it.
+must judge by it. One from reviews clears an alarm of a whole task alone, and only where its period began after the
+alarm. WHY stands in the topic for as long as the alarm does: no text and no name in it.
 
 \b
 Exit codes:
@@ -262,6 +263,15 @@ def _next(alarm: AlarmRaised) -> Iterator[str]:
         yield "look at the texts above: were labels renamed, is a language or a product new, was a model promoted?"
         yield "a worse version: sprat promote DIR --back; else correct answers and train: sprat feedback, sprat retrain"
         yield f"until then the policy decides: tasks.{task}.on_alarm: tighten | escalate, or a higher goal"
-        yield "measure again: sprat evaluate --from-reviews --model MODEL --write, or with new rows"
+        yield from _measure_again(alarm)
         yield f"clear it by the new certificate: sprat alarms clear {name} --certificate MODEL"
     yield f"where it is explained, clear it: sprat alarms clear {name} --because WHY"
+
+
+def _measure_again(alarm: AlarmRaised) -> Iterator[str]:
+    """Yield which measurement clears an alarm: one of rows that it did not keep from being drawn."""
+    whose = "new rows" if alarm.cell == ReviewCell() else "new rows of this tenant and language"
+    again = "--model MODEL --write"
+    yield f"measure again, with {whose}, labelled by people: sprat evaluate FILE {again}"
+    if alarm.cell == ReviewCell():
+        yield f"or by reviews drawn after the alarm: sprat evaluate --from-reviews --period BEGIN..END {again}"

@@ -188,7 +188,8 @@ def evaluate_reviews(
             "--force replaces it all the same; no attempt was made"
         )
     goals = {each for each in (goal.accuracy, goal.of_none) if each is not None and each <= 1}
-    purpose = Purpose(tuple(sorted(goals)), "reviews", can_be_outside=False)
+    since = draws.period.since
+    purpose = Purpose(tuple(sorted(goals)), "reviews", can_be_outside=False, drawn_since=since)
     of = measured_of(model)
     if before is not None:
         of = replace(of, recommended_goal=before.recommended_goal)

@@ -86,6 +86,7 @@ def measure(
         rows=int(rows.real.sum()),
         outside=int((rows.outside & rows.real).sum()),
         drawn=None if purpose is None else purpose.drawn,
+        drawn_since=None if purpose is None else purpose.drawn_since,
         attempt=attempt if is_attempt else 0,
         spent=spend_of(attempt, also_chose=purpose.also_chose) if purpose is not None and is_attempt else 0.0,
         data=data,

@@ -121,6 +121,8 @@ class Purpose:
     """The rows also chose between two models."""
     can_be_outside: bool = True
     """A text can be outside every label. False of names and translations, which need no such rows."""
+    drawn_since: int | None = None
+    """Of reviews: none was drawn before, epoch milliseconds."""
 
     def __post_init__(self) -> None:
         for goal in self.goals:
