@@ -99,14 +99,14 @@ def to_label(
     uuid, task = one or (None, None)
     given = {"tenant": viewer.tenant, "source": viewer.source, "now": now_ms, "uuid": uuid, "task": task, "by": PEOPLE}
     waiting = connection.execute(_COUNT, given).fetchone()[0]
-    labels = _Labels(connection)
+    labels = _AnnouncedLabels(connection)
     items = [_review(labels, tasks, row) for row in connection.execute(_DRAWS, given).fetchall()]
     hard = _hard(connection, tasks, given | {"kind": RecordKind.result})
     items += [_hard_item(connection, labels, each, now_ms) for each in hard[: _OFFERED - len(items)]]
     return Queue(tuple(each for each in items if each is not None), waiting, len(hard))
 
 
-def _review(announced: "_Labels", tasks: TaskTable, row: sqlite3.Row) -> ToLabel | None:
+def _review(announced: "_AnnouncedLabels", tasks: TaskTable, row: sqlite3.Row) -> ToLabel | None:
     try:
         asked = ReviewAsked.model_validate_json(row["value"])
     except ValidationError:  # of another version of the contract
@@ -157,7 +157,9 @@ def _hard(connection: sqlite3.Connection, tasks: TaskTable, given: Mapping[str, 
     return sorted(found, key=lambda each: (not each.disagrees, each.result.status == "answered"))
 
 
-def _hard_item(connection: sqlite3.Connection, announced: "_Labels", hard: _Hard, now_ms: int) -> ToLabel | None:
+def _hard_item(
+    connection: sqlite3.Connection, announced: "_AnnouncedLabels", hard: _Hard, now_ms: int
+) -> ToLabel | None:
     row, result = hard.row, hard.result
     text = connection.execute(_TEXT, (row["text"], RecordKind.text, now_ms)).fetchone()
     try:
@@ -205,7 +207,7 @@ def output_of(form: Form, labels: Iterable[str]) -> Output:
     return LabelsOutput.model_validate({"labels": [{"label": each} for each in chosen]})
 
 
-class _Labels:
+class _AnnouncedLabels:
     """The labels to choose from; each model's are read once."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
