@@ -47,6 +47,6 @@ def test_an_alarm_that_follows_a_clear_begins_with_the_first_step_and_keeps_the_
     assert (again.number, again.clears, again.steps) == (2, 0, 2)
     book.take(record(again, offset=1))
     book.take(record(cleared(again, "lee", "a holiday", None), offset=2))
-    assert book.clears("intent", CELL) == 1
+    assert book.clears("intent", CELL, 10**15) == 1
     after = book.following(alarm())
     assert (after.number, after.clears, after.steps) == (4, 1, 1)

@@ -125,6 +125,21 @@ def test_a_clear_opens_a_new_test_and_the_next_alarm_of_the_place_has_the_next_n
     assert numbers == [("raised", 1, 0, 1), ("cleared", 2, 1, 0), ("raised", 3, 1, 1)]
 
 
+def test_a_draw_is_of_the_test_of_its_time_whenever_it_is_answered(logs: ReviewLogs) -> None:
+    """Who clears an alarm may know the answers of open draws: the test that counts them is decided before."""
+    reviewed(logs, 100)
+    guardian = logs.guardian().work()
+    before, after = drawn(id="before"), drawn(id="after")
+    logs.draw(before)
+    for alarm in logs.alarms():
+        clear(logs, alarm)
+    logs.draw(after)
+    logs.answer(answer_to(before), answer_to(after))
+    guardian.work()
+    tests = [(each.text_id, each.clears, each.pooled_clears) for each in logs.closed()[100:]]
+    assert tests == [("before", 0, 0), ("after", 1, 1)]
+
+
 def test_a_tightened_goal_opens_a_new_test_whose_alarm_is_the_next_step(logs: ReviewLogs) -> None:
     guardian = logs.guardian()
     for goal in (0.97, 0.98, 0.985):

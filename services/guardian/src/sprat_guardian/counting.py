@@ -60,9 +60,13 @@ class Counting:
             alarms = self._alarms.setdefault((process.key.task, process.key.cell), [])
             alarms.append(_alarm(process, closed, at, 1 + len(alarms) + process.key.clears))
 
-    def clears(self, task: str, cell: ReviewCell, book: AlarmBook) -> int:
-        """Return how many alarms of errors were cleared in a place: also where the topic of alarms has lost them."""
-        return max(book.clears(task, cell), self._clears.get((task, cell), 0))
+    def clears(self, task: str, cell: ReviewCell, drawn_at: int, book: AlarmBook) -> int:
+        """Return of which test of a place a draw is: how many of its alarms of errors were cleared before it was drawn.
+
+        When it is closed does not matter, as its answer may be known by then. Draws are closed in their order: it is
+        of no test before that of the last one. That holds also where the topic of alarms has lost the clears.
+        """
+        return max(book.clears(task, cell, drawn_at), self._clears.get((task, cell), 0))
 
     def missing(self, book: AlarmBook) -> Iterator[AlarmRaised]:
         """Yield the alarms that follow from the log and are not on their topic, of each place the next one."""

@@ -90,8 +90,8 @@ class GuardianState:
             if closed.disputed:
                 yield closed
                 continue
-            clears = self.counting.clears(closed.task, closed.cell, self.book)
-            pooled = self.counting.clears(closed.task, ALL_CELLS, self.book)
+            clears = self.counting.clears(closed.task, closed.cell, closed.drawn_at, self.book)
+            pooled = self.counting.clears(closed.task, ALL_CELLS, closed.drawn_at, self.book)
             yield closed.model_copy(update={"clears": clears, "pooled_clears": pooled})
         self._warnings = {key: alarm for key, alarm in self._warnings.items() if not self._is_raised(alarm)}
         for alarm in (*self.counting.missing(self.book), *self._warnings.values()):

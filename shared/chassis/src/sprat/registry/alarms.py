@@ -42,6 +42,7 @@ class AlarmBook:
         self._signatures = signatures
         self._last: dict[bytes, AlarmRaised] = {}
         self._changed_at: dict[bytes, int] = {}
+        self._cleared_at: dict[bytes, int] = {}
         self._hidden: set[bytes] = set()
         """Keys whose last record on the topic is not the one that counts, or will not be valid for long."""
 
@@ -54,6 +55,8 @@ class AlarmBook:
         last = self._last.get(key)
         if alarm is not None and (last is None or alarm.number > last.number):
             self._last[key], self._changed_at[key] = alarm, record.timestamp
+            if alarm.state == CLEARED:
+                self._cleared_at[key] = record.timestamp
         elif alarm is None or alarm != last:
             if self._signatures is not None:
                 self._signatures.refused(record, "outdated" if alarm is not None else verdict)
@@ -68,6 +71,7 @@ class AlarmBook:
         """Forget all: the topic was deleted and created again."""
         self._last.clear()
         self._changed_at.clear()
+        self._cleared_at.clear()
         self._hidden.clear()
 
     def last(self, kind: str, task: str, cell: ReviewCell) -> AlarmRaised | None:
@@ -78,10 +82,15 @@ class AlarmBook:
         """Return when the last valid record of its key was appended: epoch milliseconds."""
         return self._changed_at[alarm.key]
 
-    def clears(self, task: str, cell: ReviewCell) -> int:
-        """Return how many alarms of errors were cleared in a place."""
+    def clears(self, task: str, cell: ReviewCell, at: int) -> int:
+        """Return how many alarms of errors were cleared in a place before a time: epoch milliseconds, the broker's.
+
+        Of several clears the time of the last one alone is known; not where a later alarm has taken its record's place.
+        """
         last = self.last(ERRORS, task, cell)
-        return 0 if last is None else last.clears
+        if last is None:
+            return 0
+        return last.clears - (at < self._cleared_at.get(last.key, 0))
 
     def hidden(self) -> Iterator[AlarmRaised]:
         """Yield the alarms that must be written again."""
