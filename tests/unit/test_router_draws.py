@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from itertools import count
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -112,6 +113,22 @@ def test_an_hour_that_a_router_began_late_counts_as_a_whole_one() -> None:
     for number in range(1_000):  # in ten minutes
         traffic.take("a", f"early {number}")
     assert shares_of(traffic.send(1, a=300)) == {"a": {round(50 / 6_000, 9)}}
+
+
+def test_an_hour_that_a_router_began_late_ends_with_the_part_of_what_is_left_of_it() -> None:
+    drawn = 0
+    for minute in range(0, 60, 5):
+        started = Traffic(share=1.0)  # 50 an hour; it was started again
+        started.now += 60 * minute
+        draws = [started.take("a", f"{minute} {number}") for number in range(200)]
+        taken = [draw for draw in draws if draw is not None]
+        assert len(taken) == (100 if minute == 0 else max(ceil(50 * (60 - minute) / 60), 3))
+        assert [draw.full for draw in taken] == [False] * (len(taken) - 1) + [True]
+        drawn += len(taken)
+    assert drawn < 400, "each time at twice the part, it would be 1,200"
+    of_one = Traffic("bank", share=1.0)
+    of_one.now += HOUR_S / 2
+    assert sum(of_one.take("bank", str(number)) is not None for number in range(200)) == ceil(25 / 2)
 
 
 def test_a_flood_of_one_tenant_keeps_to_half_and_takes_nothing_from_the_others() -> None:

@@ -79,7 +79,7 @@ def test_what_is_not_kept_or_not_to_be_reviewed_is_not_drawn() -> None:
 
 
 def test_a_draw_depends_neither_on_the_text_nor_on_the_confidence() -> None:
-    handler = router(announced(), policy=policy(share=0.5, per_day=10_000))
+    handler = router(announced(), policy=policy(share=0.5, per_day=10_000), clock=lambda: 0.0)
     names = [{"text_id": f"t-{number}"} for number in range(40)]
     same = [
         [len(drawn(handler.receive(received(prediction(**name, **said))))) for name in names]

@@ -3,7 +3,8 @@
 Each router instance has the part of its own partitions, an hour of the clock at a time. Where the last hour kept more
 than the hour's part allows at the policy's share, it lowers the share for the next one. Tenants share the hour's part
 as evenly as they need it, and where the policy names tenants none of them gets more than half. Where what is kept has
-grown so much that twice the part was drawn, nothing more is drawn in that hour, and the last draw says so.
+grown so much that twice the part was drawn, nothing more is drawn in that hour, and the last draw says so. An hour that
+an instance begins late ends with the part of what is left of it: the instance may have drawn in it before it started.
 """
 
 import time
@@ -21,9 +22,11 @@ ALL_OTHERS: Final = "default"
 """The tenants that the policy does not name, together."""
 HOUR_S: Final = 3_600
 _DAY_HOURS: Final = 24
+_MOST_PARTS: Final = 2.0
+"""So many parts end a whole hour."""
 _LEAST_STOP: Final = 3
 """Fewer draws never end an hour: with a small part, chance alone would end most hours."""
-_LEAST_OBSERVED_S: Final = 60.0
+_LEAST_LEFT_S: Final = 60.0
 """Of an hour that an instance begins late: what it keeps in less time says too little of a whole hour."""
 
 
@@ -76,8 +79,16 @@ class _Hour:
 
     def rates(self) -> dict[str, float]:
         """Return what a whole hour like this one keeps, by tenant."""
-        observed = max((self.number + 1) * HOUR_S - self.began_s, _LEAST_OBSERVED_S)
-        return {tenant: count * HOUR_S / observed for tenant, count in self.kept.items()}
+        return {tenant: count / self._fraction() for tenant, count in self.kept.items()}
+
+    def most_drawn(self, part: float) -> float:
+        """Return how many draws of what has a part of a whole hour end this one."""
+        fraction = self._fraction()
+        return max(part * (_MOST_PARTS if fraction == 1 else fraction), _LEAST_STOP)
+
+    def _fraction(self) -> float:
+        """Return how much of the hour was left when the instance began it."""
+        return max((self.number + 1) * HOUR_S - self.began_s, _LEAST_LEFT_S) / HOUR_S
 
 
 @dataclass(slots=True)
@@ -175,9 +186,9 @@ class Draws:
     def _ends(self, hour: _Hour, tenant: str, review: ReviewPolicy, task: str) -> bool:
         """Return whether a tenant's draw is the last one of the hour, of it or of all."""
         part = self._part(review, task)
-        if hour.drawn.total() >= max(2 * part, _LEAST_STOP):
+        if hour.drawn.total() >= hour.most_drawn(part):
             hour.ended.add(None)
-        elif hour.drawn[tenant] >= max(2 * self._most(part), _LEAST_STOP):
+        elif hour.drawn[tenant] >= hour.most_drawn(self._most(part)):
             hour.ended.add(tenant)
         return bool(hour.ended)
 

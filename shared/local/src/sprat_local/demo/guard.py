@@ -61,7 +61,7 @@ tasks:
       {MODEL}:
         goal: {GOAL}
         evidence: certified
-        review: {{share: 0.5, by: people, per_day: 100000}}
+        review: {{share: 0.5, by: people, per_day: 1000000}}
         on_alarm: escalate
 regions:
   local: [127.0.0.1, localhost, "::1"]
