@@ -67,6 +67,32 @@ async def test_a_query_that_takes_long_is_ended_and_others_go_on(tmp_path):
         assert LIMIT_S <= time.monotonic() - began < LIMIT_S + 2
 
 
+async def test_a_query_of_a_screen_may_wait_for_a_core_and_is_ended_when_it_computes_or_waits_long(tmp_path):
+    steps = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?) SELECT count(*) FROM n"
+    computed = []
+
+    def after(pause_s, count):
+        def query(connection):
+            time.sleep(pause_s)  # as a thread that gets no core
+            began = time.thread_time()
+            try:
+                return connection.execute(steps, (count,)).fetchone()[0]
+            finally:
+                computed.append(time.thread_time() - began)
+
+        return query
+
+    async with filled_store(tmp_path) as filled:
+        assert await filled.store.read_for_screen(after(1.5 * LIMIT_S, 10_000)) == 10_000
+        with pytest.raises(QueryTooSlow):
+            await filled.store.read(after(1.5 * LIMIT_S, 10_000))
+        with pytest.raises(QueryTooSlow):
+            await filled.store.read_for_screen(after(1.1, 10_000))
+        with pytest.raises(QueryTooSlow):
+            await filled.store.read_for_screen(after(0, 10**12))
+        assert computed[-1] < LIMIT_S + 0.1
+
+
 async def test_a_query_cannot_write(tmp_path):
     async with filled_store(tmp_path) as filled:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):

@@ -63,7 +63,7 @@ class Page:
             Problem: 503, the store does not answer in time.
         """
         try:
-            return await self.store.read(query, *args, **kwargs)
+            return await self.store.read_for_screen(query, *args, **kwargs)
         except QueryTooSlow:
             raise Problem(503, "store_busy", "the page's store does not answer in time: load the page again") from None
 

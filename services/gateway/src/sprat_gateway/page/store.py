@@ -23,7 +23,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LIMIT_S: Final = 0.2
-"""How long a query may take."""
+"""How long a query may take; one of a screen, how long it may compute."""
+_SCREEN_S: Final = 1.0
+"""How long a query of a screen may take with its waiting: meanwhile the log of the store only grows."""
 _READERS: Final = 4
 _KNOWS: Final = "SELECT 1 FROM texts WHERE uuid = ?"
 _STEPS: Final = 2_000
@@ -31,7 +33,7 @@ _STEPS: Final = 2_000
 
 
 class QueryTooSlow(Exception):
-    """A query was ended because it took longer than `LIMIT_S`. The page shows that part again later."""
+    """A query was ended because it took too long. The page shows that part again later."""
 
 
 class PageStore:
@@ -86,7 +88,18 @@ class PageStore:
             QueryTooSlow: it took longer than `LIMIT_S`.
             sqlite3.Error: the file cannot be read.
         """
-        return await self._in(self._reading, self._query, lambda reader: query(reader, *args, **kwargs))
+        return await self._in(self._reading, self._query, lambda reader: query(reader, *args, **kwargs), LIMIT_S)
+
+    async def read_for_screen(
+        self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return what a query returns. A person waits: on a busy machine its waiting for a core does not count.
+
+        Raises:
+            QueryTooSlow: it computed longer than `LIMIT_S`, or took longer than a second.
+            sqlite3.Error: the file cannot be read.
+        """
+        return await self._in(self._reading, self._query, lambda reader: query(reader, *args, **kwargs), _SCREEN_S)
 
     def may_hold(self, uuid: str) -> bool:
         """Return whether a text may stand here: False where it surely does not.
@@ -101,10 +114,11 @@ class PageStore:
         except sqlite3.Error:
             return True
 
-    def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def _query(self, query: Callable[[sqlite3.Connection], T], longest_s: float) -> T:
         connection = self._reader()
-        ends = time.monotonic() + LIMIT_S
-        connection.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
+        ends = time.monotonic() + longest_s
+        computed = time.thread_time() + LIMIT_S  # of this thread, in which SQLite computes, too
+        connection.set_progress_handler(lambda: time.monotonic() > ends or time.thread_time() > computed, _STEPS)
         connection.execute("BEGIN")
         try:
             return query(connection)
