@@ -269,6 +269,14 @@ async def test_alarms_that_stand_are_shown_to_whom_they_concern(tmp_path):
     assert [each.name for each in then.alarms] == names[1:]
 
 
+@pytest.mark.parametrize("detail", ["21 of 90 reviewed answers were wrong; the goal allows 10 %", ""])
+async def test_an_alarm_says_its_numbers_once(tmp_path, detail):
+    async with filled_store(tmp_path, alarm(TracedText(), detail=detail)) as filled:
+        seen = await filled.show(overview, OWN, "hour", NOW)
+        html = Page(filled.store, BUILT_IN).html("_overview.html", seen=seen)
+    assert html.count("21 of 90") == 1
+
+
 async def test_what_keeping_saved_is_not_known_before_a_call(tmp_path):
     async with filled_store(tmp_path, *kept(1)) as filled:
         assert (await filled.show(overview, OWN, "day", NOW)).counted.saved_eur is None
