@@ -7,6 +7,7 @@ import yaml
 
 from sprat.base.binomial import upper_bound
 from sprat_contracts import (
+    BUILT_IN,
     Envelope,
     ModelAnnounced,
     ModelRef,
@@ -16,11 +17,12 @@ from sprat_contracts import (
     Traceparent,
     encode,
 )
+from sprat_gateway.page.pages import Page
 from sprat_gateway.page.queries import WantedGoal, what_if
 from sprat_gateway.page.queries.what_if import policy_lines
 from sprat_policy import Policy
 from support.measured import thresholds
-from support.page_reviews import closed, draw
+from support.page_reviews import alarm, closed, draw
 from support.page_reviews import decided as decided_of
 from support.page_store import NOW, OWN, filled_store
 from support.traced_records import BEGAN, TracedText
@@ -83,6 +85,36 @@ async def test_what_something_else_than_the_goal_has_decided_stays(tmp_path):
     assert (strict.rows, strict.unmoved) == (14, 5)
     assert strict.then.kept == pytest.approx(1 / 14)
     assert loose.then.kept == pytest.approx(10 / 14)
+
+
+@pytest.mark.parametrize(
+    ("on_alarm", "says"),
+    [
+        ("tell", "nothing changes"),
+        ("tighten", "another goal may apply"),
+        ("escalate", "nothing of it is kept, whatever the goal"),
+        (None, "this gateway reads none"),
+    ],
+)
+async def test_an_alarm_that_stands_is_said_with_what_the_policy_does_then(tmp_path, on_alarm, says):
+    text = numbered(90)
+    raised = [
+        alarm(text, steps=2),
+        alarm(text, offset=2, kind="shift"),
+        alarm(text, offset=3, task="labels"),
+        alarm(text, offset=4, cell=ReviewCell(tenant="globex", language="en")),
+    ]
+    async with filled_store(tmp_path, *TODAY, *decided(22, 0.99, reason="alarm"), *raised) as filled:
+        seen = await at(filled)
+        await filled.put(alarm(text, 2, offset=5, state="cleared"))
+        then = await at(filled)
+        page = Page(filled.store, BUILT_IN)
+        html, later = (page.html("_what-if.html", seen=each, lines=False, on_alarm=on_alarm) for each in (seen, then))
+    assert html.count("An alarm stands: intent, tenant acme, language en.") == 1
+    assert says in html
+    assert ("There a goal is 2 steps higher" in html) == (on_alarm == "tighten")
+    assert "(1 by an alarm)" in html
+    assert ("An alarm stands" in later, says in later, len(seen.alarms), then.alarms) == (False, False, 1, ())
 
 
 async def test_certified_asks_for_certified_levels(tmp_path):

@@ -47,6 +47,8 @@ class Page:
     trace_url: str | None = None
     labelling: Labelling | None = None
     """Where people's answers go; None: nowhere."""
+    on_alarm: Callable[[str, str], str] | None = None
+    """What the policy does with answers of a task and model under an alarm; None: this gateway has no policy."""
     static: dict[str, StaticFile] = field(default_factory=static_files)
 
     def __post_init__(self) -> None:

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from sprat.base.binomial import upper_bound
 from sprat.base.model import DEFAULT_MODEL
-from sprat_contracts.reviews import RIGHT, WRONG
+from sprat_contracts.reviews import ERRORS, RIGHT, WRONG
 from sprat_contracts.thresholds import CERTAINTY, LEVELS, Thresholds, recommended_goal, thousandths
 from sprat_contracts.topics import DAY_MS
+from sprat_gateway.page.queries.alarms import StandingAlarm, standing_alarms
 from sprat_gateway.page.queries.overview import SPANS
 from sprat_gateway.page.queries.viewer import Viewer
 
@@ -22,6 +23,7 @@ ESTIMATED: Final = "estimated"
 FEWEST: Final = 50
 """Reviews below which no bound is shown as if it said something."""
 _KEPT: Final = "kept"
+_ALARM: Final = "alarm"
 _BY_GOAL: Final = frozenset({"confident", "low_confidence", "not_certified", "not_measured"})
 """Reasons of decisions that a goal makes; any other stays, whatever the goal."""
 _LOOKED_AT: Final = 5_000
@@ -95,6 +97,10 @@ class WhatIf:
     """Predictions on which the shares rest."""
     unmoved: int
     """Of these, decided by something else than this goal: they stay as they are."""
+    alarms: tuple[StandingAlarm, ...]
+    """Of errors, that stand for some of the task."""
+    by_alarm: int
+    """Predictions that were escalated by an alarm."""
     since_ms: int
     a_day: float
     """Results in the last day."""
@@ -165,6 +171,10 @@ def what_if(connection: sqlite3.Connection, viewer: Viewer, wanted: WantedGoal, 
         then=outcome(goal, evidence, stays + kept),
         rows=count,
         unmoved=count - sum(row["rows"] for row in moved),
+        alarms=tuple(
+            each for each in standing_alarms(connection, viewer) if (each.alarm.kind, each.alarm.task) == (ERRORS, task)
+        ),
+        by_alarm=sum(row["rows"] for row in rows if row["reason"] == _ALARM),
         since_ms=min(row["since"] for row in rows),
         a_day=results,
         lines=policy_lines(task, model, goal, evidence),
