@@ -15,6 +15,7 @@ from support.page_door import Open, PageDoor, Stream, Text
 from support.page_reviews import TOKEN, draw
 
 LABELS = ("balance", "transfer", *(f"rare_{number}" for number in range(20)))
+CARDS = ("cook_time", "freeze_card", "time", "damaged_card", "card", "time_zone", "card_fee")
 numbers = count(1)
 
 
@@ -122,6 +123,43 @@ def test_reviews_come_first_and_are_answered_by_keys(
     assert (corrected["of"], corrected["token"], corrected["output"]["label"]) == (None, None, "rare_17")
     assert looks
     assert "drawn first" not in door.log.read_text()
+
+
+def test_a_search_among_labels_takes_what_is_meant(opened: Open, stream: Stream, desk: str) -> None:
+    texts = [text_of(stream, desk, f"search number {number}") for number in range(4)]
+    for text in texts:
+        text.options = {"intent": {"labels": (*CARDS, *LABELS)}}
+    stream.publish([draw(text) for text in texts])
+    page = opened("/label", key=desk)
+    form, choices = shown(page, texts[0]), page.locator("#choices button:visible")
+    expect(form).to_contain_text("f find a label, Enter the only one shown")
+    page.keyboard.press("f")
+    page.keyboard.type("card")
+    expect(choices).to_have_text(["1 card", "2 card_fee", "3 freeze_card", "4 damaged_card"])
+    page.keyboard.press("4")
+    shown(page, texts[1])
+    expect(last(page)).to_contain_text("you said damaged_card")
+    page.keyboard.press("f")
+    page.keyboard.type("tim")
+    page.keyboard.press("Enter")  # of three: nothing is meant yet
+    page.keyboard.type("e")
+    expect(choices).to_have_text(["1 time", "2 time_zone", "3 cook_time"])
+    page.keyboard.press("Enter")
+    shown(page, texts[2])
+    expect(last(page)).to_contain_text("you said time.")
+    page.keyboard.press("f")
+    page.keyboard.type("rare_")  # names go on with digits: none chooses
+    expect(choices.first).to_have_text("rare_0")
+    page.keyboard.type("1")
+    expect(choices).to_have_count(11)
+    page.keyboard.type("2")
+    expect(choices).to_have_text(["1 rare_12"])
+    page.keyboard.press("1")
+    shown(page, texts[3])
+    expect(last(page)).to_contain_text("you said rare_12")
+    page.keyboard.press("f")
+    page.keyboard.press("0")
+    expect(last(page)).to_contain_text("none of the labels")
 
 
 def test_an_answer_that_is_taken_back_is_not_published(

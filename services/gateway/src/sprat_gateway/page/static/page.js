@@ -78,26 +78,44 @@
     if (found.matches("input")) found.focus(); else found.click();
   });
 
-  // A search among choices: the first nine that fit have the keys; Enter takes the first.
-  const fitting = box => [...document.getElementById(box.dataset.filter).querySelectorAll("button, label")].filter(each => !each.hidden);
+  // A search among choices: whole names first, then beginnings, then the rest, each in the order of the page. The first
+  // nine have the digits, but for a digit with which a name goes on: that one is typed.
+  const first = new Map(); // list -> its choices, in the order of the page
+  const listed = box => {
+    const list = document.getElementById(box.dataset.filter);
+    if (!first.has(list)) first.set(list, [...list.querySelectorAll("button, label")].map(choice => ({ choice, field: choice.querySelector("input") || choice })));
+    return first.get(list).map(each => ({ ...each, name: each.field.value.toLowerCase() }));
+  };
+  const typed = box => box.value.trim().toLowerCase();
+  const goesOn = (box, digit) => typed(box) !== "" && listed(box).some(({ name }) => name.includes(typed(box) + digit));
   addEventListener("input", event => {
     const box = event.target.closest("[data-filter]");
     if (!box) return;
-    const wanted = box.value.trim().toLowerCase();
-    let key = 0;
-    for (const choice of document.getElementById(box.dataset.filter).querySelectorAll("button, label")) {
-      const field = choice.querySelector("input") || choice;
-      choice.hidden = !field.value.toLowerCase().includes(wanted);
-      const own = choice.hidden || key === 9 ? "" : String(++key);
+    const wanted = typed(box);
+    const rank = name => wanted === "" ? 0 : name === wanted ? 0 : name.startsWith(wanted) ? 1 : name.includes(wanted) ? 2 : 3;
+    const digits = [..."123456789"].filter(digit => !goesOn(box, digit));
+    for (const { choice, field, name } of listed(box).sort((one, other) => rank(one.name) - rank(other.name))) {
+      choice.hidden = rank(name) === 3;
+      const own = choice.hidden ? "" : digits.shift() || "";
       choice.querySelector("kbd").textContent = own;
       if (own) field.setAttribute("aria-keyshortcuts", own); else field.removeAttribute("aria-keyshortcuts");
+      choice.parentElement.append(choice);
     }
   });
   addEventListener("keydown", event => {
-    const box = event.key === "Enter" && event.target.closest("[data-filter]");
-    if (!box) return;
+    const box = event.target.closest("[data-filter]");
+    if (!box || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    let chosen = null;
+    if (event.key === "Enter") { // never submits by itself; takes what is meant without doubt
+      event.preventDefault();
+      const shown = listed(box).filter(({ choice }) => !choice.hidden), whole = shown.filter(({ name }) => name === typed(box));
+      if (typed(box)) chosen = (shown.length === 1 ? shown : whole.length === 1 ? whole : [])[0]?.field;
+    } else if (/^[0-9]$/.test(event.key) && !goesOn(box, event.key)) {
+      chosen = box.form.querySelector(`[aria-keyshortcuts="${event.key}"]`);
+    }
+    if (!chosen) return;
     event.preventDefault();
-    if (box.value.trim()) fitting(box)[0]?.click();
+    chosen.click();
   });
 
   const pause = () => document.getElementById("pause");
