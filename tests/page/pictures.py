@@ -26,6 +26,8 @@ SCREENS = {
     "overview": "/?span=hour",
     "live": "/live",
     "models": "/models",
+    "what-if": "/what-if",
+    "label": "/label",
     "privacy": "/privacy",
     "health": "/health",
     "try": "/try",
