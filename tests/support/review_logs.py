@@ -129,6 +129,7 @@ class ReadingGuardian:
         for record in self._logs.records[self._read :]:
             self.state.take(record)
         self._read = len(self._logs.records)
+        self.state.caught_up()
 
     def due(self) -> Sequence[OutRecord]:
         self.read()

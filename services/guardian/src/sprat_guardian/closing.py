@@ -120,15 +120,16 @@ class ReviewQueue:
         if verdict is None or not was_asked:
             return "output" if was_asked else "reviewer"
         closing = self._closed.get(name)
+        in_time = given_at <= draw.until if closing is None else (verdict, given.by) == closing[:2]  # it has counted
+        if draw.verdict == UNANSWERED and in_time:
+            draw.verdict, draw.by = verdict, given.by
+            return COUNTED
         first = draw.verdict if closing is None else closing.verdict
-        if first != UNANSWERED:
-            if verdict != first and name not in self._disputed:
-                self._differing.add(name)
-            return "second"
-        if closing is not None or given_at > draw.until:
+        if first == UNANSWERED:
             return "late"
-        draw.verdict, draw.by = verdict, given.by
-        return COUNTED
+        if verdict != first and name not in self._disputed:
+            self._differing.add(name)
+        return "second"
 
     def close(self, closed: ReviewClosed) -> bool:
         """Take a record of the log of closed draws; return whether it is the first of its draw.

@@ -44,7 +44,7 @@ class GuardianState:
         signatures: verify what only services may write.
         wait_ms: returns how long a draw waits for its answer.
         is_of: returns whether a token is that of a draw.
-        on_ignored: told of each record that does not count.
+        on_ignored: told of each record that does not count and is read once the logs were caught up.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class GuardianState:
     ) -> None:
         self._signatures = signatures
         self._on_ignored = on_ignored
+        self._is_caught_up = False
         self.queue = ReviewQueue(wait_ms, is_of)
         self.counting = Counting()
         self.book = AlarmBook(signatures)
@@ -74,6 +75,10 @@ class GuardianState:
     def take(self, record: KafkaRecord) -> None:
         """Take a record of one of the topics, in its order."""
         self._takes[record.topic](record)
+
+    def caught_up(self) -> None:
+        """Say that the logs were read to their ends: before, each start would tell again of what does not count."""
+        self._is_caught_up = True
 
     def warn(self, alarm: AlarmRaised) -> None:
         """Raise an alarm that follows from no log, unless it is raised for this version of the model already."""
@@ -98,6 +103,10 @@ class GuardianState:
             yield self.book.following(alarm)
         yield from self.book.hidden()
 
+    def _ignore(self, why: str) -> None:
+        if self._is_caught_up:
+            self._on_ignored(why)
+
     def _is_raised(self, alarm: AlarmRaised) -> bool:
         warned = (alarm.key, alarm.model)
         last = self.book.last(alarm.kind, alarm.task, alarm.cell)
@@ -113,7 +122,7 @@ class GuardianState:
             return  # the group's handler has counted it
         event = self._decoded(record, ReviewAsked)
         if event is not None and is_replayed(event.envelope.time, record.timestamp):
-            self._on_ignored("replayed")
+            self._ignore("replayed")
         elif event is not None:
             self.queue.ask(event.message, record.timestamp)
 
@@ -124,7 +133,7 @@ class GuardianState:
         try:  # its envelope is not needed, and a start reads the closed draws of a year
             closed = ReviewClosed.model_validate_json(record.value or b"")
         except ValidationError:
-            self._on_ignored("unreadable")
+            self._ignore("unreadable")
             return
         if self.queue.close(closed):
             self.counting.count(closed, record.timestamp)
@@ -135,11 +144,11 @@ class GuardianState:
         event = self._decoded(record, FeedbackGiven)
         why = None if event is None else self.queue.answer(event.message, record.timestamp)
         if why is not None and why != COUNTED:
-            self._on_ignored(why)
+            self._ignore(why)
 
     def _decoded(self, record: KafkaRecord, message_type: type[M]) -> Event[M] | None:
         try:
             return decode(record, message_type)
         except WireError:
-            self._on_ignored("unreadable")
+            self._ignore("unreadable")
             return None

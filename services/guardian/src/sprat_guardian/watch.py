@@ -86,6 +86,7 @@ class Watch:
         ends = await self._answers.ends()
         await self._log.catch_up(self._give_up_s)
         await self._answers.catch_up(self._give_up_s, ends)
+        self._state.caught_up()
         due = [(each, self._writer.record(each)) for each in self._state.due(now)]
         new = [(each, record) for each, record in due if _content(record) not in self._unread]
         messages, records = [each for each, _ in new], [record for _, record in new]
