@@ -277,7 +277,8 @@ def test_tasks_from_files_are_answered_by_their_kind(tmp_path: Path) -> None:
 def test_a_kept_answer_is_drawn_where_the_policy_says_so(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(
-        "tasks: {intent: {review: {share: 1}}}\nregions: {}\ntenants: {default: {frontier: deny}}\n", "utf-8"
+        "tasks: {intent: {review: {share: 1, per_day: 1000000}}}\nregions: {}\ntenants: {default: {frontier: deny}}\n",
+        "utf-8",
     )
     with Sprat(models="fixed", policy=policy, timeout=20) as sprat:
         sprat.answer("card", intent="card_lost")

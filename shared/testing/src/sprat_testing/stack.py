@@ -392,7 +392,7 @@ class Sprat:
     def draw(self, of: Text | str, task: str | None = None, *, timeout: float | None = None) -> ReviewAsked:
         """Wait until a kept answer is drawn to be reviewed, and return the draw, as your own tool for reviews reads it.
 
-        The policy has `review: {share: 1}`, so that every kept answer is drawn.
+        The policy has `review: {share: 1, per_day: 1000000}`, so that every kept answer is drawn.
 
         Args:
             of: the text, or its id.
