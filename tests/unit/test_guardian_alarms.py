@@ -216,6 +216,7 @@ def test_too_few_answers_in_a_week_raise_an_alarm_until_it_is_cleared(logs: Revi
     (alarm,) = logs.alarms()
     assert (alarm.kind, alarm.cell, alarm.number, alarm.reviews) == (TOO_FEW_REVIEWS, ALL_CELLS, 1, 18)
     assert "3 of 21 draws" in alarm.detail
+    assert "stands until it is cleared" in alarm.detail
     judged(logs, "cannot_tell", 20)
     guardian.work()
     logs.guardian().work()

@@ -2,7 +2,9 @@
 
 The draws of a task end in the order in which they were drawn, because how long an answer takes may depend on what it
 is: the first of the queue waits for its answer, and holds back those behind it. After its wait it is unanswered. So how
-a draw ends depends on the logs alone: on the first valid answer that was appended within its wait.
+a draw ends depends on the first valid answer that was appended within its wait. How long that is, the policy says when
+the draw is read, and when it is over, the guardian's clock: one that is days ahead ends draws that could be answered.
+Once a draw is closed, its record in the log says how, whatever policy and clock say later.
 """
 
 from collections import deque

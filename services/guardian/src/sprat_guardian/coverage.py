@@ -48,5 +48,5 @@ class Coverage:
             since=self._week[0][0],
             raised_at=self._week[-1][0],
             detail=f"{self._missing} of {draws} draws in a week have no verdict: nobody answered, or could not tell; "
-            "errors among them would not be seen",
+            "errors among them would not be seen; it stands until it is cleared, also where later draws are answered",
         )

@@ -36,8 +36,8 @@ OnIgnored = Callable[[str], object]
 class GuardianState:
     """The state of the guardian. It changes by what is read from logs alone, also by its own records.
 
-    So whoever reads the same logs is in the same state: a guardian that starts after one that was killed, and one that
-    was stopped while another took over.
+    So with the same policy, whoever reads the same logs is in the same state: a guardian that starts after one that was
+    killed, and one that was stopped while another took over.
 
     Args:
         topics: of the installation.
