@@ -20,6 +20,7 @@ from sprat_contracts import (
 from sprat_gateway.page.pages import Page
 from sprat_gateway.page.queries import WantedGoal, what_if
 from sprat_gateway.page.queries.what_if import policy_lines
+from sprat_gateway.page.store import PageStore
 from sprat_policy import Policy
 from support.measured import thresholds
 from support.page_reviews import alarm, closed, draw
@@ -93,7 +94,7 @@ async def test_what_something_else_than_the_goal_has_decided_stays(tmp_path):
         ("tell", "nothing changes"),
         ("tighten", "another goal may apply"),
         ("escalate", "nothing of it is kept, whatever the goal"),
-        (None, "this gateway reads none"),
+        (None, "this gateway does not know it"),
     ],
 )
 async def test_an_alarm_that_stands_is_said_with_what_the_policy_does_then(tmp_path, on_alarm, says):
@@ -115,6 +116,14 @@ async def test_an_alarm_that_stands_is_said_with_what_the_policy_does_then(tmp_p
     assert ("There a goal is 2 steps higher" in html) == (on_alarm == "tighten")
     assert "(1 by an alarm)" in html
     assert ("An alarm stands" in later, says in later, len(seen.alarms), then.alarms) == (False, False, 1, ())
+
+
+def test_what_the_policy_does_under_an_alarm_is_that_of_the_model_and_unknown_of_a_task_that_went(tmp_path):
+    rules = {"tasks": {"intent": {"on_alarm": "tighten", "models": {"hr": {"on_alarm": "escalate"}}}}}
+    page = Page(PageStore(tmp_path, whole=True), BUILT_IN, policy=Policy.model_validate(rules))
+    places = [("intent", "default"), ("intent", "hr"), ("ner", "default"), ("tickets", "default")]
+    assert [page.on_alarm(*place) for place in places] == ["tighten", "escalate", "tell", None]
+    assert replace(page, policy=None).on_alarm("intent", "hr") is None
 
 
 async def test_certified_asks_for_certified_levels(tmp_path):

@@ -193,10 +193,9 @@ async def open_door(settings: GatewaySettings) -> AsyncIterator[OpenDoor]:
         page = None
         if store and section.page == "on":
             labelling = await _labelling(stack, settings, publisher)
-            on_alarm = (
-                None if settings.policy is None else lambda task, model: policy.task(task).rule(model, "").on_alarm
+            page = Page(
+                store, settings.task_files.table, settings.trace_url, labelling, policy if settings.policy else None
             )
-            page = Page(store, settings.task_files.table, settings.trace_url, labelling, on_alarm)
         app = build_app(
             door, admission, section.hosts, catalogue, lambda tenant: policy.tenant(tenant).deadline_ms, page
         )

@@ -20,6 +20,7 @@ from sprat_gateway.page.answer_desk import Labelling
 from sprat_gateway.page.queries.viewer import Viewer
 from sprat_gateway.page.render import ROOT, StaticFile, environment, static_files
 from sprat_gateway.page.store import PageStore, QueryTooSlow
+from sprat_policy import OnAlarm, Policy
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ class Page:
     trace_url: str | None = None
     labelling: Labelling | None = None
     """Where people's answers go; None: nowhere."""
-    on_alarm: Callable[[str, str], str] | None = None
-    """What the policy does with answers of a task and model under an alarm; None: this gateway has no policy."""
+    policy: Policy | None = None
+    """None: this gateway has none, but the router may."""
     static: dict[str, StaticFile] = field(default_factory=static_files)
 
     def __post_init__(self) -> None:
@@ -95,6 +96,12 @@ class Page:
             sign_in=problem.status == 401,
         )
         return HTMLResponse(html, problem.status, headers={**_NEVER_KEPT, **(problem.headers or {})})
+
+    def on_alarm(self, task: str, model: str) -> OnAlarm | None:
+        """Return what the policy does with answers under an alarm; None: not known, as of a task that went."""
+        if self.policy is None or task not in self.tasks:
+            return None
+        return self.policy.task(task).rule(model, "").on_alarm
 
     def trace(self, trace_id: str | None) -> str | None:
         """Return the address of a trace; None where none is set up."""

@@ -136,7 +136,7 @@ async def what_if(
     """Screen 4: what another goal would keep, escalate and cost, beside today's."""
     page, wanted = page_of(request), WantedGoal(of, goal, evidence)
     seen = await page.read(queries.what_if, viewer_of(known), wanted, now_ms())
-    on_alarm = page.on_alarm(seen.task, seen.model) if page.on_alarm and seen else None
+    on_alarm = page.on_alarm(seen.task, seen.model) if seen else None
     values = {"seen": seen, "levels": LEVELS, "lines": lines == "1", "on_alarm": on_alarm}
     return page.screen(request, known, "what-if", values)
 
