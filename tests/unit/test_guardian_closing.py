@@ -137,6 +137,14 @@ def test_the_first_answer_counts_and_a_later_one_that_differs_is_said_once(logs:
     assert tests == 1
 
 
+def test_of_two_answers_that_are_read_at_once_the_first_counts(logs: ReviewLogs) -> None:
+    asked = drawn(id="t-1")
+    logs.draw(asked)
+    logs.answer(answer_to(asked), answer_to(asked, "balance"))
+    logs.guardian().work()
+    assert [(each.verdict, each.disputed) for each in logs.closed()] == [("right", False), ("right", True)]
+
+
 def test_the_answer_that_counted_is_no_second_one_where_it_is_read_after_its_closing(logs: ReviewLogs) -> None:
     """Another guardian, which hangs or has taken over, may have closed the draw by it."""
     asked = drawn(id="t-1")
