@@ -77,7 +77,7 @@ class GuardianState:
         self._takes[record.topic](record)
 
     def caught_up(self) -> None:
-        """Tell from now on of what does not count: the logs are read to their ends, which each start does anew."""
+        """Report from now on what does not count: the logs are read to their ends, which each start does anew."""
         self._is_caught_up = True
 
     def warn(self, alarm: AlarmRaised) -> None:
