@@ -208,15 +208,3 @@ def test_draws_without_an_answer_or_a_goal_and_disputed_records_count_for_no_tes
         assert processes.count(each) == []
 
     assert list(processes) == []
-
-
-def test_steps_are_the_alarms_of_a_place_since_its_last_clear() -> None:
-    processes = Processes()
-
-    def alarmed(**changed) -> int:
-        _, (pooled,) = until_alarm(processes, partial(wrong, **changed))
-        return processes.steps(pooled)
-
-    assert [alarmed(), alarmed(goal=0.985), alarmed(goal=0.985, version="2")] == [1, 2, 3]
-    assert alarmed(pooled_clears=1, clears=1) == 1
-    assert alarmed(task="ner") == 1

@@ -135,12 +135,6 @@ class Processes:
             process.count(closed)
         return [process for process in counting if process.raises()]
 
-    def steps(self, process: Process) -> int:
-        """Return how many alarms its place has had since its last clear: `tighten` raises the goal so often."""
-        place = (process.key.task, process.key.cell, process.key.clears)
-        keys = (each.key for each in self._processes.values() if each.is_raised)
-        return sum((key.task, key.cell, key.clears) == place for key in keys)
-
     def _process(self, key: ProcessKey) -> Process:
         process = self.current[key.task, key.cell] = self._processes.setdefault(key, Process(key))
         return process
