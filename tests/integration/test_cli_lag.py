@@ -101,6 +101,7 @@ async def test_each_group_and_partition_has_its_lag_its_reader_and_its_prospects
 async def test_a_frontier_with_work_is_not_said_to_hang(topics, producer, join, run):
     await fill(producer, topics.frontier_requests, 3)
     await join("frontier", topics.frontier_requests, {0: 0})
+    await join("frontier", topics.reviews, {0: 0})
     code, out, err = await run("lag", "--over", "0.5", "--group", "frontier")
     assert (code, out.splitlines()[1].split()[-1]) == (1, "never")
     assert err.startswith("the frontier may well be at work: it finishes no hard case before the provider answers")

@@ -105,7 +105,8 @@ def test_rates_are_short():
 def test_what_a_service_reads_is_known_by_its_groups_name():
     topics = Topics("here")
     assert topics_read_by("intent.default", topics) == topics_read_by("ner.mine", topics) == ("here.texts.v1",)
-    assert topics_read_by("frontier", topics) == ("here.frontier.requests.v1",)
+    assert topics_read_by("frontier", topics) == ("here.frontier.requests.v1", "here.reviews.v1")
+    assert topics_read_by("guardian", topics) == ("here.reviews.v1",)
     assert len(topics_read_by("router", topics)) == 2 + len(TASKS)
     assert (
         topics_read_by("crm", topics) == topics_read_by("intent", topics) == topics_read_by("frontier.x", topics) == ()
