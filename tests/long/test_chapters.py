@@ -74,6 +74,8 @@ def test_evaluate_and_promote(desk: Desk) -> None:
     assert found is not None
     assert [each.by for each in found.measurements][-1] == "evaluate"
     desk.up.wait_for(lambda: f"takes over the thresholds {found.thresholds_version}" in desk.up.output, 30)
+    # Reviews of weeks certify: tests/integration/test_cli_evaluate_reviews.py
+    person.take("sprat evaluate --from-reviews --model hr --period 30d..3d --write")
     person.run("sprat train intent hr.csv --name hr --output hr-2 --no-lexical --outside-share 0.05")
     second = load_artefact(folder / "hr-2").card.version
     said = person.follow("sprat evaluate later.csv --model hr-2 --against hr").out
@@ -165,6 +167,9 @@ def test_when_something_is_wrong(desk: Desk) -> None:
 
     deals_with_a_dead_letter(desk, person)
     trains_from_corrections(desk, person)
+    person.follow("sprat alarms list")
+    for command in ("explain NAME", "clear NAME --certificate MODEL"):  # tests/integration/test_cli_alarms.py
+        person.take(f"sprat alarms {command}")
     erases_a_person(person)
     assert person.left == []
     # `--allow-new-labels` is tested in tests/integration/test_cli_feedback.py.
@@ -173,6 +178,7 @@ def test_when_something_is_wrong(desk: Desk) -> None:
         *("--bootstrap", "--prefix", "--json", "--help", "--since", "--raw"),
         *("--reason", "--service", "--yes", "--at-most", "--again", "--from"),
         *("--text-id", "--tenant", "--dry-run", "--allow-new-label", "--allow-new-labels", "--allow-missing-texts"),
+        "--because",
     }
 
 
@@ -185,7 +191,7 @@ def test_all_commands_on_call_take_the_same_options_and_their_help_has_examples_
 
 def command_of(line: str) -> str:
     _, first, second = (*line.split(), "")[:3]
-    return f"{first} {second}" if first in {"dlq", "feedback"} and second.isalpha() else first
+    return f"{first} {second}" if first in {"alarms", "dlq", "feedback"} and second.isalpha() else first
 
 
 def watches_live(person: Person) -> None:
