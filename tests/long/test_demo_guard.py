@@ -4,7 +4,7 @@ import pytest
 
 from sprat_local.demo.guard import GOAL, run_guard_demo
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def test_a_shift_is_found_by_reviews_and_a_new_certificate_serves_again():
