@@ -167,7 +167,8 @@ def test_when_something_is_wrong(desk: Desk) -> None:
 
     deals_with_a_dead_letter(desk, person)
     trains_from_corrections(desk, person)
-    for command in ("list", "explain NAME", "clear NAME --certificate MODEL"):  # tests/integration/test_cli_alarms.py
+    assert "no alarm was ever raised" in person.follow("sprat alarms list").err
+    for command in ("explain NAME", "clear NAME --certificate MODEL"):  # tests/integration/test_cli_alarms.py
         person.take(f"sprat alarms {command}")
     erases_a_person(person)
     assert person.left == []

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from sprat_contracts.topics import Topics
 from sprat_gateway.page.cost import BUDGET_S, CostMeter
 from sprat_gateway.page.records import RecordReader, TextSample
@@ -46,10 +48,10 @@ def test_records_count_what_the_client_needs_for_them(monkeypatch):
     assert meter.one_in() == 2
 
 
-def test_what_1000_texts_cost_whole_and_one_in_eight(tmp_path):
-    whole = cost_of_1000(tmp_path / "whole", 1)
-    assert whole <= BUDGET_S
-    assert cost_of_1000(tmp_path / "sampled", 8) <= 0.8 * whole
+@pytest.mark.parametrize(("one_in", "at_most_s"), [(1, BUDGET_S), (8, BUDGET_S / 2)])
+def test_what_1000_texts_cost(tmp_path, one_in, at_most_s):
+    """The least of some measurements: what else happens on the core only adds."""
+    assert min(cost_of_1000(tmp_path / str(number), one_in) for number in range(3)) <= at_most_s
 
 
 def cost_of_1000(folder, one_in):

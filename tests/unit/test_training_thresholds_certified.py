@@ -18,7 +18,7 @@ SPEND = spend_of(1)
 @pytest.fixture(scope="module")
 def binom():
     """Return scipy's: each worker of pytest would take a second for it to collect the tests."""
-    from scipy.stats import binom  # noqa: PLC0415
+    from scipy.stats import binom  # noqa: PLC0415 - a second, which every worker of pytest would take
 
     return binom
 

@@ -10,8 +10,8 @@ from sprat_training.thresholds.compared import paired_interval
 @pytest.fixture(scope="module")
 def scipy():
     """Return it: each worker of pytest would take a second for it to collect the tests."""
-    import scipy.optimize  # noqa: PLC0415
-    import scipy.stats  # noqa: PLC0415
+    import scipy.optimize  # noqa: PLC0415 - a second, which every worker of pytest would take
+    import scipy.stats  # noqa: PLC0415 - a second, which every worker of pytest would take
 
     return scipy
 

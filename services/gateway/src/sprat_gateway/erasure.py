@@ -21,11 +21,11 @@ from sprat_operations.gateway_stores import DATA
 _SELECTED: Final = """(:tenant IS NULL OR tenant = :tenant) AND (
     ((:key IS NULL OR key = :key) AND (:text_id IS NULL OR text_id = :text_id))
     OR (source, text_id) IN (SELECT source, text_id FROM temp.named))"""
-_FOUND: Final = f"INSERT INTO temp.erased SELECT id, tenant, trace FROM texts WHERE {_SELECTED}"  # noqa: S608 - as above
+_FOUND: Final = f"INSERT INTO temp.erased SELECT id, tenant, trace FROM texts WHERE {_SELECTED}"  # noqa: S608 - of the conditions above
 _NAMED: Final = (
     """INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM texts
     WHERE id IN (SELECT id FROM temp.erased)""",
-    f"INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM draws WHERE {_SELECTED}",  # noqa: S608
+    f"INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM draws WHERE {_SELECTED}",  # noqa: S608 - likewise
     # How a draw ended stands for longer than the text, without its key; of one that was not read, without its tenant.
     """INSERT OR IGNORE INTO temp.gone SELECT tenant, source, text_id FROM closed
     WHERE (:tenant IS NULL OR coalesce(tenant, :tenant) = :tenant)

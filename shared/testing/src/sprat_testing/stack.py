@@ -29,9 +29,9 @@ from sprat_contracts import (
 from sprat_contracts.thresholds import LEVELS, nearest_levels, thousandths
 from sprat_local.processes.notices import OnProgress, discard_progress
 from sprat_operations.dead_letters import DeadLetter
-from sprat_operations.reviews import read_waiting
 from sprat_testing.answers import FixedAnswer, FixedAnswers
 from sprat_testing.background_loop import BackgroundLoop
+from sprat_testing.draws import wait_for_draw
 from sprat_testing.http_door import HttpDoor, open_http_door
 from sprat_testing.outcomes import Of, Outcomes, RecordPlace
 from sprat_testing.texts import Text
@@ -403,7 +403,11 @@ class Sprat:
             AssertionError: it is not drawn in time.
         """
         id, timeout = of.id if isinstance(of, Text) else of, self._timeout if timeout is None else timeout
-        return self._loop.run(self._draw(id, task, timeout), timeout + _CONNECT_S)
+        found = self._loop.run(wait_for_draw(self.kafka, id, task, timeout), timeout + _CONNECT_S)
+        if found is None:
+            there = [f"{each.message.task}: {each.message.route.decision}" for each in self._outcomes.results(id)]
+            raise AssertionError(f"{id} was not drawn after {timeout:g} s; its Results: {', '.join(there) or 'none'}")
+        return found
 
     def kill(self, service: str) -> None:
         """Kill a service as a power cut would; it is started again. With fixed answers, all of them are `router`."""
@@ -421,20 +425,6 @@ class Sprat:
         waiting.cancel()
         if follower.done():
             follower.result()
-
-    async def _draw(self, id: str, task: str | None, timeout_s: float) -> ReviewAsked:
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    for each in await read_waiting(self.kafka, task):
-                        if each.asked.prediction.text_id == id:
-                            return each.asked
-                    await asyncio.sleep(_PAUSE_S)
-        except TimeoutError:
-            there = ", ".join(
-                f"{event.message.task}: {event.message.route.decision}" for event in self._outcomes.results(id)
-            )
-            raise AssertionError(f"{id} was not drawn after {timeout_s:g} s; its Results: {there or 'none'}") from None
 
     async def _settle(self, timeout_s: float) -> None:
         lag: Mapping[str, int] = {}

@@ -22,6 +22,7 @@ from sprat_operations.trace_records import submitted_in, text_identity
 _JSON: Final = b"application/json"
 _DEFAULT_TENANT: Final = "default"
 ROUTER: Final = "router"
+_TRACEPARENT: Final = "traceparent"
 _ENDLESS_MS: Final = 400 * DAY_MS
 """How long parts stand here whose topic keeps them without end."""
 _LAST_MS: Final = 253_402_300_799_999
@@ -275,7 +276,7 @@ class RecordReader:
 
 def _trace(record: KafkaRecord) -> str | None:
     for name, value in record.headers:
-        if name.lower() == "traceparent":
+        if len(name) == len(_TRACEPARENT) and name.lower() == _TRACEPARENT:
             found = Traceparent.parse(value)
             return None if found is None else found.trace_id
     return None

@@ -164,9 +164,9 @@ def _certified(kafka: KafkaSettings, alarm: AlarmRaised, word: str) -> str:
         UserError: it does not clear the alarm, or there is no such model.
     """
     from sprat_operations.chosen_policy import chosen_tasks  # noqa: PLC0415 - heavy, and --because does not wait for it
-    from sprat_operations.models import registered_models  # noqa: PLC0415
-    from sprat_operations.named_models import named_model  # noqa: PLC0415
-    from sprat_training.evaluation.evaluate import measured_of, so_far  # noqa: PLC0415
+    from sprat_operations.models import registered_models  # noqa: PLC0415 - likewise
+    from sprat_operations.named_models import named_model  # noqa: PLC0415 - likewise
+    from sprat_training.evaluation.evaluate import measured_of, so_far  # noqa: PLC0415 - likewise
 
     model = named_model(word, chosen_tasks()).model
     thresholds, problem = so_far(model.thresholds_now, measured_of(model))
