@@ -227,15 +227,18 @@ class _GuardRun:
 
     async def _measured(self, rows: str, drawn: str, folder: str) -> None:
         await self._sprat(f"train {TASK} {rows} --name {MODEL} --output {folder}")
-        await self._sprat(f"evaluate {drawn} --model {folder} --drawn traffic --no-outside-texts --goal {GOAL} --write")
+        evaluate = f"evaluate {drawn} --model {folder} --drawn traffic --no-outside-texts --goal {GOAL} --write"
+        for line in await self._sprat(evaluate):
+            if line.startswith("certificate for"):
+                self._say(f"     {line}")
 
     async def _sprat(
         self, command: str, running: Installation | None = None, more: Mapping[str, str] | None = None
-    ) -> None:
-        """Run a command as a person would, and show it.
+    ) -> list[str]:
+        """Run a command as a person would, show it, and return the lines that it prints.
 
         Raises:
-            UserError: it fails; with its last line.
+            UserError: it fails; with its last lines.
         """
         self._say(f"   $ sprat {command}")
         variables = dict(os.environ) | {"SPRAT_POLICY": str(self._folder / "policy.yaml")} | dict(more or {})
@@ -255,9 +258,7 @@ class _GuardRun:
         lines = said.decode("utf-8", "replace").strip().splitlines()
         if process.returncode:
             raise UserError(f"sprat {command} ended with {process.returncode}: {' '.join(lines[-2:])}")
-        shown = next((line for line in lines if line.startswith("certificate for")), None)
-        if shown is not None:
-            self._say(f"     {shown}")
+        return lines
 
     async def _wait(self, condition: Callable[[], bool], within_s: float, what: str) -> None:
         """Wait until something is so, and show meanwhile what comes.
