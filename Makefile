@@ -11,7 +11,7 @@ MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-guard bench-latency bench-door bench-check bench-peers bench-runtimes train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-guard bench-latency bench-door bench-check bench-peers bench-runtimes soak train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -195,6 +195,9 @@ bench-peers: $(STAMP) $(KAFKA) ## Sprat beside transformers, ONNX Runtime, MLSer
 
 bench-runtimes: $(STAMP) ## CTranslate2 beside ONNX Runtime, int8 and float32, on one encoder; fills docs/benchmarks; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.runtimes
+
+soak: $(STAMP) $(KAFKA) ## SEED=1 TEXTS=3000 MINUTES=2: texts through three brokers, a fault every 15 to 30 s, then: has each text its Result, and what leaked?
+	$(BIN)/python -m tests.soak --seed $(or $(SEED),1) --texts $(or $(TEXTS),3000) --minutes $(or $(MINUTES),2) $(SOAK)
 
 # The recipes make the committed weights anew. They need torch, which no service installs, and go on where they were stopped.
 WORK ?= .training
