@@ -71,8 +71,9 @@ async def test_a_broker_that_comes_back_has_its_port_its_data_and_its_offsets(en
         await produce(address, "kept", b"1", b"2")
         assert await read(address, "kept", "group", 1) == [b"1"]
         broker.kill() if end == "kill" else broker.stop(keep_data=True)
-        assert broker.pid is None
-        assert is_free(broker.port)
+        (node,) = broker.nodes
+        assert node.pid is None
+        assert is_free(node.port)
         await asyncio.to_thread(broker.start)
         assert broker.bootstrap == address
         assert await read(address, "kept", "group", 1) == [b"2"]
@@ -96,7 +97,8 @@ async def test_clients_outlive_a_broker_that_is_frozen_and_goes_on():
 def test_nothing_is_left_after_stop():
     broker = EmbeddedKafka()
     broker.start()
-    folder, port, pid = broker.folder, broker.port, broker.pid
+    (node,) = broker.nodes
+    folder, port, pid = node.folder, node.port, node.pid
     broker.stop()
     assert not folder.exists()
     assert is_free(port)
@@ -108,12 +110,12 @@ def test_a_taken_port_is_named(kafka):
         pytest.skip("the shared broker runs elsewhere")
     port = int(kafka.bootstrap.rpartition(":")[2])
     with pytest.raises(LocalError, match=f"port {port} of 127.0.0.1 is taken"):
-        EmbeddedKafka(port=port).start()
+        EmbeddedKafka(ports=[port]).start()
 
 
 def test_a_broker_that_cannot_start_says_why_and_where_its_log_is(tmp_path):
     with EmbeddedKafka(tmp_path) as broker:
-        log = broker.log_path
+        log = broker.nodes[0].log_path
     identity = tmp_path / "log" / "meta.properties"
     identity.write_text(identity.read_text().replace("node.id=1", "node.id=2"))
     with pytest.raises(StartError) as caught:

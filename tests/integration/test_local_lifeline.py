@@ -19,8 +19,9 @@ SERVERS = """
 import sys, time
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.redis import EmbeddedRedis
-kafka, redis = EmbeddedKafka(), EmbeddedRedis()
-kafka.start(); redis.start()
+server, redis = EmbeddedKafka(), EmbeddedRedis()
+server.start(); redis.start()
+(kafka,) = server.nodes
 print(kafka.pid, redis.pid, kafka.port, redis.port, kafka.folder, flush=True)
 time.sleep(60)
 """

@@ -12,16 +12,16 @@ from aiokafka.errors import KafkaError
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat_contracts.topics import Topics
+from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_operations.topics import Difference, create_topics, list_topics
-from support.three_brokers import Node, three_brokers
 
 IN_SYNC = "min.insync.replicas"
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory) -> Iterator[list[Node]]:
-    with three_brokers(tmp_path_factory.mktemp("three")) as nodes:
-        yield nodes
+def three() -> Iterator[EmbeddedKafka]:
+    with EmbeddedKafka(nodes=3) as three:
+        yield three
 
 
 async def make(bootstrap: Sequence[str], topic: NewTopic) -> None:
@@ -67,11 +67,10 @@ async def values(bootstrap: Sequence[str], topic: str) -> list[bytes]:
 
 
 @pytest.fixture
-def bootstrap(nodes) -> list[str]:
+def bootstrap(three: EmbeddedKafka) -> list[str]:
     """Return the addresses of all three; what an earlier test has killed runs again."""
-    for node in nodes:
-        node.start()
-    return [node.bootstrap for node in nodes]
+    three.start()
+    return three.bootstrap.split(",")
 
 
 @pytest.mark.parametrize("factor", [3, -1], ids=["three copies as asked", "the default of the brokers"])
@@ -106,28 +105,28 @@ async def test_what_loses_records_or_stops_writing_is_reported(bootstrap, prefix
     assert state.usable == (copies >= in_sync), "an installation of an earlier version can be upgraded"
 
 
-async def test_a_record_that_too_few_copies_would_have_is_sent_until_they_are_back(nodes, bootstrap, prefix, caplog):
+async def test_a_record_that_too_few_copies_would_have_is_sent_until_they_are_back(three, bootstrap, prefix, caplog):
     """All three must have it here, so that one that is away is one too few, and two still elect."""
     topic = f"{prefix}.all-three"
     await make(bootstrap, NewTopic(topic, 1, 3, topic_configs={IN_SYNC: "3"}))
     publisher = Publisher(KafkaSettings(bootstrap=",".join(bootstrap)), "three")
     await publisher.start()
     await publisher.publish([OutRecord(topic, None, b"before")])
-    nodes[2].kill()
+    three.nodes[2].kill()
     await in_sync(bootstrap, topic, 2)
     sending = asyncio.create_task(publisher.publish([OutRecord(topic, None, b"meanwhile")], hold_s=120))
     async with asyncio.timeout(60):
         while "NotEnoughReplicasError" not in caplog.text:
             await asyncio.sleep(0.1)
     assert not sending.done()
-    await asyncio.to_thread(nodes[2].start)
+    await asyncio.to_thread(three.nodes[2].start)
     await sending
     await publisher.publish([OutRecord(topic, None, b"after")], hold_s=60)
     await publisher.stop()
     assert await values(bootstrap, topic) == [b"before", b"meanwhile", b"after"]
 
 
-async def test_with_the_settings_of_topics_create_one_of_three_may_be_killed(nodes, bootstrap, prefix):
+async def test_with_the_settings_of_topics_create_one_of_three_may_be_killed(three, bootstrap, prefix):
     topics = Topics(prefix, 3)
     await create_topics({"bootstrap_servers": bootstrap}, topics, replication_factor=3)
     publisher = Publisher(KafkaSettings(bootstrap=",".join(bootstrap)), "three")
@@ -135,9 +134,9 @@ async def test_with_the_settings_of_topics_create_one_of_three_may_be_killed(nod
     sent = [b"%d" % number for number in range(60)]
     for number, value in enumerate(sent):
         if number == 20:
-            nodes[0].kill()
+            three.nodes[0].kill()
         await publisher.publish([OutRecord(topics.texts, value, value)], hold_s=60)
         if number == 40:
-            await asyncio.to_thread(nodes[0].start)
+            await asyncio.to_thread(three.nodes[0].start)
     await publisher.stop()
     assert sorted(await values(bootstrap, topics.texts)) == sorted(sent)

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from sprat_local.kafka.broker import EmbeddedKafka
+from sprat_local.kafka.broker import EmbeddedKafka, KafkaNode
 from sprat_local.processes.ports import HOST, free_port
 from support.certificates import self_signed
 
@@ -51,14 +51,15 @@ class SecuredKafka(EmbeddedKafka):
         """Return what clients of a protocol take as their bootstrap servers."""
         return f"{HOST}:{self.ports[protocol]}"
 
-    def configuration(self, port: int, controller_port: int) -> str:
+    def node_settings(self, node: KafkaNode, port: int) -> dict[str, object]:
+        usual = super().node_settings(node, port)
         plain = f"PLAINTEXT://{HOST}:{port}"
         secured = ",".join(f"{name}://{HOST}:{number}" for name, number in self.ports.items())
         known = f'user_{USER}="{PASSWORD}" user_{GUEST}="{PASSWORD}"'
         login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
         scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-        more = {
-            "listeners": f"{plain},CONTROLLER://{HOST}:{controller_port},{secured}",
+        more: dict[str, object] = {
+            "listeners": f"{usual['listeners']},{secured}",
             "advertised.listeners": f"{plain},{secured}",
             "listener.security.protocol.map": ",".join(f"{name}:{name}" for name in ("PLAINTEXT", *self.ports))
             + ",CONTROLLER:PLAINTEXT",
@@ -75,7 +76,7 @@ class SecuredKafka(EmbeddedKafka):
             more[f"listener.name.{name}.plain.sasl.jaas.config"] = login
             more[f"listener.name.{name}.scram-sha-256.sasl.jaas.config"] = scram
             more[f"listener.name.{name}.scram-sha-512.sasl.jaas.config"] = scram
-        return super().configuration(port, controller_port) + "".join(f"{key}={value}\n" for key, value in more.items())
+        return usual | more
 
     def start(self) -> None:
         super().start()

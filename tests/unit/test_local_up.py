@@ -3,6 +3,7 @@
 import os
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -105,8 +106,13 @@ def test_kafka_is_started_where_the_settings_say_that_commands_look(
     (tmp_path / ".env").write_text("" if named is None else f"SPRAT_KAFKA__BOOTSTRAP={named}\n")
     assert named_kafka_port() == port
     started: list[int | None] = []
+
+    def take(_folder: Path, *, ports: list[int | None], **_: object) -> SimpleNamespace:
+        started.extend(ports)
+        return SimpleNamespace(nodes=())
+
     monkeypatch.setattr(PortClaims, "claim", lambda *_: True)
-    monkeypatch.setattr(servers, "EmbeddedKafka", lambda _folder, at, *_, **__: started.append(at))
+    monkeypatch.setattr(servers, "EmbeddedKafka", take)
     monkeypatch.setattr(ConcurrentStarts, "begin", lambda *_: None)
     options = Options(usual_ports=True, kafka_port=named_kafka_port(), redis="redis://h/0")
     notices: list[Notice] = []

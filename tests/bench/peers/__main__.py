@@ -218,7 +218,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, EmbeddedKafka() as kafka:
         folder = Path(name)
         with options.log.open("w") as log:
-            run = Run(kafka.bootstrap, kafka.pid or 0, folder, log)
+            run = Run(kafka.bootstrap, kafka.nodes[0].pid or 0, folder, log)
             figures["systems"] = {}
             for key in (key for key in VARIANTS if key in chosen):
                 print(f"— {key} —", flush=True)

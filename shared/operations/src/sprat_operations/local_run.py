@@ -86,8 +86,8 @@ def find(redis_url: str) -> LocalRun | None:
 
 def find_by_kafka(bootstrap: str) -> LocalRun | None:
     """Return this user's running installation whose Kafka has this address; None if there is none."""
-    addresses = {_plain(each) for each in bootstrap.split(",")}
-    return next((run for run in running() if _plain(run.bootstrap) in addresses), None)
+    addresses = _addresses(bootstrap)
+    return next((run for run in running() if addresses & _addresses(run.bootstrap)), None)
 
 
 def running() -> list[LocalRun]:
@@ -117,6 +117,10 @@ def _born(pid: int) -> str:
     except OSError:
         return ""
     return stat.rpartition(")")[2].split()[19]  # field 22, counted after the name, which may hold spaces
+
+
+def _addresses(bootstrap: str) -> set[str]:
+    return {_plain(each) for each in bootstrap.split(",")}
 
 
 def _plain(address: str) -> str:

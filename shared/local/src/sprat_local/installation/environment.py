@@ -14,7 +14,7 @@ from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS, load_or_create_key
 from sprat.base.errors import UserError
 from sprat.base.settings import KafkaSettings, RedisSettings, ServiceSettings, environment
 from sprat_local.installation.gateway import gateway_variables
-from sprat_local.installation.options import Options, without_password
+from sprat_local.installation.options import BROKERS, Options, without_password
 from sprat_local.processes import private
 from sprat_local.processes.ports import free_port
 from sprat_local.processes.service_process import LaunchSpec
@@ -99,6 +99,10 @@ def check_options(options: Options) -> None:
     """
     if not options.policy.is_file():
         raise UserError(f"there is no policy file at {options.policy}: name another, by --policy or SPRAT_POLICY")
+    if options.brokers not in BROKERS:
+        raise UserError(f"--brokers: {options.brokers} is not {' or '.join(map(str, BROKERS))}")
+    if options.brokers > 1 and options.bootstrap is not None:
+        raise UserError("--brokers: an existing Kafka (--bootstrap) has its own")
     overrides: dict[str, Any] = {"prefix": options.prefix, "partitions": options.partitions}
     if options.bootstrap is not None:
         overrides["bootstrap"] = options.bootstrap

@@ -155,7 +155,7 @@ class Installation:
 
     @property
     def servers(self) -> Mapping[str, SupervisedServer]:
-        """`kafka` and `redis`, where they are embedded, and what observes the installation."""
+        """`kafka` (several nodes: `kafka#1` and so on) and `redis`, where they are embedded, and what observes all."""
         return self._supervisor.servers
 
     def start(self) -> None:
@@ -273,7 +273,7 @@ class Installation:
         self._supervisor.wait_ready([self.processes[name] for name in names], timeout_s)
 
     def crash_server(self, name: str) -> None:
-        """SIGKILL the embedded `kafka` or `redis`; it stays down until `start_server`. Kafka's data stays."""
+        """SIGKILL one of the embedded `servers`; it stays down until `start_server`. Kafka's data stays."""
         self._supervisor.crash_server(name)
 
     def start_server(self, name: str) -> None:

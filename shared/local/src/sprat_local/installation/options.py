@@ -19,6 +19,8 @@ from sprat_policy import TaskFiles, load_policy
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 """The packaged policy and samples of the demo."""
+BROKERS = (1, 3)
+"""How many nodes an embedded Kafka may have."""
 POLICY = DEMO_FOLDER / "policy.yaml"
 SHIPPED_POLICY = Path(sprat_cli.commands.init.__file__).parent / "files" / "policy.yaml"
 """compose/policy.yaml, by which a text without a tenant stays here."""
@@ -51,6 +53,8 @@ class Options:
 
     bootstrap: str | None = None
     """An existing Kafka; None: an embedded one."""
+    brokers: int = 1
+    """Nodes of the embedded Kafka: 1, or 3, of which one may be away."""
     redis: str | None = None
     """URL of an existing Redis; None: an embedded one."""
     frontier: str = SIMULATED

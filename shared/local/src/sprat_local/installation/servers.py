@@ -1,15 +1,17 @@
 """The Kafka and the Redis of an installation: embedded where the user names no existing one."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from sprat_local.installation.environment import SECRET_FILE
-from sprat_local.installation.options import USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options, without_password
+from sprat_local.installation.options import BROKERS, USUAL_KAFKA_PORT, USUAL_REDIS_PORT, Options, without_password
 from sprat_local.kafka.broker import EmbeddedKafka
+from sprat_local.kafka.prepare import is_formatted
 from sprat_local.processes import private
 from sprat_local.processes.background import ConcurrentStarts
-from sprat_local.processes.notices import OnNotice, OnProgress
+from sprat_local.processes.notices import LocalError, OnNotice, OnProgress
 from sprat_local.processes.ports import PortClaims, free_port
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.redis import EmbeddedRedis
@@ -18,8 +20,8 @@ from sprat_operations.local_run import LocalRun
 PASSWORD_FILE = "redis-password"  # noqa: S105 - the name of a file
 """In the folder of the installation."""
 
-_KAFKA_PORT_FILE = "kafka-port"
-"""In the folder of the installation: where Kafka was in the last run."""
+_KAFKA_PORTS_FILE = "kafka-port"
+"""In the folder of the installation: where Kafka's nodes were in the last run, one a line."""
 
 _REDIS_GRACE_S, _KAFKA_GRACE_S = 0.5, 1.5
 
@@ -51,9 +53,16 @@ class BackingServers:
         """Begin to start what is embedded, and return at once."""
         self._folder = folder
         if self._options.bootstrap is None:
-            port = self.usual(*wanted_ports(folder / _KAFKA_PORT_FILE, self._options.kafka_port, USUAL_KAFKA_PORT))
-            self._kafka = EmbeddedKafka(folder / "kafka", port, self._on_progress, log=logs / "kafka.log")
-            self._starts.begin("kafka", self._kafka)
+            self._check_data(folder / "kafka")
+            self._kafka = EmbeddedKafka(
+                folder / "kafka",
+                nodes=self._options.brokers,
+                ports=list(self._kafka_ports(folder / _KAFKA_PORTS_FILE)),
+                on_progress=self._on_progress,
+                logs=logs,
+            )
+            for node in self._kafka.nodes:
+                self._starts.begin(node.name.lower(), node)
         if self._options.redis is None:
             password = private.load_or_create_password(folder / PASSWORD_FILE)
             self._redis = EmbeddedRedis(self.usual(USUAL_REDIS_PORT), logs / "redis.log", password)
@@ -67,7 +76,8 @@ class BackingServers:
         """
         self._starts.wait()
         if self._kafka is not None and self._options.data is not None:
-            private.write_text(self._folder / _KAFKA_PORT_FILE, self.bootstrap.rpartition(":")[2])
+            ports = "\n".join(str(node.port) for node in self._kafka.nodes)
+            private.write_text(self._folder / _KAFKA_PORTS_FILE, ports)
         tasks = self._options.task_files.folder
         run = LocalRun(
             os.getpid(),
@@ -107,19 +117,41 @@ class BackingServers:
                     return port
         return free_port() if self._options.early else None  # the services must know it before
 
+    def _kafka_ports(self, file: Path) -> Iterator[int | None]:
+        """Yield a port for each node: the first where Kafka usually is, the others behind it."""
+        for index in range(self._options.brokers):
+            yield self.usual(*wanted_ports(file, self._options.kafka_port + index, USUAL_KAFKA_PORT + index, index))
 
-def wanted_ports(file: Path, named: int, usual: int) -> tuple[int, ...]:
+    def _check_data(self, folder: Path) -> None:
+        """Check that kept data is of as many nodes as are started now.
+
+        Raises:
+            LocalError: it is of one, or of several.
+        """
+        alone = is_formatted(folder / "log")
+        if alone and self._options.brokers > 1:
+            fix = "leave out --brokers"
+        elif self._options.brokers == 1 and is_formatted(folder / "1" / "log"):
+            fix = f"--brokers {BROKERS[-1]}"
+        else:
+            return
+        kept = "one broker" if alone else "several brokers"
+        raise LocalError(f"{self._options.data} has the data of {kept}: {fix}, or another folder for --data")
+
+
+def wanted_ports(file: Path, named: int, usual: int, line: int = 0) -> tuple[int, ...]:
     """Return the ports for a server, the preferred one first: what is named, where it was in the last run, the usual.
 
     Programs that were told the address of the last run, and browsers with its cookie, find it there.
 
     Args:
-        file: has the port of the last run.
+        file: has the port of the last run in a line of its own.
         named: by the user; `usual` where none is.
         usual: that of the server.
+        line: of the file, from 0 on.
     """
     last = 0
-    with suppress(OSError, ValueError):
-        last = int(file.read_text("utf-8"))
+    with suppress(OSError, ValueError, IndexError):
+        last = int(file.read_text("utf-8").splitlines()[line])
     wanted = (named, last) if named != usual else (last, named)
     return tuple(port for port in wanted if 0 < port < 65_536)

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,9 @@ _START_TIMEOUT_S = 60
 _ARCHIVE_TIMEOUT_S = 120
 _FORMAT_TIMEOUT_S = 60
 _CHECKPOINT = "bootstrap.checkpoint"
+_IDENTITY = "meta.properties"
+_COPIES = 3
+"""Of each record, where there are so many brokers."""
 _MAX_MESSAGE = 4 * 1024 * 1024  # above the largest record of any topic, 3 MiB; each topic sets its own limit
 
 
@@ -54,7 +58,7 @@ class BrokerFiles:
         """Start without the archive from now on: an empty file marks one that does not work here."""
         self.archive.write_bytes(b"")
 
-    def format_storage(self, log_dir: Path) -> None:
+    def format_storage(self, log_dir: Path, cluster_id: str, node_id: int = 1) -> None:
         """Format a storage as Kafka's tool does, without a second JVM (0.8 s).
 
         The tool writes two files: the checkpoint with the features of this Kafka version, equal for all storages, and
@@ -63,8 +67,8 @@ class BrokerFiles:
         private.make_folder(log_dir)
         private.write(log_dir / _CHECKPOINT, (self.template / _CHECKPOINT).read_bytes())
         private.write_text(
-            log_dir / "meta.properties",
-            f"version=1\ncluster.id={_kafka_id()}\nnode.id=1\ndirectory.id={_kafka_id()}\n",
+            log_dir / _IDENTITY,
+            f"version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={new_id()}\n",
         )
 
 
@@ -90,16 +94,31 @@ def prepare(on_progress: OnProgress = discard_progress) -> BrokerFiles:
 
 def is_formatted(log_dir: Path) -> bool:
     """Return whether the broker can start on this storage."""
-    return (log_dir / "meta.properties").is_file()
+    return (log_dir / _IDENTITY).is_file()
 
 
-def configuration(log_dir: Path, port: int, controller_port: int) -> str:
-    """Return `server.properties`: one node that is broker and controller, on the loopback interface alone."""
-    settings = {
+def cluster_id(log_dir: Path) -> str:
+    """Return the id of the cluster that a formatted storage belongs to."""
+    lines = (log_dir / _IDENTITY).read_text("utf-8").splitlines()
+    return next(line.partition("=")[2] for line in lines if line.startswith("cluster.id="))
+
+
+def settings(log_dir: Path, port: int, controllers: Mapping[int, int], node_id: int = 1) -> dict[str, object]:
+    """Return the settings of a node that is broker and controller, on the loopback interface alone.
+
+    Args:
+        log_dir: its formatted storage.
+        port: where clients and other brokers reach it.
+        controllers: node → the port at which it votes, of all nodes of the cluster.
+        node_id: which of them it is.
+    """
+    copies = min(len(controllers), _COPIES)
+    in_sync = max(1, copies - 1)  # one of three may be away, and the others still have each acknowledged record twice
+    return {
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "node.id": node_id,
+        "controller.quorum.voters": ",".join(f"{voter}@{HOST}:{at}" for voter, at in controllers.items()),
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controllers[node_id]}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -112,13 +131,13 @@ def configuration(log_dir: Path, port: int, controller_port: int) -> str:
         "queued.max.request.bytes": 64 * 1024 * 1024,
         # An open transaction holds back its topic for all readers: a sender that asks for longer is refused.
         "transaction.max.timeout.ms": 60_000,
-        # One node: every copy is the only one.
-        "offsets.topic.replication.factor": 1,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
-        "min.insync.replicas": 1,
+        "default.replication.factor": copies,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_sync,
+        "min.insync.replicas": in_sync,
         # Starts fast: no wait for more members, few internal partitions, short sessions where a client asks for them.
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1_000,
@@ -135,7 +154,20 @@ def configuration(log_dir: Path, port: int, controller_port: int) -> str:
         "group.coordinator.threads": 1,
         "num.recovery.threads.per.data.dir": 1,
     }
+
+
+def properties(settings: Mapping[str, object]) -> str:
+    """Return the content of `server.properties`."""
     return "".join(f"{name}={_escaped(str(value))}\n" for name, value in settings.items())
+
+
+def new_id() -> str:
+    """Return a new id in Kafka's form: a random UUID in base64 that does not begin with a dash."""
+    while True:
+        raw = uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes
+        text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
 
 
 def _escaped(value: str) -> str:
@@ -156,9 +188,9 @@ def _make_template(template: Path, class_path: str) -> None:
     with tempfile.TemporaryDirectory(prefix="sprat-format-") as name:
         folder = Path(name)
         config = folder / "server.properties"
-        config.write_text(configuration(folder / "log", 1, 2), "utf-8")
+        config.write_text(properties(settings(folder / "log", 1, {1: 2})), "utf-8")
         argv = jvm.command(
-            class_path, "kafka.tools.StorageTool", "format", "--cluster-id", _kafka_id(), "--config", str(config)
+            class_path, "kafka.tools.StorageTool", "format", "--cluster-id", new_id(), "--config", str(config)
         )
         done = subprocess.run(
             argv, env=jvm.environment(), capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False
@@ -169,15 +201,6 @@ def _make_template(template: Path, class_path: str) -> None:
         part = template / f"{_CHECKPOINT}.part"
         shutil.copyfile(folder / "log" / _CHECKPOINT, part)
         part.replace(template / _CHECKPOINT)
-
-
-def _kafka_id() -> str:
-    """Return a new id in Kafka's form: a random UUID in base64 that does not begin with a dash."""
-    while True:
-        raw = uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes
-        text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
-        if not text.startswith("-"):
-            return text
 
 
 def _runtime() -> str:
@@ -207,9 +230,9 @@ def _record_archive(files: BrokerFiles, part: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="sprat-archive-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         port, controller_port = free_ports(2)
-        files.format_storage(folder / "log")
+        files.format_storage(folder / "log", new_id())
         config = folder / "server.properties"
-        config.write_text(configuration(folder / "log", port, controller_port), "utf-8")
+        config.write_text(properties(settings(folder / "log", port, {1: controller_port})), "utf-8")
         argv = jvm.command(files.class_path, BROKER, str(config), options=(f"-XX:AOTCacheOutput={part}",))
         child = logged_child.start("Kafka", argv, folder / "kafka.log", cwd=folder, env=jvm.environment())
         try:

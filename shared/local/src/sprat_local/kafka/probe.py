@@ -15,12 +15,26 @@ _METADATA = 3
 _FIND_COORDINATOR = 10
 
 
-def is_serving(port: int) -> bool:
+def is_serving(port: int, node_id: int = 1) -> bool:
     """Return whether the broker at this loopback port answers and lists itself among the live brokers."""
     no_topics = struct.pack(">i", 0)
     answer = _request(port, _METADATA, 1, no_topics)
-    # Metadata v1: correlation id, then the array of brokers, empty until the controller has registered the broker.
-    return answer is not None and len(answer) >= 8 and int(struct.unpack(">i", answer[4:8])[0]) >= 1
+    return answer is not None and node_id in _listed(answer)
+
+
+def _listed(answer: bytes) -> list[int]:
+    """Return the brokers in an answer; a broker is missing until the controller has registered it.
+
+    Metadata v1: correlation id, then an array of brokers, each with id, host, port and rack.
+    """
+    at, ids = 8, []
+    for _ in range(int(struct.unpack_from(">i", answer, 4)[0])):
+        node_id, host_size = struct.unpack_from(">ih", answer, at)
+        at += 6 + host_size + 4  # and the port
+        (rack_size,) = struct.unpack_from(">h", answer, at)
+        at += 2 + max(0, rack_size)  # -1: none
+        ids.append(int(node_id))
+    return ids
 
 
 def wake_groups(port: int) -> None:
