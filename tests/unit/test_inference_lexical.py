@@ -5,7 +5,8 @@ import pytest
 
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator
-from sprat_inference.lexical import LEXICAL_FILE, LexicalModel, LexicalStage, read_ngrams
+from sprat_inference.lexical import LEXICAL_FILE, LexicalModel, LexicalStage
+from sprat_inference.ngrams import read_few_ngrams, read_ngrams
 from sprat_training.fitting.lexical_fit import fit_lexical
 from support.lexical_texts import LABELS, TEXTS, gold
 
@@ -15,16 +16,31 @@ def model() -> LexicalModel:
     return fit_lexical(read_ngrams(TEXTS), gold(), len(LABELS))
 
 
+def vars_of(ngrams):
+    return ngrams.hashes, ngrams.texts, ngrams.is_part
+
+
 def hashes_of(texts, number):
     ngrams = read_ngrams(texts)
     return sorted(ngrams.hashes[ngrams.texts == number].tolist())
 
 
-@pytest.mark.parametrize("text", ["Where is my card?", "a", "", "...", "straße für ÄÖÜ", "x" * 70_000, "\ud800 broken"])
+STRANGE = ["Where is my card?", "a", "", "...", "straße für ÄÖÜ", "x" * 70_000, "\ud800 broken", "İI\u0307 日本語 a_1"]
+
+
+@pytest.mark.parametrize("text", STRANGE)
 def test_the_ngrams_of_a_text_are_the_same_alone_and_among_others(text):
     alone = hashes_of([text], 0)
     among = hashes_of(["another text", text, "", "my card is gone"], 1)
     assert alone == among
+
+
+@pytest.mark.parametrize("texts", [[], [""], TEXTS[:1], TEXTS, STRANGE, STRANGE[::-1]])
+def test_word_by_word_the_ngrams_are_the_same_in_the_same_order(texts):
+    together, word_by_word = read_ngrams(texts), read_few_ngrams(texts)
+    for one, other in zip(vars_of(together), vars_of(word_by_word), strict=True):
+        assert one.dtype == other.dtype
+        assert one.tobytes() == other.tobytes()
 
 
 def test_a_text_has_its_words_its_pairs_and_the_parts_of_each_word():

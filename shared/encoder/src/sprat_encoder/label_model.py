@@ -130,7 +130,8 @@ class LabellingModel:
         texts, languages = _texts_and_languages(questions)
         words = self._lexical.read(texts, languages)
         began: list[Answer | Unfinished] = [
-            Unfinished(question, words.rows([place])) for place, question in enumerate(questions)
+            Unfinished(question, None if is_sure else words.rows(slice(place, place + 1)))
+            for place, (question, is_sure) in enumerate(zip(questions, words.answers.tolist(), strict=True))
         ]
         answered = np.flatnonzero(words.answers).tolist()
         if answered:

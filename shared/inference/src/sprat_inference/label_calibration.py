@@ -47,7 +47,9 @@ def features(logits: NDArray[np.floating]) -> Doubles:
     how far it is ahead of the others.
     """
     best = softmax(logits).max(axis=1)
-    return np.stack([logits.max(axis=1).astype(np.float64), np.log((best + _EDGE) / (1 - best + _EDGE))], axis=1)
+    rows: Doubles = np.empty((len(logits), FEATURES))
+    rows[:, 0], rows[:, 1] = logits.max(axis=1), np.log((best + _EDGE) / (1 - best + _EDGE))
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import Final, Self
 import numpy as np
 
 from sprat_inference.heads import Floats
-from sprat_inference.lexical import LexicalModel, NGrams, NGramTable
+from sprat_inference.lexical import LexicalModel, NGramTable
+from sprat_inference.ngrams import NGrams
 from sprat_training.fitting.regression import Array, log_loss, minimise
 from sprat_training.thresholds.rows import Integers
 

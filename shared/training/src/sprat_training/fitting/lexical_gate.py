@@ -13,7 +13,8 @@ import numpy as np
 from sprat_inference.card import LexicalCard
 from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, WRONG, LabelCalibrator, features
-from sprat_inference.lexical import LEXICAL_READER, LexicalModel, NGrams, read_ngrams
+from sprat_inference.lexical import LEXICAL_READER, LexicalModel
+from sprat_inference.ngrams import NGrams, read_ngrams
 from sprat_training.datasets.config import OnTrainingProgress
 from sprat_training.fitting.heads import HeldOut, fit_calibrator, hold_out
 from sprat_training.fitting.lexical_fit import REGULARISATION_C, fit_lexical
