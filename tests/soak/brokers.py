@@ -1,7 +1,6 @@
 """The way of all clients to the brokers: a proxy, which the brokers advertise, slows it down and cuts it."""
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -29,19 +28,19 @@ class ProxiedBrokers:
         environment["SPRAT_KAFKA__BOOTSTRAP"] = self.bootstrap
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
-        self._configuration: Callable[..., str] = prepare.configuration
+        self._settings: Callable[..., dict[str, Any]] = prepare.settings
 
     def __enter__(self) -> Self:
         prepare.prepare()  # its own broker runs without a proxy
         argv = [sys.executable, "-m", "tests.soak.proxy"]
         self._process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, text=True)
-        prepare.configuration = self._with_listener
+        prepare.settings = self._with_listener
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        prepare.configuration = self._configuration
+        prepare.settings = self._settings
         self._process.stdin.close()
         self._process.wait()
 
@@ -52,15 +51,14 @@ class ProxiedBrokers:
             self._process.stdin.write(json.dumps(said) + "\n")
             self._process.stdin.flush()
 
-    def _with_listener(self, *arguments: Any, **named: Any) -> str:
-        """Return a broker's configuration with a listener more: the proxy's, for all clients."""
-        text = self._configuration(*arguments, **named)
-        settings = dict(re.findall("(?m)^([^=]+)=(.*)$", text))  # of a repeated name, the last value counts
-        number = int(settings["node.id"])
+    def _with_listener(self, *arguments: Any) -> dict[str, Any]:
+        """Return a broker's settings with a listener more: the proxy's, for all clients."""
+        settings = self._settings(*arguments)
+        number = settings["node.id"]
         if number not in self._behind:
             self._behind[number] = free_port()
             self.route(number)
         names = ("listeners", "advertised.listeners", "listener.security.protocol.map")
         ports = (self._behind[number], self._ports[number - 1])
         more = [*(f"{_LISTENER}://{HOST}:{port}" for port in ports), f"{_LISTENER}:PLAINTEXT"]
-        return text + "".join(f"{name}={settings[name]},{each}\n" for name, each in zip(names, more, strict=True))
+        return settings | {name: f"{settings[name]},{each}" for name, each in zip(names, more, strict=True)}
