@@ -172,6 +172,27 @@ async def test_what_the_model_answered_is_cached_beside_the_next_records(parts):
     assert parts.model.stored == ["1-0", "1-1"]
 
 
+async def test_what_is_stored_while_the_model_is_busy_is_not_stored_again(parts):
+    steps, model = parts.loop.steps, parts.model
+    await steps.infer(model, await looked_up(parts))
+    model.open.clear()
+    inferring = asyncio.create_task(steps.infer(model, await looked_up(parts)))
+    await turns()
+    await steps.store(model)
+    model.open.set()
+    await inferring
+    await steps.store(model)
+    assert model.stored == ["1-0", "1-1"]
+
+
+async def looked_up(parts):
+    """Return the item of another record."""
+    parts.consumer.arrive(one=1)
+    items = [parts.loop.steps._decode(record, 0.0) for record in await parts.consumer.poll()]
+    await parts.model.look_up(items)
+    return items
+
+
 async def test_commits_are_joined_and_the_first_and_the_last_wait_for_no_other_records(parts):
     parts.consumer.most = 1
     parts.consumer.arrive(one=4)

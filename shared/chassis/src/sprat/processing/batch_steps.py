@@ -87,7 +87,8 @@ class BatchSteps:
 
     async def infer(self, inference: CachedInference, part: Sequence[WorkItem]) -> None:
         """Let the model answer items that were looked up and not found."""
-        self.answers |= await inference.finish(part)
+        fresh = await inference.finish(part)  # not in the next line: `answers` are others once the store has taken them
+        self.answers |= fresh
         self.context.checkpoint("inferred", 0)
 
     async def publish(self, part: Sequence[WorkItem]) -> None:
