@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -106,3 +107,17 @@ async def test_a_service_that_cannot_join_for_long_gives_up(kafka: Kafka, prefix
     finally:
         listener.go_on.set()
         await member.stop()
+
+
+async def test_what_an_instance_leaves_another_has_before_the_two_seconds_that_a_text_may_wait(
+    kafka: Kafka, prefix: str
+) -> None:
+    settings = settings_for(kafka.bootstrap, prefix)
+    await made_topics(settings)
+    async with running("router", settings, reading([])) as stays:
+        async with running("router", settings, reading([])):
+            await eventually(lambda: len(stays.consumers[0].assignment()) == settings.kafka.partitions // 2)
+            # Both have just joined, so that their next heartbeats are as far away as they ever are.
+        left = time.monotonic()
+        await eventually(lambda: len(stays.consumers[0].assignment()) == settings.kafka.partitions)
+        assert time.monotonic() - left < 2

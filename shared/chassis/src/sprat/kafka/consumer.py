@@ -32,6 +32,8 @@ POLL_MS = 1_000
 `watch_polls` returns none: it polls again."""
 REBALANCE_MS = 60_000
 MAX_POLL_MS = 300_000
+HEARTBEAT_MS = 500
+"""How soon a member learns of a rebalance: until then, nobody reads the partitions of one that has left."""
 
 HUNG_S = 300.0
 """Work that has not advanced for so long is stuck: Kafka revokes the partitions after `max.poll.interval.ms`."""
@@ -88,7 +90,7 @@ def subscribe(
         partition_assignment_strategy=(StickyPartitionAssignor,),
         group_instance_id=static_member(settings.instance_id, channels.reads),
         session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=min(3_000, settings.session_timeout_ms // 3),
+        heartbeat_interval_ms=min(HEARTBEAT_MS, settings.session_timeout_ms // 3),
         rebalance_timeout_ms=REBALANCE_MS,
         max_poll_interval_ms=MAX_POLL_MS,
         listener=listener,
