@@ -147,6 +147,7 @@ def test_only_the_first_instance_on_an_embedded_broker_keeps_its_membership(tmp_
     assert instance_id(Options(), "frontier") == "frontier"
     assert instance_id(Options(), "frontier#2") is None
     assert instance_id(Options(bootstrap="127.0.0.1:1"), "frontier") is None
+    assert instance_id(Options(static_members=False), "frontier") is None
 
 
 def test_an_unknown_service_is_reported_with_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,7 +197,8 @@ class LaunchBuilder:
         # Static membership: after a restart the first instance gets its partitions back at once, instead of when the
         # session of the dead member expires. Other instances leave the group when they stop. On an existing Kafka
         # another installation may use the same names, and the two members would fence each other.
-        if process_name == spec.name and self._options.bootstrap is None:
+        static = self._options.static_members and self._options.bootstrap is None
+        if static and process_name == spec.name:
             special["SPRAT_KAFKA__INSTANCE_ID"] = process_name
         if spec.name == SIMULATOR:
             special |= _simulator_environment(self._options)

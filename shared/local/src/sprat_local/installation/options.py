@@ -89,6 +89,9 @@ class Options:
     """Service → variables for it alone."""
     modules: Mapping[str, str] = field(default_factory=dict)
     """Service → module to run instead of its own. Tests start services with a kill switch."""
+    static_members: bool = True
+    """The first instance of a service gets its partitions back when it is started again. Until then nobody reads them,
+    so that several instances of a service are better restarted without."""
     observability: Observability | None = None
     """How it is observed; None: not at all."""
     early: bool = False
