@@ -156,6 +156,9 @@ class Model:
     def prepare(self, item, ask):
         item.ask, item.tokens = ask, 1
 
+    def begins_at_once(self, records):
+        return True
+
     async def begin(self, items):
         for item in items:
             if item.outcome is None and name_of(item.record) in self.easy:

@@ -10,6 +10,7 @@ from sprat.base.model import Question
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import NotAcknowledged, OutRecord, Publisher, TooLarge
 from sprat.processing.batch_choices import BATCH_TOKENS
+from sprat.processing.batch_steps import Refresh
 from sprat.processing.handler import Ask, Emit, Outcome
 from sprat.processing.loop import FailureBudget
 from sprat.processing.outbox import Outbox
@@ -163,7 +164,7 @@ async def test_a_closed_admission_admits_no_batch(parts):
     async def refresh():
         parts.happened.append("refreshed")
 
-    parts.loop.steps.refresh = refresh
+    parts.loop.steps.refresh = Refresh(refresh)
     parts.admission.close()
     await parts.loop.handle(texts(5))
     assert parts.happened == []
@@ -197,6 +198,9 @@ class Model:
     def prepare(self, item, ask):
         item.ask = ask
         item.tokens = self.tokens
+
+    def begins_at_once(self, records):
+        return True
 
     async def begin(self, items):
         pass

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaTimeoutError
 from sprat.base.errors import Fatal, Retryable
 from sprat.base.retry import Deadline
 from sprat.kafka.publisher import NotAcknowledged
+from sprat.processing.batch_steps import Refresh
 from support.batch_parts import (
     ONE,
     TWO,
@@ -56,7 +57,7 @@ async def test_records_that_cannot_be_begun_are_read_again_and_those_before_are_
     parts.broker.open.clear()
     handling = await begun(parts)
     await parts.broker.called.wait()
-    parts.loop.steps.refresh = failing_refresh
+    parts.loop.steps.refresh = Refresh(failing_refresh)
     parts.consumer.arrive(one=1, two=1)
     await turns()
     parts.broker.open.set()
@@ -101,7 +102,7 @@ def refused(parts, step, error):
 
     match step:
         case "refresh":
-            parts.loop.steps.refresh = fail
+            parts.loop.steps.refresh = Refresh(fail)
         case "look up":
             parts.model.cache_failures = [error]
         case "infer":

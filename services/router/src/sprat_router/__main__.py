@@ -1,6 +1,7 @@
 """The router: settings → policy and table of models → handler → run."""
 
 import asyncio
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,9 +14,13 @@ from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.lag import LagMeter
 from sprat.kafka.log_reader import LogReader
+from sprat.processing.batch_steps import Refresh
+from sprat.processing.handler import Received
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
+from sprat.registry.retirement import READ_EVERY_S
 from sprat.runtime import run_service
+from sprat_contracts import Message
 from sprat_policy import Policy, TaskSettings, load_guarded_policy
 from sprat_router.alarms import StandingAlarms
 from sprat_router.draws import Draws
@@ -71,15 +76,25 @@ async def build(
     )
     check = PolicyCheck(policy, table, grace_s=policy_check_grace_s)
 
+    read_s = time.monotonic()
+
     async def refresh() -> None:
+        nonlocal read_s
+        began_s = time.monotonic()
         await reader.catch_up()
         if alarm_reader is not None:
             await alarm_reader.catch_up()
         check.run_when_due()
+        read_s = began_s
+
+    def precedes(received: Received[Message]) -> bool:
+        """Return whether announcements and alarms are read before the decision on a record."""
+        is_old = alarm_reader is not None or time.monotonic() - read_s > READ_EVERY_S
+        return is_old or not handler.knows_enough(received)
 
     if settings.lag_every_s:
         measure_groups(context, settings, table)
-    loop = context.batch_loop(handler, refresh=refresh)
+    loop = context.batch_loop(handler, refresh=Refresh(refresh, lambda: False, precedes))
     return Subscription(
         router_channels(context.topics),
         context.group,

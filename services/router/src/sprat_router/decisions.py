@@ -79,7 +79,7 @@ def decide(
     output = answer_of(form, prediction.output, prediction.declined)
     if output is None or prediction.confidence is None:
         return RouteDecision((DECLINED,))
-    own = announced if announced is not None and _is_of(prediction, announced) else None
+    own = announced if announced is not None and is_of(prediction, announced) else None
     if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, own):
         return RouteDecision((UNKNOWN_LABEL,))
     out_of_scope = is_outside(output)
@@ -219,7 +219,7 @@ def asked_labels(prediction: Prediction) -> tuple[str, ...] | None:
     return None if options is None else options.labels
 
 
-def _is_of(prediction: Prediction, announced: AnnouncedLabels) -> bool:
+def is_of(prediction: Prediction, announced: AnnouncedLabels) -> bool:
     """Return whether a prediction is by the version that is announced."""
     return prediction.model is not None and prediction.model.version == announced.version
 

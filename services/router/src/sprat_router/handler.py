@@ -27,7 +27,7 @@ from sprat_contracts.reviews import PEOPLE
 from sprat_contracts.text_warnings import warnings_of
 from sprat_policy import KeepRule, Policy, ReviewPolicy, TaskFile, TenantGuard, effective_rule
 from sprat_router.alarms import StandingAlarms
-from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, unknown_tasks, unserved
+from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, is_of, unknown_tasks, unserved
 from sprat_router.draws import Draws
 from sprat_router.events import (
     QuestionHash,
@@ -100,6 +100,22 @@ class RouterHandler:
                 return rejected or Outcome(events=(result_event(concluded(answer, self._topics.tasks), self._topics),))
             case other:
                 raise Fatal(f"the router does not read {type(other).__name__}; check its topics")
+
+    def knows_enough(self, received: Received[Message]) -> bool:
+        """Return whether the decision on a record stands, whatever has been announced since the models were read.
+
+        A model may have been withdrawn, so that a text is nobody's. What a prediction needs was announced before it was
+        made: it is known where the very version is that answered.
+        """
+        match received.message:
+            case TextSubmitted():
+                return False
+            case Prediction() as prediction:
+                options = prediction.submitted.tasks.options(prediction.task)
+                announced = None if options is None else self._models.labels(prediction.task, options.model)
+                return announced is not None and is_of(prediction, announced)
+            case _:
+                return True
 
     def malformed(self, rejected: Rejected, topic: str) -> Outcome:
         """Reject the record: only the router rejects texts, and no other service reads its other topics."""

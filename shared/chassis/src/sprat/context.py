@@ -19,7 +19,7 @@ from sprat.kafka.offsets import Consumer
 from sprat.kafka.publisher import Publisher
 from sprat.kafka.signatures import Signatures
 from sprat.processing.batch_loop import BatchLoop
-from sprat.processing.batch_steps import BatchSteps
+from sprat.processing.batch_steps import BatchSteps, Refresh
 from sprat.processing.cache import RedisCache
 from sprat.processing.cached_inference import CachedInference
 from sprat.processing.concurrent_loop import ConcurrentLoop
@@ -131,7 +131,7 @@ class ServiceContext:
         self,
         handler: Handler | ModelHandler,
         cached_inference: CachedInference | None = None,
-        refresh: Callable[[], Awaitable[None]] | None = None,
+        refresh: Refresh | None = None,
         owns: Callable[[KafkaRecord], bool] | None = None,
         may_ask: Callable[[KafkaRecord], bool] | None = None,
     ) -> BatchLoop:

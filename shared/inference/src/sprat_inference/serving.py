@@ -17,6 +17,7 @@ from sprat.base.settings import Section, ServiceSettings, section_field, section
 from sprat.base.thresholds import LOOK_EVERY_S, THRESHOLDS, ThresholdsFile
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.offsets import set_initial_offsets
+from sprat.processing.batch_steps import Refresh
 from sprat.processing.cached_inference import CachedInference, Inference
 from sprat.registry.announcements import ModelsReader, Ownership, announce, announce_again, announcement_record
 from sprat.registry.model_table import model_key
@@ -225,7 +226,8 @@ async def serve_model(
     )
     context.stack.push_async_callback(reader.stop)
     await retirement.start(reader)
-    loop = context.batch_loop(handler, cached_inference, retirement.refresh, retirement.owns, handler.may_ask)
+    refresh = Refresh(retirement.refresh, retirement.is_due)
+    loop = context.batch_loop(handler, cached_inference, refresh, retirement.owns, handler.may_ask)
     channels = specialist_channels(card.task, context.topics)
     return Subscription(channels, group, loop.handle, loop.release, card.version)
 

@@ -23,6 +23,7 @@ from sprat.base.labels import refuse_asked
 from sprat.base.model import DEFAULT_MODEL, Answer
 from sprat.base.settings import load_settings
 from sprat.context import ServiceContext, Subscription
+from sprat.processing.batch_steps import Refresh
 from sprat.processing.handler import Answered, Ask, Emit, Outcome, Received
 from sprat.registry.announcements import announcement_record
 from sprat.telemetry.health import HealthServer, LoopProgress
@@ -207,7 +208,7 @@ class FixedModels:
                 await self._announce(context, [card("intent", labels)])
                 self._labels = labels
 
-        loop = context.batch_loop(handler, refresh=announce_new_labels)
+        loop = context.batch_loop(handler, refresh=Refresh(announce_new_labels))
         return Subscription(_channels(topics), context.group, loop.handle, loop.release, _VERSION)
 
     @staticmethod

@@ -38,6 +38,11 @@ def overtaken(items: Sequence[WorkItem]) -> list[WorkItem]:
     return late
 
 
+def to_refresh(items: Sequence[WorkItem], *, is_open: bool) -> list[WorkItem]:
+    """Return the undecided items that ask no model: a refresh precedes the decision on them."""
+    return [item for item in to_answer(items, is_open=is_open) if item.ask is None]
+
+
 def to_look_up(undecided: Sequence[WorkItem]) -> list[WorkItem]:
     """Return the first undecided items that were not looked up; none while more than one part is for the model.
 

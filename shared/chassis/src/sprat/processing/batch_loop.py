@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sprat.base.errors import Retryable, ends_task
-from sprat.processing.batch_choices import committable, to_answer, to_infer, to_look_up, to_publish
-from sprat.processing.batch_steps import MOST_RECORDS, BatchSteps
+from sprat.processing.batch_choices import committable, to_answer, to_infer, to_look_up, to_publish, to_refresh
+from sprat.processing.batch_steps import MOST_RECORDS, BatchSteps, Refresh
 from sprat.processing.cached_inference import CachedInference
 from sprat_contracts import KafkaRecord
 
-Step = Literal["begin", "look up", "infer", "publish", "pause", "commit", "store"]
+Step = Literal["begin", "refresh", "look up", "infer", "publish", "pause", "commit", "store"]
 """`pause` waits for the next commit."""
 Poll = Callable[[], Awaitable[Sequence[KafkaRecord]]]
 """Waits for records and returns them; cancelling it loses none."""
@@ -67,22 +67,34 @@ class BatchLoop:
 
     async def _handle(self, records: Sequence[KafkaRecord]) -> None:
         self.steps.undecoded = records
-        self._start("begin", self.steps.begin())
         try:
-            while self._tasks:
-                await self._wait()
+            await self._begin()
+            while True:
                 self._start_steps()
-                if not self._tasks and await self._end_poll():
-                    self._start("begin", self.steps.begin())
+                if self._tasks:
+                    await self._wait()
+                elif await self._end_poll():
+                    await self._begin()
+                else:
+                    break
             self.steps.end()
         except Retryable as error:
             await self._end_steps()
             await self.steps.hold(error)
 
+    async def _begin(self) -> None:
+        """Begin what was polled: at once where that waits for nothing, since a task costs CPU; else beside the rest."""
+        if self.steps.begins_at_once():
+            await self.steps.begin()
+        else:
+            self._start("begin", self.steps.begin())
+
     def _start_steps(self) -> None:
         """Start each step that has work and is not in progress."""
         steps, busy, is_open = self.steps, self._tasks.keys(), self.steps.context.admission.is_open
-        inference = steps.inference
+        inference, refresh = steps.inference, steps.refresh
+        if refresh is not None and refresh.precedes is not None and "refresh" not in busy:
+            self._start_refresh(refresh, is_open=is_open)
         if inference is not None and not {"look up", "infer"} <= busy:
             self._start_inference(inference, is_open=is_open)
         if "publish" not in busy and (part := to_publish(steps.items, is_open=is_open)):
@@ -95,6 +107,10 @@ class BatchLoop:
                 self._start("pause", steps.pause())
         if "store" not in busy and inference is not None and steps.answers:
             self._start("store", steps.store(inference))
+
+    def _start_refresh(self, refresh: Refresh, *, is_open: bool) -> None:
+        if part := to_refresh(self.steps.items, is_open=is_open):
+            self._start("refresh", self.steps.decide_refreshed(refresh, part))
 
     def _start_inference(self, inference: CachedInference, *, is_open: bool) -> None:
         """Start the steps of the undecided items; one part is looked up while another is with the model."""
@@ -123,7 +139,7 @@ class BatchLoop:
         for step in [step for step, task in self._tasks.items() if task.done()]:
             await self._tasks.pop(step)
         if self._polling is not None and self._polling.done() and await self._end_poll():
-            self._start("begin", self.steps.begin())
+            await self._begin()
 
     def _may_poll(self) -> bool:
         """Return whether to wait for the next records now."""
@@ -153,8 +169,9 @@ class BatchLoop:
         polling, self._polling = self._polling, None
         if polling is None:
             return False
-        polling.cancel()  # without effect where it is done
-        await asyncio.wait({polling})
+        if not polling.done():
+            polling.cancel()
+            await asyncio.wait({polling})
         if polling.cancelled():
             return False
         found = () if polling.exception() else polling.result()  # whoever polls has reported the error

@@ -1,8 +1,9 @@
 """The steps of the batch loop, each on the items in progress. Their order is the promise that nothing is lost.
 
-begin: decode, and what the model's first stage answers → look up: what is cached → infer: the model, for the others →
-publish: wait for all acknowledgements, then the dead letters, and wait for these too → commit: the offsets of these
-records → store: cache the model's answers.
+begin: decode, and what the model's first stage answers → refresh: what the handler must know of other services, for the
+records that need it → look up: what is cached → infer: the model, for the others → publish: wait for all
+acknowledgements, then the dead letters, and wait for these too → commit: the offsets of these records → store: cache
+the model's answers.
 """
 
 import logging
@@ -10,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sprat.base.errors import Fatal, Retryable, SpratError, ends_task
 from sprat.base.model import Answer
@@ -18,7 +19,7 @@ from sprat.base.retry import Backoff
 from sprat.kafka.offsets import commit, next_offsets, seek_back
 from sprat.processing.batch_choices import committable
 from sprat.processing.cached_inference import CachedInference
-from sprat.processing.handler import Handler, ModelHandler, Outcome
+from sprat.processing.handler import Handler, ModelHandler, Outcome, Received
 from sprat.processing.loop import LoopContext, count_retry
 from sprat.processing.records import RetryBuffer, WorkItem, defect
 from sprat.telemetry import signals
@@ -34,6 +35,21 @@ COMMIT_EVERY_S: Final = 0.1
 the records of this time again, under the same ids."""
 
 
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """How a service without a model updates what its handler knows of others; one with a model has the first two alone.
+
+    `run` is never called while it runs.
+    """
+
+    run: Callable[[], Awaitable[None]]
+    is_due: Callable[[], bool] = lambda: True
+    """Returns whether it runs before the next batch, whatever that holds."""
+    precedes: Callable[[Received[Any]], bool] | None = None
+    """Returns whether a record is decided on only after a run that began when the record was there; the others do not
+    wait for that. None: no record waits. Where there is one, `is_due` is never true."""
+
+
 @dataclass(slots=True)
 class BatchSteps:
     """The items of one consumer that are in progress, and what each step does with them."""
@@ -42,8 +58,8 @@ class BatchSteps:
     handler: Handler | ModelHandler
     inference: CachedInference | None = None
     """None for a service without a model."""
-    refresh: Callable[[], Awaitable[None]] | None = None
-    """Updates what the handler knows of other services, before each batch."""
+    refresh: Refresh | None = None
+    """None for a service whose handler knows nothing of others."""
     owns: Callable[[KafkaRecord], bool] | None = None
     """Which records are still this service's; others are neither handled nor committed. None: all are."""
     may_ask: Callable[[KafkaRecord], bool] | None = None
@@ -63,27 +79,47 @@ class BatchSteps:
     _backoff: Backoff = field(default_factory=Backoff)
     _committed_at: float = float("-inf")
 
+    def begins_at_once(self) -> bool:
+        """Return whether `begin` waits for nothing but this process."""
+        is_due = self.refresh is not None and self.refresh.is_due()
+        return not is_due and (self.inference is None or self.inference.begins_at_once(len(self.undecoded)))
+
     async def begin(self) -> None:
-        """Decode the polled records, and decide on those that need no model, or its first stage alone."""
+        """Decode the polled records, and decide on those that need neither a refresh nor more than the first stage."""
         polled_s = time.perf_counter()
         self._show_progress()
-        if self.refresh is not None:
-            await self.refresh()
+        precedes = self.refresh.precedes if self.refresh is not None else None
+        if self.refresh is not None and self.refresh.is_due():
+            await self.refresh.run()
+            precedes = None
         self.undecoded = self._owned(self.undecoded)
         items: list[WorkItem] = []
         try:
             for record in self.undecoded:
                 items.append(self._decode(record, polled_s))  # noqa: PERF401 - those before one that raises are kept
-            with self.context.traced(items, polled_s):
+            ready = items if precedes is None else [item for item in items if not _waits(item, precedes)]
+            for item in ready:
+                self._decide(item)
+            with self.context.traced(ready, polled_s):
                 self.spans = copy_context()
                 if self.inference is not None:
-                    await self.inference.begin(items)
+                    await self.inference.begin(ready)
+            self._acknowledge_silent(ready)
         except SpratError:
             self.held.keep(items)
             raise
         self.items += items
         self.undecoded = ()
         self.context.checkpoint("decoded", len(items))
+
+    async def decide_refreshed(self, refresh: Refresh, part: Sequence[WorkItem]) -> None:
+        """Decide on records that need a refresh."""
+        await refresh.run()
+        for item in part:
+            self._decide(item)
+        with self.context.traced(part, part[0].polled_s):
+            self.spans = copy_context()
+        self._acknowledge_silent(part)
 
     async def infer(self, inference: CachedInference, part: Sequence[WorkItem]) -> None:
         """Let the model answer items that were looked up and not found."""
@@ -188,7 +224,7 @@ class BatchSteps:
         return owned
 
     def _decode(self, record: KafkaRecord, polled_s: float) -> WorkItem:
-        """Decode a record, and decide on it where no model is needed.
+        """Decode a record.
 
         An item that is held from a failed attempt continues where it was, so that a retry never runs the model again.
         """
@@ -197,9 +233,12 @@ class BatchSteps:
             return held
         if self.may_ask is not None and not self.may_ask(record):
             return WorkItem(record, polled_s=polled_s, outcome=Outcome(skipped="not_asked"))
-        item = self.context.decode(record, self.handler, polled_s)
-        if item.received is None:
-            return item
+        return self.context.decode(record, self.handler, polled_s)
+
+    def _decide(self, item: WorkItem) -> None:
+        """Decide on a decoded record where no model is needed, or record what the model is asked."""
+        if item.received is None or item.outcome is not None:
+            return
         token = current_traceparent.set(item.received.envelope.traceparent)
         try:
             step = self.handler.receive(item.received)
@@ -209,7 +248,7 @@ class BatchSteps:
             if ends_task(error):
                 raise
             item.outcome = Outcome(rejected=defect(error))
-            return item
+            return
         finally:
             current_traceparent.reset(token)
         if isinstance(step, Outcome):
@@ -218,4 +257,17 @@ class BatchSteps:
             raise Fatal("the handler asks a model, but the service has none")
         else:
             self.inference.prepare(item, step)
-        return item
+
+    def _acknowledge_silent(self, items: Sequence[WorkItem]) -> None:
+        """Take what causes no record for published."""
+        now_s = time.perf_counter()
+        for item in items:
+            outcome = item.outcome
+            if outcome is not None and item.acknowledged_s is None and not outcome.events and outcome.rejected is None:
+                self.context.spend_budget(item)
+                item.acknowledged_s = now_s
+
+
+def _waits(item: WorkItem, precedes: Callable[[Received[Any]], bool]) -> bool:
+    """Return whether a refresh precedes the decision on an item."""
+    return item.outcome is None and item.received is not None and precedes(item.received)

@@ -120,6 +120,10 @@ class CachedInference:
         item.unfinished = Unfinished(ask.question)
         item.tokens = self.model.tokens(ask.question)
 
+    def begins_at_once(self, records: int) -> bool:
+        """Return whether `begin` hands so many records to no thread."""
+        return not self.inference.is_staged or records <= FEW_TEXTS
+
     async def begin(self, items: Sequence[WorkItem]) -> None:
         """Decide the items that the model's first stage answers: it costs less than to look an answer up."""
         asking = _asking(items)

@@ -172,6 +172,10 @@ class RetirementFollower:
         self._reader = reader
         self._started = True
 
+    def is_due(self) -> bool:
+        """Return whether `refresh` has anything to do."""
+        return self._replaced or self._clock() >= self._read_at
+
     async def refresh(self) -> None:
         """Read what is new, unless the last read is less than `read_every_s` ago.
 
