@@ -105,10 +105,8 @@ def check(
         TimeoutError: a partition cannot be read to its end.
     """
     began = time.monotonic()
-    store = folder / "evidence.sqlite"
-    store.unlink(missing_ok=True)
     everything = TopicReader(bootstrap, committed=False)
-    evidence = SoakEvidence(store, everything.topics(), prefix, may_leave)
+    evidence = SoakEvidence(folder / "evidence.sqlite", everything.topics(), prefix, may_leave)
     report = SoakReport()
     try:
         records = _read(evidence, everything, bootstrap, report)

@@ -56,15 +56,10 @@ class SoakEvidence:
 
     def __init__(self, file: Path, topics: Collection[str], prefix: str, may_leave: Collection[str]) -> None:
         """Begin with empty tables; `may_leave` are the tenants of which the policy lets anything leave."""
-        self.texts, self.letters, self.egress = (
-            f"{prefix}.texts.v1",
-            f"{prefix}.dead-letters.v1",
-            f"{prefix}.audit.egress.v1",
-        )
+        self.texts = f"{prefix}.texts.v1"
+        self.letters, self.egress = f"{prefix}.dead-letters.v1", f"{prefix}.audit.egress.v1"
         results = f"{prefix}.results."
-        self.tasks = frozenset(
-            name.removeprefix(results).removesuffix(".v1") for name in topics if name.startswith(results)
-        )
+        self.tasks = frozenset(name[len(results) :].removesuffix(".v1") for name in topics if name.startswith(results))
         """The tasks of the installation: those with a topic of results."""
         self._stages = {
             f"{prefix}.frontier.requests.v1": ("frontier-request", None),
@@ -77,6 +72,7 @@ class SoakEvidence:
         """Topics of services whose records are looked at."""
         self._may_leave = frozenset(may_leave)
         self._rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        file.unlink(missing_ok=True)
         self._db = sqlite3.connect(file)
         self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -131072;")
         self._db.executescript(_SCHEMA)
