@@ -11,7 +11,7 @@ MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-train bench-guarantee bench-guard bench-latency bench-door bench-check bench-peers bench-runtimes soak train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-scaling bench-train bench-guarantee bench-guard bench-latency bench-door bench-check bench-peers bench-runtimes soak train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -170,6 +170,9 @@ bench-languages: $(STAMP) ## measure the detector of languages; SPRAT_DATA as ab
 
 bench-sizing: $(STAMP) $(KAFKA) ## measure CPU, memory and bytes per text and fill docs/deploy/sizing.md; two minutes on an idle machine
 	$(BIN)/python -m tests.bench.sizing
+
+bench-scaling: $(STAMP) $(KAFKA) ## measure instances, a rolling restart, and texts by backlog, models and tenants for docs/deploy/sizing.md; ONLY=restart,models; 25 minutes
+	$(BIN)/python -m tests.bench.scaling $(if $(ONLY),--only $(ONLY))
 
 bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.train_quality --save

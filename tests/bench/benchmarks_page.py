@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import guard_tables, model_tables, privacy_tables, speed_tables, training_tables
+from tests.bench import guard_tables, model_tables, privacy_tables, scaling_tables, speed_tables, training_tables
 from tests.bench.machine import processor
 from tests.bench.table import table
 
@@ -114,6 +114,7 @@ def generated() -> dict[str, str]:
         "until-alarm": guard_tables.until_alarm(read("guard")),
         "streams": guard_tables.streams(read("guard")),
         **speed_tables.sizing(read("sizing")),
+        **scaling_tables.scaling(read),
     }
 
 

@@ -120,6 +120,8 @@ class Bench:
         self._end_topics = installation.topics.results(task), installation.topics.frontier_requests
         self._ends: dict[int, TextEnd] = {}
         """Number → the first end of the text."""
+        self.repeats = 0
+        """Further ends of texts that had ended."""
         self._reading: asyncio.Task[None] | None = None
         self._next = 0
 
@@ -197,4 +199,5 @@ class Bench:
                 value, declined = json.loads(record.value), record.topic == self._end_topics[1]
                 number = self._messages.number_of((value["prediction"] if declined else value)["text_id"])
                 if number is not None:
+                    self.repeats += number in self._ends
                     self._ends.setdefault(number, TextEnd(now, record.timestamp, declined))
