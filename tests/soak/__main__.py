@@ -7,6 +7,7 @@ on a fault of Sprat's.
 
 import argparse
 import json
+import shutil
 import sys
 import threading
 import time
@@ -15,8 +16,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Final
 
+from sprat.audit.keys import AUDIT_FOLDER, CHECKPOINTS
 from sprat_intent.__main__ import SHIPPED
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.models import version_in
@@ -24,12 +26,14 @@ from sprat_local.installation.options import Options, Simulation
 from sprat_local.processes.notices import Notice
 from sprat_operations.services import ServedModel
 from tests.soak.brokers import ROOT, ProxiedBrokers
+from tests.soak.checker import SoakReport, check
 from tests.soak.faults import CONTROL_TOKEN, Faults, Place, copy_models, set_clock
 from tests.soak.measure import Ends, Samples, save_metrics, settle
 from tests.soak.plan import SERVICES, plan
 from tests.soak.provider import LOG_VARIABLE
 from tests.soak.sender import TRANSACTIONS_SHARE, AcknowledgementLog, PlainSender, TransactionSender
-from tests.soak.texts import POLICY, Texts
+from tests.soak.slopes import LEAST_TEXTS
+from tests.soak.texts import ALLOW, POLICY, REDACT, Texts
 
 BROKERS: Final = 3
 _SENDING_SHARE: Final = 0.9
@@ -37,6 +41,8 @@ _SENDING_SHARE: Final = 0.9
 _HEADROOM: Final = 1.15
 """How much faster than even texts are sent: a broker that is away holds them up."""
 _MOST_WAITING: Final = 20_000
+_SETTLES_S: Final = 300.0
+"""What still waits when the minutes are over has at least so long."""
 _TELL_S: Final = 10.0
 
 
@@ -69,6 +75,7 @@ def running(folder: Path, place: Place, brokers: int, tell: Narrator) -> Iterato
     }
     model = ServedModel("intent", "default", place.model, version_in(place.model, "intent"))
     options = Options(
+        brokers=brokers,
         data=folder / "installation",
         policy=place.policy,
         services=(*SERVICES, "simulator"),
@@ -83,8 +90,8 @@ def running(folder: Path, place: Place, brokers: int, tell: Narrator) -> Iterato
         yield installation, proxied
 
 
-def soak(seed: int, texts: int, minutes: float, folder: Path, *, brokers: int, faulty: bool) -> dict[str, Any]:
-    """Run once into an empty folder; return the summary, which also stands there."""
+def soak(seed: int, texts: int, minutes: float, folder: Path, *, brokers: int, faulty: bool) -> SoakReport:
+    """Run once into an empty folder, where everything about it stays; return what the checker found."""
     place = Place(
         policy=folder / "policy.yaml",
         clock=folder / "clock",
@@ -127,7 +134,7 @@ def soak(seed: int, texts: int, minutes: float, folder: Path, *, brokers: int, f
         transactions.end()
         unacknowledged = plain.close(names.partitions, within_s=120)
         log.flush()
-        left = settle(installation, within_s=max(60.0, began + 60 * minutes - time.monotonic()), tell=tell)
+        left = settle(installation, within_s=max(_SETTLES_S, began + 60 * minutes - time.monotonic()), tell=tell)
         progress.end()
         samples.end()
         save_metrics(installation, folder / "metrics")
@@ -156,7 +163,41 @@ def soak(seed: int, texts: int, minutes: float, folder: Path, *, brokers: int, f
         }
         (folder / "summary.json").write_text(json.dumps(summary, indent=1), "utf-8")
         tell(f"{log.texts} texts in {sent_s:.0f} s, {summary['texts_per_s']} a second; {dict(log.counts)}; {left} wait")
-    return summary
+        report = check(
+            folder,
+            bootstrap=proxied.bootstrap,
+            prefix=names.prefix,
+            may_leave=(ALLOW, REDACT),
+            quiet=not faulty,
+            audit_verify=_audit_command(installation, proxied.bootstrap),
+        )
+    if left != 0:  # nobody can say of what waits that it is lost
+        report.add("not settled in time", [f"{left} records wait" if left else "how many records wait is not known"])
+    report.add("unacknowledged at the end", [f"{unacknowledged} records"] if unacknowledged else ())
+    (folder / "report.json").write_text(report.as_json(), "utf-8")
+    return report
+
+
+def _audit_command(installation: Installation, bootstrap: str) -> list[str]:
+    audit = installation.folder / AUDIT_FOLDER
+    where = ["--bootstrap", bootstrap, "--prefix", installation.topics.prefix]
+    keys = ["--public-key", str(audit / "public.pem"), "--checkpoints", str(audit / CHECKPOINTS)]
+    return [sys.executable, "-m", "sprat_cli", "audit", "verify", *keys, *where]
+
+
+def print_report(report: SoakReport) -> None:
+    """Say what is wrong, with the ids and places of the first examples."""
+    figures = ", ".join(f"{name} {value}" for name, value in report.figures.items())
+    print(f"checked: {figures}")
+    for slope in report.slopes if report.figures["texts"] >= LEAST_TEXTS else ():
+        print(f"  in 100,000 texts: {slope['process'] or 'all'} {slope['what']} {slope['per_100k']:+,.0f}")
+    for each in report.not_checked:
+        print(f"  not checked: {each}")
+    for kind, found in report.findings.items():
+        print(f"FAULT: {kind}: {found['count']}")
+        for example in found["examples"]:
+            print(f"    {example}")
+    print("no fault was found" if report.ok else f"{len(report.findings)} kinds of faults")
 
 
 class Progress(threading.Thread):
@@ -198,8 +239,14 @@ def main() -> int:
     if any(folder.iterdir()):
         print(f"{folder} is not empty: name another folder", file=sys.stderr)
         return 2
-    soak(options.seed, options.texts, options.minutes, folder, brokers=options.brokers, faulty=not options.no_faults)
-    return 0
+    faulty = not options.no_faults
+    report = soak(options.seed, options.texts, options.minutes, folder, brokers=options.brokers, faulty=faulty)
+    print_report(report)
+    if report.ok and options.folder is None:
+        shutil.rmtree(folder)
+    else:
+        print(f"everything about this run is in {folder}")
+    return 0 if report.ok else 1
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sprat_simulator import __main__ as simulator
+from tests.soak.contract import hashes_of
 
 LOG_VARIABLE: Final = "SOAK_PROVIDER_LOG"
 _PROMISED: Final = b"1000"
@@ -21,20 +22,6 @@ _PROMISED: Final = b"1000"
 def cut_file(log: Path) -> Path:
     """Return the file that has answers cut off while it is there."""
     return log.with_suffix(".cut")
-
-
-def entry(body: bytes) -> dict[str, Any]:
-    """Return what is written down of a request: a hash of its body, and the texts in what its user says."""
-    said = [each["content"] for each in json.loads(body)["messages"] if each["role"] == "user"]
-    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in map(_text_in, said)]
-    return {"body_sha256": hashlib.sha256(body).hexdigest(), "texts": hashes, "said": said}
-
-
-def _text_in(said: str) -> str:
-    try:
-        return str(json.loads(said)["text"])
-    except (ValueError, TypeError, KeyError):
-        return said
 
 
 class Recorded:
@@ -55,7 +42,8 @@ class Recorded:
             parts.append(await receive())
         body = b"".join(part.get("body", b"") for part in parts)
         if parts[-1]["type"] == "http.request":  # all of it has come
-            self._log.write(json.dumps(entry(body)) + "\n")
+            entry = {"body_sha256": hashlib.sha256(body).hexdigest(), "texts": hashes_of(body)}
+            self._log.write(json.dumps(entry) + "\n")
         if self._cut.exists():
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", _PROMISED)]})
             await send({"type": "http.response.body", "body": b"{", "more_body": True})
