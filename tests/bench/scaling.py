@@ -65,7 +65,7 @@ def _instances(share: float, *, waits_in_model: bool) -> dict[str, Any]:
                 full = await backlog(installation, bench, round(4_000 * share))
                 half = full["texts_per_s"] / 2
                 repeats = bench.repeats
-                load = await bench.send(poisson_arrivals(half, 15 * share))
+                load = await bench.send(poisson_arrivals(half, 10 * share))
                 rows.append(
                     {"intent": intents, "router": routers, "join": joined, "backlog": full}
                     | {"half": {"per_s": round(half, 1)} | waits(load) | {"repeats": bench.repeats - repeats}}
@@ -133,7 +133,7 @@ def _one_backlog(share: float, messages: SpreadMessages, tenants: int = 0, **mor
 
     async def measured(installation: Installation) -> dict[str, Any]:
         async with Bench(installation, TASK, messages) as bench:
-            rounds = [await backlog(installation, bench, round(3_000 * share)) for _ in range(3)]
+            rounds = [await backlog(installation, bench, round(2_000 * share)) for _ in range(3)]
             return sorted(rounds, key=lambda each: sum(each["cpu_ms_per_text"].values()))[1]
 
     with tempfile.TemporaryDirectory() as folder:
