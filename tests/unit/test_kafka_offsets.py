@@ -98,6 +98,14 @@ async def test_a_commit_says_whether_the_partitions_are_still_ours() -> None:
     assert not await commit(Consumer(CommitFailedError()), {FIRST: 6})
 
 
+async def test_a_revoked_partition_does_not_keep_the_others_from_being_committed() -> None:
+    consumer = Consumer()
+    assert await commit(consumer, {FIRST: 6, SECOND: 9})
+    assert consumer.committed == [{FIRST: 6}]
+    assert not await commit(consumer, {SECOND: 9})
+    assert len(consumer.committed) == 1, "aiokafka takes no empty commit"
+
+
 @pytest.mark.parametrize(
     ("error", "raised"),
     [

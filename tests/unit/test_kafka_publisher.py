@@ -100,6 +100,22 @@ async def test_records_behind_one_that_the_producer_does_not_take_in_time_are_se
     assert [value for value, _ in producer.taken] == [b"a", b"b", b"c"]
 
 
+async def test_a_record_does_not_overtake_one_that_the_producer_does_not_take():
+    publisher = Publishing(a=7, b=8)
+    await publisher.start()
+    (producer,) = publisher.producers
+    send, failures = producer.send, [KafkaTimeoutError()]
+
+    async def send_at_the_second_time(*arguments, **options):
+        if failures:
+            raise failures.pop()
+        return await send(*arguments, **options)
+
+    producer.send = send_at_the_second_time
+    await publisher.publish([record(b"a"), record(b"b")])
+    assert [value for value, _ in producer.taken] == [b"a", b"b"]
+
+
 async def test_after_a_refused_record_a_new_producer_sends_it_and_the_old_one_is_stopped():
     publisher = Publishing(a=[OutOfOrderSequenceNumber(), 7])
     await publisher.start()

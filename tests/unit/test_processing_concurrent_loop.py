@@ -24,7 +24,7 @@ from support.stream import SIGNATURES
 from support.wire_records import plain, signed_replay
 
 TOPIC = "mine.texts.v1"
-FIRST, SECOND = TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)
+FIRST, SECOND, THIRD = (TopicPartition(TOPIC, partition) for partition in (0, 1, plain().partition))
 
 
 class Consumer:
@@ -34,6 +34,9 @@ class Consumer:
         self.committed = []
         self.error = None
         self.changed = asyncio.Condition()
+
+    def assignment(self):
+        return frozenset({FIRST, SECOND, THIRD})
 
     async def commit(self, offsets):
         if self.error is not None:

@@ -99,22 +99,27 @@ def next_offsets(records: Iterable[KafkaRecord]) -> dict[TopicPartition, int]:
 
 
 async def commit(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> bool:
-    """Commit exactly these offsets.
+    """Commit these offsets, those of revoked partitions apart: their new owner reads the records again.
 
     Returns:
-        False where the partitions were revoked: their new owner reads the records again.
+        False where none was committed: the partitions were revoked.
 
     Raises:
         NotCommitted: the group's coordinator does not answer.
         Fatal: Kafka does not let this service commit.
     """
+    assigned = consumer.assignment()
+    own = {partition: offset for partition, offset in offsets.items() if partition in assigned}
+    if not own:
+        log.warning("offsets not committed, the partitions were revoked")
+        return False
     try:
         with (
             child_span(signals.COMMIT, operation="commit", operation_type="settle"),
             signals.CLIENT_SECONDS.timed(operation="commit", operation_type="settle"),
         ):
             async with asyncio.timeout(_COMMIT_S):
-                await consumer.commit(dict(offsets))
+                await consumer.commit(own)  # one that is not assigned would have aiokafka refuse all
     except (CommitFailedError, IllegalStateError) as error:
         log.warning("offsets not committed, the partitions were revoked: %s", type(error).__name__)
         return False

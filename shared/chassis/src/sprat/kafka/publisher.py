@@ -185,7 +185,10 @@ class Publisher:
         await asyncio.sleep(pause)
 
     async def _send(self, records: Sequence[OutRecord], deadline: Deadline) -> list[Acknowledged | BaseException]:
-        """Send what is not being sent yet, and wait for all until the deadline; TimeoutError where no answer came."""
+        """Send what is not being sent yet, and wait for all until the deadline; TimeoutError where no answer came.
+
+        Behind a record that the producer does not take, none is sent: it would overtake that record.
+        """
         waiting: list[asyncio.Future[Any] | BaseException] = []
         try:
             async with asyncio.timeout(deadline.remaining()):  # one for all: a timer for each record costs CPU
@@ -208,7 +211,7 @@ class Publisher:
         try:
             # If `send` fails or is cancelled, it has not accepted the record: a second attempt cannot duplicate it.
             record.sending = await self._hand_over(self._producer, record)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except _TOO_LARGE as error:
             return error
         return record.sending
 
