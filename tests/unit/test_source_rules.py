@@ -15,7 +15,7 @@ SERVICES = sorted(path.name for path in ROOT.glob("services/*/src/sprat_*"))
 VAGUE_VERB = r"(?:Give|Tell|Say)s?\b(?! up\b)|(?:Look|Mind|Know)s?\b(?! up\b)|Makes? known\b"
 """Openings of a docstring that do not name what is returned, read or raised. "Look up" and "Give up" do."""
 
-PRIVATE_USERS = ("bounded_records", "fetch_pace", "group_coordinator", "requests")
+PRIVATE_USERS = ("bounded_records", "fetch_pace", "fetch_sessions", "group_coordinator", "requests")
 COMPAT = {f"shared/chassis/src/sprat/kafka/{module}.py" for module in PRIVATE_USERS}
 PRIVATE_MODULES = ("aiokafka.protocol", "aiokafka.coordinator", "aiokafka.consumer.fetcher", "aiokafka.record")
 STICKY_ASSIGNOR = "aiokafka.coordinator.assignors.sticky.sticky_assignor.StickyPartitionAssignor"

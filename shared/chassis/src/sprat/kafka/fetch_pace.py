@@ -13,6 +13,8 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer.fetcher import Fetcher
 
+from sprat.kafka.fetch_sessions import SessionClient
+
 APART_S: Final = 0.03
 """Between the beginnings of two fetches from one broker by a consumer that is behind."""
 BEHIND_MS: Final = 25.0
@@ -76,10 +78,10 @@ def install_paced_fetches() -> None:
 
 
 class PacedFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no types
-    """Fetches when its pace allows it. What is there meanwhile comes with the next fetch."""
+    """Fetches within sessions, when its pace allows it. What is there meanwhile comes with the next fetch."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, client: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(SessionClient(client), *arguments, **options)
         self._pace = FetchPace()
 
     def _get_actions_per_node(self, assignment: Any) -> tuple[list[Any], Any, float, Any, Any]:
