@@ -30,7 +30,7 @@ class Recorded:
     def __init__(self, app: Any, log: Path) -> None:
         self._app = app
         self._cut = cut_file(log)
-        self._log = log.open("a", encoding="utf-8", buffering=1)
+        self._log = log
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
@@ -43,7 +43,8 @@ class Recorded:
         body = b"".join(part.get("body", b"") for part in parts)
         if parts[-1]["type"] == "http.request":  # all of it has come
             entry = {"body_sha256": hashlib.sha256(body).hexdigest(), "texts": hashes_of(body)}
-            self._log.write(json.dumps(entry) + "\n")
+            with self._log.open("a", encoding="utf-8") as lines:  # a kill loses none
+                lines.write(json.dumps(entry) + "\n")
         if self._cut.exists():
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", _PROMISED)]})
             await send({"type": "http.response.body", "body": b"{", "more_body": True})

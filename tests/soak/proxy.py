@@ -22,6 +22,12 @@ class Route:
     cut: bool = False
     ends: set["End"] = field(default_factory=set)
 
+    def change(self, to: int, *, delay_s: float = 0.0, cut: bool = False) -> None:
+        """Set its state; one that is cut ends its connections."""
+        self.to, self.delay_s, self.cut = to, delay_s, cut
+        for end in [*self.ends] if cut else ():
+            end.transport.abort()
+
 
 class End(asyncio.Protocol):
     """One end of a connection; what it receives goes out at the other end."""
@@ -91,15 +97,11 @@ async def serve() -> None:
     routes: dict[int, Route] = {}
     while line := await lines.readline():
         said = json.loads(line)
-        port = said["port"]
+        port = said.pop("port")
         if port not in routes:
             routes[port] = Route(said["to"])
             await loop.create_server(lambda route=routes[port]: End(route), HOST, port)
-        route = routes[port]
-        route.to, route.delay_s, route.cut = said["to"], said["delay_s"], said["cut"]
-        if route.cut:
-            for end in [*route.ends]:
-                end.transport.abort()
+        routes[port].change(**said)
 
 
 if __name__ == "__main__":
