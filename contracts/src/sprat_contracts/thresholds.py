@@ -7,8 +7,10 @@ model's version: a new measurement makes no new model.
 import hashlib
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -240,9 +242,13 @@ def content_version(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+_threshold = attrgetter("threshold")
+
+
 def _reached(steps: Sequence[Step], confidence: float) -> float | None:
     """Return the highest accuracy whose threshold a confidence reaches."""
-    return next((each.accuracy for each in reversed(steps) if confidence >= each.threshold), None)
+    reached = bisect_right(steps, confidence, key=_threshold)
+    return steps[reached - 1].accuracy if reached else None
 
 
 def _changes(steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -234,11 +234,14 @@ class LabellingModel:
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the logits and the chances of texts of which the lexical stage, if there is one, was not sure."""
         logits, empty = self._network.read(texts, languages)
-        chances = self._calibration.chances(logits, languages)
+        chances = np.empty((len(texts), len(OUTCOMES)))
+        read = np.zeros(len(texts), bool) if self._lexical is None or words is None else words.reads
+        if not read.all():
+            chances[:] = self._calibration.chances(logits, languages)
         logits = logits[:, : len(self._labels)]
-        if self._lexical is not None and words is not None and words.reads.any():
-            logits[words.reads] += np.float32(self._lexical.evidence) * words.logits[words.reads]
-            chances[words.reads] = self._lexical.passed_on.chances(features(logits[words.reads]))
+        if self._lexical is not None and words is not None and read.any():
+            logits[read] += np.float32(self._lexical.evidence) * words.logits[read]
+            chances[read] = self._lexical.passed_on.chances(features(logits[read]))
         chances[empty] = SURELY_OUTSIDE  # no token to read: no intent, and nothing to escalate
         return logits, chances
 

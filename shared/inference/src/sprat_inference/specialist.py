@@ -59,7 +59,8 @@ class SpecialistHandler:
         """In which texts are read of which none is detected."""
         self.thresholds: Thresholds | None = None
         """By which an answer gets its levels, a cached one too. Immutable; another object may take its place."""
-        self._ref = ModelRef(name=card.name, version=card.version)
+        self._refs: dict[str | None, ModelRef] = {}
+        """By the stage that answered."""
         self._asking = asking_pattern(card.task)
 
     def may_ask(self, record: KafkaRecord) -> bool:
@@ -186,7 +187,7 @@ class SpecialistHandler:
             submitted=received.message,
             output=answered.answer.output if answered else None,
             confidence=answered.answer.confidence if answered else None,
-            model=self._ref if stage is None else self._ref.model_copy(update={"stage": stage}),
+            model=self._ref(stage),
             accuracy=None if answered is None else self._accuracy(answered.answer, language),
             renormalised=answered.answer.renormalised if answered else False,
             cached=answered.cached if answered else False,
@@ -200,6 +201,12 @@ class SpecialistHandler:
         key = record_key(prediction.origin, envelope.id)
         emit = Emit(self.topics.predictions(task), key, id, prediction, {"tenant": received.message.tenant})
         return Outcome((emit,))
+
+    def _ref(self, stage: str | None) -> ModelRef:
+        """Return the model, and which stage of it answered."""
+        if (ref := self._refs.get(stage)) is None:
+            ref = self._refs[stage] = ModelRef(name=self.card.name, version=self.card.version, stage=stage)
+        return ref
 
     def _accuracy(self, answer: Answer, language: str) -> Accuracy | None:
         """Return what an answer is worth; None where no model gave it, or the model was not measured for it."""
