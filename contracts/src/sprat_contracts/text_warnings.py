@@ -43,10 +43,9 @@ def warnings_of(text: TextSubmitted, noted: Iterable[TextWarning] = ()) -> tuple
 
     An unknown field that is null asks for nothing, so it is no warning.
     """
-    parts: list[tuple[str, Part]] = [("", text), *((f"tasks.{task}.", each) for task, each in text.tasks.known.items())]
     names = [
         (path, name, part)
-        for path, part in parts
+        for path, part in text.parts()
         for name, given in (part.model_extra or {}).items()
         if given is not None
     ]

@@ -109,7 +109,7 @@ class Tasks(_OwnTasks):
 
     @model_validator(mode="after")
     def _at_least_one(self) -> "Tasks":
-        if not any(self.options(name) for name in (*TASKS, *self.unknown)):
+        if not any(getattr(self, name) for name in TASKS) and not any(self.options(name) for name in self.unknown):
             nulls = [task for task in TASKS if task in self.model_fields_set]
             example = '{"target": "de"}' if nulls[:1] == ["translation"] else "{}"
             hint = f'; null counts as not asked, write {{"{nulls[0]}": {example}}}' if nulls else ""
@@ -150,7 +150,7 @@ class Tasks(_OwnTasks):
 
         An added task has the options of every task. Whether an installation has such a task is not asked here.
         """
-        if task in TASKS:
+        if task in OWN_TASKS:
             options: TaskOptions | None = getattr(self, task)
             return options
         given = (self.model_extra or {}).get(task)
@@ -235,6 +235,10 @@ class TextSubmitted(Message):
         Field(max_length=16, description="The upstream's own keys and values, returned untouched."),
     ] = None
 
+    def parts(self) -> list[tuple[str, Part]]:
+        """Return what has fields: the text itself, and the options of its tasks of this version, each with its path."""
+        return [("", self), *((f"tasks.{task}.", options) for task in TASKS if (options := getattr(self.tasks, task)))]
+
     @property
     def names_language(self) -> bool:
         """Whether the sender has named a language, or `auto`."""
@@ -258,8 +262,7 @@ class TextSubmitted(Message):
     @model_validator(mode="after")
     def _can_be_carried(self) -> "TextSubmitted":
         """Reject unknown fields that would not reach the last message unchanged."""
-        parts = (self, self.tasks, *self.tasks.known.values())
-        level = [value for part in parts for value in (part.model_extra or {}).values()]
+        level = [value for _, part in (*self.parts(), ("", self.tasks)) for value in (part.model_extra or {}).values()]
         depth = 0
         while level:
             if any(isinstance(value, float) and not isfinite(value) for value in level):

@@ -20,6 +20,7 @@ from sprat_contracts.codes import ReasonCode
 from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
 from sprat_contracts.headers import ATTRIBUTE, header_name
 from sprat_contracts.ids import plain_text_identity
+from sprat_contracts.message_reader import read_message
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
 from sprat_contracts.structured import CONTEXT, FORMAT, MAX_ATTRIBUTE, content_type_of, data_in, event_in, extensions_in
 from sprat_contracts.text_warnings import misspelt, warnings_of
@@ -184,7 +185,7 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
         value = without_nulls(value)
     noted: list[TextWarning] = []
     try:
-        message = message_type.model_validate_json(value, context=noted)
+        message = read_message(message_type, value, noted)
     except ValidationError as error:
         raise _wire_error(error, message_type, value) from None
     return Event(envelope, message, warnings_of(message, noted) if isinstance(message, TextSubmitted) else ())

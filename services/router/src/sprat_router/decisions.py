@@ -92,9 +92,15 @@ def decide(
     judged = _judged(prediction, output, rule, own, recommended or recommended_goal(prediction.task))
     if steps and rule.on_alarm != "tell" and not judged.reasons:
         judged = _alarmed(prediction, output, rule, own, judged, steps)
-    if reasons or judged.reasons:
-        return replace(judged, reasons=(*reasons, *judged.reasons))
-    return replace(judged, reasons=(OUT_OF_SCOPE if out_of_scope else CONFIDENT,), kept=True)
+    lacks = (*reasons, *judged.reasons)
+    return RouteDecision(
+        lacks or (OUT_OF_SCOPE if out_of_scope else CONFIDENT,),
+        kept=not lacks,
+        threshold=judged.threshold,
+        goal=judged.goal,
+        evidence=judged.evidence,
+        level=judged.level,
+    )
 
 
 def _judged(
@@ -207,7 +213,7 @@ def _has_unknown_label(prediction: Prediction, output: Output, own: AnnouncedLab
     version gives labels that the text does not ask for.
     """
     named = labels_of(output)
-    if own is not None and own.labels is not None and not named <= frozenset(own.labels):
+    if own is not None and own.label_names is not None and not named <= own.label_names:
         return True
     asked = asked_labels(prediction)
     return asked is not None and not named <= frozenset(asked)
@@ -241,9 +247,12 @@ def unknown_tasks(text: TextSubmitted, tasks: TaskTable) -> Rejected | None:
     None where there are none. It counts the unknown ones and quotes none: task names are the upstream's own words, and
     one may be a person's name.
     """
-    unknown = text.tasks.unknown_to(tasks)
+    named = text.tasks.unknown
+    if not named:
+        return None
+    unknown = [name for name in named if name not in tasks]
     known = text.tasks.known_to(tasks)
-    unread = [name for name in text.tasks.unknown if name in tasks and name not in known]
+    unread = [name for name in named if name in tasks and name not in known]
     if not unknown and not unread:
         return None
     problems = [f"tasks.{name}: its options are no object as {{}}, or name no model or no labels" for name in unread]

@@ -123,9 +123,8 @@ def requested_options(prediction: Prediction) -> TaskOptions:
 
 def kept(prediction: Prediction, decision: RouteDecision, tasks: TaskTable) -> Result:
     """Return the Result of a kept prediction; `tasks` are those of the installation."""
-    route = _route("kept", decision)
-    ending = replace(_small(prediction, tasks), status="answered", timings_ms=prediction.timings_ms)
-    return _result(prediction, route, ending, tasks)
+    ending = _small(prediction, tasks, "answered", prediction.timings_ms)
+    return _result(prediction, _route("kept", decision), ending, tasks)
 
 
 def concluded(answer: FrontierAnswered, tasks: TaskTable) -> Result:
@@ -268,19 +267,22 @@ def _in_order(first: Declined | None, last: Declined) -> Declined:
     )
 
 
-def _small(prediction: Prediction, tasks: TaskTable) -> _Ending:
-    """Return the degraded ending with the small model's answer; the unanswered one where there is none."""
+def _small(
+    prediction: Prediction, tasks: TaskTable, status: str = "degraded", timings_ms: dict[str, float] | None = None
+) -> _Ending:
+    """Return the ending with the small model's answer; the unanswered one where there is none."""
     output = answer_of(tasks[prediction.task], prediction.output, prediction.declined)
     if output is None:
         return _Ending()
     return _Ending(
-        "degraded",
+        status,
         "small",
         output,
         confidence=prediction.confidence,
         renormalised=prediction.renormalised,
         model=prediction.model,
         cached=prediction.cached,
+        timings_ms=timings_ms or {},
     )
 
 

@@ -26,6 +26,8 @@ ALL_OTHERS: Final = "*"
 
 COMPARED: Final = frozenset({IntentOutput, LabelsOutput, NerOutput})
 """Forms of which a tier's answer can be compared with the small model's."""
+_DENIED: Final = TenantPolicy()
+"""Of a tenant for which the policy has nothing."""
 MAX_WORD = 200
 MAX_PATTERN = 200
 _MAX_PROGRAM: Final = 1000
@@ -257,7 +259,7 @@ class Policy(PolicySection):
     def tenant(self, name: str) -> TenantPolicy:
         """Return the tenant's policy, else that of `"*"`, else one that denies all."""
         section = self.section(name)
-        return TenantPolicy() if section is None else self.tenants[section]
+        return _DENIED if section is None else self.tenants[section]
 
     def claims(self) -> Iterator[Claim]:
         """Return all sources of all tenants."""

@@ -32,6 +32,12 @@ class AnnouncedLabels:
     """Of its thresholds; None where it was announced without."""
     thresholds: Thresholds | None = None
     """As they are announced."""
+    label_names: frozenset[str] | None = field(init=False, repr=False)
+    """The labels, to look up those of each answer."""
+
+    def __post_init__(self) -> None:
+        """Index the labels."""
+        object.__setattr__(self, "label_names", None if self.labels is None else frozenset(self.labels))
 
     @classmethod
     def of(cls, announced: ModelAnnounced) -> "AnnouncedLabels":

@@ -203,9 +203,9 @@ class DeclaredSpan:
             _current.reset(span_token)
 
     def child(self, span_type: SpanType, value: str = "", **attributes: Value) -> "DeclaredSpan":
-        """Begin a child; it is recorded where this span is, also after this one has ended."""
+        """Begin a child, also after this span has ended; one that is not recorded is its own child."""
         if not self.recorded:
-            return DeclaredSpan(span_type, "", self.link, traceparent=self.traceparent)
+            return self
         context = SpanContext(self.link.trace_id, random.getrandbits(64), is_remote=False, trace_flags=_SAMPLED)
         span = DeclaredSpan(
             span_type, span_type.named(value), context, self.link, recorded=True, began_ns=time.time_ns()
