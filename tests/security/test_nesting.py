@@ -8,7 +8,8 @@ import pytest
 
 from sprat_contracts import Record
 from sprat_contracts.texts import MAX_DEPTH, TextSubmitted
-from sprat_contracts.wire import WireError, decode
+from sprat_contracts.wire import decode
+from sprat_contracts.wire_errors import WireError
 
 LARGE = 512 * 1024 - 200
 MOST_S = 1.5

@@ -46,7 +46,8 @@ from sprat_contracts.texts import LanguageDetected, TaskOptions, Tasks, TextSubm
 from sprat_contracts.thresholds import Cell, Certificate, Measurement, Step, Thresholds
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
-from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, WireError, decode, encode
+from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, decode, encode
+from sprat_contracts.wire_errors import WireError
 
 __all__ = [
     "BUILT_IN",

@@ -5,7 +5,8 @@ does: `CE_ID`, `Content-Type`.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from sprat_contracts.signing import SIGNATURE_HEADER
 
@@ -21,6 +22,38 @@ def header_name(name: str) -> str:
     """
     small = name.lower()
     return small if small.startswith(ATTRIBUTE) or small in _ANY_CASE else name
+
+
+MOST_KEPT: Final = 1_024
+"""So many characters the header names of a record may have for what follows from them to be kept: senders write any."""
+
+
+class HeaderLayout(NamedTuple):
+    """What the names of a record's headers say. Most records of a topic have the same ones."""
+
+    names: tuple[str, ...]
+    """Under which the headers are read, each once."""
+    attributes: tuple[tuple[str, str], ...]
+    """Of the attributes of an event: header, attribute."""
+
+
+def layout_of(headers: Iterable[tuple[str, bytes | None]]) -> HeaderLayout | None:
+    """Return the layout of a record's headers; None for one whose headers must be looked at one by one."""
+    names = tuple([name for name, _ in headers])
+    return _layout(names) if sum(map(len, names)) <= MOST_KEPT else None
+
+
+@lru_cache(maxsize=256)
+def _layout(written: tuple[str, ...]) -> HeaderLayout | None:
+    names = tuple(map(header_name, written))
+    if len({*names}) < len(names) or any("\ud800" <= each <= "\udfff" for name in names for each in name):
+        return None
+    return HeaderLayout(names, attributes_among(names))
+
+
+def attributes_among(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the headers that are attributes of an event, each with the attribute's name."""
+    return tuple((name, name.removeprefix(ATTRIBUTE)) for name in names if name.startswith(ATTRIBUTE))
 
 
 def decoded(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:

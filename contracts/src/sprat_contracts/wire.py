@@ -4,28 +4,28 @@ All messages are written in binary mode. Texts may also come in structured mode 
 """
 
 import codecs
-import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 
 from sprat_contracts.base import Message
 from sprat_contracts.codes import ReasonCode
-from sprat_contracts.dead_letters import REPLAY_FOR, replays_of
-from sprat_contracts.headers import ATTRIBUTE, header_name
+from sprat_contracts.dead_letters import REPLAY_FOR, REPLAYS, replays_of
+from sprat_contracts.headers import ATTRIBUTE, attributes_among, header_name, layout_of
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.message_reader import read_message
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
 from sprat_contracts.structured import CONTEXT, FORMAT, MAX_ATTRIBUTE, content_type_of, data_in, event_in, extensions_in
-from sprat_contracts.text_warnings import misspelt, warnings_of
+from sprat_contracts.text_warnings import warnings_of
 from sprat_contracts.texts import TextSubmitted, TextWarning, without_nulls
 from sprat_contracts.trace_context import Traceparent
+from sprat_contracts.wire_errors import JSON_TYPES, WireError, invalid_json, shown_header, wire_error
 
 M = TypeVar("M", bound=Message)
 
@@ -33,38 +33,8 @@ SIGNATURE = "sprat_signature"
 """The header of a signature: the installation's on records that services write for each other, the frontier's on those
 of the audit."""
 
-_OPTIONAL = frozenset({"subject", "dataschema", "datacontenttype", "tenant", "status"})
-_KNOWN_HEADERS = frozenset({f"ce_{name}" for name in CONTEXT | _OPTIONAL}) | {
-    "content-type",
-    "traceparent",
-    "tracestate",
-    REPLAY_FOR,
-    SIGNATURE_HEADER,
-}
-_MAX_PROBLEMS = 5
 _VERSION = re.compile(r"[0-9]\.[0-9]")
 """Of CloudEvents, as far as an error may show it: another value may be anything."""
-_COMPRESSED = "the value is compressed; send JSON, and let the producer compress (compression.type)"
-_OTHER_FORMATS: Mapping[bytes, str] = {
-    b"\0": "the value begins with byte 0, as those of a schema registry do; use a plain JSON or string serializer",
-    b"Obj\x01": "the value is an Avro file; send JSON",
-    b"\x1f\x8b": _COMPRESSED,
-    b"\x28\xb5\x2f\xfd": _COMPRESSED,
-    b"<": "the value begins with <, as XML does; send JSON",
-}
-"""The first bytes of values that are no JSON, and what to send."""
-_JSON_STARTS = frozenset(bytes([each]) for each in b'{["-0123456789tfn')
-_NEEDED_OPTIONS = {"translation": '{"target": "de"}'}
-"""Of tasks that cannot be asked for without options, an example."""
-_JSON_TYPES: Mapping[type, str] = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-}
-"""What an attribute of an event is instead of a string, in words."""
 
 
 class RecordContent(Protocol):
@@ -129,20 +99,6 @@ class Record:
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-class WireError(ValueError):
-    """A record that is not what its topic holds. `code` is for machines, `detail` for people; both without the text.
-
-    `field` is the first field of the message that is wrong, as `tasks.translation.target`; None where it is none of its
-    fields.
-    """
-
-    def __init__(self, code: str, detail: str, field: str | None = None) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.detail = detail
-        self.field = field
-
-
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """The CloudEvents context of a record, and the trace that it continues."""
@@ -160,6 +116,8 @@ class Envelope:
     replays: int = 0
     signature: TextSignature | None = None
     """Of a text that is signed; not verified."""
+    begins_trace: bool = field(default=False, compare=False)
+    """Whether the record came without a trace context: its own is derived from source and id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +145,7 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
     try:
         message = read_message(message_type, value, noted)
     except ValidationError as error:
-        raise _wire_error(error, message_type, value) from None
+        raise wire_error(error, message_type, value) from None
     return Event(envelope, message, warnings_of(message, noted) if isinstance(message, TextSubmitted) else ())
 
 
@@ -198,17 +156,15 @@ def read_envelope(record: KafkaRecord, message_type: type[Message]) -> Envelope:
 
 def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope, bytes]:
     """Return the envelope of a record and the JSON of its message, which is not read."""
-    headers = _text_headers(record)
+    headers, named = _text_headers(record)
     value = (record.value or b"").removeprefix(codecs.BOM_UTF8)
     event = _structured(headers, record, message_type)
     if event is not None:
         attributes = extensions_in(event)
         source, event_id = _identity(event, message_type.event_type, "structured mode: attribute ")
         value = _data(event)
-    elif any(name.startswith(ATTRIBUTE) for name in headers):
-        attributes = {
-            name.removeprefix(ATTRIBUTE): value for name, value in headers.items() if name.startswith(ATTRIBUTE)
-        }
+    elif named:
+        attributes = {attribute: headers[name] for name, attribute in named}
         source, event_id = _identity(attributes, message_type.event_type, "header ce_")
     elif message_type.plain_json_allowed:
         attributes = {}
@@ -224,8 +180,9 @@ def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope,
         time=attributes.get("time"),
         extensions={name: value for name, value in attributes.items() if name not in CONTEXT},
         replay_for=headers.get(REPLAY_FOR),
-        replays=replays_of(record.headers),
+        replays=replays_of(record.headers) if REPLAYS in headers else 0,
         signature=signature_of(headers.get(SIGNATURE_HEADER), record.value),
+        begins_trace=traceparent is None,
     )
     return envelope, value
 
@@ -288,29 +245,7 @@ def _check_json(value: bytes) -> None:
     try:
         from_json(value.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
-        raise _invalid_json(value, f"Invalid JSON: {error}") from None
-
-
-def _invalid_json(value: bytes, why: str) -> WireError:
-    """Return the error of a value that is no JSON; `why` says where, and nothing of the value."""
-    return WireError(ReasonCode.INVALID_JSON, _other_format(value) or why)
-
-
-def _other_format(value: bytes) -> str | None:
-    """Return which other format a value probably has, and what to send; None where it is like none."""
-    encoding = json.detect_encoding(value)
-    if not encoding.startswith("utf-8") and value[:64].decode(encoding, "ignore").lstrip("\ufeff \t\r\n")[:1] == "{":
-        return f"the value is {encoding[:6].upper()}; send UTF-8"
-    given = value.lstrip(b" \t\r\n")
-    if advice := next((advice for prefix, advice in _OTHER_FORMATS.items() if given.startswith(prefix)), None):
-        return advice
-    if given and given[:1] not in _JSON_STARTS:
-        return 'the value is no JSON; send an object, as {"text": "…", "tasks": {"intent": {}}}'
-    try:
-        value.decode()
-    except UnicodeDecodeError as error:
-        return f"the value is not UTF-8 at byte {error.start}, perhaps Windows-1252 or Latin-1; send JSON in UTF-8"
-    return None
+        raise invalid_json(value, f"Invalid JSON: {error}") from None
 
 
 def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
@@ -332,11 +267,19 @@ def encode(message: Message, envelope: Envelope) -> tuple[bytes, list[tuple[str,
         headers.append(("tracestate", envelope.tracestate.encode()))
     headers.extend((f"ce_{name}", value.encode()) for name, value in envelope.extensions.items())
     left_out = {"language"} if isinstance(message, TextSubmitted) and not message.names_language else None
-    return message.model_dump_json(exclude=left_out).encode(), headers
+    return message.__pydantic_serializer__.to_json(message, exclude=left_out), headers
 
 
-def _text_headers(record: KafkaRecord) -> dict[str, str]:
-    """Decode the headers; the last one of a name counts, as in most clients, but attributes have one value."""
+def _text_headers(record: KafkaRecord) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """Return the decoded headers, and which of them are attributes.
+
+    The last one of a name counts, as in most clients, but attributes have one value.
+    """
+    layout = layout_of(record.headers)
+    if layout is not None:
+        with suppress(UnicodeDecodeError):  # of which one, is looked for below
+            values = [(value or b"").decode() for _, value in record.headers]
+            return dict(zip(layout.names, values, strict=True)), layout.attributes
     headers: dict[str, str] = {}
     for written, value in record.headers:
         name = header_name(written)
@@ -344,11 +287,11 @@ def _text_headers(record: KafkaRecord) -> dict[str, str]:
             name.encode()  # a reader may keep bytes that are not UTF-8 as surrogates
             text = (value or b"").decode()
         except UnicodeError:
-            raise WireError(ReasonCode.INVALID_HEADER, f"header {_shown(name)}: not UTF-8") from None
+            raise WireError(ReasonCode.INVALID_HEADER, f"header {shown_header(name)}: not UTF-8") from None
         if name.startswith(ATTRIBUTE) and headers.get(name, text) != text:
-            raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"header {_shown(name)}: twice, with different values")
+            raise WireError(ReasonCode.INVALID_CLOUDEVENT, f"header {shown_header(name)}: twice, with different values")
         headers[name] = text
-    return headers
+    return headers, attributes_among(headers)
 
 
 def _identity(attributes: Mapping[str, Any], event_type: str, where: str) -> tuple[str, str]:
@@ -372,69 +315,7 @@ def _unusable(attributes: Mapping[str, Any], name: str) -> str | None:
         return "missing"
     value = attributes[name]
     if not isinstance(value, str):
-        return f"{_JSON_TYPES[type(value)]}; it must be a string"
+        return f"{JSON_TYPES[type(value)]}; it must be a string"
     if len(value) > MAX_ATTRIBUTE:
         return f"over {MAX_ATTRIBUTE} characters"
     return None if value else "empty"
-
-
-def _wire_error(error: ValidationError, message_type: type[Message], value: bytes) -> WireError:
-    """Return which fields are wrong and why, without any input: keys that are not field names are shown as `*`."""
-    problems = error.errors(include_context=False, include_url=False)
-    if problems[0]["type"] == "json_invalid":
-        return _invalid_json(value, problems[0]["msg"])
-    known = _field_names(message_type)
-    fields = [
-        ".".join(str(step) if isinstance(step, int) or step in known else "*" for step in problem["loc"])
-        for problem in problems[:_MAX_PROBLEMS]
-    ]
-    problem_texts = [
-        f"{field or 'the value'}: {_in_words(problem, known)}" for field, problem in zip(fields, problems, strict=False)
-    ]
-    if len(problems) > _MAX_PROBLEMS:
-        problem_texts.append(f"and {len(problems) - _MAX_PROBLEMS} more")
-    if message_type.plain_json_allowed:
-        no_known_task = [problem["type"] for problem in problems] == [ReasonCode.NO_KNOWN_TASK]
-        code = ReasonCode.NO_KNOWN_TASK if no_known_task else ReasonCode.INVALID_TEXT
-    else:
-        code = ReasonCode.INVALID_MESSAGE
-    return WireError(code, "; ".join(problem_texts), fields[0] or None)
-
-
-def _in_words(problem: ErrorDetails, known: Collection[str]) -> str:
-    """Return what is wrong with a field, without any input but the name of a field that is like a missing one."""
-    field = problem["loc"][-1] if problem["loc"] else ""
-    if problem["type"] == "missing" and isinstance(problem["input"], dict):
-        given = misspelt(str(field), problem["input"], known)
-        if given is None and len(problem["loc"]) == 1 and isinstance(problem["input"].get("payload"), dict):
-            return (
-                f"{problem['msg']} (payload is the envelope of Kafka Connect: send what it holds, schemas.enable=false)"
-            )
-        return problem["msg"] + (f" ({given}, did you mean {field}?)" if given is not None else "")
-    if problem["type"] == "string_pattern_mismatch" and field in {"language", "target"}:
-        return "it is no language tag, such as en or pt-BR"
-    if problem["type"] in {"model_type", "model_attributes_type"} and problem["loc"][:1] == ("tasks",):
-        return f"{_JSON_TYPES.get(type(problem['input']), 'a string')}; " + (
-            'it must be an object, as {"intent": {}}'
-            if field == "tasks"
-            else f"it must be an object: {_NEEDED_OPTIONS.get(str(field), '{}')}"
-        )
-    if problem["type"] in {"model_type", "model_attributes_type"} and not problem["loc"]:
-        twice = "; was it encoded twice?" if isinstance(problem["input"], str) else ""
-        return f"{_JSON_TYPES.get(type(problem['input']), 'a string')}; it must be an object{twice}"
-    return problem["msg"]
-
-
-@cache
-def _field_names(message_type: type[Message]) -> frozenset[str]:
-    """Return all field names of a message and its parts: an error may show these."""
-    names: set[str] = set()
-    definitions = message_type.model_json_schema(mode="validation")
-    for schema in (definitions, *definitions.get("$defs", {}).values()):
-        names.update(schema.get("properties", {}))
-    return frozenset(names)
-
-
-def _shown(name: str) -> str:
-    """Return a header's name, or `*` where the sender has made it up: it may hold anything."""
-    return name if name in _KNOWN_HEADERS else "*"

@@ -13,7 +13,8 @@ import hashlib
 import hmac
 import logging
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, Literal
 
 from sprat.base.keys import Keys
@@ -22,7 +23,7 @@ from sprat.base.settings import ServiceSettings
 from sprat.kafka.publisher import OutRecord
 from sprat.telemetry import signals
 from sprat_contracts.dead_letters import DEAD_LETTER_SIGNATURE, OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
-from sprat_contracts.headers import ATTRIBUTE, header_name
+from sprat_contracts.headers import ATTRIBUTE, MOST_KEPT, header_name
 from sprat_contracts.wire import SIGNATURE, RecordContent
 
 log = logging.getLogger(__name__)
@@ -146,17 +147,20 @@ def _signed_bytes(record: RecordContent, covers: Callable[[str], bool]) -> bytes
 
     Headers are sorted by name; those of one name keep their order, because the last one counts.
     """
-    headers = sorted((each for each in record.headers if covers(each[0])), key=lambda header: header[0])
-    parts: list[bytes | None] = [record.topic.encode(), record.key, record.value]
-    for name, value in headers:
-        parts += (name.encode("utf-8", "surrogateescape"), value)
-    return b"".join(_framed(parts))
+    names = tuple([name for name, _ in record.headers])
+    covered = (_covered if sum(map(len, names)) <= MOST_KEPT else _covered.__wrapped__)(names, covers)
+    parts = [_framed(record.topic.encode()), _framed(record.key), _framed(record.value)]
+    for place, name in covered:
+        parts += (name, _framed(record.headers[place][1]))
+    return b"".join(parts)
 
 
-def _framed(parts: Iterable[bytes | None]) -> Iterable[bytes]:
-    for part in parts:
-        if part is None:
-            yield _NULL
-        else:
-            yield _LENGTH.pack(len(part))
-            yield part
+@lru_cache(maxsize=256)
+def _covered(names: tuple[str, ...], covers: Callable[[str], bool]) -> tuple[tuple[int, bytes], ...]:
+    """Return the places of the headers that are signed, in their order, each with what is signed of its name."""
+    places = sorted((place for place, name in enumerate(names) if covers(name)), key=names.__getitem__)
+    return tuple((place, _framed(names[place].encode("utf-8", "surrogateescape"))) for place in places)
+
+
+def _framed(part: bytes | None) -> bytes:
+    return _NULL if part is None else _LENGTH.pack(len(part)) + part

@@ -153,14 +153,14 @@ def trace_context(record: KafkaRecord, received: Received[Message] | None) -> tu
     is derived from its place. A text that is sent twice is one trace with two roots: their span ids are derived from
     the places of their records, for two spans must not have one id.
     """
-    given = Traceparent.of(record.headers)
     if received is None:
+        given = Traceparent.of(record.headers)
         place = f"{record.topic}/{record.partition}", str(record.offset)
         return (Traceparent.root(*place), True) if given is None else (given, False)
     envelope = received.envelope
     context = envelope.traceparent
     is_text = isinstance(received.message, TextSubmitted)
-    if given is None or (is_text and context == Traceparent.root(envelope.source, envelope.id)):
+    if envelope.begins_trace or (is_text and context == Traceparent.root(envelope.source, envelope.id)):
         return root_at(context, record.topic, record.partition, record.offset), True
     return context, False
 

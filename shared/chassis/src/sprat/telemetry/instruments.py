@@ -133,6 +133,8 @@ class Metric:
     """Every combination of labels that was emitted, all keys and then all values → its time series; several may have
     one, such as `other`."""
     _by_attributes: dict[tuple[tuple[str, str], ...], Series] = field(default_factory=dict, repr=False)
+    _by_key: Mapping[str, Attribute] = field(init=False, repr=False)
+    _constants: Mapping[str, str] = field(init=False, repr=False)
 
     kind: ClassVar[str] = ""
     suffix: ClassVar[str] = ""
@@ -140,7 +142,9 @@ class Metric:
     """Whether values are kept, by all metrics of the process."""
 
     def __post_init__(self) -> None:
-        """Bind it to the meter."""
+        """Index the attributes, and bind it to the meter."""
+        self._by_key = {attribute.key: attribute for attribute in self.attributes}
+        self._constants = _constants(self.attributes)
         self._bind()
 
     def _bind(self) -> None:
@@ -160,19 +164,22 @@ class Metric:
         key = (*labels, *labels.values())
         found = self.series.get(key)
         if found is None:
-            by_key = {attribute.key: attribute for attribute in self.attributes}
+            by_key = self._by_key
             undeclared = labels.keys() - by_key.keys()
             if undeclared:
                 raise TypeError(f"{self.name} has no attribute {', '.join(sorted(undeclared))}")
-            given = _constants(self.attributes)
-            given |= {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
+            given = {by_key[name].name: by_key[name].bounded(value) for name, value in labels.items()}
+            given = {**self._constants, **given}
             full = len(self._by_attributes) >= MAX_SERIES
             attributes = {
                 each.name: OTHER if full and not each.values else given[each.name]
                 for each in self.attributes
                 if each.name in given
             }
-            found = self._by_attributes.setdefault(tuple(attributes.items()), Series(attributes))
+            named = tuple(attributes.items())
+            found = self._by_attributes.get(named)
+            if found is None:
+                found = self._by_attributes.setdefault(named, Series(attributes))
             if len(self.series) < _MAX_REMEMBERED:
                 self.series[key] = found
         return found
