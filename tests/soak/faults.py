@@ -17,6 +17,7 @@ from sprat.base.errors import SpratError
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.rollout import ModelRollout
 from sprat_local.processes.notices import discard_notice
+from sprat_operations.services import instance_name
 from sprat_training.versions.promotion import promotion_of, return_of
 from tests.soak.brokers import ProxiedBrokers
 from tests.soak.plan import Fault
@@ -173,9 +174,11 @@ class Faults(threading.Thread):
     def _rebalances(self, fault: Fault) -> None:
         """Let a further instance come and go, again and again."""
         for _ in range(_STORM):
-            process = self._installation.start_service(fault.target, instance=2)
-            self._over.wait(0.5)
-            self._installation.stop_service(process.name)
+            try:
+                self._installation.start_service(fault.target, instance=2)
+                self._over.wait(0.5)
+            finally:
+                self._installation.stop_service(instance_name(fault.target, 2))
             if self._over.is_set():
                 return
 

@@ -24,7 +24,8 @@ OTHER_POLICY: Final = POLICY | {"tasks": {"intent": {"goal": 0.98, "out_of_scope
 """Keeps less. Where texts may go is as before."""
 
 _BROKEN_SHARE: Final = 0.01
-_HARD_SHARE: Final = 0.04
+_HARD_SHARE: Final = 0.02
+_BY_ENCODER_SHARE: Final = 0.05
 _KNOWN_SHARE: Final = 0.2
 """Of the texts, those that repeat an earlier one of their tenant word for word: the cache has them."""
 _TWO_TASKS_SHARE: Final = 0.05
@@ -39,8 +40,8 @@ _SURE: Final = (
     "set a timer for {} minutes",
     "what is the exchange rate for {} dollars",
     "order {} new checks for me",
-    "remind me to pay {} bills",
 )
+# The lexical stage answers these at once; the next ones it leaves to the encoder, which leaves some to the frontier.
 _BY_ENCODER: Final = ("please move {} euros to my savings", "i would like {} of those sent over to the other one")
 _HARD: Final = ("för över {} euro till mitt sparkonto", "skicka {} kronor till anna.berg{}@example.org")
 """In a language that the intent model declines; the second has something to mask."""
@@ -92,7 +93,8 @@ class Texts:
         hard = random.random() < _HARD_SHARE
         known = not hard and random.random() < _KNOWN_SHARE
         said = f"{number - number % _EARLIER + number % len(TENANTS)}" if known else f"{number} {id}"
-        sentences = _HARD if hard else _SURE if known or random.random() < 0.85 else _BY_ENCODER
+        by_encoder = not known and random.random() < _BY_ENCODER_SHARE
+        sentences = _HARD if hard else _BY_ENCODER if by_encoder else _SURE
         return {"text": random.choice(sentences).format(said, number), "language": "sv" if hard else "en"}
 
     def _broken(self, random: Random, id: str) -> SoakRecord:
