@@ -73,7 +73,11 @@ CHECKS: Final[dict[str, str]] = {
         SELECT w.record FROM written w JOIN texts t ON t.place = w.origin WHERE w.has_left AND NOT t.may_leave""",
     "call for a tenant of which nothing may leave": """
         SELECT record FROM egress WHERE tenant NOT IN (SELECT tenant FROM texts WHERE may_leave)""",
-    # The audit.
+    # The audit. An attempt that ended as `not_sent` allows no request; one whose end nobody saw allows one.
+    "call without a record in the audit": """
+        SELECT bytes || ' bytes: ' || count(*) || ' requests' FROM requests GROUP BY bytes HAVING count(*) > (
+            SELECT count(*) FROM egress a WHERE a.phase = 'attempt' AND a.bytes = coalesce(requests.bytes, a.bytes)
+            AND NOT EXISTS (SELECT 1 FROM egress o WHERE o.call_id = a.call_id AND o.outcome = 'not_sent'))""",
     "egress record outside every chain": "SELECT record FROM egress WHERE writer IS NULL",
     "number of the audit with different records": """
         SELECT min(record) FROM egress WHERE writer IS NOT NULL

@@ -94,8 +94,12 @@ def content_of(record: TopicRecord) -> bytes:
 
 
 def hashes_of(body: bytes | str) -> list[str]:
-    """Return the SHA-256 of every string in what a provider received, also of those in strings that hold JSON."""
-    return sorted({hash_of(text).hex() for text in _strings(body.decode() if isinstance(body, bytes) else body)})
+    """Return the SHA-256 of each string in what a provider received, also of those in strings that hold JSON.
+
+    Single words are left out: labels are, of which each request names hundreds.
+    """
+    said = _strings(body.decode() if isinstance(body, bytes) else body)
+    return sorted({hash_of(text).hex() for text in said if len(text.split(maxsplit=1)) > 1})
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """What a soak run left, in one SQLite file: a million pairs need no memory, and each check is one query."""
 
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -25,10 +24,11 @@ CREATE TABLE pairs (pair BLOB, text INTEGER, kind TEXT);
 CREATE TABLE written (stage TEXT, task TEXT, record TEXT, pair BLOB, origin INTEGER, tenant TEXT, requested TEXT,
     call_id TEXT, has_left INTEGER);
 CREATE TABLE letters (record TEXT, topic TEXT, origin INTEGER, service TEXT, code TEXT, content BLOB);
--- SHA-256 of each string that a provider received.
-CREATE TABLE sent (text BLOB);
+-- What the provider received: the size of each request, and the SHA-256 of each string.
+CREATE TABLE requests (bytes INTEGER);
+CREATE TABLE sent (text BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE egress (record TEXT, writer TEXT, sequence INTEGER, previous TEXT, acknowledged INTEGER, digest TEXT,
-    call_id TEXT, phase TEXT, outcome TEXT, tenant TEXT);
+    call_id TEXT, phase TEXT, bytes INTEGER, outcome TEXT, tenant TEXT);
 -- What one record, or one line of the run's files, shows to be wrong.
 CREATE TABLE flaws (kind TEXT, place TEXT);
 """
@@ -38,10 +38,10 @@ CREATE INDEX pairs_by_pair ON pairs (pair, text);
 CREATE INDEX pairs_by_text ON pairs (text);
 CREATE INDEX written_by_pair ON written (stage, pair);
 CREATE INDEX letters_by_origin ON letters (origin);
-CREATE INDEX sent_by_text ON sent (text);
 CREATE INDEX texts_by_text ON texts (text);
 CREATE INDEX egress_by_place ON egress (writer, sequence);
 CREATE INDEX egress_by_call ON egress (call_id, phase);
+CREATE INDEX egress_by_size ON egress (bytes, phase);
 ANALYZE;
 """
 _CHUNK: Final = 5_000
@@ -104,15 +104,12 @@ class SoakEvidence:
             tasks = ",".join(sorted(ack.get("tasks") or ()))
             self._add("acks", place, ack.get("source"), ack.get("id"), tasks, ack.get("tenant"), ack["kind"])
 
-    def take_provider(self, lines: Iterable[str]) -> int:
-        """Take what the provider received, hashes or whole bodies, and return how many requests these were."""
-        requests = 0
+    def take_provider(self, lines: Iterable[str]) -> None:
+        """Take what the provider received."""
         for _, line in self._objects(lines, "provider.jsonl"):
-            requests += 1
-            hashes = line["texts"] if "texts" in line else contract.hashes_of(json.dumps(line))
-            for each in hashes:
+            self._add("requests", line.get("bytes"))
+            for each in line["texts"]:
                 self._add("sent", bytes.fromhex(each))
-        return requests
 
     # Topics.
 
@@ -191,7 +188,7 @@ class SoakEvidence:
         try:
             chain = said.get("chain") or dict.fromkeys(_CHAIN)
             place = tuple(chain[name] for name in _CHAIN)
-            call = (said["call_id"], said["phase"], said.get("outcome"), said["tenant"])
+            call = (said["call_id"], said["phase"], said["bytes_out"], said.get("outcome"), said["tenant"])
         except (KeyError, TypeError):
             self._flaw("record that cannot be read", here)
             return
@@ -229,7 +226,7 @@ class SoakEvidence:
         for table, rows in self._rows.items():
             if rows:
                 marks = ",".join("?" * len(rows[0]))
-                self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+                self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
                 rows.clear()
         self._db.executemany("UPDATE texts SET committed = 1 WHERE place = ?", committed)
 

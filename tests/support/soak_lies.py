@@ -290,7 +290,13 @@ def the_audit_names_a_tenant_of_deny(run: SoakRun) -> None:
 
 @lie("call without a record in the audit")
 def a_call_is_not_in_the_audit(run: SoakRun) -> None:
-    run.provider.append({"texts": []})
+    run.provider.append(run.provider[0])
+
+
+@lie("call without a record in the audit")
+def a_call_that_was_not_sent_reached_the_provider(run: SoakRun) -> None:
+    last = run.of_topic("audit.egress")[-1]
+    replace(run, last, changed(last, outcome="not_sent"))
 
 
 @lie("egress record that is missing, though a later one says that Kafka had acknowledged it")

@@ -170,9 +170,10 @@ class HonestRun:
         for number, phase in enumerate(("attempt", "outcome"), 1):
             chain = {"writer": "w", "sequence": number, "previous": previous, "acknowledged": number - 1}
             call = {"call_id": "c-1", "phase": phase, "outcome": "answered" if number == 2 else None, "tenant": ALLOW}
+            call |= {"bytes_out": 900}
             record = self._append("audit.egress", call | {"chain": chain}, self._headers(f"e-{number}"))
             previous = sha256(record.value or b"").hexdigest()
-        self.run.provider.append({"texts": [hash_of(said).hex()]})
+        self.run.provider.append({"texts": [hash_of(said).hex()], "bytes": 900})
         egress = {"left": True, "call_id": "c-1"}
         answer = {"request": request, "egress": egress, "sent": said}
         self._append("frontier.answers", answer, self._made("frontier-answer", prediction))
