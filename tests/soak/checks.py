@@ -31,7 +31,8 @@ CHECKS: Final[dict[str, str]] = {
         AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.pair = w.pair AND p.text = w.origin)""",
     "record about another text than stands at its origin": """
         SELECT w.record FROM written w JOIN texts t ON t.place = w.origin
-        WHERE w.pair <> pair(t.source, t.id, w.task)""",
+        WHERE NOT EXISTS (SELECT 1 FROM pairs p WHERE p.pair = w.pair AND p.text = w.origin)
+        AND w.pair <> pair(t.source, t.id, w.task)""",
     "record about no text": """
         SELECT w.record FROM written w LEFT JOIN texts t ON t.place = w.origin WHERE t.place IS NULL""",
     "tenant of another text": """

@@ -151,7 +151,10 @@ class SoakEvidence:
             tenant = (body if stage == "result" else about["submitted"]).get("tenant", "default")
             requested = ",".join(sorted(body["requested"])) if stage == "result" else None
             headers = contract.headers_of(record)
-            if UUID(headers["ce_id"]).bytes != contract.derived(stage, source, id, named):
+            pair = made = contract.derived(stage, source, id, named)
+            if stage != "result":
+                pair = contract.derived("result", source, id, named)
+            if UUID(headers["ce_id"]).bytes != made:
                 self._flaw("record with another id than its text and task have", here)
             if task not in {None, named}:
                 self._flaw("record on the topic of another task", here)
@@ -160,7 +163,7 @@ class SoakEvidence:
         except (KeyError, TypeError, ValueError, AttributeError):
             self._flaw("record that cannot be read", here)
             return
-        pair, egress = contract.derived("result", source, id, named), body.get("egress") or {}
+        egress = body.get("egress") or {}
         has_left = egress.get("left", body.get("sent") is not None)
         self._add("written", stage, named, here, pair, origin, tenant, requested, egress.get("call_id"), has_left)
 

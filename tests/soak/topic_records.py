@@ -33,6 +33,7 @@ class TopicReader:
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,  # an end is told when a fetch returns
             "isolation.level": "read_committed" if committed else "read_uncommitted",
         }
         self.ends: dict[tuple[str, int], int] = {}

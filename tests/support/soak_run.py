@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,8 @@ from tests.soak.contract import derived, hash_of
 from tests.soak.evidence import SoakEvidence
 from tests.soak.topic_records import TopicReader, TopicRecord
 
+Stored = Callable[[TopicRecord, bool], TopicRecord]
+"""Stores a record, inside a transaction that is aborted where that is true; returns it with its place."""
 ALLOW, DENY = "soak-allow", "soak-deny"
 SOURCE = "/soak/1"
 
@@ -80,8 +82,10 @@ class SoakRun:
 class HonestRun:
     """Makes a run in which nothing is wrong: texts of two tenants, a transaction of each kind, a broken record."""
 
-    def __init__(self, prefix: str = "soak") -> None:
-        names = ("texts", "predictions.intent", "results.intent", "results.ner", "frontier.requests")
+    def __init__(self, prefix: str = "soak", stored: Stored | None = None) -> None:
+        """Make the run; `stored` gives each record the place that a broker would."""
+        self._stored = stored or self._counted
+        names: tuple[str, ...] = ("texts", "predictions.intent", "results.intent", "results.ner", "frontier.requests")
         names += ("frontier.answers", "dead-letters", "audit.egress", "models")
         self.run = SoakRun(prefix, {f"{prefix}.{name}.v1" for name in names}, {ALLOW})
         self._ends: Counter[tuple[str, int]] = Counter()
@@ -92,7 +96,7 @@ class HonestRun:
         self._answered(self._text("text", "p-3", ALLOW, tasks=("intent", "ner")), "intent", "ner")
         self._answered(self._text("text", "p-4", ALLOW, acknowledged=False))
         self._escalated(self._text("text", "p-5", ALLOW))
-        self._broken(self._append("texts", b"{not json", self._headers("b-1"), acknowledged_as="broken"))
+        self._broken(self._append("texts", b"{not json", self._headers("b-1"), kind="broken"))
         sent = Counter(record.topic for record in self.run.written)
         tasks = {"intent", "ner"}
         results = {task: len(self.run.of_topic(f"results.{task}")) for task in tasks}
@@ -108,26 +112,27 @@ class HonestRun:
             "\n".join(x for n in names for x in (types[n], *(y for y in lines if y.startswith(n)))) + "\n"
         ]
 
-    def _append(
-        self, topic: str, value: object, headers: dict[str, str], *, key: bytes | None = b"7", acknowledged_as: str = ""
-    ) -> TopicRecord:
-        name, partition = f"{self.run.prefix}.{topic}.v1", len(self.run.texts) % 2
+    def _append(self, topic: str, value: object, headers: dict[str, str], *, kind: str = "") -> TopicRecord:
         raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-        offset = self._ends[name, partition]
-        self._ends[name, partition] += 1
         encoded = tuple((header, each.encode()) for header, each in headers.items())
-        record = TopicRecord(name, partition, offset, 1_800_000_000_000 + offset, key, raw, encoded)
+        name, partition = f"{self.run.prefix}.{topic}.v1", len(self.run.texts) % 2
+        record = self._stored(TopicRecord(name, partition, -1, -1, b"7", raw, encoded), kind == "aborted")
         if topic != "texts":
             self.run.written.append(record)
             return record
         self.run.texts.append(record)
-        if acknowledged_as != "aborted":
+        if kind != "aborted":
             self.run.committed.append(record)
-        if acknowledged_as:
+        if kind:
             told = value if isinstance(value, dict) else {"tasks": {}, "tenant": ALLOW}
-            ack = {"id": headers["ce_id"], "source": SOURCE, "partition": partition, "offset": offset}
-            self.run.acks.append(ack | {"tasks": [*told["tasks"]], "tenant": told["tenant"], "kind": acknowledged_as})
+            ack = {"id": headers["ce_id"], "source": SOURCE, "partition": partition, "offset": record.offset}
+            self.run.acks.append(ack | {"tasks": [*told["tasks"]], "tenant": told["tenant"], "kind": kind})
         return record
+
+    def _counted(self, record: TopicRecord, is_aborted: bool) -> TopicRecord:  # noqa: FBT001  # as `stored` of a test
+        place = record.topic, record.partition
+        self._ends[place] += 1
+        return record._replace(offset=self._ends[place] - 1, timestamp_ms=1_800_000_000_000 + self._ends[place])
 
     def _headers(self, id: str, source: str = SOURCE) -> dict[str, str]:
         return {"ce_specversion": "1.0", "ce_id": id, "ce_source": source}
@@ -136,7 +141,7 @@ class HonestRun:
         self, kind: str, id: str, tenant: str, tasks: tuple[str, ...] = ("intent",), *, acknowledged: bool = True
     ) -> TopicRecord:
         value = {"text": f"what is my balance {id}", "tasks": {task: {} for task in tasks}, "tenant": tenant}
-        return self._append("texts", value, self._headers(id), acknowledged_as=kind if acknowledged else "")
+        return self._append("texts", value, self._headers(id), kind=kind if acknowledged else "")
 
     def _about(self, text: TopicRecord, task: str) -> dict[str, Any]:
         id = dict(text.headers)["ce_id"].decode()
