@@ -69,7 +69,7 @@ class TopicReader:
             consumer.assign(assigned)
             heard = time.monotonic()
             while waiting:
-                messages = consumer.consume(_BATCH, timeout=1.0)
+                messages = consumer.consume(_BATCH, timeout=0.1)
                 if messages:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > SILENCE_S:
