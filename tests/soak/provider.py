@@ -4,7 +4,6 @@
 answers end in their middle.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -42,7 +41,7 @@ class Recorded:
             parts.append(await receive())
         body = b"".join(part.get("body", b"") for part in parts)
         if parts[-1]["type"] == "http.request":  # all of it has come
-            entry = {"body_sha256": hashlib.sha256(body).hexdigest(), "texts": hashes_of(body)}
+            entry = {"bytes": len(body), "texts": hashes_of(body)}
             with self._log.open("a", encoding="utf-8") as lines:  # a kill loses none
                 lines.write(json.dumps(entry) + "\n")
         if self._cut.exists():
