@@ -9,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from sprat_contracts import Prediction, Result, decode, ids
+from sprat_contracts import Prediction, decode
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.options import Options, Simulation
 from support.killed_service import MODULE, killed, points_of
 from support.stream import eventually, read_all
-from support.traffic import record, settled, submit
+from support.traffic import PAIRS, every_pair_ended, record, some_ended, submit
 
 SURE = "please move {} euros from checking to my savings account"
 BY_ENCODER = "please move {} euros to my savings"
 """The lexical stage leaves it to the encoder."""
 HARD = "för över {} euro till mitt sparkonto"
-SOURCE = "/tests/faults"
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -35,31 +34,7 @@ def event(run: str, number: int) -> tuple[bytes, list[tuple[str, bytes]]]:
         "frontier": "allow",
         "deadline_ms": 240_000,
     }
-    return record(SOURCE, f"{run}-{number}", value)
-
-
-async def ends(installation: Installation, run: str) -> Counter[str]:
-    """Return how often each result id of a run stands on the results topic."""
-    records = await read_all(installation.bootstrap, installation.topics.results("intent"))
-    events = [decode(record, Result) for record in records]
-    return Counter(event.envelope.id for event in events if event.message.text_id.startswith(f"{run}-"))
-
-
-async def some_ended(installation: Installation, run: str) -> None:
-    """Wait until the traffic of a run is on its way."""
-
-    async def some() -> bool:
-        return bool(await ends(installation, run))
-
-    await eventually(some, 60)
-
-
-async def every_pair_ended(installation: Installation, run: str, count: int) -> None:
-    await settled(installation.bootstrap, installation.topics)
-    expected = {str(ids.derive(ids.RESULT, SOURCE, f"{run}-{number}", "intent")) for number in range(count)}
-    found = await ends(installation, run)
-    assert set(found) == expected
-    assert await read_all(installation.bootstrap, installation.topics.dead_letters) == []
+    return record(PAIRS, f"{run}-{number}", value)
 
 
 async def nothing_was_paid_twice(installation: Installation) -> None:

@@ -3,14 +3,19 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaProducer
 
-from sprat_contracts import TASKS
+from sprat_contracts import TASKS, Result, decode, ids
 from sprat_contracts.topics import Topics
+from sprat_local.installation.lifecycle import Installation
 from sprat_operations.services import ON_REQUEST
-from support.stream import eventually, lag
+from support.stream import eventually, lag, read_all
+
+PAIRS = "/tests/pairs"
+"""The source of texts that ask for an intent, with a run and a number as their id: `run-7`."""
 
 Event = Callable[[int], tuple[bytes, list[tuple[str, bytes]]]]
 """The value and the headers of the n-th text."""
@@ -29,7 +34,7 @@ def record(source: str, id: str, value: dict[str, object]) -> tuple[bytes, list[
 
 async def submit(bootstrap: str, topics: Topics, event: Event, count: int, over_s: float) -> None:
     """Publish `count` texts, spread over some seconds; what the broker cannot take yet waits in the producer."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, request_timeout_ms=60_000)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, request_timeout_ms=120_000)
     await producer.start()
     began, sent = time.monotonic(), []
     for number in range(count):
@@ -57,3 +62,28 @@ async def settled(bootstrap: str, topics: Topics, models: Iterable[str] = DEFAUL
     await eventually(quiet, 120)
     await asyncio.sleep(0.5)  # a record may go from one group to another between two looks
     await eventually(quiet, 120)
+
+
+async def ends(installation: Installation, run: str) -> Counter[str]:
+    """Return how often each result id of a run stands on the results topic."""
+    records = await read_all(installation.bootstrap, installation.topics.results("intent"))
+    events = [decode(record, Result) for record in records]
+    return Counter(event.envelope.id for event in events if event.message.text_id.startswith(f"{run}-"))
+
+
+async def some_ended(installation: Installation, run: str) -> None:
+    """Wait until the traffic of a run is on its way."""
+
+    async def some() -> bool:
+        return bool(await ends(installation, run))
+
+    await eventually(some, 60)
+
+
+async def every_pair_ended(installation: Installation, run: str, count: int, models: Iterable[str] = DEFAULTS) -> None:
+    """Check that the texts of a run have all got the one Result that is theirs, and nothing else."""
+    await settled(installation.bootstrap, installation.topics, models)
+    expected = {str(ids.derive(ids.RESULT, PAIRS, f"{run}-{number}", "intent")) for number in range(count)}
+    found = await ends(installation, run)
+    assert set(found) == expected
+    assert await read_all(installation.bootstrap, installation.topics.dead_letters) == []

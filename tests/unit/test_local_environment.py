@@ -1,5 +1,6 @@
 """How the services of a local installation are started."""
 
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -216,3 +217,15 @@ def test_the_port_of_the_gateway_is_the_one_that_is_named(monkeypatch: pytest.Mo
         monkeypatch.setenv("SPRAT_GATEWAY__PORT", named)
         ports[named] = gateway.named_port()
     assert ports == {"9443": 9443, "": 8088, "none": 8088, "70000": 8088}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (Options(brokers=2), "--brokers: 2 is not 1 or 3"),
+        (Options(brokers=3, bootstrap="127.0.0.1:9092"), "--brokers: an existing Kafka (--bootstrap) has its own"),
+    ],
+)
+def test_a_number_of_brokers_that_cannot_be_had_is_refused(options: Options, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        environment.check_options(options)

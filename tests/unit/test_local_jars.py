@@ -1,5 +1,6 @@
 """Where the broker's files are cached, and who may change them."""
 
+import mmap
 import ssl
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ import requests
 import urllib3
 
 from sprat_local.kafka import jars
+from sprat_local.kafka.prepare import BrokerFiles
 from sprat_local.processes.notices import DownloadError
 
 
@@ -70,3 +72,14 @@ def test_the_advice_after_a_failed_download_fits_its_cause(fail, advice, tmp_pat
 
     with pytest.raises(DownloadError, match=f"What to do, one of: {advice}"):
         jars._fetch(jars.pinned()[0], tmp_path, SimpleNamespace(project=lambda *_: component), retry_pause_s=0)
+
+
+def test_an_archive_that_is_disabled_stays_whole_for_the_brokers_that_run_with_it(tmp_path):
+    archive = tmp_path / "java.aot"
+    archive.write_bytes(b"classes")
+    files = BrokerFiles("", tmp_path, archive)
+    with archive.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        files.disable_archive()
+        assert (mapped.size(), mapped[:]) == (7, b"classes"), "a page that is gone ends the process"
+    assert archive.exists()
+    assert not files.has_archive()

@@ -15,9 +15,9 @@ from sprat_inference.artefact import write_artefact
 from sprat_local.installation import servers
 from sprat_local.installation.lifecycle import Installation
 from sprat_local.installation.options import POLICY, Options, named_kafka_port, without_password
-from sprat_local.processes.background import ConcurrentStarts
-from sprat_local.processes.notices import Notice
+from sprat_local.processes.notices import LocalError, Notice
 from sprat_local.processes.ports import PortClaims
+from sprat_local.processes.server_starts import ConcurrentStarts
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.up.answers import AnswerNotices
 from sprat_local.up.session import UpSession, example, greeting
@@ -119,6 +119,23 @@ def test_kafka_is_started_where_the_settings_say_that_commands_look(
     of_it = servers.BackingServers(options, Supervisor(notices.append), notices.append, lambda _: None)
     of_it.begin_start(tmp_path, tmp_path)
     assert started == [port]
+
+
+@pytest.mark.parametrize(
+    ("kept", "brokers", "said"),
+    [("log", 3, "has the data of one broker: leave out --brokers"), ("1/log", 1, "of several brokers: --brokers 3")],
+)
+def test_kept_data_is_of_the_number_of_brokers_that_wrote_it(
+    kept: str, brokers: int, said: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "kafka" / kept
+    log.mkdir(parents=True)
+    (log / "meta.properties").write_text("cluster.id=kept\n")
+    notices: list[Notice] = []
+    options = Options(brokers=brokers, data=tmp_path)
+    of_it = servers.BackingServers(options, Supervisor(notices.append), notices.append, lambda _: None)
+    with pytest.raises(LocalError, match=f"{said}, or another folder for --data"):
+        of_it.begin_start(tmp_path, tmp_path)
 
 
 def test_where_its_port_was_taken_it_says_what_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

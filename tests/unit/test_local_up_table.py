@@ -104,6 +104,16 @@ def test_a_service_is_ready_only_while_its_servers_answer(
     assert {row.state for row in rows_of(installation, TrafficFigures())} == {"ready"}
 
 
+def test_of_three_brokers_one_that_is_silent_is_shown_and_missed_by_no_service(installation: Installation) -> None:
+    servers = installation._supervisor.servers
+    kafka = servers.pop("kafka")
+    servers.update({name: SimpleNamespace(**vars(kafka) | {"name": name}) for name in ("kafka#1", "kafka#2")})
+    states = {row.name: row.state for row in rows_of(installation, TrafficFigures(), silent=["kafka#2"])}
+    assert (states["kafka#1"], states["kafka#2"], states["router"]) == ("ready", "not answering", "ready")
+    states = {row.name: row.state for row in rows_of(installation, TrafficFigures(), silent=["kafka"])}
+    assert (states["kafka#1"], states["kafka#2"], states["router"]) == ("not answering", "not answering", "no kafka")
+
+
 def test_after_a_change_of_size_all_is_drawn_again() -> None:
     out = StringIO()
     console = Console(width=80, height=20, file=out, force_terminal=True)

@@ -86,8 +86,7 @@ class EmbeddedRedis(EmbeddedServer):
         config = self.folder / "redis.conf"
         private.write_text(config, _configuration(port, self.folder, self._password))
         child = logged_child.start(self.name, [str(program), str(config)], self.log_path, cwd=self.folder)
-        child.wait_until(lambda: _answers(port, self._password), _START_TIMEOUT_S)
-        self._port, self._child = port, child
+        self._wait_until(lambda: _answers(port, self._password), child, port, _START_TIMEOUT_S)
 
 
 def _configuration(port: int, folder: Path, password: str) -> str:

@@ -158,6 +158,12 @@ class Installation:
         """`kafka` (several nodes: `kafka#1` and so on) and `redis`, where they are embedded, and what observes all."""
         return self._supervisor.servers
 
+    @property
+    def broker_nodes(self) -> Mapping[int, SupervisedServer]:
+        """The servers that are nodes of one Kafka, by node id; empty where it is one alone, or runs elsewhere."""
+        named = (name.partition("#") for name in self.servers)
+        return {int(node): self.servers[f"{name}#{node}"] for name, _, node in named if name == "kafka" and node}
+
     def start(self) -> None:
         """Start everything and return when every service is ready.
 

@@ -10,9 +10,9 @@ from sprat_local.installation.options import BROKERS, USUAL_KAFKA_PORT, USUAL_RE
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_local.kafka.prepare import is_formatted
 from sprat_local.processes import private
-from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.notices import LocalError, OnNotice, OnProgress
 from sprat_local.processes.ports import PortClaims, free_port
+from sprat_local.processes.server_starts import ConcurrentStarts
 from sprat_local.processes.supervisor import Supervisor
 from sprat_local.redis import EmbeddedRedis
 from sprat_operations.local_run import LocalRun
@@ -96,11 +96,11 @@ class BackingServers:
             self._announced = run.announce()
 
     def stop(self, *, start_timeout_s: float) -> None:
-        """Stop what is embedded. A server cannot be stopped while it starts: wait for that for `start_timeout_s`."""
+        """Stop what is embedded. A start in progress is ended before, within `start_timeout_s`."""
         if self._announced is not None:
             self._announced.unlink(missing_ok=True)
             self._announced = None
-        started = self._starts.have_ended(start_timeout_s)
+        started = self._starts.end(start_timeout_s)
         if self._redis is not None and started:
             self._redis.stop(grace_s=_REDIS_GRACE_S)
         if self._kafka is not None and started:

@@ -1,5 +1,6 @@
 """A real Apache Kafka as child processes: one KRaft node or several on the loopback interface."""
 
+import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +131,7 @@ class KafkaNode(EmbeddedServer):
         self.node_id = node_id
         self._kafka = kafka
         self._data_dir = data_dir
+        self._archive_works = False
 
     def start(self) -> None:
         """Start the node and return when it serves; do nothing if it runs.
@@ -148,7 +150,10 @@ class KafkaNode(EmbeddedServer):
         probe.wake_groups(self.port)
 
     def _launch_with_retries(self, files: prepare.BrokerFiles) -> None:
-        """Retry on other ports if one was taken meanwhile, and without the archive if that may be the cause."""
+        """Retry on other ports if one was taken meanwhile, and without the archive if that may be the cause.
+
+        It is not where a node has started with it before, or was killed: because it did not answer, or by `kill`.
+        """
         with_archive = files.has_archive()
         for left in reversed(range(_TRIES)):
             try:
@@ -156,11 +161,16 @@ class KafkaNode(EmbeddedServer):
                 break
             except StartError as error:
                 taken = _PORT_TAKEN in str(error)
-                if left == 0 or not (taken or with_archive):
+                if left == 0 or self._was_killed or not (taken or (with_archive and not self._archive_works)):
                     raise
                 with_archive = with_archive and taken
+        self._archive_works = with_archive
         if files.has_archive() and not with_archive:
             files.disable_archive()
+
+    @property
+    def _was_killed(self) -> bool:
+        return self._child is None or self._child.process.returncode == -signal.SIGKILL
 
     def _launch(self, files: prepare.BrokerFiles, *, with_archive: bool) -> None:
         port = self._choose_port()
@@ -168,5 +178,4 @@ class KafkaNode(EmbeddedServer):
         private.write_text(config, prepare.properties(self._kafka.node_settings(self, port)))
         argv = files.command(config, with_archive=with_archive)
         child = logged_child.start(self.name, argv, self.log_path, cwd=self.folder, env=jvm.environment())
-        child.wait_until(lambda: probe.is_serving(port, self.node_id), self._kafka.start_timeout_s)
-        self._port, self._child = port, child
+        self._wait_until(lambda: probe.is_serving(port, self.node_id), child, port, self._kafka.start_timeout_s)

@@ -48,10 +48,9 @@ class ObservingServer(EmbeddedServer):
         port = self._choose_port()
         private.make_folder(self.folder)
         child = logged_child.start(self.name, self._argv, self.log_path, cwd=self.folder, env=self._environment)
-        self._child = child  # from now on `stop` ends it
 
         def serves() -> bool:
             status = http_status(port, self._ready_path)
             return status is not None and status < _FIRST_FAILURE
 
-        child.wait_until(serves, _START_TIMEOUT_S)
+        self._wait_until(serves, child, port, _START_TIMEOUT_S)

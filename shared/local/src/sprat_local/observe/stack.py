@@ -26,9 +26,9 @@ from sprat_local.observe.programs import (
 )
 from sprat_local.observe.server import ObservingServer
 from sprat_local.processes import private
-from sprat_local.processes.background import ConcurrentStarts
 from sprat_local.processes.notices import Notice, OnNotice
 from sprat_local.processes.ports import HOST, PortClaims, free_port, free_ports
+from sprat_local.processes.server_starts import ConcurrentStarts
 from sprat_local.processes.supervisor import Supervisor
 
 SHIPPED = Path(__file__).parent / "configuration"
@@ -169,7 +169,7 @@ class Observers:
         """Stop all: SIGTERM, SIGKILL after `grace_s`."""
         self.request_stop()
         deadline = Deadline(grace_s)
-        self._starts.have_ended(grace_s)
+        self._starts.end(grace_s)
         for server in self._servers:
             server.stop(grace_s=deadline.remaining())
         self._servers.clear()

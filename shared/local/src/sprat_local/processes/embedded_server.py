@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -91,11 +92,14 @@ class EmbeddedServer:
         self._signal(number)
 
     def kill(self) -> None:
-        """End it as a crash does (SIGKILL); `start` brings it back on the same port."""
-        if self._child is not None:
-            self._child.process.kill()
-            self._child.process.wait()
-            self._child = None
+        """End it as a crash does (SIGKILL); `start` brings it back on the same port.
+
+        Another thread may call it while `start` waits, which then raises.
+        """
+        child, self._child = self._child, None
+        if child is not None:
+            child.process.kill()
+            child.process.wait()
 
     def pause(self) -> None:
         """Freeze it (SIGSTOP): its connections stay open, nothing answers. Return when all its threads are stopped."""
@@ -116,6 +120,16 @@ class EmbeddedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _wait_until(self, serves: Callable[[], bool], child: LoggedChild, port: int, timeout_s: float) -> None:
+        """Wait until a new child serves.
+
+        Raises:
+            StartError: it does not, or `kill` has ended it.
+        """
+        self._child = child
+        child.wait_until(serves, timeout_s)
+        self._port = port
 
     def _choose_port(self) -> int:
         """Return the port to listen on: its own, else any free one.

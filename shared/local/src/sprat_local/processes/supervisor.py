@@ -9,9 +9,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from sprat.base.retry import Backoff
+from sprat_local.processes.background import in_background
 from sprat_local.processes.embedded_server import EmbeddedServer
 from sprat_local.processes.notices import LocalError, Notice, OnNotice, StartError
 from sprat_local.processes.service_process import AT_WORK, ProcessState, ServiceProcess
@@ -53,6 +54,7 @@ class SupervisedServer:
         self._restart = restart
         self._backoff = Backoff(0.5, 30.0)
         self._due_at = 0.0
+        self._restarting: Future[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -79,23 +81,29 @@ class SupervisedServer:
 
     def crash(self) -> None:
         """End it as a crash does and do not restart it; its data stays."""
+        self.end_restart()
         self.state = ProcessState.STOPPED
         self._server.kill()
 
     def tick(self) -> None:
         """Detect its death; restart it when that is due."""
         now = time.monotonic()
-        if self.state is ProcessState.READY and self.pid is None:
+        if self._restarting is not None and self._restarting.done():
+            self._tell(self._restarting)
+            self._restarting = None
+        elif self.state is ProcessState.READY and self.pid is None:
             self._handle_death(now)
         elif self.state is ProcessState.WAITING and now >= self._due_at:
             self.restarts += 1
-            try:
-                self.start()
-            except (LocalError, OSError) as error:  # OSError: such as a full disk
-                self.state, self._due_at = ProcessState.WAITING, time.monotonic() + self._backoff.next()
-                self._on_notice(Notice(self.name, "error", str(error)))
-            else:
-                self._on_notice(Notice(self.name, "info", "serves again"))
+            self.state = ProcessState.STARTING
+            # Not on this thread: of several brokers none serves before most of them run.
+            self._restarting = in_background(self.start, f"sprat-restart-{self.name}")
+
+    def end_restart(self) -> None:
+        """End a restart that is in progress: from then on the server can be stopped."""
+        while self._restarting is not None and wait([self._restarting], _BUSY_S).not_done:
+            self._server.kill()
+        self._restarting = None
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send it a signal; the supervisor handles what follows."""
@@ -103,6 +111,15 @@ class SupervisedServer:
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def _tell(self, restart: "Future[None]") -> None:
+        try:
+            restart.result()
+        except (LocalError, OSError) as error:  # OSError: such as a full disk
+            self.state, self._due_at = ProcessState.WAITING, time.monotonic() + self._backoff.next()
+            self._on_notice(Notice(self.name, "error", str(error)))
+        else:
+            self._on_notice(Notice(self.name, "info", "serves again"))
 
     def _handle_death(self, now: float) -> None:
         self.last_exit = self._server.last_exit
@@ -231,6 +248,8 @@ class Supervisor:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
+        for server in self.servers.values():
+            server.end_restart()
         self.servers.clear()
         self._thread, self._stopping = None, False  # what starts next is supervised again
 

@@ -1,16 +1,21 @@
 """Notices of a server that stops answering, and of one that answers again: one that hangs seems to run."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from sprat_cli.traffic import format_age
+from sprat_local.kafka import probe
 from sprat_local.processes.notices import Notice, OnNotice
+from sprat_local.processes.service_process import ProcessState
+from sprat_local.processes.supervisor import SupervisedServer
 
 _TIMEOUT_S: Final = 0.5
+_OTHERS_SERVE: Final = "the others serve what it has, while two of three are left"
 _MEANING: Final = "the services go on without it, and their circuit breakers try it every 15 s at most"
 
 
@@ -64,3 +69,25 @@ class RedisWatch:
     async def close(self) -> None:
         """Close the connection."""
         await self._redis.aclose()
+
+
+class BrokerWatch:
+    """Asks each broker of several, and tells when its answer changes."""
+
+    def __init__(self, brokers: Mapping[int, SupervisedServer], on_notice: OnNotice) -> None:
+        """Take the brokers by their node ids."""
+        self._brokers = brokers
+        self._notices = {each.name: AnswerNotices(each.name, _OTHERS_SERVE, on_notice) for each in brokers.values()}
+
+    async def look(self) -> list[str]:
+        """Return the names of those that run but do not answer now; the supervisor tells of those that do not run."""
+        asked = {node: each for node, each in self._brokers.items() if each.state is ProcessState.READY}
+        answers = await asyncio.gather(
+            *(asyncio.to_thread(probe.is_serving, each.port, node) for node, each in asked.items())
+        )
+        silent = []
+        for broker, serves in zip(asked.values(), answers, strict=True):
+            if broker.state is ProcessState.READY and broker.pid is not None:  # still: else it has died meanwhile
+                self._notices[broker.name].tell(answers=serves)
+                silent += [] if serves else [broker.name]
+        return silent

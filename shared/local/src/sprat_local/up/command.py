@@ -12,6 +12,7 @@ EPILOG = """\b
 Examples:
   sprat up --data ./sprat-data
   sprat up --with language-id
+  sprat up --brokers 3
   sprat up --observe     (metrics, alerts, logs and traces, in what is installed of Prometheus, Jaeger and others)
   sprat up --model intent/hr=./hr --model intent/it=./it     (texts ask for it: --task intent@hr)
   SPRAT_MODELS='{"intent/hr": "./hr"}' sprat up
@@ -36,6 +37,9 @@ def up(
     bootstrap: Annotated[
         str | None, typer.Option(help="Use this Kafka (host:port) instead of an embedded one.", show_default=False)
     ] = None,
+    brokers: Annotated[
+        int, typer.Option(help="Brokers of the embedded Kafka: 1, or 3, of which one may be away.", min=1, max=3)
+    ] = 1,
     redis: Annotated[
         str | None,
         typer.Option(
@@ -147,6 +151,7 @@ def up(
     files = tasks_beside(policy)
     options = Options(
         bootstrap=bootstrap,
+        brokers=brokers,
         redis=redis,
         frontier=frontier,
         data=data,

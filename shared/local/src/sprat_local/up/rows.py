@@ -17,6 +17,8 @@ _HEALTH: Final[Mapping[ProcessState, Health]] = {
     ProcessState.SILENT: "bad",
     ProcessState.STOPPED: "off",
 }
+_NEEDED: Final = frozenset({"kafka", "redis"})
+"""What a service waits for while it is silent; of several brokers, one alone is not missed."""
 _SHORT_VERSION: Final = 8
 
 
@@ -25,10 +27,13 @@ def rows_of(
 ) -> list[BoardRow]:
     """Return a row for each server and each service; `silent` are the servers that do not answer."""
     specs = {spec.name: spec for spec in installation.specs}
+    missing = sorted(_NEEDED.intersection(silent))
     paces = {group.name: group.pace for group in groups}
     rows = []
     for server in list(installation.servers.values()):
-        hangs = server.name in silent and server.state is ProcessState.READY
+        # Of several brokers, `kafka#2` is silent by itself, or all are.
+        hangs = not {server.name, server.name.partition("#")[0]}.isdisjoint(silent)
+        hangs = hangs and server.state is ProcessState.READY
         state = ProcessState.SILENT if hangs else server.state
         row = BoardRow(server.name, str(state), _HEALTH[state], port=server.port)
         rows.append(replace(row, restarts=server.restarts, last_exit=server.last_exit))
@@ -40,9 +45,9 @@ def rows_of(
         counted = "" if spec is None or spec.variant or "#" in process.name else service
         is_task = counted in installation.topics.tasks
         state_words, health = str(process.state), _HEALTH[process.state]
-        if process.state is ProcessState.READY and silent and service != SIMULATOR:  # it waits for these
-            state_words = f"no {' or '.join(sorted(silent))}"
-            health = "bad" if "kafka" in silent else "limited"
+        if process.state is ProcessState.READY and missing and service != SIMULATOR:  # it waits for these
+            state_words = f"no {' or '.join(missing)}"
+            health = "bad" if "kafka" in missing else "limited"
         latencies = figures.latencies_ms.get({"router": ALL, FRONTIER: ESCALATED}.get(counted, counted), ())
         rows.append(
             BoardRow(

@@ -32,7 +32,7 @@ from sprat_local.processes.background import in_background
 from sprat_local.processes.notices import Notice
 from sprat_local.processes.ports import HOST
 from sprat_local.processes.signals import Interrupted, StopSignals
-from sprat_local.up.answers import AnswerNotices, RedisWatch
+from sprat_local.up.answers import AnswerNotices, BrokerWatch, RedisWatch
 from sprat_local.up.front_door import front_door
 from sprat_local.up.rows import rows_of
 from sprat_operations import local_run
@@ -157,12 +157,13 @@ class UpSession:
     async def _update(self, traffic: Traffic) -> None:
         redis = RedisWatch(self._installation.redis_url, self._show_notice)
         kafka = AnswerNotices("kafka", "the services try it again, and go on once it answers", self._show_notice)
+        brokers = BrokerWatch(self._installation.broker_nodes, self._show_notice)
         try:
             while True:
-                figures, redis_answers = await traffic.look(), await redis.look()
+                figures, redis_answers, silent = await traffic.look(), await redis.look(), await brokers.look()
                 kafka.tell(answers=figures.reachable)
                 answers = {"kafka": figures.reachable, "redis": redis_answers}
-                silent = [server for server, does in answers.items() if not does]
+                silent += [server for server, does in answers.items() if not does]
                 self._show(figures, groups=traffic.groups, silent=silent)
                 await asyncio.sleep(_UPDATE_S)
         finally:
