@@ -136,6 +136,7 @@ def soak(seed: int, texts: int, minutes: float, folder: Path, *, brokers: int, f
         log.flush()
         left = settle(installation, within_s=max(_SETTLES_S, began + 60 * minutes - time.monotonic()), tell=tell)
         progress.end()
+        log.close()
         samples.end()
         save_metrics(installation, folder / "metrics")
         restarts = {

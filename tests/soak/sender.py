@@ -62,6 +62,11 @@ class AcknowledgementLog:
         with self._lock:
             self._stream.flush()
 
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._stream.close()
+
 
 class PlainSender:
     """Publishes texts and broken records outside transactions, at a rate."""

@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +42,9 @@ class SoakRun:
         """Read a real run, small enough for memory."""
         everything, committed = TopicReader(bootstrap, committed=False), TopicReader(bootstrap, committed=True)
         run = cls(prefix, everything.topics(), may_leave)
-        written = SoakEvidence(folder / "names.sqlite", run.topics, prefix, may_leave).written_topics
+        names = SoakEvidence(folder / "evidence.sqlite", run.topics, prefix, may_leave)
+        written = names.written_topics
+        names.close()
         run.texts, run.committed = [*everything.read([run.text_topic])], [*committed.read([run.text_topic])]
         run.written = [*committed.read(written)]
         run.acks, run.provider = (
@@ -49,6 +53,11 @@ class SoakRun:
         )
         run.metrics = [file.read_text() for file in sorted((folder / "metrics").iterdir())]
         return run
+
+    def copy(self) -> "SoakRun":
+        """Return a run that can be changed; its records are tuples."""
+        parts = {name: [*getattr(self, name)] for name in ("texts", "committed", "written", "metrics")}
+        return replace(self, **parts, acks=deepcopy(self.acks), provider=deepcopy(self.provider))
 
     @property
     def text_topic(self) -> str:
@@ -61,7 +70,8 @@ class SoakRun:
     def judged(self, folder: Path, *, quiet: bool = True) -> SoakReport:
         """Return what the checker finds."""
         folder.mkdir(exist_ok=True)
-        (folder / "metrics").mkdir(exist_ok=True)
+        rmtree(folder / "metrics", ignore_errors=True)
+        (folder / "metrics").mkdir()
         for number, said in enumerate(self.metrics):
             (folder / "metrics" / f"{number}.prom").write_text(said)
         for name, lines in {"acks": self.acks, "provider": self.provider}.items():
