@@ -147,6 +147,8 @@ class Model:
         self.failures = []
         self.easy = set()
         self.stored = []
+        self.stores = 0
+        self.unstored = {}
         self.looked_up = []
         self.cached = set()
         self.cache_failures = []
@@ -184,9 +186,11 @@ class Model:
             raise failure
         for item in items:
             answered(item)
-        return dict.fromkeys(names)
+        self.unstored |= dict.fromkeys(names)
 
-    async def store(self, answers):
+    async def store(self):
+        answers, self.unstored = self.unstored, {}
+        self.stores += 1
         await self.storing.wait()
         self.stored += answers
 

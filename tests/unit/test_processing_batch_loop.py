@@ -193,6 +193,7 @@ class Model:
         self.tokens = tokens
         self.parts = []
         self.looked_up = []
+        self.unstored = {}
         self.after = lambda: None
 
     def prepare(self, item, ask):
@@ -215,7 +216,6 @@ class Model:
         for item in items:
             item.outcome = Outcome(skipped="answered")
         self.after()
-        return {}
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def cached_inference(model):
     inference.close()
 
 
-async def answer(cached_inference, *texts):
+async def answer(cached_inference, *texts, store=True):
     items = []
     for one in texts:
         item = WorkItem(plain(), received=received(text()))
@@ -83,7 +83,9 @@ async def answer(cached_inference, *texts):
         items.append(item)
     await cached_inference.begin(items)
     await cached_inference.look_up(items)
-    await cached_inference.store(await cached_inference.finish(items))
+    await cached_inference.finish(items)
+    if store:
+        await cached_inference.store()
     return [item.outcome.skipped for item in items]
 
 
@@ -92,6 +94,20 @@ async def test_equal_questions_are_asked_once_and_later_ones_come_from_the_cache
     assert await answer(cached_inference, "b", "c") == ["b, cached", "c, fresh"]
     assert model.batches == [["a", "b"], ["c"]]
     assert metrics.value("sprat.model.texts") == 3
+
+
+async def test_an_answer_that_is_not_stored_yet_is_found_as_a_stored_one_is(
+    metrics, cached_inference, model, monkeypatch
+):
+    assert await answer(cached_inference, "a", store=False) == ["a, fresh"]
+    monkeypatch.setattr(cached_inference.cache, "get_many", fail)
+    assert await answer(cached_inference, "a", "a", store=False) == ["a, cached", "a, cached"]
+    assert model.batches == [["a"]]
+    assert metrics.value("sprat.cache.lookups", cache="answers", result="hit") == 1
+
+
+async def fail(_):
+    raise AssertionError("the cache is asked")
 
 
 async def test_the_wait_of_a_cached_answer_is_without_the_look_up(cached_inference, monkeypatch):

@@ -228,7 +228,7 @@ class Trouble:
         await self.delay()
         if self.chance.random() < 0.1:
             raise Retryable("away")
-        return await self._finish(items)
+        await self._finish(items)
 
     async def revoke(self):
         """Take the partitions away and give them back, as a rebalance does."""

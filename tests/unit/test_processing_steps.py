@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sprat.base.errors import Retryable
-from sprat.processing.batch_steps import COMMIT_EVERY_S
+from sprat.processing.batch_steps import COMMIT_EVERY_S, MANY_ANSWERS, STORE_EVERY_S
 from sprat.processing.records import receive, trace_context
 from sprat_contracts import TextSubmitted, Traceparent
 from support.batch_parts import (
@@ -172,25 +172,27 @@ async def test_what_the_model_answered_is_cached_beside_the_next_records(parts):
     assert parts.model.stored == ["1-0", "1-1"]
 
 
-async def test_what_is_stored_while_the_model_is_busy_is_not_stored_again(parts):
+async def test_answers_are_stored_together_and_all_of_them_before_the_loop_returns(parts):
+    parts.consumer.most = 1
+    parts.consumer.arrive(one=6)
+    await (await begun(parts))
+    assert parts.model.stored == [f"1-{offset}" for offset in range(6)]
+    assert parts.model.stores == 2, "the first at once, those after it at the end"
+
+
+async def test_answers_are_stored_where_they_have_waited_or_are_many(parts):
     steps, model = parts.loop.steps, parts.model
-    await steps.infer(model, await looked_up(parts))
-    model.open.clear()
-    inferring = asyncio.create_task(steps.infer(model, await looked_up(parts)))
-    await turns()
+    assert not steps.is_store_due(model, is_idle=True), "there are none"
+    model.unstored = {"1": None}
     await steps.store(model)
-    model.open.set()
-    await inferring
+    model.unstored = {"2": None}
+    assert not steps.is_store_due(model, is_idle=False)
+    assert steps.is_store_due(model, is_idle=True)
+    parts.clock.now += STORE_EVERY_S
+    assert steps.is_store_due(model, is_idle=False)
     await steps.store(model)
-    assert model.stored == ["1-0", "1-1"]
-
-
-async def looked_up(parts):
-    """Return the item of another record."""
-    parts.consumer.arrive(one=1)
-    items = [parts.loop.steps._decode(record, 0.0) for record in await parts.consumer.poll()]
-    await parts.model.look_up(items)
-    return items
+    model.unstored = dict.fromkeys(range(MANY_ANSWERS))
+    assert steps.is_store_due(model, is_idle=False)
 
 
 async def test_commits_are_joined_and_the_first_and_the_last_wait_for_no_other_records(parts):

@@ -105,7 +105,7 @@ class BatchLoop:
                 self._start("commit", steps.commit())
             elif "pause" not in busy:
                 self._start("pause", steps.pause())
-        if "store" not in busy and inference is not None and steps.answers:
+        if "store" not in busy and inference is not None and steps.is_store_due(inference, is_idle=not busy):
             self._start("store", steps.store(inference))
 
     def _start_refresh(self, refresh: Refresh, *, is_open: bool) -> None:

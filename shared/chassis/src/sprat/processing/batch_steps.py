@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sprat.base.errors import Fatal, Retryable, SpratError, ends_task
-from sprat.base.model import Answer
 from sprat.base.retry import Backoff
 from sprat.kafka.offsets import commit, next_offsets, seek_back
 from sprat.processing.batch_choices import committable
@@ -33,6 +32,10 @@ MOST_RECORDS: Final = 1_000
 COMMIT_EVERY_S: Final = 0.1
 """Records that are acknowledged within this time of a commit are committed together. A process that is killed answers
 the records of this time again, under the same ids."""
+STORE_EVERY_S: Final = 1.0
+"""Answers of this time are cached together."""
+MANY_ANSWERS: Final = 100
+"""As many are cached at once, within the time-out of the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,6 @@ class BatchSteps:
     """Records that were polled and are not decoded yet."""
     items: list[WorkItem] = field(default_factory=list)
     """What is decoded and not committed yet, in the order in which it was polled."""
-    answers: dict[str, Answer] = field(default_factory=dict)
-    """The model's answers that are not cached yet, by their keys."""
     held: RetryBuffer = field(default_factory=RetryBuffer)
     """What was decided in a failed attempt."""
     spans: Context = field(default_factory=Context)
@@ -78,6 +79,7 @@ class BatchSteps:
     _failing_since: float | None = None
     _backoff: Backoff = field(default_factory=Backoff)
     _committed_at: float = float("-inf")
+    _stored_at: float = float("-inf")
 
     def begins_at_once(self) -> bool:
         """Return whether `begin` waits for nothing but this process."""
@@ -123,8 +125,7 @@ class BatchSteps:
 
     async def infer(self, inference: CachedInference, part: Sequence[WorkItem]) -> None:
         """Let the model answer items that were looked up and not found."""
-        fresh = await inference.finish(part)  # not in the next line: `answers` are others once the store has taken them
-        self.answers |= fresh
+        await inference.finish(part)
         self.context.checkpoint("inferred", 0)
 
     async def publish(self, part: Sequence[WorkItem]) -> None:
@@ -161,10 +162,16 @@ class BatchSteps:
         self.context.finish(done)
         self._succeeded()
 
+    def is_store_due(self, inference: CachedInference, *, is_idle: bool) -> bool:
+        """Return whether to cache the model's answers now; few at a time cost ten times as much."""
+        count = len(inference.unstored)
+        waited = self.context.clock() - self._stored_at >= STORE_EVERY_S
+        return count > 0 and (waited or is_idle or count >= MANY_ANSWERS)
+
     async def store(self, inference: CachedInference) -> None:
         """Cache the model's answers. Nobody waits for it."""
-        answers, self.answers = self.answers, {}
-        await inference.store(answers)
+        await inference.store()
+        self._stored_at = self.context.clock()
 
     def end(self) -> None:
         """End a failure, unless something of it is held: all was committed, or nothing was to be done."""
@@ -194,7 +201,6 @@ class BatchSteps:
         """Forget all that is in progress: it is committed, held, or read again by the partitions' next owner."""
         self.undecoded = ()
         self.items.clear()
-        self.answers.clear()
         self._show_progress()
 
     def release(self) -> None:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -113,6 +113,8 @@ class CachedInference:
     cache: Cache
     keyed_hash: KeyedHash
     tasks: TaskTable = BUILT_IN
+    unstored: dict[str, Answer] = field(default_factory=dict)
+    """The model's answers that are not cached yet, by their keys; equal texts get them meanwhile."""
 
     def prepare(self, item: WorkItem, ask: Ask) -> None:
         """Record the question of a work item."""
@@ -162,17 +164,14 @@ class CachedInference:
             signals.STAGE_SECONDS.record(seconds, task=asking[0][1].task, stage="cache")
         _record_wait(hits, now_ms)
 
-    async def finish(self, items: Sequence[WorkItem]) -> dict[str, Answer]:
+    async def finish(self, items: Sequence[WorkItem]) -> None:
         """Decide items that were looked up and not found: run the model.
 
         Equal questions are asked once. Where the model fails on a text, the handler decides what becomes of it.
-
-        Returns:
-            The model's answers by their keys, for `store`.
         """
         asking = _asking(items)
         if not asking:
-            return {}
+            return
         now_ms = time.time() * 1000
         by_key = {item.cache_key: (item, ask) for item, ask in asking}
         if "" in by_key:
@@ -188,7 +187,7 @@ class CachedInference:
         for item, ask in asking:
             timings = {**_wait(item, now_ms), "cache": _ms(item.cache_s or 0.0), "model": _ms(seconds)}
             self._decide(item, ask, fresh[item.cache_key], timings)
-        return {key: answer for key, answer in fresh.items() if answer is not None}
+        self.unstored |= {key: answer for key, answer in fresh.items() if answer is not None}
 
     def _decide(
         self, item: WorkItem, ask: Ask, answer: Answer | None, timings: Mapping[str, float], *, cached: bool = False
@@ -202,8 +201,9 @@ class CachedInference:
             log.error("the model failed on one text", extra=item.log_fields())
             item.outcome = self.handler.failed(item.received, ask)
 
-    async def store(self, answers: Mapping[str, Answer]) -> None:
-        """Cache answers of the model."""
+    async def store(self) -> None:
+        """Cache the model's answers."""
+        answers, self.unstored = self.unstored, {}
         await self.cache.put_many({key: _encode(answer) for key, answer in answers.items()})
 
     @staticmethod
@@ -227,8 +227,11 @@ class CachedInference:
             signals.MODEL_TOKENS.add(sum(item.tokens for item, _ in answered), task=task)
 
     async def _look_up(self, asks: dict[str, Ask]) -> dict[str, Answer]:
-        keys = list(asks)
-        found: dict[str, Answer] = {}
+        found = {key: self.unstored[key] for key in asks if key in self.unstored}
+        if found:
+            signals.CACHE_LOOKUPS.add(len(found), cache="answers", result="hit")
+        if not (keys := [key for key in asks if key not in found]):
+            return found
         for key, value in zip(keys, await self.cache.get_many(keys), strict=True):
             if value is not None and (answer := _decode(self.tasks, asks[key].task, value)) is not None:
                 found[key] = answer
