@@ -16,6 +16,7 @@ _TENANTS: Final = 100
 _NEAR: Final = 0.01
 """The share of the backlog up to which the router may be behind the texts."""
 _WAIT_S: Final = 600.0
+_FLUSH_S: Final = 120.0
 _QUEUE: Final = 2_000_000
 """Records that the producer keeps until they are sent."""
 
@@ -41,10 +42,11 @@ class SteadyBacklog:
         """Publish until so many texts are unanswered, and wait until the router has read them: it answers none.
 
         Raises:
-            SystemExit: the router does not come that far.
+            SystemExit: the broker does not take them, or the router does not come that far.
         """
         self._publish(unanswered - self.unanswered)
-        self._producer.flush()
+        if left := self._producer.flush(_FLUSH_S):
+            raise SystemExit(f"Kafka has not acknowledged {left} texts within {_FLUSH_S:.0f} s")
         deadline = time.monotonic() + _WAIT_S
         while self._unread() > max(100, _NEAR * unanswered):
             self._publish(self._read(1.0))
@@ -73,7 +75,7 @@ class SteadyBacklog:
 
     def close(self) -> None:
         """Close the clients; what is unanswered stays."""
-        self._producer.flush()
+        self._producer.flush(_FLUSH_S)
         self._router.close()
         self._results.close()
 
