@@ -43,7 +43,7 @@ class End(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self._route.ends.add(self)
-        if self._route.cut:
+        if self._route.cut or (self._other is not None and self._other.transport.is_closing()):
             transport.abort()
         elif self._other is None:
             transport.pause_reading()
@@ -70,6 +70,8 @@ class End(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._route.ends.discard(self)
+        if self._opening is not None:
+            self._opening.cancel()  # the client did not wait for a broker that does not answer
         if self._other is not None:
             self._other.transport.close()
 
