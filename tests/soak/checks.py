@@ -8,7 +8,7 @@ _MUST_END: Final = "('text', 'committed', 'broken')"
 CHECKS: Final[dict[str, str]] = {
     # The driver and Kafka: without these the rest judges nothing.
     "acknowledged, and not on the topic": f"""
-        SELECT coalesce(shown(a.place), '?') || ' ' || a.source || ' ' || a.id FROM acks a
+        SELECT coalesce(shown(a.place), '?') || ' ' || coalesce(a.id, '') FROM acks a
         LEFT JOIN texts t ON t.place = a.place AND t.committed WHERE a.kind IN {_MUST_END} AND t.place IS NULL""",
     "acknowledged twice at one place": """
         SELECT shown(place) FROM acks WHERE place IS NOT NULL GROUP BY place HAVING count(*) > 1""",
@@ -23,7 +23,7 @@ CHECKS: Final[dict[str, str]] = {
         AND NOT EXISTS (SELECT 1 FROM written w WHERE w.stage = 'result' AND w.pair = p.pair)""",
     "text that nobody acknowledged, with neither all its Results nor a dead letter": f"""
         SELECT {_HERE} FROM texts t LEFT JOIN acks a ON a.place = t.place WHERE t.committed AND a.kind IS NULL
-        AND NOT EXISTS (SELECT 1 FROM letters l WHERE l.origin = t.place)
+        AND NOT EXISTS (SELECT 1 FROM letters l WHERE l.origin = t.place AND l.topic = :texts)
         AND (t.tasks = '' OR EXISTS (SELECT 1 FROM pairs p WHERE p.text = t.place
             AND NOT EXISTS (SELECT 1 FROM written w WHERE w.stage = 'result' AND w.pair = p.pair)))""",
     "Result of a pair that no text asks for": """
@@ -76,8 +76,8 @@ CHECKS: Final[dict[str, str]] = {
         SELECT record FROM egress WHERE tenant NOT IN (SELECT tenant FROM texts WHERE may_leave)""",
     # The audit. An attempt that ended as `not_sent` allows no request; one whose end nobody saw allows one.
     "call without a record in the audit": """
-        SELECT bytes || ' bytes: ' || count(*) || ' requests' FROM requests GROUP BY bytes HAVING count(*) > (
-            SELECT count(*) FROM egress a WHERE a.phase = 'attempt' AND a.bytes = coalesce(requests.bytes, a.bytes)
+        SELECT bytes || ' bytes: ' || count(*) || ' requests' FROM requests r GROUP BY bytes HAVING count(*) > (
+            SELECT count(DISTINCT a.writer || a.sequence) FROM egress a WHERE a.phase = 'attempt' AND a.bytes = r.bytes
             AND NOT EXISTS (SELECT 1 FROM egress o WHERE o.call_id = a.call_id AND o.outcome = 'not_sent'))""",
     "egress record outside every chain": "SELECT record FROM egress WHERE writer IS NULL",
     "number of the audit with different records": """

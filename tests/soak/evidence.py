@@ -22,7 +22,7 @@ CREATE TABLE texts (place INTEGER PRIMARY KEY, at_ms INTEGER, source TEXT, id TE
 CREATE TABLE pairs (pair BLOB, text INTEGER, kind TEXT);
 -- What services wrote about pairs.
 CREATE TABLE written (stage TEXT, task TEXT, record TEXT, pair BLOB, origin INTEGER, tenant TEXT, requested TEXT,
-    call_id TEXT, has_left INTEGER);
+    status TEXT, call_id TEXT, has_left INTEGER);
 CREATE TABLE letters (record TEXT, topic TEXT, origin INTEGER, service TEXT, code TEXT, content BLOB);
 -- What the provider received: the size of each request, and the SHA-256 of each string.
 CREATE TABLE requests (bytes INTEGER);
@@ -107,7 +107,7 @@ class SoakEvidence:
     def take_provider(self, lines: Iterable[str]) -> None:
         """Take what the provider received."""
         for _, line in self._objects(lines, "provider.jsonl"):
-            self._add("requests", line.get("bytes"))
+            self._add("requests", line["bytes"])
             for each in line["texts"]:
                 self._add("sent", bytes.fromhex(each))
 
@@ -165,7 +165,8 @@ class SoakEvidence:
             return
         egress = body.get("egress") or {}
         has_left = egress.get("left", body.get("sent") is not None)
-        self._add("written", stage, named, here, pair, origin, tenant, requested, egress.get("call_id"), has_left)
+        status, call_id = body.get("status"), egress.get("call_id")
+        self._add("written", stage, named, here, pair, origin, tenant, requested, status, call_id, has_left)
 
     def _judge_result(self, result: dict[str, Any], headers: dict[str, str], here: str) -> None:
         status = result["status"]
