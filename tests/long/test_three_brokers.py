@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
 
 from sprat.base.settings import KafkaSettings
 from sprat.kafka.publisher import OutRecord, Publisher
 from sprat_contracts.topics import Topics
 from sprat_local.kafka.broker import EmbeddedKafka
 from sprat_operations.topics import Difference, create_topics, list_topics
+from support.copies import in_sync
 
 IN_SYNC = "min.insync.replicas"
 
@@ -34,19 +33,6 @@ async def make(bootstrap: Sequence[str], topic: NewTopic) -> None:
         if shown["error_code"] == 0 and all(part["leader"] >= 0 for part in shown["partitions"]):
             break
         await asyncio.sleep(0.05)
-    await admin.close()
-
-
-async def in_sync(bootstrap: Sequence[str], topic: str, count: int) -> None:
-    """Wait until so many copies of a topic are in sync."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    for _ in range(600):
-        with suppress(KafkaError):  # it may ask the one that is away
-            (shown,) = await admin.describe_topics([topic])
-            if [len(part["isr"]) for part in shown["partitions"]] == [count]:
-                break
-        await asyncio.sleep(0.1)
     await admin.close()
 
 
@@ -113,7 +99,7 @@ async def test_a_record_that_too_few_copies_would_have_is_sent_until_they_are_ba
     await publisher.start()
     await publisher.publish([OutRecord(topic, None, b"before")])
     three.nodes[2].kill()
-    await in_sync(bootstrap, topic, 2)
+    await in_sync(three.bootstrap, [topic], 2)
     sending = asyncio.create_task(publisher.publish([OutRecord(topic, None, b"meanwhile")], hold_s=120))
     async with asyncio.timeout(60):
         while "NotEnoughReplicasError" not in caplog.text:
