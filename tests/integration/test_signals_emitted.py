@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.structs import RecordMetadata
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LoggerProvider
@@ -133,10 +135,25 @@ async def take_all_paths(system: System, redis: EmbeddedRedis) -> None:
     await mask(system)
     await decline(system)
     await reject(system)
+    await rebalance(system)
     redis.stop()
     assert (await ask(system, text("how do i freeze my account", reference={"after": MARK}))).route.decision == "kept"
     await system.settled()
     await eventually(lambda: signals.GROUP_AGE.series)
+
+
+async def rebalance(system: System) -> None:
+    """Join the router's group, with a topic that the router does not read, until the router has paused for it."""
+    consumer = AIOKafkaConsumer(
+        system.topics.feedback,
+        bootstrap_servers=system.bootstrap,
+        group_id=f"{system.topics.prefix}.router",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+    )
+    async with consumer:
+        await eventually(lambda: signals.REBALANCE_SECONDS.series)
 
 
 async def ask(system: System, value: dict[str, Any], task: str = "intent") -> Any:

@@ -40,16 +40,21 @@ async def test_a_revoke_closes_the_gate_and_waits_for_the_work_in_hand_before_it
     assert in_progress == [0]
 
 
-async def test_a_rebalance_leaves_a_line_and_its_seconds(
+async def test_a_rebalance_leaves_a_line_and_its_seconds_and_a_join_the_line_alone(
     admission: AdmissionControl, metrics: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="sprat.kafka.rebalance")
-    assignment = Assignment(admission, Failure(), 10)
+    assignment, partition = Assignment(admission, Failure(), 10), TopicPartition("t", 0)
     await assignment.on_partitions_revoked(set())
-    await assignment.on_partitions_assigned({TopicPartition("t", 0)})
-    assert [line.split(" in ")[0] for line in caplog.messages] == ["rebalanced"]
-    assert caplog.messages[0].endswith("s: this member has 1 partition")
-    assert metrics.value("sprat.rebalance.duration") is not None
+    await assignment.on_partitions_assigned({partition})
+    assert metrics.count("sprat.rebalance.duration") == 0
+    await assignment.on_partitions_revoked({partition})
+    await assignment.on_partitions_assigned({partition, TopicPartition("t", 1)})
+    assert metrics.count("sprat.rebalance.duration") == 1
+    joined, rebalanced = caplog.messages
+    assert joined == "joined: this member has 1 partition"
+    assert rebalanced.startswith("rebalanced in ")
+    assert rebalanced.endswith(" s: this member has 2 partitions")
 
 
 async def test_a_drain_ends_after_its_time_and_what_is_left_is_released(admission: AdmissionControl) -> None:

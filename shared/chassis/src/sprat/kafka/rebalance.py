@@ -40,7 +40,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Admit no more work, wait up to `drain_s` for the work in progress, and release the rest."""
         self._admission.close()
-        self._revoked_s = time.monotonic()
+        self._revoked_s = time.monotonic() if revoked else None  # to join a group pauses nothing
         self.assigned = False
         if not await self._admission.drained(Deadline(self._drain_s)):
             log.warning("not drained within %.0f s; unfinished records are read again", self._drain_s)
@@ -56,10 +56,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         """Admit work again."""
         self.assigned = True
         signals.REBALANCES.add(1)
+        what = "joined"
         if self._revoked_s is not None:
             seconds, self._revoked_s = time.monotonic() - self._revoked_s, None
             signals.REBALANCE_SECONDS.record(seconds)
-            count = len(assigned)
-            log.info("rebalanced in %.2f s: this member has %d partition%s", seconds, count, "" if count == 1 else "s")
+            what = f"rebalanced in {seconds:.2f} s"
+        count = len(assigned)
+        log.info("%s: this member has %d partition%s", what, count, "" if count == 1 else "s")
         self.started()
         self._admission.open()
