@@ -22,7 +22,7 @@ from sprat.telemetry import signals
 
 log = logging.getLogger(__name__)
 
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_TOO_LARGE: tuple[type[Exception], ...] = (MessageSizeTooLargeError, RecordListTooLargeError)
 _LARGEST_RECORD = 3 * 1024 * 1024
 _REQUEST_MS = 15_000
 _STOP_S = 3.0
