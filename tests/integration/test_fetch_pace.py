@@ -6,6 +6,7 @@ import time
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import consumer as consumer_module
+from aiokafka.consumer.fetcher import Fetcher
 
 from sprat.kafka.fetch_pace import APART_S, FetchPace, PacedFetcher
 
@@ -62,3 +63,11 @@ async def test_batches_grow_while_it_is_behind_and_nothing_is_lost(kafka, topics
         assert sorted(number for poll in polls for number in poll) == list(range(RECORDS))
     assert len(apart) <= seconds / APART_S + 2
     assert len(at_once) > 1.5 * len(apart)
+
+
+async def test_partitions_are_gone_through_for_what_may_be_fetched_alone(kafka, topics, producer, paused, monkeypatch):
+    paused(behind=False)
+    looked, whole = [], Fetcher._get_actions_per_node
+    monkeypatch.setattr(Fetcher, "_get_actions_per_node", lambda *them: looked.append(1) or whole(*them))
+    polls, _ = await polls_of(kafka, topics.texts, producer)
+    assert len(looked) < 1.5 * len(polls), "once for each fetch, and not when its records have come"

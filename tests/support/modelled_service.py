@@ -280,7 +280,7 @@ class ModelledProcess:
         loop = self._loop(context)
         assignment = Assignment(context.admission, context.failure, self._settings.drain_s, loop.release)
         consumer = ConsumerModel(self._kafka, self._group, self, assignment)
-        trailing = TrailingOffsets(context.admission)
+        trailing = TrailingOffsets(context.admission, every_s=0)
         assignment.started = trailing.forget
         context.consumers.append(consumer)
         trailing.follow(consumer)

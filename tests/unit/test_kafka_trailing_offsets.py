@@ -41,7 +41,7 @@ class Consumer:
 @pytest.fixture
 def parts():
     consumer, admission = Consumer(), AdmissionControl()
-    trailing = TrailingOffsets(admission)
+    trailing = TrailingOffsets(admission, every_s=0)
     trailing.follow(consumer)
     return SimpleNamespace(consumer=consumer, admission=admission, trailing=trailing)
 

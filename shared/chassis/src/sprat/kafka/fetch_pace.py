@@ -85,11 +85,28 @@ class PacedFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no types
         self._pace = FetchPace()
 
     def _get_actions_per_node(self, assignment: Any) -> tuple[list[Any], Any, float, Any, Any]:
+        if (blocked_s := self._blocked_s()) is not None:
+            return [], {}, blocked_s, False, []
         requests, resets, timeout_s, *others = super()._get_actions_per_node(assignment)
         now_s = time.monotonic()
         pauses_s = [self._pace.pause_s(broker, now_s) for broker, _ in requests]
         now = [request for request, pause_s in zip(requests, pauses_s, strict=True) if not pause_s]
         return now, resets, min([timeout_s, *filter(None, pauses_s)]), *others
+
+    def _blocked_s(self) -> float | None:
+        """Return for how long no broker is fetched from, since each has a fetch in flight or records to be polled.
+
+        None: one may be. aiokafka goes through all partitions to find that out, each time that records have come. What
+        else it would find waits with the records, for at most its back-off of 0.1 s.
+        """
+        waits_s: dict[int, float] = {}
+        for place, fetched in self._records.items():
+            broker = self._select_read_replica(place)
+            waits_s[broker] = max(waits_s.get(broker, 0.0), fetched.calculate_backoff())
+        if not waits_s or not all(waits_s.values()):
+            return None
+        brokers = {broker.nodeId for broker in self._client.cluster.brokers()}
+        return min(waits_s.values()) if brokers <= waits_s.keys() | self._in_flight else None
 
     async def fetched_records(self, *arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
         """Return records that were fetched, and note how long the oldest has waited."""

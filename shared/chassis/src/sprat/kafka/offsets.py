@@ -5,8 +5,9 @@ A committed offset is always that of the *next* record to read.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -25,6 +26,8 @@ from sprat_contracts import KafkaRecord
 log = logging.getLogger(__name__)
 
 _COMMIT_S = 30.0
+TRAIL_EVERY_S: Final = 0.5
+"""How often positions are compared with what is committed: of 64 partitions, a look takes 0.1 ms."""
 
 
 class Consumer(Protocol):
@@ -155,17 +158,21 @@ class TrailingOffsets:
     committed. A position moves only in a poll, and this runs in the task that polls.
     """
 
-    def __init__(self, admission: AdmissionControl) -> None:
+    def __init__(self, admission: AdmissionControl, every_s: float = TRAIL_EVERY_S) -> None:
         self._admission = admission
+        self._every_s = every_s
+        self._looked_s = float("-inf")
         self._returned: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
 
     def follow(self, consumer: Any) -> None:
-        """Observe the consumer's polls and commits; commit what may be before each poll."""
+        """Observe the consumer's polls and commits; commit what may be before a poll, now and then."""
 
         def observe_polls(poll: Poll) -> Poll:
             async def observed(*arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
-                await self._commit(consumer)
+                if (now_s := time.monotonic()) - self._looked_s >= self._every_s:
+                    self._looked_s = now_s
+                    await self._commit(consumer)
                 batches = await poll(*arguments, **options)
                 for partition, records in batches.items():
                     if records:
