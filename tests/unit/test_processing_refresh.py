@@ -1,7 +1,7 @@
 """What the handler knows of other services: before a batch, or beside the records that do not need it."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -42,8 +42,13 @@ def parts():
     made = batch_parts()
     made.reading, made.handler = Reading(), Answering()
     made.loop.steps.handler, made.loop.steps.inference = made.handler, None
-    made.loop.steps.refresh = Refresh(made.reading.run, lambda: False, lambda received: received.partition == WAITING)
+    made.loop.steps.refresh = Refresh(made.reading.run, lambda: False, waiting("now"))
     return made
+
+
+def waiting(need):
+    """Let the records of the partition need a refresh."""
+    return lambda received: need if received.partition == WAITING else "none"
 
 
 async def test_records_that_need_no_refresh_are_published_and_committed_before_it_has_ended(parts):
@@ -117,3 +122,28 @@ async def test_what_causes_nothing_is_committed_without_a_call_to_the_broker(par
     await (await begun(parts))
     assert not parts.broker.called.is_set()
     assert parts.consumer.committed == {ONE: 1, TWO: 1}
+
+
+async def test_records_for_whose_effects_nobody_waits_are_refreshed_together_with_the_next_commit(parts):
+    parts.loop.steps.refresh = Refresh(parts.reading.run, lambda: False, waiting("soon"))
+    parts.reading.ended.set()
+    parts.consumer.arrive(two=1)
+    await (await begun(parts))
+    asleep, slept = asyncio.Event(), asyncio.Event()
+
+    async def sleep(seconds):
+        asleep.set()
+        await slept.wait()
+        parts.clock.now += seconds
+
+    parts.loop.steps.context = replace(parts.loop.steps.context, sleep=sleep)
+    parts.consumer.arrive(one=1)
+    consuming = asyncio.create_task(consume(parts))
+    await asleep.wait()
+    parts.consumer.arrive(one=2)
+    await turns()
+    assert parts.reading.began == 0
+    slept.set()
+    await turns(90)
+    assert (parts.reading.began, parts.consumer.committed[ONE]) == (1, 3)
+    consuming.cancel()

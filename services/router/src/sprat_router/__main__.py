@@ -14,7 +14,7 @@ from sprat.base.settings import environment
 from sprat.context import ServiceContext, Subscription
 from sprat.kafka.lag import LagMeter
 from sprat.kafka.log_reader import LogReader
-from sprat.processing.batch_steps import Refresh
+from sprat.processing.batch_steps import Need, Refresh
 from sprat.processing.handler import Received
 from sprat.registry.announcements import Announcement, ModelsReader
 from sprat.registry.model_table import ModelTable
@@ -87,10 +87,11 @@ async def build(
         check.run_when_due()
         read_s = began_s
 
-    def precedes(received: Received[Message]) -> bool:
+    def precedes(received: Received[Message]) -> Need:
         """Return whether announcements and alarms are read before the decision on a record."""
+        need = handler.needs_refresh(received)
         is_old = alarm_reader is not None or time.monotonic() - read_s > READ_EVERY_S
-        return is_old or not handler.knows_enough(received)
+        return "now" if need == "none" and is_old else need
 
     if settings.lag_every_s:
         measure_groups(context, settings, table)

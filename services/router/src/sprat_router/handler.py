@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from sprat.base.channels import router_channels
 from sprat.base.errors import Fatal, Rejected
+from sprat.processing.batch_steps import Need
 from sprat.processing.handler import Emit, Outcome, Received
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import (
@@ -101,21 +102,23 @@ class RouterHandler:
             case other:
                 raise Fatal(f"the router does not read {type(other).__name__}; check its topics")
 
-    def knows_enough(self, received: Received[Message]) -> bool:
-        """Return whether the decision on a record stands, whatever has been announced since the models were read.
+    def needs_refresh(self, received: Received[Message]) -> Need:
+        """Return whether what was announced since the models were read may change the decision on a record.
 
-        A model may have been withdrawn, so that a text is nobody's. What a prediction needs was announced before it was
-        made: it is known where the very version is that answered.
+        A model may have been withdrawn, so that a text is nobody's; else nothing follows from the text.
+        What a prediction needs was announced before it was made: it is known where the very version is that answered.
         """
         match received.message:
-            case TextSubmitted():
-                return False
+            case TextSubmitted() as text:
+                asked = text.tasks.known_to(self._topics.tasks)
+                is_served = all(self._models.labels(task, options.model) for task, options in asked.items())
+                return "soon" if is_served else "now"
             case Prediction() as prediction:
                 options = prediction.submitted.tasks.options(prediction.task)
                 announced = None if options is None else self._models.labels(prediction.task, options.model)
-                return announced is not None and is_of(prediction, announced)
+                return "none" if announced is not None and is_of(prediction, announced) else "now"
             case _:
-                return True
+                return "none"
 
     def malformed(self, rejected: Rejected, topic: str) -> Outcome:
         """Reject the record: only the router rejects texts, and no other service reads its other topics."""

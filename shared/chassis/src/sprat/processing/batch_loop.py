@@ -109,8 +109,11 @@ class BatchLoop:
             self._start("store", steps.store(inference))
 
     def _start_refresh(self, refresh: Refresh, *, is_open: bool) -> None:
-        if part := to_refresh(self.steps.items, is_open=is_open):
+        part = to_refresh(self.steps.items, is_open=is_open)
+        if part and self.steps.is_refresh_due():
             self._start("refresh", self.steps.decide_refreshed(refresh, part))
+        elif part and "pause" not in self._tasks:
+            self._start("pause", self.steps.pause())
 
     def _start_inference(self, inference: CachedInference, *, is_open: bool) -> None:
         """Start the steps of the undecided items; one part is looked up while another is with the model."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sprat.base.errors import Fatal, Retryable, SpratError, ends_task
 from sprat.base.retry import Backoff
@@ -38,6 +38,10 @@ MANY_ANSWERS: Final = 100
 """As many are cached at once, within the time-out of the cache."""
 
 
+Need = Literal["none", "soon", "now"]
+"""`soon`: nobody waits for what the record causes, so that one run for all such records before a commit is enough."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refresh:
     """How a service without a model updates what its handler knows of others; one with a model has the first two alone.
@@ -48,7 +52,7 @@ class Refresh:
     run: Callable[[], Awaitable[None]]
     is_due: Callable[[], bool] = lambda: True
     """Returns whether it runs before the next batch, whatever that holds."""
-    precedes: Callable[[Received[Any]], bool] | None = None
+    precedes: Callable[[Received[Any]], Need] | None = None
     """Returns whether a record is decided on only after a run that began when the record was there; the others do not
     wait for that. None: no record waits. Where there is one, `is_due` is never true."""
 
@@ -80,6 +84,8 @@ class BatchSteps:
     _backoff: Backoff = field(default_factory=Backoff)
     _committed_at: float = float("-inf")
     _stored_at: float = float("-inf")
+    _refresh_now: bool = False
+    """Whether a record needs a refresh that does not wait for the next commit."""
 
     def begins_at_once(self) -> bool:
         """Return whether `begin` waits for nothing but this process."""
@@ -99,7 +105,7 @@ class BatchSteps:
         try:
             for record in self.undecoded:
                 items.append(self._decode(record, polled_s))  # noqa: PERF401 - those before one that raises are kept
-            ready = items if precedes is None else [item for item in items if not _waits(item, precedes)]
+            ready = items if precedes is None else [item for item in items if not self._waits(item, precedes)]
             for item in ready:
                 self._decide(item)
             with self.context.traced(ready, polled_s):
@@ -114,8 +120,13 @@ class BatchSteps:
         self.undecoded = ()
         self.context.checkpoint("decoded", len(items))
 
+    def is_refresh_due(self) -> bool:
+        """Return whether the records that need a refresh may not wait for those that come next."""
+        return self._refresh_now or self.is_commit_due()
+
     async def decide_refreshed(self, refresh: Refresh, part: Sequence[WorkItem]) -> None:
         """Decide on records that need a refresh."""
+        self._refresh_now = False
         await refresh.run()
         for item in part:
             self._decide(item)
@@ -201,6 +212,7 @@ class BatchSteps:
         """Forget all that is in progress: it is committed, held, or read again by the partitions' next owner."""
         self.undecoded = ()
         self.items.clear()
+        self._refresh_now = False
         self._show_progress()
 
     def release(self) -> None:
@@ -264,6 +276,14 @@ class BatchSteps:
         else:
             self.inference.prepare(item, step)
 
+    def _waits(self, item: WorkItem, precedes: Callable[[Received[Any]], Need]) -> bool:
+        """Return whether a refresh precedes the decision on an item."""
+        if item.outcome is not None or item.received is None:
+            return False
+        need = precedes(item.received)
+        self._refresh_now = self._refresh_now or need == "now"
+        return need != "none"
+
     def _acknowledge_silent(self, items: Sequence[WorkItem]) -> None:
         """Take what causes no record for published."""
         now_s = time.perf_counter()
@@ -272,8 +292,3 @@ class BatchSteps:
             if outcome is not None and item.acknowledged_s is None and not outcome.events and outcome.rejected is None:
                 self.context.spend_budget(item)
                 item.acknowledged_s = now_s
-
-
-def _waits(item: WorkItem, precedes: Callable[[Received[Any]], bool]) -> bool:
-    """Return whether a refresh precedes the decision on an item."""
-    return item.outcome is None and item.received is not None and precedes(item.received)
