@@ -10,6 +10,9 @@ import json
 
 from pydantic import SecretStr
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: `json.dumps` makes an encoder for each call, in half of the time that a hash takes."""
+
 
 class KeyedHash:
     """HMAC-SHA-256 over a sequence of strings. Without the key, a hash reveals nothing of the text.
@@ -22,7 +25,7 @@ class KeyedHash:
 
     def __call__(self, *parts: str) -> str:
         """Return 64 hexadecimal digits."""
-        message = json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        message = _json(parts).encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, message, hashlib.sha256).hex()
 
 

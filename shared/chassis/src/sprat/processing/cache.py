@@ -119,6 +119,8 @@ class RedisCache:
         self._reported = False
         """Whether the log says that it fails, and not yet that it works again."""
         self._failure, self._rejection = OnceAMinute(clock), OnceAMinute(clock)
+        self._state = ""
+        """What the metric shows."""
         self._show_state()
 
     @property
@@ -326,6 +328,9 @@ class RedisCache:
 
     def _show_state(self) -> None:
         state = "half_open" if self._probing and self._pauses else "open" if self._pauses else "closed"
+        if state == self._state:
+            return
+        self._state = state
         for each in ("closed", "half_open", "open"):
             signals.CACHE_BREAKER.set(int(each == state), cache=self._name, state=each)
 
