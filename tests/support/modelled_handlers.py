@@ -57,7 +57,13 @@ class Refreshing:
 
     def for_some_records(self) -> Refresh:
         """Return the refresh of a service without a model: it precedes the decision on texts that are `asked`."""
-        return Refresh(self._run, lambda: False, lambda received: received.message.text.startswith("asked"))
+
+        def need(received):
+            if not received.message.text.startswith("asked"):
+                return "none"
+            return self._kafka.chance.choice(("soon", "now"))
+
+        return Refresh(self._run, lambda: False, need)
 
     def now_and_then(self) -> Refresh:
         """Return the refresh of a service with a model."""
