@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 
 FORMAT: Final = "application/cloudevents"
 """How the content type of structured and batched mode begins."""
+JSON: Final = "application/json"
 
 CONTEXT: Final = frozenset({"specversion", "id", "source", "type", "time"})
 """The attributes of which an `Envelope` has fields of their own; the others are extensions."""
@@ -20,7 +21,7 @@ _MARK: Final = b'"specversion"'
 
 def content_type_of(headers: Mapping[str, str]) -> str:
     """Return the media type that the header names, in lower case and without parameters; JSON where there is none."""
-    return headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    return headers.get("content-type", JSON).partition(";")[0].strip().lower()
 
 
 def event_in(headers: Mapping[str, str], value: bytes | None) -> Mapping[str, Any] | None:

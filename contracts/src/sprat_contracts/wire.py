@@ -21,7 +21,16 @@ from sprat_contracts.headers import ATTRIBUTE, attributes_among, header_name, la
 from sprat_contracts.ids import plain_text_identity
 from sprat_contracts.message_reader import read_message
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, signature_of
-from sprat_contracts.structured import CONTEXT, FORMAT, MAX_ATTRIBUTE, content_type_of, data_in, event_in, extensions_in
+from sprat_contracts.structured import (
+    CONTEXT,
+    FORMAT,
+    JSON,
+    MAX_ATTRIBUTE,
+    content_type_of,
+    data_in,
+    event_in,
+    extensions_in,
+)
 from sprat_contracts.text_warnings import warnings_of
 from sprat_contracts.texts import TextSubmitted, TextWarning, without_nulls
 from sprat_contracts.trace_context import Traceparent
@@ -158,7 +167,8 @@ def _opened(record: KafkaRecord, message_type: type[Message]) -> tuple[Envelope,
     """Return the envelope of a record and the JSON of its message, which is not read."""
     headers, named = _text_headers(record)
     value = (record.value or b"").removeprefix(codecs.BOM_UTF8)
-    event = _structured(headers, record, message_type)
+    is_binary = named and headers.get("content-type", JSON) == JSON
+    event = None if is_binary else _structured(headers, record, message_type)
     if event is not None:
         attributes = extensions_in(event)
         source, event_id = _identity(event, message_type.event_type, "structured mode: attribute ")
@@ -209,7 +219,7 @@ def _structured(
             'structured mode, but the value has no specversion; add "specversion": "1.0", or send the text alone, as '
             "application/json"
         )
-    elif content_type != "application/json" and not content_type.endswith("+json"):
+    elif content_type != JSON and not content_type.endswith("+json"):
         raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, "header content-type: only application/json is read")
     else:
         if not message_type.plain_json_allowed or len(record.value or b"") > (message_type.max_bytes or 0):
@@ -223,7 +233,7 @@ def _data(event: Mapping[str, Any]) -> bytes:
     content_type = event.get("datacontenttype")
     if content_type is not None:
         media_type = content_type_of({"content-type": str(content_type)})
-        if media_type != "application/json" and not media_type.endswith("+json"):
+        if media_type != JSON and not media_type.endswith("+json"):
             detail = "structured mode: attribute datacontenttype: only application/json is read"
             raise WireError(ReasonCode.UNSUPPORTED_CONTENT_TYPE, detail)
     if event.get("data") is not None and event.get("data_base64") is not None:
