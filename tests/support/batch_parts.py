@@ -39,8 +39,6 @@ class Consumer:
         self.committed = {ONE: 0, TWO: 0}
         self.failures = []
         self.most = 4
-        self.keys = 1_000_000
-        """How many different keys the records of a partition have."""
         self.polls = 0
         self._arrived = asyncio.Event()
 
@@ -62,8 +60,7 @@ class Consumer:
             begin = self.positions[partition]
             stop = min(end, begin + self.most)
             found += [
-                plain(partition=partition.partition, offset=offset, key=b"%d" % (offset % self.keys))
-                for offset in range(begin, stop)
+                plain(partition=partition.partition, offset=offset, key=b"%d" % offset) for offset in range(begin, stop)
             ]
             self.positions[partition] = stop
         return found

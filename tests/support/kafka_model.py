@@ -26,6 +26,7 @@ FAULTS: Final = {
     "no connection": 0.3,
     "commit lost": 0.1,
     "commit late": 0.03,
+    "commit fails": 0.1,
     "poll fails": 0.003,
     "polled records dropped": 0.003,
     "killed": 0.002,
@@ -239,6 +240,8 @@ class GroupModel:
             return "stale"
         for partition, offset in offsets.items():
             self._kafka.check(partition, offset)
+            goes_back = offset < self.committed[partition] and self.rebalances == 1
+            assert not goes_back, f"{offset} of {partition.partition} is committed after a later one"
         self.committed |= offsets
         return "committed"
 

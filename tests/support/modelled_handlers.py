@@ -46,6 +46,10 @@ KINDS = ("easy", "asked", "asked", "asked", "two", "both", "broken", "failing", 
 """What a text says, and what its handler makes of it."""
 
 
+def kind_of(received: Any) -> str:
+    return received.message.text.split()[0]
+
+
 class Refreshing:
     """What a service reads of others: it must be read after a record is there and before the decision on some."""
 
@@ -59,7 +63,7 @@ class Refreshing:
         """Return the refresh of a service without a model: it precedes the decision on texts that are `asked`."""
 
         def need(received):
-            if not received.message.text.startswith("asked"):
+            if kind_of(received) != "asked":
                 return "none"
             return self._kafka.chance.choice(("soon", "now"))
 
@@ -98,7 +102,7 @@ class DirectHandler:
         raise AssertionError("nothing is large")
 
     def receive(self, received):
-        kind = received.message.text.split()[0]
+        kind = kind_of(received)
         if self._refreshing is not None and kind == "asked":
             assert received.offset < self._refreshing.known[received.partition], "decided on before the refresh"
         return decided(kind, received)
@@ -108,7 +112,7 @@ class AskingHandler(DirectHandler):
     """Asks a model about some texts."""
 
     def receive(self, received):
-        kind = received.message.text.split()[0]
+        kind = kind_of(received)
         if kind in {"easy", "asked", "failing"}:
             return Ask(Question(received.message.text, "en"), "intent", "acme", ("k",))
         return super().receive(received)
@@ -137,7 +141,7 @@ class SlowHandler(DirectHandler):
             raise Retryable("away")
         if self._kafka.strikes("model slow"):
             await asyncio.sleep(self._kafka.chance.uniform(1.0, 30.0))
-        return decided(received.message.text.split()[0], received)
+        return decided(kind_of(received), received)
 
     def failed(self, received):
         return decided("failing", received)

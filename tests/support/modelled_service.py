@@ -176,6 +176,9 @@ class ConsumerModel:
         assert offsets, "aiokafka takes no empty commit"
         if not offsets.keys() <= self._assigned:
             raise IllegalStateError
+        if self._kafka.strikes("commit fails"):
+            await self._kafka.latency()
+            raise KafkaTimeoutError
         while True:
             async with self._commit_lock:
                 commit = partial(self._group.commit, self._process.name, self._generation, offsets)

@@ -1,14 +1,12 @@
 """A failure in a step of the batch loop stops all that would follow, and nothing is lost."""
 
 import asyncio
-import random
 from dataclasses import replace
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from sprat.base.errors import Fatal, Retryable
-from sprat.base.retry import Deadline
 from sprat.kafka.publisher import NotAcknowledged
 from sprat.processing.batch_steps import Refresh
 from support.batch_parts import (
@@ -16,7 +14,6 @@ from support.batch_parts import (
     TWO,
     batch_parts,
     begun,
-    consume,
     turns,
     two_in_progress,
 )
@@ -186,91 +183,3 @@ async def test_a_poll_that_fails_ends_no_publishing(parts):
     await parts.loop.handle(records)
     assert parts.consumer.committed == {ONE: 1, TWO: 0}
     assert parts.failure.error is None
-
-
-class Trouble:
-    """Delays every step of a loop at random, and lets some fail."""
-
-    def __init__(self, parts, seed, *, revoking):
-        self.chance = random.Random(seed)
-        self._parts = parts
-        self._revoking = revoking
-        self._publish, self._commit, self._finish = parts.broker.publish, parts.consumer.commit, parts.model.finish
-        parts.broker.publish, parts.consumer.commit, parts.model.finish = self.publish, self.commit, self.finish
-        parts.consumer.most = self.chance.randint(1, 3)
-        parts.consumer.keys = self.chance.choice((1, 2, 3, 1_000))
-        parts.model.easy = {f"{place}-{n}" for place in (1, 2) for n in range(60) if self.chance.random() < 0.6}
-
-    async def delay(self):
-        await turns(self.chance.randrange(6))
-        self._parts.clock.now += self.chance.choice((0.0, 0.03, 0.2))
-
-    async def publish(self, records, hold_s=None):
-        await self.delay()
-        if self.chance.random() >= 0.25:
-            return await self._publish(records)
-        cut = self.chance.randrange(len(records))
-        if cut:
-            await self._publish(records[:cut])
-        raise NotAcknowledged(tuple(range(cut, len(records))), "KafkaTimeoutError")
-
-    async def commit(self, offsets):
-        await self.delay()
-        if self.chance.random() < 0.2:
-            raise KafkaTimeoutError
-        taken = set(self._parts.broker.taken)
-        for partition, offset in offsets.items():
-            assert {f"{partition.partition}-{n}" for n in range(offset)} <= taken, "committed before acknowledged"
-            assert self._revoking or offset >= self._parts.consumer.committed[partition], "a commit never goes back"
-        await self._commit(offsets)
-
-    async def finish(self, items):
-        await self.delay()
-        if self.chance.random() < 0.1:
-            raise Retryable("away")
-        await self._finish(items)
-
-    async def revoke(self):
-        """Take the partitions away and give them back, as a rebalance does."""
-        await self.delay()
-        self._parts.admission.close()
-        assert await self._parts.admission.drained(Deadline(5))
-        await self._parts.loop.release()
-        self._parts.consumer.positions = dict(self._parts.consumer.committed)
-        self._parts.admission.open()
-        self._parts.consumer.arrive()
-
-
-@pytest.mark.parametrize("revoking", [False, True], ids=["stable", "revoking"])
-@pytest.mark.parametrize("seed", range(75))
-async def test_whatever_fails_and_whenever_partitions_move_nothing_is_lost_or_committed_early(parts, seed, revoking):
-    """Without a revoke, nothing is sent twice."""
-    trouble, consumer = Trouble(parts, seed, revoking=revoking), parts.consumer
-
-    consuming = asyncio.create_task(consume(parts))
-    for _ in range(12):
-        consumer.arrive(one=trouble.chance.randrange(4), two=trouble.chance.randrange(3))
-        await trouble.delay()
-        if revoking and trouble.chance.random() < 0.3:
-            await trouble.revoke()
-    async with asyncio.timeout(10):
-        while consumer.committed != consumer.records:
-            await asyncio.sleep(0)
-            assert parts.failure.error is None, parts.failure.error
-            assert not consuming.done()
-    consuming.cancel()
-    expected = [f"{partition.partition}-{n}" for partition, end in consumer.records.items() for n in range(end)]
-    assert set(parts.broker.taken) == set(expected)
-    if not revoking:
-        assert sorted(parts.broker.taken) == sorted(expected)
-    assert_keys_in_order(parts.broker.taken, consumer.keys)
-
-
-def assert_keys_in_order(taken, keys):
-    """Check that what was published first of each record is in order, among the records of a key."""
-    seen = {}
-    for name in dict.fromkeys(taken):
-        partition, offset = map(int, name.split("-"))
-        key = partition, offset % keys
-        assert seen.get(key, -1) < offset, f"{name} was published after a later record of its key"
-        seen[key] = offset
