@@ -181,8 +181,8 @@ class Bench:
         known, last = len(self._ends), time.monotonic()
         while not all(number in self._ends for number in reversed(numbers)):
             for name, process in self._installation.processes.items():
-                if process.pid is None:
-                    raise SpratError(f"{name} died during the measurement: {process.last_exit or 'unknown reason'}")
+                if process.pid is None and process.last_exit:  # not one that is being restarted
+                    raise SpratError(f"{name} died during the measurement: {process.last_exit}")
             if self._reading is not None and self._reading.done():
                 self._reading.result()
             await asyncio.sleep(_CHECK_EVERY_S)
