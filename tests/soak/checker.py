@@ -123,7 +123,7 @@ def check(
     if audit_verify is None:
         report.not_checked.append("sprat audit verify")
     else:
-        _second_opinion(audit_verify, report)
+        second_opinion(audit_verify, report)
     return report
 
 
@@ -194,7 +194,8 @@ def _measure_growth(evidence: SoakEvidence, folder: Path, report: SoakReport) ->
         report.not_checked.append("growth of memory and file handles: too few texts or samples")
 
 
-def _second_opinion(command: Sequence[str], report: SoakReport) -> None:
+def second_opinion(command: Sequence[str], report: SoakReport) -> None:
+    """Add what another checker says, if its exit code is not 0."""
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         said = (ended.stdout + ended.stderr).strip().splitlines()

@@ -1,6 +1,7 @@
 """Faults planted into a soak run, each with what the checker has to say of it. They work on any run, real ones, too."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -95,9 +96,18 @@ def a_result_of_a_transaction_is_lost(run: SoakRun) -> None:
 
 
 @lie("text that nobody acknowledged, with neither all its Results nor a dead letter")
+def a_letter_of_a_prediction_stands_for_a_lost_text(run: SoakRun) -> None:
+    a_result_is_lost_of_a_text_that_nobody_acknowledged(run)
+    lost = next(each for each in run.texts if not any(ack["id"] == text_in(each)[1] for ack in run.acks))
+    place = {"sprat_origin_partition": str(lost.partition), "sprat_origin_offset": str(lost.offset)}
+    elsewhere = {"sprat_origin_topic": f"{run.prefix}.predictions.intent.v1"}
+    run.written.append(changed(letter(run), place | elsewhere))
+
+
+@lie("text that nobody acknowledged, with neither all its Results nor a dead letter")
 def a_result_is_lost_of_a_text_that_nobody_acknowledged(run: SoakRun) -> None:
     ack = ack_of(run, "text")
-    run.acks.remove(ack)
+    run.acks = [each for each in run.acks if each["id"] != ack["id"]]
     lost = results_of(run, ack)
     run.written = [record for record in run.written if record not in lost]
 
@@ -274,6 +284,25 @@ def a_text_of_deny_reaches_the_provider(run: SoakRun) -> None:
     run.provider[0]["texts"].append(hash_of(text_of(run, "soak-deny")["text"]).hex())
 
 
+@lie("text at the provider that may not leave")
+def a_text_that_says_deny_reaches_the_provider(run: SoakRun) -> None:
+    sent = {each for line in run.provider for each in line["texts"]}
+    said = [(each, (text_in(each)[2] or {}).get("text", 0)) for each in run.texts]
+    times = Counter(text for _, text in said)
+    there = next(each for each, text in said if times[text] == 1 and text and hash_of(text).hex() in sent)
+    run.texts[run.texts.index(there)] = changed(there, frontier="never")
+
+
+@lie("record that says that a text left which may not")
+def an_answer_holds_what_was_sent_of_deny(run: SoakRun) -> None:
+    answer = run.of_topic("frontier.answers")[0]
+    other = about_other(
+        run, "prediction", run.of_topic("predictions.intent")[0], ack_of(run, "text", tenant="soak-deny")
+    )
+    request = body(answer)["request"] | {"prediction": body(other)}
+    replace(run, answer, changed(answer, request=request, egress=None, sent="what left"))
+
+
 @lie("record that says that a text left which may not")
 def a_result_of_deny_has_left(run: SoakRun) -> None:
     result = answered(run, "soak-deny")
@@ -291,6 +320,11 @@ def the_audit_names_a_tenant_of_deny(run: SoakRun) -> None:
 @lie("call without a record in the audit")
 def a_call_is_not_in_the_audit(run: SoakRun) -> None:
     run.provider.append(run.provider[0])
+
+
+@lie("call without a record in the audit")
+def a_request_is_larger_than_its_record_says(run: SoakRun) -> None:
+    run.provider[0]["bytes"] = 10**6
 
 
 @lie("call without a record in the audit")

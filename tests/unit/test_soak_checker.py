@@ -1,15 +1,19 @@
 """The checker of a soak run finds every kind of fault, and takes nothing for one that is none."""
 
 import json
+import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
-from support.soak_lies import ALLOWED, LIES
-from support.soak_run import HonestRun, SoakRun
+from support.soak_lies import ALLOWED, LIES, changed, letter, replace, text_of
+from support.soak_run import ALLOW, DENY, HonestRun, SoakRun
+from tests.soak.checker import SoakReport, second_opinion
 from tests.soak.checks import CHECKS
-from tests.soak.contract import derived, hash_of, hashes_of
+from tests.soak.contract import asked_tasks, derived, hash_of, hashes_of, text_in
 from tests.soak.slopes import growth
+from tests.soak.topic_records import TopicRecord
 
 HONEST = HonestRun().run
 
@@ -64,6 +68,76 @@ def test_a_counter_ahead_of_its_topic_is_found_after_faults_too(run: SoakRun, tm
     assert "counters that differ from their topics" in run.judged(tmp_path, quiet=False).findings
 
 
+def test_a_broken_record_may_have_results_of_its_known_tasks(tmp_path: Path) -> None:
+    made = HonestRun()
+    text = made._text("broken", "b-2", ALLOW, tasks=("intent", "ner"))
+    made.run.acks[-1]["tasks"] = ["intent"]  # the options of `ner` are wrong
+    made._result(text, "intent", requested=["intent"])
+    made._broken(text)
+    assert made.run.judged(tmp_path, quiet=False).findings == {}
+    made.run.written.remove(made.run.of_topic("results.intent")[-1])
+    assert {*made.run.judged(tmp_path, quiet=False).findings} == {"pair without a Result"}
+
+
+def test_only_what_is_too_large_may_lose_its_value(run: SoakRun, tmp_path: Path) -> None:
+    without = letter(run)._replace(value=None)
+    replace(run, letter(run), without)
+    assert {*run.judged(tmp_path).findings} == {"dead letter that is not the record as it was"}
+    replace(run, without, changed(without, {"sprat_error_code": "too_large"}))
+    assert run.judged(tmp_path).findings == {}
+
+
+def test_a_report_says_what_it_could_not_check(run: SoakRun, tmp_path: Path) -> None:
+    same = json.dumps(text_of(run, ALLOW) | {"tenant": DENY}).encode()
+    run.texts = [each._replace(value=same) if b"soak-deny" in (each.value or b"") else each for each in run.texts]
+    run.metrics = []
+    said = run.judged(tmp_path).not_checked
+    assert {each.partition(":")[0] for each in said} == {
+        "texts that may not leave",
+        "counters",
+        "growth of memory and file handles",
+    }
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_second_opinion_counts(code: int) -> None:
+    report = SoakReport()
+    second_opinion([sys.executable, "-c", f"print('no_call 3@4'); exit({code})"], report)
+    assert report.ok == (code == 0)
+    assert ("no_call 3@4" in report.as_json()) == (code == 1)
+
+
+BINARY = {"ce_id": "7", "ce_source": "/crm"}
+STRUCTURED = {"content-type": "application/cloudevents+json; charset=UTF-8"}
+TEXT = {"text": "hello you", "tasks": {"intent": {}}}
+EVENT = {"specversion": "1.0", "id": "7", "source": "/crm"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "value", "expected"),
+    [
+        (BINARY, TEXT, ("/crm", "7", TEXT)),
+        ({"CE_ID": "7", "CE_Source": "/crm"}, TEXT, ("/crm", "7", TEXT)),
+        ({}, TEXT, ("/soak.texts.v1/3", "41-5", TEXT)),
+        (STRUCTURED, EVENT | {"data": TEXT}, ("/crm", "7", TEXT)),
+        (STRUCTURED, EVENT | {"data": json.dumps(TEXT)}, ("/crm", "7", TEXT)),
+        (STRUCTURED, EVENT | {"data_base64": b64encode(json.dumps(TEXT).encode()).decode()}, ("/crm", "7", TEXT)),
+        (STRUCTURED, EVENT | {"data_base64": "no base64"}, ("/crm", "7", None)),
+        ({}, EVENT | {"data": TEXT}, ("/crm", "7", TEXT)),
+        (BINARY, [TEXT], ("/crm", "7", None)),
+    ],
+)
+def test_a_text_has_the_id_that_the_contract_gives_it(headers, value, expected) -> None:
+    encoded = tuple((name, each.encode()) for name, each in headers.items())
+    assert text_in(TopicRecord("soak.texts.v1", 3, 41, 5, None, json.dumps(value).encode(), encoded)) == expected
+
+
+def test_a_task_that_is_null_or_unknown_is_not_asked_for() -> None:
+    tasks = {"ner": {}, "intent": {}, "translation": None, "dance": {}}
+    assert asked_tasks({"tasks": tasks}, frozenset({"intent", "ner", "translation"})) == "intent,ner"
+    assert asked_tasks({"tasks": "intent"}, frozenset({"intent"})) == asked_tasks(None, frozenset()) == ""
+
+
 def test_a_text_is_found_in_the_body_of_a_request() -> None:
     body = '{"messages": [{"content": "choose"}, {"content": "{\\"text\\": \\"what is my bal\\u00e4nce\\"}"}]}'
     assert hash_of("what is my balänce").hex() in hashes_of(body.encode())
@@ -97,6 +171,19 @@ def test_what_grows_by_design_is_reported_and_not_judged(process: str) -> None:
     (memory,) = growth(samples(process, rss=100), TEXTS_AT_MS)
     assert round(memory.per_100k) == 10_000_000
     assert not memory.is_judged
+
+
+def test_what_fills_at_first_is_no_slope() -> None:
+    filled = [sample | {"rss": min(sample["at"] * 1_000_000, 90_000_000)} for sample in samples("router", rss=0)]
+    (memory,) = growth(filled, TEXTS_AT_MS)
+    assert (memory.is_judged, memory.per_100k) == (True, 0)
+
+
+def test_a_process_that_was_started_again_begins_anew() -> None:
+    again = [sample | {"pid": 8 if sample["at"] > 200 else 7} for sample in samples("router", rss=100)]
+    first, second = growth(again, TEXTS_AT_MS)
+    assert first.last < second.first
+    assert growth(samples("router", rss=100)[::10], TEXTS_AT_MS)[0].is_judged is False, "too few samples"
 
 
 def test_a_short_run_says_nothing_of_growth() -> None:
