@@ -30,7 +30,6 @@ BROKER = "kafka.Kafka"
 _START_TIMEOUT_S = 60
 _ARCHIVE_TIMEOUT_S = 120
 _FORMAT_TIMEOUT_S = 60
-_CHECKPOINT = "bootstrap.checkpoint"
 _IDENTITY = "meta.properties"
 _COPIES = 3
 """Of each record, where there are so many brokers."""
@@ -65,11 +64,13 @@ class BrokerFiles:
     def format_storage(self, log_dir: Path, cluster_id: str, node_id: int = 1) -> None:
         """Format a storage as Kafka's tool does, without a second JVM (0.8 s).
 
-        The tool writes two files: the checkpoint with the features of this Kafka version, equal for all storages, and
+        The tool writes two files: a checkpoint with the features of this Kafka version, equal for all storages, and
         the ids of this one. `meta.properties` comes last, since `is_formatted` looks for it.
         """
-        private.make_folder(log_dir)
-        private.write(log_dir / _CHECKPOINT, (self.template / _CHECKPOINT).read_bytes())
+        for file in filter(Path.is_file, self.template.rglob("*")):  # 4.4 has it in a folder
+            copy = log_dir / file.relative_to(self.template)
+            private.make_folder(copy.parent)
+            private.write(copy, file.read_bytes())
         private.write_text(
             log_dir / _IDENTITY,
             f"version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={new_id()}\n",
@@ -84,11 +85,11 @@ def prepare(on_progress: OnProgress = discard_progress) -> BrokerFiles:
     """
     class_path = jars.class_path(on_progress)
     folder = jars.kafka_dir()
-    files = BrokerFiles(class_path, folder / "template", folder / f"{_runtime()}-{_fingerprint(class_path)}.aot")
-    if _has_template(files.template) and files.archive.exists():
+    files = BrokerFiles(class_path, folder / "formatted", folder / f"{_runtime()}-{_fingerprint(class_path)}.aot")
+    if files.template.is_dir() and files.archive.exists():
         return files
     with jars.locked(folder):
-        if not _has_template(files.template):
+        if not files.template.is_dir():
             _make_template(files.template, class_path)
         if not files.archive.exists():
             on_progress("preparing fast starts of the broker, once (about 8 s; may be interrupted)")
@@ -179,10 +180,6 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\")
 
 
-def _has_template(template: Path) -> bool:
-    return (template / _CHECKPOINT).is_file()
-
-
 def _make_template(template: Path, class_path: str) -> None:
     """Format a storage with Kafka's own tool and keep what all new storages share.
 
@@ -201,10 +198,11 @@ def _make_template(template: Path, class_path: str) -> None:
         )
         if done.returncode != 0:
             raise LocalError(f"Kafka's storage cannot be formatted:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        template.mkdir(parents=True, exist_ok=True)
-        part = template / f"{_CHECKPOINT}.part"
-        shutil.copyfile(folder / "log" / _CHECKPOINT, part)
-        part.replace(template / _CHECKPOINT)
+        (folder / "log" / _IDENTITY).unlink()
+        part = template.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)  # an interrupted run leaves an incomplete one
+        shutil.copytree(folder / "log", part)
+        part.replace(template)
 
 
 def _runtime() -> str:
