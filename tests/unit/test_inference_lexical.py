@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sprat_inference import ngrams
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator
 from sprat_inference.lexical import LEXICAL_FILE, LexicalModel, LexicalStage
@@ -41,6 +42,12 @@ def test_word_by_word_the_ngrams_are_the_same_in_the_same_order(texts):
     for one, other in zip(vars_of(together), vars_of(word_by_word), strict=True):
         assert one.dtype == other.dtype
         assert one.tobytes() == other.tobytes()
+
+
+def test_long_words_are_not_remembered():
+    before = ngrams._remembered.cache_info().currsize
+    read_few_ngrams(["y" * 33, "z" * 32])
+    assert ngrams._remembered.cache_info().currsize == before + 1
 
 
 def test_a_text_has_its_words_its_pairs_and_the_parts_of_each_word():

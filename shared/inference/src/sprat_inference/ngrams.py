@@ -31,6 +31,8 @@ _MIX: Final = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)
 _PAIR: Final = 3
 _64_BITS: Final = (1 << 64) - 1
 _REMEMBERED: Final = 10_000
+_LONGEST_REMEMBERED: Final = 32
+"""So many words of at most so many characters: longer ones fill the memory, and seldom come again."""
 
 Hashes = NDArray[np.uint32]
 Integers = NDArray[np.int64]
@@ -99,7 +101,10 @@ def read_few_ngrams(texts: Sequence[str]) -> NGrams:
     hashes: list[bytes] = []
     counts: list[int] = []
     for text in texts:
-        words = [_of_word(word) for word in _WORDS.findall(text.lower())]
+        words = [
+            _remembered(word) if len(word) <= _LONGEST_REMEMBERED else _of_word(word)
+            for word in _WORDS.findall(text.lower())
+        ]
         pairs = array("I", [_hash(one.value * _PAIR + next.value) >> _HALF for one, next in pairwise(words)])
         whole = [*(word.itself for word in words), pairs.tobytes()]
         parts = [word.parts[size] for size in range(len(PART_SIZES)) for word in words]
@@ -120,7 +125,6 @@ class _Word(NamedTuple):
     """uint32, of each size."""
 
 
-@lru_cache(_REMEMBERED)
 def _of_word(word: str) -> _Word:
     codes = [_hash(ord(letter) + 1) for letter in f" {word} "]
 
@@ -138,6 +142,9 @@ def _of_word(word: str) -> _Word:
         packed(hashed(start, start + size) + size for start in range(len(codes) - size + 1)) for size in PART_SIZES
     )
     return _Word(value, packed([value + _PAIR]), tuple(parts))
+
+
+_remembered = lru_cache(_REMEMBERED)(_of_word)
 
 
 def _hash(value: int) -> int:
