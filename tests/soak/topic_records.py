@@ -53,8 +53,7 @@ class TopicReader:
         """Yield the records of the topics, each partition in its order.
 
         Raises:
-            TimeoutError: a partition does not answer; it is named.
-            KafkaException: Kafka refuses.
+            TimeoutError: a partition cannot be read; it is named, with what Kafka said last.
         """
         consumer = Consumer(self._settings)
         try:
@@ -62,18 +61,18 @@ class TopicReader:
             waiting = {(topic, partition) for topic in topics for partition in described[topic].partitions}
             assigned = []
             for topic, partition in sorted(waiting):
-                low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_S)
+                low = _first_offset(consumer, TopicPartition(topic, partition))
                 if low:
                     self.removed[topic, partition] = low
                 assigned.append(TopicPartition(topic, partition, low))
             consumer.assign(assigned)
-            heard = time.monotonic()
+            heard, said = time.monotonic(), "nothing came"
             while waiting:
                 messages = consumer.consume(_BATCH, timeout=0.1)
                 if messages:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > SILENCE_S:
-                    raise TimeoutError(f"not read to their ends within {SILENCE_S:.0f} s: {sorted(waiting)}")
+                    raise TimeoutError(f"not read to their ends within {SILENCE_S:.0f} s: {sorted(waiting)}: {said}")
                 for message in messages:
                     error = message.error()
                     if error is None:
@@ -82,10 +81,24 @@ class TopicReader:
                         place = _place(message)
                         self.ends[place] = cast("int", message.offset())
                         waiting.discard(place)
-                    elif not error.retriable():
-                        raise KafkaException(error)
+                    else:  # a leader may have changed: librdkafka looks for the next one
+                        said = error.str()
         finally:
             consumer.close()
+
+
+def _first_offset(consumer: Consumer, place: TopicPartition) -> int:
+    """Return the first offset that stands there; a leader that has just been elected is asked again."""
+    deadline = time.monotonic() + SILENCE_S
+    while True:
+        try:
+            low, _ = consumer.get_watermark_offsets(place, timeout=SILENCE_S)
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{place.topic} {place.partition} does not answer: {error}") from None
+            time.sleep(0.2)
+        else:
+            return low
 
 
 def _record(message: Message) -> TopicRecord:
