@@ -51,13 +51,14 @@ class Narrator:
 
     def __init__(self, file: Path) -> None:
         self._began = time.monotonic()
-        self._stream = file.open("a", encoding="utf-8", buffering=1)
+        self._file = file
 
     def __call__(self, line: str) -> None:
         """Say a line."""
         said = f"{time.monotonic() - self._began:7.1f} s  {line}"
         print(said, flush=True)
-        self._stream.write(said + "\n")
+        with self._file.open("a", encoding="utf-8") as lines:
+            lines.write(said + "\n")
 
     def notice(self, notice: Notice) -> None:
         """Say what the installation reports, but for the logs of its services, which have files of their own."""
@@ -109,6 +110,7 @@ def soak(seed: int, texts: int, minutes: float, folder: Path, *, brokers: int, f
     (folder / "plan.json").write_text(json.dumps([asdict(fault) for fault in planned], indent=1), "utf-8")
     began = time.monotonic()
     with ExitStack() as stack:
+        stack.callback(log.close)
         installation, proxied = stack.enter_context(running(folder, place, brokers, tell))
         tell(f"{brokers} brokers and {', '.join(installation.processes)} run; {len(planned)} faults are planned")
         names = installation.topics
