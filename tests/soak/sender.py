@@ -63,10 +63,6 @@ class AcknowledgementLog:
             self._stream.flush()
 
     def close(self) -> None:
-        """Write no more."""
-        self._stream.close()
-
-    def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._stream.close()
