@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.__main__ import soak
+from tests.soak.run import soak
 
 SEED, TEXTS, MINUTES = 2, 3_000, 2.0
 
