@@ -15,8 +15,8 @@ POLICY: Final = {
     "tasks": {"intent": {"out_of_scope": "keep"}},
     "regions": {"local": ["127.0.0.1", "localhost"]},
     "tenants": {
-        ALLOW: {"frontier": "allow", "regions": ["local"], "deadline_ms": 20_000},
-        REDACT: {"frontier": "redact", "regions": ["local"], "deadline_ms": 20_000},
+        ALLOW: {"frontier": "allow", "regions": ["local"], "deadline_ms": 60_000},
+        REDACT: {"frontier": "redact", "regions": ["local"], "deadline_ms": 60_000},
         DENY: {"frontier": "deny"},
     },
 }
