@@ -34,8 +34,10 @@ class SteadyBacklog:
         self._results = Consumer(client | {"group.id": "nobody", "enable.auto.commit": False, "fetch.wait.max.ms": 50})
         partitions = range(installation.topics.partitions)
         self._places = [TopicPartition(self._texts, each) for each in partitions]
-        ends = [TopicPartition(installation.topics.results(TASK), each, 0) for each in partitions]
-        self._results.assign(ends)
+        results = [TopicPartition(installation.topics.results(TASK), each) for each in partitions]
+        for each in results:
+            each.offset = self._results.get_watermark_offsets(each)[1]  # earlier ones are of no text of this backlog
+        self._results.assign(results)
         self.unanswered = 0
 
     def fill(self, unanswered: int) -> None:
