@@ -39,7 +39,8 @@ def written() -> set[str]:
     paths = [path for path in sources("contracts", "shared", "services") if "src" in path.parts]
     made = {code for path in paths for call in calls(path, "Rejected", "TextWarning") for code in codes(call)}
     chosen = {code for path in paths if any(calls(path, "Rejected")) for code in chosen_codes(tree(path))}
-    return made | chosen | codes(tree(ROOT / "contracts/src/sprat_contracts/wire.py"))
+    wire = (ROOT / "contracts/src/sprat_contracts" / name for name in ("wire.py", "wire_errors.py"))
+    return made | chosen | {code for path in wire for code in codes(tree(path))}
 
 
 def chosen_codes(module: ast.Module) -> set[str]:
