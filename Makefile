@@ -11,7 +11,7 @@ MEMBERS := contracts $(SHARED:%=shared/%) $(SERVICES:%=services/%)
 # Where it is set, each of the hundreds of programs that tests start compiles all of Sprat, and pytest all tests, anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-scaling bench-train bench-guarantee bench-guard bench-latency bench-door bench-check bench-peers bench-runtimes soak train-intent train-ner train-translation generate clean
+.PHONY: help setup check types test test-long test-attacks test-observability test-containers test-kubernetes test-deploy test-clients test-page test-models test-llm mutants wheels lock sbom audit images docs pictures demo compose-demo up bench bench-models bench-languages bench-sizing bench-scaling bench-train bench-guarantee bench-guard bench-latency bench-floor bench-door bench-check bench-peers bench-runtimes soak train-intent train-ner train-translation generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -185,6 +185,9 @@ bench-guard: $(STAMP) $(KAFKA) ## how rare are false alarms of reviews, and how 
 
 bench-latency: $(STAMP) $(KAFKA) ## where one text's time goes, at three loads: docs/figures/latency.json and docs/images/latency.png; SPRAT_DATA as above; three minutes
 	$(BIN)/python -m tests.bench.latency
+
+bench-floor: $(STAMP) $(KAFKA) ## what two hops over Kafka cost at least, and what Sprat adds, in turns: docs/figures/floor.json; SPRAT_DATA as above; six minutes
+	$(BIN)/python -m tests.bench.floor
 
 bench-door: $(STAMP) $(KAFKA) ## the HTTP door beside a Kafka client at two loads, ten open pages, 2,000 open waits, kills under load; seven minutes
 	$(BIN)/python -m tests.bench.door $(if $(JSON),--json $(JSON))

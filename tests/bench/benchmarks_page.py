@@ -93,6 +93,7 @@ def generated() -> dict[str, str]:
         "peers": speed_tables.peers(peers),
         "peers-killed": speed_tables.peers_killed(peers),
         "latency": speed_tables.latency(read("latency")),
+        "floor": _floor(),
         "runtimes": speed_tables.runtimes(read("runtimes")),
         "intent": model_tables.intent(models["intent"]),
         "levels-intent": model_tables.levels(levels, "intent"),
@@ -116,6 +117,13 @@ def generated() -> dict[str, str]:
         **speed_tables.sizing(read("sizing")),
         **scaling_tables.scaling(read),
     }
+
+
+def _floor() -> str:
+    try:
+        return speed_tables.floor(read("floor"))
+    except FileNotFoundError:
+        return "Not measured yet: `make bench-floor`."
 
 
 def _measured() -> str:

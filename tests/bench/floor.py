@@ -1,13 +1,15 @@
-"""What two hops over Kafka cost at least, and what Sprat adds to them. `python -m tests.bench.floor --data DIR`.
+"""What two hops over Kafka cost at least, and what Sprat adds to them. `make bench-floor`.
+
+    python -m tests.bench.floor --data DIR [--rates 30,60,150] [--seconds 15] [--rounds 3] [--json FILE]
 
 The floor: two processes of 20 lines (`bare_hop.py`) that hand JSON on with idempotent producers, acknowledgements of
 all replicas and commits. Both ways run in turns at the same rates, on the same broker and cores, with the same texts
-and an open load; the time in the model is what the service notes in its Predictions.
+and an open load; the time in the model is what the service notes in its Predictions. A backlog of all texts shows the
+CPU of full batches, and the model alone that of its part. Saves docs/figures/floor.json.
 """
 
 import argparse
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -30,9 +32,11 @@ from sprat_local.bench.resources import ProcessMeter, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText
 from sprat_local.installation.lifecycle import Installation
 from tests.bench.arguments import write_json
+from tests.bench.bare_model import BareModel
+from tests.bench.benchmarks_page import save
 from tests.bench.latency import predictions
 from tests.bench.machine import machine_facts
-from tests.bench.stream_cost import TASK, clinc150_texts, measure_backlog
+from tests.bench.stream_cost import TASK, clinc150_texts
 
 HOPS: Final = ("first hop", "second hop")
 WITHIN_S: Final = 30.0
@@ -74,6 +78,12 @@ class BarePath:
         finally:
             await admin.close()
 
+    async def backlog_cpu_s(self, values: Sequence[bytes], hops: ProcessMeter) -> dict[str, float]:
+        """Publish all values at once; return the CPU seconds of each process until all have arrived."""
+        before = hops.cpu_s()
+        await self.send(values, [0.0] * len(values))
+        return {name: used - before[name] for name, used in hops.cpu_s().items() if name in HOPS}
+
     async def send(self, values: Sequence[bytes], due: Sequence[float]) -> list[float]:
         """Publish each value when it is due; return the milliseconds until each arrives.
 
@@ -106,20 +116,52 @@ class BarePath:
         return [1000 * (arrived[str(place).encode()] - at) for place, at in enumerate(scheduled)]
 
 
+def middle_of(costs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each name's values."""
+    return {name: median(each[name] for each in costs) for name in costs[0]}
+
+
 def measure(texts: Sequence[str], rates: Sequence[float], seconds: float, rounds: int) -> dict[str, Any]:
-    """Measure both ways at each rate, in turns."""
+    """Measure both ways with full batches and at each rate, in turns; the last rate is half of the saturation."""
     machine = machine_facts(TASK)
+    asked = [BenchText(text, "en", None) for text in texts]
+    model = BareModel(TASK, asked, {})
+    alone = median(model.run(count=len(asked)).cpu_s_per_1000 for _ in range(rounds))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         installation = stack.enter_context(Installation(bench_options(TASK, Path(folder))))
         bare = BarePath(installation)
         asyncio.run(bare.create())
         hops = ProcessMeter(stack.enter_context(bare.hops()))
-        asked = [BenchText(text, "en", None) for text in texts]
         sprat = meter_of(installation)
-        saturation = asyncio.run(measure_backlog(installation, asked, sprat)).texts_per_s
-        print(f"saturation {saturation:.0f} texts/s", flush=True)
-        loads = asyncio.run(_all(installation, bare, hops, sprat, asked, (*rates, saturation / 2), seconds, rounds))
-    return {"machine": machine, "saturation_per_s": saturation, "seconds": seconds, "rounds": rounds, "loads": loads}
+        backlog = asyncio.run(_backlogs(installation, bare, hops, sprat, asked, rounds))
+        backlog["cpu_ms_per_text"]["model"] = alone
+        half = backlog["texts_per_s"] / 2
+        loads = asyncio.run(_all(installation, bare, hops, sprat, asked, (*rates, half), seconds, rounds))
+    return {"machine": machine, "backlog": backlog, "seconds": seconds, "rounds": rounds, "loads": loads}
+
+
+async def _backlogs(
+    installation: Installation,
+    bare: BarePath,
+    hops: ProcessMeter,
+    sprat: ProcessMeter,
+    asked: Sequence[BenchText],
+    rounds: int,
+) -> dict[str, Any]:
+    """Return how fast Sprat ends a backlog, and the CPU of each process of both ways."""
+    messages, texts = BenchMessages(asked, TASK, installation.models[TASK]), len(asked)
+    values = [each.value for each in messages.records(range(texts))]
+    costs: list[dict[str, float]] = []
+    rates = []
+    async with Bench(installation, TASK, messages) as bench:
+        for _ in range(rounds):
+            floor = await bare.backlog_cpu_s(values, hops)
+            load = await bench.measure_backlog(texts, sprat)
+            rates.append(load.texts_per_s)
+            costs.append({name: 1000 * used / texts for name, used in (floor | load.cpu_s).items()})
+    figures = {"texts": texts, "texts_per_s": median(rates), "cpu_ms_per_text": middle_of(costs)}
+    print(f"backlog {figures}", flush=True)
+    return figures
 
 
 async def _all(
@@ -158,7 +200,7 @@ async def _all(
                         "cpu_ms_per_text": floor_cpu | cpu,
                     }
                 )
-            loads.append(_load(rate, round(rate * seconds), turns))
+            loads.append(load_of(rate, round(rate * seconds), turns))
     return loads
 
 
@@ -166,13 +208,12 @@ def _per_text(before: dict[str, float], after: dict[str, float], texts: int) -> 
     return {name: 1000 * (used - before[name]) / texts for name, used in after.items()}
 
 
-def _load(rate: float, texts: int, turns: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the medians of the rounds."""
-    middle = lambda *path: median(_at(turn, path) for turn in turns)  # noqa: E731 - short, and used here alone
-    floor, sprat = ({q: middle(way, q) for q in ("p50", "p99")} for way in ("floor_ms", "sprat_ms"))
-    model = middle("model_ms")
+def load_of(rate: float, texts: int, turns: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the medians of the rounds, and the aim that they imply."""
+    floor, sprat = (middle_of([turn[way] for turn in turns]) for way in ("floor_ms", "sprat_ms"))
+    model = median(turn["model_ms"] for turn in turns)
     aim = floor["p50"] + model + P50_MORE_MS
-    cpu = {name: middle("cpu_ms_per_text", name) for name in turns[0]["cpu_ms_per_text"]}
+    cpu = middle_of([turn["cpu_ms_per_text"] for turn in turns])
     print(
         f"{rate:6.0f}/s ({texts} texts, {len(turns)} rounds): floor {floor['p50']:.1f} / {floor['p99']:.1f} ms, model "
         f"{model:.1f}, Sprat {sprat['p50']:.1f} / {sprat['p99']:.1f} (aim {aim:.1f} / {3 * aim:.1f})\n"
@@ -191,31 +232,23 @@ def _load(rate: float, texts: int, turns: Sequence[dict[str, Any]]) -> dict[str,
     }
 
 
-def _at(turn: Any, path: Sequence[str]) -> float:
-    for name in path:
-        turn = turn[name]
-    return float(turn)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("SPRAT_DATA"), help="folder of evaluation data")
     parser.add_argument("--rates", default="30,60,150", help="texts per second; half of the saturation comes last")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each rate, way and round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--json", type=Path, help="write the figures there, and leave the page as it is")
     options = parser.parse_args()
     if options.data is None:
-        print(
-            "SPRAT_DATA names no folder of evaluation data: python -m tests.bench.floor --data FOLDER", file=sys.stderr
-        )
+        print("SPRAT_DATA names no folder of evaluation data: make bench-floor SPRAT_DATA=FOLDER", file=sys.stderr)
         return 2
     rates = [float(each) for each in options.rates.split(",")]
     figures = measure(clinc150_texts(options.data), rates, options.seconds, options.rounds)
     if options.json:
         write_json(options.json, figures)
     else:
-        print(json.dumps(figures, indent=1))
+        save("floor", figures)
     return 0
 
 

@@ -39,6 +39,8 @@ RUNTIMES: Final = {
 }
 OWN: Final = "sprat-en-fast"
 """Sprat with the encoder that the peers have."""
+PLAIN: Final = "ctranslate2-32"
+"""The plain loop with the runtime that Sprat has."""
 SERVICE: Final = "intent"
 QUIET_CORES: Final = 0.3
 """Where other programs used more, no latency is stated."""
@@ -81,15 +83,64 @@ def _cost_of_a_text(figures: Figures, heads: list[str]) -> str:
     return lines(["CPU, milliseconds per text", "backlog", *heads], rows)
 
 
+def floor(figures: Figures) -> str:
+    """Return how far Sprat is from the bare path, at each rate and with full batches."""
+    about = (
+        f"CLINC150's test texts, the shipped `default`, {figures['rounds']} rounds of {figures['seconds']:g} s a rate; "
+        f"both ways in turns. {sentence(_MACHINE, figures['machine'])}"
+    )
+    rows = [
+        [
+            f"{load['per_s']:,.0f}",
+            _two(load["floor_ms"]),
+            f"{load['model_ms']:.1f}",
+            _two(load["sprat_ms"]),
+            _two(load["aim_ms"]),
+            *_beside_the_bare_path(load["cpu_ms_per_text"]),
+        ]
+        for load in figures["loads"]
+    ]
+    backlog = figures["backlog"]
+    rows.append(
+        [f"backlog, {backlog['texts_per_s']:,.0f}", *4 * ["–"], *_beside_the_bare_path(backlog["cpu_ms_per_text"])]
+    )
+    head = ["texts/s", "bare path, ms, p50 / p99", "in the model, ms", "Sprat, ms, p50 / p99", "aim, ms"]
+    head += ["CPU, ms a text: bare path", "router", "service", "Kafka"]
+    return parts(about, lines(head, rows), "\n".join(f"- {line}" for line in _full_batches(backlog["cpu_ms_per_text"])))
+
+
+def _beside_the_bare_path(cpu: Mapping[str, float]) -> list[str]:
+    return [f"{each:.2f}" for each in (bare_path(cpu), *(cpu[name] for name in ("router", SERVICE, "kafka")))]
+
+
+def bare_path(cpu: Mapping[str, float]) -> float:
+    """Return the CPU of the bare path's processes: together they handle two records a text, as the router does."""
+    return cpu["first hop"] + cpu["second hop"]
+
+
+def _full_batches(cpu: Mapping[str, float]) -> Iterator[str]:
+    """Yield the aims for a backlog, and what was measured."""
+    router, beside = cpu["router"], cpu[SERVICE] - cpu["model"]
+    times = router / bare_path(cpu)
+    yield f"Router, full batches: {router:.2f} ms a text (aim 0.30), {times:.1f} times the bare path."
+    yield f"Service beside its model ({cpu['model']:.2f} ms alone), full batches: {beside:.2f} ms a text (aim 0.25)."
+
+
 def peers(figures: Figures) -> str:
     """Return the systems side by side."""
-    head = ["system; CLINC150, BANKING77", "texts per CPU second of the model's process", "of all processes and Kafka"]
+    head = [
+        "system; CLINC150, BANKING77",
+        "texts per CPU second of the model's process",
+        "of all processes",
+        "with Kafka",
+    ]
     head += ["p50 / p99 at half of its saturation, ms, at texts/s", "peak memory, MB", "start to first answer, s"]
     sets = list(figures["texts"])
     rows = [
         [
             system["title"],
             ", ".join(f"{1000 / _own_cpu(system, of):,.0f}" for of in sets),
+            ", ".join(f"{1000 / _ours_cpu(system, of):,.0f}" for of in sets),
             ", ".join(f"{1000 / _all_cpu(system, of):,.0f}" for of in sets),
             ", ".join(_half(system[of]) for of in sets),
             f"{system['memory_mb'][SERVICE]:,.0f}",
@@ -119,6 +170,10 @@ def _compared(figures: Figures) -> Iterator[str]:
     """Yield which peers need less CPU than Sprat, and why times are missing."""
     own = figures["systems"][OWN]
     rivals = [system for name, system in figures["systems"].items() if not name.startswith("sprat")]
+    if PLAIN in figures["systems"]:
+        plain = figures["systems"][PLAIN]
+        times = ", ".join(f"{_ours_cpu(plain, of) / _ours_cpu(own, of):.2f}" for of in figures["texts"])
+        yield f"Texts per CPU second with router and Redis, Kafka apart: {times} times {plain['title']} (aim 1.2)."
     for of in figures["texts"]:
         for what, needed in (("its service", _own_cpu), ("all its processes and Kafka", _all_cpu)):
             times = {each["title"]: needed(own, of) / needed(each, of) for each in rivals}
@@ -251,9 +306,14 @@ def is_quiet(figures: Figures) -> bool:
     return bool(figures["others_cores"] <= QUIET_CORES)
 
 
+def _ours_cpu(system: Figures, of: str) -> float:
+    """Return CPU seconds per 1,000 texts of all processes of a system."""
+    return float(sum(system[of]["cpu_s_per_1000"].values()))
+
+
 def _all_cpu(system: Figures, of: str) -> float:
     """Return CPU seconds per 1,000 texts of all processes of a system, and of Kafka."""
-    return float(sum(system[of]["cpu_s_per_1000"].values()) + system[of]["broker_cpu_s_per_1000"])
+    return _ours_cpu(system, of) + float(system[of]["broker_cpu_s_per_1000"])
 
 
 def _half(figures: Figures) -> str:

@@ -45,17 +45,24 @@ def test_a_peer_that_needs_less_cpu_is_named_with_how_much_less():
     assert "BANKING77, `en-fast`, its service: no peer needs less CPU." in table
 
 
+def test_beside_the_plain_loop_with_the_same_runtime_the_cpu_of_kafka_does_not_count():
+    given = figures(others=0.0)
+    given["systems"]["ctranslate2-32"] = given["systems"].pop("rival")
+
+    assert "with router and Redis, Kafka apart: 0.67, 1.80 times a rival (aim 1.2)." in speed_tables.peers(given)
+
+
 def test_on_a_quiet_machine_times_are_stated():
     table = speed_tables.peers(figures(others=0.1))
 
-    assert "| a rival | 2,000, 250 | 667, 200 | 12 / 46 at 50, 12 / 46 at 50 | 180 | 1.5 |" in table
+    assert "| a rival | 2,000, 250 | 1,000, 222 | 667, 200 | 12 / 46 at 50, 12 / 46 at 50 | 180 | 1.5 |" in table
     assert "stated only where" not in table
 
 
 def test_beside_busy_programs_no_time_is_stated_and_the_page_says_why():
     table = speed_tables.peers(figures(others=0.9))
 
-    assert "| a rival | 2,000, 250 | 667, 200 | –, – | 180 | – |" in table
+    assert "| a rival | 2,000, 250 | 1,000, 222 | 667, 200 | –, – | 180 | – |" in table
     assert "Times are stated only where other programs used at most 0.3 cores." in table
     assert "Other programs used 0.9 to 0.9 of its cores meanwhile." in table
 
