@@ -192,7 +192,7 @@ bench-floor: $(STAMP) $(KAFKA) ## what two hops over Kafka cost at least, and wh
 bench-door: $(STAMP) $(KAFKA) ## the HTTP door beside a Kafka client at two loads, ten open pages, 2,000 open waits, kills under load; seven minutes
 	$(BIN)/python -m tests.bench.door $(if $(JSON),--json $(JSON))
 
-bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the committed ones; three minutes; CHECK=--update commits to the new ones
+bench-check: $(STAMP) $(KAFKA) ## has a change cost speed? ratios against the committed ones; four minutes; CHECK=--update commits to the new ones
 	$(BIN)/python -m tests.bench.check $(CHECK)
 
 # Each peer has an environment of its own in the user's cache, eight gigabytes together.

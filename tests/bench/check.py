@@ -4,7 +4,7 @@
 
 Each figure is divided by one of a fixed workload that was measured beside it, so it holds on any machine, more or
 less: `check_baseline.json` states the ratios and how much worse each may be. A ratio that is worse is measured once
-more, with all others, and the better of both counts. Ends with 1 when one is still worse. Three minutes.
+more, with all others, and the better of both counts. Ends with 1 when one is still worse. Four minutes.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from typing import Final
 import ctranslate2
 import numpy as np
 
-from sprat_local.bench.measure import Bench
+from sprat_local.bench.measure import WARM_UP, Bench
 from sprat_local.bench.open_loop import poisson_arrivals
 from sprat_local.bench.options import bench_options
-from sprat_local.bench.resources import meter_of
+from sprat_local.bench.resources import ProcessMeter, meter_of
 from sprat_local.bench.texts import BenchMessages, BenchText, load_texts
 from sprat_local.installation.lifecycle import Installation
 from sprat_privacy import Detector, NameDetector, mask
@@ -33,6 +33,7 @@ from sprat_privacy.detectors.name_context import NameContext
 from sprat_privacy.detectors.tagger import Tagger
 from sprat_privacy.detectors.validators.suite import Validators
 from tests.bench.bare_model import BareModel
+from tests.bench.floor import HOPS, BarePath
 from tests.bench.peers.environments import ARTEFACT
 from tests.bench.privacy_quality import ARTEFACT as TAGGER
 
@@ -42,6 +43,10 @@ TEXTS: Final = 2000
 """In a backlog. Numbered, so that each is different."""
 ROUNDS: Final = 3
 HALF_LOAD_S: Final = 12.0
+EQUAL_PER_S: Final = 60.0
+"""Texts per second at which both ways are measured in turns …"""
+EQUAL_S: Final = 6.0
+"""… each for so many seconds a round."""
 MASKED: Final = 400
 BARE_TASKS: Final = {"intent": 2000, "ner": 800, "translation": 120}
 """Task → texts for its bare model."""
@@ -55,6 +60,9 @@ TITLES: Final = {
     "service's own work": "CPU of the intent service beyond its bare model ÷ fixed JSON",
     "router": "CPU of the router ÷ fixed JSON",
     "latency": "p50 at half load ÷ a fixed encoder",
+    "service, few texts": "CPU of the intent service at 60 texts/s ÷ the bare path",
+    "router, few texts": "CPU of the router at 60 texts/s ÷ the bare path",
+    "latency beyond the floor": "p50 at 60 texts/s beyond the bare path's ÷ a fixed encoder",
 }
 
 
@@ -149,33 +157,53 @@ def measure(folder: Path) -> dict[str, float]:
             rounds[f"{task} model"].append(models[task]() / encoder())
         rounds["masking"].append(masking() / encoder())
     with Installation(bench_options(TASK, folder)) as installation:
-        latency_s = asyncio.run(_through_the_stream(installation, texts, models[TASK], encoder, rounds))
-    rounds["latency"].append(1000 * latency_s / encoder())
+        bare = BarePath(installation)
+        asyncio.run(bare.create())
+        with bare.hops() as hops:
+            floor = bare, ProcessMeter(hops)
+            asyncio.run(_through_the_stream(installation, floor, texts, models[TASK], encoder, rounds))
     return {name: statistics.median(values) for name, values in rounds.items()}
 
 
 async def _through_the_stream(
     installation: Installation,
+    floor: tuple[BarePath, ProcessMeter],
     texts: Sequence[BenchText],
-    bare: Callable[[], float],
+    model: Callable[[], float],
     encoder: Callable[[], float],
     rounds: dict[str, list[float]],
-) -> float:
-    """Add the ratios of the intent model and the services; return the p50 at half of the saturation, in seconds."""
+) -> None:
+    """Add the ratios of the intent model, the services, and their latency."""
     messages, meter = BenchMessages(texts, TASK, installation.models[TASK]), meter_of(installation)
+    values = [each.value for each in messages.records(range(len(texts)))]
+    bare, hops = floor
     saturation = []
     async with Bench(installation, TASK, messages) as bench:
-        for _ in range(ROUNDS):
+        await bare.send(values[:WARM_UP], [0.0] * WARM_UP)
+        for number in range(ROUNDS):
             backlog = await bench.measure_backlog(len(texts), meter)
             saturation.append(backlog.texts_per_s)
-            model_s, json_s = await asyncio.to_thread(bare), fixed_json()
+            model_s, json_s = await asyncio.to_thread(model), fixed_json()
             rounds["intent model"].append(model_s / encoder())
             service = backlog.cpu_s_per_1000(TASK)
             rounds["service"].append(service / model_s)
             rounds["service's own work"].append(max(service - model_s, 0.01) / json_s)
             rounds["router"].append(backlog.cpu_s_per_1000("router") / json_s)
+            due = poisson_arrivals(EQUAL_PER_S, EQUAL_S, seed=number)
+            before, least_ms = hops.cpu_s(), statistics.median(await bare.send(values[: len(due)], due))
+            floor_s = used_since(before, hops.cpu_s(), *HOPS)
+            before, load = meter.cpu_s(), await bench.send(due)
+            rounds["service, few texts"].append(used_since(before, meter.cpu_s(), TASK) / floor_s)
+            rounds["router, few texts"].append(used_since(before, meter.cpu_s(), "router") / floor_s)
+            beyond_ms = 1000 * load.latency.p50 - least_ms
+            rounds["latency beyond the floor"].append(max(beyond_ms, 0.1) / encoder())
         load = await bench.send(poisson_arrivals(statistics.median(saturation) / 2, HALF_LOAD_S))
-    return load.latency.p50
+    rounds["latency"].append(1000 * load.latency.p50 / encoder())
+
+
+def used_since(before: Mapping[str, float], now: Mapping[str, float], *names: str) -> float:
+    """Return the CPU seconds that these processes have used together."""
+    return sum(now[name] - before[name] for name in names)
 
 
 def bare_model(task: str, count: int) -> Callable[[], float]:
