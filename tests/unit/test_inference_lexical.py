@@ -50,6 +50,16 @@ def test_long_words_are_not_remembered():
     assert ngrams._remembered.cache_info().currsize == before + 1
 
 
+@pytest.mark.parametrize(
+    ("texts", "by_words"), [(["my card"] * 16, True), (["my card"] * 17, False), (["y" * 2_001], False)]
+)
+def test_many_texts_and_long_ones_are_not_read_word_by_word(texts, by_words, monkeypatch):
+    read = []
+    monkeypatch.setattr(ngrams, "read_few_ngrams", read.append)
+    ngrams.ngrams_of(texts)
+    assert read == [texts] * by_words
+
+
 def test_a_text_has_its_words_its_pairs_and_the_parts_of_each_word():
     ngrams = read_ngrams(["my card"])
     # 2 words and 1 pair; parts of " my " of 3 (2) and of 4 (1), of " card " of 3 (4) and of 4 (3)
