@@ -7,8 +7,9 @@ import pytest
 from pydantic import SecretStr
 
 from sprat.base.keys import Keys
-from sprat.kafka.signatures import Signatures
+from sprat.kafka.signatures import Signatures, _covered
 from sprat_contracts import Record
+from sprat_contracts.headers import _layout, layout_of
 from support.metrics import Metrics
 from support.wire_records import signed
 
@@ -62,6 +63,19 @@ def test_what_it_signs_it_accepts() -> None:
 )
 def test_what_was_changed_is_not_accepted(change: Any) -> None:
     assert signatures(OLD).verdict(change(signed(RECORD, signatures(OLD)))) == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("headers", "kept"), [((("ce_a", b""),), 1), ((("ce_" + "a" * 1_024, b""),), 0), ((("", b""),) * 2_000, 0)]
+)
+def test_what_follows_from_few_short_names_of_headers_is_kept(headers: Any, kept: int) -> None:
+    caches = _covered, _layout
+    for each in caches:
+        each.cache_clear()
+    record = replace(RECORD, headers=headers)
+    signatures(OLD).verdict(replace(record, headers=(*headers, ("sprat_signature", b"v1=0"))))
+    layout_of(record.headers)
+    assert [each.cache_info().currsize for each in caches] == [kept, kept], "senders write any names, and as many"
 
 
 def test_bytes_that_move_from_one_part_to_the_next_make_another_record() -> None:

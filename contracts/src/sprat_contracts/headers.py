@@ -4,7 +4,7 @@ Kafka tells capitals from small letters. CloudEvents, W3C trace context and Spra
 does: `CE_ID`, `Content-Type`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -24,8 +24,7 @@ def header_name(name: str) -> str:
     return small if small.startswith(ATTRIBUTE) or small in _ANY_CASE else name
 
 
-MOST_KEPT: Final = 1_024
-"""So many characters the header names of a record may have for what follows from them to be kept: senders write any."""
+_MOST_KEPT: Final = 1_024
 
 
 class HeaderLayout(NamedTuple):
@@ -37,10 +36,15 @@ class HeaderLayout(NamedTuple):
     """Of the attributes of an event: header, attribute."""
 
 
+def may_be_kept(names: Sequence[str]) -> bool:
+    """Return whether what follows from the header names of a record may be kept: senders write any, and as many."""
+    return len(names) + sum(map(len, names)) <= _MOST_KEPT
+
+
 def layout_of(headers: Iterable[tuple[str, bytes | None]]) -> HeaderLayout | None:
     """Return the layout of a record's headers; None for one whose headers must be looked at one by one."""
     names = tuple([name for name, _ in headers])
-    return _layout(names) if sum(map(len, names)) <= MOST_KEPT else None
+    return _layout(names) if may_be_kept(names) else None
 
 
 @lru_cache(maxsize=256)

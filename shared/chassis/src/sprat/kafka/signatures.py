@@ -23,7 +23,7 @@ from sprat.base.settings import ServiceSettings
 from sprat.kafka.publisher import OutRecord
 from sprat.telemetry import signals
 from sprat_contracts.dead_letters import DEAD_LETTER_SIGNATURE, OWN_HEADERS, REPLAY_FOR, REPLAY_SIGNATURE, REPLAYS
-from sprat_contracts.headers import ATTRIBUTE, MOST_KEPT, header_name
+from sprat_contracts.headers import ATTRIBUTE, header_name, may_be_kept
 from sprat_contracts.wire import SIGNATURE, RecordContent
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def _signed_bytes(record: RecordContent, covers: Callable[[str], bool]) -> bytes
     Headers are sorted by name; those of one name keep their order, because the last one counts.
     """
     names = tuple([name for name, _ in record.headers])
-    covered = (_covered if sum(map(len, names)) <= MOST_KEPT else _covered.__wrapped__)(names, covers)
+    covered = (_covered if may_be_kept(names) else _covered.__wrapped__)(names, covers)
     parts = [_framed(record.topic.encode()), _framed(record.key), _framed(record.value)]
     for place, name in covered:
         parts += (name, _framed(record.headers[place][1]))
