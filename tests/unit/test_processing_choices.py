@@ -2,6 +2,7 @@
 
 import pytest
 
+from sprat.base.errors import Rejected
 from sprat.processing import batch_choices as choices
 from sprat.processing.batch_choices import BATCH_TOKENS
 from sprat.processing.handler import Emit, Outcome
@@ -16,6 +17,7 @@ STATES = {
     "decided": {"outcome": Outcome((EVENT,))},
     "published": {"outcome": Outcome((EVENT,)), "acknowledged_s": 1.0},
     "skipped": {"outcome": Outcome(skipped="older"), "acknowledged_s": 1.0},
+    "rejected": {"outcome": Outcome(rejected=Rejected("invalid_text", "text: empty")), "acknowledged_s": 1.0},
 }
 
 
@@ -74,10 +76,17 @@ def test_of_each_partition_what_precedes_the_first_unacknowledged_record_is_comm
     [
         (["1 a ?", "1 b published", "1 c missed"], True, [0, 2]),
         (["1 a ?", "1 b missed", "1 c published", "1 d ?", "2 a ?"], False, [0, 1]),
+        (["1 a ?", "1 b rejected"], False, [0]),
         (["1 a ?", "1 b skipped"], False, []),
         (["1 a ?", "1 b decided"], False, []),
     ],
-    ids=["open: all", "closed: what was overtaken", "what emits nothing overtakes nothing", "only published ones do"],
+    ids=[
+        "open: all",
+        "closed: what was overtaken",
+        "by a dead letter, too",
+        "what emits nothing overtakes nothing",
+        "only published ones do",
+    ],
 )
 def test_after_admission_has_closed_only_what_was_overtaken_is_answered(described, is_open, answered):
     assert places(choices.to_answer(items(*described), is_open=is_open)) == answered

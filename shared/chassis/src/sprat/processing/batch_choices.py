@@ -32,7 +32,7 @@ def overtaken(items: Sequence[WorkItem]) -> list[WorkItem]:
         if item.outcome is None:
             if item.partition in partitions:
                 late.append(item)
-        elif item.acknowledged_s is not None and item.outcome.events:
+        elif item.acknowledged_s is not None and (item.outcome.events or item.outcome.rejected is not None):
             partitions.add(item.partition)
     late.reverse()
     return late
