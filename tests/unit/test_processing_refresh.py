@@ -1,6 +1,7 @@
 """What the handler knows of other services: before a batch, or beside the records that do not need it."""
 
 import asyncio
+import gc
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from sprat.base.errors import Retryable
 from sprat.processing.batch_steps import Refresh
 from sprat.processing.handler import Outcome
+from sprat_contracts import Record
 from support.batch_parts import ONE, TWO, Answering, batch_parts, begun, consume, turns
 
 WAITING = 1
@@ -90,6 +92,31 @@ async def test_a_refresh_that_fails_lets_its_records_be_read_again_and_those_bef
     await (await begun(parts))
     assert parts.consumer.committed == {ONE: 1, TWO: 1}
     assert parts.broker.taken == ["2-0", "1-0"]
+
+
+async def test_after_an_attempt_that_failed_its_records_are_no_garbage_that_waits_to_be_collected(parts):
+    async def late():
+        try:
+            async with asyncio.timeout(0.001):
+                await parts.reading.ended.wait()
+        except TimeoutError:
+            raise Retryable("away") from None
+
+    parts.loop.steps.refresh = Refresh(late, lambda: False, waiting("now"))
+    gc.collect()
+    gc.disable()
+    try:
+        before = _records_in_memory()
+        parts.consumer.arrive(one=3)
+        await (await begun(parts))
+        assert ("seek", 1, 0) in parts.happened
+        assert _records_in_memory() == before
+    finally:
+        gc.enable()
+
+
+def _records_in_memory():
+    return sum(isinstance(each, Record) for each in gc.get_objects())
 
 
 async def test_a_record_that_waits_for_a_refresh_is_the_next_owners_after_a_revoke(parts):

@@ -81,6 +81,7 @@ class BatchLoop:
         except Retryable as error:
             await self._end_steps()
             await self.steps.hold(error)
+            error.__traceback__ = None  # its frames hold all records until the cycle with the failed task is collected
 
     async def _begin(self) -> None:
         """Begin what was polled: at once where that waits for nothing, since a task costs CPU; else beside the rest."""
