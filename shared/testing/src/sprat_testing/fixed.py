@@ -68,17 +68,21 @@ _VERSION = "f1ced00000000000"
 
 
 def card(task: str, labels: tuple[str, ...], file: TaskFile | None = None) -> Card:
-    """Return the card of a fixed model: an intent has these labels, a task from a file those of the file."""
+    """Return the card of a fixed model: an intent has these labels, a task from a file those of the file.
+
+    Other labels are another version: the router need not read again what it knows of one.
+    """
     named = labels if task == "intent" else None
     if file is not None and file.has_labels:
         named = tuple(file.labels)
+    label_set = None if named is None else label_set_hash(named)
     return Card(
         name=f"fixed-{task}",
-        version=_VERSION,
+        version=label_set or _VERSION,
         task=task,
         reader="fixed/1",
         labels=named,
-        label_set=None if named is None else label_set_hash(named),
+        label_set=label_set,
         languages=(),
         max_tokens=8192,
         licence="Apache-2.0",
@@ -98,14 +102,14 @@ def card(task: str, labels: tuple[str, ...], file: TaskFile | None = None) -> Ca
 
 
 @cache
-def thresholds(task: str, label_set: str | None, level: float | None) -> Thresholds:
+def thresholds(task: str, version: str, label_set: str | None, level: float | None) -> Thresholds:
     """Return thresholds by which every answer that is not more likely wrong than right reaches a level; None: none."""
     steps = () if level is None else (Step(accuracy=level, threshold=LEAST_THRESHOLD, kept=1, right=1),)
     draft = Thresholds(
         thresholds_version=_VERSION,
         task=task,
         model=f"fixed-{task}",
-        model_version=_VERSION,
+        model_version=version,
         label_set=label_set,
         right="what a test says",
         recommended_goal=recommended_goal(task),
@@ -117,7 +121,7 @@ def thresholds(task: str, label_set: str | None, level: float | None) -> Thresho
 def thresholds_of(card: Card, topics: Topics, level: float | None = LEVELS[-1]) -> Thresholds | None:
     """Return the thresholds of a fixed model; None where that of its task is not measured: personal data."""
     is_measured = topics.tasks.get(card.task) is not MaskedOutput
-    return thresholds(card.task, card.label_set, level) if is_measured else None
+    return thresholds(card.task, card.version, card.label_set, level) if is_measured else None
 
 
 class FixedSpecialist(SpecialistHandler):
@@ -126,6 +130,11 @@ class FixedSpecialist(SpecialistHandler):
     def __init__(self, topics: Topics, card: Card, answers: AnswersFile, default_language: str) -> None:
         super().__init__(topics, card, DEFAULT_MODEL, owns_from=0, default_language=default_language)
         self._answers = answers
+
+    def replace_card(self, card: Card) -> None:
+        """Answer by a card with other labels from now on."""
+        self.card = card
+        self._refs.clear()
 
     def declines(self, text: TextSubmitted, options: object) -> None:
         """Decline nothing by itself: a fixed answer may."""
@@ -199,13 +208,16 @@ class FixedModels:
         cards = [*(card(task, self._labels) for task in TASKS), *(card(task, (), file) for task, file in own.items())]
         await self._announce(context, cards)
         language = settings.default_language
-        handler = FixedHandler(tuple(FixedSpecialist(topics, each, self._answers, language) for each in cards))
+        specialists = {each.task: FixedSpecialist(topics, each, self._answers, language) for each in cards}
+        handler = FixedHandler(tuple(specialists.values()))
 
         async def announce_new_labels() -> None:
             """Announce labels that were given since: a frontier model may answer with announced labels only."""
             labels = self._answers.current().all_labels()
             if labels != self._labels:
-                await self._announce(context, [card("intent", labels)])
+                new = card("intent", labels)
+                await self._announce(context, [new])
+                specialists["intent"].replace_card(new)
                 self._labels = labels
 
         loop = context.batch_loop(handler, refresh=Refresh(announce_new_labels))
