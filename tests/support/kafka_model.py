@@ -28,7 +28,7 @@ FAULTS: Final = {
     "commit late": 0.03,
     "commit fails": 0.1,
     "poll fails": 0.003,
-    "polled records dropped": 0.003,
+    "polled records dropped": 0.03,
     "killed": 0.002,
     "frozen": 0.002,
     "rebalance": 0.3,
