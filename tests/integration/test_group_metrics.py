@@ -220,8 +220,8 @@ async def test_only_what_a_retired_model_still_owns_counts(kafka, topics, metric
         await withdraw(settings.kafka.client(), settings.kafka, "intent", "hr", SIGNATURES)
         texts = [b'{"text": "Where is my parcel?", "tasks": {"intent": {}}}'] * 5
         await publish(at, topics.texts, texts, partition=0)
-        # Of a group that reads nothing all texts count, so that the measurement is known to be a later one. The router has
-        # read the withdrawal before it commits the texts; a measurement that was in progress then still counts all.
+        # Of a group that reads nothing all texts count, so that the measurement is known to be a later one. The router
+        # has read the withdrawal before it commits the texts; a measurement in progress then still counts all.
         await eventually(
             lambda: (
                 metrics.value(LAG, group=f"{topics.prefix}.crm") == 8
