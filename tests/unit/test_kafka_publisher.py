@@ -130,6 +130,24 @@ async def test_after_a_refused_record_a_new_producer_sends_it_and_the_old_one_is
     assert publisher.producers == [refused, renewed], "once"
 
 
+async def test_what_a_former_producer_holds_is_not_overtaken_by_a_later_record():
+    publisher = Publishing(b=8)
+    await publisher.start()
+    first, second = record(b"a"), record(b"b")
+    with pytest.raises(NotAcknowledged):
+        await publisher.publish([first], hold_s=0)
+    publisher.answers[b"other"] = [OutOfOrderSequenceNumber(), 6]
+    await publisher.publish([record(b"other")])
+    former, renewed = publisher.producers
+    publishing = asyncio.create_task(publisher.publish([first, second]))
+    await asyncio.sleep(0.01)
+    assert [value for value, _ in renewed.taken] == [b"other"], "b before a is answered"
+    publisher.answers[b"a"] = 7
+    former.taken[0][1].set_exception(OutOfOrderSequenceNumber())
+    assert await publishing == [Acknowledged(0, 7, 1_000), Acknowledged(0, 8, 1_000)]
+    assert [value for value, _ in renewed.taken] == [b"other", b"a", b"b"]
+
+
 async def test_of_a_failed_attempt_only_the_refused_record_is_sent_again():
     publisher = Publishing(a=7, b=[OutOfOrderSequenceNumber(), 8])
     await publisher.start()

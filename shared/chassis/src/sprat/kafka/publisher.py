@@ -37,6 +37,8 @@ class OutRecord:
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
     sending: "asyncio.Future[Any] | None" = None
+    producer: AIOKafkaProducer | None = None
+    """The one that has accepted it."""
     acknowledged: "Acknowledged | None" = None
 
     @property
@@ -192,9 +194,9 @@ class Publisher:
         waiting: list[asyncio.Future[Any] | BaseException] = []
         try:
             async with asyncio.timeout(deadline.remaining()):  # one for all: a timer for each record costs CPU
-                await self._renew()
+                producer = await self._renewed()
                 for record in records:
-                    waiting.append(await self._started(record))  # noqa: PERF401 - those before a time-out count
+                    waiting.append(await self._started(record, producer))  # noqa: PERF401 - those before a time-out count
         except (KafkaError, OSError, TimeoutError) as error:
             waiting += [error] * (len(records) - len(waiting))
         futures = {future for future in waiting if isinstance(future, asyncio.Future)}
@@ -202,17 +204,23 @@ class Publisher:
             await asyncio.wait(futures, timeout=deadline.remaining())
         return [self._result(record, future) for record, future in zip(records, waiting, strict=True)]
 
-    async def _started(self, record: OutRecord) -> "asyncio.Future[Any] | BaseException":
-        """Return the future of a record that is being sent; hand any other record to the producer."""
+    async def _started(self, record: OutRecord, producer: AIOKafkaProducer) -> "asyncio.Future[Any] | BaseException":
+        """Return the future of a record that is being sent; hand any other record to the producer.
+
+        A record that a former producer holds is waited for: one behind it, sent by the new one, would overtake it.
+        """
+        if record.sending is not None and record.producer is not producer:
+            await asyncio.wait([record.sending])
+            if record.sending.exception() is not None:
+                record.sending = None
         if record.sending is not None:
             return record.sending
-        if self._producer is None:
-            raise Fatal("the publisher was not started")
         try:
             # If `send` fails or is cancelled, it has not accepted the record: a second attempt cannot duplicate it.
-            record.sending = await self._hand_over(self._producer, record)
+            record.sending = await self._hand_over(producer, record)
         except _TOO_LARGE as error:
             return error
+        record.producer = producer
         return record.sending
 
     @staticmethod
@@ -234,26 +242,26 @@ class Publisher:
             return future
         if not future.done():
             return TimeoutError()
-        record.sending = None
         error = future.exception()
         if error is not None:
             # The broker refused it, so a sequence number is missing: it would refuse all later records as well.
             self._broken = True
             return error
-        metadata = future.result()
+        record.sending, metadata = None, future.result()
         record.acknowledged = Acknowledged(metadata.partition, metadata.offset, metadata.timestamp)
         return record.acknowledged
 
-    async def _renew(self) -> None:
-        """Replace a broken producer; the old one still delivers what it has accepted."""
+    async def _renewed(self) -> AIOKafkaProducer:
+        """Return the producer, a new one instead of a broken one; that still delivers what it has accepted."""
         async with self._renewing:
             if self._producer is not None and not self._broken:
-                return
+                return self._producer
             producer = await self._connect()
             if self._producer is not None:
                 self._stop_later(self._producer)
             self._producer = producer
             self._broken = False
+            return producer
 
     def _stop_later(self, producer: AIOKafkaProducer) -> None:
         task = asyncio.create_task(producer.stop())
