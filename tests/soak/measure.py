@@ -6,12 +6,14 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 from aiokafka.errors import KafkaError
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from sprat.kafka.lag import LagMeter
 from sprat_local.installation.lifecycle import Installation
@@ -76,19 +78,17 @@ class Ends:
     """How many records stand on some topics."""
 
     def __init__(self, bootstrap: str, topics: list[str], partitions: int) -> None:
-        self._places = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "soak-ends", "log_level": 0})
-        self.count = 0
-        """At the last look."""
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._ends = {TopicPartition(topic, number): 0 for topic in topics for number in range(partitions)}
 
     def look(self) -> int:
-        """Return how many there are now; while a broker does not answer, how many there were."""
-        try:
-            ends = [self._consumer.get_watermark_offsets(place, timeout=_ANSWER_S) for place in self._places]
-        except KafkaException:
-            return self.count
-        self.count = sum(high for _, high in ends)
-        return self.count
+        """Return how many there are now; of a partition whose leader does not answer, how many there were."""
+        latest = OffsetSpec.latest()
+        asked = self._admin.list_offsets(dict.fromkeys(self._ends, latest), request_timeout=_ANSWER_S)
+        for place, answer in asked.items():
+            with suppress(KafkaException):
+                self._ends[place] = answer.result().offset
+        return sum(self._ends.values())
 
 
 def waits(installation: Installation) -> int:
