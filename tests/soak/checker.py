@@ -95,6 +95,7 @@ def check(
     may_leave: Collection[str],
     quiet: bool = False,
     audit_verify: Sequence[str] | None = None,
+    clock_went_back: bool = False,
 ) -> SoakReport:
     """Return what is wrong with a run.
 
@@ -104,7 +105,8 @@ def check(
         prefix: of the topics.
         may_leave: tenants of which the policy lets anything leave, at any time of the run.
         quiet: nothing was killed, stopped or cut, so counters have to be equal to the topics.
-        audit_verify: the command `sprat audit verify …`, as a second opinion; its exit code has to be 0.
+        audit_verify: the command `sprat audit verify --json …`, as a second opinion; its exit code has to be 0.
+        clock_went_back: that of the frontier did, so that records may be signed long before they were written.
 
     Raises:
         TimeoutError: a partition cannot be read to its end.
@@ -123,7 +125,7 @@ def check(
     if audit_verify is None:
         report.not_checked.append("sprat audit verify")
     else:
-        second_opinion(audit_verify, report)
+        second_opinion(audit_verify, report, clock_went_back=clock_went_back)
     return report
 
 
@@ -194,11 +196,17 @@ def _measure_growth(evidence: SoakEvidence, folder: Path, report: SoakReport) ->
         report.not_checked.append("growth of memory and file handles: too few texts or samples")
 
 
-def second_opinion(command: Sequence[str], report: SoakReport) -> None:
-    """Add what another checker says, if its exit code is not 0."""
+def second_opinion(command: Sequence[str], report: SoakReport, *, clock_went_back: bool = False) -> None:
+    """Add what another checker says, if its exit code is not 0, but for records that are late by a clock."""
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        said = (ended.stdout + ended.stderr).strip().splitlines()
+    if not ended.returncode:
+        return
+    said = (ended.stdout + ended.stderr).strip().splitlines()
+    late = [line for line in said if line.startswith("{") and json.loads(line).get("kind") == "late"]
+    found = [line for line in said if not line.startswith("{") or json.loads(line).get("type") == "finding"]
+    if clock_went_back and late and late == found:
+        report.figures["late_by_a_clock"] = len(late)
+    else:
         report.add("sprat audit verify", [f"exit code {ended.returncode}", *said])
 
 

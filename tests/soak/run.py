@@ -61,6 +61,7 @@ def soak(seed: int, texts: int, minutes: float, folder: Path, *, brokers: int, f
             may_leave=(ALLOW, REDACT),
             quiet=not faulty,
             audit_verify=_audit_command(installation, proxied.bootstrap),
+            clock_went_back=any(fault.kind == "clock" and fault.amount < 0 for fault in planned),
         )
     if left != 0:  # nobody can say of what waits that it is lost
         report.add("not settled in time", [f"{left} records wait" if left else "how many records wait is not known"])
@@ -182,4 +183,4 @@ def _audit_command(installation: Installation, bootstrap: str) -> list[str]:
     audit = installation.folder / AUDIT_FOLDER
     where = ["--bootstrap", bootstrap, "--prefix", installation.topics.prefix]
     keys = ["--public-key", str(audit / "public.pem"), "--checkpoints", str(audit / CHECKPOINTS)]
-    return [sys.executable, "-m", "sprat_cli", "audit", "verify", *keys, *where]
+    return [sys.executable, "-m", "sprat_cli", "audit", "verify", "--json", *keys, *where]

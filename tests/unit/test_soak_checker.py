@@ -107,6 +107,20 @@ def test_a_second_opinion_counts(code: int) -> None:
     assert ("no_call 3@4" in report.as_json()) == (code == 1)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "clock_went_back", "ok"),
+    [(["late"], True, True), (["late"], False, False), (["late", "removed"], True, False), ([], True, False)],
+)
+def test_a_second_opinion_may_find_records_late_where_a_clock_went_back(
+    kinds: list[str], *, clock_went_back: bool, ok: bool
+) -> None:
+    said = [json.dumps({"type": "finding", "kind": kind}) for kind in kinds] + [json.dumps({"type": "verified"})]
+    report = SoakReport()
+    code = f"print({chr(10).join(said)!r}); exit(1)"
+    second_opinion([sys.executable, "-c", code], report, clock_went_back=clock_went_back)
+    assert report.ok == ok
+
+
 BINARY = {"ce_id": "7", "ce_source": "/crm"}
 STRUCTURED = {"content-type": "application/cloudevents+json; charset=UTF-8"}
 TEXT = {"text": "hello you", "tasks": {"intent": {}}}

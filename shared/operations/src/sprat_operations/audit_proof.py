@@ -193,7 +193,7 @@ class AuditProof:
             self._find("order", where, f"record {place.sequence} of {place.writer} comes after later ones", at_ms)
         elif at_ms - place.signed_at > max(self._grace_ms, GRACE_MS):
             said = f"record {place.sequence} of {place.writer} was signed {(at_ms - place.signed_at) // 1000} s before"
-            self._find("order", where, said, at_ms)
+            self._find("late", where, said, at_ms)
         writer.behind[record.partition] = max(place.acknowledged, writer.behind.get(record.partition, 0))
         writer.links[place.sequence] = link
         if not latest:
