@@ -28,6 +28,18 @@ def test_null_counts_as_absent_and_warns_of_nothing() -> None:
     assert read.message.frontier == "redact"
 
 
+@pytest.mark.parametrize("more", [{}, {"x": None}], ids=["known fields", "an unknown one"])
+def test_what_is_null_counts_as_not_given(more: dict[str, None]) -> None:
+    options = {"model": "hr", "labels": None, "y": None}
+    given = TEXT | more | {"deadline_ms": None, "reference": None, "tasks": {"intent": options, "ner": None}}
+    absent = TEXT | more | {"tasks": {"intent": {"model": "hr", "y": None}, "ner": None}}
+    read, expected = (decode(plain(json.dumps(each).encode()), TextSubmitted).message for each in (given, absent))
+    assert read.model_dump() == expected.model_dump()
+    asked = [(each.model_fields_set, each.tasks.model_fields_set) for each in (read, expected)]
+    assert asked[0] == asked[1]
+    assert read.tasks.known["intent"].model_fields_set == {"model", "y"}
+
+
 def test_null_counts_as_absent_in_structured_mode() -> None:
     event = {"specversion": "1.0", "id": "1", "source": "/crm", "type": TextSubmitted.event_type, "data": TEXT | NULLS}
     headers = (("content-type", b"application/cloudevents+json"),)
