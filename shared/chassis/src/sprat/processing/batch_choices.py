@@ -66,12 +66,14 @@ def to_publish(items: Sequence[WorkItem], *, is_open: bool) -> list[WorkItem]:
     part: list[WorkItem] = []
     waiting: set[object] = set()
     for item in items:
+        if item.acknowledged_s is not None:
+            continue
         place = (*item.partition, item.record.key) if is_open else item.partition
-        if item.outcome is None:
-            if not is_open or item.record.key is not None:
-                waiting.add(place)
-        elif item.acknowledged_s is None and place not in waiting:
-            part.append(item)
+        if item.outcome is not None:
+            if place not in waiting:
+                part.append(item)
+        elif not is_open or item.record.key is not None:
+            waiting.add(place)
     return part
 
 
@@ -82,7 +84,7 @@ def committable(items: Sequence[WorkItem]) -> list[WorkItem]:
     for item in items:
         if item.acknowledged_s is None:
             unfinished.add(item.partition)
-        elif item.partition not in unfinished:
+        elif not unfinished or item.partition not in unfinished:
             done.append(item)
     return done
 

@@ -100,11 +100,12 @@ class BatchLoop:
             self._start_inference(inference, is_open=is_open)
         if "publish" not in busy and (part := to_publish(steps.items, is_open=is_open)):
             self._start("publish", steps.publish(part))
-        if "commit" not in busy and committable(steps.items):
-            if steps.is_commit_due():
+        is_due = steps.is_commit_due()
+        if "commit" not in busy and (is_due or "pause" not in busy) and committable(steps.items):
+            if is_due:
                 self._end_pause()
                 self._start("commit", steps.commit())
-            elif "pause" not in busy:
+            else:
                 self._start("pause", steps.pause())
         if "store" not in busy and inference is not None and steps.is_store_due(inference, is_idle=not busy):
             self._start("store", steps.store(inference))
