@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer.fetcher import Fetcher
 
-from sprat.kafka.fetch_pace import APART_S, FetchPace, PacedFetcher
+from sprat.kafka import fetch_pace
+from sprat.kafka.fetch_pace import APART_S, FetchPace, PacedFetcher, let_wait
 
 RECORDS = 150
 
@@ -71,3 +72,32 @@ async def test_partitions_are_gone_through_for_what_may_be_fetched_alone(kafka, 
     monkeypatch.setattr(Fetcher, "_get_actions_per_node", lambda *them: looked.append(1) or whole(*them))
     polls, _ = await polls_of(kafka, topics.texts, producer)
     assert len(looked) < 1.5 * len(polls), "once for each fetch, and not when its records have come"
+
+
+async def test_a_topic_that_can_wait_holds_up_no_other(kafka, topics, producer, paused, monkeypatch):
+    paused(behind=False)
+    monkeypatch.setattr(fetch_pace, "CAN_WAIT_S", 2.0)
+    results = topics.results("intent")
+    consumer = AIOKafkaConsumer(topics.texts, results, bootstrap_servers=kafka.bootstrap)
+    await consumer.start()
+    await consumer.seek_to_end()
+    let_wait(consumer, [topics.texts])
+
+    async def polled():
+        return {
+            place.topic: [each.value for each in found]
+            for place, found in (await consumer.getmany(timeout_ms=9_000)).items()
+        }
+
+    try:
+        await producer.send_and_wait(topics.texts, b"1", partition=0)
+        assert await polled() == {topics.texts: [b"1"]}
+        began_s = time.monotonic()
+        for number in (b"2", b"3"):
+            await producer.send_and_wait(topics.texts, number, partition=0)
+        await producer.send_and_wait(results, b"4", partition=0)
+        assert await polled() == {results: [b"4"]}
+        assert await polled() == {topics.texts: [b"2", b"3"]}
+        assert time.monotonic() - began_s > 1.5
+    finally:
+        await consumer.stop()

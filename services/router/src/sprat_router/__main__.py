@@ -102,6 +102,7 @@ async def build(
         loop.handle,
         loop.release,
         client_suffix=STRICT_TEXTS if settings.strict_texts else "",
+        can_wait=(context.topics.texts,),
     )
 
 

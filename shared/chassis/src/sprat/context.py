@@ -49,6 +49,8 @@ class Subscription:
     """The version of the service's model, where it has one."""
     client_suffix: str = ""
     """Ends the client id. By it, whoever looks at the group sees which members have another setting."""
+    can_wait: Collection[str] = ()
+    """Topics of which nobody waits for what a record causes: they are fetched ten times a second, for batches."""
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from sprat.kafka.clients import AUTHORISATION_ERRORS, CONNECT_S
 from sprat.kafka.compat import on_consumer_created
 from sprat.kafka.connection_errors import CapturedRefusals, Refusal, capture_refusals
 from sprat.kafka.consumer import make_broker, subscribe, watch_polls, watchdog
-from sprat.kafka.fetch_pace import install_paced_fetches
+from sprat.kafka.fetch_pace import install_paced_fetches, let_wait
 from sprat.kafka.group_coordinator import install_group_checks
 from sprat.kafka.membership import MembershipFile
 from sprat.kafka.offsets import TrailingOffsets
@@ -279,6 +279,7 @@ async def _consume(context: ServiceContext, settings: ServiceSettings, subscript
             await broker.start()
     except TimeoutError:
         raise Fatal(f"group {subscription.group} was not joined within {give_up_s:.0f} s") from None
+    let_wait(context.consumers[0], subscription.can_wait)
     progress.turn()
     progress.started = True
     log.info("ready", extra={"group": subscription.group})

@@ -1,17 +1,20 @@
 """How often a consumer fetches: at once, unless its records wait longer than lately; then less often, for batches.
 
+Topics that can wait are fetched ten times a second.
+
 It relies on private parts of aiokafka, of which no option makes a fetch wait: `aiokafka.consumer.consumer.Fetcher`, its
-`_get_actions_per_node` and `fetched_records`.
+`_get_actions_per_node`, `_fetch_…` and `fetched_records`, and a consumer's `_fetcher`.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as consumer_module
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.protocol.fetch import FetchRequest
 
 from sprat.kafka.fetch_sessions import SessionClient
 
@@ -20,6 +23,8 @@ APART_S: Final = 0.03
 BEHIND_MS: Final = 25.0
 """A consumer whose records wait so much longer than the least of lately is behind. As fetches that are apart let the
 oldest record wait nearly `APART_S`, it counts as behind for some seconds longer than it is."""
+CAN_WAIT_S: Final = 0.1
+"""After a poll with records of a topic that can wait, its next ones are not fetched for so long."""
 _SHARE: Final = 0.03
 """Weight of the last poll in the average."""
 _RISE: Final = 0.001
@@ -77,21 +82,41 @@ def install_paced_fetches() -> None:
     consumer_module.Fetcher = PacedFetcher
 
 
+def let_wait(consumer: Any, topics: Collection[str]) -> None:
+    """Fetch these topics of a consumer that has started ten times a second: nobody waits for what its records cause."""
+    consumer._fetcher.can_wait = frozenset(topics)  # noqa: SLF001 - aiokafka has no option for it
+
+
 class PacedFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no types
     """Fetches within sessions, when its pace allows it. What is there meanwhile comes with the next fetch."""
 
     def __init__(self, client: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(SessionClient(client), *arguments, **options)
         self._pace = FetchPace()
+        self.can_wait: frozenset[str] = frozenset()
+        """Topics that are fetched less often."""
+        self._waits_until_s = float("-inf")
 
     def _get_actions_per_node(self, assignment: Any) -> tuple[list[Any], Any, float, Any, Any]:
         if (blocked_s := self._blocked_s()) is not None:
             return [], {}, blocked_s, False, []
         requests, resets, timeout_s, *others = super()._get_actions_per_node(assignment)
         now_s = time.monotonic()
+        if now_s < self._waits_until_s:
+            hurried = [(broker, self._hurried(request)) for broker, request in requests]
+            requests = [each for each in hurried if each[1].topics]
+            if len(requests) < len(hurried):
+                timeout_s = min(timeout_s, self._waits_until_s - now_s)
         pauses_s = [self._pace.pause_s(broker, now_s) for broker, _ in requests]
         now = [request for request, pause_s in zip(requests, pauses_s, strict=True) if not pause_s]
         return now, resets, min([timeout_s, *filter(None, pauses_s)]), *others
+
+    def _hurried(self, request: Any) -> FetchRequest:
+        """Return a request without the topics that can wait. It ends soon, so that the next one may have them."""
+        topics = [each for each in request.topics if each[0] not in self.can_wait]
+        wait_ms = min(self._fetch_max_wait_ms, int(1000 * CAN_WAIT_S))
+        limits = self._fetch_min_bytes, self._fetch_max_bytes
+        return FetchRequest(wait_ms, *limits, self._isolation_level, topics, self._client_rack or "")
 
     def _blocked_s(self) -> float | None:
         """Return for how long no broker is fetched from, since each has a fetch in flight or records to be polled.
@@ -111,6 +136,9 @@ class PacedFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no types
     async def fetched_records(self, *arguments: Any, **options: Any) -> Mapping[TopicPartition, list[Any]]:
         """Return records that were fetched, and note how long the oldest has waited."""
         batches: Mapping[TopicPartition, list[Any]] = await super().fetched_records(*arguments, **options)
-        if batches:
-            self._pace.observe(min(records[0].timestamp for records in batches.values()), time.time() * 1000)
+        hurried = [records[0].timestamp for place, records in batches.items() if place.topic not in self.can_wait]
+        if hurried:
+            self._pace.observe(min(hurried), time.time() * 1000)
+        if len(hurried) < len(batches):
+            self._waits_until_s = time.monotonic() + CAN_WAIT_S
         return batches
