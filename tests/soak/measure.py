@@ -78,16 +78,20 @@ class Ends:
     """How many records stand on some topics."""
 
     def __init__(self, bootstrap: str, topics: list[str], partitions: int) -> None:
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._client = {"bootstrap.servers": bootstrap, "log_level": 0}
         self._ends = {TopicPartition(topic, number): 0 for topic in topics for number in range(partitions)}
 
     def look(self) -> int:
-        """Return how many there are now; of a partition whose leader does not answer, how many there were."""
-        latest = OffsetSpec.latest()
-        asked = self._admin.list_offsets(dict.fromkeys(self._ends, latest), request_timeout=_ANSWER_S)
-        for place, answer in asked.items():
+        """Return how many there are now; of a partition whose leader does not answer, how many there were.
+
+        Each look has a client of its own: librdkafka asks the leader that it knows for a quarter of an hour, also when
+        another broker leads.
+        """
+        wanted = dict.fromkeys(self._ends, OffsetSpec.latest())
+        admin = AdminClient(self._client)  # without a name of its own, it would be gone before it answers
+        for place, answer in admin.list_offsets(wanted, request_timeout=_ANSWER_S).items():
             with suppress(KafkaException):
-                self._ends[place] = answer.result().offset
+                self._ends[place] = max(self._ends[place], answer.result().offset)  # negative: it has no leader
         return sum(self._ends.values())
 
 
