@@ -78,7 +78,9 @@ async def test_a_topic_that_can_wait_holds_up_no_other(kafka, topics, producer, 
     paused(behind=False)
     monkeypatch.setattr(fetch_pace, "CAN_WAIT_S", 2.0)
     results = topics.results("intent")
-    consumer = AIOKafkaConsumer(topics.texts, results, bootstrap_servers=kafka.bootstrap)
+    consumer = AIOKafkaConsumer(
+        topics.texts, results, bootstrap_servers=kafka.bootstrap, isolation_level="read_committed"
+    )
     await consumer.start()
     await consumer.seek_to_end()
     let_wait(consumer, [topics.texts])
