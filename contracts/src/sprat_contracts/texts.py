@@ -21,7 +21,6 @@ from pydantic_core import PydanticCustomError, from_json, to_json
 from sprat_contracts.base import OWN_TASKS, TASK_NAME, TASKS, Message, Part, Probability
 from sprat_contracts.codes import ReasonCode
 from sprat_contracts.languages import DEFAULT_LANGUAGE, LanguageTag
-from sprat_contracts.message_reader import read_message
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FrontierRule = Literal["allow", "redact", "deny"]
@@ -283,24 +282,6 @@ class TextSubmitted(Message):
             detail = "frontier: none of allow, redact and deny; counts as deny"
             info.context.append(TextWarning(code=ReasonCode.UNKNOWN_VALUE, detail=detail))
         return "deny"
-
-
-def read_with_nulls(value: bytes, noted: list[Any]) -> TextSubmitted | None:
-    """Return what reading the text `without_nulls` returns, in half the time; None where that may be something else.
-
-    So it is read where `null` stands in the fields that may be so; validators append to `noted` what they have found.
-    """
-    try:
-        text = read_message(TextSubmitted, value, noted)
-    except ValidationError:
-        text = None
-    if text is None or noted or text.tasks.model_extra:  # `frontier` was null, or options of added tasks are unread
-        noted.clear()
-        return None
-    for _, part in text.parts():
-        given, fields = part.model_fields_set, type(part).model_fields
-        given -= {name for name in given if name in fields and getattr(part, name) is None}
-    return text
 
 
 def without_nulls(value: bytes) -> bytes:

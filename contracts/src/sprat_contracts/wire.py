@@ -32,7 +32,7 @@ from sprat_contracts.structured import (
     extensions_in,
 )
 from sprat_contracts.text_warnings import warnings_of
-from sprat_contracts.texts import TextSubmitted, TextWarning, read_with_nulls, without_nulls
+from sprat_contracts.texts import TextSubmitted, TextWarning, without_nulls
 from sprat_contracts.trace_context import Traceparent
 from sprat_contracts.wire_errors import JSON_TYPES, WireError, invalid_json, shown_header, wire_error
 
@@ -148,13 +148,11 @@ def decode(record: KafkaRecord, message_type: type[M]) -> Event[M]:
     """
     envelope, value = _opened(record, message_type)
     _check_value(record, message_type)
-    noted: list[TextWarning] = []
-    message: Any = None
     if b"null" in value and issubclass(message_type, TextSubmitted):
-        message = read_with_nulls(value, noted)
-        value = value if message else without_nulls(value)
+        value = without_nulls(value)
+    noted: list[TextWarning] = []
     try:
-        message = message or read_message(message_type, value, noted)
+        message = read_message(message_type, value, noted)
     except ValidationError as error:
         raise wire_error(error, message_type, value) from None
     return Event(envelope, message, warnings_of(message, noted) if isinstance(message, TextSubmitted) else ())
