@@ -106,8 +106,10 @@ def _judged(rows: Sequence[Figures]) -> str:
     own = [row["rebalances"][row["service"]] for row in rows]
     longest = max(each["max_s"] for each in own)
     number = sum(each["count"] for each in own)
-    enough = "below: no other way to assign partitions is needed for it" if longest < WAITED_S else "not below"
-    return f"The longest of {number} pauses was {longest:.2f} s. A text may wait {WAITED_S:g} s: {enough}."
+    said = f"The longest of {number} pauses was {longest:.2f} s"
+    if longest < WAITED_S:
+        return f"{said}: within {WAITED_S:g} s, another way to assign partitions is not needed."
+    return f"{said}: longer than the {WAITED_S:g} s that a text may wait."
 
 
 def _costs(figures: Figures, title: str, name: str) -> str:

@@ -21,8 +21,8 @@ _ADVICE: Final = {
     "or an open transaction holds them back (held_back)",
     "chain": "the record does not follow the one before: one of them was replaced",
     "order": "the record was moved to a later place",
-    "late": "the clock of its writer was so far behind, or the record was moved to a later place: see whether all "
-    "records of the writer of that time are late by as much, and compare clocks (sprat doctor)",
+    "late": "the clock of its writer was behind by as much, or the record was moved to a later place: it was the clock "
+    "where all records of the writer of that time are late alike; run sprat doctor on its machine, it compares clocks",
     "no_attempt": "an outcome without its attempt: the attempt was removed",
     "contradiction": "the outcome says something else than the attempt: one of them is not the service's",
     "phase": "an attempt with an outcome, or an outcome without one: not written by a frontier service",

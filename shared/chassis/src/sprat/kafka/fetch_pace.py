@@ -1,9 +1,10 @@
 """How often a consumer fetches: at once, unless its records wait longer than lately; then less often, for batches.
 
-Topics that can wait are fetched ten times a second.
+Topics that can wait are fetched ten times a second while records come.
 
 It relies on private parts of aiokafka, of which no option makes a fetch wait: `aiokafka.consumer.consumer.Fetcher`, its
-`_get_actions_per_node`, `_fetch_…` and `fetched_records`, and a consumer's `_fetcher`.
+`_get_actions_per_node`, `_fetch_max_wait_ms`, `_fetch_min_bytes`, `_fetch_max_bytes`, `_isolation_level` and
+`_client_rack`, and a consumer's `_fetcher`.
 """
 
 import time
@@ -83,7 +84,7 @@ def install_paced_fetches() -> None:
 
 
 def let_wait(consumer: Any, topics: Collection[str]) -> None:
-    """Fetch these topics of a consumer that has started ten times a second: nobody waits for what its records cause."""
+    """Fetch these topics of a consumer, which has started, ten times a second at most while their records come."""
     consumer._fetcher.can_wait = frozenset(topics)  # noqa: SLF001 - aiokafka has no option for it
 
 

@@ -1,6 +1,6 @@
 """One record on its way through a loop: decoded, decided on, encoded, acknowledged."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from sprat.base.errors import Rejected
@@ -168,8 +168,7 @@ def trace_context(record: KafkaRecord, received: Received[Message] | None) -> tu
 def root_at(derived: Traceparent, topic: str, partition: int, offset: int) -> Traceparent:
     """Return the root of a derived trace for the record in this place: every service derives the same span id."""
     place = f"{derived.trace_id} {topic} {partition} {offset}"
-    span_id = blake2b(place.encode(), digest_size=8).hexdigest()
-    return Traceparent(derived.trace_id, span_id, derived.flags, derived.version)
+    return replace(derived, parent_id=blake2b(place.encode(), digest_size=8).hexdigest())
 
 
 def defect(error: BaseException) -> Rejected:
