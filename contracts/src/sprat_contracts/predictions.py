@@ -46,6 +46,22 @@ class Entity(Part):
         Probability | None,
         Field(description="Probability that span and label are right, 0–1; null from a frontier model."),
     ] = None
+    level: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="The highest accuracy that entities of this type reach on average from this probability on; "
+            "null: not measured, or none.",
+        ),
+    ] = None
+    uncertain: Annotated[
+        bool,
+        Field(
+            description="In a kept Result under `unit: entity`: true where the level is below the goal. The consumer "
+            "takes or leaves it."
+        ),
+    ] = False
 
 
 class NerOutput(Part):
@@ -223,6 +239,13 @@ class Prediction(Message):
     accuracy: Annotated[
         Accuracy | None,
         Field(description="What the answer is worth; null without thresholds, and from an older specialist."),
+    ] = None
+    nothing_missed: Annotated[
+        Accuracy | None,
+        Field(
+            description="What it is worth that no name, or no further one, is missed; null where it is not measured, "
+            "and for tasks without names."
+        ),
     ] = None
     renormalised: Annotated[
         bool,
