@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sprat_contracts import ModelAnnounced, Prediction, TextSubmitted
 from sprat_contracts.thresholds import LEVELS
-from sprat_policy import IntentPolicy, Policy, TaskPolicies, TaskPolicy
+from sprat_policy import IntentPolicy, NerPolicy, Policy, TaskPolicies, TaskPolicy
 from support.router_records import (
     ALL_TASKS,
     APPENDED_AT,
@@ -33,7 +33,7 @@ POLICIES = st.builds(
     lambda kept, rule: Policy(
         tasks=TaskPolicies(
             intent=IntentPolicy(**kept, out_of_scope=rule),
-            ner=TaskPolicy(**kept),
+            ner=NerPolicy(**kept),
             translation=TaskPolicy(**kept),
         )
     ),

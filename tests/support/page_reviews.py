@@ -49,12 +49,12 @@ def decided(text, estimated, *, certified=None, goal=0.95, reason=None, offset=0
         level=estimated,
     )
     cost = {} if kept else {"cost_eur": 0.01}
-    prediction = _record(text, text.topics.predictions("intent"), offset, 10, predicted)
+    prediction = record_of(text, text.topics.predictions("intent"), offset, 10, predicted)
     return [prediction, text.result(40, offset=offset, route=route, **({"tenant": text.tenant} | cost | changes))]
 
 
 def draw(text, task="intent", offset=1, after_ms=300, **changes):
-    return _record(text, text.topics.reviews, offset, after_ms, asked(text, task, **changes))
+    return record_of(text, text.topics.reviews, offset, after_ms, asked(text, task, **changes))
 
 
 def closed(text, verdict="right", task="intent", offset=1, after_ms=9_000, **changes):
@@ -75,7 +75,7 @@ def closed(text, verdict="right", task="intent", offset=1, after_ms=9_000, **cha
         "drawn_at": text.began + 300,
         "verdict": verdict,
     }
-    return _record(text, text.topics.reviews_closed, offset, after_ms, ReviewClosed(**(fields | changes)))
+    return record_of(text, text.topics.reviews_closed, offset, after_ms, ReviewClosed(**(fields | changes)))
 
 
 def given(text, task="intent", offset=1, after_ms=5_000, **changes):
@@ -89,7 +89,7 @@ def given(text, task="intent", offset=1, after_ms=5_000, **changes):
         "of": "review",
         "token": TOKEN,
     }
-    return _record(text, text.topics.feedback, offset, after_ms, FeedbackGiven(**(fields | changes)))
+    return record_of(text, text.topics.feedback, offset, after_ms, FeedbackGiven(**(fields | changes)))
 
 
 def alarm(text, number=1, offset=1, after_ms=10_000, **changes):
@@ -107,10 +107,10 @@ def alarm(text, number=1, offset=1, after_ms=10_000, **changes):
         "raised_at": text.began + after_ms,
     }
     raised = AlarmRaised(**(fields | changes))
-    return _record(text, text.topics.alarms, offset, after_ms, raised, raised.key)
+    return record_of(text, text.topics.alarms, offset, after_ms, raised, raised.key)
 
 
-def _record(text, topic, offset, after_ms, message, key=None):
+def record_of(text, topic, offset, after_ms, message, key=None):
     envelope = Envelope(f"{topic}-{offset}", "/sprat/guardian", Traceparent.root("/sprat", topic))
     value, headers = encode(message, envelope)
     return Record(topic, 0, offset, text.began + after_ms, key, value, tuple(headers))

@@ -112,6 +112,9 @@ RESULTS = {
         update={"task": "desk"}
     ),
     "names": kept(task="ner", output=NerOutput(entities=NAMES)),
+    "names, some of them uncertain": kept(
+        task="ner", output=NerOutput(entities=(NAMES[0], NAMES[1].model_copy(update={"uncertain": True})))
+    ),
     "no names": kept(task="ner", output=NerOutput(entities=())),
     "a translation moves no cursor": kept(**GERMAN),
     "a text that is its own translation": kept(

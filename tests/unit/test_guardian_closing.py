@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sprat.kafka.publisher import OutRecord
 from sprat_contracts import LabelsOutput, NerOutput, Record, ReviewClosed, ScoredLabel, decode
+from sprat_contracts.reviews import RIGHT, WRONG
 from sprat_guardian.__main__ import wait_of
 from sprat_guardian.answers import said_of, verdict_of
 from sprat_guardian.writing import RecordWriter
@@ -297,3 +298,47 @@ def test_whenever_a_guardian_dies_each_draw_is_closed_once_as_by_one_that_lives(
     assert {each.text_id: each.verdict for each in firsts} == expected
     disputed = [each.text_id for each in dies.closed() if each.disputed]
     assert sorted(disputed) == sorted(each.text_id for each in lives.closed() if each.disputed)
+
+
+def names(*places: tuple[int, int], label: str = "ORG", uncertain: bool = False) -> list[dict[str, object]]:
+    return [{"start": a, "end": b, "text": "x", "label": label, "uncertain": uncertain} for a, b in places]
+
+
+KEPT_BY_NAMES = {"output": {"entities": [*names((0, 4), (10, 14)), *names((20, 24), uncertain=True)]}}
+
+
+@pytest.mark.parametrize(
+    ("given", "by_text", "by_names", "by_sure_names"),
+    [
+        pytest.param(names((0, 4), (10, 14), (20, 24)), RIGHT, RIGHT, RIGHT, id="all are right"),
+        pytest.param(names((0, 4), (10, 14)), WRONG, RIGHT, RIGHT, id="the uncertain one is none"),
+        pytest.param(names((0, 4), (10, 14), (20, 22)), WRONG, RIGHT, RIGHT, id="the uncertain one is shorter"),
+        pytest.param(
+            [*names((0, 4), (10, 14)), *names((20, 24), label="PER")], WRONG, RIGHT, RIGHT, id="it is of another type"
+        ),
+        pytest.param(names((0, 4), (10, 14), (24, 28)), WRONG, WRONG, RIGHT, id="one beside it is missed"),
+        pytest.param(names((0, 4), (20, 24)), WRONG, WRONG, WRONG, id="a sure one is none"),
+        pytest.param(names((0, 4), (10, 13)), WRONG, WRONG, WRONG, id="a sure one is shorter"),
+        pytest.param(
+            [*names((0, 4)), *names((10, 14), label="PER")], WRONG, WRONG, WRONG, id="a sure one is of another type"
+        ),
+    ],
+)
+def test_of_what_is_kept_by_its_names_a_review_judges_what_was_promised(
+    given: list[dict[str, object]], by_text: str, by_names: str, by_sure_names: str
+) -> None:
+    output = prediction("ner", **KEPT_BY_NAMES).output
+    answer = answer_to(drawn(task="ner"), NerOutput.model_validate({"entities": tuple(given)}))
+    found = [verdict_of(said_of(output, judged), answer) for judged in ("text", "names", "sure_names")]
+    assert found == [by_text, by_names, by_sure_names]
+
+
+@pytest.mark.parametrize(("judged", "promises"), [("text", 1), ("names", 3), ("sure_names", 2), ("newer", 1)])
+def test_a_closed_draw_says_of_how_many_statements_its_verdict_is(logs: ReviewLogs, judged: str, promises: int) -> None:
+    asked = drawn(id="t-1", task="ner", **KEPT_BY_NAMES).model_copy(update={"judged": judged})
+    logs.draw(asked)
+    logs.answer(answer_to(asked, NerOutput.model_validate({"entities": tuple(names((0, 4), (10, 14)))})))
+    logs.guardian().work()
+    (closed,) = logs.closed()
+    verdict = RIGHT if judged in {"names", "sure_names"} else WRONG
+    assert (closed.judged, closed.promises, closed.verdict) == (judged, promises, verdict)

@@ -11,7 +11,7 @@ import pytest
 from sprat_contracts import ModelRef, ReviewCell, ReviewClosed
 from sprat_contracts.reviews import CANNOT_TELL, RIGHT, UNANSWERED, WRONG
 from sprat_guardian.evidence import BETS, Evidence, unused_stake
-from sprat_guardian.processes import ALL_CELLS, DELTA, LEAST_REVIEWS, Process, Processes, share_of_delta
+from sprat_guardian.processes import ALL_CELLS, DELTA, LEAST_REVIEWS, Process, Processes, keys_of, share_of_delta
 
 pytestmark = pytest.mark.unit
 
@@ -208,3 +208,41 @@ def test_draws_without_an_answer_or_a_goal_and_disputed_records_count_for_no_tes
         assert processes.count(each) == []
 
     assert list(processes) == []
+
+
+@pytest.mark.parametrize("promises", [1, 2, 5])
+def test_an_answer_of_several_statements_may_be_wrong_so_many_times_as_often(promises: int) -> None:
+    def average(of_an_error: float) -> float:
+        total = 0.0
+        for each in STREAMS:
+            found = Evidence(0.02)
+            for place, wrong in enumerate(each):
+                found.add(wrong, promises if place % 2 else 1)
+            chances = (of_an_error * (promises if place % 2 else 1) for place in range(len(each)))
+            total += math.prod(p if wrong else 1 - p for p, wrong in zip(chances, each, strict=True)) * found.value
+        return total
+
+    assert average(0.02) == pytest.approx(1)
+    assert average(0.018) < 1 < average(0.022)
+
+
+def test_where_every_answer_may_be_wrong_a_review_says_nothing() -> None:
+    found = Evidence(0.25)
+    found.add(1, 4)
+    assert found.value == 1
+    found.add(1, 3)
+    assert found.value > 1
+
+
+def test_an_alarm_allows_each_name_its_share() -> None:
+    def alarms(promises: int) -> list[Process]:
+        processes = Processes()
+        answers = [WRONG if number % 7 == 0 else RIGHT for number in range(140)]  # 14 of 100 are wrong
+        return [each for one in answers for each in processes.count(closed(one, goal=0.95, promises=promises))]
+
+    assert alarms(3) == [], "each of three names may be wrong in 5 of 100"
+    assert [each.allowed for each in alarms(1)] == [pytest.approx(0.05)] * 2
+    mixed = Process(keys_of(closed(goal=0.95))[0])
+    mixed.count(closed(goal=0.95))
+    mixed.count(closed(goal=0.95, promises=3))
+    assert mixed.allowed == pytest.approx(0.1)

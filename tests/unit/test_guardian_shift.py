@@ -14,6 +14,7 @@ from sprat_contracts import (
     AlarmRaised,
     LanguageDetected,
     NerOutput,
+    Route,
 )
 from sprat_guardian.shift import WINDOW, ShiftWatch, differs, seen_in, share_from
 from support.even_results import GOAL_AT, MEASURED, even_thresholds, result_of
@@ -140,3 +141,13 @@ def test_the_share_between_measured_confidences_is_on_a_line_and_beyond_them_unk
     assert share_from(MEASURED, 0.7) == pytest.approx(0.3)
     assert share_from(MEASURED, 0.8) == pytest.approx(0.2)
     assert (share_from(MEASURED, 0.49), share_from(MEASURED, 0.91)) == (None, None)
+
+
+def test_what_is_kept_by_its_names_would_be_escalated_as_a_whole_so_it_is_no_shift() -> None:
+    route = {"decision": "kept", "goal": 0.97, "evidence": "estimated"}
+    by_names = seen_in(result_of(0.8, route=Route(reason="each_name", **route)))
+    whole = seen_in(result_of(0.8, route=Route(reason="confident", **route)))
+    assert by_names is not None
+    assert whole is not None
+    assert (by_names.escalated, whole.escalated) == (True, False)
+    assert (by_names.version, by_names.confidence) == (whole.version, whole.confidence)

@@ -7,6 +7,7 @@ import pytest
 from sprat.processing.leases import LEASE_S, Leases
 from sprat_contracts import (
     BUILT_IN,
+    Entity,
     Envelope,
     IntentOutput,
     ModelAnnounced,
@@ -19,7 +20,9 @@ from sprat_contracts import (
     encode,
 )
 from sprat_contracts.topics import DAY_MS
+from sprat_gateway.page.labelling import in_words
 from sprat_gateway.page.queries import to_label
+from sprat_operations.record_summary import short_answer
 from support.page_reviews import closed, draw, given
 from support.page_store import NOW, OWN, filled_store
 from support.traced_records import BEGAN, SAID, TracedText
@@ -112,6 +115,16 @@ async def test_an_answer_without_labels_is_judged(tmp_path):
     async with filled_store(tmp_path, draw(text, "ner", prediction=prediction), draw(TracedText())) as filled:
         shown = (await filled.show(to_label, OWN, BUILT_IN, NOW)).items
     assert {(item.task, item.form, item.labels) for item in shown} == {("ner", "judge", ()), ("intent", "judge", ())}
+
+
+def test_a_reviewer_sees_which_names_are_uncertain_and_the_path_of_a_text_counts_them():
+    names = tuple(
+        Entity(start=0, end=5, text=text, label="PER", uncertain=uncertain)
+        for text, uncertain in (("Peter", False), ("Paula", True))
+    )
+    output = NerOutput(entities=names)
+    assert in_words(output) == "Peter (PER)\nPaula (PER, uncertain)"
+    assert short_answer(output.model_dump(), "ner") == "2 names, 1 uncertain"
 
 
 class Clock:

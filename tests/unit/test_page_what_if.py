@@ -8,11 +8,15 @@ import yaml
 from sprat.base.binomial import upper_bound
 from sprat_contracts import (
     BUILT_IN,
+    Accuracy,
+    Entity,
     Envelope,
     ModelAnnounced,
     ModelRef,
+    NerOutput,
     Record,
     ReviewCell,
+    Route,
     Topics,
     Traceparent,
     encode,
@@ -23,7 +27,7 @@ from sprat_gateway.page.queries.what_if import policy_lines
 from sprat_gateway.page.store import PageStore
 from sprat_policy import Policy
 from support.measured import thresholds
-from support.page_reviews import alarm, closed, draw
+from support.page_reviews import alarm, closed, draw, record_of
 from support.page_reviews import decided as decided_of
 from support.page_store import NOW, OWN, filled_store
 from support.traced_records import BEGAN, TracedText
@@ -200,3 +204,33 @@ def test_the_lines_are_those_of_a_policy(model):
     policy = Policy.model_validate(yaml.safe_load(policy_lines("intent", model, 0.97, "certified")))
     rule = policy.task("intent").rule(model, "en")
     assert (rule.goal, rule.evidence) == (0.97, "certified")
+
+
+def by_names(number, reason, missed, *, whole=0.9, kept=True):
+    text = numbered(number, tasks=("ner",))
+    route = Route(
+        decision="kept" if kept else "escalated", reason=reason, goal=GOAL, evidence="estimated", level=missed
+    )
+    output = NerOutput(entities=(Entity(start=0, end=2, text="Mo", label="PER"),))
+    worth = [Accuracy(estimated=each, thresholds="0" * 16) for each in (whole, missed)]
+    predicted = text.predicted("ner").model_copy(
+        update={"output": output, "accuracy": worth[0], "nothing_missed": worth[1]}
+    )
+    record = record_of(text, text.topics.predictions("ner"), number, 10, predicted)
+    return [text.text(), record, text.result(40, task="ner", offset=number, route=route, tenant=text.tenant)]
+
+
+async def test_what_is_kept_by_its_names_goes_by_what_it_is_worth_that_none_is_missed(tmp_path):
+    records = [
+        *by_names(0, "each_name", 0.97),
+        *by_names(1, "each_name", 0.95),
+        *by_names(2, "each_name", 0.9),  # missed: allow
+        *by_names(3, "may_miss", 0.9, kept=False),
+        *by_names(4, "confident", 0.5, whole=0.97),
+    ]
+    async with filled_store(tmp_path, *records) as filled:
+        shown = [
+            await filled.show(what_if, OWN, WantedGoal("ner/default", goal, None), NOW) for goal in (None, 0.9, 0.97)
+        ]
+    assert [each.then.kept for each in shown] == [0.8, 1.0, pytest.approx(0.6)]
+    assert [each.unmoved for each in shown] == [1, 1, 1]

@@ -8,7 +8,16 @@ import pytest
 import sprat_policy
 from conftest import WritePolicy
 from sprat_contracts import TASKS
-from sprat_policy import IntentPolicy, KeepRule, Policy, TaskPolicy, TenantPolicy, effective_rule, load_policy
+from sprat_policy import (
+    IntentPolicy,
+    KeepRule,
+    NerPolicy,
+    Policy,
+    TaskPolicy,
+    TenantPolicy,
+    effective_rule,
+    load_policy,
+)
 
 SHIPPED = Path(__file__).parents[2] / "compose" / "policy.yaml"
 UP = Path(__file__).parents[2] / "shared" / "local" / "src" / "sprat_local" / "demo" / "policy.yaml"
@@ -43,7 +52,7 @@ tenants:
 """)
     )
     assert policy.task("intent") == IntentPolicy(keep_at=0.7, out_of_scope="escalate")
-    assert policy.task("ner") == TaskPolicy(keep_at=1.0)
+    assert policy.task("ner") == NerPolicy(keep_at=1.0)
     assert policy.task("translation") == TaskPolicy()
     assert policy.tenant("acme-bank") == TenantPolicy(frontier="allow", regions=("eu", "us-east"), deadline_ms=1500)
     assert policy.tenant("anybody") == TenantPolicy(frontier="redact", regions=("eu",), deadline_ms=30_000)

@@ -148,3 +148,8 @@ def test_an_old_draw_that_somebody_writes_once_more_counts_for_nothing():
     for record in logs.records:
         take(record, TOPICS, SIGNATURES, found)
     assert [text_id for _, text_id, _ in found.asked] == ["new"]
+
+
+def test_what_was_kept_by_its_names_certifies_no_whole_text():
+    found = selected(closed(0), closed(1, judged="names", promises=3), closed(2, WRONG, judged="sure_names"))
+    assert (len(found.rows), found.verdicts) == (1, Counter({RIGHT: 1}))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sprat.registry.model_table import AnnouncedLabels
 from sprat_contracts import OUTPUTS, Declined, FrontierAnswered, MaskedOutput, ModelAnnounced, Prediction, Route
 from sprat_contracts.thresholds import LEVELS, Thresholds
-from sprat_policy import IntentPolicy, KeepRule, Policy, TaskPolicies, TaskPolicy
+from sprat_policy import IntentPolicy, KeepRule, NerPolicy, Policy, TaskPolicies
 from sprat_router.decisions import RouteDecision, decide
 from sprat_router.policy_check import measure_goals
 from support.measured import thresholds
@@ -268,7 +268,7 @@ def test_an_escalated_result_tells_goal_evidence_and_level() -> None:
 
 
 def test_the_goal_of_each_task_is_a_metric(metrics: Metrics) -> None:
-    tasks = TaskPolicies(intent=IntentPolicy(goal=0.98, evidence="certified"), ner=TaskPolicy(keep_at=0.7))
+    tasks = TaskPolicies(intent=IntentPolicy(goal=0.98, evidence="certified"), ner=NerPolicy(keep_at=0.7))
     measure_goals(Policy(tasks=tasks), table(announced("translation", thresholds=recommending(0.85))))
     for task, goal, evidence in (
         ("intent", "0.98", "certified"),

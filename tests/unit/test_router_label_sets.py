@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sprat_contracts import FrontierAnswered, LabelsOutput, Prediction, Result, TaskTable, Topics
-from sprat_policy import Policy, TaskFile, TaskFiles, TaskPolicy, TenantGuard
+from sprat_policy import KeepRule, Policy, TaskFile, TaskFiles, TenantGuard
 from sprat_router import decisions
 from sprat_router.alarms import StandingAlarms
 from sprat_router.decisions import decide
@@ -134,7 +134,7 @@ def test_a_label_that_was_not_offered_leaves_the_small_answer() -> None:
 @pytest.mark.parametrize(("keep_at", "reason"), [(0.99, "confident"), (1.0, "low_confidence")])
 def test_a_keep_at_of_one_keeps_nothing_not_even_what_is_wholly_sure(keep_at: float, reason: str) -> None:
     """The card of a model that is not good enough says 1, and a confidence may round to 1."""
-    found = decide(prediction(confidence=1.0), LabelsOutput, TaskPolicy(keep_at=keep_at), None)
+    found = decide(prediction(confidence=1.0), LabelsOutput, KeepRule(keep_at=keep_at), None)
     assert (found.kept, found.reasons) == (reason == "confident", (reason,))
 
 

@@ -9,7 +9,7 @@ from sprat.processing.handler import Outcome
 from sprat.processing.measure import count_sent
 from sprat_contracts import FrontierRequested, ModelAnnounced, ModelRef, Route
 from sprat_contracts.ids import REQUEST, RESULT, derive
-from sprat_policy import IntentPolicy, LanguagePolicy, Policy, TaskPolicies, TaskPolicy
+from sprat_policy import IntentPolicy, LanguagePolicy, NerPolicy, Policy, TaskPolicies, TaskPolicy
 from support.metrics import Metrics
 from support.router_records import (
     ALL_TASKS,
@@ -50,7 +50,7 @@ def test_a_sure_prediction_is_kept(task: str, confidence: float) -> None:
     assert result.timings_ms == sure.timings_ms
 
 
-GERMAN = Policy(tasks=TaskPolicies(ner=TaskPolicy(keep_at=0.6, languages={"de": LanguagePolicy(keep_at=0.95)})))
+GERMAN = Policy(tasks=TaskPolicies(ner=NerPolicy(keep_at=0.6, languages={"de": LanguagePolicy(keep_at=0.95)})))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from sprat_contracts.texts import LanguageDetected, TextWarning
 
 OF_REVIEW: Final = "review"
 """What an answer to a review is `of`."""
+EACH_NAME: Final = "each_name"
+"""The reason of an answer that is kept by its names, and would not be as a whole."""
 
 
 class Route(Part):
@@ -19,7 +21,8 @@ class Route(Part):
 
     decision: Annotated[str, Field(description="`kept` or `escalated`.")]
     reason: Annotated[
-        str, Field(description="confident, low_confidence, not_certified, not_measured, out_of_scope, declined, …")
+        str,
+        Field(description="confident, each_name, low_confidence, may_miss, not_certified, not_measured, declined, …"),
     ]
     threshold: Annotated[
         Probability | None, Field(description="The `keep_at` that was applied; null where none was.")
@@ -31,7 +34,13 @@ class Route(Part):
         str | None, Field(description="`estimated` or `certified`: what must reach the goal; null: a keep_at.")
     ] = None
     level: Annotated[
-        float | None, Field(ge=0, le=1, description="What this answer reaches by that evidence; null: no level.")
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="What this answer reaches by that evidence; null: no level. With "
+            "`each_name` and `may_miss`, what it is worth that none is missed.",
+        ),
     ] = None
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from sprat_contracts.base import EpochMs, Message, Part, Probability, TaskName
-from sprat_contracts.predictions import ModelRef, Prediction, TextId, TextSource
+from sprat_contracts.predictions import ModelRef, NerOutput, Output, Prediction, TextId, TextSource
 
 PEOPLE: Final = "people"
 """Who reviews, unless the policy names a tier."""
@@ -21,6 +21,14 @@ WRONG: Final = "wrong"
 CANNOT_TELL: Final = "cannot_tell"
 UNANSWERED: Final = "unanswered"
 
+TEXT: Final = "text"
+NAMES: Final = "names"
+SURE_NAMES: Final = "sure_names"
+_JUDGED: Final = (
+    "What a review judges: `text`, the whole answer; `names`, its names but for the uncertain ones, and that it misses "
+    "none; `sure_names`, these alone. Open list."
+)
+
 ERRORS: Final = "errors"
 SHIFT: Final = "shift"
 TOO_FEW_REVIEWS: Final = "too_few_reviews"
@@ -29,6 +37,18 @@ CLEARED: Final = "cleared"
 
 _HASH: Final = r"^[0-9a-f]{16}$"
 _Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def promises(output: Output | None, judged: str) -> int:
+    """Return of how many statements an answer is right only if all are.
+
+    Args:
+        output: that was kept, with its uncertain names marked.
+        judged: what a review judges of it.
+    """
+    if judged not in {NAMES, SURE_NAMES} or not isinstance(output, NerOutput):
+        return 1
+    return sum(not each.uncertain for each in output.entities) + (judged == NAMES)
 
 
 class ReviewCell(Part):
@@ -56,6 +76,7 @@ class ReviewAsked(Message):
     )
     evidence: Annotated[str | None, Field(description="`estimated` or `certified`; null: a keep_at.")] = None
     level: Annotated[float | None, Field(ge=0, le=1, description="What the answer reaches by that evidence.")] = None
+    judged: Annotated[str, Field(description=_JUDGED)] = TEXT
     hash: Annotated[str, Field(pattern=_HASH, description="Keyed hash of source, id and task: 64 bits in hex.")]
     share: Annotated[_Share, Field(description="Drawn was what has a hash below this share of 2^64.")]
     least_share: Annotated[
@@ -98,6 +119,15 @@ class ReviewClosed(Message):
     goal: Annotated[float | None, Field(ge=0, le=1, description="As it was drawn.")] = None
     evidence: Annotated[str | None, Field(description="As it was drawn.")] = None
     level: Annotated[float | None, Field(ge=0, le=1, description="As it was drawn.")] = None
+    judged: Annotated[str, Field(description="As it was drawn.")] = TEXT
+    promises: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Of how many statements, each at the goal, one that is wrong makes the answer wrong: each name "
+            "that is not uncertain, and that none is missed. Of a whole text one.",
+        ),
+    ] = 1
     hash: Annotated[str, Field(pattern=_HASH, description="Of the draw.")]
     share: Annotated[_Share, Field(description="That was applied to it.")]
     least_share: Annotated[_Share, Field(description="As it was drawn.")]

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from sprat_contracts import FeedbackGiven, Output, ReviewAsked, ReviewClosed
 from sprat_contracts.predictions import Prediction
 from sprat_contracts.results import OF_REVIEW
-from sprat_contracts.reviews import BY_TIER, PEOPLE, UNANSWERED
+from sprat_contracts.reviews import BY_TIER, PEOPLE, UNANSWERED, promises
 from sprat_contracts.thresholds import says
 from sprat_contracts.topics import DAY_MS
 from sprat_guardian.answers import Said, said_of, verdict_of
@@ -101,7 +101,7 @@ class ReviewQueue:
             return
         unanswered = _unanswered(asked, output, drawn_at).model_dump_json().encode()
         until = drawn_at + self._wait_ms(asked)
-        self._draws[name] = Draw(unanswered, said_of(output), until, by_tier=asked.by != PEOPLE)
+        self._draws[name] = Draw(unanswered, said_of(output, asked.judged), until, by_tier=asked.by != PEOPLE)
         if name not in self._closed:
             self._queues.setdefault(name.task, deque()).append(name)
 
@@ -205,6 +205,8 @@ def _unanswered(asked: ReviewAsked, output: Output, drawn_at: int) -> ReviewClos
         goal=asked.goal,
         evidence=asked.evidence,
         level=asked.level,
+        judged=asked.judged,
+        promises=max(1, promises(output, asked.judged)),
         hash=asked.hash,
         share=asked.share,
         least_share=asked.least_share,

@@ -123,5 +123,5 @@ def _alarm(process: Process, closed: ReviewClosed, at: int, number: int) -> Alar
         raised_at=at,
         texts=tuple(process.wrong),
         detail=f"{process.errors} of {process.reviews} reviewed answers of {whose} were wrong; the goal allows "
-        f"{100 * (1 - key.goal):g} %{agreement}",
+        f"{100 * process.allowed:.4g} %{agreement}",
     )

@@ -1,6 +1,7 @@
 """The evidence against a goal: an e-process over reviewed answers, by fixed bets.
 
-The hypothesis: whatever came before, the chance that an answer is wrong is at most the allowed one, 1 - goal. Each bet
+The hypothesis: whatever came before, the chance that an answer is wrong is at most the allowed one, 1 - goal; of an
+answer that promises several things, each at the goal, at most so many times that. Each bet
 multiplies its stake by `1 + bet · (wrong - allowed)` at each review, which the hypothesis makes no more than 1 on
 average. So the evidence, the sum of all stakes, reaches 1/δ in at most a share δ of streams, however long one watches
 (Ville's inequality): reviews may be looked at after each answer. See Waudby-Smith and Ramdas, "Estimating means of
@@ -31,17 +32,27 @@ class Evidence:
 
     def __init__(self, allowed: float) -> None:
         self._allowed = allowed
-        self._bets = [((odds - 1) / (1 + (odds - 1) * allowed), part) for odds, part in BETS.items()]
         self._stakes = [0.0] * len(BETS)
         self._reviews = 0
 
-    def add(self, wrong: float) -> None:
-        """Add a review, in the order of the draws: 1 for a wrong answer, 0 for a right one."""
+    def add(self, wrong: float, promises: int = 1) -> None:
+        """Add a review, in the order of the draws.
+
+        Args:
+            wrong: 1 for a wrong answer, 0 for a right one.
+            promises: of how many statements one that is wrong makes the answer wrong. Where so many may be wrong that
+                every answer may be, the review says nothing.
+        """
+        allowed = promises * self._allowed
+        if allowed >= 1:
+            return
         begun = unused_stake(self._reviews) - unused_stake(self._reviews + 1)
         self._reviews += 1
-        over = wrong - self._allowed
-        stakes = zip(self._bets, self._stakes, strict=True)
-        self._stakes = [(stake + part * begun) * (1 + bet * over) for (bet, part), stake in stakes]
+        stakes = zip(BETS.items(), self._stakes, strict=True)
+        self._stakes = [
+            (stake + part * begun) * (1 + (odds - 1) / (1 + (odds - 1) * allowed) * (wrong - allowed))
+            for (odds, part), stake in stakes
+        ]
 
     @property
     def value(self) -> float:

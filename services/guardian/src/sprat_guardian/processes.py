@@ -62,6 +62,8 @@ class Process:
     """It is the k-th that was opened of its task, year and half; None: it has too few reviews to be open."""
     reviews: int = 0
     errors: int = 0
+    promises: int = 0
+    """Of how many statements these are, each at the goal."""
     since_ms: int | None = None
     """When the first of its draws was drawn."""
     wrong: deque[TextName] = field(default_factory=lambda: deque(maxlen=_TEXTS))
@@ -81,6 +83,11 @@ class Process:
         return None if self.place is None else 1 / share_of_delta(self.place)
 
     @property
+    def allowed(self) -> float:
+        """The share of the reviewed answers that may be wrong, 0 to 1."""
+        return min(1.0, (1 - self.key.goal) * self.promises / self.reviews) if self.reviews else 1 - self.key.goal
+
+    @property
     def evidence(self) -> float:
         """The evidence against its goal so far."""
         return self._evidence.value
@@ -89,10 +96,11 @@ class Process:
         """Count one more answered draw."""
         self.since_ms = closed.drawn_at if self.since_ms is None else self.since_ms
         self.reviews += 1
+        self.promises += closed.promises
         if closed.by is not None and closed.by.startswith(BY_TIER) and len(self.tiers) < MAX_TIERS:
             self.tiers.add(printable(closed.by.removeprefix(BY_TIER), 64))
         if self.place is not None:
-            self._evidence.add(closed.verdict == WRONG)
+            self._evidence.add(closed.verdict == WRONG, closed.promises)
         if closed.verdict == WRONG:
             self.errors += 1
             self.wrong.append(TextName(text_source=closed.text_source, text_id=closed.text_id))

@@ -20,6 +20,7 @@ from sprat.registry.model_table import ModelTable
 from sprat_contracts import AlarmRaised, ModelRef, ReviewCell, Thresholds
 from sprat_contracts.base import Probability
 from sprat_contracts.predictions import UNCHANGED
+from sprat_contracts.results import EACH_NAME
 from sprat_contracts.reviews import SHIFT
 from sprat_contracts.thresholds import NONE, SOME, Cell, Says
 
@@ -50,6 +51,7 @@ class SeenAnswer(NamedTuple):
     """None where the Result does not tell."""
     confidence: Probability | None
     escalated: bool
+    """Also of what is kept by its names: thresholds say what is kept as a whole."""
     kept_from: tuple[Probability | None, str | None, Probability | None]
     """Goal and evidence, or the confidence from which on an answer is kept."""
     reason: str
@@ -80,7 +82,7 @@ def seen_in(value: bytes) -> SeenAnswer | None:
             None if model is None else model["version"],
             None if small is None else _said(result, small),
             None if small is None else small["confidence"],
-            escalated,
+            escalated or route["reason"] == EACH_NAME,
             (route.get("goal"), route.get("evidence"), route.get("threshold")),
             route["reason"],
         )

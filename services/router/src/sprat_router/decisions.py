@@ -23,6 +23,8 @@ from sprat_contracts import (
 )
 from sprat_contracts.kept import least_kept
 from sprat_contracts.predictions import UNCHANGED, is_outside
+from sprat_contracts.results import EACH_NAME
+from sprat_contracts.reviews import NAMES, SURE_NAMES, TEXT
 from sprat_contracts.texts import unknown_names
 from sprat_contracts.thresholds import NONE, recommended_goal, says, thousandths
 from sprat_policy import KeepRule, Policy
@@ -34,6 +36,8 @@ CONFIDENT = "confident"
 ESTIMATED = "estimated"
 DECLINED = "declined"
 LOW_CONFIDENCE = "low_confidence"
+MAY_MISS = "may_miss"
+NO_LEVEL = "no_level"
 NOT_CERTIFIED = "not_certified"
 NOT_MEASURED = "not_measured"
 NO_SERVICE = "no_service"
@@ -61,7 +65,10 @@ class RouteDecision:
     evidence: str | None = None
     """What must reach the goal: `estimated` or `certified`."""
     level: float | None = None
-    """What the answer reaches by that evidence; None: no level, or not known."""
+    """What the answer reaches by that evidence; None: no level, or not known. Where it goes by the names, what is
+    reached is that none is missed."""
+    judged: str = TEXT
+    """What is promised of it: of the `text`, of its `names`, or of its `sure_names` alone."""
 
 
 def decide(
@@ -90,17 +97,22 @@ def decide(
         reasons.append(UNCALIBRATED)
     recommended = announced.recommended_goal if announced is not None else None
     judged = _judged(prediction, output, rule, own, recommended or recommended_goal(prediction.task))
+    if rule.unit == "entity" and isinstance(output, NerOutput) and output.entities and judged.reasons:
+        judged = _by_names(prediction, output, rule, judged)
     if steps and rule.on_alarm != "tell" and not judged.reasons:
         judged = _alarmed(prediction, output, rule, own, judged, steps)
     lacks = (*reasons, *judged.reasons)
-    return RouteDecision(
-        lacks or (OUT_OF_SCOPE if out_of_scope else CONFIDENT,),
-        kept=not lacks,
-        threshold=judged.threshold,
-        goal=judged.goal,
-        evidence=judged.evidence,
-        level=judged.level,
-    )
+    kept_by = OUT_OF_SCOPE if out_of_scope else CONFIDENT if judged.judged == TEXT else EACH_NAME
+    return replace(judged, reasons=lacks or (kept_by,), kept=not lacks)
+
+
+def marked(prediction: Prediction, decision: RouteDecision) -> Prediction:
+    """Return a kept prediction; of one that is kept by its names, those whose level is below the goal are uncertain."""
+    output, goal = prediction.output, decision.goal
+    if decision.judged == TEXT or goal is None or not isinstance(output, NerOutput):
+        return prediction
+    names = tuple(each.model_copy(update={"uncertain": not _reaches(each.level, goal)}) for each in output.entities)
+    return prediction.model_copy(update={"output": output.model_copy(update={"entities": names})})
 
 
 def _judged(
@@ -136,6 +148,25 @@ def _judged(
     return replace(asked, threshold=at.threshold, reasons=at.reasons)
 
 
+def _by_names(prediction: Prediction, output: NerOutput, rule: KeepRule, whole: RouteDecision) -> RouteDecision:
+    """Return what an answer lacks by its names that lacks something as a whole.
+
+    Args:
+        prediction: with an output that names something.
+        output: that output.
+        rule: of the policy, by which names are judged.
+        whole: what the answer lacks as a whole.
+    """
+    missed, allowed = prediction.nothing_missed, rule.missed == "allow"
+    is_measured = missed is not None or (allowed and any(each.level is not None for each in output.entities))
+    if not is_measured or whole.goal is None or prediction.renormalised:
+        return replace(whole, reasons=(NO_LEVEL, *whole.reasons))
+    level = None if missed is None else missed.estimated
+    reasons = () if allowed or _reaches(level, whole.goal) else (MAY_MISS,)
+    judged = SURE_NAMES if allowed else NAMES
+    return RouteDecision(reasons, goal=whole.goal, evidence=ESTIMATED, level=level, judged=judged)
+
+
 def _alarmed(
     prediction: Prediction, output: Output, rule: KeepRule, own: AnnouncedLabels | None, kept: RouteDecision, steps: int
 ) -> RouteDecision:
@@ -143,6 +174,8 @@ def _alarmed(
 
     Raising the goal claims nothing: the level of the answer is an estimate that the alarm speaks against.
     """
+    if kept.judged != TEXT:  # each type of name has thresholds of its own, of which none is the next for all
+        return replace(kept, reasons=(ALARM,))
     raised: float | None = None
     measured = None if own is None or prediction.renormalised else own.thresholds
     accuracy = prediction.accuracy

@@ -215,6 +215,7 @@ class Draws:
             goal=decision.goal,
             evidence=decision.evidence,
             level=decision.level,
+            judged=decision.judged,
             hash=drawn.hash,
             share=drawn.share,
             least_share=drawn.least_share,

@@ -24,11 +24,11 @@ from sprat_contracts import (
 )
 from sprat_contracts.dead_letters import REPLAY_FOR
 from sprat_contracts.ids import plain_text_identity
-from sprat_contracts.reviews import PEOPLE
+from sprat_contracts.reviews import PEOPLE, promises
 from sprat_contracts.text_warnings import warnings_of
 from sprat_policy import KeepRule, Policy, ReviewPolicy, TaskFile, TenantGuard, effective_rule
 from sprat_router.alarms import StandingAlarms
-from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, is_of, unknown_tasks, unserved
+from sprat_router.decisions import NO_SERVICE, RouteDecision, decide, is_of, marked, unknown_tasks, unserved
 from sprat_router.draws import Draws
 from sprat_router.events import (
     QuestionHash,
@@ -199,8 +199,10 @@ class RouterHandler:
         decision = decide(prediction, form, rule, announced, self._steps(prediction, rule))
         if not decision.kept:
             return Outcome(events=(self._escalate(prediction, decision),))
+        prediction = marked(prediction, decision)
         result = result_event(kept(prediction, decision, self._topics.tasks), self._topics)
-        drawn = self._draws.take(prediction, rule) if rule.review is not None and may_draw else None
+        may_draw = may_draw and rule.review is not None and promises(prediction.output, decision.judged) > 0
+        drawn = self._draws.take(prediction, rule) if may_draw else None
         if drawn is None:
             return Outcome(events=(result,))
         asked = self._draws.asked(drawn, prediction, decision, self._reviewer(prediction, rule.review))

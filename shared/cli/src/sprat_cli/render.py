@@ -91,7 +91,10 @@ def language(result: Result) -> str:
 
 
 def _names(output: NerOutput) -> str:
-    shown = [f"{entity.label} “{entity.text}”" for entity in output.entities[:_MAX_NAMES]]
+    shown = [
+        f"{entity.label} “{entity.text}”{' (uncertain)' if entity.uncertain else ''}"
+        for entity in output.entities[:_MAX_NAMES]
+    ]
     more = len(output.entities) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "") if shown else "no names"
 

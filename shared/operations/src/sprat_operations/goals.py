@@ -51,7 +51,7 @@ def kept_answers(rule: KeepRule, announced: ModelAnnounced, language: str = "") 
         nothing = rule.keep_at == 1
         return RuleEffect(f"keep_at {rule.keep_at:g}{': nothing is kept' if nothing else ''}", nothing)
     goal = rule.goal or recommended(announced)
-    words = f"goal {goal:g}{' (recommended)' if rule.goal is None else ''}{_certified(rule)}"
+    words = f"goal {goal:g}{' (recommended)' if rule.goal is None else ''}{_certified(rule)}{rule.by_names}"
     if thresholds is not None:
         return _by_thresholds(words, rule, goal, thresholds, language)
     if not labels.calibrated and rule.uncalibrated_keep_at is not None:

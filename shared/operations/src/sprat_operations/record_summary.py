@@ -1,7 +1,7 @@
 """A summary of a record in a few words, never with the text: for the demo's trace and for `sprat trace`."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -232,7 +232,12 @@ def short_answer(output: Mapping[str, Any] | None, task: str) -> str:
         return f"a text without {counted(len(output['spans']), 'personal value')}"
     if "content" in output:
         return "a text"
-    return counted(len(output["entities"]), "name") if "entities" in output else f"a text in {output['target']}"
+    return _names(output["entities"]) if "entities" in output else f"a text in {output['target']}"
+
+
+def _names(entities: Sequence[Mapping[str, Any]]) -> str:
+    uncertain = sum(bool(each.get("uncertain")) for each in entities)
+    return counted(len(entities), "name") + (f", {uncertain} uncertain" if uncertain else "")
 
 
 _SUMMARISERS: Mapping[RecordKind, Callable[[Mapping[str, Any]], RecordSummary]] = {

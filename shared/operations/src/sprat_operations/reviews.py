@@ -21,13 +21,18 @@ from sprat_contracts import (
     decode,
 )
 from sprat_contracts.results import OF_REVIEW
-from sprat_contracts.reviews import CANNOT_TELL, PEOPLE, RIGHT, WRONG
+from sprat_contracts.reviews import CANNOT_TELL, NAMES, PEOPLE, RIGHT, SURE_NAMES, WRONG
 from sprat_contracts.topics import DAY_MS
 from sprat_operations.connection import reading_signatures
 from sprat_operations.topic_reader import OnReadProgress, TopicReader, no_progress
 
 _LONGEST_MS: Final = 8 * DAY_MS
 """No draw is older, and so no answer to one that still stands."""
+JUDGED: Final = {
+    NAMES: "right: each name is right but for uncertain ones, and none is missed",
+    SURE_NAMES: "right: each name is right but for uncertain ones; others may be missed",
+}
+"""What a reviewer is told of an answer that was kept by its names, by what is judged."""
 Draw = tuple[str, str, str]
 """Source and id of a text, and the task."""
 

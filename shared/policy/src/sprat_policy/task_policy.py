@@ -39,6 +39,11 @@ _UNCALIBRATED: Final = (
     "sure it is; keep: a number decides, keep_at or uncalibrated_keep_at"
 )
 _UNCALIBRATED_KEEP_AT: Final = "beside `uncalibrated: keep`: the keep_at of such an answer where it was not measured"
+_UNIT: Final = (
+    "text: an answer is kept where the whole of it reaches the goal; entity: also where it is only as sure that no "
+    "name is missed; names below the goal are then marked uncertain"
+)
+_MISSED: Final = "beside `unit: entity`: escalate what may have missed a name, or allow: it is kept all the same"
 TASK_FIELDS: Final = (
     "the fields goal, evidence, keep_at, languages, uncalibrated, uncalibrated_keep_at, review, on_alarm, models"
 )
@@ -101,6 +106,18 @@ class KeepRule:
     """The model whose own section has that review; None: all models without one share it."""
     on_alarm: OnAlarm = "tell"
     """What an alarm does to its answers."""
+    unit: Literal["text", "entity"] = "text"
+    """What must reach the goal: the whole answer, or of one with names, that none is missed; then each name is marked
+    that does not."""
+    missed: Literal["escalate", "allow"] = "escalate"
+    """What becomes of an answer by its names that may have missed one."""
+
+    @property
+    def by_names(self) -> str:
+        """Return in words that it goes by the names; empty where it does not."""
+        if self.unit == "text":
+            return ""
+        return " for each name, missed ones allowed" if self.missed == "allow" else " for each name"
 
     def __str__(self) -> str:
         """Return it in words, as `goal 0.97, certified`."""
@@ -110,6 +127,7 @@ class KeepRule:
             words = "the model's recommended goal"
         else:
             words = f"goal {self.goal:g}{', certified' if self.evidence == 'certified' else ''}"
+        words = f"{words}{self.by_names}"
         return words if self.none_goal is None else f"{words}, without a label goal {self.none_goal:g}"
 
 
@@ -202,6 +220,23 @@ class IntentModelPolicy(ModelPolicy):
     out_of_scope: Annotated[OutOfScope | None, Field(description=OUT_OF_SCOPE)] = None
 
 
+class _NameRules(_Rules):
+    """Whether an answer is kept as a whole, or by its names."""
+
+    unit: Annotated[Literal["text", "entity"] | None, Field(description=_UNIT)] = None
+    missed: Annotated[Literal["escalate", "allow"] | None, Field(description=_MISSED)] = None
+
+    @model_validator(mode="after")
+    def _has_names_to_miss(self) -> Self:
+        if self.missed is not None and self.unit != "entity":
+            raise wrong("missed", "it needs `unit: entity` beside it: of a whole text, no name may be missed")
+        return self
+
+
+class NerModelPolicy(_NameRules, ModelPolicy):
+    """What differs for one model of names."""
+
+
 class TaskRules(_Rules):
     """When the answers of a task are good enough: a section of the policy, or the task's own file."""
 
@@ -259,6 +294,7 @@ class TaskRules(_Rules):
         unfitted = next((place for place in places if place.uncalibrated is not None), None)
         keeps = unfitted is not None and unfitted.uncalibrated == "keep"
         reviewed = next((place for place in places if place.review is not None), None)
+        named = next((each for each in places if isinstance(each, _NameRules) and each.unit is not None), None)
         return KeepRule(
             goal=found.goal,
             evidence=found.evidence or "estimated",
@@ -270,6 +306,8 @@ class TaskRules(_Rules):
             review=None if reviewed is None else reviewed.review,
             review_model=model if isinstance(reviewed, ModelPolicy) else None,
             on_alarm=next((place.on_alarm for place in places if place.on_alarm is not None), "tell"),
+            unit="text" if named is None else named.unit or "text",
+            missed="escalate" if named is None else named.missed or "escalate",
         )
 
     def rules_by_model(self) -> tuple[KeepRule, ...]:
@@ -315,9 +353,34 @@ class IntentPolicy(TaskPolicy):
         return True
 
 
+class NerPolicy(_NameRules, TaskPolicy):
+    """The policy of every task, plus whether a whole text or each name must reach the goal."""
+
+    models: Annotated[Mapping[NamedModel, NerModelPolicy], Field(description=BY_MODEL)] = {}
+
+    @model_validator(mode="after")
+    def _has_a_goal_for_each_name(self) -> Self:
+        """Refuse `unit: entity` where a text alone can be judged: names have no certificate, and no confidence."""
+        for model in ("", *self.named_models):
+            for language in ("", *self.named_languages(model)):
+                rule = self.rule(model, language)
+                if rule.unit != "entity" or (rule.keep_at is None and rule.evidence == "estimated"):
+                    continue
+                places = ", ".join(filter(None, (model and f"model {model}", language)))
+                where = f" ({places})" if places else ""
+                asked = "evidence: certified" if rule.keep_at is None else "keep_at"
+                why = "only whole texts are certified" if rule.keep_at is None else "names are judged by a goal"
+                field = "unit" if self.unit is not None else "models"
+                raise wrong(field, f"`unit: entity` cannot stand with `{asked}`{where}: {why}; take one of the two out")
+        return self
+
+
 _FIELDS: dict[str, Any] = {
     task: (Annotated[TaskPolicy, Field(description=TASK_FIELDS)], TaskPolicy()) for task in TASKS
-} | {"intent": (Annotated[IntentPolicy, Field(description=f"{TASK_FIELDS}, out_of_scope")], IntentPolicy())}
+} | {
+    "intent": (Annotated[IntentPolicy, Field(description=f"{TASK_FIELDS}, out_of_scope")], IntentPolicy()),
+    "ner": (Annotated[NerPolicy, Field(description=f"{TASK_FIELDS}, unit, missed")], NerPolicy()),
+}
 _OwnTasks = create_model("_OwnTasks", __base__=PolicySection, **_FIELDS)
 """The sections of the tasks of this version."""
 

@@ -104,7 +104,12 @@ def _screen(
     desk = _labelling(page).desk
     missing = [role for role in ("label", "read-texts") if role not in known.roles]
     values: dict[str, Any] = {"queue": queue, "item": item, "problem": problem, "missing": missing}
-    values |= {"last": desk.last(_person(request, known)), "undo_s": desk.undo_s, "say": _say}
+    values |= {
+        "last": desk.last(_person(request, known)),
+        "undo_s": desk.undo_s,
+        "say": in_words,
+        "judged": reviews.JUDGED,
+    }
     return page.screen(request, known, "label", values, 200 if problem is None else problem.status)
 
 
@@ -124,11 +129,13 @@ def _given(item: ToLabel, fields: dict[str, list[str]], by: str) -> tuple[Feedba
         raise ValueError("an answer is one of those that are offered")
     output = output_of(item.form, chosen)
     if item.asked is not None:
-        return reviews.answer(item.asked, output, by), _say(output)
-    return FeedbackGiven(text_id=item.id, text_source=item.source, task=item.task, output=output, by=by), _say(output)
+        return reviews.answer(item.asked, output, by), in_words(output)
+    return FeedbackGiven(text_id=item.id, text_source=item.source, task=item.task, output=output, by=by), in_words(
+        output
+    )
 
 
-def _say(output: Output | None) -> str:
+def in_words(output: Output | None) -> str:
     """Return an output as a reviewer reads it."""
     match output:
         case IntentOutput(label=label):
@@ -138,7 +145,8 @@ def _say(output: Output | None) -> str:
         case None:
             return "no answer"
         case NerOutput(entities=entities):
-            return "\n".join(f"{each.text} ({each.label})" for each in entities) or "no names"
+            names = (f"{each.text} ({each.label}{', uncertain' if each.uncertain else ''})" for each in entities)
+            return "\n".join(names) or "no names"
         case TranslationOutput(text=text) | TextOutput(content=text) | MaskedOutput(masked=text):
             return text
 

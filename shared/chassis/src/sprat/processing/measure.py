@@ -21,6 +21,7 @@ from sprat_contracts import (
 )
 from sprat_contracts.languages import primary_subtag
 from sprat_contracts.predictions import is_outside
+from sprat_contracts.results import EACH_NAME
 
 SMALL_STAGES = ("wait", "cache", "model")
 """What the service of a small model measures by the batch: to record it for each Result costs more than all else."""
@@ -119,7 +120,8 @@ def _count_result(result: Result, appended_ms: int | None, span: SpanContext) ->
         if stage not in SMALL_STAGES:
             signals.STAGE_SECONDS.record(spent_ms / 1000, span, task=task, stage=stage)
     if decision == "kept":
-        measured = result.route.goal is None or result.route.level is not None
+        route = result.route
+        measured = route.goal is None or route.level is not None or route.reason == EACH_NAME
         _count_answer(result, decision, span, is_measured=measured)
 
 

@@ -26,7 +26,7 @@ from sprat_contracts.reviews import CANNOT_TELL, RIGHT, WRONG
 from sprat_operations.connection import explain_kafka_errors
 from sprat_operations.feedback import feedback_record
 from sprat_operations.models import registered_models
-from sprat_operations.reviews import OpenReview, answer, judgement, read_waiting
+from sprat_operations.reviews import JUDGED, OpenReview, answer, judgement, read_waiting
 
 EPILOG = """\b
 Examples:
@@ -192,6 +192,8 @@ class _Session:
         labels = self.labels.get((prediction.task, _model_of(review)))
         if not review.takes_labels(self.kafka.topics.tasks) or labels is None:
             say(f"the model says: {said}")
+            if asked.judged in JUDGED:
+                say(faint(JUDGED[asked.judged]))
             verdict = {"1": RIGHT, "2": WRONG, _CANNOT_TELL: CANNOT_TELL}[
                 _key("1 right   2 wrong   ? cannot tell", "12?")
             ]

@@ -15,7 +15,7 @@ from typing import Final
 from sprat.base.errors import UserError
 from sprat.base.review_tokens import is_drawn
 from sprat_contracts import ReviewAsked, ReviewClosed
-from sprat_contracts.reviews import BY_TIER, RIGHT
+from sprat_contracts.reviews import BY_TIER, RIGHT, TEXT
 from sprat_contracts.thresholds import NONE, SOME, Thresholds
 from sprat_training.evaluation.decision import Goal
 from sprat_training.evaluation.evaluate import (
@@ -222,7 +222,10 @@ def select(found: DrawsOfTask, version: str, thresholds: Thresholds | None, peri
     own = [
         (draw, each)
         for draw, each in found.closed.items()
-        if each.model is not None and each.model.version == version and period.has(each.drawn_at)
+        if each.model is not None
+        and each.model.version == version
+        and period.has(each.drawn_at)
+        and each.judged == TEXT  # what was kept by its names would not have been as a whole: it is not of these rows
     ]
     if not own:
         raise UserError(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from sprat.base.binomial import upper_bound
 from sprat.base.model import DEFAULT_MODEL
+from sprat_contracts.results import EACH_NAME
 from sprat_contracts.reviews import ERRORS, RIGHT, WRONG
 from sprat_contracts.thresholds import CERTAINTY, LEVELS, Thresholds, recommended_goal, thousandths
 from sprat_contracts.topics import DAY_MS
@@ -24,7 +25,10 @@ FEWEST: Final = 50
 """Reviews below which no bound is shown as if it said something."""
 _KEPT: Final = "kept"
 _ALARM: Final = "alarm"
-_BY_GOAL: Final = frozenset({"confident", "low_confidence", "not_certified", "not_measured"})
+_MAY_MISS: Final = "may_miss"
+_BY_GOAL: Final = frozenset(
+    {"confident", "low_confidence", "not_certified", "not_measured", EACH_NAME, _MAY_MISS, "no_level"}
+)
 """Reasons of decisions that a goal makes; any other stays, whatever the goal."""
 _LOOKED_AT: Final = 5_000
 """So many of the newest Results of the task are looked at."""
@@ -121,8 +125,10 @@ _DECIDED: Final = f"""WITH newest AS (
 )
 SELECT asked, decision, reason, goal, evidence, json_extract(prediction, '$.accuracy.estimated') AS estimated,
 json_extract(prediction, '$.accuracy.certified') AS certified, json_extract(prediction, '$.renormalised') AS of_some,
-json_extract(prediction, '$.accuracy.thresholds') IS NOT NULL AS measured, count(*) AS rows, min(at) AS since
-FROM worth GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"""  # noqa: S608 - a number
+json_extract(prediction, '$.accuracy.thresholds') IS NOT NULL AS measured,
+CASE WHEN json_array_length(prediction, '$.output.entities') > 0
+THEN json_extract(prediction, '$.nothing_missed.estimated') END AS none_missed, count(*) AS rows, min(at) AS since
+FROM worth GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"""  # noqa: S608 - a number
 _DAY: Final = """SELECT sum(kept + escalated), sum(escalated), sum(spent_eur) FROM sums
 WHERE width = ? AND tenant = ? AND source = ? AND task = ? AND at >= ?"""
 _SERVING: Final = """SELECT version, json_extract(CAST(value AS TEXT), '$.thresholds') AS thresholds FROM models
@@ -161,7 +167,8 @@ def what_if(connection: sqlite3.Connection, viewer: Viewer, wanted: WantedGoal, 
 
     moved = [row for row in rows if _is_moved(row, rule)]
     stays = sum(row["rows"] for row in rows if row["decision"] == _KEPT and not _is_moved(row, rule))
-    kept = sum(row["rows"] for row in moved if _reaches(row, goal, evidence))
+    by_names = any(row["reason"] in {EACH_NAME, _MAY_MISS} for row in rows)
+    kept = sum(row["rows"] for row in moved if _reaches(row, goal, evidence, by_names=by_names))
     return WhatIf(
         pairs=pairs,
         of=of,
@@ -195,12 +202,22 @@ def _is_by_goal(row: sqlite3.Row) -> bool:
 
 
 def _is_moved(row: sqlite3.Row, rule: tuple[float | None, str | None]) -> bool:
-    """Return whether another goal decides: not where a language, or an answer without a label, has its own."""
+    """Return whether another goal decides.
+
+    Not where a language, or an answer without a label, has its own, and not where names may be missed.
+    """
+    if row["reason"] == EACH_NAME and not _at_least(row["none_missed"], row["goal"]):
+        return False
     return _is_by_goal(row) and (row["goal"], row["evidence"]) == rule and row["measured"] and not row["of_some"]
 
 
-def _reaches(row: sqlite3.Row, goal: float, evidence: str) -> bool:
-    level = row[CERTIFIED] if evidence == CERTIFIED else row[ESTIMATED]
+def _reaches(row: sqlite3.Row, goal: float, evidence: str, *, by_names: bool) -> bool:
+    if _at_least(row[CERTIFIED] if evidence == CERTIFIED else row[ESTIMATED], goal):
+        return True
+    return by_names and evidence == ESTIMATED and _at_least(row["none_missed"], goal)
+
+
+def _at_least(level: float | None, goal: float) -> bool:
     return level is not None and thousandths(level) >= thousandths(goal)
 
 
@@ -234,7 +251,7 @@ class _Reviews:
             return False
         worth = self._thresholds.accuracy(row["confidence"], row["language"] or "und", row["says"])
         level = worth.certified if evidence == CERTIFIED else worth.estimated
-        return level is not None and thousandths(level) >= thousandths(goal)
+        return _at_least(level, goal)
 
 
 def _thresholds(value: str | None) -> Thresholds | None:
