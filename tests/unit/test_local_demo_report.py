@@ -43,6 +43,7 @@ PREDICTIONS = TOPICS.predictions("intent")
 SIMULATED = {"left": True, "provider": "simulator", "region": "local", "simulated": True}
 MASKED = {**SIMULATED, "masked": {"PERSON": 2, "IBAN": 1}}
 NAMES = NerOutput.model_validate_json('{"entities": [{"start": 0, "end": 4, "text": "Lena", "label": "PER"}]}')
+UNSURE = NerOutput.model_validate_json(NAMES.model_dump_json().replace('"uncertain":false', '"uncertain":true'))
 
 
 def report(texts: list[PublishedRecord], observed: Observations, run: RunFacts = QUIET) -> DemoReport:
@@ -302,6 +303,9 @@ def test_an_all_frontier_run_costs_the_mean_paid_answer_times_all_pairs(
         pytest.param(NAMES, [{"start": 0, "end": 4, "text": "Lena", "label": "PER"}], True, True, id="all names"),
         pytest.param(NAMES, [{"start": 0, "end": 4, "text": "Lena", "label": "ORG"}], True, False, id="other label"),
         pytest.param(NAMES, [], True, False, id="a name where none is"),
+        pytest.param(UNSURE, [], True, True, id="an uncertain name where none is"),
+        pytest.param(UNSURE, [{"start": 2, "end": 6, "text": "x", "label": "ORG"}], True, True, id="it is another"),
+        pytest.param(UNSURE, [{"start": 4, "end": 6, "text": "x", "label": "PER"}], True, False, id="one is missed"),
         pytest.param(TranslationOutput(text="Guten  Tag", target="de"), "Guten Tag", False, True, id="the gold text"),
         pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", False, False, id="simulated, altered"),
         pytest.param(TranslationOutput(text="Hallo", target="de"), "Guten Tag", True, None, id="cannot be judged"),

@@ -8,6 +8,7 @@ import pytest
 import sprat_policy
 from conftest import WritePolicy
 from sprat_contracts import TASKS
+from sprat_local.installation.options import DEMO_POLICY
 from sprat_policy import (
     IntentPolicy,
     KeepRule,
@@ -34,6 +35,11 @@ def test_the_policy_of_sprat_up_is_the_shipped_one_and_lets_texts_without_a_tena
     up, shipped = load_policy(UP), load_policy(SHIPPED)
     tenants = {"default": TenantPolicy(frontier="redact", regions=("local",), deadline_ms=30_000)}
     assert up == shipped.model_copy(update={"tenants": dict(shipped.tenants) | tenants})
+
+
+def test_the_policy_of_the_demo_is_that_of_sprat_up_and_keeps_names_one_by_one() -> None:
+    demo, up = load_policy(DEMO_POLICY), load_policy(UP)
+    assert demo == up.model_copy(update={"tasks": up.tasks.model_copy(update={"ner": NerPolicy(unit="entity")})})
 
 
 def test_the_shipped_file_has_the_defaults() -> None:

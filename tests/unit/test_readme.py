@@ -72,6 +72,15 @@ def test_the_policy_of_reviews_is_valid_and_shows_the_defaults(tmp_path: Path) -
     assert (rule.review, rule.on_alarm) == (ReviewPolicy(share=0.01), "tighten")
 
 
+def test_the_policy_of_names_is_valid_and_shows_the_defaults(tmp_path: Path) -> None:
+    file, program = tmp_path / "policy.yaml", programs()["policy-names"]
+    file.write_text(program, "utf-8")
+    rule = load_policy(file).task("ner").rule("default", "en")
+    file.write_text(program.replace("# missed", "missed"), "utf-8")
+    allowed = load_policy(file).task("ner").rule("default", "en")
+    assert [(each.unit, each.missed) for each in (rule, allowed)] == [("entity", "escalate"), ("entity", "allow")]
+
+
 def test_the_policy_of_tenants_is_valid_and_does_what_its_comments_say(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(programs()["policy-tenants"], "utf-8")

@@ -9,11 +9,24 @@ from hypothesis import strategies as st
 from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from sprat.processing.measure import count_sent
+from sprat.registry.model_table import AnnouncedLabels
 from sprat_contracts import OUTPUTS, NerOutput, Prediction, ReviewAsked
 from sprat_policy import KeepRule, Policy
 from sprat_router.decisions import RouteDecision, decide, marked
+from support.measured import thresholds
 from support.metrics import Metrics
-from support.router_records import MODEL, prediction, received, requests, reread, results, router, text, worth
+from support.router_records import (
+    MODEL,
+    announced,
+    prediction,
+    received,
+    requests,
+    reread,
+    results,
+    router,
+    text,
+    worth,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -114,8 +127,10 @@ def test_an_answer_among_some_labels_is_not_measured_by_its_names_either() -> No
 @pytest.mark.parametrize("on_alarm", ["tighten", "escalate"])
 def test_under_an_alarm_nothing_is_kept_by_its_names(on_alarm: Any) -> None:
     rule = KeepRule(goal=0.95, unit="entity", on_alarm=on_alarm)
-    alarmed = by(named(missed=0.99), rule, 1)
+    own = AnnouncedLabels.of(announced("ner", thresholds=thresholds(task="ner", label_set=None)))
+    alarmed = decide(named(missed=0.99), OUTPUTS["ner"], rule, own, 1)
     assert (alarmed.kept, alarmed.reasons) == (False, ("alarm",))
+    assert alarmed.goal == 0.95, "no level of whole texts is the next one of names"
     assert by(named(missed=0.99), EACH, 1).kept, "it only tells"
 
 

@@ -48,11 +48,10 @@ class Evidence:
             return
         begun = unused_stake(self._reviews) - unused_stake(self._reviews + 1)
         self._reviews += 1
-        stakes = zip(BETS.items(), self._stakes, strict=True)
-        self._stakes = [
-            (stake + part * begun) * (1 + (odds - 1) / (1 + (odds - 1) * allowed) * (wrong - allowed))
-            for (odds, part), stake in stakes
-        ]
+        over = wrong - allowed
+        bets = ((odds - 1) / (1 + (odds - 1) * allowed) for odds in BETS)
+        stakes = zip(bets, BETS.values(), self._stakes, strict=True)
+        self._stakes = [(stake + part * begun) * (1 + bet * over) for bet, part, stake in stakes]
 
     @property
     def value(self) -> float:

@@ -63,7 +63,7 @@ class Process:
     reviews: int = 0
     errors: int = 0
     promises: int = 0
-    """Of how many statements these are, each at the goal."""
+    """Of how many statements these reviews are, each at the goal."""
     since_ms: int | None = None
     """When the first of its draws was drawn."""
     wrong: deque[TextName] = field(default_factory=lambda: deque(maxlen=_TEXTS))

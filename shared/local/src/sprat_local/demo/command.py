@@ -97,7 +97,7 @@ def demo(
     from sprat_local.demo.report import DemoReport, DemoSummary  # noqa: PLC0415 - as above
     from sprat_local.demo.session import run_demo  # noqa: PLC0415 - as above
     from sprat_local.demo.target import DemoTarget  # noqa: PLC0415 - as above
-    from sprat_local.installation.options import Options, Simulation  # noqa: PLC0415 - as above
+    from sprat_local.installation.options import DEMO_POLICY, Options, Simulation  # noqa: PLC0415 - as above
     from sprat_operations.services import GATEWAY  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
@@ -125,7 +125,7 @@ def demo(
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
 
-    options = Options(simulation=simulation, on_request=(GATEWAY,) * page, key_of=(_TENANT, SOURCE))
+    options = Options(policy=DEMO_POLICY, simulation=simulation, on_request=(GATEWAY,) * page, key_of=(_TENANT, SOURCE))
     report = run_demo(options, console, kafka, show)
     if json_file is not None:
         json_file.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sprat.base.words import counted
-from sprat_contracts import IntentOutput, NerOutput, Output, Result, TranslationOutput
+from sprat_contracts import Entity, IntentOutput, NerOutput, Output, Result, TranslationOutput
 from sprat_local.demo.records import Observations, ObservedResult, PublishedRecord, RecordPosition, TaskPair, trace_id
 from sprat_local.demo.samples import BrokenSample, Sample
 from sprat_local.installation.options import Simulation
@@ -62,6 +62,8 @@ class TaskFigures:
     """All answers of the small model, including those that were escalated."""
     frontier: GoldAccuracy
     frontier_simulated: bool
+    uncertain_names: int
+    """Of the answers that were kept."""
     because: Mapping[str, Mapping[str, int]]
     """Decision → the router's reason → pairs; and `declined` → why the frontier did not answer → pairs."""
     cost_eur: float
@@ -232,6 +234,9 @@ def task_figures(
         small_all=_accuracy(golds, small, by_small_model=True),
         frontier=_accuracy(golds, {pair: result.output for pair, result in frontier.items()}, by_small_model=False),
         frontier_simulated=any(each.egress is not None and each.egress.simulated for each in frontier.values()),
+        uncertain_names=sum(
+            each.uncertain for output in kept.values() if isinstance(output, NerOutput) for each in output.entities
+        ),
         because={name: dict(counts.most_common()) for name, counts in because.items()},
         cost_eur=sum(paid),
         all_frontier_eur=sum(paid) / len(paid) * len(pairs) if paid else 0.0,
@@ -241,19 +246,27 @@ def task_figures(
 def is_correct(output: Output, gold: Any, *, by_small_model: bool) -> bool | None:
     """Compare an output with the gold answer of its task; None if the comparison says nothing.
 
-    An intent is correct if the label is the same, names if all spans and labels are the same. A good translation can
+    An intent is correct if the label is the same, names if all spans and labels are the same: of uncertain ones, it is
+    enough that one overlaps each name that the others miss. A good translation can
     differ from the gold one: only the simulator's, which is the gold text or an altered one, can be judged this way.
     """
     match output:
         case IntentOutput():
             return bool(output.label == gold)
         case NerOutput():
-            entities = {(entity.start, entity.end, entity.label) for entity in output.entities}
-            return entities == {(entity["start"], entity["end"], entity["label"]) for entity in gold}
+            right = {(each["start"], each["end"], each["label"]) for each in gold}
+            sure = {(each.start, each.end, each.label) for each in output.entities if not each.uncertain}
+            unsure = [each for each in output.entities if each.uncertain]
+            missed = (each for each in right - sure if not any(_overlap(each, other) for other in unsure))
+            return sure <= right and not any(missed)
         case TranslationOutput():
             return None if by_small_model else output.text.split() == str(gold).split()
         case _:  # a text that a large model wrote
             return None
+
+
+def _overlap(name: tuple[int, int, str], other: Entity) -> bool:
+    return name[0] < other.end and other.start < name[1]
 
 
 def summarise_egress(results: Iterable[Result]) -> EgressSummary:
@@ -402,6 +415,10 @@ class DemoSummary:
         self._heading("Correct answers, compared with the gold answers of the samples")
         rows = [(task, _share(each.small_kept), _share(each.small_all), _share(each.frontier)) for task, each in tasks]
         self._table(("task", "small model, kept", "small model, all", "frontier (simulated)"), rows)
+        for task, each in tasks:
+            if each.uncertain_names:
+                names = counted(each.uncertain_names, "name")
+                self._line(f"{task}: {names} of the kept answers marked uncertain, so not judged.", "dim")
         rate = self._simulation.wrong_rate
         wrong = f", except for a seeded {100 * rate:.0f} % of questions" if rate else ""
         self._line(f"The simulated frontier returns the same gold answers{wrong}.", "dim")

@@ -22,6 +22,8 @@ DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 BROKERS = (1, 3)
 """How many nodes an embedded Kafka may have."""
 POLICY = DEMO_FOLDER / "policy.yaml"
+DEMO_POLICY = DEMO_FOLDER / "each_name.yaml"
+"""That of `sprat up`, and names are kept one by one."""
 SHIPPED_POLICY = Path(sprat_cli.commands.init.__file__).parent / "files" / "policy.yaml"
 """compose/policy.yaml, by which a text without a tenant stays here."""
 USUAL_KAFKA_PORT = 9092
