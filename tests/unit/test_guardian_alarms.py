@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 
 from sprat.registry.alarms import alarm_record, cleared
+from sprat_cli.commands.alarms import numbers_in_words
 from sprat_contracts import AlarmRaised, ReviewCell
 from sprat_contracts.reviews import ERRORS, SHIFT, TOO_FEW_REVIEWS
 from sprat_guardian.counting import HashSet
@@ -44,6 +45,7 @@ def test_an_alarm_of_a_cell_says_what_raised_it(logs: ReviewLogs) -> None:
     last = logs.records[-1]
     assert (alarm.task, alarm.cell, alarm.state, alarm.number, alarm.steps) == ("intent", SHOP, "raised", 1, 1)
     assert (alarm.reviews, alarm.goal, alarm.evidence) == (50 + alarm.errors, 0.97, "estimated")
+    assert alarm.allowed is None
     assert 3 < alarm.errors < 12
     assert alarm.e_value >= alarm.needed > 20
     assert alarm.since == logs.closed()[0].drawn_at
@@ -65,6 +67,21 @@ def test_an_alarm_names_the_tiers_whose_answers_it_counts(logs: ReviewLogs) -> N
     (alarm,) = of_kind(logs, ERRORS, SHOP)
     assert alarm.agreement == ("large",)
     assert alarm.detail.endswith("allows 3 %; by agreement with large, which may be wrong itself")
+
+
+def test_an_alarm_of_answers_that_were_kept_by_their_names_says_what_share_may_be_wrong(logs: ReviewLogs) -> None:
+    names = {"entities": [{"start": 0, "end": 4, "text": "Anna", "label": "PER"}]}
+    for number in range(60):
+        asked = drawn(id=f"n-{number}", task="ner", output=names, goal=0.95).model_copy(update={"judged": "names"})
+        logs.draw(asked)
+        logs.answer(answer_to(asked, asked.prediction.output, verdict="wrong"))
+    logs.guardian().work()
+    alarm = of_kind(logs, ERRORS)[0]
+    assert (alarm.goal, alarm.allowed) == (0.95, pytest.approx(0.1))
+    assert alarm.detail.endswith("the goal allows 10 %")
+    assert "\n".join(numbers_in_words(alarm)).startswith(
+        "goal: 0.95 of each name, estimated, so at most 10 % may be wrong\n"
+    )
 
 
 def test_a_cell_of_few_reviews_is_counted_with_the_whole_task_alone(logs: ReviewLogs) -> None:

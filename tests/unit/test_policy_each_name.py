@@ -7,7 +7,7 @@ import pytest
 from conftest import WritePolicy
 from sprat.base.errors import UserError
 from sprat_contracts import ModelAnnounced
-from sprat_operations.goals import kept_answers, rules_in_words
+from sprat_operations.goals import RuleEffect, kept_answers, rules_in_words
 from sprat_policy import KeepRule, NerPolicy, load_policy
 from support.measured import thresholds
 
@@ -92,4 +92,10 @@ def test_another_model_may_be_certified_beside_it(tmp_path: Path, write_policy: 
 def test_what_is_kept_says_that_it_goes_by_the_names() -> None:
     model = ModelAnnounced(task="ner", version="v1", owns_from=1, thresholds=thresholds(task="ner", label_set=None))
     effect = kept_answers(KeepRule(goal=0.9, unit="entity"), model)
-    assert effect.words.startswith("goal 0.9 for each name: kept ")
+    assert effect == RuleEffect(
+        "goal 0.9 for each name: whole texts kept from 0.55 on, and from 0.70 on where it names nothing"
+    )
+    never = kept_answers(KeepRule(goal=0.995, unit="entity"), model)
+    assert never == RuleEffect(
+        "goal 0.995 for each name: whole texts kept never, and never where it names nothing", nothing=False
+    )

@@ -183,6 +183,15 @@ class AlarmRaised(Message):
     needed: Annotated[float | None, Field(ge=1, description="From which e-value on the alarm is raised.")] = None
     reviews: Annotated[int, Field(ge=0, description="Answered reviews since the test began.")] = 0
     errors: Annotated[int, Field(ge=0, description="Of these, wrong answers.")] = 0
+    allowed: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="The share of them that the goal lets be wrong: more than 1 - goal where answers were kept by "
+            "their names; null: 1 - goal.",
+        ),
+    ] = None
     agreement: Annotated[
         tuple[str, ...],
         Field(description="The tiers that gave some of the answers: of these it is agreement with them, no accuracy."),

@@ -118,6 +118,7 @@ def _alarm(process: Process, closed: ReviewClosed, at: int, number: int) -> Alar
         needed=process.needed,
         reviews=process.reviews,
         errors=process.errors,
+        allowed=process.allowed if process.promises > process.reviews else None,
         agreement=tuple(sorted(process.tiers)),
         since=process.since_ms,
         raised_at=at,

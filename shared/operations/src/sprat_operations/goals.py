@@ -66,9 +66,12 @@ def _by_thresholds(words: str, rule: KeepRule, goal: float, thresholds: Threshol
     some = thresholds.threshold(goal, rule.evidence, language, SOME)
     none_goal = rule.none_goal or goal
     none = thresholds.threshold(none_goal, rule.evidence, language, NONE) if rule.out_of_scope == "keep" else None
-    if some is None and none is None:
+    if rule.unit == "entity":  # what of it is kept by its names, no threshold of whole texts says
+        kept = f"whole texts kept {_from(some)}"
+    elif some is None and none is None:
         return RuleEffect(f"{words}: no threshold reaches it, nothing is kept", nothing=True)
-    kept = f"kept {_from(some)}"
+    else:
+        kept = f"kept {_from(some)}"
     if thresholds.cell(None, NONE) is not None:
         own = "" if rule.none_goal is None else f" (goal {none_goal:g})"
         kept = f"{kept}, and {_from(none)} where it names nothing{own}"

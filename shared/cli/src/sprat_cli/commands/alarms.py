@@ -204,7 +204,7 @@ def _explained(alarm: AlarmRaised) -> Iterator[str]:
     if alarm.state != RAISED:
         why = alarm.because or f"the certificate of the thresholds {alarm.thresholds}"
         yield f"cleared by {alarm.cleared_by or 'nobody who is named'}, because of: {why}"
-    yield from _numbers(alarm)
+    yield from numbers_in_words(alarm)
     if alarm.detail:
         yield alarm.detail
     if alarm.texts:
@@ -227,11 +227,12 @@ def _place(alarm: AlarmRaised) -> str:
     return ", ".join(parts)
 
 
-def _numbers(alarm: AlarmRaised) -> Iterator[str]:
+def numbers_in_words(alarm: AlarmRaised) -> Iterator[str]:
     """Yield what an alarm of errors rests on."""
     if alarm.goal is not None:
         evidence = "" if alarm.evidence is None else f", {alarm.evidence}"
-        yield f"goal: {alarm.goal:g}{evidence}, so at most {100 * (1 - alarm.goal):.3g} % may be wrong"
+        allowed, by_names = (1 - alarm.goal, "") if alarm.allowed is None else (alarm.allowed, " of each name")
+        yield f"goal: {alarm.goal:g}{by_names}{evidence}, so at most {100 * allowed:.3g} % may be wrong"
     if alarm.reviews:
         since = "" if alarm.since is None else f" since {when(alarm.since)}"
         share = 100 * alarm.errors / alarm.reviews
