@@ -22,7 +22,9 @@ from sprat_contracts import (
 from sprat_contracts.topics import DAY_MS
 from sprat_gateway.page.labelling import in_words
 from sprat_gateway.page.queries import to_label
+from sprat_gateway.page.render import environment
 from sprat_operations.record_summary import short_answer
+from sprat_operations.reviews import JUDGED
 from support.page_reviews import closed, draw, given
 from support.page_store import NOW, OWN, filled_store
 from support.traced_records import BEGAN, SAID, TracedText
@@ -125,6 +127,25 @@ def test_a_reviewer_sees_which_names_are_uncertain_and_the_path_of_a_text_counts
     output = NerOutput(entities=names)
     assert in_words(output) == "Peter (PER)\nPaula (PER, uncertain)"
     assert short_answer(output.model_dump(), "ner") == "2 names, 1 uncertain"
+
+
+@pytest.mark.parametrize(
+    ("judged", "told"),
+    [
+        ("text", "<p>Is it right?</p>"),
+        ("names", "<p>Is it right? Right: each name is right but for uncertain ones, and none is missed.</p>"),
+        ("sure_names", "<p>Is it right? Right: each name is right but for uncertain ones; others may be missed.</p>"),
+    ],
+)
+async def test_a_reviewer_is_told_what_is_judged(tmp_path, judged, told):
+    text = TracedText(tasks=("ner",))
+    prediction = text.predicted("ner").model_copy(update={"output": NerOutput(entities=())})
+    async with filled_store(tmp_path, draw(text, "ner", prediction=prediction, judged=judged)) as filled:
+        queue = await filled.show(to_label, OWN, BUILT_IN, NOW)
+    template = environment({}).get_template("label.html")
+    values = {"queue": queue, "item": queue.items[0], "say": in_words, "judged": JUDGED, "last": (), "undo_s": 5}
+    values |= {"problem": None, "missing": [], "root": "/page", "csrf": "c", "refresh_s": 5}
+    assert told in "".join(template.blocks["content"](template.new_context(values)))
 
 
 class Clock:
