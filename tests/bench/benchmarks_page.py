@@ -11,7 +11,15 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import guard_tables, model_tables, privacy_tables, scaling_tables, speed_tables, training_tables
+from tests.bench import (
+    guard_tables,
+    model_tables,
+    privacy_tables,
+    scaling_tables,
+    speed_tables,
+    training_tables,
+    written_tables,
+)
 from tests.bench.machine import processor
 from tests.bench.table import table
 
@@ -107,6 +115,9 @@ def generated() -> dict[str, str]:
         "privacy": privacy_tables.privacy(read("privacy")),
         "peers-masking": privacy_tables.beside(peers),
         "surnames": privacy_tables.surnames(read("surnames"), read("unseen-surnames")),
+        "written": written_tables.written(read("written")),
+        "noisy": written_tables.noisy(read("written")),
+        "masking-sets": written_tables.masking(read("masking-sets")),
         "agreement": privacy_tables.agreement(read("agreement")),
         "training": training_tables.training(read("training")),
         "near-outside": training_tables.near_outside(read("near-outside")),

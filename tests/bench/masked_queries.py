@@ -82,15 +82,15 @@ def queries(data: Path, tagger: Tagger) -> dict[str, Any]:
     }
 
 
-def masked_texts(texts: Sequence[str], tagger: Tagger) -> list[MaskedText]:
-    """Return the texts as they would leave under `redact`, without terms of a policy."""
+def masked_texts(texts: Sequence[str], tagger: Tagger, language: str = "en") -> list[MaskedText]:
+    """Return the texts of one language as they would leave under `redact`, without terms of a policy."""
     detectors = (NameDetector(tagger, frozenset(tagger.card.languages)), NameContext(), Validators())
     using = [
         each
         for start in range(0, len(texts), BATCH)
-        for each in read_names([(text, "en") for text in texts[start : start + BATCH]], detectors)
+        for each in read_names([(text, language) for text in texts[start : start + BATCH]], detectors)
     ]
-    return [mask(text, "en", detectors) for text, detectors in zip(texts, using, strict=True)]
+    return [mask(text, language, detectors) for text, detectors in zip(texts, using, strict=True)]
 
 
 if __name__ == "__main__":
