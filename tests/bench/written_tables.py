@@ -1,4 +1,4 @@
-"""What is kept of what people write, and what masking does to texts by another author, before and after, as Markdown."""
+"""What is kept of what people write, and what masking does to texts by another author, before and after."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
