@@ -31,9 +31,16 @@ def _sides(figures: Figures, *path: str) -> list[Figures | None]:
     return found
 
 
-def _groups(figures: Figures, *path: str) -> list[str]:
-    """Return the names of all groups, in the order in which they were measured."""
-    return list({name: None for counts in _sides(figures, *path) for name in counts or ()})
+def _names(figures: Figures, *path: str) -> list[str]:
+    """Return the names of what was measured and is not empty, in that order."""
+    return list(
+        {
+            name: None
+            for found in _sides(figures, *path)
+            for name, value in (found or {}).items()
+            if value.get("texts", 1)
+        }
+    )
 
 
 def _row(head: list[str], sides: list[Figures | None], *cells: Cell) -> list[str]:
@@ -61,8 +68,8 @@ def _wrong_of_kept(counts: Figures) -> str:
 def written(figures: Figures) -> str:
     """Return what is kept of denied, double and unfinished wishes, and of whole ones that look like these."""
     rows = []
-    for model in _groups(figures, "models"):
-        for group in _groups(figures, "models", model, "groups"):
+    for model in _names(figures, "models"):
+        for group in _names(figures, "models", model, "groups"):
             sides = _sides(figures, "models", model, "groups", group)
             head = MODELS.get(model, f"`{model}`")
             if group.startswith("denied"):
@@ -77,9 +84,9 @@ def written(figures: Figures) -> str:
 def noisy(figures: Figures) -> str:
     """Return what is kept of the tests and their noisy copies, and how much of that is wrong."""
     inside, outside = [], []
-    for model in _groups(figures, "models"):
+    for model in _names(figures, "models"):
         head = MODELS.get(model, f"`{model}`")
-        names = _groups(figures, "models", model, "groups")
+        names = _names(figures, "models", model, "groups")
         for group in names[: next(i for i, name in enumerate(names) if name.startswith((OUTSIDE, *CONTROLS)))]:
             sides = _sides(figures, "models", model, "groups", group)
             inside.append(_row([head, group], sides, _kept_inside, _wrong_of_kept))
@@ -102,13 +109,13 @@ def masking(figures: Figures) -> str:
         _row(
             [_named(group, MASKED)], _sides(figures, "plain", group), lambda c: with_interval(c["touched"], c["texts"])
         )
-        for group in _groups(figures, "plain")
+        for group in _names(figures, "plain")
     ]
     surnames = [
         _row(
             [_named(group, STANDS)], _sides(figures, "surnames", group), lambda c: with_interval(c["found"], c["texts"])
         )
-        for group in _groups(figures, "surnames")
+        for group in _names(figures, "surnames")
     ]
     return parts(
         lines(["plain queries in which something is masked", "n", *shares], plain),

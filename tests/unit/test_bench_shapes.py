@@ -42,6 +42,13 @@ def test_no_template_stands_in_both_parts(file: str, column: int) -> None:
     assert parts["dev"].isdisjoint(parts["test"])
 
 
+@pytest.mark.parametrize(("file", "mark"), [("plain_fillers", "|"), ("surname_lists", " ")])
+def test_no_filler_stands_in_both_parts(file: str, mark: str) -> None:
+    parts = {part: {each for row in rows(file) if row[1] == part for each in row[-1].split(mark)} for part in PARTS}
+    assert parts["dev"]
+    assert parts["dev"].isdisjoint(parts["test"])
+
+
 @pytest.mark.parametrize("phrases", [BEFORE, AFTER, MAILS])
 def test_no_phrase_of_a_noisy_copy_stands_in_both_parts(phrases: dict[str, tuple[str, ...]]) -> None:
     assert set(phrases["dev"]).isdisjoint(phrases["test"])
