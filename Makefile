@@ -110,7 +110,7 @@ docs: $(STAMP) ## the documentation site, into site/; fails on a broken link
 
 # Built from a copy without the files of earlier builds; tar -h follows symbolic links.
 DIST := dist
-MAX_WHEEL_MB := 60
+MAX_WHEEL_MB := 80
 WHEEL_PARTS := pyproject.toml LICENSE NOTICE src
 
 wheels: $(STAMP) ## a wheel of each member in dist/, for pip install --find-links dist 'sprat[all]'

@@ -1,4 +1,4 @@
-"""Make an artefact, `default` or `en-fast`: fetch, convert, fit, calibrate, measure, write. Takes minutes on one core.
+"""Make an artefact, `default` or `en-fast`: fit, calibrate, measure, write. Takes minutes on one core.
 
     python -m recipes.intent.build default --data DIR      (or SPRAT_DATA=DIR)
 
@@ -16,11 +16,11 @@ from recipes.intent import metrics
 from recipes.intent.cards import KEEP_AT_RULE, KEPT_RIGHT, KINDS, MAX_TOKENS, OUTSIDE_SHARE, ArtefactKind
 from recipes.intent.clinc150 import Split, read_queries, read_split
 from recipes.intent.fit import fit_calibrator, fit_head, fit_near, mean_of
-from recipes.intent.minilm import CACHE
 from recipes.intent.noise import TO_FIT, copies
 from recipes.intent.scores import measure
 from recipes.intent.thresholds import ARTEFACTS, QUERIES, outside_texts, rows_of
 from recipes.intent.words import calibrate_stage, fit_stage
+from sprat_encoder import identify, load
 from sprat_encoder.label_model import LabellingModel
 from sprat_encoder.networks import EncoderWithHead
 from sprat_inference.artefact import write_artefact
@@ -38,7 +38,6 @@ class Sources:
 
     data: Path
     queries: Path
-    cache: Path
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,17 +48,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--queries", type=Path, default=QUERIES, help="queries in other languages (default: %(default)s)"
     )
     parser.add_argument("--output", type=Path, help="the artefact to write (default: the committed one)")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where the weights are kept (default: %(default)s)")
     options = parser.parse_args(argv)
     output = options.output or ARTEFACTS / options.artefact
-    sources = Sources(options.data, options.queries, options.cache)
+    sources = Sources(options.data, options.queries)
     replace_artefact(output, lambda folder: build(KINDS[options.artefact], sources, folder))
 
 
 def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     """Write the artefact into `folder`, which must be empty, and return its card."""
     say("encoder")
-    encoder, shared = kind.encoder(sources.cache, folder)
+    shared = identify(kind.encoder)
+    encoder = load(shared, max_tokens=MAX_TOKENS)
     say("vectors of 15,000 training texts")
     train = read_split(sources.data, "train")
     gold, labels = np.array(train.labels), tuple(sorted(set(train.labels)))
@@ -148,7 +147,7 @@ def calibrate(
 
 def describe(
     kind: ArtefactKind,
-    shared: PartRef | None,
+    shared: PartRef,
     labels: tuple[str, ...],
     calibrators: CalibratorsByLanguage,
     longest: int,

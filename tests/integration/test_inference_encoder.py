@@ -11,7 +11,7 @@ from sprat_inference.artefact import BrokenArtefact, ModelError
 from sprat_inference.encoder import SentenceEncoder, TokenEncoder, micro_batches
 from sprat_inference.tokenizer import GuardedTokenizer
 
-FOLDER = Path(__file__).resolve().parents[2] / "services/intent/src/sprat_intent/artefacts/en-fast"
+FOLDER = Path(__file__).resolve().parents[2] / "shared/encoder/src/sprat_encoder/artefacts/minilm-l6"
 MAX_TOKENS = 128
 SEP = 102
 

@@ -16,9 +16,9 @@ from support.installed_size import ROOT, members
 from support.up_process import UpProcess, have_ended
 
 REQUIREMENT = "sprat[all]"
-MAX_BYTES = 60_000_000
+MAX_BYTES = 80_000_000
 WEIGHTS = {
-    "sprat-encoder": ["e5-small", "zero-shot"],
+    "sprat-encoder": ["e5-small", "minilm-l6", "zero-shot"],
     "sprat-intent": ["default", "en-fast"],
     "sprat-ner": ["default"],
     "sprat-privacy": ["rampart"],

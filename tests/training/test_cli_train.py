@@ -261,7 +261,7 @@ def test_a_bad_file_is_refused_and_nothing_is_written(tmp_path):
 def test_a_language_that_the_encoder_does_not_read_is_refused(file, tmp_path):
     result = train(file, "--output", tmp_path / "hr", "--language", "de")
     assert result.exit_code == 2
-    assert "--language de: the encoder en-fast reads en" in result.stderr
+    assert "--language de: the encoder minilm-l6 reads en" in result.stderr
 
 
 def test_the_version_that_is_replaced_is_kept_beside_with_its_report_and_the_way_back_is_named(tmp_path):

@@ -20,7 +20,8 @@ def show(*arguments):
 def test_a_folder_shows_what_it_is_how_good_made_of_what_and_not_good_for():
     card = load_artefact(SHIPPED).card
     lines = list(card_lines(card, "hr"))
-    assert lines[0] == f"intent/hr, version {card.version}"
+    assert card.built_on is not None
+    assert lines[0] == f"intent/hr, version {card.version}, on minilm-l6 {card.built_on.version}"
     assert all(title in lines for title in ("how good it is:", "made of:", "what it cannot do:"))
     shown = " ".join(" ".join(lines).split())
     assert all(limit in shown for limit in card.limits)

@@ -18,7 +18,8 @@ from safetensors.numpy import load_file
 
 from recipes.common import wheel
 from recipes.intent import minilm
-from sprat_inference.artefact import write_artefact
+from sprat_encoder import MINILM
+from sprat_inference.artefact import load_part, write_artefact
 from sprat_inference.card import Card
 from sprat_inference.converters.bert import write_bert
 from sprat_inference.lexical import LEXICAL_FILE
@@ -59,7 +60,7 @@ def encoder() -> Path:
     The float32 weights are those from which `en-fast` was made; CTranslate2's files are its own.
     """
     card = Card.model_validate_json((ARTEFACT / "card.json").read_text("utf-8"))
-    of_encoder = card.files["model.bin"] + card.files["head.npz"]
+    of_encoder = load_part(MINILM).files["model.bin"] + card.files["head.npz"]
     folder = CACHE / "models" / hashlib.sha256(of_encoder.encode()).hexdigest()[:16]
     if not (folder / "model-int8.onnx").is_file():
         print(f"making the encoder for each runtime in {folder}", flush=True)
@@ -67,7 +68,7 @@ def encoder() -> Path:
         _checkpoint(folder)
         (folder / "ctranslate2").mkdir(exist_ok=True)
         for name in ("model.bin", "vocabulary.json", "config.json"):
-            shutil.copyfile(ARTEFACT / name, folder / "ctranslate2" / name)
+            shutil.copyfile(MINILM / name, folder / "ctranslate2" / name)
         shutil.copyfile(ARTEFACT / "head.npz", folder / "head.npz")
         (folder / "labels.json").write_text(json.dumps(card.labels))
         command = [str(python_of("torch")), str(HERE / "export_onnx.py"), str(folder)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, Self
 
-from sprat_encoder import load as load_shared
+from sprat_encoder.pair import EncoderPair, load_shared
 from sprat_inference.card import Card
 from sprat_inference.classifier import Classifier, LogitsReading
 from sprat_inference.encoder import SentenceEncoder
@@ -28,9 +28,9 @@ class LogitsNetwork(Protocol):
 
 
 class EncoderWithHead:
-    """A frozen sentence encoder, and a linear head that was fitted on its vectors."""
+    """A frozen sentence encoder, or two, and a linear head that was fitted on the vectors."""
 
-    def __init__(self, encoder: SentenceEncoder, head: LabelHead) -> None:
+    def __init__(self, encoder: SentenceEncoder | EncoderPair, head: LabelHead) -> None:
         self.tokenizer = encoder.tokenizer
         self._encoder = encoder
         self._head = head
@@ -60,8 +60,8 @@ NETWORKS: Final[Mapping[str, Callable[[Path, Card, int], LogitsNetwork]]] = {
 """`reader` of a card → what loads such an artefact. It says how a text becomes logits; `kind`, what they mean."""
 
 
-def load_encoder(folder: Path, card: Card, threads: int = 1) -> SentenceEncoder:
-    """Load the encoder in `folder`, or the shared one if the card says that the model was built on it.
+def load_encoder(folder: Path, card: Card, threads: int = 1) -> SentenceEncoder | EncoderPair:
+    """Load the encoder in `folder`, or what is shared if the card says that the model was built on it.
 
     Raises:
         BrokenArtefact: when the encoder is not the one that the card names, or cannot be used.

@@ -142,7 +142,7 @@ class SentenceVectors:
     """The vectors of some texts; row i of each array belongs to text i."""
 
     vectors: Vectors
-    """float32, texts × width, each row of length 1."""
+    """float32, texts × width, each row of length 1; of two encoders, texts × 2 × width."""
     truncated: NDArray[np.bool_]
     """True where the text is longer than the model reads: its vector then represents the beginning only."""
     empty: NDArray[np.bool_]
@@ -271,8 +271,8 @@ def padded(length: int, multiple: int) -> int:
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Scale each row to length 1; a row of zeros stays as it is."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Scale each row, along the last axis, to length 1; a row of zeros stays as it is."""
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     scaled: Vectors = (vectors / np.maximum(norms, SMALLEST_NORM)).astype(np.float32, copy=False)
     return scaled
 

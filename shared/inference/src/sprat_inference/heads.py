@@ -3,6 +3,7 @@
 All are stored as `head.npz` in the folder of the artefact.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ ONNX_CLASSIFIER_READER: Final = "sprat-classifier-onnx/1"
 
 HEAD_FILE: Final = "head.npz"
 
+_ONE_ENCODER: Final = 2
+"""Dimensions of vectors of one encoder: texts × width."""
 _MEAN: Final = "mean_"
 """Prefix of the array that holds the mean of one language."""
 
@@ -41,10 +44,10 @@ class LabelHead:
     """Computes the logits of the labels of a text, in the order of the card."""
 
     mean: Floats
-    """float32, width. Mean of the training vectors; it is subtracted first, because what all texts share does not
-    distinguish them."""
+    """float32, width; encoders × width where each text has the vectors of several. Mean of the training vectors; it is
+    subtracted first, because what all texts share does not distinguish them."""
     weights: Floats
-    """float32, width × labels."""
+    """float32, width × labels; where there are several encoders, the rows of the first come first."""
     bias: Floats
     """float32, labels."""
     means: Mapping[str, Floats] = field(default_factory=dict)
@@ -61,8 +64,8 @@ class LabelHead:
         arrays = _load_arrays(path, ("mean", "weights", "bias"))
         means = {name.removeprefix(_MEAN): mean for name, mean in arrays.items() if name.startswith(_MEAN)}
         head = cls(arrays["mean"], arrays["weights"], arrays["bias"], means)
-        shapes = {mean.shape for mean in (head.mean, *means.values())}
-        if shapes != {(head.weights.shape[0],)} or head.weights.shape[1:] != (labels,) or head.bias.shape != (labels,):
+        fit = all(mean.shape == head.mean.shape for mean in means.values()) and head.mean.size == len(head.weights)
+        if not fit or head.weights.shape[1:] != (labels,) or head.bias.shape != (labels,):
             raise _wrong_shape(path, head.weights, labels)
         return head
 
@@ -76,7 +79,7 @@ class LabelHead:
         """Return the logits, float32, texts × labels.
 
         Args:
-            vectors: of the encoder, float32, texts × width.
+            vectors: of the encoder, float32, texts × width; of several, texts × encoders × width.
             languages: the BCP 47 tag of each text.
         """
         means = np.stack([self.means.get(primary_subtag(language), self.mean) for language in languages])
@@ -85,8 +88,16 @@ class LabelHead:
 
     @staticmethod
     def centred(vectors: Floats, mean: Floats) -> Floats:
-        """Return the vectors without their common part, each of length 1 again: the input that the weights expect."""
-        return unit(vectors - mean)
+        """Return the vectors without their common part, each of length 1 again: the input that the weights expect.
+
+        The vectors of several encoders count the same, and are put side by side: texts × (encoders · width).
+        """
+        moved = unit(vectors - mean)
+        if moved.ndim == _ONE_ENCODER:
+            return moved
+        texts, encoders, width = moved.shape
+        side_by_side: Floats = (moved / np.float32(math.sqrt(encoders))).reshape(texts, encoders * width)
+        return side_by_side
 
 
 ACTIVATIONS: Final[Mapping[str, Callable[[Floats], Floats]]] = {

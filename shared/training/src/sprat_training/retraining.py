@@ -20,6 +20,7 @@ from sprat_training.datasets.record import FILE as RECORD
 from sprat_training.datasets.record import Reading, TrainingRecord, read_record
 from sprat_training.datasets.tables import read_text
 from sprat_training.evaluation.decision import Decision, Goal
+from sprat_training.fitting.encoding import encoder_of
 from sprat_training.fitting.held_out import compare_trainings
 from sprat_training.train import train
 from sprat_training.versions.model_card import FITTED, OUTSIDE_TEXTS, OWN_FILE, report_file
@@ -125,7 +126,7 @@ class FormerTraining:
             name=card.name,
             outside_file=outside,
             languages=card.languages,
-            encoder=encoder or (self.folder if card.built_on is None else None),
+            encoder=encoder or encoder_of(self.folder, card),
             drop_small=True,
             threads=threads,
             **self.reading.options(),

@@ -42,8 +42,8 @@ class TrainingConfig:
     """Texts to leave out and to test on, each as :func:`sprat_training.datasets.rows.normalised_text` returns it."""
     languages: tuple[str, ...] = ("en",)
     encoder: Path | None = None
-    """Folder of an artefact with an encoder, or of a sentence encoder of others, or the id of such a one on a hub; None
-    for the shipped one."""
+    """Folder of an artefact with an encoder, or of a sentence encoder of others, or the id of such a one on a hub;
+    `both` for the two shared ones side by side; None for the multilingual one of them."""
     encoder_prefix: str | None = None
     """What an encoder of others reads before every text; None for what it states."""
     encoder_licence: str | None = None

@@ -9,7 +9,8 @@ import numpy as np
 
 import sprat_encoder
 from sprat.base.errors import UserError
-from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact, load_part
+from sprat_encoder.pair import PAIR, describe, load_shared
+from sprat_inference.artefact import CARD, BrokenArtefact, load_artefact
 from sprat_inference.card import Card, PartCard, PartRef, Work
 from sprat_inference.converters.cards import Provenance
 from sprat_inference.converters.hard_texts import check_hard_texts
@@ -22,6 +23,9 @@ from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
 
 FILES: Final = ("model.bin", "config.json", "vocabulary.json", "tokenizer.json")
 """The files of an encoder, in a folder of its own or among the files of a model."""
+BOTH: Final = Path("both")
+"""The name of the shared encoders side by side, in the place of a folder."""
+_SHARED: Final = {folder.resolve(): folder.name for folder in (sprat_encoder.ARTEFACT, sprat_encoder.MINILM)}
 _TEXTS_PER_STEP: Final = 1_000
 """Texts between two reports of progress."""
 
@@ -88,7 +92,7 @@ class EncodedTexts:
     """The vectors of some texts."""
 
     vectors: Floats
-    """Texts × width."""
+    """Texts × width; of two encoders, texts × 2 × width."""
     truncated: int
     """Number of texts that are longer than the encoder reads."""
 
@@ -101,10 +105,11 @@ def load_base(
     licence: str | None = None,
     scratch: Path | None = None,
 ) -> BaseEncoder:
-    """Load the encoder of the artefact in `folder`; the shared encoder where that is None.
+    """Load the encoder of the artefact in `folder`; the multilingual one that is shared where that is None.
 
     Args:
-        folder: an artefact, or a sentence encoder of others: a folder, or an id of a hub.
+        folder: an artefact, or a sentence encoder of others: a folder, or an id of a hub. :data:`BOTH` for the shared
+            ones side by side.
         threads: that read texts.
         prefix: what an encoder of others reads before every text; None for what it states.
         licence: of an encoder of others; None for what its README states.
@@ -114,16 +119,26 @@ def load_base(
         UserError: there is no encoder that can be used.
     """
     try:
-        if folder is not None and scratch is not None and not (folder / CARD).is_file():
-            return _encoder_of_others(str(folder), threads, prefix, licence, scratch)
+        place = folder or sprat_encoder.ARTEFACT
+        shared = PAIR if place == BOTH else _SHARED.get(place.resolve())
+        if shared is None and scratch is not None and not (place / CARD).is_file():
+            return _encoder_of_others(str(place), threads, prefix, licence, scratch)
         for option, given in (("--encoder-prefix", prefix), ("--encoder-licence", licence)):
             if given is not None:
                 raise UserError(f"{option}: is for an encoder of others; an artefact has its own")
-        if folder is None or folder.resolve() == sprat_encoder.ARTEFACT.resolve():
-            return _shared_encoder(threads)
-        return _encoder_of_model(folder, threads)
+        return _encoder_of_model(place, threads) if shared is None else _shared_encoder(shared, threads)
     except BrokenArtefact as error:
         raise UserError(f"--encoder: {error}") from None
+
+
+def encoder_of(folder: Path, card: Card) -> Path | None:
+    """Return what a training on the encoder of the artefact in `folder` names as its encoder; see :func:`load_base`.
+
+    The multilingual one and the pair are taken as the installed release has them.
+    """
+    if card.built_on is None:
+        return folder
+    return {sprat_encoder.ARTEFACT.name: None, PAIR: BOTH}.get(card.built_on.name, folder)
 
 
 def load_base_of(config: TrainingConfig, scratch: Path) -> BaseEncoder:
@@ -155,18 +170,18 @@ def encode_texts(
     return EncodedTexts(np.concatenate(parts)[np.argsort(order)] if parts else np.zeros((0, 0), np.float32), truncated)
 
 
-def _shared_encoder(threads: int) -> BaseEncoder:
-    card = load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER)
+def _shared_encoder(name: str, threads: int) -> BaseEncoder:
+    card = describe(name)
     part = PartRef(name=card.name, version=card.version)
-    encoder = sprat_encoder.load(part, max_tokens=card.max_tokens, threads=threads)
-    return BaseEncoder(encoder, card, part, ())
+    return BaseEncoder(load_shared(part, max_tokens=card.max_tokens, threads=threads), card, part, ())
 
 
 def _encoder_of_model(folder: Path, threads: int) -> BaseEncoder:
     card = load_artefact(folder).card
     if card.built_on is not None:
-        encoder = sprat_encoder.load(card.built_on, max_tokens=card.max_tokens, threads=threads)
-        return BaseEncoder(encoder, load_part(sprat_encoder.ARTEFACT, reader=sprat_encoder.READER), card.built_on, ())
+        encoder = load_shared(card.built_on, max_tokens=card.max_tokens, threads=threads)
+        part = describe(card.built_on.name).model_copy(update={"max_tokens": card.max_tokens})
+        return BaseEncoder(encoder, part, card.built_on, ())
     files = tuple(folder / name for name in (*FILES, POOLING_FILE) if (folder / name).is_file())
     return BaseEncoder(SentenceEncoder.load(folder, max_tokens=card.max_tokens, threads=threads), card, None, files)
 

@@ -101,7 +101,10 @@ Languages = Annotated[
 Encoder = Annotated[
     Path | None,
     option(
-        "DIR|ID", "An artefact with an encoder, or a sentence encoder of a hub. [default: the shipped one]", "--encoder"
+        "DIR|ID",
+        "An artefact with an encoder, a sentence encoder of a hub, or `both` shipped ones (English alone). "
+        "[default: the multilingual one]",
+        "--encoder",
     ),
 ]
 Hidden = typer.Option(hidden=True)
