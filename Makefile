@@ -176,6 +176,7 @@ bench-scaling: $(STAMP) $(KAFKA) ## measure instances, a rolling restart, and te
 
 bench-train: $(STAMP) ## measure training on open labels and fill docs/benchmarks; SPRAT_DATA as above
 	$(BIN)/python -m tests.bench.train_quality --save
+	$(BIN)/python -m tests.bench.encoders --save
 
 bench-guarantee: $(STAMP) ## draw rows again and again: does what is certified hold? fills docs/benchmarks; SPRAT_DATA as above; five minutes
 	$(BIN)/python -m tests.bench.guarantee --save

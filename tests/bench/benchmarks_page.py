@@ -120,6 +120,7 @@ def generated() -> dict[str, str]:
         "masking-sets": written_tables.masking(read("masking-sets")),
         "agreement": privacy_tables.agreement(read("agreement")),
         "training": training_tables.training(read("training")),
+        "encoders": training_tables.encoders(read("encoders")),
         "near-outside": training_tables.near_outside(read("near-outside")),
         "guarantee": training_tables.guarantee(read("guarantee")),
         "false-alarms": guard_tables.false_alarms(read("guard")),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sprat_contracts.thresholds import Step
 from sprat_inference.heads import Floats
 from sprat_training.datasets.config import no_progress
-from sprat_training.fitting.encoding import encode_texts, load_base
+from sprat_training.fitting.encoding import TextEncoder, encode_texts, load_base
 from sprat_training.fitting.figures import readings_of
 from sprat_training.fitting.heads import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
 from sprat_training.thresholds import estimate
@@ -49,6 +49,10 @@ class LabelledVectors:
         return LabelledVectors(self.vectors[chosen], self.labels[chosen])
 
 
+Parts = tuple[list[list[str]], LabelledVectors, LabelledVectors, Floats]
+"""Domains of labels, the vectors of training and test texts, and those of far texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """One choice of known and near labels."""
@@ -59,16 +63,25 @@ class Draw:
 
 def near_outside(data: Path, encoder: Path | None) -> dict[str, Any]:
     """Measure all numbers of labels and rows, print a line for each, and return the figures."""
+    parts = read_parts(data, load_base(encoder, threads=1).encoder)
+    found = {of: measured(*parts[of]) for of in SETS}
+    return {f"{of}, {name}": each for of, figures in found.items() for name, each in figures.items()}
+
+
+def read_parts(data: Path, encoder: TextEncoder) -> dict[str, Parts]:
+    """Read the texts of each set."""
     folder = data / "intent/clinc150"
-    base = load_base(encoder, threads=1)
-    train, test, far = (_encoded(base.encoder, folder / f"tsv/{name}.tsv") for name in ("train", "test", "oos_test"))
+    train, test, far = (_encoded(encoder, folder / f"tsv/{name}.tsv") for name in ("train", "test", "oos_test"))
     domains = json.loads((folder / "domains.json").read_text("utf-8"))
     parts = [sorted(domains[name]) for name in sorted(domains)]
-    found = [measured(parts[chosen], train, test, far.vectors) for chosen in (MEASURED_ON, CHOSEN_ON)]
     folder = data / "intent/banking77"
-    train, test = (_encoded(base.encoder, folder / f"{name}.tsv") for name in ("train", "test"))
-    found.append(measured([sorted(map(str, np.unique(test.labels)))], train, test, far.vectors))
-    return {f"{of}, {name}": each for of, figures in zip(SETS, found, strict=True) for name, each in figures.items()}
+    banking, banking_test = (_encoded(encoder, folder / f"{name}.tsv") for name in ("train", "test"))
+    labels = sorted(map(str, np.unique(banking_test.labels)))
+    return {
+        "CLINC150": (parts[MEASURED_ON], train, test, far.vectors),
+        "CLINC150 (the rule's)": (parts[CHOSEN_ON], train, test, far.vectors),
+        "BANKING77": ([labels], banking, banking_test, far.vectors),
+    }
 
 
 def measured(
@@ -160,7 +173,7 @@ def _numbers(labels: NDArray[np.str_], known: Sequence[str]) -> NDArray[np.int64
     return np.array([numbers[str(label)] for label in labels], dtype=np.int64)
 
 
-def _encoded(encoder: Any, path: Path) -> LabelledVectors:
+def _encoded(encoder: TextEncoder, path: Path) -> LabelledVectors:
     rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
     return LabelledVectors(
         encode_texts(encoder, [row[0] for row in rows], no_progress).vectors, np.array([row[1] for row in rows])

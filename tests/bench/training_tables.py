@@ -1,10 +1,10 @@
 """Training on labels of one's own and the guarantee, as Markdown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
-from tests.bench.table import Figures, lines, parts, percent, table
+from tests.bench.table import NOTHING, Figures, lines, parts, percent, table
 
 TRAINED: Final = {
     "banking77": "BANKING77",
@@ -62,6 +62,43 @@ def training(figures: Figures) -> str:
         "right of kept with it, %": "{cleaned_kept_right:%}",
     }
     return parts(table(columns, rows), table(wrong, ({"what": what, **figures[of]} for of, what in WRONG.items())))
+
+
+def encoders(figures: Figures) -> str:
+    """Return one row for each set and encoder; CPU is that of e5 on the same set times so much."""
+    head = [
+        "data; texts with a label, outside",
+        "encoder",
+        "best label right, %",
+        "kept of texts with a label, %",
+        "right of all kept, %",
+        "kept with a label of texts outside, %",
+        "kept with a label of near texts, % (least–most)",
+        "AURC, ‰",
+        "CPU",
+        "CPU of a kept text",
+    ]
+    return lines(head, (line for of, models in figures.items() for line in _encoders_of(of, models)))
+
+
+def _encoders_of(name: str, models: Figures) -> Iterator[list[str]]:
+    e5 = models["e5"]
+    for encoder, one in models.items():
+        yield [
+            f"{name}; {one['texts']:,}, {one['outside']:,}",
+            encoder,
+            *(_interval(one[of]) for of in ("right", "kept", "kept_right")),
+            _interval(one["outside_kept"]) if one["outside_kept"] else NOTHING,
+            _interval(one["near_kept"]) if "near_kept" in one else NOTHING,
+            _interval([10 * share for share in one["aurc"]]),
+            f"{one['cpu_s'] / e5['cpu_s']:.2f}",
+            f"{one['cpu_s_of_kept'] / e5['cpu_s_of_kept']:.2f}",
+        ]
+
+
+def _interval(ends: Sequence[float]) -> str:
+    value, low, high = map(percent, ends)
+    return f"{value} ({low}–{high})"
 
 
 def near_outside(figures: Figures) -> str:

@@ -15,7 +15,7 @@ from sprat_encoder import pair
 from sprat_encoder.label_model import LabellingModel
 from sprat_encoder.label_set_model import LabelSetModel
 from sprat_encoder.pair import PAIR, EncoderPair, describe
-from sprat_inference.artefact import BrokenArtefact, load_artefact, load_part, write_artefact, write_part
+from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import PartRef
 from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.fitting.encoding import BOTH, encoder_of, load_base
@@ -81,16 +81,6 @@ def test_another_version_of_one_of_the_two_is_refused_with_what_is_there(folder:
     there = f"holds e5-small {sprat_encoder.identify().version} and minilm-l6 [0-9a-f]{{16}}, together [0-9a-f]{{16}}, "
     with pytest.raises(BrokenArtefact, match=f"{there}the model was made on {PAIR.replace('+', '.')} 0000000000000000"):
         LabellingModel.load(copy)
-
-
-def test_the_version_of_the_pair_follows_each_of_the_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    before = describe(PAIR).version
-    for name in ("ARTEFACT", "MINILM"):
-        changed = shutil.copytree(getattr(sprat_encoder, name), tmp_path / getattr(sprat_encoder, name).name)
-        write_part(changed, load_part(changed).model_dump() | {"limits": ("Another one.",)})
-        with monkeypatch.context() as patch:
-            patch.setattr(pair, name, changed)
-            assert describe(PAIR).version != before
 
 
 def test_a_missing_encoder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
