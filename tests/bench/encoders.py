@@ -10,8 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,15 +24,18 @@ import sprat_encoder
 from sprat.base.model import Question
 from sprat.base.thresholds import find_thresholds
 from sprat_encoder.label_model import LabellingModel
+from sprat_inference.encoder import SentenceVectors
 from sprat_training.datasets.config import TrainingConfig, no_progress
+from sprat_training.datasets.sources import read_sources
 from sprat_training.evaluation.decision import Goal, VersionAtGoal
 from sprat_training.evaluation.metrics import wilson
-from sprat_training.fitting.encoding import BOTH, load_base
+from sprat_training.fitting.encoding import BOTH, BaseEncoder, RememberingEncoder, TextEncoder, load_base
+from sprat_training.fitting.label_fit import fit_labels
 from sprat_training.thresholds import Rows
-from sprat_training.train import train
+from sprat_training.train import write_training
 from tests.bench.arguments import parser_of, write_json
 from tests.bench.benchmarks_page import read, save
-from tests.bench.near_outside import Parts, draws, one_draw, read_parts
+from tests.bench.near_outside import draws, one_draw, read_parts
 from tests.bench.train_quality import Rows as Texts
 from tests.bench.train_quality import bitext, clinc150, table, write
 
@@ -65,9 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", help="these sets alone")
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {}
+    encoders = bases()
     for name, of in sets(options.data).items():
         if not options.only or name in options.only:
-            figures[name] = measured(name, of, options.data)
+            figures[name] = measured(name, of, options.data, encoders)
             if options.save:
                 save("encoders", read("encoders") | figures)
     write_json(options.json, figures)
@@ -86,22 +89,41 @@ def sets(data: Path) -> dict[str, LabelledSet]:
     }
 
 
-def measured(name: str, of: LabelledSet, data: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class OneOfTwo:
+    """One encoder's vectors, of texts that both read once for all models."""
+
+    both: TextEncoder
+    place: int
+
+    def encode(self, texts: Sequence[str]) -> SentenceVectors:
+        """Return the vectors of texts, in order."""
+        read = self.both.encode(texts)
+        return SentenceVectors(read.vectors[:, self.place], read.truncated, read.empty)
+
+
+def bases() -> dict[str, BaseEncoder]:
+    """Return what models are made on; each text is read once."""
+    found = {name: load_base(place, threads=1) for name, place in ENCODERS.items()}
+    both = RememberingEncoder(found["both"].encoder)
+    encoders: list[TextEncoder] = [OneOfTwo(both, 0), OneOfTwo(both, 1), both]
+    return {name: replace(base, encoder=encoder) for (name, base), encoder in zip(found.items(), encoders, strict=True)}
+
+
+def measured(name: str, of: LabelledSet, data: Path, encoders: dict[str, BaseEncoder]) -> dict[str, Any]:
     """Train on each encoder, and return the figures of each model."""
     figures: dict[str, Any] = {}
     models: dict[str, LabellingModel] = {}
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "train.csv", of.train)
-        for encoder, place in ENCODERS.items():
+        for encoder, base in encoders.items():
             output = Path(folder) / encoder
-            config = TrainingConfig(
-                files=(Path(folder) / "train.csv",), output=output, name="bench", encoder=place, threads=1
-            )
-            train(config, no_progress)
+            config = TrainingConfig(files=(Path(folder) / "train.csv",), output=output, name="bench", threads=1)
+            write_training(fit_labels(base, read_sources(config), config, no_progress), no_progress)
             models[encoder] = LabellingModel.load(output)
             figures[encoder] = tested(models[encoder], output, of.test)
             if of.near:
-                figures[encoder] |= near_kept(name, data, place)
+                figures[encoder] |= near_kept(name, data, base.encoder)
     for encoder, seconds in cpu_seconds(models, [text for text, _ in of.test]).items():
         figures[encoder] |= {"cpu_s": seconds, "cpu_s_of_kept": seconds / figures[encoder]["kept"][0]}
         print(name, encoder, figures[encoder], flush=True)
@@ -133,9 +155,9 @@ def tested(model: LabellingModel, folder: Path, test: Texts) -> dict[str, Any]:
     }
 
 
-def near_kept(name: str, data: Path, place: Path) -> dict[str, Any]:
+def near_kept(name: str, data: Path, encoder: TextEncoder) -> dict[str, Any]:
     """Return what models of some labels keep of texts of other labels of the same domains, and of their own."""
-    parts, train_, test, far = parts_of(data, place)[name]
+    parts, train_, test, far = read_parts(data, encoder)[name]
     found = [
         one_draw(draw, ROWS_OF_A_LABEL, seed, train_, test, far)
         for count in NEAR_LABELS
@@ -148,12 +170,6 @@ def near_kept(name: str, data: Path, place: Path) -> dict[str, Any]:
         "near_kept_inside": float(np.mean([each["kept_inside"] for each in found])),
         "right_with_near": float(np.mean([each["right_with_near"] for each in found])),
     }
-
-
-@cache
-def parts_of(data: Path, place: Path) -> dict[str, Parts]:
-    """Read the texts of both sets with one encoder, once."""
-    return read_parts(data, load_base(place, threads=1).encoder)
 
 
 def cpu_seconds(models: dict[str, LabellingModel], texts: Sequence[str]) -> dict[str, float]:

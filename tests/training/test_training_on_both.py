@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,11 +28,18 @@ ROWS = training_files.rows()[1:]
 TEXTS = [text for text, _ in ROWS[::5]]
 
 
-def config_in(folder: Path, **changed: object) -> TrainingConfig:
+def config_in(folder: Path, **changed: Any) -> TrainingConfig:
     file = training_files.write(folder / "hr.csv", ROWS)
     test = training_files.write(folder / "test.csv", [(f"please, {text}", label) for text, label in ROWS[::5]])
-    given = {"files": (file,), "output": folder / "hr", "name": "hr", "test_file": test, "encoder": BOTH, "threads": 1}
-    return TrainingConfig(**{**given, **changed})  # type: ignore[arg-type] # the fields differ in their types
+    given: dict[str, Any] = {
+        "files": (file,),
+        "output": folder / "hr",
+        "name": "hr",
+        "test_file": test,
+        "encoder": BOTH,
+        "threads": 1,
+    }
+    return TrainingConfig(**{**given, **changed})
 
 
 @pytest.fixture(scope="module")
