@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 from string import ascii_lowercase
 from typing import Any
 
-from sprat_contracts.thresholds import LEVELS, Cell, Certificate, Step, Thresholds, content_version
+from sprat_contracts.thresholds import (
+    LEVELS,
+    Cell,
+    Certificate,
+    EntityCell,
+    EstimatedCell,
+    Step,
+    Thresholds,
+    content_version,
+)
 from sprat_training.thresholds import Purpose, Rows, measure
 
 MODEL_VERSION = "a" * 16
@@ -49,6 +58,22 @@ def thresholds(
         recommended_goal=0.97,
         cells=tuple(cells),
         certificate=Certificate(goals=(0.97,), spent=0.03, drawn="file", rows=400, outside=40),
+    )
+    return draft.model_copy(update={"thresholds_version": content_version(draft.model_dump(mode="json"))})
+
+
+def by_name() -> Thresholds:
+    """Return thresholds of names, too: persons, in German apart, places, and that nothing is missed."""
+    whole = thresholds(task="ner")
+    draft = whole.model_copy(
+        update={
+            "entities": (
+                EntityCell(label="PER", rows=90, estimated=(_step(0.95, 0.85), _step(0.97, 0.95))),
+                EntityCell(label="PER", language="de", rows=40, estimated=(_step(0.9, 0.85),)),
+                EntityCell(label="LOC", rows=80, estimated=(_step(0.98, 0.95),)),
+            ),
+            "nothing_missed": (EstimatedCell(rows=70, estimated=(_step(0.96, 0.8),)),),
+        }
     )
     return draft.model_copy(update={"thresholds_version": content_version(draft.model_dump(mode="json"))})
 

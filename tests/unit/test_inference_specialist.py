@@ -23,7 +23,7 @@ from sprat_contracts import (
 from sprat_contracts.predictions import UNCHANGED, MaskedOutput, ScoredLabel
 from sprat_inference.card import Card
 from sprat_inference.specialist import SpecialistHandler
-from support.measured import thresholds
+from support.measured import by_name, thresholds
 from support.router_records import APPENDED_AT, TOPICS, received, text
 
 
@@ -270,3 +270,63 @@ def test_what_is_declined_has_no_level():
     one.thresholds = thresholds()
     (emit,) = one.receive(record).events
     assert emit.message.accuracy is None
+
+
+PERSON, PLACE, MAIL = (
+    Entity(start=0, end=4, text="Anna", label=label, probability=probability)
+    for label, probability in (("PER", 0.9), ("LOC", 0.9), ("EMAIL", 1.0))
+)
+
+
+def named(output, *, nothing_missed=0.9, by=by_name(), **how):  # noqa: B008 - frozen
+    one, record = specialist("ner"), received(text(language=how.pop("language", "en"), tasks={"ner": {}}))
+    one.thresholds = by
+    answer = Answer(output, 0.7, nothing_missed=nothing_missed, **how)
+    answered = Answered(answer, cached=True, timings_ms={})
+    return one.answered(record, one.receive(record), answered).events[0].message
+
+
+def test_each_name_carries_the_level_of_its_type_and_probability():
+    output = NerOutput(entities=(PERSON, PLACE, MAIL, PLACE.model_copy(update={"probability": 0.99})))
+    levels = [each.level for each in named(output).output.entities]
+    assert levels == [0.95, None, None, 0.98], "of a place 0.9 reaches none; of mails nothing was measured"
+    assert output.entities[0].level is None, "what is cached has none: the thresholds of now judge it"
+
+
+@pytest.mark.parametrize(("language", "level"), [("de", 0.9), ("de-AT", 0.9), ("fr", 0.95)])
+def test_a_name_is_judged_by_its_language_else_by_all_together(language, level):
+    one = specialist("ner", languages=())
+    record = received(text(language=language, tasks={"ner": {}}))
+    one.thresholds = by_name()
+    answered = Answered(Answer(NerOutput(entities=(PERSON,)), 0.7), cached=False, timings_ms={})
+    (entity,) = one.answered(record, one.receive(record), answered).events[0].message.output.entities
+    assert entity.level == level
+
+
+def test_what_it_is_worth_that_nothing_is_missed_is_no_word_about_the_whole():
+    made = named(NerOutput(entities=(PERSON,)))
+    assert (made.nothing_missed.estimated, made.nothing_missed.certified, made.nothing_missed.rows) == (0.96, None, 70)
+    assert made.nothing_missed.thresholds == by_name().thresholds_version
+    assert made.accuracy.estimated == 0.97
+    assert named(NerOutput(entities=(PERSON,)), nothing_missed=0.5).nothing_missed.estimated is None
+
+
+def test_where_nothing_is_named_nothing_missed_is_the_whole():
+    made = named(NerOutput(entities=()), nothing_missed=0.7)
+    assert made.nothing_missed == made.accuracy
+    assert made.accuracy.estimated == 0.9
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"nothing_missed": None}, {"by": None}, {"renormalised": True}, {"by": thresholds()}]
+)
+def test_what_was_not_measured_of_names_is_not_stated(unknown):
+    made = named(NerOutput(entities=(PERSON,)), **unknown)
+    assert made.nothing_missed is None
+    assert (made.output.entities[0].level is None) == ("nothing_missed" not in unknown)
+
+
+def test_an_announcement_carries_no_levels_of_names():
+    announced = by_name().announced()
+    assert (announced.entities, announced.nothing_missed) == ((), ())
+    assert announced.thresholds_version == by_name().thresholds_version

@@ -27,6 +27,7 @@ class Model:
         self.error = ZeroDivisionError
         self.confidence = 0.9
         self.stage = None
+        self.nothing_missed = None
 
     def tokens(self, question):
         return len(question.text)
@@ -35,7 +36,10 @@ class Model:
         self.batches.append([question.text for question in questions])
         if self.broken & {question.text for question in questions}:
             raise self.error
-        return [Answer(IntentOutput(label=question.text), self.confidence, self.stage) for question in questions]
+        return [
+            Answer(IntentOutput(label=question.text), self.confidence, self.stage, nothing_missed=self.nothing_missed)
+            for question in questions
+        ]
 
     def probe(self):
         pass
@@ -57,7 +61,10 @@ class Handler:
 
     def answered(self, received, ask, answered):
         stage = f" by {answered.answer.stage}" if answered.answer.stage else ""
-        return Outcome(skipped=f"{answered.answer.output.label}, {'cached' if answered.cached else 'fresh'}{stage}")
+        missed = answered.answer.nothing_missed
+        complete = "" if missed is None else f", {missed} nothing missed"
+        how = "cached" if answered.cached else "fresh"
+        return Outcome(skipped=f"{answered.answer.output.label}, {how}{stage}{complete}")
 
     def failed(self, received, ask):
         return Outcome(skipped="failed")
@@ -171,6 +178,21 @@ async def test_a_cached_answer_says_which_stage_of_the_model_gave_it(cached_infe
     assert await answer(cached_inference, "a") == ["a, cached by lexical"]
 
 
+@pytest.mark.parametrize(("stage", "by"), [(None, ""), ("lexical", " by lexical")])
+async def test_a_cached_answer_says_that_nothing_is_missed_as_surely_as_the_model_did(
+    cached_inference, model, stage, by
+):
+    model.stage, model.nothing_missed = stage, 0.1 + 0.2
+    assert await answer(cached_inference, "a") == [f"a, fresh{by}, {0.1 + 0.2} nothing missed"]
+    assert await answer(cached_inference, "a") == [f"a, cached{by}, {0.1 + 0.2} nothing missed"]
+
+
+@pytest.mark.parametrize("chance", [float("nan"), 1.5, -0.1])
+async def test_an_answer_of_which_no_chance_says_that_nothing_is_missed_is_none(cached_inference, model, chance):
+    model.nothing_missed = chance
+    assert await answer(cached_inference, "a") == ["failed"]
+
+
 @pytest.mark.parametrize("confidence", [float("nan"), 1.5, -0.1])
 async def test_an_answer_without_a_confidence_is_none(cached_inference, model, confidence):
     model.confidence = confidence
@@ -187,6 +209,10 @@ async def test_an_answer_without_a_confidence_is_none(cached_inference, model, c
         b'0.9 \xff\n{"label": "a"}',
         b'1.5\n{"label": "b"}',
         b'nan\n{"label": "b"}',
+        b'0.9 =x\n{"label": "b"}',
+        b'0.9 =2\n{"label": "b"}',
+        b'0.9 =nan\n{"label": "b"}',
+        b'0.9 \n{"label": ',
     ],
 )
 async def test_a_cached_value_that_is_no_answer_is_asked_again(cached_inference, value):

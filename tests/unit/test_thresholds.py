@@ -50,6 +50,7 @@ STEPS = [
     {"accuracy": accuracy, "threshold": threshold, "kept": 9, "right": 9}
     for accuracy, threshold in ((0.9, 0.8), (0.95, 0.7))
 ]
+PERSONS = {"label": "PER", "rows": 9, "estimated": STEPS[:1]}
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another version": (lambda path: change(path, model_version="f" * 16), "measured with version f{16} of the model"),
     "torn": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not JSON, or only a part"),
@@ -59,6 +60,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a format in quotes": (lambda path: change(path, format="1"), "has the format '1', this release reads 1"),
     "a changed number": (lambda path: change(path, signed=False, recommended_goal=0.8), "it was changed after"),
     "steps that fall": (lambda path: change(path, cells=[{**CELL, "estimated": STEPS}]), "cells.0 .its steps do not a"),
+    "one type twice": (lambda path: change(path, entities=[PERSONS, PERSONS]), "two cells of one kind"),
+    "names whose steps fall": (
+        lambda path: change(path, nothing_missed=[{"rows": 9, "estimated": STEPS}]),
+        "nothing_missed.0 .its steps do not a",
+    ),
     "one cell twice": (lambda path: change(path, cells=[CELL, CELL]), "two cells of one kind"),
     "a missing field": (lambda path: change(path, cells=None), "not thresholds, look at cells"),
     "no number": (lambda path: path.write_text(path.read_text().replace("0.97,", "NaN,", 1)), "not thresholds"),

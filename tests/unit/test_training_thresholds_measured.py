@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sprat_contracts.thresholds import LEVELS, NONE, SOME, Thresholds, content_version
-from sprat_training.thresholds import Purpose, Rows
+from sprat_training.thresholds import NameRows, Purpose, Rows
 from sprat_training.thresholds.certified import spend_of
 from sprat_training.thresholds.wording import PARAGRAPH, paragraph
 from support.measured import thresholds_of
@@ -202,3 +202,52 @@ def test_no_level_falls_as_the_confidence_rises_and_a_higher_goal_never_keeps_mo
         for steps in (cell.estimated, cell.certified):
             assert all(lower.threshold <= higher.threshold for lower, higher in pairwise(steps))
             assert all(each.threshold >= 0.5 for each in steps)
+
+
+def names_of(count=200, *, wrong=0, **given):
+    persons = rows_of(count, wrong=wrong, certifies=None, outside=None, **given)
+    return NameRows({"PER": persons, "LOC": persons.where(np.arange(0))}, persons.where(np.arange(count // 2)))
+
+
+def test_names_have_cells_by_type_and_language_that_certify_nothing():
+    names = NameRows(
+        {"PER": Rows.concat([names_of(300, wrong=40).entities["PER"], names_of(9, language="de").entities["PER"]])},
+        names_of(100).nothing_missed,
+    )
+    found = measured(rows_of(), names=names)
+    assert [(each.language, each.label, each.rows) for each in found.entities] == [
+        (None, "PER", 309),
+        ("en", "PER", 300),
+    ]
+    assert [(each.language, each.rows) for each in found.nothing_missed] == [(None, 50), ("en", 50)]
+    steps = {each.accuracy: each for each in found.entities[1].estimated}
+    assert steps[0.9].kept - steps[0.9].right <= 0.1 * steps[0.9].kept
+    assert found.cells == measured(rows_of()).cells
+    assert Thresholds.model_validate_json(found.model_dump_json()) == found
+
+
+def test_names_of_one_text_count_as_fewer_than_as_many_texts():
+    alone = names_of(200).entities["PER"]
+    together = replace(alone, group=np.arange(200) // 4)
+    rows = [
+        measured(rows_of(), names=NameRows({"PER": each}, alone.where(np.arange(0)))).entities[0].rows
+        for each in (alone, together)
+    ]
+    assert rows == [200, 50]
+
+
+def test_rows_without_names_leave_what_was_measured_of_names_with_this_version():
+    named = measured(rows_of(), names=names_of())
+    again = measured(rows_of(wrong=5), previous=named)
+    assert (again.entities, again.nothing_missed) == (named.entities, named.nothing_missed)
+    assert again.cells != named.cells
+    other = measured(rows_of(wrong=5), previous=named, model_version="v2")
+    assert (other.entities, other.nothing_missed) == ((), ())
+
+
+def test_the_same_texts_with_other_names_are_another_measurement():
+    texts, first = rows_of(), names_of()
+    found = measured(texts, names=first)
+    assert measured(texts, previous=found, names=first) is found
+    changed = measured(texts, previous=found, names=names_of(wrong=20))
+    assert changed.entities != found.entities

@@ -43,7 +43,7 @@ from sprat_contracts.reviews import AlarmRaised, ReviewAsked, ReviewCell, Review
 from sprat_contracts.signing import SIGNATURE_HEADER, TextSignature, sign
 from sprat_contracts.tasks import BUILT_IN, TaskTable
 from sprat_contracts.texts import LanguageDetected, TaskOptions, Tasks, TextSubmitted, TextWarning, TranslationOptions
-from sprat_contracts.thresholds import Cell, Certificate, Measurement, Step, Thresholds
+from sprat_contracts.thresholds import Cell, Certificate, EntityCell, EstimatedCell, Measurement, Step, Thresholds
 from sprat_contracts.topics import Topic, Topics
 from sprat_contracts.trace_context import Traceparent
 from sprat_contracts.wire import Envelope, Event, KafkaRecord, Record, decode, encode
@@ -67,7 +67,9 @@ __all__ = [
     "Egress",
     "EgressRecord",
     "Entity",
+    "EntityCell",
     "Envelope",
+    "EstimatedCell",
     "Event",
     "FeedbackGiven",
     "FrontierAnswered",

@@ -11,13 +11,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from operator import attrgetter
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from sprat_contracts.base import OWN_TASKS, Part, Probability, TaskName
 from sprat_contracts.languages import primary_subtag
-from sprat_contracts.predictions import Accuracy, IntentOutput, LabelsOutput, NerOutput, Output
+from sprat_contracts.predictions import Accuracy, Entity, IntentOutput, LabelsOutput, NerOutput, Output
 
 FORMAT: Final = 1
 LEVELS: Final = tuple(number / 1000 for number in range(800, 1000, 5))
@@ -99,12 +99,33 @@ class Cell(Part):
     @model_validator(mode="after")
     def _is_monotone(self) -> Self:
         for steps in (self.estimated, self.certified):
-            for lower, higher in pairwise(steps):
-                if lower.accuracy >= higher.accuracy or lower.threshold > higher.threshold:
-                    raise ValueError("its steps do not ascend")
+            _check_ascent(steps)
         if self.certified and self.language is not None:
             raise ValueError("certified steps are for all languages together alone")
         return self
+
+
+class EstimatedCell(Part):
+    """The thresholds of a chance that stands beside the confidence of an answer. Nothing is certified by it."""
+
+    language: Annotated[
+        str | None, Field(pattern=r"^[a-z]{2,8}$", description="Without region; null: all languages together.")
+    ] = None
+    rows: Annotated[_Rows, Field(description="Measured rows; of those of one text the effective number.")]
+    estimated: Annotated[
+        tuple[Step, ...], Field(description="Ascending accuracies that are reached on average; absent ones are not.")
+    ] = ()
+
+    @model_validator(mode="after")
+    def _is_monotone(self) -> Self:
+        _check_ascent(self.estimated)
+        return self
+
+
+class EntityCell(EstimatedCell):
+    """The thresholds of the probability of the entities of one type."""
+
+    label: Annotated[str, Field(min_length=1, description="Type of the entities.")]
 
 
 class Certificate(Part):
@@ -160,6 +181,14 @@ class Thresholds(Part):
     right: Annotated[str, Field(min_length=1, description="What is called right of an answer.")]
     recommended_goal: Annotated[_Accuracy, Field(description="The goal where the policy names none.")]
     cells: Annotated[tuple[Cell, ...], Field(description="Languages × `some` or `none`, and all languages together.")]
+    entities: Annotated[
+        tuple[EntityCell, ...],
+        Field(description="Types × languages, and all languages together; empty where no entity was measured."),
+    ] = ()
+    nothing_missed: Annotated[
+        tuple[EstimatedCell, ...],
+        Field(description="Of answers with names: from which chance on no further one is missed; empty: unmeasured."),
+    ] = ()
     certificate: Annotated[Certificate | None, Field(description="Null where nothing is certified.")] = None
     measurements: Annotated[
         tuple[Measurement, ...], Field(description="The last 20, the latest last.", max_length=MEASUREMENTS)
@@ -167,9 +196,11 @@ class Thresholds(Part):
 
     @model_validator(mode="after")
     def _is_readable(self) -> Self:
-        places = [(each.language, each.says) for each in self.cells]
-        if len(set(places)) != len(places):
-            raise ValueError("has two cells of one kind")
+        of_entities = [(each.language, each.label) for each in self.entities]
+        of_missed = [each.language for each in self.nothing_missed]
+        for places in ([(each.language, each.says) for each in self.cells], of_entities, of_missed):
+            if len(set(places)) != len(places):
+                raise ValueError("has two cells of one kind")
         return self
 
     def accuracy(self, confidence: float, language: str, said: Says) -> Accuracy:
@@ -190,6 +221,43 @@ class Thresholds(Part):
             thresholds=self.thresholds_version,
             rows=0 if own is None else round(own.rows),
         )
+
+    def completeness(self, chance: float, language: str, said: Says) -> Accuracy | None:
+        """Return what it is worth that no name is missed in an answer, or no further one; None: it is not measured.
+
+        An answer that names nothing is right where nothing is missed, so it has the cells of its accuracy.
+
+        Args:
+            chance: that nothing is missed, 0 to 1.
+            language: that the text was read in, BCP 47.
+            said: whether the answer names something.
+        """
+        if said == NONE:
+            return self.accuracy(chance, language, said)
+        if (cell := _of_language(self.nothing_missed, language)) is None:
+            return None
+        reached = _reached(cell.estimated, chance)
+        return Accuracy(estimated=reached, thresholds=self.thresholds_version, rows=round(cell.rows))
+
+    def with_levels(self, output: Output, language: str) -> Output:
+        """Return names with their levels, and any other output as it is.
+
+        Args:
+            output: of the model that was measured.
+            language: that the text was read in, BCP 47.
+        """
+        if not isinstance(output, NerOutput) or not self.entities:
+            return output
+        entities = tuple(
+            each.model_copy(update={"level": self._entity_level(each, language)}) for each in output.entities
+        )
+        return output.model_copy(update={"entities": entities})
+
+    def _entity_level(self, entity: Entity, language: str) -> float | None:
+        cell = _of_language([each for each in self.entities if each.label == entity.label], language)
+        if cell is None or entity.probability is None:
+            return None
+        return _reached(cell.estimated, entity.probability)
 
     def threshold(self, goal: float, evidence: str, language: str, said: Says) -> float | None:
         """Return the least confidence that reaches a goal by `estimated` or `certified`; None where none does.
@@ -224,6 +292,8 @@ class Thresholds(Part):
     def announced(self, *, pooled: bool = False) -> Self:
         """Return what an announcement carries: no measurements, and of equal thresholds the highest accuracy alone.
 
+        What single names are worth is stated by the predictions, so it is not announced.
+
         Args:
             pooled: without the cells of single languages, where the whole is too large for the topic.
         """
@@ -232,7 +302,7 @@ class Thresholds(Part):
             for each in self.cells
             if each.language is None or not pooled
         )
-        return self.model_copy(update={"cells": cells, "measurements": ()})
+        return self.model_copy(update={"cells": cells, "entities": (), "nothing_missed": (), "measurements": ()})
 
 
 def content_version(content: Mapping[str, Any]) -> str:
@@ -243,6 +313,21 @@ def content_version(content: Mapping[str, Any]) -> str:
 
 
 _threshold = attrgetter("threshold")
+
+
+_CellOf = TypeVar("_CellOf", bound=EstimatedCell)
+
+
+def _of_language(cells: Sequence[_CellOf], language: str) -> _CellOf | None:
+    """Return the cell of a language, else that of all languages together; None where there is neither."""
+    by_language = {each.language: each for each in cells}
+    return by_language.get(primary_subtag(language)) or by_language.get(None)
+
+
+def _check_ascent(steps: Sequence[Step]) -> None:
+    for lower, higher in pairwise(steps):
+        if lower.accuracy >= higher.accuracy or lower.threshold > higher.threshold:
+            raise ValueError("its steps do not ascend")
 
 
 def _reached(steps: Sequence[Step], confidence: float) -> float | None:

@@ -185,10 +185,11 @@ class SpecialistHandler:
             task=task,
             origin=origin_of(received),
             submitted=received.message,
-            output=answered.answer.output if answered else None,
+            output=None if answered is None else self._with_levels(answered.answer, language),
             confidence=answered.answer.confidence if answered else None,
             model=self._ref(stage),
             accuracy=None if answered is None else self._accuracy(answered.answer, language),
+            nothing_missed=None if answered is None else self._nothing_missed(answered.answer, language),
             renormalised=answered.answer.renormalised if answered else False,
             cached=answered.cached if answered else False,
             timings_ms=dict(answered.timings_ms) if answered else {},
@@ -210,9 +211,23 @@ class SpecialistHandler:
 
     def _accuracy(self, answer: Answer, language: str) -> Accuracy | None:
         """Return what an answer is worth; None where no model gave it, or the model was not measured for it."""
-        if self.thresholds is None or answer.stage == UNCHANGED or answer.renormalised:
+        if (thresholds := self._thresholds_of(answer)) is None:
             return None
-        return self.thresholds.accuracy(answer.confidence, language, says(answer.output))
+        return thresholds.accuracy(answer.confidence, language, says(answer.output))
+
+    def _nothing_missed(self, answer: Answer, language: str) -> Accuracy | None:
+        """Return what it is worth that no name, or no further one, is missed; None where that is not known."""
+        if answer.nothing_missed is None or (thresholds := self._thresholds_of(answer)) is None:
+            return None
+        return thresholds.completeness(answer.nothing_missed, language, says(answer.output))
+
+    def _with_levels(self, answer: Answer, language: str) -> Output:
+        """Return the output, its names with their levels: of the thresholds as they are now, from the cache, too."""
+        thresholds = self._thresholds_of(answer)
+        return answer.output if thresholds is None else thresholds.with_levels(answer.output, language)
+
+    def _thresholds_of(self, answer: Answer) -> Thresholds | None:
+        return None if answer.stage == UNCHANGED or answer.renormalised else self.thresholds
 
 
 def _because_of(detected: LanguageDetected | None, declined: Declined) -> Declined:

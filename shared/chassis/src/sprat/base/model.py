@@ -38,6 +38,8 @@ class Answer:
     renormalised: bool = False
     """Whether the answer over all labels is none of the question's, so that `confidence` is over these alone. Then it
     is not calibrated."""
+    nothing_missed: float | None = None
+    """Of names: calibrated probability, 0–1, that none, or no further one, is missed; None where the model has none."""
 
 
 class Model(Protocol):

@@ -99,7 +99,7 @@ def _valid(compute: Callable[[Sequence[In]], Sequence[Out]], batch: list[In]) ->
         log.warning("the model failed on a batch of %d texts: %s", len(batch), type(error).__name__)
         return None
     answers = [each for each in computed if isinstance(each, Answer)]
-    valid = len(computed) == len(batch) and all(0.0 <= answer.confidence <= 1.0 for answer in answers)
+    valid = len(computed) == len(batch) and all(map(_has_chances, answers))
     return computed if valid else None
 
 
@@ -259,12 +259,18 @@ def _ms(seconds: float) -> float:
 
 
 _RENORMALISED: Final = "~"
-"""No stage of a model has this name."""
+_NOTHING_MISSED: Final = "="
+"""No stage of a model begins with either."""
 
 
 def _encode(answer: Answer) -> bytes:
-    """Write an answer for the cache: its confidence, stage and `~` where renormalised; a line break; its output."""
-    words = (repr(answer.confidence), *filter(None, [answer.stage, _RENORMALISED if answer.renormalised else None]))
+    """Write an answer for the cache: its confidence, stage and `~` where renormalised; a line break; its output.
+
+    The chance that nothing is missed stands behind `=`.
+    """
+    missed = None if answer.nothing_missed is None else f"{_NOTHING_MISSED}{answer.nothing_missed!r}"
+    optional = (answer.stage, _RENORMALISED if answer.renormalised else None, missed)
+    words = (repr(answer.confidence), *filter(None, optional))
     return f"{' '.join(words)}\n{answer.output.model_dump_json()}".encode()
 
 
@@ -273,10 +279,17 @@ def _decode(tasks: TaskTable, task: str, value: bytes) -> Answer | None:
     head, _, output = value.partition(b"\n")
     try:
         confidence, *words = head.decode().split(" ")
-        stage = next((word for word in words if word != _RENORMALISED), None)
+        missed = next((float(word[1:]) for word in words if word.startswith(_NOTHING_MISSED)), None)
+        stage = next((word for word in words if not word.startswith((_RENORMALISED, _NOTHING_MISSED))), None)
         own = tasks[task].model_validate_json(output)
-        answer = Answer(own, float(confidence), stage, renormalised=_RENORMALISED in words)
+        answer = Answer(own, float(confidence), stage, renormalised=_RENORMALISED in words, nothing_missed=missed)
     except (ValidationError, ValueError, KeyError):
         log.warning("a cached answer is not valid; it is ignored")
         return None
-    return answer if 0.0 <= answer.confidence <= 1.0 else None
+    return answer if _has_chances(answer) else None
+
+
+def _has_chances(answer: Answer) -> bool:
+    """Return whether what an answer states as probabilities can be such."""
+    chances = (answer.confidence, 0.0 if answer.nothing_missed is None else answer.nothing_missed)
+    return all(0.0 <= chance <= 1.0 for chance in chances)

@@ -12,10 +12,11 @@ from sprat_training.thresholds.certified import Walk, certify, walks_of
 from sprat_training.thresholds.compared import Kept, PairedComparison, compare_at
 from sprat_training.thresholds.estimated import estimate
 from sprat_training.thresholds.measured import measure
-from sprat_training.thresholds.rows import Purpose, Rows
+from sprat_training.thresholds.rows import NameRows, Purpose, Rows
 
 __all__ = [
     "Kept",
+    "NameRows",
     "PairedComparison",
     "Purpose",
     "Rows",

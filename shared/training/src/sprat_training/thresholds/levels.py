@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from sprat.base.thresholds import THRESHOLDS, find_thresholds, write_thresholds
 from sprat_contracts.thresholds import NONE, SOME, Thresholds, recommended_goal, thousandths
 from sprat_inference.card import Card
-from sprat_training.thresholds import Purpose, Rows, measure
+from sprat_training.thresholds import NameRows, Purpose, Rows, measure
 
 LABEL_RIGHT: Final = "the label, or none where no label fits"
 SET_RIGHT: Final = "the whole set of labels"
@@ -46,6 +46,7 @@ def measure_now(
     previous: Thresholds | None = None,
     *,
     by: Literal["train", "evaluate", "reviews"],
+    names: NameRows | None = None,
 ) -> Thresholds:
     """Measure thresholds today; see :func:`sprat_training.thresholds.measure`.
 
@@ -56,6 +57,7 @@ def measure_now(
         purpose: what is to be certified, stated before labels were read; None: nothing is.
         previous: that hold until now.
         by: which command measures.
+        names: what the model says of the names of these texts.
     """
     return measure(
         rows,
@@ -69,18 +71,26 @@ def measure_now(
         previous=previous,
         by=by,
         at_ms=time.time_ns() // 1_000_000,
+        names=names,
     )
 
 
 def measure_levels(
-    card: Card, rows: Rows, *, purpose: Purpose | None = None, previous: Thresholds | None = None
+    card: Card,
+    rows: Rows,
+    *,
+    purpose: Purpose | None = None,
+    previous: Thresholds | None = None,
+    names: NameRows | None = None,
 ) -> Thresholds:
     """Return the levels of a model whose calibration was just fitted; see :func:`measure_now`."""
     of = MeasuredOf(card.task, card.name, card.version, card.label_set, recommended_goal(card.task))
-    return measure_now(rows, of, right_of(card), purpose, previous, by="train")
+    return measure_now(rows, of, right_of(card), purpose, previous, by="train", names=names)
 
 
-def write_levels(folder: Path, card: Card, rows: Rows, *, purpose: Purpose | None = None) -> Thresholds:
+def write_levels(
+    folder: Path, card: Card, rows: Rows, *, purpose: Purpose | None = None, names: NameRows | None = None
+) -> Thresholds:
     """Measure the levels of the artefact in a folder, write them beside its card, and return them.
 
     Raises:
@@ -88,7 +98,7 @@ def write_levels(folder: Path, card: Card, rows: Rows, *, purpose: Purpose | Non
         OSError: they cannot be written.
     """
     previous = find_thresholds(folder, model_version=card.version, label_set=card.label_set)
-    found = measure_levels(card, rows, purpose=purpose, previous=previous)
+    found = measure_levels(card, rows, purpose=purpose, previous=previous, names=names)
     if found is not previous:
         write_thresholds(folder / THRESHOLDS, found)
     return found

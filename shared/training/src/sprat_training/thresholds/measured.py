@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from sprat_contracts.thresholds import (
     SOME,
     Cell,
     Certificate,
+    EntityCell,
+    EstimatedCell,
     Measurement,
     Says,
     Step,
@@ -23,7 +25,10 @@ from sprat_contracts.thresholds import (
 )
 from sprat_training.thresholds.certified import certify_cells, rows_that_certify, spend_of, walks_of
 from sprat_training.thresholds.estimated import at_each, effective, estimate, least_to_reach
-from sprat_training.thresholds.rows import Purpose, Rows
+from sprat_training.thresholds.rows import NameRows, Purpose, Rows
+
+_OF_NAMES: Final = ("entities", "nothing_missed")
+"""The fields of thresholds that names alone have."""
 
 
 def measure(
@@ -40,6 +45,7 @@ def measure(
     by: str,
     at_ms: int,
     seed: int = 0,
+    names: NameRows | None = None,
 ) -> Thresholds:
     """Return the thresholds of a version; the previous ones where they were measured with the same rows.
 
@@ -57,9 +63,14 @@ def measure(
         by: `train`, `evaluate` or `reviews`.
         at_ms: when, epoch milliseconds.
         seed: of the choice among near doubles.
+        names: what it says of the names of these texts; None: what was measured of them with this version stays.
     """
     earlier = previous.measurements if previous is not None and previous.model_version == model_version else ()
-    data = _hash_of(rows)
+    data = _hash_of(("", rows), *(names or ()))
+    stays = previous if previous is not None and previous.model_version == model_version else None
+    of_names: dict[str, Any] = {} if stays is None else {name: getattr(stays, name) for name in _OF_NAMES}
+    if names is not None:
+        of_names = dict(zip(_OF_NAMES, _name_cells(names, least_to_reach(recommended_goal)), strict=True))
     if previous is not None and any(each.data == data for each in earlier):
         return previous
     certifying = rows_that_certify(rows, seed)
@@ -104,6 +115,7 @@ def measure(
         "right": right,
         "recommended_goal": recommended_goal,
         "cells": cells,
+        **of_names,
         "certificate": certificate,
         "measurements": _last((*earlier, measurement)),
     }
@@ -117,14 +129,12 @@ def _cells(rows: Rows, certified: Mapping[Says, Mapping[float, Step]], least: in
     With fewer, a language would keep nothing at the recommended goal, where one without any row is judged by the cells
     of all languages.
     """
-    languages = np.array(rows.languages, dtype=np.str_)
+    by_says = {says: _by_language(rows.where(rows.says_none == (says == NONE)), least) for says in (SOME, NONE)}
     for language in (None, *sorted({each for each in rows.languages if each})):
-        for says in (SOME, NONE):
-            chosen = rows.says_none == (says == NONE)
-            cell = rows.where(chosen if language is None else chosen & (languages == language))
-            count = effective(cell.weight, cell.group)
-            if len(cell) == 0 or (language is not None and count < least):
+        for says, by_language in by_says.items():
+            if language not in by_language:
                 continue
+            cell, count = by_language[language]
             steps = _inherited(certified[says])
             yield Cell(
                 language=language,
@@ -133,6 +143,31 @@ def _cells(rows: Rows, certified: Mapping[Says, Mapping[float, Step]], least: in
                 estimated=_estimated(cell, steps),
                 certified=steps if language is None else (),
             )
+
+
+def _by_language(rows: Rows, least: int) -> dict[str | None, tuple[Rows, float]]:
+    """Return the rows of all languages together, and of each with at least so many; with their effective number."""
+    languages = np.array(rows.languages, dtype=np.str_)
+    found: dict[str | None, tuple[Rows, float]] = {}
+    for language in (None, *sorted({each for each in rows.languages if each})):
+        cell = rows if language is None else rows.where(languages == language)
+        count = effective(cell.weight, cell.group)
+        if len(cell) and (language is None or count >= least):
+            found[language] = cell, count
+    return found
+
+
+def _name_cells(names: NameRows, least: int) -> tuple[tuple[EntityCell, ...], tuple[EstimatedCell, ...]]:
+    """Return the cells of the entities by type, and those of answers of which no further name is missed."""
+    entities, missed = [], []
+    for label, rows in names:
+        for language, (cell, count) in _by_language(rows, least).items():
+            steps = estimate(cell.confidence, cell.right, cell.weight, cell.group)
+            if label:
+                entities.append(EntityCell(language=language, label=label, rows=count, estimated=steps))
+            else:
+                missed.append(EstimatedCell(language=language, rows=count, estimated=steps))
+    return tuple(entities), tuple(missed)
 
 
 def _with_certified(cells: Sequence[Cell], certified: Mapping[Says, Mapping[float, Step]]) -> tuple[Cell, ...]:
@@ -188,10 +223,11 @@ def _last(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
     return tuple(kept)
 
 
-def _hash_of(rows: Rows) -> str:
+def _hash_of(*parts: tuple[str, Rows]) -> str:
     """Return the hash of the rows, in whichever order they stand."""
-    columns = (rows.confidence, rows.right, rows.says_none, rows.languages, rows.weight, rows.real, rows.outside)
-    lines = sorted(
-        "\t".join(map(repr, row)) for row in zip(*(np.asarray(each).tolist() for each in columns), strict=True)
-    )
+    lines = []
+    for name, rows in parts:
+        columns = (rows.confidence, rows.right, rows.says_none, rows.languages, rows.weight, rows.real, rows.outside)
+        values = zip(*(np.asarray(each).tolist() for each in columns), strict=True)
+        lines += [*filter(None, [name]), *sorted("\t".join(map(repr, row)) for row in values)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

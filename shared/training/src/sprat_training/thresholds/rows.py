@@ -1,7 +1,7 @@
 """Rows whose right answer is known, and for what they are measured."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -106,6 +106,21 @@ class Rows:
         places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         arrays = {name: getattr(self, name)[places] for name in _ARRAYS}
         return type(self)(**arrays, languages=tuple(map(self.languages.__getitem__, places.tolist())))
+
+
+@dataclass(frozen=True, slots=True)
+class NameRows:
+    """What a model says of the names of some texts, beside what it says of the texts; it estimates alone."""
+
+    entities: Mapping[str, Rows]
+    """Type → its entities, each with its probability, right with its span and type; those of one text are a group."""
+    nothing_missed: Rows
+    """Of the answers with names: the chance that no further one is missed, and whether none is."""
+
+    def __iter__(self) -> Iterator[tuple[str, Rows]]:
+        """Yield all rows with a name for them; that of nothing missed is empty."""
+        yield "", self.nothing_missed
+        yield from sorted(self.entities.items())
 
 
 @dataclass(frozen=True, slots=True)
