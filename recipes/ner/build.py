@@ -8,7 +8,6 @@ and measured again. Needs no torch.
 """
 
 import argparse
-import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,17 +16,17 @@ from safetensors.numpy import load_file
 
 from recipes.common import ROOT, card_texts, options_of, say
 from recipes.ner import quality
-from recipes.ner.calibrate import fit, texts_for
+from recipes.ner.calibrate import development_texts, fit
 from recipes.ner.gold import Sentence
 from recipes.ner.scores import GERMAN, german_half, measure, read_tests
 from recipes.ner.sets import DEVELOPMENT, read_set
-from recipes.ner.thresholds import GERMAN_SENTENCES, OUTPUT, rows_of
+from recipes.ner.thresholds import GERMAN_SENTENCES, OUTPUT, measured
 from sprat_inference.artefact import load_artefact, write_artefact
 from sprat_inference.card import Calibration, Card, label_set_hash
 from sprat_inference.converters.bert import BertShape, write_bert
 from sprat_inference.heads import TokenHead
-from sprat_ner.calibration import METHOD, NAME, TEXT
-from sprat_ner.model import LABELS, READER, NerModel
+from sprat_ner.calibration import METHOD, MISSED, NAME, NONE, TEXT
+from sprat_ner.model import LABELS, OWN_READERS, READER, NerModel
 from sprat_training.evaluation.metrics import wilson
 from sprat_training.thresholds.levels import write_levels
 
@@ -36,8 +35,12 @@ LICENCE_OF_ENCODER = ROOT / "shared/encoder/src/sprat_encoder/artefacts/e5-small
 """The licence of the encoder requires a copy in the artefact."""
 MAX_TOKENS = 128
 HEADS = 12
-SEED = 20261125
-UNCALIBRATED = {NAME: (0.0, 1.0, 0.0, 0.0), TEXT: (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)}
+UNCALIBRATED = {
+    NAME: (0.0, 1.0, 0.0, 0.0),
+    TEXT: (0.0, 0.0, 1.0, 0.0, 0.0, 0.0),
+    NONE: (0.0, -1.0),
+    MISSED: (0.0, -1.0, 0.0, 0.0, 0.0),
+}
 
 
 def main() -> None:
@@ -63,13 +66,12 @@ def build(options: argparse.Namespace, folder: Path) -> None:
     else:
         convert(options, folder)
     development = {name: read_set(options.data, parts) for name, parts in DEVELOPMENT.items()}
-    chance = random.Random(SEED)  # noqa: S311 - repeatable, no secret
-    texts = list(texts_for(list(development.values()), chance))
-    card = describe(max(len(each.text) for each in texts))
+    texts = development_texts(options.data)
+    card = describe(max(len(each.text) for of_set in texts.values() for each in of_set))
     tests = read_tests(options.data, GERMAN_SENTENCES)
     german = german_half(tests[GERMAN], calibrating=True)
-    calibrator = fit(write_and_load(folder, card), texts, {"de": german})
-    calibration = card.calibration.model_copy(update={"parameters": calibrator.parameters()})
+    fitted = fit(write_and_load(folder, card), texts, {"de": german})
+    calibration = card.calibration.model_copy(update={"parameters": fitted.of_all.parameters()})
     card = card.model_copy(update={"calibration": calibration})
     model = write_and_load(folder, card)
     say("calibrated")
@@ -77,14 +79,15 @@ def build(options: argparse.Namespace, folder: Path) -> None:
     model = write_and_load(folder, card)
     scores, _ = measure(model, tests)
     model = write_and_load(folder, card.model_copy(update={"scores": scores}))
-    write_levels(folder, model.card, rows_of(model, options.data))
+    found = measured(model, fitted.without, options.data)
+    write_levels(folder, model.card, found.texts, names=found.names)
     for score in scores:
         say(f"{score.name:24}{score.value:8.4f}")
 
 
 def copy_network(artefact: Path, folder: Path) -> None:
     """Copy all that the card of an artefact lists."""
-    for name in load_artefact(artefact, reader=READER).card.files:
+    for name in load_artefact(artefact, reader=OWN_READERS).card.files:
         shutil.copy(artefact / name, folder / name)
     say(f"copied {artefact}")
 

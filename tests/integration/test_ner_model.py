@@ -9,7 +9,7 @@ from sprat.base.model import Answer, Model, Question
 from sprat_contracts import NerOutput
 from sprat_inference.artefact import BrokenArtefact, load_artefact, write_artefact
 from sprat_inference.card import label_set_hash
-from sprat_ner.model import LABELS, MOST_CODE_POINTS, READER, NerModel, readable
+from sprat_ner.model import LABELS, MOST_CODE_POINTS, OWN_READERS, READER, NerModel, readable
 
 FOLDER = Path(__file__).resolve().parents[2] / "services/ner/src/sprat_ner/artefacts/default"
 ANNA = "Anna Schmidt moved from Lisbon to Siemens in Munich"
@@ -174,3 +174,29 @@ def test_a_calibration_of_another_kind_is_refused(copy: Path) -> None:
     write_artefact(copy, card)
     with pytest.raises(BrokenArtefact, match="calibration"):
         NerModel.load(copy)
+
+
+def test_an_artefact_of_the_first_reader_is_served_and_says_nothing_of_missed_names(copy: Path) -> None:
+    card = load_artefact(copy).card.model_dump(mode="json") | {"reader": OWN_READERS[1]}
+    parameters = card["calibration"]["parameters"]
+    kept = {name: values for name, values in parameters.items() if name.partition("_")[0] in {"name", "text"}}
+    card["calibration"]["parameters"] = kept
+    write_artefact(copy, card)
+
+    with_name, without = ask(NerModel.load(copy), ANNA, "please tell me when the package will arrive")
+
+    assert (with_name.nothing_missed, without.nothing_missed) == (None, None)
+    assert with_name.confidence == pytest.approx(ask(NerModel.load(FOLDER), ANNA)[0].confidence, abs=1e-3)
+    assert without.confidence > 0.9
+
+
+def test_an_answer_says_how_surely_no_name_is_missed(model: NerModel) -> None:
+    with_name, without = ask(model, ANNA, "please tell me when the package will arrive")
+    assert with_name.nothing_missed is not None
+    assert with_name.nothing_missed > with_name.confidence, "the whole is right only where its names are, too"
+    assert without.nothing_missed == without.confidence
+
+
+def test_of_a_text_that_is_not_read_to_its_end_names_may_be_missed(model: NerModel) -> None:
+    (answer,) = ask(model, "a" * (MOST_CODE_POINTS + 9) + "\u00fc")
+    assert (answer.confidence, answer.nothing_missed) == (0.0, 0.0)

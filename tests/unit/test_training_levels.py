@@ -45,3 +45,14 @@ def test_no_shipped_model_is_without_levels_but_the_one_that_masks() -> None:
     levels = {path.parent.name for path in ROOT.glob(f"s*/*/src/*/artefacts/*/{THRESHOLDS}")}
 
     assert tasks - levels == {"pii", "e5-small", "minilm-l6", "rampart"}, "the last three are encoders"
+
+
+def test_the_shipped_model_of_names_has_levels_of_each_type_and_of_nothing_missed() -> None:
+    folder = ROOT / "services/ner/src/sprat_ner/artefacts/default"
+    found = find_thresholds(folder, model_version=card_in(folder).version)
+    assert found is not None
+    reached = {each.label: {step.accuracy for step in each.estimated} for each in found.entities if not each.language}
+    assert set(reached) == {"PER", "ORG", "LOC"}
+    assert all(found.recommended_goal in steps for steps in reached.values())
+    (missed,) = (each for each in found.nothing_missed if each.language is None)
+    assert found.recommended_goal in {step.accuracy for step in missed.estimated}

@@ -1,6 +1,6 @@
-"""Calibrated chances from the probabilities of the head: is a name right, and are all names of a text?
+"""Calibrated chances from the probabilities of the head: is a name right, are all names of a text, is none missed?
 
-Source of the method: Platt scaling, here two logistic regressions, fitted on development data, because the head is
+Source of the method: Platt scaling, here four logistic regressions, fitted on development data, because the head is
 overconfident. They are fitted in English. Another language may have its own shift, fitted on few texts, that is added
 to its log-odds.
 """
@@ -22,11 +22,19 @@ Doubles = NDArray[np.float64]
 
 METHOD: Final = (
     "logistic regression; of a name: log-odds of the product of its words' chances and of the least of them, log of "
-    "its words; of a text: log of the expected number of wrong words, log-odds of the least certain word and of the "
-    "least certain name, log of the words, of the names"
+    "its words; of a text with names: log of the expected number of wrong words, log-odds of the least certain word "
+    "and of the least certain name, log of the words, of the names; of a text without a name, that it has none: "
+    "log-odds of the largest chance of a name at any word; of a text with names, that no further one is missed: the "
+    "same of the words outside its names, log of the expected number of these that are of a name, log of these words, "
+    "log of the names"
 )
-NAME, TEXT = "name", "text"
+NAME, TEXT, NONE, MISSED = "name", "text", "none", "missed"
 _WIDTH: Final = {NAME: 3, TEXT: 5}
+_WIDTH_OF_MISSED: Final = {NONE: 1, MISSED: 4}
+"""Both tell whether a name is missed. A card of an earlier release has neither: then :data:`TEXT` judges the texts
+without a name, too."""
+WIDTHS: Final[Mapping[str, int]] = _WIDTH | _WIDTH_OF_MISSED
+"""Chance → the number of its features."""
 
 
 def name_features(names: Sequence[DecodedName]) -> Doubles:
@@ -49,6 +57,16 @@ def text_features(decoding: Decoding) -> tuple[float, ...]:
     )
 
 
+def missed_features(decoding: Decoding) -> tuple[float, ...]:
+    """Return the features of whether a name is missed in a text with at least one word, in the order of `METHOD`."""
+    outside = decoding.labels == 0
+    chances = -np.expm1(decoding.logs[outside, 0])
+    largest = _odds(float(chances.max(initial=0.0)))
+    if not decoding.names:
+        return (largest,)
+    return largest, log(SMALLEST_CHANCE + float(chances.sum())), log1p(len(chances)), log1p(len(decoding.names))
+
+
 def _odds(chance: float) -> float:
     bounded = min(max(chance, SMALLEST_CHANCE), 1 - SMALLEST_CHANCE)
     return log(bounded / (1 - bounded))
@@ -59,7 +77,7 @@ class NameCalibrator:
     """The calibration of one model."""
 
     weights: Mapping[str, Doubles]
-    """`name` and `text` → bias, then the weight of each feature; float64."""
+    """`name`, `text`, and `none` and `missed` or neither → bias, then the weight of each feature; float64."""
     shifts: Mapping[str, float] = field(default_factory=dict)
     """`name_de`, `text_de`, … → the shift added to the log-odds in that language."""
 
@@ -72,10 +90,12 @@ class NameCalibrator:
         """
         parameters = dict(calibration.parameters)
         try:
-            weights = {name: np.array(parameters.pop(name), dtype=np.float64) for name in _WIDTH}
+            is_of_missed = not parameters.keys().isdisjoint(_WIDTH_OF_MISSED)
+            widths = _WIDTH | (_WIDTH_OF_MISSED if is_of_missed else {})
+            weights = {name: np.array(parameters.pop(name), dtype=np.float64) for name in widths}
         except KeyError as error:
             raise BrokenArtefact(f"card.json: no calibration of {error}; run the recipe again") from None
-        if any(len(weights[name]) != width + 1 for name, width in _WIDTH.items()):
+        if any(len(weights[name]) != width + 1 for name, width in widths.items()):
             raise BrokenArtefact("card.json: a calibration of another kind; run the recipe again")
         return cls(weights, {name: values[0] for name, values in parameters.items()})
 
@@ -99,12 +119,25 @@ class NameCalibrator:
 
     def texts(self, decodings: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
         """Return the chance, for each text, that all names are right and none is missed; 1 for a text without words."""
+        of_empty = NONE if NONE in self.weights else TEXT
+        return self._of_texts([TEXT if each.names else of_empty for each in decodings], decodings, languages)
+
+    def nothing_missed(self, decodings: Sequence[Decoding], languages: Sequence[str]) -> Doubles | None:
+        """Return the chance, for each text, that no name, or no further one, is missed; None where it is not fitted."""
+        if MISSED not in self.weights:
+            return None
+        return self._of_texts([MISSED if each.names else NONE for each in decodings], decodings, languages)
+
+    def _of_texts(self, judged_by: Sequence[str], decodings: Sequence[Decoding], languages: Sequence[str]) -> Doubles:
+        """Return a chance for each text, each by its own regression; 1 for a text without words."""
         chances = np.ones(len(decodings))
-        with_words = [index for index, decoding in enumerate(decodings) if len(decoding.labels)]
-        if with_words:
-            features = np.array([text_features(decodings[index]) for index in with_words])
-            shifts = np.array([self._shift(TEXT, languages[index]) for index in with_words])
-            chances[with_words] = self._chances(TEXT, features, shifts)
+        for what in set(judged_by):
+            chosen = [place for place, each in enumerate(decodings) if judged_by[place] == what and len(each.labels)]
+            if chosen:
+                features_of = text_features if what == TEXT else missed_features
+                features = np.array([features_of(decodings[place]) for place in chosen])
+                shifts = np.array([self._shift(what, languages[place]) for place in chosen])
+                chances[chosen] = self._chances(what, features, shifts)
         return chances
 
     def _shift(self, what: str, language: str) -> float:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+import numpy as np
+
 from sprat.base.model import Answer, Question
 from sprat_contracts import Entity, NerOutput
 from sprat_inference.artefact import BrokenArtefact, ModelError, load_artefact
@@ -24,9 +26,12 @@ from sprat_ner.decoding import HEAD_LABELS, TYPES, Decoding, decode, merge_misc
 from sprat_ner.patterned_entities import PATTERNED_TYPES, find_patterned
 from sprat_privacy import Detection
 
-READER: Final = "sprat-ner-tokens/1"
+READER: Final = "sprat-ner-tokens/2"
 """Revision of the way from text to answer. Raise it with every change that changes an answer: it is part of the
 model's version, and the version is part of every cache key."""
+
+OWN_READERS: Final = (READER, "sprat-ner-tokens/1")
+"""Those that are served: the second had one calibration for texts with and without names."""
 
 LABELS: Final = (*TYPES, *PATTERNED_TYPES)
 """The labels of the entities."""
@@ -49,6 +54,8 @@ class Recognition:
     """The names, each with its calibrated chance of being right."""
     confidence: float
     """Calibrated chance that all names are right and none is missed."""
+    nothing_missed: float | None
+    """Calibrated chance that no name, or no further one, is missed; None where the card has no calibration for it."""
 
 
 class NerModel:
@@ -70,7 +77,7 @@ class NerModel:
         Raises:
             BrokenArtefact: when the artefact cannot be served.
         """
-        card = load_artefact(folder, reader=READER).card
+        card = load_artefact(folder, reader=OWN_READERS).card
         if set(card.labels or ()) != set(LABELS):
             raise BrokenArtefact(f"{folder}: its card has other labels than this program serves; run the recipe again")
         head = TokenHead.load(folder, len(HEAD_LABELS))
@@ -91,6 +98,10 @@ class NerModel:
         """Answer all, in order; see :class:`sprat.base.model.Model`."""
         recognitions = self.recognise([question.text for question in questions], [each.language for each in questions])
         return [_answer(question, recognition) for question, recognition in zip(questions, recognitions, strict=True)]
+
+    def calibrated(self, calibrator: NameCalibrator) -> Self:
+        """Return this model with another calibration."""
+        return type(self)(self.card, self._states, self._windows, self._head, calibrator)
 
     def probe(self) -> None:
         """Answer one sentence, and compute the longest possible window, with the highest id.
@@ -123,10 +134,15 @@ class NerModel:
             _decode(text, tokens, chances) for text, tokens, chances in zip(texts, tokenized, outputs, strict=True)
         ]
         names = iter(self._calibrator.names(decodings, languages).tolist())
-        chances = self._calibrator.texts(decodings, languages).tolist()
+        read = np.array([len(text) == len(uncut) for text, uncut in zip(texts, whole, strict=True)], np.float64)
+        chances = read * self._calibrator.texts(decodings, languages)
+        missed = self._calibrator.nothing_missed(decodings, languages)
+        of_missed = [None] * len(texts) if missed is None else (read * missed).tolist()
         return [
-            Recognition(decoding, _entities(text, decoding, names), chance if len(text) == len(uncut) else 0.0)
-            for text, uncut, decoding, chance in zip(texts, whole, decodings, chances, strict=True)
+            Recognition(decoding, _entities(text, decoding, names), chance, nothing_missed)
+            for text, decoding, chance, nothing_missed in zip(
+                texts, decodings, chances.tolist(), of_missed, strict=True
+            )
         ]
 
     def _chances(self, windows: Sequence[Window]) -> list[Floats]:
@@ -164,9 +180,12 @@ def _visible(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _answer(question: Question, recognition: Recognition) -> Answer:
-    """Return entities and confidence; the confidence is 0 if entities are left out."""
+    """Return entities and confidence; the confidence is 0 if entities are left out, so is that nothing is missed."""
     output = _output(question, recognition)
-    return Answer(output, 0.0 if output.truncated else recognition.confidence)
+    missed = recognition.nothing_missed
+    if output.truncated:
+        return Answer(output, 0.0, nothing_missed=None if missed is None else 0.0)
+    return Answer(output, recognition.confidence, nothing_missed=missed)
 
 
 def _output(question: Question, recognition: Recognition) -> NerOutput:
