@@ -109,6 +109,7 @@ def generated() -> dict[str, str]:
         "zero-shot": model_tables.zero_shot(json.loads(ZERO_SHOT.read_text("utf-8"))),
         "ner": model_tables.ner(models["ner"], read("names-left-out")),
         "levels-names": model_tables.levels(levels, "ner"),
+        "name-levels": model_tables.name_levels(read("name-levels")),
         "translation": model_tables.translation(models["translation"]),
         "levels-translation": model_tables.levels(levels, "translation"),
         "languages": model_tables.languages(read("languages")),

@@ -51,7 +51,7 @@ def measured(data: Path) -> Iterator[dict[str, Any]]:
         "de": german_half(tests[GERMAN], calibrating=False),
     }
     for language, sentences in sets.items():
-        rows = ner.read_rows(names, sentences, language)
+        rows = ner.read_rows(names, sentences, language).texts
         for what, chosen in (("a name", ~rows.says_none), ("none", rows.says_none)):
             of = f"{LANGUAGES[language]} tests, answers with {what}"
             yield _compared("ner", of, rows.where(chosen), names.card, ner.OUTPUT)

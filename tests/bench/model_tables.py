@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tests.bench.table import Figures, lines, parts, percent, sentence, table, with_interval
+from tests.bench.table import NOTHING, Figures, lines, parts, percent, sentence, table, with_interval
 
 ASKED: Final = 75
 """Queries of a language for the scores; as many others are for calibration. One is 1.3 points."""
@@ -31,6 +31,18 @@ KEPT_APART: Final = {
     "without_name": "without a name",
     "answered_with_name": "with a name in the answer",
 }
+
+NAME_KINDS: Final = {
+    "names": "single names, right with span and type",
+    "PER": "of these, persons",
+    "ORG": "of these, organisations",
+    "LOC": "of these, places",
+    "with_name": "texts with a name, by `nothing_missed`, the answer holds one: none missed",
+    "some": "answers with a name, by `nothing_missed`: none missed",
+    "whole": "answers with a name, by the confidence: wholly right",
+    "none": "answers without a name: there is none",
+}
+"""What is counted among names → how the page calls it."""
 
 TESTS: Final = {
     "tatoeba": "Tatoeba 2020, 10,000",
@@ -98,6 +110,22 @@ def levels(figures: Sequence[Figures], model: str) -> str:
         "right of kept by the goal, %": "{levels_right:%}",
     }
     return table(columns, rows)
+
+
+def name_levels(figures: Sequence[Figures]) -> str:
+    """Return what reaches the goal of single names, and of "nothing missed", beside the whole answers."""
+    head = ["texts", "what", "n", "reach the goal, %", "of these right, % (95 % interval)"]
+    rows = [
+        [
+            each["texts"],
+            NAME_KINDS[each["kind"]],
+            f"{each['count']:,}",
+            percent(each["kept"] / each["count"]),
+            with_interval(each["right"], each["kept"]) if each["kept"] else NOTHING,
+        ]
+        for each in figures
+    ]
+    return lines(head, rows)
 
 
 def intent(documents: Sequence[Figures]) -> str:
