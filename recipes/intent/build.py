@@ -29,6 +29,7 @@ from sprat_inference.heads import LABEL_READER, Floats, LabelHead
 from sprat_inference.label_calibration import BASE_LANGUAGE, METHOD, CalibratorsByLanguage, LabelCalibrator
 from sprat_inference.lexical import LexicalStage
 from sprat_training.evaluation.metrics import ModelReadings
+from sprat_training.fitting.doubt_fit import fit_doubts
 from sprat_training.thresholds.levels import write_levels
 
 
@@ -79,6 +80,14 @@ def build(kind: ArtefactKind, sources: Sources, folder: Path) -> Card:
     longest = max(len(text) for text in inside.texts + outside.texts)
     draft = describe(kind, shared, labels, calibrators, longest)
     network = EncoderWithHead(encoder, head)
+    alone = LabellingModel(draft, network, calibrators)
+    doubts = fit_doubts(
+        train.texts,
+        np.array([indexes[label] for label in train.labels]),
+        labels,
+        lambda parts: alone.labelled(parts, [BASE_LANGUAGE] * len(parts)),
+    )
+    draft = draft.model_copy(update={"doubts": doubts})
     keep_at = lowest_threshold(metrics.read_splits(LabellingModel(draft, network, calibrators), inside, outside))
     say("lexical stage")
     fitted = fit_stage(

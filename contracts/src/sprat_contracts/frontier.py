@@ -21,7 +21,9 @@ class FrontierRequested(Message):
     reasons: Annotated[
         tuple[str, ...],
         Field(
-            min_length=1, description="Why it was escalated: low_confidence, not_certified, not_measured, declined, …"
+            min_length=1,
+            description="Why it was escalated: low_confidence, not_certified, not_measured, denied, several, "
+            "too_little, declined, …",
         ),
     ]
     threshold: Annotated[

@@ -186,6 +186,22 @@ class ModelRef(Part):
     ] = None
 
 
+DENIED: Final = "denied"
+SEVERAL: Final = "several"
+TOO_LITTLE: Final = "too_little"
+DOUBTS: Final = (DENIED, SEVERAL, TOO_LITTLE)
+"""Why an answer is doubted whatever its confidence is."""
+
+Doubt = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="`denied`: the text says that this is not wanted; `several`: it has several wishes; `too_little`: "
+        "it says too little. Open list.",
+    ),
+]
+
+
 class Accuracy(Part):
     """What an answer is worth by the thresholds of its model: the highest levels that its confidence reaches."""
 
@@ -246,6 +262,10 @@ class Prediction(Message):
             description="What it is worth that no name, or no further one, is missed; null where it is not measured, "
             "and for tasks without names."
         ),
+    ] = None
+    doubt: Annotated[
+        Doubt | None,
+        Field(description="Why the answer is to be escalated whatever its confidence is; null where nothing is said."),
     ] = None
     renormalised: Annotated[
         bool,

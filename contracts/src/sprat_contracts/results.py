@@ -22,7 +22,10 @@ class Route(Part):
     decision: Annotated[str, Field(description="`kept` or `escalated`.")]
     reason: Annotated[
         str,
-        Field(description="confident, each_name, low_confidence, may_miss, not_certified, not_measured, declined, …"),
+        Field(
+            description="confident, each_name, low_confidence, may_miss, not_certified, not_measured, denied, several, "
+            "too_little, declined, …"
+        ),
     ]
     threshold: Annotated[
         Probability | None, Field(description="The `keep_at` that was applied; null where none was.")

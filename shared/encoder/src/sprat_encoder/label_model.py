@@ -1,7 +1,8 @@
 """The model of a task with labels: from texts to a label or none, the likeliest labels, and a calibrated confidence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -14,6 +15,7 @@ from sprat_encoder.networks import NETWORKS, LogitsNetwork
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_inference.classifier import ClassCalibration, OutcomesOfClasses
+from sprat_inference.doubts import Doubts
 from sprat_inference.heads import LABEL_READER, POOLED_READER
 from sprat_inference.label_calibration import OUTCOMES, OUTSIDE, RIGHT, CalibratorsByLanguage, features, softmax
 from sprat_inference.label_sets import MULTI_LABEL
@@ -79,6 +81,7 @@ class LabellingModel:
         self._network = network
         self._calibration = calibration
         self._lexical = lexical
+        self._doubts = Doubts.of(card)
 
     def with_card(self, **changed: Any) -> Self:
         """Return this model with another task, name or languages in its card; what it computes is the same."""
@@ -129,11 +132,13 @@ class LabellingModel:
             return [Unfinished(question) for question in questions]
         texts, languages = _texts_and_languages(questions)
         words = self._lexical.read(texts, languages)
+        # The parts of a text are read by both stages, so one that has parts waits for them.
+        ends = words.answers & np.array([not self._parts(text) for text in texts], dtype=bool)
         began: list[Answer | Unfinished] = [
             Unfinished(question, None if is_sure else words.rows(slice(place, place + 1)))
-            for place, (question, is_sure) in enumerate(zip(questions, words.answers.tolist(), strict=True))
+            for place, (question, is_sure) in enumerate(zip(questions, ends.tolist(), strict=True))
         ]
-        answered = np.flatnonzero(words.answers).tolist()
+        answered = np.flatnonzero(ends).tolist()
         if answered:
             sure = words.rows(answered)
             classified = self._classified([texts[place] for place in answered], sure.logits, sure.chances, sure.answers)
@@ -149,10 +154,36 @@ class LabellingModel:
         questions = [each.question for each in unfinished]
         texts, languages = _texts_and_languages(questions)
         words = LexicalReading.joined([each.found for each in unfinished if isinstance(each.found, LexicalReading)])
-        logits, chances = self._encoded(texts, languages, words)
-        return self._answers(questions, self._classified(texts, logits, chances, np.zeros(len(texts), bool)))
+        return self._answers(questions, self._read(texts, languages, words))
 
     def _answers(self, questions: Sequence[Question], result: Classification) -> list[Answer]:
+        """Return the answers, with what is to be doubted of them."""
+        answers = self._undoubted(questions, result)
+        doubts = self._doubts_of(questions, answers)
+        return [replace(answer, doubt=doubts[row]) if row in doubts else answer for row, answer in enumerate(answers)]
+
+    def _doubts_of(self, questions: Sequence[Question], answers: Sequence[Answer]) -> dict[int, str]:
+        """Return row → what is to be doubted of its answer; an answer without a label is not doubted."""
+        if self._doubts is None:
+            return {}
+        found: dict[int, str | None] = {}
+        parts: dict[int, tuple[str, ...]] = {}
+        for row, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+            if not isinstance(answer.output, IntentOutput) or answer.output.label is None:
+                continue
+            found[row] = self._doubts.of_wording(question.text, answer.output.label)
+            if found[row] is None and (cut := self._doubts.parts(question.text, answer.confidence)):
+                parts[row] = cut
+        if parts:
+            texts = [part for cut in parts.values() for part in cut]
+            of_parts = iter(self.labelled(texts, [questions[row].language for row, cut in parts.items() for _ in cut]))
+            found |= {row: self._doubts.of_parts(list(islice(of_parts, len(cut)))) for row, cut in parts.items()}
+        return {row: doubt for row, doubt in found.items() if doubt is not None}
+
+    def _parts(self, text: str) -> tuple[str, ...]:
+        return () if self._doubts is None else self._doubts.parts(text)
+
+    def _undoubted(self, questions: Sequence[Question], result: Classification) -> list[Answer]:
         shares = softmax(result.logits)
         chances = _chances(shares, result)
         likeliest = np.argsort(-shares, axis=1, kind="stable")[:, :ALTERNATIVES]
@@ -213,10 +244,22 @@ class LabellingModel:
         Raises:
             ModelError: when the encoder fails.
         """
+        return self._read(texts, languages, None if self._lexical is None else self._lexical.read(texts, languages))
+
+    def labelled(self, texts: Sequence[str], languages: Sequence[str]) -> list[tuple[str | None, float]]:
+        """Return label, None for outside every one, and confidence of each text; see :meth:`classify`."""
+        read = self.classify(texts, languages)
+        labels = (
+            None if is_outside else self._labels[best]
+            for best, is_outside in zip(read.best.tolist(), read.is_outside.tolist(), strict=True)
+        )
+        return list(zip(labels, read.confidence.tolist(), strict=True))
+
+    def _read(self, texts: Sequence[str], languages: Sequence[str], words: LexicalReading | None) -> Classification:
+        """Let the encoder read the texts of which the lexical stage is not sure, and decide on all."""
         logits = np.empty((len(texts), len(self._labels)), np.float32)
         chances = np.empty((len(texts), len(OUTCOMES)))
         answered = np.zeros(len(texts), bool)
-        words = None if self._lexical is None else self._lexical.read(texts, languages)
         if words is not None:
             answered = words.answers
             logits[answered], chances[answered] = words.logits[answered], words.chances[answered]

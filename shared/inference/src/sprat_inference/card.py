@@ -65,6 +65,21 @@ class LexicalCard(_Frozen):
     ]
 
 
+class DoubtsCard(_Frozen):
+    """Which answers of a label model are doubted by how their texts are worded."""
+
+    reader: Annotated[str, Field(min_length=1, description="The code with the rules, with its revision.")]
+    denying: Annotated[
+        tuple[str, ...], Field(description="Labels whose own training texts deny something: not doubted as denied.")
+    ]
+    short: Annotated[
+        tuple[str, ...], Field(description="Labels whose own training texts are as short: not doubted as too_little.")
+    ]
+    several: Annotated[
+        bool, Field(description="Whether parts of a text with different labels are a doubt: not where texts are so.")
+    ]
+
+
 class PartCard(BaseModel):
     """The fields of every card, and the card of a part without a task that several models share, such as an encoder.
 
@@ -120,6 +135,7 @@ class Card(PartCard):
     lexical: Annotated[LexicalCard | None, Field(description="The stage before the encoder; absent without one.")] = (
         None
     )
+    doubts: Annotated[DoubtsCard | None, Field(description="Absent: no answer is doubted.")] = None
     keep_at: Annotated[Share, Field(description="Recommended least confidence to keep an answer.")]
     keep_at_by_language: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], Share],
@@ -147,7 +163,7 @@ class Card(PartCard):
         fields: dict[str, Any] = serialize(self)
         absent = {
             name
-            for name in ("kind", "built_on", "lexical", "keep_at_by_language", "keep_at_outside")
+            for name in ("kind", "built_on", "lexical", "doubts", "keep_at_by_language", "keep_at_outside")
             if not fields.get(name)
         }
         return {name: value for name, value in fields.items() if name not in absent}

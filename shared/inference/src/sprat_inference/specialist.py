@@ -190,6 +190,7 @@ class SpecialistHandler:
             model=self._ref(stage),
             accuracy=None if answered is None else self._accuracy(answered.answer, language),
             nothing_missed=None if answered is None else self._nothing_missed(answered.answer, language),
+            doubt=answered.answer.doubt if answered else None,
             renormalised=answered.answer.renormalised if answered else False,
             cached=answered.cached if answered else False,
             timings_ms=dict(answered.timings_ms) if answered else {},

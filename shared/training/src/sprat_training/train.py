@@ -104,7 +104,7 @@ def write_training(fitted: FittedLabels, progress: OnTrainingProgress) -> Traine
     held_out, test = fitted.held_out(), fitted.tested(doubles, progress)
     card = describe_labels(
         config, fitted.base, data, fitted.validation, fitted.calibrator, sources.outside, dropped=len(fitted.dropped)
-    )
+    ).model_copy(update={"doubts": fitted.doubts(progress)})
     card, decision = _written(
         config,
         fitted.base,

@@ -40,6 +40,8 @@ class Answer:
     is not calibrated."""
     nothing_missed: float | None = None
     """Of names: calibrated probability, 0–1, that none, or no further one, is missed; None where the model has none."""
+    doubt: str | None = None
+    """Why it is to be escalated whatever `confidence` is, as :data:`sprat_contracts.predictions.DENIED`."""
 
 
 class Model(Protocol):

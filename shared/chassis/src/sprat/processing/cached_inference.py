@@ -260,17 +260,19 @@ def _ms(seconds: float) -> float:
 
 _RENORMALISED: Final = "~"
 _NOTHING_MISSED: Final = "="
-"""No stage of a model begins with either."""
+_DOUBT: Final = "?"
+"""No stage of a model begins with one of the three."""
 
 
 def _encode(answer: Answer) -> bytes:
     """Write an answer for the cache: its confidence, stage and `~` where renormalised; a line break; its output.
 
-    The chance that nothing is missed stands behind `=`.
+    The chance that nothing is missed stands behind `=`, a doubt behind `?`.
     """
     missed = None if answer.nothing_missed is None else f"{_NOTHING_MISSED}{answer.nothing_missed!r}"
     optional = (answer.stage, _RENORMALISED if answer.renormalised else None, missed)
-    words = (repr(answer.confidence), *filter(None, optional))
+    doubt = f"{_DOUBT}{answer.doubt}" if answer.doubt else None
+    words = (repr(answer.confidence), *filter(None, (*optional, doubt)))
     return f"{' '.join(words)}\n{answer.output.model_dump_json()}".encode()
 
 
@@ -280,9 +282,17 @@ def _decode(tasks: TaskTable, task: str, value: bytes) -> Answer | None:
     try:
         confidence, *words = head.decode().split(" ")
         missed = next((float(word[1:]) for word in words if word.startswith(_NOTHING_MISSED)), None)
-        stage = next((word for word in words if not word.startswith((_RENORMALISED, _NOTHING_MISSED))), None)
+        doubt = next((word.removeprefix(_DOUBT) for word in words if word.startswith(_DOUBT)), None)
+        marks = (_RENORMALISED, _NOTHING_MISSED, _DOUBT)
         own = tasks[task].model_validate_json(output)
-        answer = Answer(own, float(confidence), stage, renormalised=_RENORMALISED in words, nothing_missed=missed)
+        answer = Answer(
+            own,
+            float(confidence),
+            next((word for word in words if not word.startswith(marks)), None),
+            renormalised=_RENORMALISED in words,
+            nothing_missed=missed,
+            doubt=doubt,
+        )
     except (ValidationError, ValueError, KeyError):
         log.warning("a cached answer is not valid; it is ignored")
         return None

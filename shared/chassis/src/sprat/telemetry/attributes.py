@@ -7,6 +7,7 @@ from sprat.base.settings import TelemetrySettings
 from sprat.telemetry.instruments import Attribute
 from sprat_contracts import TASKS as KNOWN_TASKS
 from sprat_contracts import ReasonCode
+from sprat_contracts.predictions import DOUBTS
 
 # Attributes of Sprat's own. Open ones are bounded in metrics: a text's author must not be able to fill a database.
 
@@ -72,6 +73,7 @@ REASON = Attribute(
         "may_miss",
         "no_level",
         "alarm",
+        *DOUBTS,
         "declined",
         "none",
         "invalid",

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat_contracts.thresholds import recommended_goal, thousandths
+from sprat_inference.card import DoubtsCard
 from sprat_inference.heads import Floats
-from sprat_inference.label_calibration import RIGHT, LabelCalibrator, features
+from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator, features
 from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
 from sprat_training.datasets.distinct import MIN_TEXTS, TrainingData
 from sprat_training.datasets.doubles import DoublesFound, core_numbers, doubles_of
@@ -16,6 +17,7 @@ from sprat_training.datasets.languages import languages_read
 from sprat_training.datasets.rows import normalised_text
 from sprat_training.datasets.sources import Sources
 from sprat_training.evaluation.metrics import ModelReadings
+from sprat_training.fitting.doubt_fit import fit_doubts
 from sprat_training.fitting.encoding import BaseEncoder, encode_texts
 from sprat_training.fitting.figures import Figures, figures_of_labels, readings_of
 from sprat_training.fitting.heads import (
@@ -91,6 +93,22 @@ class FittedLabels:
             best = np.where(answered[:inside], by_words[:inside].argmax(axis=1), best)
             readings = readings.answered_by_another(answered, chances, best == gold)
         return readings, best
+
+    def doubts(self, progress: OnTrainingProgress) -> DoubtsCard:
+        """Return what the card says of doubts; the parts of texts are read by the head alone."""
+
+        def read(parts: Sequence[str]) -> list[tuple[str | None, float]]:
+            vectors = encode_texts(self.base.encoder, parts, progress, "reading parts of texts").vectors
+            logits = logits_of(self.validation.head, vectors)
+            chances = self.calibrator.chances(features(logits))
+            best, right = logits.argmax(axis=1).tolist(), chances[:, RIGHT]
+            labels = (
+                None if outside else self.data.labels[place]
+                for place, outside in zip(best, chances[:, OUTSIDE] > right, strict=True)
+            )
+            return list(zip(labels, right.tolist(), strict=True))
+
+        return fit_doubts(self.data.texts, self.data.gold, self.data.labels, read)
 
     def held_out(self) -> Figures:
         """Return the figures by heads that were not fitted on the texts, weighted as traffic."""

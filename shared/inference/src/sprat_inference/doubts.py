@@ -1,0 +1,76 @@
+"""Which answers of a label model are doubted, whatever their confidence: denied, several wishes, too little said.
+
+A label can be meant so itself ("cancel", "thank you"): the card names those whose own training texts are worded so, and
+nothing is doubted of them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from sprat_contracts.predictions import DENIED, SEVERAL, TOO_LITTLE
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.card import Card
+from sprat_inference.wording import denies, parts, says_little
+
+DOUBTS_READER: Final = "sprat-doubts/1"
+"""Revision of the rules; the card names it. Raise it with every change that changes a doubt."""
+SURE: Final = 0.8
+"""Least confidence of a part's label. At 0.7, twice as many texts of BANKING77 with one wish were doubted (1.2 %, of
+2,000 that the model was not trained on), and 1.2 points more of those with two."""
+
+WORTH: Final = 0.5
+"""Least confidence of an answer whose text is read in parts: below it, no goal keeps an answer anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Finds what is to be doubted. Thread-safe; holds no state between calls."""
+
+    denying: frozenset[str]
+    """Labels that are not doubted as denied."""
+    short: frozenset[str]
+    """Labels that are not doubted as too little; a part with one of them ("thanks") is no wish beside another."""
+    several: bool
+    """Whether parts are read at all."""
+
+    @classmethod
+    def of(cls, card: Card) -> Self | None:
+        """Take it from a card; None where that names no doubts.
+
+        Raises:
+            BrokenArtefact: it is made for other rules.
+        """
+        said = card.doubts
+        if said is None:
+            return None
+        if said.reader != DOUBTS_READER:
+            raise BrokenArtefact(
+                f"{card.name}: its doubts are made for {said.reader}, this program is {DOUBTS_READER}; "
+                "install the release that fits"
+            )
+        return cls(frozenset(said.denying), frozenset(said.short), said.several)
+
+    def of_wording(self, text: str, label: str) -> str | None:
+        """Return what the wording of a text says against its label; None where nothing."""
+        if label not in self.denying and denies(text):
+            return DENIED
+        return TOO_LITTLE if label not in self.short and says_little(text) else None
+
+    def parts(self, text: str, confidence: float = 1.0) -> tuple[str, ...]:
+        """Return the parts of a text to be read, each of which may be a wish; none where it is one.
+
+        Args:
+            text: the text.
+            confidence: of its answer.
+        """
+        return parts(text) if self.several and confidence >= WORTH else ()
+
+    def of_parts(self, read: Iterable[tuple[str | None, float]]) -> str | None:
+        """Return whether the parts of a text have several labels.
+
+        Args:
+            read: label and confidence of each part; None: it is outside every label.
+        """
+        sure = {label for label, confidence in read if label is not None and confidence >= SURE}
+        return SEVERAL if len(sure - self.short) > 1 else None

@@ -1,0 +1,159 @@
+"""What is doubted of an intent model's answers, what training writes of that, and what the router makes of it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sprat.base.model import Answer, Question, Unfinished
+from sprat.processing.cached_inference import _decode, _encode
+from sprat_contracts import BUILT_IN, OUTPUTS, IntentOutput
+from sprat_encoder.label_model import LabellingModel
+from sprat_inference.artefact import BrokenArtefact
+from sprat_inference.card import DoubtsCard
+from sprat_inference.classifier import LogitsReading
+from sprat_inference.doubts import DOUBTS_READER, SURE, Doubts
+from sprat_inference.lexical import LexicalReading
+from sprat_policy import KeepRule
+from sprat_router.decisions import decide
+from sprat_training.fitting.doubt_fit import MOST_SEVERAL, fit_doubts
+from support.router_records import prediction, worth
+from unit.test_asked_labels import CARD, LABELS, Outcomes
+
+SAYS = DoubtsCard(reader=DOUBTS_READER, denying=("card_lost",), short=("greeting",), several=True)
+
+
+class ByWord:
+    """Finds the label that a text names; the first, where it names several."""
+
+    tokenizer: Any = None
+
+    def __init__(self) -> None:
+        self.read_texts: list[str] = []
+
+    def read(self, texts: Any, languages: Any) -> LogitsReading:
+        self.read_texts += texts
+        named = [min(range(4), key=lambda place: f"{text} {LABELS[place]}".index(LABELS[place])) for text in texts]
+        return LogitsReading(9 * np.eye(4, dtype=np.float32)[named], np.zeros(len(texts), bool))
+
+
+def doubts(*texts: str, says: DoubtsCard | None = SAYS, right: float = 0.9) -> list[str | None]:
+    outcomes = Outcomes(right, 1 - right, 0.0)
+    model = LabellingModel(CARD.model_copy(update={"doubts": says}), ByWord(), outcomes)
+    return [answer.doubt for answer in model.answer([Question(text, "en") for text in texts])]
+
+
+def test_what_is_doubted_says_why() -> None:
+    assert doubts("tell me the balance", "do not tell me the balance", "the balance") == [None, "denied", "too_little"]
+
+
+def test_a_text_is_several_wishes_where_its_parts_have_different_labels() -> None:
+    texts = ("show me the balance and then make a transfer", "show me the balance. it is the balance I need")
+    assert doubts(*texts) == ["several", None]
+
+
+def test_a_card_without_doubts_has_none_and_reads_no_parts() -> None:
+    network = ByWord()
+    text = "do not show me the balance and then make a transfer"
+    (answer,) = LabellingModel(CARD, network, Outcomes(0.9, 0.1, 0.0)).answer([Question(text, "en")])
+    assert answer.doubt is None
+    assert network.read_texts == [text]
+
+
+def test_labels_that_are_worded_so_themselves_are_not_doubted() -> None:
+    assert doubts("do not use it: card_lost", "greeting", "say my greeting here. show me the balance") == [None] * 3
+
+
+def test_an_answer_without_a_label_is_not_doubted() -> None:
+    model = LabellingModel(CARD.model_copy(update={"doubts": SAYS}), ByWord(), Outcomes(0.1, 0.1, 0.8))
+    (answer,) = model.answer([Question("do not tell me the balance", "en")])
+    assert answer.output == IntentOutput(label=None, alternatives=answer.output.alternatives)  # type: ignore[union-attr]
+    assert answer.doubt is None
+
+
+def test_parts_that_are_unsure_are_no_wishes() -> None:
+    text = "show me the balance and then make a transfer"
+    assert doubts(text, right=SURE) == ["several"]
+    assert doubts(text, right=SURE - 0.01) == [None]
+
+
+class SureWords:
+    """A lexical stage that is sure of every text."""
+
+    def read(self, texts: Any, languages: Any) -> LexicalReading:
+        chances = np.tile(np.array([0.9, 0.1, 0.0]), (len(texts), 1))
+        every = np.ones(len(texts), bool)
+        return LexicalReading(every, ByWord().read(texts, languages).logits, chances, every)
+
+
+def test_both_stages_doubt_as_the_whole_model_does() -> None:
+    words: Any = SureWords()
+    model = LabellingModel(CARD.model_copy(update={"doubts": SAYS}), ByWord(), Outcomes(0.9, 0.1, 0.0), words)
+    texts = ("tell me the balance", "do not tell me the balance", "show me the balance and then make a transfer")
+    questions = [Question(text, "en") for text in texts]
+    began = model.begin(questions)
+    finished = model.finish([each for each in began if isinstance(each, Unfinished)])
+    assert [isinstance(each, Unfinished) for each in began] == [False, False, True]
+    assert [each for each in began if isinstance(each, Answer)] + finished == model.answer(questions)
+    assert [(each.doubt, each.stage) for each in finished] == [("several", "lexical")]
+
+
+def test_a_card_for_other_rules_is_refused() -> None:
+    with pytest.raises(BrokenArtefact, match="its doubts are made for sprat-doubts/0"):
+        Doubts.of(CARD.model_copy(update={"doubts": SAYS.model_copy(update={"reader": "sprat-doubts/0"})}))
+
+
+def test_a_card_without_doubts_is_written_as_before() -> None:
+    from sprat_intent.__main__ import SERVICE  # noqa: PLC0415 - its settings are read where it is imported
+
+    assert SERVICE.shipped is not None
+    card = LabellingModel.load(SERVICE.shipped).card
+    assert "doubts" not in card.model_copy(update={"doubts": None}).model_dump()
+    assert card.model_copy(update={"doubts": SAYS}).model_dump()["doubts"] == SAYS.model_dump()
+
+
+@pytest.mark.parametrize("doubt", [None, "denied"])
+@pytest.mark.parametrize("renormalised", [False, True])
+@pytest.mark.parametrize("stage", [None, "lexical"])
+def test_a_cached_answer_keeps_its_doubt(doubt: str | None, renormalised: bool, stage: str | None) -> None:  # noqa: FBT001 - of pytest
+    answer = Answer(IntentOutput(label="balance"), 0.9, stage, renormalised=renormalised, doubt=doubt)
+    assert _decode(BUILT_IN, "intent", _encode(answer)) == answer
+
+
+@pytest.mark.parametrize("doubt", ["denied", "several", "too_little", "of_a_later_version"])
+def test_a_doubted_answer_is_escalated_whatever_its_confidence_is(doubt: str) -> None:
+    for rule in (KeepRule(goal=0.97), KeepRule(keep_at=0.0)):
+        made = prediction(confidence=1.0, accuracy=worth(0.995), doubt=doubt)
+        found = decide(made, OUTPUTS["intent"], rule, None)
+        assert (found.reasons[0], found.kept) == (doubt, False)
+
+
+def test_training_finds_labels_that_are_worded_so_themselves() -> None:
+    texts = [
+        "do not do that",
+        "never mind",
+        *["stop what you do"] * 38,
+        "please don't pay it",
+        *["pay my bill now"] * 39,
+    ]
+    texts += [*["why"] * 2, *["tell me the weather"] * 38]
+    gold = np.repeat([0, 1, 2], 40)
+    found = fit_doubts(texts, gold, ("cancel", "pay", "weather"), lambda parts: [("pay", 0.9)] * len(parts))
+    assert found == DoubtsCard(reader=DOUBTS_READER, denying=("cancel",), short=("weather",), several=True)
+
+
+def test_training_reads_no_parts_where_its_own_texts_have_different_ones() -> None:
+    count = 100
+    several = ["show me the balance. then pay my bill"]
+    plain = ["show me the balance now"]
+
+    def read(parts: Any) -> list[tuple[str | None, float]]:
+        return [("balance" if "balance" in part else "pay", 0.9) for part in parts]
+
+    def reads(share: float) -> bool:
+        own = several * round(share * count)
+        texts = own + plain * (count - len(own))
+        return fit_doubts(texts, np.zeros(count, np.int64), ("balance", "pay"), read).several
+
+    assert reads(MOST_SEVERAL)
+    assert not reads(MOST_SEVERAL + 0.01)
