@@ -35,7 +35,7 @@ from sprat_privacy.normalisation import (
 )
 from sprat_privacy.readings import TextReading, readings
 
-REVISION: Final = "sprat-perimeter/6"
+REVISION: Final = "sprat-perimeter/7"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
 
 MAX_FOLDED: Final = 21_000

@@ -1,7 +1,8 @@
 """Names beside a word that announces one: a title, a role, a greeting, or the closing of a letter.
 
 The tagger misses surnames that stand alone, above all those that are words, and names in small letters. Here the words
-around them decide, whatever the name is. Everywhere but in the line under a closing a name has a capital.
+around them decide, whatever the name is. Everywhere but in the line under a closing a name has a capital. Where no word
+announces a name, `listed_surnames` knows frequent ones.
 """
 
 import re
@@ -9,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from sprat_contracts.languages import primary_subtag
 from sprat_privacy.detection import Detection
+from sprat_privacy.detectors.listed_surnames import find_listed
 from sprat_privacy.normalisation import fold
 
 TYPE: Final = "PERSON"
@@ -141,7 +144,7 @@ _AFTER_CLOSING: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class NameContext:
-    """Detects names by the title, role, greeting or closing beside them, in the seven languages of the tagger."""
+    """Detects names by the title, role, greeting or closing beside them, and listed surnames that stand alone."""
 
     name: ClassVar[str] = "name-context"
     languages: ClassVar[None] = None
@@ -149,7 +152,8 @@ class NameContext:
     def find(self, text: str, language: str) -> list[Detection]:
         """Return its detections; they may overlap. Time is linear in the length of the text."""
         folded = fold(text)
-        spans = {span for start, end in _names(folded.text) for span in [folded.original(start, end)]}
+        found = (*_names(folded.text), *find_listed(folded.text, primary_subtag(language)))
+        spans = {span for start, end in found for span in [folded.original(start, end)]}
         return [Detection(start, end, TYPE, self.name) for start, end in sorted(spans)]
 
 
