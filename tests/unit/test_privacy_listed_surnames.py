@@ -2,6 +2,7 @@
 
 import pytest
 
+from sprat_privacy import Detection, resolve
 from sprat_privacy.detectors.listed_surnames import LIST, key, listed
 from sprat_privacy.detectors.name_context import NameContext
 from support.speed import cpu_s
@@ -42,7 +43,8 @@ def test_a_listed_surname_is_found(text: str, language: str, expected: list[str]
         ("Young people paid.", "en"),  # a word at the start
         ("The Young are late, the Rice is cold.", "en"),
         ("See the Price of Okra.", "en"),
-        ("Wells Fargo has paid.", "en"),  # a neighbour with a capital
+        ("We paid at Okafor Motors.", "en"),  # a neighbour with a capital
+        ("We paid at Motors Okafor.", "en"),
         ("HAS MILLER PAID?", "en"),
         ("see #Okafor and miller.com/Okafor", "en"),
         ("Der Koch kocht, im Winter auch.", "de"),
@@ -53,6 +55,12 @@ def test_a_listed_surname_is_found(text: str, language: str, expected: list[str]
 )
 def test_other_words_are_no_surnames(text: str, language: str) -> None:
     assert names(text, language) == []
+
+
+def test_the_tagger_decides_what_a_listed_word_is() -> None:
+    """Lincoln, NE: where both find the same word, it is a place."""
+    place = Detection(5, 11, "LOCATION", "tagger", 0.2)
+    assert [each.type for each in resolve([place, *NameContext().find("from Okafor today", "en")])] == ["LOCATION"]
 
 
 def test_the_list_is_sorted_and_in_the_form_that_is_looked_up() -> None:

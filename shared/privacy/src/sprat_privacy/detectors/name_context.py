@@ -16,6 +16,8 @@ from sprat_privacy.detectors.listed_surnames import find_listed
 from sprat_privacy.normalisation import fold
 
 TYPE: Final = "PERSON"
+LISTED: Final = 0.01
+"""Score of a listed surname: where the tagger finds the same word, it decides whether that is a person or a place."""
 
 _TITLES: Final = (
     # en
@@ -152,9 +154,9 @@ class NameContext:
     def find(self, text: str, language: str) -> list[Detection]:
         """Return its detections; they may overlap. Time is linear in the length of the text."""
         folded = fold(text)
-        found = (*_names(folded.text), *find_listed(folded.text, primary_subtag(language)))
-        spans = {span for start, end in found for span in [folded.original(start, end)]}
-        return [Detection(start, end, TYPE, self.name) for start, end in sorted(spans)]
+        spans = {folded.original(*span): LISTED for span in find_listed(folded.text, primary_subtag(language))}
+        spans |= {folded.original(*span): 1.0 for span in _names(folded.text)}
+        return [Detection(start, end, TYPE, self.name, score) for (start, end), score in sorted(spans.items())]
 
 
 def _names(text: str) -> Iterator[tuple[int, int]]:
