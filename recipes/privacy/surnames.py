@@ -37,7 +37,8 @@ NO_SURNAMES = frozenset(
         "september october november december christmas easter valentine bible jesus god english french german spanish "
         "italian greek irish scottish dutch danish swiss polish roman british welsh thai catalan christian jewish "
         "european london paris boston berlin england holland rome spain corp aust goin kindle dieu sabah koya ltd llc "
-        "inc ag app web mail hey bye hi perl disney dow harvard starbuck firestone hong broadway wales battle"
+        "inc ag app web mail hey bye hi perl disney dow harvard starbuck firestone hong broadway wales battle "
+        "czech turk finn swede dane scot norman saxon bloomberg"
     ).split()
 )
 """Always with a capital, and seldom names: from the false alarms in the training parts of open corpora."""

@@ -2,7 +2,8 @@
 
 text
   │  1 detect       run each detector (most search a folded text: see `normalisation`) on the text and on what else it
-  │                 can be read as: see `readings`; leave out what nobody sees of it; trim white space
+  │                 can be read as: see `readings`; leave out what nobody sees of it, and numbers that the tagger
+  │                 takes for addresses and that count something (`counted`); trim white space
   │  2 occurrences  find every other place of the detected values, widened to whole words
   │  3 resolve      merge detections that overlap into one span: see `detection`
   │  4 number       give each value its placeholder: `[PERSON_1]`, the same for the same value
@@ -21,6 +22,7 @@ from typing import Final
 from sprat_contracts.languages import primary_subtag
 from sprat_privacy.boundaries import Cuts, is_seam
 from sprat_privacy.detection import Detection, Detector, NameDetector, ReadNames, resolve
+from sprat_privacy.detectors.counted import without_counts
 from sprat_privacy.entity_types import NUMBERS, SECRETS, is_type
 from sprat_privacy.errors import LanguageNotCovered, NotVerified, TextTooLong
 from sprat_privacy.masked_text import MaskedSpan, MaskedText, Numbering, lookalikes_in
@@ -82,9 +84,11 @@ def mask(
     detections: list[Detection] = []
     for reading in (TextReading(text, None, None, has_names=True), *others):
         for detector in usable:
-            if not reading.has_names and isinstance(detector, NameDetector | ReadNames):
+            reads_names = isinstance(detector, NameDetector | ReadNames)
+            if reads_names and not reading.has_names:
                 continue
-            for each in _detect(reading.text, language, detector):
+            found = _detect(reading.text, language, detector)
+            for each in without_counts(reading.text, found) if reads_names else found:
                 start, end = reading.original(each.start, each.end)
                 detections += _trimmed(visible.text, each, visible.places[start], visible.places[end])
     spans = resolve(_occurrences(visible.text, detections)) if detections else []

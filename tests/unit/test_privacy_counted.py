@@ -1,0 +1,93 @@
+"""Numbers that count something are no part of an address; all that may be one stays masked."""
+
+import pytest
+
+from sprat_privacy import Detection, NameDetector, mask
+from support.speed import cpu_s
+
+
+class Saying:
+    """A tagger that takes the given values for parts of an address."""
+
+    def __init__(self, *values: str) -> None:
+        self.values = values
+
+    def find_many(self, texts):
+        return [
+            [
+                Detection(at, at + len(value), "ADDRESS", "tagger", 0.9)
+                for value in self.values
+                if (at := text.find(value)) >= 0
+            ]
+            for text in texts
+        ]
+
+
+def masked(text: str, *values: str) -> list[str]:
+    left = mask(text, "en", [NameDetector(Saying(*values), {"en"})])
+    return [left.value(span) for span in left.spans]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("make a reservation for 5 people", "5"),
+        ("what is 592 plus 22", "592"),
+        ("what is 592 plus 22", "22"),
+        ("convert 1 gallon to liters", "1"),
+        ("what is the square root of 888?", "888"),
+        ("wake me at 430am", "430am"),
+        ("book a table for 4", "4"),
+        ("roll a 6 sided dice", "6"),
+    ],
+)
+def test_a_number_that_counts_something_is_left(text: str, number: str) -> None:
+    assert masked(text, number) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("send it to 592", "592"),  # counts nothing
+        ("i live at 12 miles road", "12"),
+        ("pick me up at 12 miles from the old lane", "12"),
+        ("the parcel is at 5 Cups Corner", "5"),
+        ("at Elm 12 miles", "12"),  # neighbours with a capital
+        ("apt 5 people know it", "5"),
+        ("12345 people", "12345"),  # as long as a post code
+        ("no.5 people", "5"),
+        ("12-5 people", "5"),
+        ("make it 5&#32;people", "5"),
+        ("make it 5 p\u0435ople", "5"),  # a Cyrillic letter
+        ("make it 5 people \u200b", "5"),
+        ("make it 5 peoples", "5"),
+        ("in der hauptstrasse 5 people", "5"),
+    ],
+)
+def test_a_number_that_may_be_of_an_address_is_masked(text: str, number: str) -> None:
+    assert masked(text, number) == [number]
+
+
+def test_a_number_near_another_part_of_an_address_is_masked() -> None:
+    text = "we are 5 people at elm corner"
+    assert masked(text, "5", "elm corner") == ["5", "elm corner"]
+    assert masked("we are 5 people" + 40 * " x" + " at elm corner", "5", "elm corner") == ["elm corner"]
+
+
+def test_a_value_of_another_type_is_masked_whatever_is_beside_it() -> None:
+    class Tagger:
+        def find_many(self, texts):
+            return [[Detection(7, 8, "PERSON", "tagger")] for _ in texts]
+
+    assert mask("we are 5 people", "en", [NameDetector(Tagger(), {"en"})]).spans
+
+
+def test_many_numbers_are_read_in_linear_time() -> None:
+    text = "5 people " * 2_000
+    found = [Detection(at, at + 1, "ADDRESS", "tagger") for at in range(0, len(text), 9)]
+
+    class Tagger:
+        def find_many(self, texts):
+            return [found for _ in texts]
+
+    assert cpu_s(lambda: mask(text, "en", [NameDetector(Tagger(), {"en"})])) < 1
