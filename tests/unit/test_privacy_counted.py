@@ -39,6 +39,10 @@ def masked(text: str, *values: str) -> list[str]:
         ("wake me at 430am", "430am"),
         ("book a table for 4", "4"),
         ("roll a 6 sided dice", "6"),
+        ("can you add 5 and 89", "5"),
+        ("can you add 5 and 89", "89"),
+        ("find a flight for under 700", "700"),
+        ("help with my 401k", "401k"),
     ],
 )
 def test_a_number_that_counts_something_is_left(text: str, number: str) -> None:
@@ -54,6 +58,8 @@ def test_a_number_that_counts_something_is_left(text: str, number: str) -> None:
         ("the parcel is at 5 Cups Corner", "5"),
         ("at Elm 12 miles", "12"),  # neighbours with a capital
         ("apt 5 people know it", "5"),
+        ("add 5 to my address", "5"),
+        ("send my 401k to unit w2", "w2"),
         ("12345 people", "12345"),  # as long as a post code
         ("no.5 people", "5"),
         ("12-5 people", "5"),

@@ -24,10 +24,12 @@ _UNITS: Final = (
 _AFTER: Final = re.compile(rf" (?:{'|'.join(_UNITS)})(?![\w-])")
 _BEFORE: Final = re.compile(
     r"(?:plus|minus|times|divided by|divisible by|multiplied by|square root of|volume (?:to|at|of)|"
-    r"(?:table|reservation) for) \Z"
+    r"(?:table|reservation) for|(?:add|subtract)(?: up)?(?: [0-9]{1,4} (?:and|from|to))?|for under) \Z"
 )
+_FORM: Final = re.compile(r"401k|w-?2")
+"""A pension and a tax form of the USA, of which everybody there has one."""
 _ADDRESS_WORDS: Final = re.compile(
-    r"(?i:\b(?:addr|apartment|apt|alley|ave|avenue|block|blvd|boulevard|box|building|bldg|circle|close|court|crescent|"
+    r"(?i:\b(?:addr(?:ess(?:es)?)?|apartment|apt|alley|ave|avenue|block|blvd|boulevard|box|building|bldg|circle|close|court|crescent|"
     r"ct|dr|drive|estate|flat|floor|gardens?|grove|highway|hill|house|hwy|lane|ln|live|lives|living|lot|moved|number|"
     r"park|parkway|place|plaza|po|postcode|rd|road|room|route|row|rt|rue|sq|square(?! root)|st|str|street|strasse|"
     r"suite|terrace|unit|via|view|walk|way|yard|zip)\b|[a-z]+(?:street|strasse|straat|road|weg|platz|gasse|laan)\b)"
@@ -42,7 +44,11 @@ def without_counts(text: str, detections: Sequence[Detection]) -> list[Detection
     addresses = [each for each in detections if each.type == "ADDRESS"]
     if not addresses or _PLAIN.fullmatch(text) is None:
         return list(detections)
-    numbers = {(each.start, each.end) for each in addresses if _NUMBER.fullmatch(text, each.start, each.end)}
+    numbers = {
+        (each.start, each.end)
+        for each in addresses
+        if _NUMBER.fullmatch(text, each.start, each.end) or _FORM.fullmatch(text, each.start, each.end)
+    }
     near_a_place = bytearray(len(text))
     for each in detections:
         if each.type in _PLACES and (each.start, each.end) not in numbers:
@@ -56,12 +62,12 @@ def without_counts(text: str, detections: Sequence[Detection]) -> list[Detection
 
 
 def _counts(text: str, start: int, end: int) -> bool:
-    """Return whether the number is beside what it counts, and nothing of an address is near."""
+    """Return whether the number is a time or a form, or beside what it counts, and nothing of an address is near."""
     if (start and not text[start - 1].isspace()) or text[end : end + 1] not in {"", " ", ",", ".", "?", "!", "\n"}:
         return False
     around = text[max(start - _NEAR, 0) : start], text[end : end + _NEAR]
     neighbours = (*around[0].split()[-1:], *around[1].split()[:1])
     if any(map(_ADDRESS_WORDS.search, around)) or any(word[0].isupper() for word in neighbours):
         return False
-    is_clock = text[start:end].endswith(("am", "pm"))
-    return is_clock or _AFTER.match(text, end) is not None or _BEFORE.search(around[0]) is not None
+    is_named = text[start:end].endswith(("am", "pm")) or _FORM.fullmatch(text, start, end) is not None
+    return is_named or _AFTER.match(text, end) is not None or _BEFORE.search(around[0]) is not None
