@@ -1,8 +1,8 @@
 """Numbers that the tagger takes for part of an address, and that visibly count or calculate: *5 people*, *9 plus 22*.
 
-A leak is worse than a masked number. So nothing is left out unless the whole text is plain ASCII, the number stands by
-itself, has four digits at most, and nothing else of an address is near: no other part of one, and no word for a street
-or a dwelling.
+A leak is worse than a masked number. So nothing is left out unless the whole text is plain ASCII with seven digits at
+most, the number stands by itself, and nothing else of an address is near: no other part of one, and no word for a
+street or a dwelling.
 """
 
 import re
@@ -13,6 +13,8 @@ from sprat_privacy.detection import Detection
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ,.;:!?'\"()$+*/=\n-]*")
 """Nothing that can be read as something else, as `&#49;`, `%31` or a letter of another script."""
+_MOST_DIGITS: Final = 7
+"""Of a whole text: a number of eight digits, as of a phone, cannot leave in pieces (*4917 plus 0123*)."""
 _NUMBER: Final = re.compile(r"[0-9]{1,4}(?:am|pm|st|nd|rd|th)?")
 _UNITS: Final = (
     "people", "persons", "guests", "adults", "children", "kids", "couples", "sides", "sided", "cups?", "teaspoons?",
@@ -42,7 +44,7 @@ _NEAR: Final = 40
 def without_counts(text: str, detections: Sequence[Detection]) -> list[Detection]:
     """Return the tagger's detections of a text without the numbers that count something."""
     addresses = [each for each in detections if each.type == "ADDRESS"]
-    if not addresses or _PLAIN.fullmatch(text) is None:
+    if not addresses or sum(map(str.isdigit, text)) > _MOST_DIGITS or _PLAIN.fullmatch(text) is None:
         return list(detections)
     numbers = {
         (each.start, each.end)
