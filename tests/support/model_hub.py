@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from typer.testing import CliRunner
@@ -124,6 +125,14 @@ def _without(package: str) -> Iterator[None]:
         sys.modules.update(before)
 
 
+class _Hub(ThreadingHTTPServer):
+    """A server that does not print that a client has left: the command runs in this process and shares its stderr."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def model_hub(
     models: Mapping[str, Path], gated: frozenset[str] = frozenset(), kind: type[ModelHub] = ModelHub
@@ -154,7 +163,7 @@ def model_hub(
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Hub(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
     hub.url = f"http://127.0.0.1:{server.server_port}"
     try:
