@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from conftest import Kafka
 from sprat_cli.main import app
 from sprat_contracts import Envelope, TextSubmitted, Traceparent, encode
+from sprat_encoder import MINILM, identify
 from sprat_inference.artefact import load_artefact
 from sprat_operations import local_run
 from sprat_training.datasets.record import read_record
@@ -133,7 +134,7 @@ async def test_the_options_of_the_training_are_remembered_and_a_table_takes_the_
     assert read_record(Path("hr-2")).reading == read_record(Path("hr")).reading
     assert [work.name for work in card.made_of[1:]] == ["hr.csv", "checked.csv", "oos.txt"]
     assert card.licence.endswith(" AND CC0-1.0")
-    assert card.built_on is None, "it keeps the encoder of its own"
+    assert card.built_on == load_artefact(Path("hr")).card.built_on == identify(MINILM), "it keeps its encoder"
     assert "checked.csv" in done.stdout
 
     Path("oos.txt").rename("moved.txt")

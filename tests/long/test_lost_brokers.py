@@ -92,7 +92,7 @@ async def test_with_two_brokers_away_nothing_is_acknowledged_and_nothing_lost(th
     for name in NODES[1:]:
         await asyncio.to_thread(installation.crash_server, name)
     late = three.sending("late", 50, over_s=0.1)
-    await eventually(lambda: sum(three.told(name, "not acknowledged") for name in ("router", "intent")), 60)
+    await eventually(lambda: sum(three.told(name, "not acknowledged") for name in ("router", "intent", "frontier")), 60)
     await asyncio.sleep(OUTAGE_S)
     assert not late.done()
     assert not sending.done()
