@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import support.forgotten_connections
 import support.logs
 import support.programs
 from sprat.telemetry.instruments import HISTOGRAMS
@@ -91,6 +92,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lines:
         terminalreporter.section("skipped: not tested here", yellow=True)
         terminalreporter.write("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_forgotten_connections() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        support.forgotten_connections.close_with_their_loops(patch.setattr)
+        yield
 
 
 @pytest.fixture(scope="session")
