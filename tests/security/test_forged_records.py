@@ -193,21 +193,22 @@ async def test_a_withdrawal_that_is_written_once_more_withdraws_no_later_announc
 ) -> None:
     settings = settings_for(kafka.bootstrap, prefix).kafka
     topics = await made_topics(settings_for(kafka.bootstrap, prefix))
+    signatures = Signatures(Keys(SecretStr(SECRET)))  # with no line in the last minute, as those of other tests have
     model = ModelAnnounced(task="intent", version="1", labels=("a",))
     async with AsyncExitStack() as stack:
         publisher = Publisher(settings, "test")
         await publisher.start()
         stack.push_async_callback(publisher.stop)
-        await announce(settings, publisher, model, "intent", SIGNATURES)
-        await withdraw(settings.client(), settings, "intent", "default", SIGNATURES)
+        await announce(settings, publisher, model, "intent", signatures)
+        await withdraw(settings.client(), settings, "intent", "default", signatures)
         withdrawals = [each for each in await read_all(kafka.bootstrap, topics.models) if each.value is None]
-        again = await announce(settings, publisher, model, "intent", SIGNATURES)
+        again = await announce(settings, publisher, model, "intent", signatures)
         await publisher.publish([OutRecord(topics.models, each.key, None, list(each.headers)) for each in withdrawals])
-        after = await announce(settings, publisher, model, "intent", SIGNATURES)
+        after = await announce(settings, publisher, model, "intent", signatures)
     assert len(withdrawals) == 2
-    assert all(SIGNATURES.verdict(each) == "current" for each in withdrawals)
+    assert all(signatures.verdict(each) == "current" for each in withdrawals)
     assert after.owns_from == again.owns_from, "it is announced as before"
-    assert (await read_registered_models(settings, SIGNATURES)).announced[0].owns_from == again.owns_from
+    assert (await read_registered_models(settings, signatures)).announced[0].owns_from == again.owns_from
     assert metrics.value("sprat.records.refused", destination=topics.models, reason="outdated")
     assert "it withdraws an announcement that another has followed" in caplog.text
 
