@@ -12,7 +12,7 @@ from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import DoubtsCard
 from sprat_inference.classifier import LogitsReading
-from sprat_inference.doubts import DOUBTS_READER, SURE, Doubts
+from sprat_inference.doubts import DOUBTS_READER, WORTH, Doubts
 from sprat_inference.lexical import LexicalReading
 from sprat_policy import KeepRule
 from sprat_router.decisions import decide
@@ -73,8 +73,23 @@ def test_an_answer_without_a_label_is_not_doubted() -> None:
 
 def test_parts_that_are_unsure_are_no_wishes() -> None:
     text = "show me the balance and then make a transfer"
-    assert doubts(text, right=SURE) == ["several"]
-    assert doubts(text, right=SURE - 0.01) == [None]
+    assert doubts(text, right=WORTH) == ["several"]
+    assert doubts(text, right=WORTH - 0.01) == [None]
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "doubt"),
+    [
+        (0.99, 0.97, "several"),
+        (0.99, 0.95, None),  # "my internet and phone bill": one wish, of which a part is less sure than the whole
+        (0.9, 0.61, "several"),
+        (0.8, 0.49, None),
+    ],
+)
+def test_parts_count_where_they_are_about_as_sure_as_the_text(text: float, part: float, doubt: str | None) -> None:
+    says = Doubts(frozenset(), frozenset({"greeting"}), several=True)
+    assert says.of_parts([("balance", 0.999), ("transfer", part)], text) == doubt
+    assert says.of_parts([("balance", 0.999), ("balance", part), ("greeting", 0.999), (None, 0.999)], text) is None
 
 
 class SureWords:
@@ -101,6 +116,11 @@ def test_both_stages_doubt_as_the_whole_model_does() -> None:
 def test_a_card_for_other_rules_is_refused() -> None:
     with pytest.raises(BrokenArtefact, match="its doubts are made for sprat-doubts/0"):
         Doubts.of(CARD.model_copy(update={"doubts": SAYS.model_copy(update={"reader": "sprat-doubts/0"})}))
+
+
+def test_a_card_of_the_rules_before_is_served() -> None:
+    before = CARD.model_copy(update={"doubts": SAYS.model_copy(update={"reader": "sprat-doubts/1"})})
+    assert Doubts.of(before) == Doubts.of(CARD.model_copy(update={"doubts": SAYS}))
 
 
 def test_a_card_without_doubts_is_written_as_before() -> None:

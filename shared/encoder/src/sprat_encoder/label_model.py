@@ -177,7 +177,10 @@ class LabellingModel:
         if parts:
             texts = [part for cut in parts.values() for part in cut]
             of_parts = iter(self.labelled(texts, [questions[row].language for row, cut in parts.items() for _ in cut]))
-            found |= {row: self._doubts.of_parts(list(islice(of_parts, len(cut)))) for row, cut in parts.items()}
+            found |= {
+                row: self._doubts.of_parts(list(islice(of_parts, len(cut))), answers[row].confidence)
+                for row, cut in parts.items()
+            }
         return {row: doubt for row, doubt in found.items() if doubt is not None}
 
     def _parts(self, text: str) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ OWN_TEXTS: Final = 2
 """And at least so many: one may be an accident."""
 MOST_SEVERAL: Final = 0.02
 """Share of the training texts that may have parts with different labels; in more, several sentences are one wish."""
+AS_SURE: Final = 0.95
+"""Taken for the confidence of each training text: the model's own is too high, since it has learned from them."""
 MOST_READ: Final = 500
 """So many texts with parts are read to measure that."""
 
@@ -53,5 +55,5 @@ def _several_share(texts: Sequence[str], doubts: Doubts, read: ReadParts) -> flo
         return 0.0
     taken = [cut[place] for place in np.unique(np.linspace(0, len(cut) - 1, MOST_READ).astype(int)).tolist()]
     said = iter(read([part for parts in taken for part in parts]))
-    doubted = sum(doubts.of_parts([next(said) for _ in parts]) is not None for parts in taken)
+    doubted = sum(doubts.of_parts([next(said) for _ in parts], AS_SURE) is not None for parts in taken)
     return doubted / len(taken) * len(cut) / len(texts)
