@@ -33,6 +33,7 @@ PAGES: Final = (
     ROOT / "docs/guides/promise.md",
     ROOT / "docs/limits.md",
     ROOT / "docs/privacy.md",
+    ROOT / "docs/train.md",
 )
 FIGURES: Final = ROOT / "docs/figures"
 MEASURED: Final = "measured"
@@ -88,6 +89,7 @@ def quoted() -> dict[str, str]:
         **model_tables.quoted(read("models"), read("languages")),
         **privacy_tables.masked_queries(read("masked-queries")),
         **guard_tables.quoted(read("guard")),
+        **training_tables.near_above_hidden(read("near-outside")),
     }
 
 

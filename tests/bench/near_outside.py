@@ -21,7 +21,7 @@ from sprat_contracts.thresholds import Step
 from sprat_inference.heads import Floats
 from sprat_training.datasets.config import no_progress
 from sprat_training.fitting.encoding import TextEncoder, encode_texts, load_base
-from sprat_training.fitting.figures import readings_of
+from sprat_training.fitting.figures import hidden_kept, readings_of
 from sprat_training.fitting.heads import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
 from sprat_training.thresholds import estimate
 
@@ -96,9 +96,11 @@ def measured(
             means["near_texts"] = int(means["near_texts"])  # about as many in each draw
             means["near_kept_least"] = round(min(one["near_kept"] for one in each), 4)
             means["near_kept_most"] = round(max(one["near_kept"] for one in each), 4)
+            means["near_kept_above_hidden"] = sum(one["near_kept"] > one["hidden_kept_most"] for one in each)
             means["right_with_near_least"] = round(min(one["right_with_near"] for one in each), 4)
             figures[f"{count} labels, {rows} rows"] = means | {"draws": len(each)}
-            shares = "  ".join(f"{name} {value:.1%}" for name, value in means.items() if name != "near_texts")
+            counts = ("near_texts", "near_kept_above_hidden")
+            shares = "  ".join(f"{name} {value:.1%}" for name, value in means.items() if name not in counts)
             print(f"near outside, {count} labels, {rows} rows: {shares}", flush=True)
     return figures
 
@@ -140,7 +142,14 @@ def one_draw(
 
     inside = test.of(draw.known)
     head, inside_gold = validation.head, _numbers(inside.labels, draw.known)
-    found: dict[str, float] = {"keep_at": keep_at[False]}
+    stand_in_kept = ((readings.confidence >= keep_at[False]) & ~readings.is_rejected)[~readings.in_scope]
+    hidden = hidden_kept(stand_in_kept, validation.outside_groups)
+    found: dict[str, float] = {
+        "keep_at": keep_at[False],
+        "hidden_kept": hidden.share,
+        "hidden_kept_least": hidden.least,
+        "hidden_kept_most": hidden.most,
+    }
     near = np.concatenate([train.of(draw.near).vectors, test.of(draw.near).vectors])
     for name, outside in (("near", near), ("far", far)):
         read = readings_of(

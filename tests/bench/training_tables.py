@@ -114,6 +114,7 @@ def near_outside(figures: Figures) -> str:
         "draws",
         "kept of texts with a label, %",
         "of near texts, % (least–most)",
+        "of hidden labels' texts, % (least–most of the parts)",
         "of far texts, %",
     ]
     head += ["right of all kept, a tenth near, % (worst draw)", "right of all kept, a tenth far, %"]
@@ -124,7 +125,7 @@ def near_outside(figures: Figures) -> str:
                 f"{of}, {labels}",
                 f"{each[0]['draws']}",
                 ", ".join(f"{100 * one['kept_inside']:.0f}" for one in each),
-                ", ".join(_ranged(one) for one in each),
+                *(", ".join(_ranged(one, of) for one in each) for of in ("near_kept", "hidden_kept")),
                 ", ".join(f"{100 * one['far_kept']:.0f}" for one in each),
                 ", ".join(
                     f"{percent(one['right_with_near'])} ({percent(one['right_with_near_least'])})" for one in each
@@ -136,9 +137,23 @@ def near_outside(figures: Figures) -> str:
     )
 
 
-def _ranged(figures: Figures) -> str:
-    near, least, most = (100 * figures[f"near_kept{end}"] for end in ("", "_least", "_most"))
-    return f"{near:.0f} ({least:.0f}–{most:.0f})"
+def near_above_hidden(figures: Figures) -> dict[str, str]:
+    """Return in how many trainings more of the near texts is kept than of any part of the hidden labels."""
+    counts: dict[int, list[int]] = {}
+    for name, one in figures.items():
+        of, labels, _ = name.split(", ")
+        if of != CHOSEN_ON:
+            found = counts.setdefault(int(labels.split()[0]), [0, 0])
+            found[0] += one["near_kept_above_hidden"]
+            found[1] += one["draws"]
+    above, trainings = map(sum, zip(*counts.values(), strict=True))
+    by_labels = ", ".join(f"{some} of {all_} with {labels} labels" for labels, (some, all_) in sorted(counts.items()))
+    return {"near-above-hidden": f"{above} of {trainings} trainings ({by_labels})"}
+
+
+def _ranged(figures: Figures, of: str) -> str:
+    share, least, most = (100 * figures[f"{of}{end}"] for end in ("", "_least", "_most"))
+    return f"{share:.0f} ({least:.0f}–{most:.0f})"
 
 
 def guarantee(figures: Figures) -> str:

@@ -81,6 +81,19 @@ def test_the_card_has_its_sources_scores_and_limits(file, trained):
     assert of_outside in (file.parent / "hr-report.html").read_text(encoding="utf-8")
 
 
+def test_what_is_kept_of_hidden_labels_stands_on_the_card_in_the_terminal_and_in_the_report(file, trained):
+    card = load_artefact(file.parent / "hr").card
+    share, least, most = (card.score(f"cross_validated_hidden_kept{end}") for end in ("", "_least", "_most"))
+    assert 0 <= least <= share <= most <= 1
+    assert most > 0, "the four labels are alike"
+    rules = {each.protocol for each in card.scores if "hidden_kept" in each.name}
+    assert all("of 96 texts of 4 labels, each read by a head that does not know its label" in rule for rule in rules)
+    assert sum("in one of 4 random parts of the labels" in rule for rule in rules) == 2
+    said = f"at the goal {share:.1%} of their texts are kept with another label, {least:.1%} to {most:.1%} by part of"
+    for output in (trained.stdout, unescape((file.parent / "hr-report.html").read_text(encoding="utf-8"))):
+        assert f"labels hidden in turn: {said} the labels; of texts " in output
+
+
 def test_the_terminal_says_what_is_kept_at_the_goal_first_and_how_to_serve_the_model_last(file, trained):
     said, folder = trained.stdout, file.parent / "hr"
     assert len(said.splitlines()) <= MOST_LINES
@@ -183,6 +196,7 @@ def test_a_test_file_is_measured_without_the_rows_that_are_trained_on(file, tmp_
         "scores",
     ]
     assert not any("held out in turn" in limit for limit in card.limits)
+    assert not any("hidden" in score.name for score in card.scores)
     answers = LabellingModel.load(tmp_path / "hr").answer([Question(text, "en") for text, _ in OUTSIDE])
     assert card.score("test_outside_recall") == sum(each.output.label is None for each in answers) / len(OUTSIDE)
     assert any("nothing is certified" in note for note in output["decision"]["notes"])

@@ -18,13 +18,14 @@ from sprat_training.fitting.figures import (
     Figures,
     figures_of_labels,
     figures_of_sets,
+    hidden_kept,
     near_outside,
     readings_of,
 )
 from sprat_training.fitting.heads import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
 from sprat_training.fitting.label_fit import FittedLabels
 from sprat_training.fitting.label_issues import find_label_issues
-from sprat_training.thresholds import Rows
+from sprat_training.thresholds import Kept, Rows
 from support.training_data import NO_VECTORS, clusters, labelled
 
 ALL_DIFFERENT = DoublesFound(10_000, {}, np.zeros(0, bool))
@@ -107,6 +108,40 @@ def test_with_two_labels_and_nothing_outside_everything_gets_a_label():
 def test_where_nothing_is_outside_the_traffic_no_stand_in_counts():
     figures = fitted_on(*clusters(labels=6), named(6), outside_share=0.0).held_out()
     assert not figures.rows.outside.any()
+
+
+def test_what_is_kept_of_hidden_labels_has_its_range_over_five_parts_of_the_labels():
+    labels = np.repeat(np.arange(10) + 30, 4)
+    for label in range(10):
+        found = hidden_kept(labels == label + 30, labels)
+        assert (found.texts, found.labels, found.parts) == (40, 10, 5)
+        assert (found.least, found.share, found.most) == (0, 0.1, 0.5), "of each part are two labels"
+
+
+def test_the_range_over_fewer_labels_than_parts_is_that_over_the_labels():
+    found = hidden_kept(np.array([1, 1, 1, 0, 0, 0, 0, 1], bool), np.array([0, 0, 0, 0, 1, 1, 2, 2]))
+    assert (found.parts, found.least, found.share, found.most) == (3, 0, 0.5, 0.75)
+
+
+def test_of_hidden_labels_that_count_which_are_kept_with_a_label():
+    figures = fitted_on(*clusters(labels=12), named(12)).held_out()
+    rows = figures.rows
+    found = figures.hidden_kept(Kept(rows.confidence >= 0, rows.right))
+    assert (found.texts, found.labels, found.parts) == (360, 12, 5)
+    assert rows.says_none[rows.outside].any()
+    assert found.share == (~rows.says_none[rows.outside]).mean()
+    assert figures.hidden_kept(Kept(rows.confidence > 1, rows.right)).most == 0
+    assert figures.hidden_kept(None) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "more"),
+    [(6, {"outside": clusters(labels=6, seed=5, centres=99)[0]}), (2, {}), (6, {"outside_share": 0.0})],
+    ids=["texts outside are given", "nothing is outside", "no traffic is outside"],
+)
+def test_where_no_hidden_labels_stand_in_nothing_is_said_of_them(labels, more):
+    figures = fitted_on(*clusters(labels=labels), named(labels), **more).held_out()
+    assert figures.hidden_kept(Kept(figures.rows.confidence >= 0, figures.rows.right)) is None
 
 
 def test_wrong_labels_are_listed_with_the_likely_label():

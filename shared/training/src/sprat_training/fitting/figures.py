@@ -10,12 +10,14 @@ from sprat_inference.heads import Floats
 from sprat_inference.label_calibration import OUTSIDE, RIGHT, LabelCalibrator
 from sprat_inference.label_sets import APPLIES_FROM
 from sprat_training.evaluation.metrics import Interval, ModelReadings, wilson
-from sprat_training.thresholds import Rows
+from sprat_training.thresholds import Kept, Rows
 from sprat_training.thresholds.estimated import effective
 from sprat_training.thresholds.rows import Doubles, Flags, Integers
 
 _BINS: Final = 15
 """Of the calibration error."""
+_PARTS: Final = 5
+"""Of the hidden labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,21 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenKept:
+    """How many texts of hidden labels, which stand in for texts outside, are kept with a label: shares."""
+
+    texts: int
+    labels: int
+    share: float
+    """Of all these texts."""
+    least: float
+    """Of the texts of one part of the labels: of that of which the fewest are kept."""
+    most: float
+    parts: int
+    """Into so many the labels are drawn; each label is in one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What was measured on texts whose labels are known."""
 
@@ -86,6 +103,8 @@ class Figures:
     """The most frequent first; of sets none."""
     best: Integers | None = None
     """Index of the likeliest label of each text; None of sets."""
+    hidden: bool = False
+    """Whether the texts outside are those of hidden labels, each label a group."""
 
     @property
     def texts(self) -> int:
@@ -110,6 +129,31 @@ class Figures:
         outside = self.rows.outside
         return float(self.rows.says_none[outside].mean()) if outside.any() and self.best is not None else None
 
+    def hidden_kept(self, rows: Kept | None) -> HiddenKept | None:
+        """Return how many texts of hidden labels are kept with a label; None where they do not stand in.
+
+        Args:
+            rows: what is kept of the rows; None where it is not known.
+        """
+        outside = self.rows.outside
+        if rows is None or not self.hidden or not outside.any():
+            return None
+        return hidden_kept((rows.kept & ~self.rows.says_none)[outside], self.rows.group[outside])
+
+
+def hidden_kept(kept: Flags, labels: Integers) -> HiddenKept:
+    """Return how many texts of hidden labels are kept, and the range over parts of the labels, drawn from a seed.
+
+    Args:
+        kept: whether each text is kept with a label; at least one.
+        labels: a number for each text, the same for texts of a label.
+    """
+    names, places = np.unique(labels, return_inverse=True)
+    parts = min(_PARTS, len(names))
+    part = (np.random.default_rng(0).permutation(len(names)) % parts)[places]
+    shares = np.bincount(part, kept, parts) / np.bincount(part, minlength=parts)
+    return HiddenKept(len(kept), len(names), float(kept.mean()), float(shares.min()), float(shares.max()), parts)
+
 
 def calibration_error(rows: Rows) -> float:
     """Return how far the stated confidence and the share right lie apart on average, in bins of equal width."""
@@ -118,7 +162,9 @@ def calibration_error(rows: Rows) -> float:
     return float(np.abs(gaps).sum() / rows.weight.sum())
 
 
-def figures_of_labels(rows: Rows, best: Integers, gold: Integers, labels: tuple[str, ...]) -> Figures:
+def figures_of_labels(
+    rows: Rows, best: Integers, gold: Integers, labels: tuple[str, ...], *, hidden: bool = False
+) -> Figures:
     """Compute the figures of a model that gives a text one label.
 
     Args:
@@ -126,10 +172,11 @@ def figures_of_labels(rows: Rows, best: Integers, gold: Integers, labels: tuple[
         best: index of the likeliest label of each text with a label.
         gold: index of the right one.
         labels: all labels.
+        hidden: whether the texts outside are those of hidden labels, each label a group.
     """
     table = np.bincount(gold * len(labels) + best, minlength=len(labels) ** 2).reshape(len(labels), len(labels))
     accuracy = _share(int(np.trace(table)), rows.group[: len(gold)])
-    return Figures(rows, accuracy, _label_figures(table, labels), _confusions(table, labels), best)
+    return Figures(rows, accuracy, _label_figures(table, labels), _confusions(table, labels), best, hidden)
 
 
 def figures_of_sets(

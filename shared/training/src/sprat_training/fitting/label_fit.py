@@ -137,7 +137,8 @@ class FittedLabels:
             outside=~read.in_scope,
             group=np.concatenate([self.groups, validation.outside_groups + int(self.groups.max()) + 1]),
         )
-        return figures_of_labels(rows.where(rows.weight > 0), best, data.gold, data.labels)
+        rows, hidden = rows.where(rows.weight > 0), validation.labels_held_out
+        return figures_of_labels(rows, best, data.gold, data.labels, hidden=hidden)
 
     def tested(self, doubles: DoublesFound, progress: OnTrainingProgress) -> Figures | None:
         """Return the figures on the test, whose rows certify but for doubles of trained ones; None without a test."""

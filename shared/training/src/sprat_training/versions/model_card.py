@@ -130,7 +130,8 @@ def scores_of(prefix: str, protocol: str, figures: Figures, found: Thresholds, g
         found: the thresholds, for what is kept.
         goal: at which it is.
     """
-    kept = VersionAtGoal.measured("", NO_VERSION, figures.rows, found, goal).all
+    version = VersionAtGoal.measured("", NO_VERSION, figures.rows, found, goal)
+    kept, hidden = version.all, figures.hidden_kept(version.kept)
     at = f"{protocol}, weighted as traffic"
     rows = [
         ("accuracy", figures.accuracy.value, f"{protocol}: all labels of the text are right, nothing sent out"),
@@ -142,6 +143,17 @@ def scores_of(prefix: str, protocol: str, figures: Figures, found: Thresholds, g
         ("kept_right", kept.right_of_kept, f"{at}: of those kept, right as published"),
         ("outside_recall", figures.outside_recall, f"{protocol}: of texts outside, the share without a label"),
     ]
+    if hidden is not None:
+        what = (
+            f"of {hidden.texts:,} texts of {hidden.labels} labels, each read by a head that does not know its label, "
+            f"those kept with another label at the level of {goal.accuracy:.1%}"
+        )
+        part = f"in one of {hidden.parts} random parts of the labels, {{}}: {what}"
+        rows += [
+            ("hidden_kept", hidden.share, what),
+            ("hidden_kept_least", hidden.least, part.format("that of which the fewest are kept")),
+            ("hidden_kept_most", hidden.most, part.format("that of which the most are kept")),
+        ]
     return [
         Score(name=f"{prefix}_{name}", value=round(value, 6), protocol=rule)
         for name, value, rule in rows

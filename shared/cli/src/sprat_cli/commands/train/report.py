@@ -63,6 +63,11 @@ def measured(result: Trained) -> Iterator[str]:
         kept, right = at_goal.all, at_goal.all.right_of_kept
         at = f"; at the goal {kept.kept_share:.1%} are kept, {'–' if right is None else f'{right:.1%}'} of it right"
         yield f"{name}: {figures.accuracy} of {counted(figures.texts, 'text')} are right if all are kept{at}"
+    if (hidden := result.held_out.hidden_kept(result.decision.new.kept)) is not None:
+        yield (
+            f"labels hidden in turn: at the goal {hidden.share:.1%} of their texts are kept with another label, "
+            f"{hidden.least:.1%} to {hidden.most:.1%} by part of the labels; of texts near to the labels it may be more"
+        )
     if result.test is not None and not result.test.accuracy.overlaps(result.held_out.accuracy):
         yield "the test file and the held-out texts differ by more than chance: count on the lower figure"
 
