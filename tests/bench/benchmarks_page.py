@@ -89,7 +89,7 @@ def quoted() -> dict[str, str]:
         **model_tables.quoted(read("models"), read("languages")),
         **privacy_tables.masked_queries(read("masked-queries")),
         **guard_tables.quoted(read("guard")),
-        **training_tables.near_above_hidden(read("near-outside")),
+        **training_tables.near_quoted(read("near-outside")),
     }
 
 

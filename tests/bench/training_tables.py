@@ -137,18 +137,25 @@ def near_outside(figures: Figures) -> str:
     )
 
 
-def near_above_hidden(figures: Figures) -> dict[str, str]:
-    """Return in how many trainings more of the near texts is kept than of any part of the hidden labels."""
-    counts: dict[int, list[int]] = {}
+def near_quoted(figures: Figures) -> dict[str, str]:
+    """Return what is kept of near texts, and in how many trainings that is more than of any part of hidden labels."""
+    of_labels: dict[str, list[Figures]] = {}
     for name, one in figures.items():
         of, labels, _ = name.split(", ")
         if of != CHOSEN_ON:
-            found = counts.setdefault(int(labels.split()[0]), [0, 0])
-            found[0] += one["near_kept_above_hidden"]
-            found[1] += one["draws"]
-    above, trainings = map(sum, zip(*counts.values(), strict=True))
-    by_labels = ", ".join(f"{some} of {all_} with {labels} labels" for labels, (some, all_) in sorted(counts.items()))
-    return {"near-above-hidden": f"{above} of {trainings} trainings ({by_labels})"}
+            of_labels.setdefault(labels, []).append(one)
+    ranges, counts = [], []
+    for labels, each in of_labels.items():
+        least, most = min(one["near_kept_least"] for one in each), max(one["near_kept_most"] for one in each)
+        ranges.append(f"{100 * least:.0f} to {100 * most:.0f} % with {labels}")
+        counts.append((sum(one["near_kept_above_hidden"] for one in each), sum(one["draws"] for one in each)))
+    above, trainings = map(sum, zip(*counts, strict=True))
+    shown = ", ".join(f"{some} of {all_} with {labels}" for labels, (some, all_) in zip(of_labels, counts, strict=True))
+    return {
+        "near-kept": ", ".join(ranges),
+        "near-above-hidden": f"{above} of {trainings} trainings",
+        "near-above-hidden-by-labels": shown,
+    }
 
 
 def _ranged(figures: Figures, of: str) -> str:

@@ -148,11 +148,11 @@ def scores_of(prefix: str, protocol: str, figures: Figures, found: Thresholds, g
             f"of {hidden.texts:,} texts of {hidden.labels} labels, each read by a head that does not know its label, "
             f"those kept with another label at the level of {goal.accuracy:.1%}"
         )
-        part = f"in one of {hidden.parts} random parts of the labels, {{}}: {what}"
+        of_parts = f"{prefix}_hidden_kept of {hidden.parts} random parts of the labels"
         rows += [
             ("hidden_kept", hidden.share, what),
-            ("hidden_kept_least", hidden.least, part.format("that of which the fewest are kept")),
-            ("hidden_kept_most", hidden.most, part.format("that of which the most are kept")),
+            ("hidden_kept_least", hidden.least, f"the lowest {of_parts}"),
+            ("hidden_kept_most", hidden.most, f"the highest {of_parts}; of texts near to the labels it may be higher"),
         ]
     return [
         Score(name=f"{prefix}_{name}", value=round(value, 6), protocol=rule)
