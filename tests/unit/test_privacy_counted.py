@@ -23,8 +23,8 @@ class Saying:
         ]
 
 
-def masked(text: str, *values: str) -> list[str]:
-    left = mask(text, "en", [NameDetector(Saying(*values), {"en"})])
+def masked(text: str, *values: str, language: str = "en") -> list[str]:
+    left = mask(text, language, [NameDetector(Saying(*values), {"en", "de", "fr", "und"})])
     return [left.value(span) for span in left.spans]
 
 
@@ -68,10 +68,47 @@ def test_a_number_that_counts_something_is_left(text: str, number: str) -> None:
         ("make it 5 people \u200b", "5"),
         ("make it 5 peoples", "5"),
         ("in der hauptstrasse 5 people", "5"),
+        ("im staying with 22 guests", "22"),
+        ("meet me near 22 miles", "22"),
+        ("we met in w2", "w2"),
+        ("she resides in 22 miles", "22"),
+        ("deliver it to 22 people", "22"),
+        ("pick me up from 22 miles", "22"),
+        ("drop it off by 22 miles", "22"),
+        ("find me at 22 miles", "22"),
+        ("the party is at 12, at 14 people", "14"),
+        ("come to 14 plus the cellar", "14"),  # adds no number
     ],
 )
 def test_a_number_that_may_be_of_an_address_is_masked(text: str, number: str) -> None:
     assert masked(text, number) == [number]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "number"),
+    [
+        ("fr", "mon appartement est le 12 plus la cave", "12"),
+        ("fr", "sonnez le 12 plus 3 fois", "12"),
+        ("de", "klingeln bei 14 plus laut", "14"),
+        ("de", "ich wohne 5am ende", "5am"),
+        ("de", "wir sind in der 12 plus 3", "3"),
+        ("und", "what is 592 plus 22", "592"),
+    ],
+)
+def test_what_counts_in_english_counts_in_no_other_language(language: str, text: str, number: str) -> None:
+    assert masked(text, number, language=language) == [number]
+
+
+def test_what_counts_in_english_counts_in_each_kind_of_english() -> None:
+    assert masked("what is 592 plus 22", "592", language="en-GB") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("turn the volume at 4 please", "4"), ("wake me at 5am", "5am")],
+)
+def test_a_volume_and_a_time_may_stand_after_at(text: str, number: str) -> None:
+    assert masked(text, number) == []
 
 
 def test_a_number_near_another_part_of_an_address_is_masked() -> None:

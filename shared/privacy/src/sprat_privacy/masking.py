@@ -37,7 +37,7 @@ from sprat_privacy.normalisation import (
 )
 from sprat_privacy.readings import TextReading, readings
 
-REVISION: Final = "sprat-perimeter/7"
+REVISION: Final = "sprat-perimeter/8"
 """Revision of the code that decides what is masked. Raise it with every change of what is masked."""
 
 MAX_FOLDED: Final = 21_000
@@ -88,7 +88,7 @@ def mask(
             if reads_names and not reading.has_names:
                 continue
             found = _detect(reading.text, language, detector)
-            for each in without_counts(reading.text, found) if reads_names else found:
+            for each in without_counts(reading.text, language, found) if reads_names else found:
                 start, end = reading.original(each.start, each.end)
                 detections += _trimmed(visible.text, each, visible.places[start], visible.places[end])
     spans = resolve(_occurrences(visible.text, detections)) if detections else []

@@ -1,16 +1,19 @@
 """Numbers that the tagger takes for part of an address, and that visibly count or calculate: *5 people*, *9 plus 22*.
 
-A leak is worse than a masked number. So nothing is left out unless the whole text is plain ASCII with seven digits at
-most, the number stands by itself, and nothing else of an address is near: no other part of one, and no word for a
-street or a dwelling.
+A leak is worse than a masked number. So nothing is left out unless the text is said to be English, whose words these
+are (in French, *le 12 plus la cave* is a house), the whole text is plain ASCII with seven digits at most, the number
+stands by itself, and nothing else of an address is near: no other part of one, and no word for a street, a dwelling, or
+what is done there (*stay*, *meet*, *deliver*).
 """
 
 import re
 from collections.abc import Sequence
 from typing import Final
 
+from sprat_contracts.languages import primary_subtag
 from sprat_privacy.detection import Detection
 
+_LANGUAGE: Final = "en"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ,.;:!?'\"()$+*/=\n-]*")
 """Nothing that can be read as something else, as `&#49;`, `%31` or a letter of another script."""
 _MOST_DIGITS: Final = 7
@@ -21,7 +24,7 @@ _UNITS: Final = (
     "tablespoons?", "gallons?", "ounces?", "pounds?", "grams?", "kilograms?", "kilos?", "liters?", "litres?", "pints?",
     "quarts?", "inches", "inch", "feet", "meters?", "metres?", "miles?", "kilometers?", "kilometres?", "minutes?",
     "hours?", "days?", "weeks?", "months?", "years?", "seconds?", "percent", "dollars?", "bucks", "cents?", "euros?",
-    "pesos?", "yen", "degrees?", "calories", "times", "plus", "minus", "divided", "divisible", "multiplied",
+    "pesos?", "yen", "degrees?", "calories", "times", "divided", "divisible", "multiplied", "(?:plus|minus)(?= [0-9])",
 )  # fmt: skip
 _AFTER: Final = re.compile(rf" (?:{'|'.join(_UNITS)})(?![\w-])")
 _BEFORE: Final = re.compile(
@@ -31,9 +34,10 @@ _BEFORE: Final = re.compile(
 _FORM: Final = re.compile(r"401k|w-?2")
 """A pension and a tax form of the USA, of which everybody there has one."""
 _ADDRESS_WORDS: Final = re.compile(
-    r"(?i:\b(?:addr(?:ess(?:es)?)?|apartment|apt|alley|ave|avenue|block|blvd|boulevard|box|building|bldg|circle|close|court|crescent|"
-    r"ct|dr|drive|estate|flat|floor|gardens?|grove|highway|hill|house|hwy|lane|ln|live|lives|living|lot|moved|number|"
-    r"park|parkway|place|plaza|po|postcode|rd|road|room|route|row|rt|rue|sq|square(?! root)|st|str|street|strasse|"
+    r"(?i:\b(?:addr(?:ess(?:es)?)?|apartment|apt|alley|ave|avenue|block|blvd|boulevard|box|building|bldg|circle|close|"
+    r"court|crescent|ct|deliver(?:s|ed|y)?|dr|drive|drop(?:ped)?|estate|flat|floor|gardens?|grove|highway|hill|house|"
+    r"hwy|lane|ln|live|lives|living|lot|meet|met|moved|number|park|parkway|pick(?:ed)?|place|plaza|po|postcode|rd|"
+    r"resid(?:e|es|ed|ing)|road|room|route|row|rt|rue|sq|square(?! root)|st|stay(?:s|ed|ing)?|str|street|strasse|"
     r"suite|terrace|unit|via|view|walk|way|yard|zip)\b|[a-z]+(?:street|strasse|straat|road|weg|platz|gasse|laan)\b)"
 )
 _PLACES: Final = frozenset({"ADDRESS", "LOCATION"})
@@ -41,8 +45,10 @@ _NEAR: Final = 40
 """Characters on each side in which nothing of an address may be."""
 
 
-def without_counts(text: str, detections: Sequence[Detection]) -> list[Detection]:
-    """Return the tagger's detections of a text without the numbers that count something."""
+def without_counts(text: str, language: str, detections: Sequence[Detection]) -> list[Detection]:
+    """Return the tagger's detections of a text, without the numbers that count something where its tag is English."""
+    if primary_subtag(language) != _LANGUAGE:
+        return list(detections)
     addresses = [each for each in detections if each.type == "ADDRESS"]
     if not addresses or sum(map(str.isdigit, text)) > _MOST_DIGITS or _PLAIN.fullmatch(text) is None:
         return list(detections)
@@ -68,8 +74,11 @@ def _counts(text: str, start: int, end: int) -> bool:
     if (start and not text[start - 1].isspace()) or text[end : end + 1] not in {"", " ", ",", ".", "?", "!", "\n"}:
         return False
     around = text[max(start - _NEAR, 0) : start], text[end : end + _NEAR]
-    neighbours = (*around[0].split()[-1:], *around[1].split()[:1])
-    if any(map(_ADDRESS_WORDS.search, around)) or any(word[0].isupper() for word in neighbours):
+    before, after = around[0].split()[-1:], around[1].split()[:1]
+    if any(map(_ADDRESS_WORDS.search, around)) or any(word[0].isupper() for word in (*before, *after)):
         return False
-    is_named = text[start:end].endswith(("am", "pm")) or _FORM.fullmatch(text, start, end) is not None
-    return is_named or _AFTER.match(text, end) is not None or _BEFORE.search(around[0]) is not None
+    if text[start:end].endswith(("am", "pm")) or _BEFORE.search(around[0]) is not None:
+        return True
+    if before == ["at"]:  # as of a house: *drop me off at 22 miles before noon*
+        return False
+    return _FORM.fullmatch(text, start, end) is not None or _AFTER.match(text, end) is not None
