@@ -21,7 +21,8 @@ from sprat_contracts import (
     decode,
 )
 from sprat_contracts.predictions import UNCHANGED, MaskedOutput, ScoredLabel
-from sprat_inference.card import Card
+from sprat_inference.card import Card, DoubtsCard
+from sprat_inference.doubts import DOUBTS_READER
 from sprat_inference.specialist import SpecialistHandler
 from support.measured import by_name, thresholds
 from support.router_records import APPENDED_AT, TOPICS, received, text
@@ -55,6 +56,11 @@ BASE = {"tasks": {"intent": {}, "ner": {}}}
 )
 def test_what_an_answer_depends_on_is_in_its_cache_key(fields, card):
     assert key(text(**BASE | fields), **card) != key(text(**BASE))
+
+
+def test_an_answer_that_may_be_doubted_depends_on_the_rules_too():
+    says = DoubtsCard(reader="sprat-doubts/1", denying=(), short=(), several=True)
+    assert key(text(**BASE), doubts=says)[2] == (*key(text(**BASE))[2], DOUBTS_READER)
 
 
 def test_equal_questions_have_one_cache_key():

@@ -27,6 +27,7 @@ from sprat_contracts.languages import DEFAULT_LANGUAGE, is_served
 from sprat_contracts.predictions import UNCHANGED, Accuracy
 from sprat_contracts.thresholds import Thresholds, says
 from sprat_inference.card import Card
+from sprat_inference.doubts import DOUBTS_READER
 from sprat_langid import language_detected
 from sprat_langid.tags import is_known_language
 
@@ -96,11 +97,13 @@ class SpecialistHandler:
         declined = self.declines(text, options)
         if declined is not None:
             return self._predict(received, declined=_because_of(detected, declined))
+        # The rules of doubts are of the program: a card of before is read by them, and a cached answer says its doubt.
+        rules = () if self.card.doubts is None else (DOUBTS_READER,)
         return Ask(
             self.question(text, options),
             self.card.task,
             text.tenant,
-            ("answer", self.card.task, options.model_dump_json(), text.language, self.card.version),
+            ("answer", self.card.task, options.model_dump_json(), text.language, self.card.version, *rules),
         )
 
     def _refuse_labels(self, options: TaskOptions) -> Declined | None:
