@@ -133,7 +133,9 @@ class LabellingModel:
         texts, languages = _texts_and_languages(questions)
         words = self._lexical.read(texts, languages)
         # The parts of a text are read by both stages, so one that has parts waits for them.
-        ends = words.answers & np.array([not self._parts(text) for text in texts], dtype=bool)
+        ends = np.array(
+            [sure and not self._parts(text) for text, sure in zip(texts, words.answers.tolist(), strict=True)]
+        )
         began: list[Answer | Unfinished] = [
             Unfinished(question, None if is_sure else words.rows(slice(place, place + 1)))
             for place, (question, is_sure) in enumerate(zip(questions, ends.tolist(), strict=True))
