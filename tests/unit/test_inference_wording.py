@@ -2,9 +2,9 @@
 
 import pytest
 
-from sprat_inference.wording import LONGEST, MOST_PARTS, denies, parts, says_little
+from sprat_inference.wording import LONGEST, MOST_PARTS, denies, forbids, parts, says_little
 
-DENIED = [
+ORDERS = [
     "do not do this: transfer 50 to bob",
     "Please don’t cancel my card",
     "I don't want you to call me a taxi",
@@ -12,30 +12,55 @@ DENIED = [
     "I'm not asking you to change my pin",
     "you should not play music now",
     "book a table - no, please don't",
-    "forget it: what is my balance",
-    "I no longer need to see the menu",
     "there is no need to send a new card",
+    "nobody asked you to book it",
+    "I don't want to cancel my table",
+    "I don't need to cancel my table",
+    "you don't have to book it",
+    "stop, I didn't tell you to book it",
     "make sure you do not call me a taxi",
     "I'd like you not to book it",
     "ignore this: play music",
-    "I won't be needing a taxi",
     "ich verzichte darauf: neue Karte",
     "ich bitte dich, die Karte nicht zu sperren",
     "ignorez ceci : mon solde",
     "sag den Termin bitte nicht ab",
     "Ich möchte nicht, dass du meine Karte sperrst",
+    "Ich möchte meinen Tisch nicht stornieren",
+    "Heute will ich den Tisch nicht sofort stornieren.",
+    "Niemand hat gesagt, dass Sie einen Tisch reservieren sollen",
     "mach das auf keinen Fall: spiel Musik",
     "Überweisen Sie das Geld nicht",
     "keine neue Karte bitte",
     "Es geht mir nicht um meinen Kontostand",
     "ne bloquez pas ma carte",
     "Je ne veux pas changer mon code",
+    "je n'ai pas besoin d'annuler la table",
+    "vous n'avez pas à bloquer ma carte",
+    "personne ne vous a dit de bloquer ma carte",
+    "je veux que vous ne bloquiez pas ma carte",
     "merci de ne pas m'appeler un taxi",
     "il ne faut pas réserver la table",
-    "mon solde, non laissez tomber",
     "surtout pas de musique",
-    "I don't want this: lock my card",
     "don't forget, and do not lock my card",
+]
+DENIED = [
+    "forget it: what is my balance",
+    "mon solde, non laissez tomber",
+    "I no longer need to see the menu",
+    "I won't be needing a taxi",
+    "my reservation is not needed anymore",
+    "this is not what I wanted",
+    "no, not that!",
+    "I don't want this: lock my card",
+    "Ich brauche den Tisch nicht mehr",
+    "I don't want to keep my table",
+    "I don't need to go anymore",
+    "Ich möchte den Tisch nicht behalten",
+    "Ich möchte den Tisch nicht mehr haben",
+    "je ne veux pas garder la table",
+    "je ne veux plus la carte",
+    "je n'ai plus besoin de la table",
 ]
 PLAIN = [
     "I did not get my refund",
@@ -65,16 +90,44 @@ PLAIN = [
     "I don't want this song, move to the next",
     "I no longer want this event in my calendar",
     "I am not able to see my balance",
+    "the kettle is not what I ordered, refund it",
+    "I haven't received what I ordered",
+    "a debit that I have not asked for",
+    "are there credit cards with no interest",
+    "where is my parcel? please do not reply to this mail",
+    "please don't print this e-mail",
+    "don't receive my parcel",
+    "don't let me oversleep",
+    "you don't have to, but what is my balance",
     "I do not know how to change my pin",
     "my phone doesn't seem to connect",
     "do I not have any meetings today",
     "vergiss nicht, mich zu wecken",
     "sprich nicht so schnell",
     "ich möchte nicht nur den Stand, sondern auch die Buchungen sehen",
+    "Buchung wurde nicht bestätigt",
+    "Sendung nicht erhalten",
+    "Plan 4 geht nicht",
+    "Zahlen nicht möglich",
+    "Buch nicht erhalten",
+    "Lassen Sie es uns versuchen",
+    "Meine Karte funktioniert nicht, bitte helfen Sie mir",
+    "Können Sie mir bitte sagen warum mein Paket nicht kommt",
+    "Warum funktioniert das nicht?",
+    "Wieso klappt es nicht",
+    "Ich will mein Geld zurück weil die Schuhe nicht passen",
+    "Karte geht nicht und ich brauche Hilfe",
+    "Finde mein Handy nicht",
     "ich möchte meinen Flug nicht verpassen",
     "es ist mir nicht möglich, mich anzumelden",
     "ich weiß nicht, wie ich mich anmelde",
     "n'oublie pas de me réveiller",
+    "je voudrais plus de temps",
+    "j'ai perdu ma carte, dont le numéro finit par 44",
+    "le virement que vous n'avez pas fait",
+    "comment éviter de payer des frais",
+    "j'ai oublie mon code",
+    "ne marche pas",
     "ne parle pas si vite",
     "je n'arrive pas à me connecter",
     "je ne veux pas seulement le solde, mais aussi les opérations",
@@ -82,9 +135,16 @@ PLAIN = [
 ]
 
 
-@pytest.mark.parametrize("text", DENIED)
-def test_a_denied_wish_is_found(text: str) -> None:
+@pytest.mark.parametrize("text", ORDERS)
+def test_what_is_not_to_be_done_is_found(text: str) -> None:
+    assert forbids(text)
     assert denies(text)
+
+
+@pytest.mark.parametrize("text", DENIED)
+def test_what_is_not_wanted_or_needed_is_denied_but_not_forbidden(text: str) -> None:
+    assert denies(text)
+    assert not forbids(text)
 
 
 @pytest.mark.parametrize("text", PLAIN)
@@ -125,6 +185,16 @@ def test_a_text_that_names_nothing_says_too_little(text: str) -> None:
 )
 def test_a_text_that_names_something_says_enough(text: str) -> None:
     assert not says_little(text)
+
+
+@pytest.mark.parametrize("text", ["show balance", "need refund", "brauche Taxi", "veux pizza"])
+def test_a_word_beside_a_verb_of_wish_is_a_wish(text: str) -> None:
+    assert not says_little(text)
+
+
+@pytest.mark.parametrize("text", ["show me", "need help", "tell me", "get it", "I want it", "brauche Hilfe"])
+def test_a_verb_of_wish_with_nothing_beside_it_is_none(text: str) -> None:
+    assert says_little(text)
 
 
 def test_no_rule_reads_a_long_text() -> None:

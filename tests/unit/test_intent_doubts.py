@@ -20,7 +20,9 @@ from sprat_training.fitting.doubt_fit import MOST_SEVERAL, fit_doubts
 from support.router_records import prediction, worth
 from unit.test_asked_labels import CARD, LABELS, Outcomes
 
-SAYS = DoubtsCard(reader=DOUBTS_READER, denying=("card_lost",), short=("greeting",), several=True)
+SAYS = DoubtsCard(
+    reader=DOUBTS_READER, ordering=("card_lost",), denying=("transfer",), short=("greeting",), several=True
+)
 
 
 class ByWord:
@@ -62,6 +64,11 @@ def test_a_card_without_doubts_has_none_and_reads_no_parts() -> None:
 
 def test_labels_that_are_worded_so_themselves_are_not_doubted() -> None:
     assert doubts("do not use it: card_lost", "greeting", "say my greeting here. show me the balance") == [None] * 3
+    assert doubts("I don't need it: card_lost", "I don't need the transfer") == [None] * 2
+
+
+def test_a_label_that_is_worded_as_what_is_not_needed_is_doubted_where_an_order_denies_it() -> None:
+    assert doubts("please don't make the transfer", "I don't need the balance") == ["denied"] * 2
 
 
 def test_an_answer_without_a_label_is_not_doubted() -> None:
@@ -87,7 +94,7 @@ def test_parts_that_are_unsure_are_no_wishes() -> None:
     ],
 )
 def test_parts_count_where_they_are_about_as_sure_as_the_text(text: float, part: float, doubt: str | None) -> None:
-    says = Doubts(frozenset(), frozenset({"greeting"}), several=True)
+    says = Doubts(frozenset(), frozenset(), frozenset({"greeting"}), several=True)
     assert says.of_parts([("balance", 0.999), ("transfer", part)], text) == doubt
     assert says.of_parts([("balance", 0.999), ("balance", part), ("greeting", 0.999), (None, 0.999)], text) is None
 
@@ -119,8 +126,10 @@ def test_a_card_for_other_rules_is_refused() -> None:
 
 
 def test_a_card_of_the_rules_before_is_served() -> None:
-    before = CARD.model_copy(update={"doubts": SAYS.model_copy(update={"reader": "sprat-doubts/1"})})
-    assert Doubts.of(before) == Doubts.of(CARD.model_copy(update={"doubts": SAYS}))
+    said = {name: value for name, value in SAYS.model_dump().items() if name != "ordering"}
+    before = DoubtsCard.model_validate(said | {"reader": "sprat-doubts/1"})
+    now = SAYS.model_copy(update={"ordering": ()})
+    assert Doubts.of(CARD.model_copy(update={"doubts": before})) == Doubts.of(CARD.model_copy(update={"doubts": now}))
 
 
 def test_a_card_without_doubts_is_written_as_before() -> None:
@@ -149,17 +158,22 @@ def test_a_doubted_answer_is_escalated_whatever_its_confidence_is(doubt: str) ->
 
 
 def test_training_finds_labels_that_are_worded_so_themselves() -> None:
-    texts = [
-        "do not do that",
-        "never mind",
-        *["stop what you do"] * 38,
-        "please don't pay it",
-        *["pay my bill now"] * 39,
-    ]
-    texts += [*["why"] * 2, *["tell me the weather"] * 38]
-    gold = np.repeat([0, 1, 2], 40)
-    found = fit_doubts(texts, gold, ("cancel", "pay", "weather"), lambda parts: [("pay", 0.9)] * len(parts))
-    assert found == DoubtsCard(reader=DOUBTS_READER, denying=("cancel",), short=("weather",), several=True)
+    own = {
+        "cancel": [*["never mind"] * 2, *["do not continue"] * 3],
+        "pay": ["please don't pay it"],
+        "quiet": ["do not talk"] * 4,
+        "weather": ["why"] * 2,
+        "cancel_table": ["the table is not needed"] * 2,
+    }
+    texts = [text for worded in own.values() for text in [*worded, *["pay my bill now"] * (40 - len(worded))]]
+    found = fit_doubts(texts, np.repeat(np.arange(5), 40), tuple(own), lambda parts: [("pay", 0.9)] * len(parts))
+    assert found == DoubtsCard(
+        reader=DOUBTS_READER,
+        ordering=("quiet",),
+        denying=("cancel", "quiet", "cancel_table"),
+        short=("weather",),
+        several=True,
+    )
 
 
 def test_training_reads_no_parts_where_its_own_texts_have_different_ones() -> None:

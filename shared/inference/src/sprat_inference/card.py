@@ -69,8 +69,15 @@ class DoubtsCard(_Frozen):
     """Which answers of a label model are doubted by how their texts are worded."""
 
     reader: Annotated[str, Field(min_length=1, description="The code with the rules, with its revision.")]
+    ordering: Annotated[
+        tuple[str, ...],
+        Field(description="Labels whose own training texts forbid something (do not …): not doubted as denied."),
+    ] = ()
     denying: Annotated[
-        tuple[str, ...], Field(description="Labels whose own training texts deny something: not doubted as denied.")
+        tuple[str, ...],
+        Field(
+            description="Labels whose own training texts deny something: doubted as denied only where a text forbids."
+        ),
     ]
     short: Annotated[
         tuple[str, ...], Field(description="Labels whose own training texts are as short: not doubted as too_little.")

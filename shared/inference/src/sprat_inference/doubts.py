@@ -11,12 +11,12 @@ from typing import Final, Self
 from sprat_contracts.predictions import DENIED, SEVERAL, TOO_LITTLE
 from sprat_inference.artefact import BrokenArtefact
 from sprat_inference.card import Card
-from sprat_inference.wording import denies, parts, says_little
+from sprat_inference.wording import denies, forbids, parts, says_little
 
 DOUBTS_READER: Final = "sprat-doubts/2"
 """Revision of the rules; the card names it. Raise it with every change that changes a doubt."""
 READ: Final = frozenset({"sprat-doubts/1", DOUBTS_READER})
-"""Revisions whose cards mean the same: what /2 changed is not on the card."""
+"""Revisions whose cards are read. One of /1 names no labels that are worded as orders, so orders are doubted of all."""
 WORTH: Final = 0.5
 """Least confidence of an answer whose text is read in parts: below it, no goal keeps an answer anyway. And of a part's
 label: it is likelier right than wrong."""
@@ -31,8 +31,10 @@ CLINC150 validation)."""
 class Doubts:
     """Finds what is to be doubted. Thread-safe; holds no state between calls."""
 
+    ordering: frozenset[str]
+    """Labels that are not doubted as denied, however that is worded."""
     denying: frozenset[str]
-    """Labels that are not doubted as denied."""
+    """Labels that are doubted as denied by an order alone: "not needed any more" cancels, "do not cancel" does not."""
     short: frozenset[str]
     """Labels that are not doubted as too little; a part with one of them ("thanks") is no wish beside another."""
     several: bool
@@ -53,11 +55,11 @@ class Doubts:
                 f"{card.name}: its doubts are made for {said.reader}, this program is {DOUBTS_READER}; "
                 "install the release that fits"
             )
-        return cls(frozenset(said.denying), frozenset(said.short), said.several)
+        return cls(frozenset(said.ordering), frozenset(said.denying), frozenset(said.short), said.several)
 
     def of_wording(self, text: str, label: str) -> str | None:
         """Return what the wording of a text says against its label; None where nothing."""
-        if label not in self.denying and denies(text):
+        if label not in self.ordering and (forbids if label in self.denying else denies)(text):
             return DENIED
         return TOO_LITTLE if label not in self.short and says_little(text) else None
 

@@ -19,7 +19,7 @@ more of those with two wishes are kept."""
 LEAST_WORDS: Final = 3
 """Of a part: fewer are no wish."""
 FEW_WORDS: Final = 2
-"""A text of so many words, of which at most one names something, says too little."""
+"""A text of so many words, of which at most one names something, says too little; "need taxi" is a wish."""
 NOTHING_WORDS: Final = 5
 """So does one of so many words that name nothing. "what do I have to do" is a wish: in longer ones the order counts."""
 
@@ -29,14 +29,25 @@ _WORD: Final = re.compile(r"\w+(?:['-]\w+)*")
 _PARTS_OF_WORDS: Final = re.compile(r"\w+")
 
 
+def forbids(text: str) -> bool:
+    """Return whether a text says that something is not to be done: "do not …", "I don't want you to …"."""
+    return _finds(text, _rules().orders)
+
+
 def denies(text: str) -> bool:
-    """Return whether a text is worded as one that denies a wish: "do not …", "I don't want you to …"."""
+    """Return whether a text is worded as one that denies a wish: it forbids, or "I don't want it"."""
+    return _finds(text, _rules().orders, _rules().denied)
+
+
+def _finds(text: str, *kinds: re.Pattern[str]) -> bool:
+    """Return whether one of these kinds of rules finds something in a text."""
     if len(text) > LONGEST:
         return False
     rules, said = _rules(), plain(text)
-    if not any(sign in said for sign in rules.signs_of_denied) or rules.denied.search(said) is None:
+    if not any(sign in said for sign in rules.signs_of_denied) or not any(kind.search(said) for kind in kinds):
         return False
-    return rules.denied.search(rules.not_denied.sub(" ", said)) is not None
+    left = rules.not_denied.sub(" ", said)
+    return any(kind.search(left) for kind in kinds)
 
 
 def parts(text: str) -> tuple[str, ...]:
@@ -57,8 +68,9 @@ def says_little(text: str) -> bool:
     """Return whether a text is one word, as "card" or "my card", or few that name nothing, as "why" and "please"."""
     if len(text) > _NOTHING_LONGEST or (count := words(text)) > NOTHING_WORDS:
         return False
-    naming = sum(word not in _rules().empty for word in _PARTS_OF_WORDS.findall(plain(text)))
-    return naming <= (1 if count <= FEW_WORDS else 0)
+    rules, said = _rules(), _PARTS_OF_WORDS.findall(plain(text))
+    naming = sum(word not in rules.empty for word in said)
+    return naming <= (1 if count <= FEW_WORDS and rules.wishing.isdisjoint(said) else 0)
 
 
 def plain(text: str, *, cased: bool = False) -> str:
@@ -75,19 +87,29 @@ class _WordingRules:
     """The rules of all languages."""
 
     def __init__(self, said: dict[str, dict[str, Any]]) -> None:
-        denied = [
-            rule.replace("{start}", said["start"][language])
-            for language, rules in said["denied"].items()
-            for rule in rules
-        ]
+        self.orders = _joined(said, "orders")
+        self.denied = _joined(said, "denied")
         self.not_denied = re.compile("|".join(rule for rules in said["not_denied"].values() for rule in rules))
         self.signs_of_denied = tuple(sign for signs in said["signs_of_denied"].values() for sign in signs)
-        self.denied = re.compile("|".join(denied))
         between = "|".join(" ".join(said["several"].values()).split())
         self.joined = re.compile(rf"[;\n]|[.?!:)]+(?= )| (?:[/+&] |(?:{between})\b)", re.IGNORECASE)
-        self.empty = frozenset(
-            word for listed in said["too_little"].values() for word in _PARTS_OF_WORDS.findall(listed)
-        )
+        self.wishing = _words_of(said, "wishing")
+        self.empty = _words_of(said, "too_little") | self.wishing
+
+
+def _joined(said: dict[str, dict[str, Any]], kind: str) -> re.Pattern[str]:
+    """Return the rules of a kind, for all languages, as one."""
+    shared = [
+        rule.replace("{start}", said["start"][language]).replace("{between}", said["between"].get(language, ""))
+        for language, rules in said[kind].items()
+        for rule in rules
+    ]
+    return re.compile("|".join(shared))
+
+
+def _words_of(said: dict[str, dict[str, Any]], kind: str) -> frozenset[str]:
+    """Return the words of a kind, of all languages."""
+    return frozenset(word for listed in said[kind].values() for word in _PARTS_OF_WORDS.findall(listed))
 
 
 @cache
