@@ -8,7 +8,7 @@ import numpy as np
 
 from recipes.intent import metrics
 from recipes.intent.clinc150 import Split, read_outside, read_queries, read_split
-from recipes.intent.noise import TO_MEASURE, copies
+from recipes.intent.noise import copies
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.card import Score
 from sprat_inference.label_calibration import BASE_LANGUAGE
@@ -87,7 +87,7 @@ def _english(model: LabellingModel, readings: ModelReadings, validation: ModelRe
 def _of_copies(model: LabellingModel, inside: Split, outside: Split) -> Iterator[Score]:
     """Yield what is kept of untidy copies of the test texts, and how much of that is right."""
     assumed = model.card.calibration.outside_share
-    both = zip(copies(inside, TO_MEASURE).items(), copies(outside, TO_MEASURE).values(), strict=True)
+    both = zip(copies(inside, "to_measure").items(), copies(outside, "to_measure").values(), strict=True)
     for (kind, texts), strange in both:
         readings = metrics.read_splits(model, texts, strange)
         share, right = _kept(model, readings, assumed)

@@ -16,7 +16,8 @@ from recipes.common import ROOT, options_of
 from recipes.intent import metrics
 from recipes.intent.cards import KINDS, OUTSIDE_SHARE
 from recipes.intent.clinc150 import Split, read_queries, read_split
-from recipes.intent.noise import TO_FIT, copies
+from recipes.intent.noise import IN_TURN, copies
+from recipes.intent.noise import KINDS as COPIES
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.label_calibration import BASE_LANGUAGE
 from sprat_training.evaluation.metrics import ModelReadings
@@ -40,10 +41,10 @@ def rows_of(model: LabellingModel, data: Path, queries: Path) -> Rows:
     stand in for them, as in the calibration.
     """
     inside, outside = read_split(data, "val"), outside_texts(data)
-    untidy = zip(copies(inside, TO_FIT).values(), copies(outside, TO_FIT).values(), strict=True)
+    untidy = zip(copies(inside, "to_fit").values(), copies(outside, "to_fit").values(), strict=True)
     read = [metrics.read_splits(model, *pair) for pair in ((inside, outside), *untidy)]
     texts = np.arange(len(inside.texts)), len(inside.texts) + np.arange(len(outside.texts))
-    copied = (each[first :: len(read) - 1] for first in range(len(read) - 1) for each in texts)
+    copied = (each[first % IN_TURN :: IN_TURN] for first in range(len(COPIES)) for each in texts)
     group = np.concatenate([*texts, *copied])
     parts = [_rows(metrics.joined(read), group=group, real=np.arange(len(group)) < len(read[0].right))]
     for language in model.calibrated[1:]:

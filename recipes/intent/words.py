@@ -27,7 +27,14 @@ from sprat_training.thresholds.rows import Integers
 
 
 def fit_stage(
-    train: Split, gold: Integers, labels: int, vectors: Floats, outside: Split, outside_vectors: Floats, keep_at: float
+    train: Split,
+    gold: Integers,
+    labels: int,
+    vectors: Floats,
+    copies: Floats,
+    outside: Split,
+    outside_vectors: Floats,
+    keep_at: float,
 ) -> LexicalFit:
     """Fit the stage on the training texts, and its gate by cross-validation.
 
@@ -36,11 +43,12 @@ def fit_stage(
         gold: index of each one's label.
         labels: how many labels there are.
         vectors: of the training texts.
+        copies: vectors of an untidy copy of each.
         outside: texts outside every label.
         outside_vectors: of these.
         keep_at: from which confidence on an answer of the encoder alone is kept.
     """
-    heads = cross_validate(vectors, gold, labels, outside_vectors, no_progress)
+    heads = cross_validate(vectors, gold, labels, outside_vectors, no_progress, copies=copies)
     calibrator = fit_calibrator(heads.inside, heads.logits.argmax(axis=1) == gold, heads.outside, OUTSIDE_SHARE)
     found = fit_lexical_stage(
         train.texts,

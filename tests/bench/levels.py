@@ -15,7 +15,7 @@ import numpy as np
 from recipes.intent import metrics
 from recipes.intent import thresholds as intent
 from recipes.intent.clinc150 import Split, read_outside, read_queries, read_split
-from recipes.intent.noise import KINDS, TO_MEASURE, copies
+from recipes.intent.noise import KINDS, copies
 from recipes.ner import thresholds as ner
 from recipes.ner.scores import GERMAN, POOLED, german_half, read_tests
 from recipes.translation import thresholds as translation
@@ -65,7 +65,7 @@ def measured(data: Path) -> Iterator[dict[str, Any]]:
 def _intent(model: LabellingModel, data: Path) -> Iterator[tuple[str, Rows]]:
     inside, outside = read_split(data, "test"), read_split(data, "oos_test")
     yield "CLINC150 test", _rows(model, inside, outside)
-    untidy = copies(inside, TO_MEASURE), copies(outside, TO_MEASURE)
+    untidy = copies(inside, "to_measure"), copies(outside, "to_measure")
     for kind in KINDS:
         yield f"a fifth of it: {kind.replace('_', ' ')}", _rows(model, untidy[0][kind], untidy[1][kind])
     for language in model.calibrated[1:]:

@@ -23,6 +23,7 @@ from sprat_training.datasets.config import no_progress
 from sprat_training.fitting.encoding import TextEncoder, encode_texts, load_base
 from sprat_training.fitting.figures import hidden_kept, readings_of
 from sprat_training.fitting.heads import cross_validate, features_of, fit_calibrator, group_numbers, logits_of
+from sprat_training.fitting.noise import LEAST_TEXTS, copies_to_train
 from sprat_training.thresholds import estimate
 
 ACCURACY: Final = 0.97
@@ -42,6 +43,8 @@ class LabelledVectors:
 
     vectors: Floats
     labels: NDArray[np.str_]
+    copies: Floats | None = None
+    """Vectors of an untidy copy of each, which heads are fitted on, too."""
 
     def of(self, labels: Sequence[str]) -> "LabelledVectors":
         """Return the texts with one of these labels."""
@@ -71,11 +74,13 @@ def near_outside(data: Path, encoder: Path | None) -> dict[str, Any]:
 def read_parts(data: Path, encoder: TextEncoder) -> dict[str, Parts]:
     """Read the texts of each set."""
     folder = data / "intent/clinc150"
-    train, test, far = (_encoded(encoder, folder / f"tsv/{name}.tsv") for name in ("train", "test", "oos_test"))
+    train = _encoded(encoder, folder / "tsv/train.tsv", copied=True)
+    test, far = (_encoded(encoder, folder / f"tsv/{name}.tsv") for name in ("test", "oos_test"))
     domains = json.loads((folder / "domains.json").read_text("utf-8"))
     parts = [sorted(domains[name]) for name in sorted(domains)]
     folder = data / "intent/banking77"
-    banking, banking_test = (_encoded(encoder, folder / f"{name}.tsv") for name in ("train", "test"))
+    banking = _encoded(encoder, folder / "train.tsv", copied=True)
+    banking_test = _encoded(encoder, folder / "test.tsv")
     labels = sorted(map(str, np.unique(banking_test.labels)))
     return {
         "CLINC150": (parts[MEASURED_ON], train, test, far.vectors),
@@ -128,7 +133,8 @@ def one_draw(
         place for label in draw.known for place in random.permutation(np.flatnonzero(train.labels == label))[:rows]
     ]
     vectors, gold = train.vectors[chosen], _numbers(train.labels[chosen], draw.known)
-    validation = cross_validate(vectors, gold, len(draw.known), vectors[:0], no_progress)
+    copies = None if train.copies is None or rows < LEAST_TEXTS else train.copies[chosen]
+    validation = cross_validate(vectors, gold, len(draw.known), vectors[:0], no_progress, copies=copies)
     best = validation.logits.argmax(axis=1)
     calibrator = fit_calibrator(validation.inside, best == gold, validation.outside, OUTSIDE_SHARE)
     readings = readings_of(validation.logits, validation.inside, gold, validation.outside, calibrator)
@@ -182,8 +188,11 @@ def _numbers(labels: NDArray[np.str_], known: Sequence[str]) -> NDArray[np.int64
     return np.array([numbers[str(label)] for label in labels], dtype=np.int64)
 
 
-def _encoded(encoder: TextEncoder, path: Path) -> LabelledVectors:
+def _encoded(encoder: TextEncoder, path: Path, *, copied: bool = False) -> LabelledVectors:
     rows = [line.split("\t") for line in path.read_text("utf-8").splitlines()]
-    return LabelledVectors(
-        encode_texts(encoder, [row[0] for row in rows], no_progress).vectors, np.array([row[1] for row in rows])
-    )
+    texts = [row[0] for row in rows]
+    vectors, labels = encode_texts(encoder, texts, no_progress).vectors, np.array([row[1] for row in rows])
+    if not copied:
+        return LabelledVectors(vectors, labels)
+    copies = copies_to_train(texts, ["en"] * len(texts))
+    return LabelledVectors(vectors, labels, encode_texts(encoder, copies, no_progress).vectors)

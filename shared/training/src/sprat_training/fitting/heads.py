@@ -81,6 +81,8 @@ class CrossValidation(HeldOut):
     """A head fitted on everything, and what other heads say of texts that were held out from them."""
 
     head: LabelHead
+    copies: bool
+    """Whether all heads were fitted on untidy copies of their texts, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +170,15 @@ class HeadLearner:
     """Of all texts: texts × width."""
     outside: Floats
     """Of the texts outside every label; may be empty."""
+    copies: Floats | None = None
+    """Of one untidy copy of each text, texts × width; see :func:`sprat_training.fitting.noise.copies_to_train`."""
 
     def fit(self, texts: Integers, gold: Integers, labels: int, share: float) -> _FittedHead:
-        """Fit a head; see :class:`Learner`."""
-        head = fit_head(self.vectors[texts], gold, labels, c=REGULARISATION_C / share)
+        """Fit a head on some texts, and on their copies; see :class:`Learner`."""
+        vectors = self.vectors[texts]
+        if self.copies is not None:
+            vectors, gold = np.concatenate([vectors, self.copies[texts]]), np.tile(gold, 2)
+        head = fit_head(vectors, gold, labels, c=REGULARISATION_C / share)
         return _FittedHead(head, self.vectors, self.outside)
 
 
@@ -183,6 +190,7 @@ def cross_validate(
     progress: OnTrainingProgress,
     *,
     cores: Integers | None = None,
+    copies: Floats | None = None,
 ) -> CrossValidation:
     """Fit a head on everything, and cross-validate heads; see :func:`hold_out`.
 
@@ -193,21 +201,27 @@ def cross_validate(
         outside: vectors of texts outside every label; may be empty.
         progress: is called after each fit.
         cores: of each text; see :func:`text_folds`.
+        copies: vectors of untidy copies; see :class:`HeadLearner`. None: heads are fitted on the texts alone.
     """
+    learner = HeadLearner(vectors, outside, copies)
     count = 10 if len(gold) <= MANY_TEXTS else 5
     group_count = min(_LABEL_GROUPS[len(gold) > 2 * MANY_TEXTS], labels)
     heads: list[LabelHead] = []
     held_out = hold_out(
-        HeadLearner(vectors, outside),
+        learner,
         gold,
         labels,
         text_folds(vectors, gold, count, cores=cores),
         group_count,
         progress,
         outside=len(outside),
-        first=lambda: heads.append(fit_head(vectors, gold, labels)),
+        first=lambda: heads.append(learner.fit(np.arange(len(gold)), gold, labels, 1.0).head),
     )
-    return CrossValidation(**{each.name: getattr(held_out, each.name) for each in fields(held_out)}, head=heads[0])
+    return CrossValidation(
+        **{each.name: getattr(held_out, each.name) for each in fields(held_out)},
+        head=heads[0],
+        copies=copies is not None,
+    )
 
 
 def hold_out(

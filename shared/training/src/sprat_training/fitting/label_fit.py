@@ -31,6 +31,7 @@ from sprat_training.fitting.heads import (
 )
 from sprat_training.fitting.label_issues import LabelIssue, find_label_issues
 from sprat_training.fitting.lexical_gate import FOLDS, LexicalFit, fit_lexical_stage
+from sprat_training.fitting.noise import LEAST_TEXTS, copies_to_train
 from sprat_training.thresholds import Rows, estimate
 
 
@@ -168,7 +169,10 @@ def fit_labels(
     encoded = encode_texts(base.encoder, data.texts, progress)
     outside_vectors = encode_texts(base.encoder, outside, progress, "reading texts outside").vectors
     vectors, cores = encoded.vectors, core_numbers(data.texts)
-    validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress, cores=cores)
+    copies = _copies(base, data, config, progress)
+    validation = cross_validate(
+        vectors, data.gold, len(data.labels), outside_vectors, progress, cores=cores, copies=copies
+    )
     issues = find_label_issues(data, validation.logits)
     dropped: tuple[LabelIssue, ...] = ()
     places = np.arange(len(data.gold))
@@ -176,7 +180,10 @@ def fit_labels(
         dropped = _droppable(data, issues)
         places = np.delete(places, [each.index for each in dropped])
         data, vectors, cores = data.take(places), vectors[places], cores[places]
-        validation = cross_validate(vectors, data.gold, len(data.labels), outside_vectors, progress, cores=cores)
+        copies = None if copies is None else copies[places]
+        validation = cross_validate(
+            vectors, data.gold, len(data.labels), outside_vectors, progress, cores=cores, copies=copies
+        )
         issues = find_label_issues(data, validation.logits)
     best = validation.logits.argmax(axis=1)
     fitted = FittedLabels(
@@ -200,6 +207,16 @@ def fit_labels(
 def goal_of(config: TrainingConfig, task: str) -> float:
     """Return the goal that was asked for, else the recommended one."""
     return recommended_goal(task) if config.goal is None else config.goal
+
+
+def _copies(
+    base: BaseEncoder, data: TrainingData, config: TrainingConfig, progress: OnTrainingProgress
+) -> Floats | None:
+    """Return the vectors of an untidy copy of each text; None where the labels have too few texts for them."""
+    if len(data.texts) < LEAST_TEXTS * len(data.labels):
+        return None
+    copies = copies_to_train(data.texts, languages_read(data.texts, config.languages))
+    return encode_texts(base.encoder, copies, progress, "reading untidy copies").vectors
 
 
 def _droppable(data: TrainingData, issues: tuple[LabelIssue, ...]) -> tuple[LabelIssue, ...]:

@@ -371,6 +371,8 @@ def works_of(config: TrainingConfig) -> list[Work]:
 
 def _fitted_on(config: TrainingConfig, data: TrainingData, validation: CrossValidation, outside_texts: int) -> str:
     sentence = f"{len(data.texts):,} texts of {config.source}, each by a head that had not seen it"
+    if validation.copies:
+        sentence += " and was fitted on an untidy copy of each of its texts, too"
     if validation.labels_held_out:
         sentence += "; as texts outside every label, the texts of labels that the head did not know"
     elif len(validation.outside):
