@@ -3,6 +3,7 @@
 from typing import Any
 
 from sprat_contracts import IntentOutput, ModelRef, Origin, Result, Route, SmallAnswer, Thresholds
+from sprat_contracts.predictions import DOUBTS
 from sprat_contracts.thresholds import Cell, Step, content_version
 
 GOAL_AT = 0.7
@@ -34,8 +35,11 @@ def even_thresholds(*cells: Cell, version: str = "v1") -> Thresholds:
 
 
 def result_of(confidence: float | None, *, label: str | None = "transfer", version: str = "v1", **fields: Any) -> bytes:
-    """Return the Result of an answer that is kept by the goal, or escalated and answered by a large model."""
-    escalated = confidence is None or confidence < GOAL_AT
+    """Return the Result of an answer that is kept by the goal, or escalated and answered by a large model.
+
+    Where `reason` is a doubt, it is escalated whatever its confidence is.
+    """
+    escalated = confidence is None or confidence < GOAL_AT or fields.get("reason") in DOUBTS
     model = ModelRef(name="small", version=version)
     route = Route(
         decision="escalated" if escalated else "kept",

@@ -16,6 +16,7 @@ from sprat_contracts import (
     NerOutput,
     Route,
 )
+from sprat_contracts.predictions import DOUBTS
 from sprat_guardian.shift import WINDOW, ShiftWatch, differs, seen_in, share_from
 from support.even_results import GOAL_AT, MEASURED, even_thresholds, result_of
 from support.router_records import announced, table
@@ -67,6 +68,13 @@ def test_what_the_policy_escalates_is_no_shift(reason: str) -> None:
     chance = random.Random(4)
     texts = (result_of(chance.random() * GOAL_AT, label=None, reason=reason) for _ in range(50))
     assert alarms([*like_the_rows(WINDOW - 50), *texts]) == []
+
+
+@pytest.mark.parametrize("reason", DOUBTS)
+def test_doubts_are_no_shift_and_hide_none(reason: str) -> None:
+    assert alarms(like_the_rows(WINDOW, reason=reason)) == []
+    declined = (result_of(None, reason="declined") for _ in range(WINDOW - 50))
+    assert len(alarms([*like_the_rows(50, reason=reason), *declined])) == 1
 
 
 def test_another_version_than_the_announced_one_is_left_out_and_new_thresholds_begin_anew() -> None:

@@ -19,7 +19,7 @@ from sprat.base.review_tokens import language_of_cell
 from sprat.registry.model_table import ModelTable
 from sprat_contracts import AlarmRaised, ModelRef, ReviewCell, Thresholds
 from sprat_contracts.base import Probability
-from sprat_contracts.predictions import UNCHANGED
+from sprat_contracts.predictions import DOUBTS, UNCHANGED
 from sprat_contracts.results import EACH_NAME
 from sprat_contracts.reviews import SHIFT
 from sprat_contracts.thresholds import NONE, SOME, Cell, Says
@@ -122,6 +122,8 @@ class AnswerWindow:
         self.count += 1
         self.escalated += seen.escalated
         kept = None if seen.reason in _BY_POLICY else self._kept(seen)
+        if seen.reason in DOUBTS:  # escalated by its wording alone; unknown instead, most windows would compare nothing
+            kept = 0.0
         self.expected = None if kept is None or self.expected is None else self.expected + 1 - kept
         if seen.said is None or seen.confidence is None or (cell := self._cell(seen.said)) is None:
             return
