@@ -157,6 +157,13 @@ def test_a_doubted_answer_is_escalated_whatever_its_confidence_is(doubt: str) ->
         assert (found.reasons[0], found.kept) == (doubt, False)
 
 
+def test_a_doubted_answer_is_kept_where_the_policy_says_so_and_it_reaches_the_goal() -> None:
+    for level, kept in ((0.97, True), (0.96, False)):
+        made = prediction(confidence=1.0, accuracy=worth(level), doubt="several")
+        found = decide(made, OUTPUTS["intent"], KeepRule(goal=0.97, doubts="keep"), None)
+        assert (found.reasons, found.kept) == (("confident",) if kept else ("low_confidence",), kept)
+
+
 def test_training_finds_labels_that_are_worded_so_themselves() -> None:
     own = {
         "cancel": [*["never mind"] * 2, *["do not continue"] * 3],

@@ -58,6 +58,10 @@ def test_every_level_is_a_goal(write_policy: WritePolicy, level: float) -> None:
     ("task", "model", "language", "rule"),
     [
         pytest.param("out_of_scope: {goal: 0.95}", "hr", "en", KeepRule(none_goal=0.95), id="a goal of its own"),
+        pytest.param("doubts: keep", "hr", "en", KeepRule(doubts="keep"), id="doubted ones are kept"),
+        pytest.param(
+            "{doubts: keep, models: {hr: {doubts: escalate}}}", "hr", "en", KeepRule(), id="doubts of a model"
+        ),
         pytest.param("out_of_scope: escalate", "hr", "en", KeepRule(out_of_scope="escalate"), id="escalate"),
         pytest.param(
             "{out_of_scope: {goal: 0.95}, models: {hr: {out_of_scope: keep}}}", "hr", "en", KeepRule(), id="the model's"

@@ -90,7 +90,9 @@ def decide(
     if isinstance(output, IntentOutput | LabelsOutput) and _has_unknown_label(prediction, output, own):
         return RouteDecision((UNKNOWN_LABEL,))
     out_of_scope = is_outside(output)
-    reasons = [] if prediction.doubt is None else [prediction.doubt]
+    reasons: list[str] = []
+    if prediction.doubt is not None and rule.doubts == "escalate":
+        reasons.append(prediction.doubt)
     if out_of_scope and rule.out_of_scope == "escalate":
         reasons.append(OUT_OF_SCOPE)
     if _is_by_model(prediction) and rule.uncalibrated == "escalate" and _is_uncalibrated(prediction, own):

@@ -34,6 +34,10 @@ OUT_OF_SCOPE: Final = (
     "keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept; {goal: 0.95}: it has a "
     "goal of its own"
 )
+DOUBTS: Final = (
+    "escalate: an answer that its model doubts (denied, several, too_little) is not kept; keep: it is an answer like "
+    "any other"
+)
 _UNCALIBRATED: Final = (
     "escalate: what a model without a calibration says, or one among some of its labels alone, is not kept, however "
     "sure it is; keep: a number decides, keep_at or uncalibrated_keep_at"
@@ -66,6 +70,7 @@ def _check_goal(goal: float) -> float:
 
 
 Evidence = Literal["certified", "estimated"]
+Doubts = Literal["escalate", "keep"]
 Goal = Annotated[float, Field(allow_inf_nan=False, description=GOAL), AfterValidator(_check_goal)]
 KeepAt = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description=_KEEP_AT)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="a language without region, as de")]
@@ -97,6 +102,8 @@ class KeepRule:
     none_goal: float | None = None
     """The goal of answers that name nothing, where they have one of their own."""
     out_of_scope: Literal["keep", "escalate"] = "keep"
+    doubts: Literal["escalate", "keep"] = "escalate"
+    """What becomes of an answer that its model doubts, whatever else decides."""
     uncalibrated: Literal["escalate", "keep"] = "escalate"
     uncalibrated_keep_at: float | None = None
     """The `keep_at` of a model without a calibration that was not measured; None where none of its answers is kept."""
@@ -127,7 +134,7 @@ class KeepRule:
             words = "the model's recommended goal"
         else:
             words = f"goal {self.goal:g}{', certified' if self.evidence == 'certified' else ''}"
-        words = f"{words}{self.by_names}"
+        words = f"{words}{self.by_names}{', doubted ones kept' if self.doubts == 'keep' else ''}"
         return words if self.none_goal is None else f"{words}, without a label goal {self.none_goal:g}"
 
 
@@ -218,6 +225,7 @@ class IntentModelPolicy(ModelPolicy):
     """What differs for one model of a task with labels."""
 
     out_of_scope: Annotated[OutOfScope | None, Field(description=OUT_OF_SCOPE)] = None
+    doubts: Annotated[Doubts | None, Field(description=DOUBTS)] = None
 
 
 class _NameRules(_Rules):
@@ -291,6 +299,8 @@ class TaskRules(_Rules):
         found = next((each for place in places for each in place.deciding(subtag)), KeepSection())
         given = (getattr(place, "out_of_scope", None) for place in places)
         outside: Literal["keep", "escalate"] | NoneGoal = next(filter(None, given), "keep")
+        doubted = (getattr(place, "doubts", None) for place in places)
+        doubts: Doubts = next(filter(None, doubted), "escalate")
         unfitted = next((place for place in places if place.uncalibrated is not None), None)
         keeps = unfitted is not None and unfitted.uncalibrated == "keep"
         reviewed = next((place for place in places if place.review is not None), None)
@@ -301,6 +311,7 @@ class TaskRules(_Rules):
             keep_at=found.keep_at,
             none_goal=outside.goal if isinstance(outside, NoneGoal) else None,
             out_of_scope="keep" if isinstance(outside, NoneGoal) else outside,
+            doubts=doubts,
             uncalibrated="keep" if keeps else "escalate",
             uncalibrated_keep_at=_number(unfitted) if keeps else None,
             review=None if reviewed is None else reviewed.review,
@@ -345,6 +356,7 @@ class IntentPolicy(TaskPolicy):
     """The policy of every task, plus what to do with a text outside every known intent."""
 
     out_of_scope: Annotated[OutOfScope | None, Field(description=OUT_OF_SCOPE)] = None
+    doubts: Annotated[Doubts | None, Field(description=DOUBTS)] = None
     models: Annotated[Mapping[NamedModel, IntentModelPolicy], Field(description=BY_MODEL)] = {}
 
     @property
@@ -378,7 +390,7 @@ class NerPolicy(_NameRules, TaskPolicy):
 _FIELDS: dict[str, Any] = {
     task: (Annotated[TaskPolicy, Field(description=TASK_FIELDS)], TaskPolicy()) for task in TASKS
 } | {
-    "intent": (Annotated[IntentPolicy, Field(description=f"{TASK_FIELDS}, out_of_scope")], IntentPolicy()),
+    "intent": (Annotated[IntentPolicy, Field(description=f"{TASK_FIELDS}, out_of_scope, doubts")], IntentPolicy()),
     "ner": (Annotated[NerPolicy, Field(description=f"{TASK_FIELDS}, unit, missed")], NerPolicy()),
 }
 _OwnTasks = create_model("_OwnTasks", __base__=PolicySection, **_FIELDS)
