@@ -52,14 +52,16 @@ class Entity(Part):
             ge=0,
             le=1,
             description="The highest accuracy that entities of this type reach on average from this probability on; "
-            "null: not measured, or none.",
+            "null: it reaches none, or was not measured, as what is found by its form (EMAIL, IBAN, …) and what a "
+            "frontier model names.",
         ),
     ] = None
     uncertain: Annotated[
         bool,
         Field(
-            description="In a kept Result under `unit: entity`: true where the level is below the goal. The consumer "
-            "takes or leaves it."
+            description="In a Result that is kept by its names (`each_name`): true where the level is below the goal, "
+            "or null, as of what is found by its form, even where check digits are right. The consumer takes or leaves "
+            "it. In any other Result it is false and says nothing."
         ),
     ] = False
 
