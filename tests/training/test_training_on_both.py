@@ -21,7 +21,7 @@ from sprat_inference.card import PartRef
 from sprat_training.datasets.config import TrainingConfig, no_progress
 from sprat_training.fitting.encoding import BOTH, encoder_of, load_base
 from sprat_training.retraining import FormerTraining
-from sprat_training.train import Trained, train
+from sprat_training.train import Trained, checklanguages_of, train
 from support import label_sets, training_files
 
 ROWS = training_files.rows()[1:]
@@ -109,6 +109,24 @@ def test_a_language_that_one_of_the_two_does_not_read_is_refused(tmp_path: Path,
     assert result.exit_code == 2
     assert f"--language de: the encoder {PAIR} reads en; name one of these, or another --encoder" in result.stderr
     assert not config.output.exists()
+
+
+def test_a_region_of_a_language_that_both_read_is_taken(tmp_path: Path) -> None:
+    checklanguages_of(config_in(tmp_path, languages=("en-GB",)), load_base(BOTH, threads=1))
+
+
+@pytest.mark.parametrize("given", ["./both", "both/"])
+def test_a_folder_called_as_the_word_is_told_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    config = config_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "both").mkdir()
+    result = CliRunner().invoke(
+        app, ["train", "intent", str(config.files[0]), "--encoder", given, "--output", str(config.output)]
+    )
+    assert result.exit_code == 2
+    assert str(tmp_path / "both") in result.stderr.replace("\n", "")
 
 
 def test_a_model_of_several_labels_is_trained_on_both(tmp_path: Path) -> None:

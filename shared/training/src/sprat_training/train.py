@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from sprat.base.errors import UserError
 from sprat.base.thresholds import find_thresholds
+from sprat_contracts.languages import is_served
 from sprat_inference.artefact import BrokenArtefact, load_artefact
 from sprat_inference.card import Card
 from sprat_training.datasets.config import OnTrainingProgress, TrainingConfig
@@ -233,7 +234,7 @@ def checklanguages_of(config: TrainingConfig, base: BaseEncoder) -> None:
     Raises:
         UserError: it does not read one.
     """
-    unknown = [language for language in config.languages if language not in base.card.languages]
+    unknown = [language for language in config.languages if not is_served(language, base.card.languages)]
     if unknown and base.card.languages:  # none are named where they are not known
         raise UserError(
             f"--language {unknown[0]}: the encoder {base.card.name} reads {', '.join(base.card.languages)}; "

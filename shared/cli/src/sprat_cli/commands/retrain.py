@@ -26,6 +26,7 @@ from sprat_operations.corrections import GivenCorrections, answers_of, correctio
 from sprat_operations.named_models import ServedFolder, goal_of, served_folders
 from sprat_policy import TaskFiles
 from sprat_training.datasets.distinct import OUTSIDE
+from sprat_training.fitting.encoding import encoder_place
 from sprat_training.retraining import FormerTraining, first_config, first_training, retrained
 from sprat_training.versions.model_card import check_output
 from sprat_training.versions.promotion import Version
@@ -68,7 +69,9 @@ def retrain(
     data: Annotated[list[Path] | None, option("FILE", "Texts with labels, repeatable. [default: as trained]")] = None,
     out_of_scope: Annotated[Path | None, option("FILE", "Texts outside every label. [default: as trained]")] = None,
     served: Annotated[Path | None, option("DIR", "The served version. [default: found by its name]")] = None,
-    encoder: Annotated[Path | None, option("DIR", "An artefact with an encoder. [default: as trained]")] = None,
+    encoder: Annotated[
+        Path | None, option("DIR", "An artefact with an encoder. [default: as trained]", parser=encoder_place)
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read texts.")] = 2,
     as_json: Json = False,
     bootstrap: Bootstrap = None,

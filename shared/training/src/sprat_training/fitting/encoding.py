@@ -97,6 +97,12 @@ class EncodedTexts:
     """Number of texts that are longer than the encoder reads."""
 
 
+def encoder_place(given: str) -> Path:
+    """Return the encoder that is named; a folder called as the word `both` is told by its path, as `./both`."""
+    place = Path(given)
+    return place.absolute() if given != str(BOTH) and place == BOTH else place
+
+
 def load_base(
     folder: Path | None,
     *,

@@ -17,6 +17,7 @@ from sprat_cli.terminal import remark, say, say_json
 from sprat_contracts.languages import FALLBACK_LANGUAGE, primary_subtag
 from sprat_training.datasets.columns import ColumnNames
 from sprat_training.datasets.config import TrainingConfig
+from sprat_training.fitting.encoding import encoder_place
 from sprat_training.train import train
 from sprat_training.versions.model_card import check_output
 
@@ -105,6 +106,7 @@ Encoder = Annotated[
         "An artefact with an encoder, a sentence encoder of a hub, or `both` shipped ones (English alone). "
         "[default: the multilingual one]",
         "--encoder",
+        parser=encoder_place,
     ),
 ]
 Hidden = typer.Option(hidden=True)
