@@ -58,6 +58,20 @@ def test_what_is_kept_at_the_goal_is_right_as_the_figures_say(model, many):
     assert not (model / THRESHOLDS).exists()
 
 
+@pytest.mark.parametrize(("keep_at", "of_kept"), [(0.0, 2), (1.0, 0)])
+def test_doubted_rows_are_counted_by_reason_and_how_many_count_as_kept(model, tmp_path, keep_at, of_kept):
+    rows = [("please do not send a new badge for May", "badge"), ("badge", "badge"), ("is my badge ready", "badge")]
+    file = training_files.write(tmp_path / "odd.csv", rows)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"{POLICY}    models: {{hr: {{keep_at: {keep_at}}}}}\n")
+    options = (file, "--model", model, "--policy", policy)
+    found = evaluated(*options)
+    assert found["rows"] == 3
+    assert found["doubted"] == {"rows": 2, "reasons": {"denied": 1, "too_little": 1}, "of_kept": of_kept}
+    said = f"doubted: 2 rows (denied 1, too_little 1); {of_kept} of them count as kept here, "
+    assert said in run("evaluate", *options).stdout
+
+
 def test_the_report_begins_with_what_is_kept_and_fits_a_screen(model, many, tmp_path):
     page = tmp_path / "page.html"
     looked = run("evaluate", many, "--model", model, "--goal", "0.8")

@@ -15,6 +15,7 @@ from sprat_cli.main import app
 from sprat_contracts.thresholds import NONE, SOME
 from sprat_encoder.label_model import LabellingModel
 from sprat_inference.artefact import load_artefact
+from sprat_inference.doubts import Doubts
 from sprat_training.fitting.figures import near_outside
 from support import label_sets, training_files
 
@@ -92,6 +93,20 @@ def test_what_is_kept_of_hidden_labels_stands_on_the_card_in_the_terminal_and_in
     said = f"at the goal {share:.1%} of their texts are kept with another label, {least:.1%} to {most:.1%} by part of"
     for output in (trained.stdout, unescape((file.parent / "hr-report.html").read_text(encoding="utf-8"))):
         assert f"labels hidden in turn: {said} the labels; of texts " in output
+
+
+def test_labels_that_are_worded_as_a_doubt_are_named_in_the_terminal_and_in_the_report(tmp_path):
+    calm = training_files.rows()[1:]
+    stop = [(f"please do not book {what} again", "stop") for what in ("a room", "a car", "lunch", "a desk", "the hall")]
+    odd = [("I do not want my payslip of March", "payroll")]
+    rows = [*calm, *stop, *[(f"never mind the {each}", "stop") for each in ("parcel", "taxi", "visit")], *odd]
+    result = train(training_files.write(tmp_path / "hr.csv", rows), "--output", tmp_path / "hr", "--goal", "0.9")
+    assert result.exit_code == 0, result.output
+    doubts = Doubts.of(load_artefact(tmp_path / "hr").card)
+    assert doubts.denying == {"stop"}
+    said = f"doubts: 1 label is itself worded as denied or too little: stop; 1 of {len(rows)} training texts would be "
+    for output in (result.stdout, unescape((tmp_path / "hr-report.html").read_text(encoding="utf-8"))):
+        assert said in output
 
 
 def test_the_terminal_says_what_is_kept_at_the_goal_first_and_how_to_serve_the_model_last(file, trained):

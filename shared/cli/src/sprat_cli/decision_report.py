@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sprat.base.words import counted
 from sprat_cli.terminal import paint, printable, wants_colour
 from sprat_contracts.thresholds import NONE, SOME, Says
 from sprat_training.evaluation.decision import CellAtGoal, Decision, Goal, VersionAtGoal, step_at
@@ -89,6 +90,12 @@ def remarks(decision: Decision) -> list[str]:
     lines = []
     if decision.rows:
         lines.append(f"{decision.rows:,} rows of {decision.file}, {decision.outside:,} of them outside every label")
+    if decision.doubted.rows:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in decision.doubted.reasons.items())
+        lines.append(
+            f"doubted: {counted(decision.doubted.rows, 'row')} ({reasons}); {decision.doubted.of_kept:,} of them count "
+            "as kept here, but are escalated unless the policy has doubts: keep"
+        )
     for judged, said in _JUDGED.items():
         names = [each.name for each in versions if each.judged == judged]
         if said and names:

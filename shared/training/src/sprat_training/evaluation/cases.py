@@ -120,6 +120,8 @@ class Answers:
     says_none: Flags
     counted: Flags
     """False where nobody has judged this very translation."""
+    doubts: tuple[str | None, ...] = ()
+    """Why each is escalated whatever its confidence is."""
 
 
 def kind_of(card: Card) -> str:
@@ -172,6 +174,7 @@ def ask(model: Any, cases: Cases, progress: Progress) -> Answers:
         right,
         np.array([says(each.output) == NONE for each in answers], dtype=bool),
         counted,
+        tuple(each.doubt for each in answers),
     )
 
 

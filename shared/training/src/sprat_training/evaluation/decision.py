@@ -1,8 +1,8 @@
 """What an evaluation of one version of a model found at a goal, or of two: the object that every report renders."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -147,6 +147,21 @@ class VersionAtGoal:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """The rows whose answers a version doubts; the router escalates them, and no other figure leaves them out."""
+
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Reason → rows."""
+    of_kept: int = 0
+    """Of these, the rows that reach what is asked of kept answers."""
+
+    @property
+    def rows(self) -> int:
+        """Return how many there are."""
+        return sum(self.reasons.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What was found; a single version is shown before and after its thresholds were measured anew."""
 
@@ -167,6 +182,8 @@ class Decision:
     """What the routing to a large model gives; None where none was asked."""
     notes: tuple[str, ...] = ()
     """What else a reader must know: one sentence each, the most important first."""
+    doubted: Doubted = Doubted()
+    """Of the rows, by the new version."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -186,6 +203,7 @@ class Decision:
             "file": self.file,
             "rows": self.rows,
             "outside": self.outside,
+            "doubted": {"rows": self.doubted.rows, **asdict(self.doubted)},
             "served": None if self.served is None else _version_json(self.served),
             "new": _version_json(self.new),
             "verdict": self.verdict,

@@ -1,5 +1,6 @@
 """Evaluate one version of a model on labelled rows, or two: what is kept at the goal, and the thresholds found."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from sprat_encoder.zero_shot import default_thresholds
 from sprat_training.datasets.doubles import core_numbers
 from sprat_training.datasets.record import FILE, TrainingRecord
 from sprat_training.evaluation.cases import RIGHT, Asked, Cases, FileReading, Progress, ask, kind_of, read_cases
-from sprat_training.evaluation.decision import Decision, Goal, VersionAtGoal, compare
+from sprat_training.evaluation.decision import Decision, Doubted, Goal, VersionAtGoal, compare
 from sprat_training.evaluation.frontier import FrontierAnswers, route
 from sprat_training.evaluation.models import SmallModel
 from sprat_training.thresholds import PairedComparison, Purpose, Rows, walks_of
@@ -114,7 +115,7 @@ def evaluate(
         _check_pair(model, against)
     records = [each.record() for each in models]
     cases = read_cases(files, asked, records, reading)
-    rows = _ask(models, cases, progress)
+    rows, doubts = _ask(models, cases, progress)
     goals = {each for each in (goal.accuracy, goal.of_none) if each is not None and each <= 1}
     can_be_outside = asked.kind in _CAN_BE_OUTSIDE
     purpose = Purpose(tuple(sorted(goals)), drawn, no_outside_texts, against is not None, can_be_outside)
@@ -129,7 +130,8 @@ def evaluate(
     decision = Decision(
         model.task,
         goal,
-        *_versions(found, rows, goal),
+        *(versions := _versions(found, rows, goal)),
+        doubted=doubted_of(doubts, versions[1]),
         rows=len(rows[0]),
         outside=int(rows[0].outside.sum()),
         file=cases.texts.name,
@@ -146,8 +148,20 @@ class _MeasuredModel:
     problem: str
 
 
-def _ask(models: Sequence[SmallModel], cases: Cases, progress: Progress) -> list[Rows]:
-    """Return what each model says of the rows; of translations, of those that are judged of all models.
+def doubted_of(doubts: Sequence[str | None], version: VersionAtGoal) -> Doubted:
+    """Return how many rows a version doubts, and how many of these it would keep.
+
+    Args:
+        doubts: of each row.
+        version: that was asked the rows.
+    """
+    kept = () if version.kept is None else version.kept.kept.tolist()
+    of_kept = sum(is_kept and doubt is not None for is_kept, doubt in zip(kept, doubts, strict=True))
+    return Doubted(dict(sorted(Counter(filter(None, doubts)).items())), of_kept)
+
+
+def _ask(models: Sequence[SmallModel], cases: Cases, progress: Progress) -> tuple[list[Rows], list[str | None]]:
+    """Return what each model says of the rows, and what the first doubts of each; of translations, of those judged.
 
     Raises:
         UserError: a model cannot be loaded, or nobody has judged what the models say.
@@ -157,6 +171,7 @@ def _ask(models: Sequence[SmallModel], cases: Cases, progress: Progress) -> list
     if not counted.any():
         raise UserError(f"{cases.texts.name}: in no row stands what the model says: judge its own translations")
     groups, has_languages = core_numbers(cases.texts.texts), bool(models[0].card.languages)
+    doubts = [doubt for doubt, of in zip(answers[0].doubts, counted.tolist(), strict=True) if of]
     return [
         Rows.of(
             each.confidence,
@@ -168,7 +183,7 @@ def _ask(models: Sequence[SmallModel], cases: Cases, progress: Progress) -> list
             group=groups,
         ).where(counted)
         for each in answers
-    ]
+    ], doubts
 
 
 def _notes(cases: Cases, models: Sequence[SmallModel], records: Sequence[TrainingRecord | None]) -> Iterator[str]:

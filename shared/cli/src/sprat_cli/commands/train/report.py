@@ -14,7 +14,9 @@ from sprat.base.words import counted
 from sprat_cli.decision_report import decision_html, decision_lines
 from sprat_cli.terminal import paint, printable, table
 from sprat_contracts.languages import DEFAULT_LANGUAGE, is_auto, is_served
+from sprat_inference.doubts import Doubts
 from sprat_inference.label_sets import MULTI_LABEL
+from sprat_training.datasets.distinct import DistinctTexts
 from sprat_training.fitting.figures import Confusion, Figures
 from sprat_training.fitting.label_issues import LabelIssue
 from sprat_training.thresholds.levels import nothing_reaches
@@ -25,6 +27,7 @@ MOST_LINES: Final = 30
 """Lines that a training prints; the rest stands in the report and in `--json`."""
 _MOST_DOUBTED: Final = 5
 _MOST_FINDINGS: Final = 5
+_MOST_EXEMPT: Final = 5
 _MOST_ROWS: Final = 300
 """Of each list of the report."""
 _MOST_CONFUSIONS: Final = 30
@@ -68,8 +71,25 @@ def measured(result: Trained) -> Iterator[str]:
             f"labels hidden in turn: at the goal {hidden.share:.1%} of their texts are kept with another label, "
             f"{hidden.least:.1%} to {hidden.most:.1%} by part of the labels; of texts near to the labels it may be more"
         )
+    yield from _doubts(result)
     if result.test is not None and not result.test.accuracy.overlaps(result.held_out.accuracy):
         yield "the test file and the held-out texts differ by more than chance: count on the lower figure"
+
+
+def _doubts(result: Trained) -> Iterator[str]:
+    """Yield which labels are not doubted, and of how many training texts the wording is; nothing without doubts."""
+    doubts, data = Doubts.of(result.card), result.data
+    if doubts is None or not isinstance(data, DistinctTexts):
+        return
+    own = sorted(doubts.ordering | doubts.denying | doubts.short)
+    shown = ", ".join(own[:_MOST_EXEMPT]) + (f" and {len(own) - _MOST_EXEMPT} more" if len(own) > _MOST_EXEMPT else "")
+    are = "label is itself" if len(own) == 1 else "labels are themselves"
+    exempt = f"{len(own)} {are} worded as denied or too little: {shown}" if own else "no label is itself worded so"
+    said = [data.labels[place] for place in data.gold]
+    count = sum(doubts.of_wording(*each) is not None for each in zip(data.texts, said, strict=True))
+    several = "" if doubts.several else "; `several` is never said, as many texts have such parts"
+    of = counted(len(data.texts), "training text")
+    yield f"doubts: {exempt}; {count:,} of {of} would be doubted by their wording{several}"
 
 
 def next_steps(result: Trained) -> list[str]:
