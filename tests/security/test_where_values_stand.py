@@ -99,7 +99,7 @@ async def take_all_ways(system: System) -> None:
     places = []
     for rule, person in PERSONS.items():
         fields = {"tenant": "nobody" if rule == "deny" else ALLOWED, "frontier": rule, "reference": {"note": REFERENCE}}
-        text = f"Please move 100 euros from my savings to {person}, thank you"
+        text = f"Please do not move 100 euros from my savings to {person}, thank you"  # doubted, so escalated
         tasks = {"intent": {}, "ner": {}, "translation": {"target": "fi"}}
         places += [await system.submit({"text": text, "tasks": tasks} | fields, key=key) for _ in range(2)]
     for place_ in places:
