@@ -1,8 +1,8 @@
 """Copies of English texts as people send them: see :mod:`sprat_training.fitting.noise`; and in a letter.
 
-The texts of CLINC150 are tidy, and traffic is not. Heads are fitted on copies of the training texts, see `cards.py`; on
-copies of the validation texts the thresholds are found; on copies of the test texts the card is measured. All have
-other phrases.
+The texts of CLINC150 are tidy, and traffic is not. Heads are fitted on copies of the training texts; on copies of
+the validation texts the thresholds are found; on copies of the test texts the card is measured. Each of the three uses
+has phrases of its own.
 """
 
 import json
@@ -23,7 +23,8 @@ _SENTENCES: Final[Mapping[str, list[str]]] = json.loads(Path(__file__).with_name
 
 KINDS: Final = ("typing_error", "capitals", "courtesy", "mail", "letter", "two_typing_errors")
 IN_TURN: Final = 5
-"""So many kinds share the texts; the last one has those of the first again. All but `bare`, which CLINC150 is."""
+"""So many kinds share the texts; the last one has those of the first again. `bare` is left out: the texts of CLINC150
+are in small letters and without punctuation already."""
 
 
 def copies(split: Split, use: Literal["to_fit", "to_measure"]) -> dict[str, Split]:

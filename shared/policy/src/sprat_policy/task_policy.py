@@ -31,7 +31,7 @@ GOAL: Final = "the share right that is wanted of the answers kept: 0.80 to 0.995
 _EVIDENCE: Final = "estimated: the goal is reached on average; certified: it is shown by rows with labels"
 _KEEP_AT: Final = "a confidence from 0 to 1; the small model's answer is kept at or above it"
 OUT_OF_SCOPE: Final = (
-    "keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept; {goal: 0.95}: it has a "
+    "keep: a confident 'no known intent' is an answer like any other; escalate: it is not kept; {goal: 0.9}: it has a "
     "goal of its own"
 )
 DOUBTS: Final = (

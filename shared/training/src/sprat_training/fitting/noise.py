@@ -113,6 +113,7 @@ def as_sentence(text: str) -> str:
 
 
 def _copy(text: str, phrases: Phrases) -> str:
+    # Seeded by the text: its copy stays the same whatever other texts there are.
     draw = random.Random(f"{SEED} {text}")  # noqa: S311 - no secret
     changed = (KINDS[kind](text, phrases, draw) for kind in draw.sample(list(KINDS), len(KINDS)))
     return next((each for each in changed if each != text), text)
